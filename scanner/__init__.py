@@ -1,0 +1,1 @@
+"""What a person at the keyboard uses: commands, producer, keeper, reports."""

@@ -1,0 +1,1 @@
+"""The store of a scan read back: aggregates, figures and their tables."""

@@ -1,0 +1,1 @@
+"""What lasts: the schema, the store and the records that cross it."""

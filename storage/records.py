@@ -1,0 +1,91 @@
+"""What crosses between the packages: findings, verdicts and the images they are about.
+
+Frozen dataclasses only; nothing here knows of SQL, Celery or pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Outcome(StrEnum):
+    """What the findings come to for one image; an image without one is pending."""
+
+    AI = "ai"
+    UNSURE = "unsure"
+    NO_EVIDENCE = "no_evidence"
+    ERROR = "error"
+
+
+class ErrorKind(StrEnum):
+    """Why an image could not be judged."""
+
+    UNREADABLE = "unreadable"  # the file system would not give its bytes
+    EMPTY = "empty"  # no bytes at all
+    NOT_AN_IMAGE = "not_an_image"  # the content is of no image format we know
+    UNSUPPORTED = "unsupported"  # an image format, or a variant of one, that we do not decode
+    TRUNCATED = "truncated"  # the file ends before the picture does
+    DAMAGED = "damaged"  # the content contradicts its own format
+    TOO_LARGE = "too_large"  # over the pixel or the byte budget
+    CHANGED = "changed"  # not the file that was listed, or altered while it was read
+    OUTSIDE = "outside"  # its path leaves the collection's root
+    CRASHED = "crashed"  # it twice killed the process that decoded it
+    TIMEOUT = "timeout"  # it twice overran its time
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one detector says of one image, or of one region in it.
+
+    `score` is the probability that the image is AI-made, in [0, 1], or None where the finding is
+    no evidence either way (`kind` "no_detector", say). `kind` is a short stable word to count by,
+    `text` one plain sentence for people (empty where the score says it all), `detail` what
+    programs may want beside it, JSON-able.
+    """
+
+    detector: str
+    kind: str
+    score: float | None = None
+    text: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageError:
+    """Why there is no verdict on an image: a kind to count by and a sentence for people."""
+
+    kind: ErrorKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Microseconds that one image spent in each stage."""
+
+    fetch_us: int = 0
+    decode_us: int = 0
+    infer_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that is known of one image after its detectors have run.
+
+    `score` and `detector` are those of the finding that decided; `examined` says whether any
+    detector but provenance looked at the pixels; `digest` is the SHA-256 of the bytes as fetched.
+    """
+
+    image_id: int
+    outcome: Outcome
+    score: float | None
+    detector: str | None
+    examined: bool
+    findings: tuple[Finding, ...]
+    error: ImageError | None
+    digest: bytes | None
+    timings: Timings

@@ -1,0 +1,1 @@
+"""What runs where the pixels are: from a batch on the queue to verdicts in the store."""

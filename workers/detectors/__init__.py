@@ -1,0 +1,1 @@
+"""Detectors: what they are (cards) and how they run (runtimes)."""

@@ -1,0 +1,1 @@
+"""Training, evaluation and export of the nets that ship; needs the `train` extra."""
