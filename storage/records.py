@@ -89,3 +89,31 @@ class Verdict:
     error: ImageError | None
     digest: bytes | None
     timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """A candidate as the walk found it; `truth` is what a label says of it (True: AI-made)."""
+
+    path: bytes
+    size_bytes: int
+    mtime_ns: int
+    truth: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchImage:
+    """One image that a batch asks for."""
+
+    image_id: int
+    path: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images of one scan that are to be judged together; `attempt` counts from 1."""
+
+    batch_id: int
+    attempt: int
+    images: tuple[BatchImage, ...]

@@ -1,0 +1,140 @@
+"""Opening a store: SQLite and Postgres, their settings, and whether the schema is ours."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
+from storage.schema import HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A writer waits this long for another one's transaction; a chunk's takes milliseconds.
+BUSY_TIMEOUT_MS = 30_000
+# Seconds until a Postgres that does not answer counts as away.
+CONNECT_TIMEOUT_S = 5
+
+
+def store_url(text: str) -> sa.URL:
+    """A store's URL from what a user typed: an SQLAlchemy URL or the path of an SQLite file."""
+    if "://" not in text:
+        return sa.URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
+    try:
+        url = sa.make_url(text)
+    except exc.ArgumentError as error:
+        raise StoreError(f"{text!r} is not the URL of a store: {error}") from error
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        raise StoreError(f"A store is SQLite or Postgres, not {url.get_backend_name()!r}")
+    return url
+
+
+def make_engine(url: sa.URL) -> sa.Engine:
+    """An engine whose connections have our settings; nothing is opened yet."""
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, connect_args={"check_same_thread": False})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return sa.create_engine(
+            url,
+            # A connection that died while idle is replaced before it is used.
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        )
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "A Postgres store needs psycopg: install ai-photo-scanner[postgres]"
+        ) from error
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB-API connection
+    # We say BEGIN ourselves (see _begin_sqlite); the driver's own is DEFERRED.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # First, for the next line may have to wait for another process doing the same.
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    # Readers do not stop the writer, nor it them.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # A batch is acknowledged after its commit: the commit has to outlast a power cut.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    # Two connections that checkpoint at once can lose commits before SQLite 3.51.3 (the WAL-reset
+    # race): the keeper's is the only one that does.
+    cursor.execute("PRAGMA wal_autocheckpoint=0")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads and then writes fails at once where another writer came between,
+    # whatever the busy timeout; one that begins as a writer waits for its turn.
+    writes = connection.get_execution_options().get("scanner_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
+    """One transaction; what is wrong with the world comes out as StoreUnavailable."""
+    options: dict[str, Any] = {"scanner_writes": writes}
+    if not writes and engine.dialect.name == "postgresql":
+        # A report's counts have to add up: all of it reads one state of the store.
+        options["isolation_level"] = "REPEATABLE READ"
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreUnavailable(
+            f"The store {engine.url.render_as_string(hide_password=True)} "
+            f"cannot be used just now: {reason}"
+        ) from error
+
+
+def version(engine: sa.Engine) -> str | None:
+    """The store's schema version, or None where there is no schema yet."""
+    with transaction(engine, writes=False) as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    return None if row is None else str(row[0])
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Bring the schema to HEAD; several processes at once are fine: one does it."""
+    from alembic import command  # noqa: PLC0415 - 0.4 s that only a first start should cost
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with transaction(engine, writes=True) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def require_current(engine: sa.Engine) -> None:
+    """Make sure that the schema is ours: SQLite is brought up to date, elsewhere one sentence."""
+    found = version(engine)
+    if found == HEAD:
+        return
+    where = engine.url.render_as_string(hide_password=True)
+    if found is not None and found > HEAD:
+        raise StoreTooNew(
+            f"The store {where} is of schema {found}, newer than this scanner knows ({HEAD}): "
+            "upgrade scanner on this machine"
+        )
+    if engine.dialect.name != "sqlite":
+        state = "has no schema yet" if found is None else f"is of the older schema {found}"
+        raise StoreOutdated(f"The store {where} {state}: run `scanner store upgrade`")
+    upgrade(engine)

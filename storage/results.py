@@ -1,0 +1,238 @@
+"""Batches at work and done, and the verdicts on their images, as workers and keepers write them.
+
+A verdict is unique per (scan, image): the same again changes nothing; one of a later stage, or
+any after an `error`, replaces it. So a batch may be run any number of times, by anyone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from storage.records import Batch, BatchImage, Outcome
+from storage.scans import finish_if_done
+from storage.schema import batch, entry, finding, host, image, run, scan, verdict
+from storage.store import insert_one, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from storage.records import Verdict
+    from storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One machine that works: an id kept on its disk plus a label for people."""
+
+    host_id: str
+    label: str
+    arch: str
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One worker's go at one batch; `stage` is 1 for routed detectors, 2 for strong ones."""
+
+    run_id: int
+    scan_id: int
+    batch_id: int
+    attempt: int
+    stage: int = 1
+
+
+def know_host(store: Store, known: Host) -> None:
+    """Record a host, or what is new about it."""
+    values = {
+        "id": known.host_id,
+        "label": known.label,
+        "arch": known.arch,
+        "info": dict(known.info),
+    }
+    with store.write() as connection:
+        insert = upsert(connection, host).values(**values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+def begin_run(
+    store: Store, batch_id: int, attempt: int, worker: tuple[str, str]
+) -> tuple[Run, frozenset[int]] | None:
+    """Start on a batch: the run, and the images of the batch that have no verdict yet.
+
+    `worker` is (host id, worker name). None where nothing is to be done: the batch is done or
+    gone, or its scan was cancelled.
+    """
+    now = time.time()
+    with store.write() as connection:
+        row = connection.execute(
+            sa.select(batch.c.scan_id, batch.c.done_at, scan.c.cancelled_at)
+            .join(scan)
+            .where(batch.c.id == batch_id)
+        ).first()
+        if row is None or row.done_at is not None or row.cancelled_at is not None:
+            return None
+        pending = frozenset(connection.scalars(_pending(batch_id)))
+        run_id = insert_one(
+            connection,
+            run,
+            scan_id=row.scan_id,
+            batch_id=batch_id,
+            host_id=worker[0],
+            worker=worker[1],
+            attempt=attempt,
+            started_at=now,
+            ended_at=now,
+        )
+    return Run(run_id, row.scan_id, batch_id, attempt), pending
+
+
+def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
+    """Write the verdicts and findings of one chunk in one transaction."""
+    if not verdicts:
+        return
+    with store.write() as connection:
+        insert = upsert(connection, verdict)
+        later = insert.excluded.stage > verdict.c.stage
+        failed = verdict.c.outcome == Outcome.ERROR
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["scan_id", "image_id"],
+                set_={
+                    column.name: insert.excluded[column.name]
+                    for column in verdict.c
+                    if not column.primary_key
+                },
+                where=later | failed,
+            ),
+            [_verdict_row(of, judged) for judged in verdicts],
+        )
+        findings = [row for judged in verdicts for row in _finding_rows(of, judged)]
+        if findings:
+            connection.execute(upsert(connection, finding).on_conflict_do_nothing(), findings)
+        connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
+
+
+def finish_batch(store: Store, of: Run) -> bool:
+    """Mark a batch done if every image of it has a verdict; whether it is."""
+    with store.write() as connection:
+        if connection.execute(_pending(of.batch_id).limit(1)).first() is not None:
+            return False
+        connection.execute(
+            sa.update(batch)
+            .where(batch.c.id == of.batch_id, batch.c.done_at.is_(None))
+            .values(done_at=time.time())
+        )
+        finish_if_done(connection, of.scan_id)
+    return True
+
+
+def mark_published(store: Store, batches: Sequence[int]) -> None:
+    """Note that messages for these batches are on the queue."""
+    if not batches:
+        return
+    with store.write() as connection:
+        connection.execute(
+            sa.update(batch).where(batch.c.id.in_(batches)).values(published_at=time.time())
+        )
+
+
+def undone(store: Store, broker: str, scan_id: int | None = None) -> list[int]:
+    """The batches of a broker's live scans that are not done, the oldest first."""
+    query = (
+        sa.select(batch.c.id)
+        .join(scan)
+        .where(
+            batch.c.done_at.is_(None),
+            scan.c.finished_at.is_(None),
+            scan.c.cancelled_at.is_(None),
+            scan.c.broker == broker,
+        )
+        .order_by(batch.c.id)
+    )
+    if scan_id is not None:
+        query = query.where(scan.c.id == scan_id)
+    with store.read() as connection:
+        return list(connection.scalars(query))
+
+
+def again(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Batch] | None:
+    """What of a batch is left to do, as (scan id, batch); the attempt one higher if it `failed`.
+
+    None, and the batch marked done, where nothing is left.
+    """
+    with store.write() as connection:
+        row = connection.execute(
+            sa.select(batch.c.scan_id, batch.c.attempt).where(
+                batch.c.id == batch_id, batch.c.done_at.is_(None)
+            )
+        ).first()
+        if row is None:
+            return None
+        images = tuple(
+            BatchImage(left.id, bytes(left.path), left.size_bytes)
+            for left in connection.execute(
+                sa.select(image.c.id, image.c.path, entry.c.size_bytes)
+                .select_from(entry.join(image))
+                .where(image.c.id.in_(_pending(batch_id)), entry.c.scan_id == row.scan_id)
+                .order_by(image.c.id)
+            )
+        )
+        attempt = row.attempt + failed
+        values = {"attempt": attempt} if images else {"done_at": time.time()}
+        connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(values))
+        if not images:
+            finish_if_done(connection, row.scan_id)
+            return None
+    return row.scan_id, Batch(batch_id, attempt, images)
+
+
+def _pending(batch_id: int) -> sa.Select[int]:
+    """The images of a batch that have no verdict."""
+    judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
+    return (
+        sa.select(entry.c.image_id)
+        .outerjoin(verdict, judged)
+        .where(entry.c.batch_id == batch_id, verdict.c.image_id.is_(None))
+    )
+
+
+def _verdict_row(of: Run, judged: Verdict) -> dict[str, Any]:
+    error = judged.error
+    return {
+        "scan_id": of.scan_id,
+        "image_id": judged.image_id,
+        "run_id": of.run_id,
+        "outcome": judged.outcome.value,
+        "score": judged.score,
+        "detector": judged.detector,
+        "examined": judged.examined,
+        "attempt": of.attempt,
+        "stage": of.stage,
+        "error_kind": None if error is None else error.kind.value,
+        "error_text": None if error is None else error.text,
+        "digest": judged.digest,
+        "fetch_us": judged.timings.fetch_us,
+        "decode_us": judged.timings.decode_us,
+        "infer_us": judged.timings.infer_us,
+        "kept_from": None,
+    }
+
+
+def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
+    return [
+        {
+            "scan_id": of.scan_id,
+            "image_id": judged.image_id,
+            "detector": said.detector,
+            "n": n,
+            "kind": said.kind,
+            "score": said.score,
+            "text": said.text,
+            "detail": dict(said.detail) or None,
+        }
+        for n, said in enumerate(judged.findings)
+    ]

@@ -1,0 +1,176 @@
+"""The tables, as SQLAlchemy Core knows them; `migrations/` makes them.
+
+Times are seconds since the epoch, paths are bytes, scores are probabilities in [0, 1].
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# The newest migration; a store that names another one is older or newer than this code.
+HEAD = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the type is INTEGER to the letter.
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+collection = Table(
+    "collection",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("body", JSON, nullable=False),
+)
+
+scan = Table(
+    "scan",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection_id", ForeignKey(collection.c.id), nullable=False, index=True),
+    Column("plan_id", ForeignKey(plan.c.id), nullable=False),
+    # Whose keeper looks after it: "fleet", or the token of the `scan` that owns its broker.
+    Column("broker", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("listed_at", Float),  # the walk came to its end
+    Column("finished_at", Float),
+    Column("cancelled_at", Float),
+    Column("enqueue_seconds", Float, nullable=False, default=0.0),
+    Column("images", BigInteger, nullable=False, default=0),
+    Column("skipped", JSON, nullable=False, default=dict),  # files that are no candidates, by kind
+    Column("unreadable_folders", Integer, nullable=False, default=0),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("attempt", SmallInteger, nullable=False, default=1),
+    Column("published_at", Float),
+    Column("done_at", Float),
+    Index("ix_batch_scan_id_done_at", "scan_id", "done_at"),
+)
+
+image = Table(
+    "image",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("collection_id", ForeignKey(collection.c.id, ondelete="CASCADE"), nullable=False),
+    Column("path", LargeBinary, nullable=False),  # relative to the collection's root
+    UniqueConstraint("collection_id", "path"),
+)
+
+# What a scan asks for: an image as it was listed.
+entry = Table(
+    "entry",
+    metadata,
+    Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("batch_id", ForeignKey(batch.c.id, ondelete="CASCADE"), index=True),  # none: kept
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("truth", Boolean),  # known beforehand: True is AI-made
+    sqlite_with_rowid=False,
+)
+
+host = Table(
+    "host",
+    metadata,
+    Column("id", Text, primary_key=True),  # kept on the host's disk
+    Column("label", Text, nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("info", JSON, nullable=False, default=dict),
+)
+
+# One worker's go at one batch.
+run = Table(
+    "run",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("batch_id", ForeignKey(batch.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("host_id", ForeignKey(host.c.id), nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=False),  # of its last commit so far
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("scan_id", Integer, primary_key=True),
+    Column("image_id", BigId, primary_key=True),
+    Column("run_id", ForeignKey(run.c.id, ondelete="SET NULL"), index=True),
+    Column("outcome", Text, nullable=False),
+    Column("score", Float),
+    Column("detector", Text),
+    Column("examined", Boolean, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("stage", SmallInteger, nullable=False),  # 1 routed, 2 strong
+    Column("error_kind", Text),
+    Column("error_text", Text),
+    Column("digest", LargeBinary),
+    Column("fetch_us", Integer, nullable=False),
+    Column("decode_us", Integer, nullable=False),
+    Column("infer_us", Integer, nullable=False),
+    Column("kept_from", Integer),  # the scan whose verdict this repeats
+    ForeignKeyConstraint(
+        ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
+    ),
+    # Counting verdicts while a scan runs must not read every row.
+    Index("ix_verdict_scan_id_outcome", "scan_id", "outcome", "examined"),
+    sqlite_with_rowid=False,
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("scan_id", Integer, primary_key=True),
+    Column("image_id", BigId, primary_key=True),
+    Column("detector", Text, primary_key=True),
+    Column("n", SmallInteger, primary_key=True),  # a detector may say several things
+    Column("kind", Text, nullable=False),
+    Column("score", Float),
+    Column("text", Text, nullable=False),
+    Column("detail", JSON(none_as_null=True)),
+    ForeignKeyConstraint(
+        ["scan_id", "image_id"], [verdict.c.scan_id, verdict.c.image_id], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,
+)

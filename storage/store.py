@@ -1,0 +1,81 @@
+"""A store that has been opened: its engine, and transactions on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.engine import make_engine, require_current, store_url, transaction, upgrade, version
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+class Store:
+    """Where scans, verdicts and findings last: one SQLite file or one Postgres database.
+
+    Safe to share between threads, not between processes: a forked child opens its own.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the store at a URL or file path; an SQLite one is made or upgraded as needed.
+
+        Raises StoreUnavailable, StoreOutdated or StoreTooNew, each with one sentence.
+        """
+        store = cls.unchecked(url)
+        require_current(store.engine)
+        return store
+
+    @classmethod
+    def unchecked(cls, url: str) -> Store:
+        """The store at a URL, whatever its schema: for `store upgrade` and `doctor`."""
+        return cls(make_engine(store_url(url)))
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that sees one state of the store."""
+        return transaction(self.engine, writes=False)
+
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that may write; on SQLite it waits for its turn first."""
+        return transaction(self.engine, writes=True)
+
+    def upgrade(self) -> tuple[str | None, str | None]:
+        """Bring the schema up to date; the versions before and after."""
+        before = version(self.engine)
+        upgrade(self.engine)
+        return before, version(self.engine)
+
+    def checkpoint(self) -> None:
+        """Fold SQLite's write-ahead log into the file; nothing to do elsewhere.
+
+        For the keeper alone, see `engine._set_up_sqlite`.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            if raw is not None:
+                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say ON CONFLICT, in the store's own dialect."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def insert_one(connection: sa.Connection, table: sa.Table, **values: Any) -> int:  # noqa: ANN401 - columns
+    """Insert one row; its id."""
+    query = sa.insert(table).values(**values).returning(table.c.id)
+    return int(connection.execute(query).scalar_one())
