@@ -113,7 +113,7 @@ def find_scan(store: Store, scan_id: int | None = None) -> Scan:
     return Scan(**row._mapping)
 
 
-def list_scans(store: Store, *, collection_id: int | None = None) -> list[Scan]:
+def list_scans(store: Store, collection_id: int | None = None) -> list[Scan]:
     """Every scan, or those of one collection, the latest first."""
     query = _SCANS.order_by(scan.c.id.desc())
     if collection_id is not None:
@@ -187,3 +187,12 @@ def finish_if_done(connection: sa.Connection, scan_id: int) -> None:
 def _update(store: Store, scan_id: int, **values: Any) -> None:  # noqa: ANN401 - columns
     with store.write() as connection:
         connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(**values))
+
+
+def collection_root(store: Store, name: str) -> bytes:
+    """The root that a collection was enqueued with."""
+    with store.read() as connection:
+        root = connection.scalar(sa.select(collection.c.root).where(collection.c.name == name))
+    if root is None:
+        raise NotFound(f"There is no collection called {name!r} in this store")
+    return bytes(root)

@@ -1,0 +1,5 @@
+"""`python -m scanner` is the same as `scanner`."""
+
+from scanner.cli import main
+
+main()

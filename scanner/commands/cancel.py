@@ -1,0 +1,33 @@
+"""`scanner cancel`: stop a scan."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
+
+
+@click.command()
+@scan_argument
+@store_option
+@broker_option
+def command(*, scan_id: int | None, store: str, broker: str) -> None:
+    r"""Stop SCAN (default: the latest): workers drop what is left of it within a second.
+
+    Verdicts that are there stay; `scanner resume`, or the same `scan` again, goes on.
+
+    \b
+    Examples:
+      scanner cancel
+      scanner cancel 7
+    """
+    from storage import scans  # noqa: PLC0415 - `--help` is instant
+    from workers import channel  # noqa: PLC0415
+
+    with open_store(store) as opened:
+        found = scans.find_scan(opened, scan_id)
+        # The store first: it outlasts the broker, and no worker begins a batch of it from now on.
+        scans.cancel(opened, found.scan_id)
+        click.echo(f"scan {found.scan_id} of {found.collection} is cancelled")
+        with open_broker(broker) as queue:
+            channel.cancel(queue.client, found.scan_id)

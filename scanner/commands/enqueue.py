@@ -1,0 +1,89 @@
+"""`scanner enqueue`: list a folder and put its batches on the queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.exits import Failed
+from scanner.options import broker_option, json_option, open_broker, open_store, store_option
+from scanner.requests import make_request, request_options
+from workers.settings import FLEET
+
+if TYPE_CHECKING:
+    from scanner.producer import Request
+
+
+@click.command()
+@request_options
+@store_option
+@broker_option
+@click.option("--dry-run", is_flag=True, help="Only say how many images, bytes and batches.")
+@json_option
+def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+    r"""List FOLDER and put its images on the queue in batches, for workers to take.
+
+    Lists as it goes: a million files need no more memory than a thousand. Interrupted, the same
+    command goes on.
+
+    \b
+    Examples:
+      scanner enqueue /photos --dry-run
+      scanner enqueue /photos --name photos --broker redis://:secret@laptop:6379/0
+      scanner enqueue test-set --labels truth.csv
+    """
+    from scanner.walk import WalkError  # noqa: PLC0415 - `--help` is instant
+
+    request = make_request(asked, FLEET)
+    try:
+        if dry_run:
+            _say_dry(request, as_json=as_json)
+        else:
+            _enqueue(request, given, as_json=as_json)
+    except WalkError as error:
+        raise Failed(str(error)) from error
+
+
+def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
+    from scanner import producer  # noqa: PLC0415 - heavy
+    from storage.scans import find_scan  # noqa: PLC0415
+    from workers.channel import uncancel  # noqa: PLC0415
+
+    with open_store(given["store"]) as store, open_broker(given["broker"]) as broker:
+        opened = producer.open_scan(store, request)
+        uncancel(broker.client, opened.scan.scan_id)
+        sent = producer.enqueue(store, broker.app, opened, request, lambda: None)
+        scan = find_scan(store, opened.scan.scan_id)
+    if as_json:
+        done = {
+            "scan": scan.scan_id,
+            "collection": scan.collection,
+            "images": scan.images,
+            "batches": sent,
+            "skipped": sum(scan.skipped.values()),
+            "enqueue_seconds": round(scan.enqueue_seconds, 3),
+        }
+        click.echo(json.dumps(done))
+        return
+    went_on = " (went on with it)" if opened.resumed else ""
+    click.echo(
+        f"scan {scan.scan_id} of {scan.collection}{went_on}: {scan.images:,} images, "
+        f"{sent:,} batches on the queue"
+    )
+    click.echo(f"`scanner status {scan.scan_id} --watch` shows how far it is", err=True)
+
+
+def _say_dry(request: Request, *, as_json: bool) -> None:
+    from scanner import producer  # noqa: PLC0415
+
+    found = producer.dry_run(request)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    click.echo(
+        f"{found.images:,} images, {found.size_bytes:,} bytes, {found.batches:,} batches; "
+        f"{found.skipped:,} other files, {found.unreadable_folders:,} folders that cannot be read"
+    )

@@ -1,0 +1,107 @@
+"""`scanner worker`: take batches until stopped."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.options import broker_option, open_broker, open_store, root_option, store_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.settings import WorkerSettings
+
+
+@click.command()
+@store_option
+@broker_option
+@root_option
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="the number of cores",
+    help="Processes that judge images.",
+)
+@click.option(
+    "--name",
+    default=socket.gethostname,
+    show_default="the host's name",
+    help="What reports call this machine.",
+)
+@click.option("--verbose", is_flag=True, help="Log each batch.")
+@click.option("--keeper/--no-keeper", default=True, hidden=True)
+@click.pass_context
+def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401
+    r"""Take batches from the queue and judge their images, until stopped.
+
+    Ctrl-C, or SIGTERM, ends it after the images at work; what is left of their batches goes back
+    to the queue.
+
+    \b
+    Examples:
+      scanner worker --broker redis://:secret@laptop:6379/0 --store postgresql://scanner@laptop/scanner
+      scanner worker --root photos=/mnt/nas/photos
+      SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
+    """
+    from scanner.config import parse_roots, state_dir  # noqa: PLC0415 - `--help` is instant
+    from scanner.logs import log_to_stderr  # noqa: PLC0415
+    from workers.settings import WorkerSettings  # noqa: PLC0415
+
+    log_to_stderr(verbose=given["verbose"])
+    # Both have to answer before anything is taken from the queue.
+    with open_store(given["store"]), open_broker(given["broker"]):
+        pass
+    settings = WorkerSettings(
+        broker_url=given["broker"],
+        store_url=given["store"],
+        state_dir=state_dir(),
+        concurrency=given["concurrency"],
+        label=given["name"],
+        roots=parse_roots(given["roots"]),
+    )
+    with _keeper_beside(settings, wanted=given["keeper"]):
+        ctx.exit(_work(settings))
+
+
+def _work(settings: WorkerSettings) -> int:
+    """Run Celery's worker in this process; its exit code."""
+    from workers.tasks import make_worker_app  # noqa: PLC0415 - heavy
+
+    worker = make_worker_app(settings).Worker(
+        hostname=f"{settings.label}-{os.getpid()}@scanner",
+        pool="prefork",
+        concurrency=settings.concurrency,
+        loglevel="WARNING",
+        # Workers need not know of each other.
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+@contextmanager
+def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
+    """A keeper as a process of its own: threads and a pool that forks do not go together."""
+    if not wanted:
+        yield
+        return
+    from scanner import processes  # noqa: PLC0415
+
+    env = os.environ | {
+        "SCANNER_BROKER_URL": settings.broker_url,
+        "SCANNER_STORE_URL": settings.store_url,
+    }
+    keeper = processes.start([sys.executable, "-m", "scanner.keeper"], env=env)
+    try:
+        yield
+    finally:
+        processes.stop(keeper, grace_s=5.0)

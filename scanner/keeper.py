@@ -1,0 +1,114 @@
+"""The keeper: publishes again what a dead worker, or a lost queue, left undone.
+
+One at a time by a lock in Redis; any number may be started. It is also the one that folds SQLite's
+write-ahead log into the file (`storage.engine` says why only one may).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+import redis
+from kombu.exceptions import OperationalError
+
+from scanner.publisher import publish
+from storage import results
+from storage.errors import StoreError
+from storage.scans import find_scan
+from workers import leases
+from workers.settings import FLEET, QUEUE
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+# Seconds between two rounds: with a lease of 20 s, work goes on within about 23 s of a death.
+ROUND_SECONDS = 2.0
+LOCK = "scanner:keeper"
+LOCK_SECONDS = 15
+_HOLD = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+
+class Keeper:
+    """Looks after the scans of one broker."""
+
+    def __init__(self, store: Store, app: Celery, client: redis.Redis, broker: str) -> None:
+        self._store = store
+        self._app = app
+        self._client = client
+        self._broker = broker
+        self._me = uuid.uuid4().hex
+        self._idle: set[int] = set()
+
+    def run_until(self, stop: threading.Event) -> None:
+        """One round after the other; what is away is waited for."""
+        while not stop.wait(ROUND_SECONDS):
+            try:
+                self.round()
+            except (StoreError, redis.RedisError, OperationalError) as error:
+                log.warning("the keeper waits: %s", error)
+
+    def round(self) -> None:
+        """Publish what was left behind; if the queue is empty, whatever is undone and not begun."""
+        if not self._client.eval(_HOLD, 1, LOCK, self._me, LOCK_SECONDS):
+            return
+        for batch_id in leases.left_behind(self._client):
+            log.warning("batch %d was left behind by its worker; published again", batch_id)
+            leases.forget(self._client, batch_id)
+            self._publish_again(batch_id, failed=True)
+        for batch_id in self._overlooked():
+            log.warning("batch %d was on no queue; published again", batch_id)
+            self._publish_again(batch_id, failed=False)
+        self._store.checkpoint()
+
+    def _overlooked(self) -> set[int]:
+        """The undone batches that nobody is at work on, if the queue was empty twice in a row.
+
+        Twice: a batch may be on its way into the queue, or out of it, just now.
+        """
+        before, self._idle = self._idle, set()
+        if self._client.llen(QUEUE):
+            return set()
+        undone = results.undone(self._store, self._broker)
+        self._idle = set(leases.unleased(self._client, undone))
+        return before & self._idle
+
+    def _publish_again(self, batch_id: int, *, failed: bool) -> None:
+        left = results.again(self._store, batch_id, failed=failed)
+        if left is None:
+            return
+        scan_id, batch = left
+        publish(self._app, find_scan(self._store, scan_id), batch)
+
+
+def main() -> None:
+    """The keeper as a process beside a worker, which hands over its URLs in the environment."""
+    from scanner.logs import log_to_stderr  # noqa: PLC0415 - only a process of its own logs
+    from scanner.options import open_broker, open_store  # noqa: PLC0415
+
+    log_to_stderr(verbose=False)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with (
+        open_store(os.environ["SCANNER_STORE_URL"]) as store,
+        open_broker(os.environ["SCANNER_BROKER_URL"]) as broker,
+    ):
+        Keeper(store, broker.app, broker.client, FLEET).run_until(stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What `scan` starts for itself: a broker if none is named, a worker, and a keeper.
+
+All of it ends with `scan`, in whatever way that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner import processes
+from scanner.keeper import Keeper
+from scanner.options import open_broker
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scanner.options import Broker
+    from storage.store import Store
+
+# Seconds that a worker has for the image it is at and the commit behind it.
+GRACE_SECONDS = 30.0
+LOG_LINES_SHOWN = 5
+
+
+class WorkerGone(Exception):
+    """The worker ended by itself; the message has its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How the worker is started; roots are `NAME=PATH`."""
+
+    store_url: str
+    concurrency: int
+    state_dir: Path
+    roots: tuple[str, ...] = ()
+
+
+class LocalWorker:
+    """One Celery worker as a child process, its output in a log file."""
+
+    def __init__(self, broker_url: str, options: WorkerOptions) -> None:
+        self._log = options.state_dir / "logs" / f"worker-{os.getpid()}.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # Through the environment, which only its owner can read; a process list is for all.
+        env = os.environ | {
+            "SCANNER_BROKER_URL": broker_url,
+            "SCANNER_STORE_URL": options.store_url,
+            "SCANNER_ROOTS": os.pathsep.join(options.roots),
+        }
+        argv = [sys.executable, "-m", "scanner", "worker", "--no-keeper"]
+        argv += ["--concurrency", str(options.concurrency)]
+        with self._log.open("wb") as log:
+            self._process: subprocess.Popen[bytes] = processes.start(argv, env=env, output=log)
+
+    def check(self) -> None:
+        """Raise WorkerGone where the worker is not running any more."""
+        if self._process.poll() is None:
+            return
+        words = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
+        raise WorkerGone("the worker ended by itself: " + " / ".join(words))
+
+    def stop(self) -> None:
+        """End the worker in an orderly way; its log goes with it."""
+        processes.stop(self._process, GRACE_SECONDS)
+        self._log.unlink(missing_ok=True)
+
+
+@contextmanager
+def own_broker(url: str | None, state_dir: Path) -> Iterator[Broker]:
+    """The named broker, or an embedded one that lives as long as the context."""
+    from scanner.embedded import EmbeddedServer  # noqa: PLC0415 - most commands need none
+
+    with ExitStack() as stack:
+        if url is None:
+            url = stack.enter_context(EmbeddedServer(state_dir)).url
+        yield stack.enter_context(open_broker(url))
+
+
+@contextmanager
+def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker]:
+    """A worker for as long as the context lasts."""
+    worker = LocalWorker(broker.url, options)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@contextmanager
+def keeper(store: Store, broker: Broker, name: str) -> Iterator[None]:
+    """A keeper for the scans of that name, in a thread of this process."""
+    stop = threading.Event()
+    kept = Keeper(store, broker.app, broker.client, name)
+    thread = threading.Thread(target=kept.run_until, args=(stop,), name="keeper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

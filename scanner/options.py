@@ -1,0 +1,122 @@
+"""The options that several commands share, and what they open."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scanner.config import DEFAULT_BROKER, default_store
+from scanner.exits import Failed, Unavailable
+from storage.errors import StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+    from celery import Celery
+
+    from storage.store import Store
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+store_option = click.option(
+    "--store",
+    envvar="SCANNER_STORE_URL",
+    show_envvar=True,
+    default=default_store,
+    show_default="store.db in your data folder",
+    metavar="URL|FILE",
+    help="Where verdicts are kept: an SQLite file or a postgresql:// URL.",
+)
+
+broker_option = click.option(
+    "--broker",
+    envvar="SCANNER_BROKER_URL",
+    show_envvar=True,
+    default=DEFAULT_BROKER,
+    show_default=True,
+    metavar="URL",
+    help="The Redis that batches wait in.",
+)
+
+root_option = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    envvar="SCANNER_ROOTS",
+    show_envvar=True,
+    metavar="NAME=PATH",
+    help="Where a collection lies on this machine, if elsewhere than where it was enqueued. "
+    f"Repeatable; in the environment the pairs are split at {os.pathsep!r}.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def scan_argument(function: F) -> F:
+    """The optional argument SCAN, passed as `scan_id`."""
+    return click.argument("scan_id", metavar="[SCAN]", type=click.IntRange(1), required=False)(
+        function
+    )
+
+
+@contextmanager
+def open_store(url: str) -> Iterator[Store]:
+    """The store at a URL, closed afterwards; what is wrong with it becomes one sentence."""
+    from storage.store import Store  # noqa: PLC0415 - 0.3 s that `--help` should not cost
+
+    try:
+        store = Store.open(url)
+        try:
+            yield store
+        finally:
+            store.close()
+    except StoreUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except StoreError as error:
+        raise Failed(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that answered: Celery's way to it, and Redis' own."""
+
+    url: str
+    app: Celery
+    client: redis.Redis
+
+
+@contextmanager
+def open_broker(url: str) -> Iterator[Broker]:
+    """The broker at a URL; one sentence and exit code 4 where it is away, now or later on."""
+    import redis  # noqa: PLC0415 - as above
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+
+    from workers.app import make_app, make_redis  # noqa: PLC0415
+
+    try:
+        client = make_redis(url)
+    except ValueError as error:
+        raise click.BadParameter(f"{url!r} is no Redis URL: {error}") from error
+    try:
+        client.ping()
+        yield Broker(url, make_app(url), client)
+    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
+        raise Unavailable(
+            f"The broker {without_password(url)} cannot be used: {error}. Start a Redis there or "
+            "name another with --broker; `scanner scan` needs none"
+        ) from error
+    except redis.AuthenticationError as error:
+        raise Unavailable(f"The broker {without_password(url)} refuses us: {error}") from error
+    finally:
+        client.close()
+
+
+def without_password(url: str) -> str:
+    """A URL that can be shown."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://…@{tail}" if at else url

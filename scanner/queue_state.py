@@ -1,0 +1,31 @@
+"""What the broker knows of a fleet just now; the store has everything that lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+
+from workers.app import make_redis
+from workers.channel import WorkerState, worker_states
+from workers.settings import QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Batches that wait, and the processes that gave a sign of life lately."""
+
+    waiting: int
+    workers: tuple[WorkerState, ...]
+
+
+def queue_state(broker_url: str) -> QueueState | None:
+    """The state of the queue, or None where the broker does not answer."""
+    client = make_redis(broker_url)
+    try:
+        waiting = client.llen(QUEUE)
+        return QueueState(int(waiting), tuple(worker_states(client)))
+    except redis.RedisError:
+        return None
+    finally:
+        client.close()

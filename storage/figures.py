@@ -1,0 +1,280 @@
+"""The figures of a report, all read from one state of the store.
+
+Nothing here loads a row per image, but for a bounded number of timings: a report on a million
+images takes seconds and little memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from storage.queries import Counts, read_counts, read_span
+from storage.records import ErrorKind, Outcome
+from storage.schema import entry, finding, host, image, run, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from storage.store import Store
+
+# Timings are taken from all images up to this many, else from every n-th batch of each host.
+TIMED_IMAGES = 100_000
+# Images named for each kind of error.
+EXAMPLES = 5
+# The detector whose silence is no row: every finding of its counts.
+PROVENANCE = "provenance"
+# A bare score is no kind of evidence; the detectors' own figures count it.
+BARE_SCORE = "score"
+STAGES = ("fetch", "decode", "infer")
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Microseconds that half, and 95 of 100, of the images at a stage took at most."""
+
+    p50_us: int
+    p95_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostFigures:
+    """What one host did for a scan; a stage that no image went through there is not in `stages`.
+
+    `seconds` runs from its first batch's start to its last commit.
+    """
+
+    host_id: str
+    label: str
+    arch: str
+    images: int
+    seconds: float
+    stages: Mapping[str, Percentiles]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceCount:
+    """Images of which a detector said the same kind of thing, without or beside a score.
+
+    `generator` and `signature` are as the finding's detail has them, None where it does not.
+    """
+
+    detector: str
+    kind: str
+    generator: str | None
+    signature: str | None
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCount:
+    """Images that failed for the same kind of reason, and the first few of them."""
+
+    kind: ErrorKind
+    images: int
+    examples: tuple[tuple[bytes, str], ...]  # (path, the sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCount:
+    """Labelled images of the same truth, outcome (None: pending) and score."""
+
+    truth: bool
+    outcome: Outcome | None
+    score: float | None
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that a report is made of.
+
+    `seconds` runs from the first batch's start to the last commit; `active_seconds` leaves out
+    the time when no batch was at work, between two sessions for example.
+    """
+
+    counts: Counts
+    seconds: float
+    active_seconds: float
+    hosts: tuple[HostFigures, ...]
+    detectors: Mapping[str, int]
+    evidence: tuple[EvidenceCount, ...]
+    errors: tuple[ErrorCount, ...]
+    labelled: tuple[LabelledCount, ...]
+
+
+def figures(store: Store, scan_id: int, detectors: Iterable[str]) -> Figures:
+    """The figures of a scan; `detectors` are the names of those that its plan has.
+
+    Raises NotFound where there is no such scan.
+    """
+    with store.read() as connection:
+        span = read_span(connection, scan_id)
+        return Figures(
+            counts=read_counts(connection, scan_id),
+            seconds=0.0 if span is None else span[1] - span[0],
+            active_seconds=_active_seconds(connection, scan_id),
+            hosts=_hosts(connection, scan_id),
+            detectors={name: _spoken_of(connection, scan_id, name) for name in detectors},
+            evidence=_evidence(connection, scan_id),
+            errors=_errors(connection, scan_id),
+            labelled=_labelled(connection, scan_id),
+        )
+
+
+def _active_seconds(connection: sa.Connection, scan_id: int) -> float:
+    runs = sa.select(run.c.started_at, run.c.ended_at).where(run.c.scan_id == scan_id)
+    total, until = 0.0, float("-inf")
+    for started, ended in connection.execute(runs.order_by(run.c.started_at)):
+        total += max(0.0, ended - max(started, until))
+        until = max(until, ended)
+    return total
+
+
+def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostFigures, ...]:
+    """What each host did, the one with most images first.
+
+    A kept verdict does not count: it names a run of the scan that it was taken from.
+    """
+    spans = (
+        sa.select(
+            host.c.id,
+            host.c.label,
+            host.c.arch,
+            (sa.func.max(run.c.ended_at) - sa.func.min(run.c.started_at)).label("seconds"),
+        )
+        .select_from(run.join(host))
+        .where(run.c.scan_id == scan_id)
+        .group_by(host.c.id, host.c.label, host.c.arch)
+    )
+    # Run by run, for then the index on them has all that is needed.
+    of_run = sa.select(sa.func.count()).where(
+        verdict.c.run_id == run.c.id, verdict.c.scan_id == scan_id
+    )
+    runs = sa.select(run.c.host_id, of_run.scalar_subquery().label("images"))
+    done = runs.where(run.c.scan_id == scan_id).subquery()
+    judged = sa.select(done.c.host_id, sa.func.sum(done.c.images)).group_by(done.c.host_id)
+    images = {host_id: int(number) for host_id, number in connection.execute(judged) if number}
+    stages = _stages(connection, scan_id, sum(images.values()))
+    found = [
+        HostFigures(row.id, row.label, row.arch, images[row.id], row.seconds, stages[row.id])
+        for row in connection.execute(spans)
+        if row.id in images
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.images, one.label, one.host_id)))
+
+
+def _stages(
+    connection: sa.Connection, scan_id: int, judged: int
+) -> Mapping[str, dict[str, Percentiles]]:
+    """The percentiles of each stage by host id; an image that a stage never saw does not count."""
+    every = max(1, -(-judged // TIMED_IMAGES))
+    nth = sa.func.row_number().over(partition_by=run.c.host_id, order_by=run.c.id)
+    runs = sa.select(run.c.id, run.c.host_id, nth.label("nth")).where(run.c.scan_id == scan_id)
+    numbered = runs.subquery()
+    timings = (
+        sa.select(numbered.c.host_id, verdict.c.fetch_us, verdict.c.decode_us, verdict.c.infer_us)
+        .select_from(
+            numbered.join(
+                verdict, (verdict.c.run_id == numbered.c.id) & (verdict.c.scan_id == scan_id)
+            )
+        )
+        .where(numbered.c.nth % every == 1 % every)
+    )
+    took: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for host_id, *each in connection.execute(timings):
+        for stage, stage_us in zip(STAGES, each, strict=True):
+            if stage_us > 0:
+                took[host_id, stage].append(stage_us)
+    stages: dict[str, dict[str, Percentiles]] = defaultdict(dict)
+    for (host_id, stage), all_us in took.items():
+        all_us.sort()
+        stages[host_id][stage] = Percentiles(nearest_rank(all_us, 50), nearest_rank(all_us, 95))
+    return stages
+
+
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
+    """The smallest of the ordered values that at least `percent` of 100 of them do not exceed."""
+    return ordered[-(-len(ordered) * percent // 100) - 1]
+
+
+def _spoken_of(connection: sa.Connection, scan_id: int, detector: str) -> int:
+    """The images on which a detector has a score, or for provenance anything to say."""
+    ours = (finding.c.scan_id == scan_id) & (finding.c.detector == detector)
+    if detector != PROVENANCE:
+        ours &= finding.c.score.is_not(None)
+    # Grouped, not counted distinct: the findings lie in this order already.
+    images = sa.select(finding.c.image_id).where(ours).group_by(finding.c.image_id).subquery()
+    return int(connection.execute(sa.select(sa.func.count()).select_from(images)).scalar_one())
+
+
+def _evidence(connection: sa.Connection, scan_id: int) -> tuple[EvidenceCount, ...]:
+    """What was found besides scores, the most frequent first."""
+    said = (
+        finding.c.detector,
+        finding.c.kind,
+        finding.c.detail["generator"].as_string(),
+        finding.c.detail["signature"].as_string(),
+    )
+    rows = connection.execute(
+        sa.select(*said, sa.func.count(finding.c.image_id.distinct()))
+        .where(finding.c.scan_id == scan_id, finding.c.kind != BARE_SCORE)
+        # By place: Postgres takes the same expression with two parameters for two.
+        .group_by(*(sa.text(str(place)) for place in range(1, len(said) + 1)))
+    )
+    found = [EvidenceCount(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return tuple(sorted(found, key=_by_images))
+
+
+def _by_images(one: EvidenceCount) -> tuple[int, str, str, str, str]:
+    return (-one.images, one.detector, one.kind, one.generator or "", one.signature or "")
+
+
+def _errors(connection: sa.Connection, scan_id: int) -> tuple[ErrorCount, ...]:
+    """The errors by kind, the most frequent first."""
+    # Through the index on outcomes: else SQLite reads every verdict to find the few that failed.
+    failed = sa.select(verdict.c.image_id).where(
+        verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
+    )
+    kind, listed = verdict.c.error_kind, verdict.c.image_id
+    ranked = (
+        sa.select(
+            verdict.c.image_id,
+            verdict.c.error_kind,
+            verdict.c.error_text,
+            sa.func.count().over(partition_by=kind).label("images"),
+            sa.func.row_number().over(partition_by=kind, order_by=listed).label("nth"),
+        )
+        .where(verdict.c.scan_id == scan_id, verdict.c.image_id.in_(failed))
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(ranked.c.error_kind, ranked.c.images, image.c.path, ranked.c.error_text)
+        .select_from(ranked.join(image, image.c.id == ranked.c.image_id))
+        .where(ranked.c.nth <= EXAMPLES)
+        .order_by(ranked.c.images.desc(), ranked.c.error_kind, ranked.c.nth)
+    )
+    return tuple(
+        ErrorCount(ErrorKind(kind), images, tuple((bytes(row[2]), row[3] or "") for row in same))
+        for (kind, images), same in groupby(rows, key=itemgetter(0, 1))
+    )
+
+
+def _labelled(connection: sa.Connection, scan_id: int) -> tuple[LabelledCount, ...]:
+    judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
+    same = (entry.c.truth, verdict.c.score, verdict.c.outcome)
+    rows = connection.execute(
+        sa.select(*same, sa.func.count())
+        .select_from(entry.outerjoin(verdict, judged))
+        .where(entry.c.scan_id == scan_id, entry.c.truth.is_not(None))
+        .group_by(*same)
+    )
+    return tuple(
+        LabelledCount(truth, None if outcome is None else Outcome(outcome), score, images)
+        for truth, score, outcome, images in rows
+    )

@@ -1,0 +1,83 @@
+"""The Celery app: one queue on Redis, and each setting that is not Celery's default with why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+
+from workers.settings import QUEUE
+
+if TYPE_CHECKING:
+    import redis
+
+SCAN_BATCH = "scanner.scan_batch"
+
+# Well above the slowest batch: what it brings back early is done twice.
+VISIBILITY_SECONDS = 2 * 3600
+# A batch that hangs in native code, where the worker's own watch cannot run, ends with its process.
+TASK_SECONDS = 3600
+
+TRANSPORT: dict[str, Any] = {
+    "visibility_timeout": VISIBILITY_SECONDS,
+    # Look for lost messages every 10 s, not every 100.
+    "unacked_restore_throttle": 1,
+    # A connection that dies silently would otherwise hang a worker for ever.
+    "socket_timeout": 15,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+SETTINGS: dict[str, Any] = {
+    # Nothing that can run code comes off the queue.
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    # A batch is mostly paths: they shrink to a fifth.
+    "task_compression": "gzip",
+    "task_default_queue": QUEUE,
+    "broker_transport_options": TRANSPORT,
+    # A Redis that restarts is waited for, however long.
+    "broker_connection_max_retries": None,
+    "broker_connection_retry_on_startup": True,
+    # Acknowledge what is in the store, not what was taken.
+    "task_acks_late": True,
+    # A child that was killed gives its batch back; without the second setting it would do so for
+    # ever (a batch that kills again and again was run 330 times in 40 s).
+    "task_reject_on_worker_lost": True,
+    "task_retry_on_worker_lost": True,
+    # A lost connection does not cancel what is at work: the store knows what was done.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "task_time_limit": TASK_SECONDS,
+    # One batch per process and none in the drawer: a slow machine holds no work back.
+    "worker_prefetch_multiplier": 1,
+    # The store has the results.
+    "result_backend": None,
+    "task_ignore_result": True,
+    # Anyone who can write to the broker could otherwise stop or question workers.
+    "worker_enable_remote_control": False,
+    "worker_send_task_events": False,
+    # Our logging, not Celery's.
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+}
+
+
+def make_app(broker_url: str) -> Celery:
+    """A Celery app for a broker; it connects when it is first used."""
+    app = Celery("scanner", broker=broker_url, set_as_current=False)
+    app.conf.update(SETTINGS)
+    return app
+
+
+def make_redis(broker_url: str) -> redis.Redis:
+    """A Redis client beside Celery's, for leases and controls, with the same patience."""
+    import redis  # noqa: PLC0415 - for those who only publish it is Celery's to import
+
+    return redis.Redis.from_url(
+        broker_url,
+        socket_timeout=TRANSPORT["socket_timeout"],
+        socket_connect_timeout=TRANSPORT["socket_connect_timeout"],
+        socket_keepalive=True,
+        health_check_interval=TRANSPORT["health_check_interval"],
+    )

@@ -1,0 +1,99 @@
+"""The channel between a worker and those who watch it: a small hash in, a key with a life time out.
+
+It stands in for Celery's remote control, which anyone who can write to the broker could use. What
+goes wrong here is never worth more than a line in the log: the store has what matters.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+CONTROL = "scanner:control"
+_STATE = "scanner:worker:"
+# A worker that has said nothing for so long is not shown any more.
+STATE_SECONDS = 30
+# Seconds between two looks at the hash, and two signs of life: a batch may have 60 chunks a second.
+EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One process's last sign of life; `note` says what it waits for, empty while it works."""
+
+    name: str
+    host: str
+    scan_id: int
+    batch_id: int
+    at: float
+    note: str = ""
+
+
+class Channel:
+    """One process's end of the channel."""
+
+    def __init__(self, client: redis.Redis, name: str, host: str) -> None:
+        self._client = client
+        self._name = name
+        self._host = host
+        self._looked_at = 0.0
+        self._cancelled = False
+
+    def tell(self, scan_id: int, batch_id: int, note: str) -> None:
+        """Leave a sign of life that says what this process waits for."""
+        state = WorkerState(self._name, self._host, scan_id, batch_id, time.time(), note)
+        try:
+            self._client.set(_STATE + self._name, json.dumps(asdict(state)), ex=STATE_SECONDS)
+        except redis.RedisError as error:
+            log.debug("no sign of life could be left: %s", error)
+
+    def cancelled(self, scan_id: int, batch_id: int) -> bool:
+        """Whether the scan was cancelled; looks, and leaves a sign of life, once a second."""
+        now = time.monotonic()
+        if now - self._looked_at >= EVERY_SECONDS:
+            self._looked_at = now
+            try:
+                self._cancelled = self._client.hexists(CONTROL, _cancel_field(scan_id))
+            except redis.RedisError as error:
+                log.debug("no word from the broker: %s", error)
+            self.tell(scan_id, batch_id, "")
+        return self._cancelled
+
+    def begin(self) -> None:
+        """Another batch: look again before anything else."""
+        self._looked_at = 0.0
+        self._cancelled = False
+
+
+def cancel(client: redis.Redis, scan_id: int) -> None:
+    """Tell every worker to drop what is left of a scan."""
+    client.hset(CONTROL, _cancel_field(scan_id), "1")
+
+
+def uncancel(client: redis.Redis, scan_id: int) -> None:
+    """Take a cancellation back."""
+    client.hdel(CONTROL, _cancel_field(scan_id))
+
+
+def worker_states(client: redis.Redis) -> Iterator[WorkerState]:
+    """The last sign of life of each process that has given one lately."""
+    for key in sorted(client.scan_iter(match=_STATE + "*", count=1000)):
+        raw = client.get(key)
+        try:
+            yield WorkerState(**json.loads(raw or b""))
+        except (ValueError, TypeError):
+            log.warning("%r is no worker's state; left alone", key)
+
+
+def _cancel_field(scan_id: int) -> str:
+    return f"cancel:{scan_id}"

@@ -1,0 +1,164 @@
+"""Leases on batches: who is at work on what, by Redis' own clock.
+
+A batch at work has a key that its worker renews and that expires soon after the worker dies; the
+batch's number stays in a hash until its work ends in an orderly way. A number in the hash without
+a key is a batch that somebody left: the keeper publishes it again. Leases are hints: losing them
+costs double work, never rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+# Seconds until the lease of a worker that died has run out,
+LEASE_SECONDS = 20
+# and between two renewals: three may fail.
+RENEW_SECONDS = 5.0
+
+WORKING = "scanner:working"
+
+_ACQUIRE = """
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[1])
+return 1
+"""
+# Renew our own lease; take it back where Redis lost it; leave it where another one has it.
+_RENEW = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[1])
+return 1
+"""
+# The number goes before the key: between the two nobody may think that the batch was left.
+_RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[2])
+redis.call('DEL', KEYS[1])
+return 1
+"""
+
+
+def lease_key(batch_id: int) -> str:
+    """The key that stands while somebody is at work on the batch."""
+    return f"scanner:lease:{batch_id}"
+
+
+class Watch:
+    """When the image at work was begun, and how long one may take."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._limit = limit_seconds
+        self._began: float | None = None
+
+    def begin(self, _image: object = None) -> None:
+        """An image is begun, or a wait that is nobody's fault is over."""
+        self._began = time.monotonic()
+
+    def pause(self) -> None:
+        """No image is at work."""
+        self._began = None
+
+    def overrun(self) -> bool:
+        """Whether the image at work has had more than its time."""
+        began = self._began
+        return began is not None and time.monotonic() - began > self._limit
+
+
+class Lease:
+    """A lease on one batch, renewed by a thread until it is released, lost or overrun."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        batch_id: int,
+        holder: str,
+        watch: Watch,
+        on_overrun: Callable[[], object],
+    ) -> None:
+        self._client = client
+        self._batch_id = batch_id
+        self._holder = holder
+        self._watch = watch
+        self._on_overrun = on_overrun
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._renew_until_ended, daemon=True)
+        self.lost = False
+
+    def acquire(self) -> bool:
+        """Whether the batch was free and is ours now; renewed from here on."""
+        if not self._run(_ACQUIRE, LEASE_SECONDS, self._batch_id):
+            return False
+        self._thread.start()
+        return True
+
+    def release(self) -> None:
+        """The work ended in an orderly way: done, or given back."""
+        self._run(_RELEASE, self._batch_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop renewing; a lease that was not released runs out, and the keeper sees it."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _renew_until_ended(self) -> None:
+        while not self._ended.wait(RENEW_SECONDS):
+            if self._watch.overrun():
+                self._on_overrun()
+                return
+            try:
+                renewed = self._run(_RENEW, LEASE_SECONDS, self._batch_id)
+            except redis.RedisError as error:
+                log.warning("batch %d: the lease could not be renewed: %s", self._batch_id, error)
+                continue
+            if not renewed:
+                self.lost = True
+                return
+
+    def _run(self, script: str, *arguments: int) -> bool:
+        """Run one of the scripts on our two keys; whether it did what it is for."""
+        keys = (lease_key(self._batch_id), WORKING)
+        return bool(self._client.eval(script, 2, *keys, self._holder, *arguments))
+
+
+def left_behind(client: redis.Redis) -> list[int]:
+    """The batches whose worker is gone without a word."""
+    numbers = [int(number) for number in client.hkeys(WORKING)]
+    return [number for number, alive in _alive(client, numbers) if not alive]
+
+
+def unleased(client: redis.Redis, batches: list[int]) -> list[int]:
+    """Of these batches, those that nobody is at work on."""
+    return [number for number, alive in _alive(client, batches) if not alive]
+
+
+def forget(client: redis.Redis, batch_id: int) -> None:
+    """Strike a batch off the list of those at work."""
+    client.hdel(WORKING, str(batch_id))
+
+
+def _alive(client: redis.Redis, batches: list[int]) -> list[tuple[int, bool]]:
+    if not batches:
+        return []
+    values = client.mget([lease_key(number) for number in batches])
+    return [(number, value is not None) for number, value in zip(batches, values, strict=True)]

@@ -1,0 +1,117 @@
+"""What a scan looks for and how strictly: the detectors and thresholds behind its verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workers.detectors.card import Card
+
+# Raised when `decide` or `route` judge otherwise than before: old verdicts are then not kept.
+RULES_VERSION = 1
+
+
+class PlanError(Exception):
+    """The plan asks for what is not here; the message says what and where to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDetector:
+    """A detector as a plan fixes it: scores from `unsure` up are doubtful, from `ai` up AI-made."""
+
+    name: str
+    version: str
+    sha256: str
+    unsure: float
+    ai: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The detectors of a scan; two plans of the same digest give the same verdicts."""
+
+    detectors: tuple[PlannedDetector, ...]
+
+    def names(self) -> frozenset[str]:
+        """The names of the detectors that may speak."""
+        return frozenset(detector.name for detector in self.detectors)
+
+    def body(self) -> dict[str, Any]:
+        """As it is stored and sent."""
+        return {
+            "rules": RULES_VERSION,
+            "detectors": [
+                {
+                    "name": detector.name,
+                    "version": detector.version,
+                    "sha256": detector.sha256,
+                    "thresholds": {"unsure": detector.unsure, "ai": detector.ai},
+                }
+                for detector in self.detectors
+            ],
+        }
+
+    def digest(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the body."""
+        canonical = json.dumps(self.body(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def plan_from(body: Mapping[str, Any]) -> Plan:
+    """A plan from its body; PlanError where that is none, or of rules that we do not know."""
+    try:
+        if body["rules"] != RULES_VERSION:
+            raise PlanError(
+                f"The scan was planned by another version of scanner (rules {body['rules']!r}, "
+                f"here {RULES_VERSION}): upgrade the older machine"
+            )
+        return Plan(
+            tuple(
+                PlannedDetector(
+                    str(one["name"]),
+                    str(one["version"]),
+                    str(one["sha256"]),
+                    float(one["thresholds"]["unsure"]),
+                    float(one["thresholds"]["ai"]),
+                )
+                for one in body["detectors"]
+            )
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PlanError(f"This is no plan of a scan: {error!r}") from error
+
+
+def make_plan(cards: Mapping[str, Card], names: Iterable[str] = ()) -> Plan:
+    """The plan with these detectors, or with all there are."""
+    wanted = sorted(set(names)) or sorted(cards)
+    unknown = [name for name in wanted if name not in cards]
+    if unknown:
+        raise PlanError(
+            f"There is no detector called {', '.join(unknown)}: "
+            f"choose from {', '.join(sorted(cards))}"
+        )
+    return Plan(
+        tuple(
+            PlannedDetector(
+                card.name, card.version, card.sha256, card.thresholds.unsure, card.thresholds.ai
+            )
+            for card in (cards[name] for name in wanted)
+        )
+    )
+
+
+def require_same(plan: Plan, cards: Mapping[str, Card]) -> None:
+    """Make sure that this machine has the very detectors of the plan."""
+    for planned in plan.detectors:
+        card = cards.get(planned.name)
+        if card is None or (card.version, card.sha256) != (planned.version, planned.sha256):
+            here = "none" if card is None else f"version {card.version} ({card.sha256[:12]})"
+            raise PlanError(
+                f"The scan asks for {planned.name} version {planned.version} "
+                f"({planned.sha256[:12]}), this machine has {here}: upgrade the older machine"
+            )

@@ -1,0 +1,172 @@
+"""Looking at one image in a process of its own, with limits on its memory and time.
+
+For batches that have killed or hung a worker before. The process lives from image to image until
+one kills it; an image that does so twice is `crashed`, or `timeout` where it was the time that ran
+out. Parent and child speak JSON, a line an image: the child has decoded something hostile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import selectors
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from storage.paths import from_wire, to_wire
+from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
+from workers.fetch import RootGone, open_root
+from workers.messages import verdict_from_json, verdict_to_json
+from workers.plan import plan_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from workers.fetch import Root
+    from workers.plan import Plan
+    from workers.settings import Limits
+
+# Seconds that the process may take to start and to load its detectors, on a slow board.
+START_SECONDS = 60.0
+TRIES = 2
+
+
+class Sandbox:
+    """A process that looks at images one by one, replaced when one of them kills it."""
+
+    def __init__(self, plan: Plan, limits: Limits) -> None:
+        self._plan = plan
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def chunk(
+        self, root: Root, images: Sequence[BatchImage], _begin: Callable[[BatchImage], object]
+    ) -> list[Verdict]:
+        """The verdict on the first of the images: cautious work is one image a transaction."""
+        return [self.examine(root, images[0])]
+
+    def examine(self, root: Root, image: BatchImage) -> Verdict:
+        """The verdict on one image; `error` where it killed its process or its time ran out."""
+        kind = ErrorKind.CRASHED
+        for _ in range(TRIES):
+            process = self._process or self._start(root)
+            request = [image.image_id, to_wire(image.path), image.size_bytes]
+            answer = _ask(process, request, self._limits.image_seconds)
+            if answer is not None:
+                return _verdict(json.loads(answer))
+            # Still running: it was the time; ended: the image, or the memory, killed it.
+            kind = ErrorKind.TIMEOUT if process.poll() is None else ErrorKind.CRASHED
+            self._kill()
+        what = "took too long" if kind is ErrorKind.TIMEOUT else "killed the process that read it"
+        return Verdict(
+            image_id=image.image_id,
+            outcome=Outcome.ERROR,
+            score=None,
+            detector=None,
+            examined=False,
+            findings=(),
+            error=ImageError(kind, f"{what}, {TRIES} times"),
+            digest=None,
+            timings=Timings(),
+        )
+
+    def _start(self, root: Root) -> subprocess.Popen[bytes]:
+        # Not multiprocessing: a pool's child is a daemon and may have no children of that kind.
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-m", "workers.sandbox"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        task = {
+            "root": to_wire(os.fsencode(root.path)),
+            "plan": self._plan.body(),
+            "max_pixels": self._limits.max_pixels,
+            "max_bytes": self._limits.max_bytes,
+            "bytes": self._limits.sandbox_bytes,
+        }
+        if _ask(process, task, START_SECONDS) is None:
+            self._kill()
+            raise SandboxError("the process that looks at images one by one does not start")
+        return process
+
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._kill()
+
+
+class SandboxError(RuntimeError):
+    """The sandbox itself cannot be had; nothing is known of the image."""
+
+
+def _ask(process: subprocess.Popen[bytes], line: object, seconds: float) -> bytes | None:
+    """The answer to one line of JSON; None where the process ended or the time ran out."""
+    if process.stdin is None or process.stdout is None:
+        raise SandboxError("the sandbox has no pipes")
+    try:
+        process.stdin.write(json.dumps(line).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        process.wait()
+        return None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(seconds):
+            return None
+    # A line is written at once; a process that dies within one gives less than a line.
+    answer = process.stdout.readline()
+    if not answer.endswith(b"\n"):
+        process.wait()
+        return None
+    return answer
+
+
+def _verdict(answer: dict[str, Any]) -> Verdict:
+    if "gone" in answer:
+        raise RootGone(str(answer["gone"]))
+    return verdict_from_json(answer)
+
+
+def main() -> None:
+    """The child: a task on the first line, then an image a line; a verdict a line comes back."""
+    from workers.station import make_pipeline  # noqa: PLC0415 - the parent has one already
+
+    lines, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # What native code prints must not get between the answers.
+    os.dup2(2, 1)
+    task: dict[str, Any] = json.loads(lines.readline())
+    resource.setrlimit(resource.RLIMIT_AS, (task["bytes"], task["bytes"]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipeline = make_pipeline(plan_from(task["plan"]), task["max_pixels"])
+    root = open_root(os.fsdecode(from_wire(task["root"])), task["max_bytes"])
+    answers.write(b"{}\n")
+    answers.flush()
+    for line in lines:
+        image_id, path, size = json.loads(line)
+        try:
+            (verdict,) = pipeline.chunk(root, [BatchImage(image_id, from_wire(path), size)])
+            answer = verdict_to_json(verdict)
+        except RootGone as gone:
+            answer = {"gone": str(gone)}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

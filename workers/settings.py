@@ -1,0 +1,42 @@
+"""What a worker has to know; read once by `scanner.config`, frozen from then on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# The queue that batches wait in.
+QUEUE = "scanner"
+# The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
+FLEET = "fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one image may cost at most."""
+
+    # Pixels of a picture that has no scaled decode: 64 megapixels are 200 MB as RGB.
+    max_pixels: int = 64_000_000
+    # Bytes of one file.
+    max_bytes: int = 512 * 2**20
+    # Seconds; whatever takes longer is tried once more by itself and then `error: timeout`.
+    image_seconds: float = 60.0
+    # Bytes of address space for an image that is tried by itself.
+    sandbox_bytes: int = 3 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """One worker: where its work comes from, where its verdicts go, and where its images are."""
+
+    broker_url: str
+    store_url: str
+    state_dir: Path
+    concurrency: int
+    label: str
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)

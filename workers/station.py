@@ -1,0 +1,65 @@
+"""What a process needs at hand to do batches, opened once and kept from batch to batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from storage.results import know_host
+from storage.store import Store
+from workers.app import make_redis
+from workers.channel import Channel
+from workers.decide import PROVENANCE
+from workers.detectors import catalogue
+from workers.detectors.detector import load
+from workers.host import this_host
+from workers.pipeline import Pipeline
+from workers.plan import require_same
+from workers.roots import Roots
+
+if TYPE_CHECKING:
+    from workers.plan import Plan
+    from workers.settings import WorkerSettings
+    from workers.stopping import StopFlag
+
+
+class Station:
+    """One process's store, broker, roots and loaded detectors.
+
+    Made after the fork: neither connections nor interpreters survive one.
+    """
+
+    def __init__(self, settings: WorkerSettings, name: str, stop: StopFlag) -> None:
+        self.settings = settings
+        self.name = name
+        self.stop = stop
+        self.store = Store.open(settings.store_url)
+        self.redis = make_redis(settings.broker_url)
+        self.roots = Roots(settings.roots, self.store, settings.limits.max_bytes)
+        self.host = this_host(settings.state_dir, settings.label)
+        self.channel = Channel(self.redis, name, self.host.label)
+        # One thread: a chunk is written while the next one is judged, never two at once.
+        self.writer = ThreadPoolExecutor(1, "writer")
+        self._pipelines: dict[str, Pipeline] = {}
+        know_host(self.store, self.host)
+
+    def pipeline(self, plan: Plan) -> Pipeline:
+        """The stages for a plan; PlanError where this machine has other detectors."""
+        digest = plan.digest()
+        if digest not in self._pipelines:
+            self._pipelines[digest] = make_pipeline(plan, self.settings.limits.max_pixels)
+        return self._pipelines[digest]
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.writer.shutdown()
+        self.store.close()
+        self.redis.close()
+
+
+def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
+    """The stages for a plan with the shipped detectors loaded."""
+    cards = catalogue.shipped()
+    require_same(plan, cards)
+    names = plan.names() - {PROVENANCE}
+    return Pipeline(plan, {name: load(cards[name]) for name in sorted(names)}, max_pixels)
