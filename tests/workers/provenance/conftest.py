@@ -1,0 +1,172 @@
+"""Pictures that carry metadata, made here after the documentation of the tools that write it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from struct import pack
+from typing import TYPE_CHECKING
+
+import c2pa
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+OTHER_KEY_USAGES = (
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., bytes]:
+    """Save a small picture in a format of Pillow's, with what Pillow writes beside it."""
+
+    def make(form: str, **options: object) -> bytes:
+        target = io.BytesIO()
+        picture = Image.linear_gradient("L").convert("RGB").resize((48, 32))
+        picture.save(target, form, **options)
+        return target.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def packet() -> Callable[..., bytes]:
+    """Make an XMP packet with these attributes and elements, of the usual namespaces."""
+
+    def make(attributes: str = "", elements: str = "") -> bytes:
+        return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+            <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}">
+            <rdf:Description rdf:about=""
+             xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+             xmlns:dc="http://purl.org/dc/elements/1.1/"
+             xmlns:dcterms="http://purl.org/dc/terms/"
+             xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"
+             xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+             xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" {attributes}>{elements}
+            </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def chunks(draw: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Make a PNG with these chunks, each (type, payload), before its pixels."""
+
+    def make(*chunks: tuple[bytes, bytes]) -> bytes:
+        plain = draw("PNG")
+        parts = [
+            pack(">I", len(payload)) + name + payload + pack(">I", zlib.crc32(name + payload))
+            for name, payload in chunks
+        ]
+        return plain[:33] + b"".join(parts) + plain[33:]  # 33: signature and header
+
+    return make
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority and a signer that it vouches for."""
+
+    root_pem: str
+    chain_pem: bytes
+    key_pem: bytes
+
+
+@pytest.fixture(scope="session")
+def root_pem(authority: Authority) -> str:
+    """The certificate of the authority that vouches for what `sign` signs."""
+    return authority.root_pem
+
+
+@pytest.fixture(scope="session")
+def sign(authority: Authority) -> Callable[..., bytes]:
+    """Give a JPEG a manifest with these actions and (relationship, JPEG) ingredients.
+
+    Not checked after it is signed: some programs break the rules, and so do these files.
+    """
+
+    def make(
+        picture: bytes,
+        actions: Sequence[dict[str, str]] = (),
+        ingredients: Sequence[tuple[str, bytes]] = (),
+    ) -> bytes:
+        assertions = [{"label": "c2pa.actions", "data": {"actions": list(actions)}}]
+        manifest = {
+            "claim_generator_info": [{"name": "Test Camera"}],
+            "assertions": assertions if actions else [],
+        }
+        info = c2pa.C2paSignerInfo(b"es256", authority.chain_pem, authority.key_pem, None)
+        context = c2pa.Context.from_dict({"verify": {"verify_after_sign": False}})
+        target = io.BytesIO()
+        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest, context) as builder:
+            for relationship, data in ingredients:
+                described = json.dumps({"title": "part", "relationship": relationship})
+                builder.add_ingredient(described, "image/jpeg", io.BytesIO(data))
+            builder.sign(signer, "image/jpeg", io.BytesIO(picture), target)
+        return target.getvalue()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """An authority that nobody knows, and its signer, both good for two days."""
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = certificate("Test Root", root_key.public_key(), root_key)
+    chain = certificate("Test Signer", key.public_key(), root_key) + root
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return Authority(root.decode(), chain, key_pem)
+
+
+def certificate(
+    name: str, public: ec.EllipticCurvePublicKey, root_key: ec.EllipticCurvePrivateKey
+) -> bytes:
+    """A certificate (PEM) as C2PA asks for them: the root's own, or the signer's."""
+    ca = name == "Test Root"
+    start = datetime.now(UTC) - timedelta(days=1)
+    others = dict.fromkeys(OTHER_KEY_USAGES, False)
+    usage = x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **others)
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named("Test Root"))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(issuer, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+    if not ca:
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+        builder = builder.add_extension(purpose, critical=False)
+    return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def named(common: str) -> x509.Name:
+    """A certificate's name with this common name."""
+    organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Works")
+    return x509.Name([organization, x509.NameAttribute(NameOID.COMMON_NAME, common)])

@@ -1,0 +1,251 @@
+"""C2PA manifests: what they claim, what their check says, and that nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import c2pa as library
+import pytest
+
+from workers.provenance import c2pa, read
+from workers.provenance.c2pa import _signature
+from workers.provenance.evidence import Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from storage.records import Finding
+
+IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def action(name: str, source_type: str = "") -> dict[str, str]:
+    """An action of a C2PA manifest, with IPTC's word for where the picture came from."""
+    said = {"digitalSourceType": IPTC + source_type} if source_type else {}
+    return {"action": f"c2pa.{name}", **said}
+
+
+GENERATED = [action("created", "trainedAlgorithmicMedia")]
+
+
+def only(findings: tuple[Finding, ...] | list[Finding]) -> Finding:
+    """The one finding that there has to be."""
+    (finding,) = findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("actions", "kind", "score"),
+    [
+        (GENERATED, "c2pa_generated", 0.97),
+        ([action("created", "compositeWithTrainedAlgorithmicMedia")], "c2pa_edited", 0.75),
+        # Generative fill in a photo: the action is of a part.
+        (
+            [action("created", "digitalCapture"), action("edited", "trainedAlgorithmicMedia")],
+            "c2pa_edited",
+            0.75,
+        ),
+        ([action("created", "digitalCapture")], "c2pa_other", None),
+        ([action("created", "algorithmicMedia")], "c2pa_other", None),
+        ([action("created")], "c2pa_other", None),
+    ],
+)
+def test_source_type_decides_the_kind(
+    draw: Callable[..., bytes],
+    sign: Callable[..., bytes],
+    actions: list[dict[str, str]],
+    kind: str,
+    score: float | None,
+) -> None:
+    """The digital source type of a manifest's actions says what kind of evidence it is."""
+    finding = only(read(sign(draw("JPEG"), actions)))
+
+    assert (kind, score) == (finding.kind, finding.score)
+
+
+def test_known_signer_verifies(
+    draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
+) -> None:
+    """An intact file of a signer whose authority is trusted is verified, and scores highest."""
+    signed = sign(draw("JPEG"), GENERATED)
+    finding = only(c2pa.findings(signed, "image/jpeg", anchors=root_pem))
+
+    assert ("verified", 0.99) == (finding.detail["signature"], finding.score)
+
+
+def test_unknown_signer_is_untrusted(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """An intact file of a signer that nobody knows is said to be that, in words too."""
+    finding = only(read(sign(draw("JPEG"), GENERATED)))
+
+    expected = (
+        "C2PA manifest by Test Camera says that it was made by generative AI; "
+        "the signature could not be traced to a known signer."
+    )
+    assert expected == finding.text
+    assert "untrusted" == finding.detail["signature"]
+    assert ["signingCredential.untrusted"] == finding.detail["validation"]
+
+
+def test_changed_byte_is_invalid(
+    draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
+) -> None:
+    """A picture that was changed after signing keeps its claim at a score that proves nothing."""
+    signed = bytearray(sign(draw("JPEG"), GENERATED))
+    signed[-3] ^= 1
+    finding = only(c2pa.findings(bytes(signed), "image/jpeg", anchors=root_pem))
+
+    assert ("c2pa_generated", "invalid", 0.6) == (
+        finding.kind,
+        finding.detail["signature"],
+        finding.score,
+    )
+    assert ["assertion.dataHash.mismatch"] == finding.detail["validation"]
+
+
+@pytest.mark.parametrize(
+    ("actions", "relationship", "expected"),
+    [
+        # A generated picture that was opened and cropped.
+        ([action("opened"), action("cropped")], "parentOf", ("c2pa_generated", True)),
+        # What ChatGPT writes: no action of its own, one ingredient.
+        ([], "componentOf", ("c2pa_generated", True)),
+        # A photo into which a generated picture was put.
+        (
+            [action("created", "digitalCapture"), action("placed")],
+            "componentOf",
+            ("c2pa_edited", True),
+        ),
+        # A picture that served as a model for a drawing is no part of it.
+        ([action("created", "digitalCreation")], "inputTo", ("c2pa_other", False)),
+    ],
+)
+def test_ingredients_count_by_their_part(
+    draw: Callable[..., bytes],
+    sign: Callable[..., bytes],
+    actions: list[dict[str, str]],
+    relationship: str,
+    expected: tuple[str, bool],
+) -> None:
+    """What a picture was made from speaks for the whole, a part that was put in for a part."""
+    generated = sign(draw("JPEG"), GENERATED)
+    signed = sign(draw("JPEG", quality=50), actions, [(relationship, generated)])
+    finding = only(read(signed))
+
+    assert expected == (finding.kind, finding.detail["from_ingredient"])
+
+
+def test_damaged_ingredient_makes_its_claim_invalid(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """A claim that rests on an ingredient whose own check failed is worth no more than that."""
+    generated = bytearray(sign(draw("JPEG"), GENERATED))
+    generated[-3] ^= 1
+    opened = [action("opened"), action("cropped")]
+    signed = sign(draw("JPEG", quality=50), opened, [("parentOf", bytes(generated))])
+    finding = only(read(signed))
+
+    assert ("c2pa_generated", 0.6) == (finding.kind, finding.score)
+
+
+def test_damaged_manifest_is_unreadable(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """A manifest that cannot be read is said to be there, and counts for nothing."""
+    signed = sign(draw("JPEG"), GENERATED)
+    at = signed.index(b"c2cl")  # the type of the claim's box
+    finding = only(read(signed[: at - 60] + bytes(120) + signed[at + 60 :]))
+
+    assert ("c2pa_unreadable", None) == (finding.kind, finding.score)
+
+
+@pytest.mark.parametrize(
+    ("failures", "successes", "expected"),
+    [
+        ({"signingCredential.untrusted"}, {"assertion.dataHash.match"}, Signature.UNCHECKED),
+        ({"signingCredential.untrusted"}, {"claimSignature.validated"}, Signature.UNCHECKED),
+        (
+            {"signingCredential.untrusted", "signingCredential.ocsp.revoked"},
+            {"claimSignature.validated", "assertion.bmffHash.match"},
+            Signature.REVOKED,
+        ),
+        (
+            {"cawg.ica.signer_payload.mismatch", "signingCredential.untrusted"},
+            {"claimSignature.validated", "assertion.boxesHash.match"},
+            Signature.UNTRUSTED,
+        ),
+        (
+            {"signingCredential.expired", "assertion.bmffHash.mismatch"},
+            {"claimSignature.validated"},
+            Signature.INVALID,
+        ),
+    ],
+)
+def test_gravest_failure_names_the_check(
+    failures: set[str], successes: set[str], expected: Signature
+) -> None:
+    """The gravest of the validator's codes that are about this file sums them up."""
+    assert expected == _signature(frozenset(failures), frozenset(successes))
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A server that keeps no manifests: its address, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_port}", asked
+        served.shutdown()
+
+
+def test_remote_manifest_is_reported_and_never_fetched(
+    draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
+) -> None:
+    """A manifest on a server is a finding with its address, and the server is not asked for it."""
+    address, asked = server
+    url = f"{address}/remote.c2pa"
+    picture = draw("JPEG", xmp=packet(f'dcterms:provenance="{url}"'))
+    finding = only(read(picture))
+
+    assert ("c2pa_remote", None, url) == (finding.kind, finding.score, finding.detail["url"])
+    assert [] == asked
+
+
+def test_library_would_fetch_by_itself(
+    draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
+) -> None:
+    """The library asks the server unless told otherwise, so that the test above can fail."""
+    address, asked = server
+    picture = draw("JPEG", xmp=packet(f'dcterms:provenance="{address}/remote.c2pa"'))
+    with pytest.raises(library.C2paError), library.Context() as context:
+        library.Reader("image/jpeg", BytesIO(picture), context=context)
+
+    assert ["/remote.c2pa"] == asked
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+def test_forked_child_reads_manifests(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """A worker's child can read manifests although its parent has read some before."""
+    signed = sign(draw("JPEG"), GENERATED)
+    read(signed)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if [f.kind for f in read(signed)] == ["c2pa_generated"] else 1)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,0 +1,133 @@
+"""IPTC's Digital Source Type in XMP, in each form and container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from workers.provenance import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+NAME = "Iptc4xmpExt:DigitalSourceType"
+ATTRIBUTE = f'{NAME}="{IPTC}%s"'
+
+
+def kinds(data: bytes) -> list[tuple[str, float | None]]:
+    """The kind and the score of each finding."""
+    return [(finding.kind, finding.score) for finding in read(data)]
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("trainedAlgorithmicMedia", [("iptc_generated", 0.97)]),
+        ("compositeWithTrainedAlgorithmicMedia", [("iptc_edited", 0.75)]),
+        ("compositeSynthetic", [("iptc_edited", 0.75)]),
+        # Near misses: a photo, a photo with better colours, drawings, a fractal, a chart.
+        ("digitalCapture", []),
+        ("computationalCapture", []),
+        ("algorithmicallyEnhanced", []),
+        ("digitalCreation", []),
+        ("digitalArt", []),
+        ("softwareImage", []),
+        ("algorithmicMedia", []),
+        ("dataDrivenMedia", []),
+        ("nottrainedAlgorithmicMedia", []),
+    ],
+)
+def test_terms(
+    draw: Callable[..., bytes],
+    packet: Callable[..., bytes],
+    term: str,
+    expected: list[tuple[str, float]],
+) -> None:
+    """IPTC's words for generative AI are evidence, its other words are none."""
+    assert expected == kinds(draw("JPEG", xmp=packet(ATTRIBUTE % term)))
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        f"<{NAME}>{IPTC}trainedAlgorithmicMedia</{NAME}>",
+        f'<{NAME} rdf:resource="{IPTC}trainedAlgorithmicMedia"/>',
+        f"<{NAME}> digsrctype:trainedAlgorithmicMedia\n</{NAME}>",
+        f"<{NAME}>trainedAlgorithmicMedia</{NAME}>",
+    ],
+)
+def test_elements(draw: Callable[..., bytes], packet: Callable[..., bytes], element: str) -> None:
+    """The property counts as an element, too, with a URI or IPTC's short name in it."""
+    assert [("iptc_generated", 0.97)] == kinds(draw("WEBP", xmp=packet(elements=element)))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "PNG", "TIFF"])
+def test_containers(draw: Callable[..., bytes], packet: Callable[..., bytes], form: str) -> None:
+    """The packet is read from every container that may hold one."""
+    xmp = packet(ATTRIBUTE % "trainedAlgorithmicMedia")
+    info, tags = PngInfo(), ImageFileDirectory_v2()
+    info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    tags[700] = xmp
+    places: dict[str, dict[str, object]] = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": tags}}
+    (finding,) = read(draw(form, **places.get(form, {"xmp": xmp})))
+
+    assert "iptc_generated" == finding.kind
+    assert {
+        "where": "xmp:DigitalSourceType",
+        "digital_source_type": "trainedAlgorithmicMedia",
+    } == finding.detail
+
+
+def test_pasted_pictures_do_not_speak_for_the_whole(
+    draw: Callable[..., bytes], packet: Callable[..., bytes]
+) -> None:
+    """What Photoshop keeps of the pictures that were pasted in is no statement about the file."""
+    pantry = (
+        "<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description "
+        + ATTRIBUTE % "trainedAlgorithmicMedia"
+        + "/></rdf:li></rdf:Bag></xmpMM:Pantry>"
+    )
+
+    assert [] == kinds(draw("JPEG", xmp=packet(elements=pantry)))
+
+
+@pytest.mark.parametrize("credit", ["Edited with Google AI", "AI-Generated with Google Photos"])
+def test_googles_edits(
+    draw: Callable[..., bytes], packet: Callable[..., bytes], credit: str
+) -> None:
+    """Google's credit line for a photo that its tools have changed counts as an edit."""
+    picture = draw("JPEG", xmp=packet(f'photoshop:Credit="{credit}"'))
+
+    assert [("iptc_edited", 0.75)] == kinds(picture)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packet: packet[: len(packet) // 2],
+        lambda packet: packet.replace(b"</rdf:RDF>", b""),
+        lambda packet: packet.replace(b"rdf:about", b"unknown:about"),
+        lambda packet: packet[:0] + b"DigitalSourceType \xff\xfe\0",
+    ],
+)
+def test_broken_packets_say_nothing(
+    draw: Callable[..., bytes],
+    packet: Callable[..., bytes],
+    damage: Callable[[bytes], bytes],
+) -> None:
+    """A packet that is not well-formed is no finding and no error."""
+    assert [] == kinds(draw("JPEG", xmp=damage(packet(ATTRIBUTE % "trainedAlgorithmicMedia"))))
+
+
+def test_gif(draw: Callable[..., bytes], packet: Callable[..., bytes]) -> None:
+    """GIF's way of keeping a packet, which is no sequence of blocks, is followed."""
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"  # from the XMP specification, part 3
+    extension = b"!\xff\x0bXMP DataXMP" + packet(ATTRIBUTE % "trainedAlgorithmicMedia") + trailer
+    plain = draw("GIF")
+    at = 13 + 3 * 2 ** ((plain[10] & 7) + 1)  # behind the header and the colour table
+
+    assert [("iptc_generated", 0.97)] == kinds(plain[:at] + extension + plain[at:])

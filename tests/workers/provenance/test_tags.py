@@ -1,0 +1,256 @@
+"""Generators' own tags, made after the tools' documentation, and what only looks like them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from struct import pack
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from workers.provenance import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A1111 = (
+    "a lighthouse at dusk, oil painting\nNegative prompt: people\n"
+    "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1234, Size: 512x512, Model hash: 81761151"
+)
+COMFY_PROMPT = json.dumps({
+    "3": {"class_type": "KSampler", "inputs": {"seed": 5, "steps": 20, "model": ["4", 0]}},
+})  # fmt: skip
+COMFY_WORKFLOW = json.dumps({
+    "last_node_id": 9, "last_link_id": 9, "nodes": [{"id": 3, "type": "KSampler"}], "links": [],
+})  # fmt: skip
+JOB = "Job ID: 7c8b3f04-9c0e-4a52-8f7a-0d1d1f2e3a4b"
+IMAGE_DESCRIPTION, MAKE, MODEL, SOFTWARE, ARTIST = 270, 271, 272, 305, 315
+EXIF_DIRECTORY, USER_COMMENT = 0x8769, 0x9286
+
+
+def generators(data: bytes) -> list[tuple[str, str]]:
+    """(generator, where) of each finding, all of which have to be tags."""
+    findings = read(data)
+    assert all(("generator_tag", 0.98) == (each.kind, each.score) for each in findings)
+    return [(each.detail["generator"], each.detail["where"]) for each in findings]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "generator"),
+    [
+        ("parameters", A1111, "Stable Diffusion web UI"),
+        ("prompt", COMFY_PROMPT, "ComfyUI"),
+        ("workflow", COMFY_WORKFLOW, "ComfyUI"),
+        ("Software", "NovelAI", "NovelAI"),
+        ("Description", f"a lighthouse at dusk --ar 3:2 --v 6.1 {JOB}", "Midjourney"),
+        ("Software", "Adobe Firefly", "Adobe Firefly"),
+        ("Software", "DALL·E 3", "DALL-E"),
+        ("Software", "ChatGPT, by OpenAI", "ChatGPT"),
+        ("fooocus_scheme", "fooocus", "Fooocus"),
+        ("parameters", '{"adm_guidance": "(1.5, 0.8, 0.3)", "base_model": "x"}', "Fooocus"),
+        ("parameters", '{"sui_image_params": {"prompt": "x", "steps": 20}}', "SwarmUI"),
+        ("invokeai_metadata", '{"generation_mode": "txt2img"}', "InvokeAI"),
+        ("sd-metadata", '{"model": "stable diffusion", "image": {}}', "InvokeAI"),
+        ("Dream", '"a lighthouse" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms', "InvokeAI"),
+        ("use_stable_diffusion_model", "sd-v1-5", "Easy Diffusion"),
+    ],
+)
+def test_png_texts(draw: Callable[..., bytes], keyword: str, text: str, generator: str) -> None:
+    """A generator's text chunk names it."""
+    info = PngInfo()
+    info.add_itxt(keyword, text)
+
+    assert [(generator, f"png:{keyword}")] == generators(draw("PNG", pnginfo=info))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"tEXt", b"parameters\0" + A1111.encode()),
+        (b"zTXt", b"parameters\0\0" + zlib.compress(A1111.encode())),
+        (b"iTXt", b"parameters\0\0\0\0\0" + A1111.encode()),
+        (b"iTXt", b"parameters\0\1\0en\0Parameter\0" + zlib.compress(A1111.encode())),
+    ],
+)
+def test_png_text_chunks_of_each_type(
+    chunks: Callable[..., bytes], chunk: tuple[bytes, bytes]
+) -> None:
+    """PNG's three kinds of text are read alike."""
+    assert [("Stable Diffusion web UI", "png:parameters")] == generators(chunks(chunk))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "PNG"])
+@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
+def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None:
+    """A1111's settings in EXIF are read in either byte order, with accents."""
+    tags = Image.Exif()
+    text = A1111.replace("dusk", "düsk")
+    tags.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = b"UNICODE\0" + text.encode(order)
+    data = draw(form, exif=tags.tobytes())
+
+    assert [("Stable Diffusion web UI", "exif:UserComment")] == generators(data)
+    assert text[:200] == read(data)[0].detail["excerpt"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "expected"),
+    [
+        (SOFTWARE, "Fooocus v2.5.5", ("Fooocus", "exif:Software")),
+        (SOFTWARE, "Adobe Firefly 1.0", ("Adobe Firefly", "exif:Software")),
+        (SOFTWARE, "InvokeAI", ("InvokeAI", "exif:Software")),
+        (ARTIST, "Midjourney", ("Midjourney", "exif:Artist")),
+        (MAKE, "OpenAI", ("OpenAI", "exif:Make")),
+        (IMAGE_DESCRIPTION, f"a lighthouse {JOB}", ("Midjourney", "exif:ImageDescription")),
+        # How ComfyUI saves WebP.
+        (MODEL, f"prompt:{COMFY_PROMPT}", ("ComfyUI", "exif:Model")),
+        (MAKE, f"workflow:{COMFY_WORKFLOW}", ("ComfyUI", "exif:Make")),
+    ],
+)
+def test_exif_texts(
+    draw: Callable[..., bytes], tag: int, value: str, expected: tuple[str, str]
+) -> None:
+    """A generator's EXIF text names it."""
+    tags = Image.Exif()
+    tags[tag] = value
+
+    assert [expected] == generators(draw("WEBP", exif=tags))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "elements", "expected"),
+    [
+        ('xmp:CreatorTool="Draw Things"', "", ("Draw Things", "xmp:CreatorTool")),
+        ('xmp:CreatorTool="Adobe Firefly"', "", ("Adobe Firefly", "xmp:CreatorTool")),
+        ('photoshop:Credit="Made with Google AI"', "", ("Google AI", "xmp:Credit")),
+        ('photoshop:Credit="DALL·E"', "", ("DALL-E", "xmp:Credit")),
+        ('Iptc4xmpExt:AISystemUsed="ChatGPT"', "", ("ChatGPT", "xmp:AISystemUsed")),
+        (
+            "",
+            f"<dc:description><rdf:Alt><rdf:li>a cat {JOB}</rdf:li></rdf:Alt></dc:description>",
+            ("Midjourney", "xmp:description"),
+        ),
+    ],
+)
+def test_xmp_texts(
+    draw: Callable[..., bytes],
+    packet: Callable[..., bytes],
+    attributes: str,
+    elements: str,
+    expected: tuple[str, str],
+) -> None:
+    """A generator's XMP property names it."""
+    assert [expected] == generators(draw("JPEG", xmp=packet(attributes, elements)))
+
+
+def test_midjourney_gives_both_its_tag_and_its_source_type(
+    draw: Callable[..., bytes], packet: Callable[..., bytes]
+) -> None:
+    """A file that says it twice has a finding of each kind, the stronger one first."""
+    info = PngInfo()
+    info.add_text("Description", f"a lighthouse --v 6.1 {JOB}")
+    info.add_text("Author", "someone")
+    term = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    xmp = packet(f'Iptc4xmpExt:DigitalSourceType="{term}"')
+    info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    kinds = [(each.kind, each.score) for each in read(draw("PNG", pnginfo=info))]
+
+    assert [("generator_tag", 0.98), ("iptc_generated", 0.97)] == kinds
+
+
+def test_iim_credit(draw: Callable[..., bytes]) -> None:
+    """The credit line of the older IPTC form is read, as Google writes both."""
+    credit = b"Made with Google AI"
+    iim = b"\x1c\x02\x6e" + pack(">H", len(credit)) + credit + b"\0" * (len(credit) % 2)
+    resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + pack(">I", len(iim)) + iim
+    plain = draw("JPEG")
+    data = plain[:2] + b"\xff\xed" + pack(">H", len(resource) + 2) + resource + plain[2:]
+
+    assert [("Google AI", "iptc:Credit")] == generators(data)
+
+
+def test_one_finding_lists_all_places(draw: Callable[..., bytes]) -> None:
+    """A generator that leaves several tags is one finding that lists the others."""
+    info = PngInfo()
+    info.add_text("prompt", COMFY_PROMPT)
+    info.add_text("workflow", COMFY_WORKFLOW)
+    (finding,) = read(draw("PNG", pnginfo=info))
+
+    assert ("png:prompt", ["png:workflow"]) == (finding.detail["where"], finding.detail["also"])
+    assert COMFY_PROMPT[:200] == finding.detail["excerpt"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        # Science: parameters of a simulation, of a sampler that samples distributions.
+        ("parameters", '{"temperature": 300, "pressure": 1.0, "steps": 5000}'),
+        ("parameters", "Steps: 1000, Sampler: emcee, Seed: 42, walkers: 32"),
+        ("parameters", "alpha=0.5 beta=0.1"),
+        ("prompt", "Describe what you see in this picture."),
+        ("prompt", '{"text": "What is shown?", "choices": ["a", "b"]}'),
+        ("workflow", '{"nodes": [{"id": "fastqc"}], "edges": []}'),
+        ("Software", "Adobe Photoshop 25.0 (Windows)"),
+        ("Software", "matplotlib version 3.9.0, https://matplotlib.org/"),
+        ("Software", "Imagenomic Portraiture"),
+        ("Software", "NovelAIr Camera"),
+        ("Description", "Our article on Midjourney, and how to tell its pictures."),
+        ("Description", "Job ID: 4711"),
+        ("Comment", "Created with GIMP"),
+        ("Dream", "I had one."),
+        ("Title", "Stable Diffusion: an introduction"),
+        ("Source", "Canon EOS 40D"),
+    ],
+)
+def test_near_misses_in_png(draw: Callable[..., bytes], keyword: str, text: str) -> None:
+    """Texts that share a word with a generator's are no evidence."""
+    info = PngInfo()
+    info.add_text(keyword, text)
+
+    assert [] == generators(draw("PNG", pnginfo=info))
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        (SOFTWARE, "Adobe Photoshop Lightroom Classic 13.2 (Macintosh)"),
+        (SOFTWARE, "Adobe Photoshop 21.1 (Macintosh)"),
+        (SOFTWARE, "GIMP 2.10"),
+        (MAKE, "Apple"),
+        (MODEL, "Gemini 4K"),
+        (ARTIST, "Bing Crosby"),
+        (ARTIST, "Photo: courtesy of OpenAI"),
+        (IMAGE_DESCRIPTION, "OLYMPUS DIGITAL CAMERA"),
+    ],
+)
+def test_near_misses_in_exif(draw: Callable[..., bytes], tag: int, value: str) -> None:
+    """Cameras, editors and people are no generators."""
+    tags = Image.Exif()
+    tags[tag] = value
+
+    assert [] == generators(draw("JPEG", exif=tags))
+
+
+def test_user_comments_of_cameras(draw: Callable[..., bytes]) -> None:
+    """Comments of spaces, of zeros and of words are no settings."""
+    found = []
+    for comment in (b"ASCII\0\0\0" + b" " * 100, bytes(264), b"UNICODE\0\xff", b"Steps", b""):
+        tags = Image.Exif()
+        tags.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = comment
+        found += generators(draw("JPEG", exif=tags))
+
+    assert [] == found
+
+
+def test_edits_of_photos_are_not_firefly(
+    draw: Callable[..., bytes], packet: Callable[..., bytes]
+) -> None:
+    """A photo from Photoshop with a history says nothing, however long its packet is."""
+    history = (
+        '<xmpMM:History><rdf:Seq><rdf:li softwareAgent="Adobe Firefly"/></rdf:Seq></xmpMM:History>'
+    )
+    picture = draw("JPEG", xmp=packet('xmp:CreatorTool="Adobe Photoshop 25.0"', history))
+
+    assert [] == generators(picture)

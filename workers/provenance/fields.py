@@ -1,0 +1,137 @@
+"""The metadata of a file as a list of named texts, however the file carries them.
+
+Everything here is bounded: a text is read up to a mebibyte, a file up to four of them, and
+compressed text is inflated no further than that.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.provenance import exif, xmp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.provenance.head import Carrier, Head
+
+MAX_TEXT_BYTES = 1 << 20
+MAX_FILE_BYTES = 4 << 20  # of text, in one file
+MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
+
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM's record 2, data set 110; two bytes of length follow
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One text and where it stands: "png:parameters", "exif:Software", "xmp:CreatorTool"."""
+
+    where: str
+    text: str
+
+
+def read(data: bytes, head: Head) -> list[Field]:
+    """All texts of a file that may speak of its origin, in the order of the file."""
+    found: list[Field] = []
+    left = MAX_FILE_BYTES
+    for carrier in head.carriers:
+        for where, value in _values(data, head.mime, carrier, min(left, MAX_TEXT_BYTES)):
+            left -= len(value)
+            found += _fields(where, value)
+        if left <= 0:
+            break
+    return found
+
+
+def _fields(where: str, value: bytes) -> list[Field]:
+    if where == "xmp":
+        return [Field(f"xmp:{name}", text) for name, text in xmp.properties(value)]
+    decoded = _user_comment(value) if where == "exif:UserComment" else _decoded(value)
+    return [Field(where, decoded)]
+
+
+def _values(data: bytes, mime: str, carrier: Carrier, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Give (where, value) for each text that a carrier holds; "xmp" for a whole packet."""
+    if carrier.kind == "exif":
+        yield from _exif(data if mime == "image/tiff" else data[carrier.start : carrier.end])
+    elif carrier.kind == "iim":
+        yield from _iim(data[carrier.start : carrier.end])
+    elif carrier.kind == "xmp":
+        yield "xmp", data[carrier.start : min(carrier.end, carrier.start + limit)]
+    elif carrier.kind == "comment":
+        text = data[carrier.start : min(carrier.end, carrier.start + limit)]
+        yield f"{mime.removeprefix('image/')}:comment", text
+    elif carrier.kind in _PNG_READERS:
+        # Twice the limit, as a text that deflate could not shrink is a little longer.
+        payload = data[carrier.start : min(carrier.end, carrier.start + 2 * limit)]
+        yield from _png(carrier.kind, payload, limit)
+
+
+def _exif(tiff: bytes) -> Iterator[tuple[str, bytes]]:
+    for tag, value in exif.read(tiff).items():
+        if tag == exif.XMP:
+            yield "xmp", value
+        elif tag == exif.USER_COMMENT:
+            yield "exif:UserComment", value
+        elif tag in exif.TEXTS:
+            yield f"exif:{exif.TEXTS[tag]}", value.rstrip(b"\0 ")
+
+
+def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:
+    at = resources.find(_IIM_CREDIT)
+    if at >= 0:
+        length = int.from_bytes(resources[at + 3 : at + 5], "big")
+        yield "iptc:Credit", resources[at + 5 : at + 5 + length]
+
+
+def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+    keyword, separator, rest = payload.partition(b"\0")
+    if separator and len(keyword) <= MAX_KEYWORD_BYTES:
+        value = _PNG_READERS[kind](rest, limit)
+        yield "xmp" if keyword == _XMP_KEYWORD else f"png:{keyword.decode('latin-1')}", value
+
+
+def _plain(rest: bytes, limit: int) -> bytes:
+    return rest[:limit]
+
+
+def _deflated(rest: bytes, limit: int) -> bytes:
+    return _inflate(rest[1:], limit)
+
+
+def _international(rest: bytes, limit: int) -> bytes:
+    """Skip the language and the translated keyword (PNG specification, 11.3.3.4)."""
+    parts = rest[2:].split(b"\0", 2)
+    text = parts[2] if len(parts) == 3 else b""  # noqa: PLR2004
+    return _inflate(text, limit) if rest[:1] == b"\1" else text[:limit]
+
+
+_PNG_READERS = {"tEXt": _plain, "zTXt": _deflated, "iTXt": _international}
+
+
+def _inflate(deflated: bytes, limit: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(deflated, limit)
+    except zlib.error:
+        return b""
+
+
+def _decoded(value: bytes) -> str:
+    # Most tools write UTF-8 where their standards ask for ASCII or Latin-1.
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _user_comment(value: bytes) -> str:
+    """Decode by the eight bytes that name the encoding (EXIF 2.32, 4.6.5)."""
+    name, text = value[:8], value[8:]
+    if name == b"UNICODE\0":
+        # The byte order is not that of the file with every writer; Latin letters tell it.
+        order = "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
+        return text.decode(order, "replace")
+    return _decoded((text if name in (b"ASCII\0\0\0", bytes(8)) else value).rstrip(b"\0 "))
