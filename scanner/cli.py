@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="ai-photo-scanner", prog_name="scanner")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    r"""Find AI-generated images in large collections.
+    """Find AI-generated images in large collections.
 
     \b
     Examples:

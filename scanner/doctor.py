@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import redis
-from workers.detectors.card import CardError
 
 from scanner.embedded import EmbeddedServerError, find_program
 from scanner.options import without_password
@@ -23,6 +22,7 @@ from storage.schema import HEAD
 from storage.store import Store
 from workers.app import make_redis
 from workers.detectors import catalogue
+from workers.detectors.card import CardError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,9 +64,9 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
 
 
 def _versions() -> Iterator[Checked]:
-    ours = importlib.metadata.version("ai-photo-scanner")
+    ours = _version("ai-photo-scanner")
     yield Checked("scanner", Level.OK, f"{ours}, Python {platform.python_version()}")
-    found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    found = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     machine = platform.machine()
     if machine in {"armv6l", "armv7l"}:
         mend = "install a 64-bit system: most of what scanner needs has no 32-bit build"
@@ -74,6 +74,13 @@ def _versions() -> Iterator[Checked]:
     else:
         yield Checked("machine", Level.OK, f"{machine}, {os.cpu_count()} cores")
     yield Checked("packages", Level.OK, found)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 def _packages_are_ours() -> Checked:

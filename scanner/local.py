@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner import processes
+from scanner.embedded import EmbeddedServer
 from scanner.keeper import Keeper
 from scanner.options import open_broker
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scanner.options import Broker
@@ -73,15 +74,23 @@ class LocalWorker:
         self._log.unlink(missing_ok=True)
 
 
-@contextmanager
-def own_broker(url: str | None, state_dir: Path) -> Iterator[Broker]:
-    """The named broker, or an embedded one that lives as long as the context."""
-    from scanner.embedded import EmbeddedServer  # noqa: PLC0415 - most commands need none
+@dataclass(frozen=True, slots=True)
+class LocalBroker:
+    """A broker; `check` raises EmbeddedServerError where it was ours and cannot be kept alive."""
 
-    with ExitStack() as stack:
-        if url is None:
-            url = stack.enter_context(EmbeddedServer(state_dir)).url
-        yield stack.enter_context(open_broker(url))
+    broker: Broker
+    check: Callable[[], object]
+
+
+@contextmanager
+def local_broker(url: str | None, state_dir: Path) -> Iterator[LocalBroker]:
+    """The named broker, or an embedded one that lives as long as the context."""
+    if url is not None:
+        with open_broker(url) as broker:
+            yield LocalBroker(broker, lambda: None)
+        return
+    with EmbeddedServer(state_dir) as server, open_broker(server.url) as broker:
+        yield LocalBroker(broker, server.check)
 
 
 @contextmanager

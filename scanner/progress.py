@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from storage.errors import StoreUnavailable
 from storage.queries import counts
 from storage.scans import find_scan
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at the store: each costs it a millisecond.
 LOOK_SECONDS = 0.5
+# Seconds that a store may be away; workers wait as long.
+PATIENCE_SECONDS = 120.0
 # Seconds between two lines where there is no terminal.
 LINE_SECONDS = 10.0
 
@@ -54,9 +57,11 @@ def look(store: Store, scan_id: int) -> Look:
 class Follower:
     """Shows how a scan goes on; on stderr, for stdout is for data."""
 
-    def __init__(self, store: Store, scan_id: int) -> None:
+    def __init__(self, store: Store, scan_id: int, note: Callable[[], str] = str) -> None:
+        """`note` says what the scan waits for, if it does."""
         self._store = store
         self._scan_id = scan_id
+        self._note = note
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._bar = Progress(
@@ -66,13 +71,15 @@ class Follower:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[found]}"),
+            TextColumn("{task.fields[note]}", style="yellow", markup=False),
             console=console,
             disable=not self._live,
         )
         self._console = console
-        self._task = self._bar.add_task("listing", total=None, rate="", found="")
+        self._task = self._bar.add_task("listing", total=None, rate="", found="", note="")
         self._looked_at = 0.0
         self._line_at = time.monotonic()
+        self._away_since: float | None = None
         self._rate = _Rate()
 
     def __enter__(self) -> Self:
@@ -88,37 +95,60 @@ class Follower:
         self._bar.stop()
 
     def update(self) -> Look | None:
-        """Look at the store if it is time to, and show what is new."""
+        """Look at the store if it is time to, and show what is new.
+
+        Raises StoreUnavailable where the store has been away for longer than PATIENCE_SECONDS.
+        """
         now = time.monotonic()
         if now - self._looked_at < LOOK_SECONDS:
             return None
         self._looked_at = now
-        seen = look(self._store, self._scan_id)
-        done = seen.counts.judged
-        rate = self._rate.at(now, done)
-        found = f"[bold]{seen.counts.ai:,}[/] AI, {seen.counts.unsure:,} unsure"
+        try:
+            seen = look(self._store, self._scan_id)
+        except StoreUnavailable as error:
+            self._away_since = self._away_since or now
+            if now - self._away_since > PATIENCE_SECONDS:
+                raise
+            self._say(now, f"waiting: {error}")
+            return None
+        self._away_since = None
+        self._show(now, seen)
+        return seen
+
+    def _show(self, now: float, seen: Look) -> None:
+        counts = seen.counts
+        rate = self._rate.at(now, counts.judged)
+        speed = f"{rate:,.0f}/s" if rate else ""
+        found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
+        note = self._note()
         self._bar.update(
             self._task,
             description="judging" if seen.scan.listed_at is not None else "listing",
-            completed=done,
-            total=seen.counts.images or None,
-            rate=f"{rate:,.0f}/s" if rate else "",
+            completed=counts.judged,
+            total=counts.images or None,
+            rate=speed,
             found=found,
+            note=note,
         )
-        if not self._live and now - self._line_at >= LINE_SECONDS:
-            self._line_at = now
-            self._console.print(
-                f"{done:,} of {seen.counts.images:,} images, {rate:,.0f}/s, {found}",
-                highlight=False,
-            )
-        return seen
+        parts = (f"{counts.judged:,} of {counts.images:,} images", speed, found, note)
+        self._say(now, ", ".join(part for part in parts if part))
 
-    def follow(self, check: Callable[[], object]) -> Look:
-        """Show the scan until it is over; `check` is called at each look and may raise."""
+    def _say(self, now: float, words: str) -> None:
+        """A line where there is no terminal, not too often; else a note behind the bar."""
+        if self._live:
+            if words.startswith("waiting"):
+                self._bar.update(self._task, note=words)
+        elif now - self._line_at >= LINE_SECONDS:
+            self._line_at = now
+            self._console.print(words, highlight=False, markup=False)
+
+    def follow(self, *checks: Callable[[], object]) -> Look:
+        """Show the scan until it is over; each check is called at each look and may raise."""
         while True:
             seen = self.update()
             if seen is not None:
-                check()
+                for check in checks:
+                    check()
                 if seen.over:
                     return seen
             time.sleep(LOOK_SECONDS / 5)

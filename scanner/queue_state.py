@@ -29,3 +29,11 @@ def queue_state(broker_url: str) -> QueueState | None:
         return None
     finally:
         client.close()
+
+
+def waits_for(client: redis.Redis) -> str:
+    """What some worker waits for, as it says itself; empty while all work."""
+    try:
+        return next((state.note for state in worker_states(client) if state.note), "")
+    except redis.RedisError:
+        return ""

@@ -45,7 +45,11 @@ _OPTIONS = (
         "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches, folders too."
     ),
     click.option("--hidden", is_flag=True, help="Take hidden files and folders too."),
-    click.option("--follow-symlinks", is_flag=True, help="Follow links within the folder."),
+    click.option(
+        "--follow-symlinks",
+        is_flag=True,
+        help="Follow links that lead elsewhere in the folder; those that leave it are skipped.",
+    ),
     click.option("--all-files", is_flag=True, help="Take files of any suffix: content decides."),
 )
 

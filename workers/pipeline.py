@@ -69,8 +69,13 @@ class Pipeline:
 
     def __init__(self, plan: Plan, detectors: Mapping[str, Detector], max_pixels: int) -> None:
         self._judge = Judge(plan)
-        self._router = Router(plan)
         self._detectors = detectors
+        self._inputs = {
+            name: detector.card.input
+            for name, detector in detectors.items()
+            if detector.card.input is not None
+        }
+        self._router = Router(self._inputs)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -124,7 +129,7 @@ class Pipeline:
         chosen = self._router.route(decoded.header)
         if isinstance(chosen, str):
             look.detector = chosen
-            look.pixels = fit(decoded.pixels, self._detectors[chosen].card.input)
+            look.pixels = fit(decoded.pixels, self._inputs[chosen])
         else:
             look.findings.append(chosen)
 

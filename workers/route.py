@@ -7,31 +7,27 @@ from typing import TYPE_CHECKING
 from storage.records import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workers.decode import Header
-    from workers.plan import Plan
+    from workers.detectors.card import Input
 
-TINY = "objects-32"
-# Images whose longer side is at most this are what the tiny net was made for (its card says how
-# it fares above the 32 pixels that it was trained on).
-TINY_MAX_SIDE = 64
-# Below this there is too little of a picture to tell anything by.
-TINY_MIN_SIDE = 16
-
-TOO_SMALL = Finding("router", "too_small", None, "too small for any detector")
 NO_DETECTOR = Finding("router", "no_detector", None, "no detector for this size yet")
-NOT_PLANNED = Finding("router", "not_planned", None, "the scan's plan leaves its detector out")
 
 
 class Router:
-    """Picks among the detectors of one plan."""
+    """Picks among the detectors of one plan by the sizes that their cards say they are made for."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._names = plan.names()
+    def __init__(self, inputs: Mapping[str, Input]) -> None:
+        self._inputs = inputs
 
     def route(self, header: Header) -> str | Finding:
-        """The name of the detector that the image goes to, or the finding that says why none."""
-        if max(header.width, header.height) > TINY_MAX_SIDE:
-            return NO_DETECTOR
-        if min(header.width, header.height) < TINY_MIN_SIDE:
-            return TOO_SMALL
-        return TINY if TINY in self._names else NOT_PLANNED
+        """The name of the detector that the image goes to, or the finding that says why none.
+
+        An image that no net was made for gets no score from one that was made for others.
+        """
+        shorter, longer = sorted((header.width, header.height))
+        for name, made_for in self._inputs.items():
+            if made_for.smallest_side <= shorter and longer <= made_for.largest_side:
+                return name
+        return NO_DETECTOR

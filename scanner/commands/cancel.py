@@ -12,7 +12,7 @@ from scanner.options import broker_option, open_broker, open_store, scan_argumen
 @store_option
 @broker_option
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
-    r"""Stop SCAN (default: the latest): workers drop what is left of it within a second.
+    """Stop SCAN (default: the latest): workers drop what is left of it within a second.
 
     Verdicts that are there stay; `scanner resume`, or the same `scan` again, goes on.
 
@@ -21,8 +21,8 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner cancel
       scanner cancel 7
     """
-    from storage import scans  # noqa: PLC0415 - `--help` is instant
-    from workers import channel  # noqa: PLC0415
+    from storage import scans
+    from workers import channel
 
     with open_store(store) as opened:
         found = scans.find_scan(opened, scan_id)

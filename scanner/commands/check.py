@@ -40,7 +40,7 @@ MEANING = {
 def command(
     ctx: click.Context, *, files: Sequence[Path], detectors: str | None, as_json: bool
 ) -> None:
-    r"""Look at each FILE and say what is found, here and now.
+    """Look at each FILE and say what is found, here and now.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def command(
 
     With --json, one object a line. Exit codes: 0, or 3 if a file could not be read.
     """
-    from scanner.report.row import check_row  # noqa: PLC0415 - `--help` is instant
+    from scanner.report.row import check_row
 
     failed = False
     for file, verdict in zip(files, _verdicts(files, detectors), strict=True):
@@ -63,12 +63,12 @@ def command(
 
 
 def _verdicts(files: Sequence[Path], detectors: str | None) -> list[Verdict]:
-    from storage.records import BatchImage  # noqa: PLC0415
-    from workers.detectors import catalogue  # noqa: PLC0415
-    from workers.plan import PlanError, make_plan  # noqa: PLC0415
-    from workers.settings import Limits  # noqa: PLC0415
-    from workers.single import SingleFiles  # noqa: PLC0415
-    from workers.station import make_pipeline  # noqa: PLC0415
+    from storage.records import BatchImage
+    from workers.detectors import catalogue
+    from workers.plan import PlanError, make_plan
+    from workers.settings import Limits
+    from workers.single import SingleFiles
+    from workers.station import make_pipeline
 
     wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     try:
@@ -85,7 +85,7 @@ def _verdicts(files: Sequence[Path], detectors: str | None) -> list[Verdict]:
 
 
 def _print(file: Path, verdict: Verdict) -> None:
-    from storage.paths import shown  # noqa: PLC0415
+    from storage.paths import shown
 
     score = "" if verdict.score is None else f", score {verdict.score:.3f}"
     click.echo(f"{shown(os.fsencode(file))}: {MEANING[verdict.outcome]}{score}")

@@ -29,7 +29,7 @@ MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 def command(
     ctx: click.Context, *, folder: Path | None, store: str, broker: str | None, as_json: bool
 ) -> None:
-    r"""Look at everything that scanner needs and say what is wrong and how to mend it.
+    """Look at everything that scanner needs and say what is wrong and how to mend it.
 
     \b
     Examples:
@@ -38,7 +38,7 @@ def command(
 
     Exit codes: 0 nothing is wrong, 1 something is.
     """
-    from scanner.doctor import Level, examine  # noqa: PLC0415 - `--help` is instant
+    from scanner.doctor import Level, examine
 
     checked = list(examine(store, broker, folder))
     wrong = any(one.level is Level.WRONG for one in checked)

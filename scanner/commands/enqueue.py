@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only say how many images, bytes and batches.")
 @json_option
 def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401
-    r"""List FOLDER and put its images on the queue in batches, for workers to take.
+    """List FOLDER and put its images on the queue in batches, for workers to take.
 
     Lists as it goes: a million files need no more memory than a thousand. Interrupted, the same
     command goes on.
@@ -35,7 +35,7 @@ def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any
       scanner enqueue /photos --name photos --broker redis://:secret@laptop:6379/0
       scanner enqueue test-set --labels truth.csv
     """
-    from scanner.walk import WalkError  # noqa: PLC0415 - `--help` is instant
+    from scanner.walk import WalkError
 
     request = make_request(asked, FLEET)
     try:
@@ -48,9 +48,9 @@ def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any
 
 
 def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
-    from scanner import producer  # noqa: PLC0415 - heavy
-    from storage.scans import find_scan  # noqa: PLC0415
-    from workers.channel import uncancel  # noqa: PLC0415
+    from scanner import producer
+    from storage.scans import find_scan
+    from workers.channel import uncancel
 
     with open_store(given["store"]) as store, open_broker(given["broker"]) as broker:
         opened = producer.open_scan(store, request)
@@ -77,7 +77,7 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _say_dry(request: Request, *, as_json: bool) -> None:
-    from scanner import producer  # noqa: PLC0415
+    from scanner import producer
 
     found = producer.dry_run(request)
     if as_json:

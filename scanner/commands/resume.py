@@ -13,7 +13,7 @@ from workers.settings import FLEET
 @store_option
 @broker_option
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
-    r"""Put every batch of SCAN that is not done on the queue again (default: the latest scan).
+    """Put every batch of SCAN that is not done on the queue again (default: the latest scan).
 
     For a queue that was lost, or a scan that was cancelled. Harmless at any time: what is done
     stays done, what is at work is not begun twice. A listing that was cut short is gone on with
@@ -24,9 +24,9 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner resume
       scanner resume 7 --broker redis://:secret@laptop:6379/0
     """
-    from scanner import producer  # noqa: PLC0415 - `--help` is instant
-    from storage import scans  # noqa: PLC0415
-    from workers.channel import uncancel  # noqa: PLC0415
+    from scanner import producer
+    from storage import scans
+    from workers.channel import uncancel
 
     with open_store(store) as opened, open_broker(broker) as queue:
         found = scans.find_scan(opened, scan_id)

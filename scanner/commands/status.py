@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Stay and show how it goes on, until it is over.")
 @json_option
 def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_json: bool) -> None:
-    r"""How far SCAN is (default: the latest), and who is at work.
+    """How far SCAN is (default: the latest), and who is at work.
 
     What is judged comes from the store; the queue and the workers from the broker, if it answers.
 
@@ -41,16 +41,16 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
       scanner status 7 --watch
       scanner status --json | jq .verdicts.pending
     """
-    from scanner.progress import Follower, look  # noqa: PLC0415 - `--help` is instant
-    from scanner.queue_state import queue_state  # noqa: PLC0415
+    from scanner.progress import Follower, look
+    from scanner.queue_state import queue_state
 
     with open_store(store) as opened:
-        from storage.scans import find_scan  # noqa: PLC0415
+        from storage.scans import find_scan
 
         found = find_scan(opened, scan_id)
         if watch:
             with Follower(opened, found.scan_id) as follower:
-                follower.follow(lambda: None)
+                follower.follow()
         state = queue_state(broker)
         if as_json:
             _print_json(opened, found.scan_id, state)
@@ -59,9 +59,9 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
 
 
 def _print_json(store: Store, scan_id: int, state: QueueState | None) -> None:
-    from scanner.report.build import build  # noqa: PLC0415
-    from scanner.report.json import to_json  # noqa: PLC0415
-    from storage.scans import find_scan  # noqa: PLC0415
+    from scanner.report.build import build
+    from scanner.report.json import to_json
+    from storage.scans import find_scan
 
     body = to_json(build(store, find_scan(store, scan_id)))
     body["queue"] = None if state is None else asdict(state)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401
-    r"""Take batches from the queue and judge their images, until stopped.
+def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
+    """Take batches from the queue and judge their images, until stopped.
 
     Ctrl-C, or SIGTERM, ends it after the images at work; what is left of their batches goes back
     to the queue.
@@ -50,9 +50,9 @@ def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401
       scanner worker --root photos=/mnt/nas/photos
       SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
     """
-    from scanner.config import parse_roots, state_dir  # noqa: PLC0415 - `--help` is instant
-    from scanner.logs import log_to_stderr  # noqa: PLC0415
-    from workers.settings import WorkerSettings  # noqa: PLC0415
+    from scanner.config import parse_roots, state_dir
+    from scanner.logs import log_to_stderr
+    from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
     # Both have to answer before anything is taken from the queue.
@@ -72,7 +72,7 @@ def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401
 
 def _work(settings: WorkerSettings) -> int:
     """Run Celery's worker in this process; its exit code."""
-    from workers.tasks import make_worker_app  # noqa: PLC0415 - heavy
+    from workers.tasks import make_worker_app
 
     worker = make_worker_app(settings).Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
@@ -94,7 +94,7 @@ def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    from scanner import processes  # noqa: PLC0415
+    from scanner import processes
 
     env = os.environ | {
         "SCANNER_BROKER_URL": settings.broker_url,

@@ -1,0 +1,214 @@
+"""How much of a bare loop's speed a scan keeps, and where each microsecond of the rest goes.
+
+    python benchmarks/throughput.py --data FOLDER [--zip cifake-train.zip] [--rounds 3] [--images N]
+
+FOLDER holds the zip of small pictures. The bare loop is as many processes as there are cores,
+each reading, decoding and scoring its share with Pillow and the same model: no queue, no store, no
+digest, no metadata. The scan is `scanner scan --json`: its `seconds` run from the first batch's
+start to the last commit. Each round runs both, one after the other, for machines are noisy: trust
+the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from storage import listing, results, scans
+from storage.records import ListedImage
+from storage.results import Host
+from storage.schema import verdict
+from storage.store import Store
+from workers.detectors import catalogue
+from workers.messages import BatchMessage, decode, encode
+from workers.plan import make_plan
+from workers.station import make_pipeline
+from workers.fetch import open_root
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+CORES = os.cpu_count() or 1
+BATCH = 500
+
+
+def bare(files: list[str], barrier: Barrier, ends: Any) -> None:
+    """One process of the bare loop; puts the times of its start and end."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+    from PIL import Image
+
+    card = catalogue.shipped()["objects-32"]
+    interpreter = Interpreter(str(card.model_path), num_threads=1)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    barrier.wait()
+    started = time.time()
+    for file in files:
+        with open(file, "rb") as handle:
+            data = handle.read()
+        pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"))
+        interpreter.set_tensor(source["index"], pixels[None].astype(source["dtype"], copy=False))
+        interpreter.invoke()
+        interpreter.get_tensor(target["index"])
+    ends.put((started, time.time()))
+
+
+def bare_seconds(files: list[str]) -> float:
+    """Seconds of the bare loop over the files, without its start."""
+    context = multiprocessing.get_context("spawn")
+    barrier, ends = context.Barrier(CORES), context.SimpleQueue()
+    shares = [files[n::CORES] for n in range(CORES)]
+    processes = [context.Process(target=bare, args=(share, barrier, ends)) for share in shares]
+    for process in processes:
+        process.start()
+    spans = [ends.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return max(end for _, end in spans) - min(start for start, _ in spans)
+
+
+def scan(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
+    """The report of one scan with a new store, and that store."""
+    store = home / f"store-{time.time_ns()}.db"
+    argv = [sys.executable, "-m", "scanner", "scan", str(folder), "--store", str(store), "--json"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report, store
+
+
+def stage_means(store: Path) -> dict[str, float]:
+    """Mean microseconds an image of each stage, as the scan's own timings have them."""
+    opened = Store.open(str(store))
+    with opened.read() as connection:
+        columns = (verdict.c.fetch_us, verdict.c.decode_us, verdict.c.infer_us)
+        row = connection.execute(sa.select(*(sa.func.avg(one) for one in columns))).one()
+    opened.close()
+    return dict(zip(("fetch", "decode", "infer"), map(float, row), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Microseconds an image, one process with nothing beside it."""
+
+    stages: float
+    between: float
+    commit: float
+    batch: float
+
+
+def alone(folder: Path, files: list[str], home: Path) -> Alone:
+    """What a batch costs without queue and neighbours, split by what is done."""
+    store = Store.open(str(home / "alone.db"))
+    plan = make_plan(catalogue.shipped())
+    results.know_host(store, Host("bench", "bench", "any", {}))
+    collection = scans.collection_id(store, "bench", os.fsencode(folder))
+    of = scans.new_scan(
+        store, collection, scans.plan_id(store, plan.digest(), plan.body()), "bench"
+    )
+    pipeline = make_pipeline(plan, 64_000_000)
+    judging = stages = commit = batch_time = 0.0
+    count = 0
+    with open_root(folder) as root:
+        for first in range(0, len(files), BATCH):
+            listed = [
+                ListedImage(os.fsencode(os.path.relpath(file, folder)), os.stat(file).st_size, 0)
+                for file in files[first : first + BATCH]
+            ]
+            batch = listing.add_batch(store, of, listed, None)
+            if batch is None:
+                continue
+            began = time.perf_counter()
+            message = BatchMessage(of.scan_id, batch.batch_id, 1, "bench", plan, batch.images)
+            message = decode(json.loads(json.dumps(encode(message))))
+            begun = results.begin_run(store, batch.batch_id, 1, ("bench", "bench"))
+            assert begun is not None
+            batch_time += time.perf_counter() - began
+            done = 0
+            while done < len(message.images):
+                began = time.perf_counter()
+                chunk = pipeline.chunk(root, message.images[done:])
+                judged = time.perf_counter()
+                results.record(store, begun[0], chunk)
+                commit += time.perf_counter() - judged
+                judging += judged - began
+                stages += sum(
+                    one.timings.fetch_us + one.timings.decode_us + one.timings.infer_us
+                    for one in chunk
+                )
+                done += len(chunk)
+            began = time.perf_counter()
+            results.finish_batch(store, begun[0])
+            batch_time += time.perf_counter() - began
+            count += done
+    store.close()
+    micro = 1e6 / count
+    return Alone(stages / count, judging * micro - stages / count, commit * micro, batch_time * micro)
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--zip", default="cifake-train.zip")
+    parser.add_argument("--images", type=int, help="only so many of them")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="throughput-") as home:
+        folder = Path(home, "pictures")
+        with zipfile.ZipFile(given.data / given.zip) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".jpg")]
+            archive.extractall(folder, names[: given.images])
+        files = sorted(str(file) for file in folder.rglob("*.jpg"))
+        print(f"{len(files):,} images, {CORES} cores, {given.rounds} rounds\n")
+        print("round  bare loop   scan        ratio  enqueue  from start to end")
+        ratios, loops, rates = [], [], []
+        for number in range(given.rounds):
+            loop = len(files) / bare_seconds(files)
+            began = time.perf_counter()
+            report, store = scan(folder, Path(home))
+            wall = time.perf_counter() - began
+            rate = report["images"] / report["seconds"]
+            assert report["images"] == len(files) and report["verdicts"]["pending"] == 0
+            ratios.append(rate / loop)
+            loops.append(loop)
+            rates.append(rate)
+            print(
+                f"{number + 1:5}  {loop:7,.0f}/s  {rate:7,.0f}/s  {rate / loop:6.3f}"
+                f"  {report['enqueue_seconds']:6.1f} s  {wall:6.1f} s"
+            )
+        print(f"\nmedian ratio {median(ratios):.3f}")
+        means = stage_means(store)
+        loop_us, scan_us = CORES * 1e6 / median(loops), CORES * 1e6 / median(rates)
+        print(f"\nMicroseconds an image and core: bare loop {loop_us:.0f}, scan {scan_us:.0f}")
+        for stage, value in means.items():
+            print(f"  {stage:<42}{value:7.1f}")
+        rest = scan_us - sum(means.values())
+        print(f"  {'outside the stages':<42}{rest:7.1f}")
+        one = alone(folder, files[:10_000], Path(home))
+        print("\nOne process alone, nothing beside it:")
+        for what, value in (
+            ("the three stages", one.stages),
+            ("between the stages (verdicts made, decided)", one.between),
+            ("commit of verdicts and findings", one.commit),
+            ("batch: message, run, done", one.batch),
+        ):
+            print(f"  {what:<44}{value:7.1f}")
+
+
+if __name__ == "__main__":
+    main()

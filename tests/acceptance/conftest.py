@@ -1,0 +1,227 @@
+"""The real command as a subprocess, folders of real pictures, and ways to do both harm."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storage import queries
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Seconds until a scan that should have come to its end counts as hung.
+PATIENCE = 150.0
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs `scanner` as a user would, with a store and, where one is named, a broker."""
+
+    env: dict[str, str]
+
+    def run(
+        self, *arguments: str | Path, check: int | None = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end; `check` is the exit code that is expected."""
+        done = subprocess.run(
+            [sys.executable, "-m", "scanner", *map(str, arguments)],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        if check is not None and done.returncode != check:
+            pytest.fail(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *arguments: str | Path, check: int | None = 0) -> dict[str, Any]:
+        """Run to the end; the JSON object that it prints."""
+        answer: dict[str, Any] = json.loads(self.run(*arguments, check=check).stdout)
+        return answer
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start, to be sent signals."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "scanner", *map(str, arguments)],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def cli(home: Path) -> Cli:
+    """The command with an empty home: SQLite and an embedded broker."""
+    return Cli(dict(os.environ) | {"COLUMNS": "100"})
+
+
+@dataclass
+class Fleet:
+    """A broker, a store and the workers that a test starts on them."""
+
+    cli: Cli
+    store_url: str
+    workers: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def work(self, *options: str) -> subprocess.Popen[str]:
+        """Start one more worker, with one process unless told otherwise."""
+        worker = self.cli.start("worker", "--concurrency", "1", *options)
+        self.workers.append(worker)
+        return worker
+
+    def counts(self, scan_id: int) -> queries.Counts:
+        """How far a scan is."""
+        store = Store.open(self.store_url)
+        try:
+            return queries.counts(store, scan_id)
+        finally:
+            store.close()
+
+    def wait(self, scan_id: int, until: Callable[[queries.Counts], bool]) -> queries.Counts:
+        """Wait until the counts are as asked for."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            seen = self.counts(scan_id)
+            if until(seen):
+                return seen
+            time.sleep(0.1)
+        pytest.fail(f"still {seen} after {PATIENCE:.0f} s")
+
+    def stop(self) -> None:
+        """End whatever workers are left."""
+        for worker in self.workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in self.workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.communicate(timeout=30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.communicate()
+
+
+@pytest.fixture
+def fleet_on(home: Path, clean_redis: str) -> Iterator[Callable[[str], Fleet]]:
+    """Makes a fleet on a store, without workers yet; they end with the test."""
+    made: list[Fleet] = []
+
+    def make(store_url: str) -> Fleet:
+        named = {"SCANNER_STORE_URL": store_url, "SCANNER_BROKER_URL": clean_redis}
+        cli = Cli(dict(os.environ) | named)
+        cli.run("store", "upgrade")
+        made.append(Fleet(cli, store_url))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.stop()
+
+
+@pytest.fixture
+def fleet(fleet_on: Callable[[str], Fleet], store_url: str) -> Fleet:
+    """A fleet on each kind of store, without workers yet."""
+    return fleet_on(store_url)
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One noisy photograph of three megapixels, which takes a worker some 30 ms."""
+    file = tmp_path_factory.mktemp("photo") / "photo.jpg"
+    noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file, quality=75)
+    return file
+
+
+@pytest.fixture
+def photos(photo: Path, tmp_path: Path) -> Path:
+    """A folder of 400 photographs (hard links to one), in some ten batches."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(400):
+        os.link(photo, folder / f"{number:03}.jpg")
+    return folder
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[str], Proxy]]:
+    """Makes a door to the server behind a Unix socket, which can be shut and opened again."""
+    made: list[Proxy] = []
+
+    def make(target: str) -> Proxy:
+        made.append(Proxy(target))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+class Proxy:
+    """A TCP door to the server behind a Unix socket, which can be shut and opened again."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open = True
+        self._pairs: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def shut(self) -> None:
+        """Cut every connection and refuse new ones."""
+        self._open = False
+        for one in self._pairs:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self._pairs.clear()
+
+    def open(self) -> None:
+        """Let connections through again."""
+        self._open = True
+
+    def close(self) -> None:
+        """Shut for good."""
+        self.shut()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                inside, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._open:
+                inside.close()
+                continue
+            outside = socket.socket(socket.AF_UNIX)
+            outside.connect(self._target)
+            self._pairs += [inside, outside]
+            for one, other in ((inside, outside), (outside, inside)):
+                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for one in (source, target):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,198 @@
+"""Whatever dies in mid-scan: no image is lost and none is judged twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+import sqlalchemy as sa
+
+from storage.schema import entry, run, verdict
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    # What the fixtures `fleet` and `proxy_to` give: see conftest.py.
+    Fleet = Any
+    Proxy = Any
+
+IMAGES = 400
+
+
+def enqueue(fleet: Fleet, photos: Path) -> int:
+    """Put the photographs on the queue; the scan."""
+    answer = fleet.cli.json("enqueue", photos, "--json")
+    assert IMAGES == answer["images"]
+    return int(answer["scan"])
+
+
+def assert_each_image_once(fleet: Fleet, scan_id: int) -> None:
+    """Each image has one verdict, and the report's counts add up."""
+    report = fleet.cli.json("report", str(scan_id), "--format", "json")
+    store = Store.open(fleet.store_url)
+    with store.read() as connection:
+        images, verdicts = (
+            connection.scalar(
+                sa.select(sa.func.count()).select_from(table).where(table.c.scan_id == scan_id)
+            )
+            for table in (entry, verdict)
+        )
+    store.close()
+
+    assert (IMAGES, IMAGES) == (images, verdicts)
+    assert {
+        "ai": 0,
+        "unsure": 0,
+        "no_evidence": IMAGES,
+        "error": 0,
+        "pending": 0,
+    } == report["verdicts"]
+    assert IMAGES == report["not_examined"]
+
+
+def attempts(fleet: Fleet, scan_id: int) -> set[int]:
+    """Which attempts there were at the scan's batches."""
+    store = Store.open(fleet.store_url)
+    with store.read() as connection:
+        found = set(connection.scalars(sa.select(run.c.attempt).where(run.c.scan_id == scan_id)))
+    store.close()
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    """The child processes of a process."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_undisturbed(fleet: Fleet, photos: Path) -> None:
+    """Two workers judge every image once."""
+    fleet.work()
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+    assert {1} == attempts(fleet, scan_id)
+
+
+def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
+    """A worker that is killed leaves a batch; the other one takes it up without anyone's help."""
+    victim = fleet.work("--no-keeper")
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    # Its child too, at once: a machine that loses power.
+    for pid in (victim.pid, *children_of(victim.pid)):
+        os.kill(pid, signal.SIGKILL)
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+    assert {1, 2} == attempts(fleet, scan_id)
+
+
+def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
+    """A worker whose child is killed gets a new one, and the batch is done after all."""
+    worker = fleet.work("--no-keeper")
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    (child,) = children_of(worker.pid)
+    os.kill(child, signal.SIGKILL)
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert worker.poll() is None
+    assert_each_image_once(fleet, scan_id)
+
+
+def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
+    """A queue that was lost is filled again by `resume`."""
+    fleet.work("--no-keeper")
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    with redis.Redis.from_url(clean_redis) as client:
+        client.flushall()
+    fleet.cli.run("resume", str(scan_id))
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+
+
+def test_flush_redis_with_a_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
+    """A queue that was lost is filled again by the keeper too."""
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    with redis.Redis.from_url(clean_redis) as client:
+        client.flushall()
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+
+
+def test_sigterm_gives_back(fleet: Fleet, photos: Path) -> None:
+    """A worker that is asked to stop does so at the next image, and its batch goes on elsewhere."""
+    first = fleet.work("--no-keeper")
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    first.send_signal(signal.SIGTERM)
+
+    assert 0 == first.wait(timeout=30)
+    assert fleet.counts(scan_id).pending > 0
+
+    fleet.work("--no-keeper")
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+    assert {1} == attempts(fleet, scan_id)
+
+
+def test_postgres_away(
+    fleet_on: Callable[[str], Fleet],
+    proxy_to: Callable[[str], Proxy],
+    postgres_url: str,
+    photos: Path,
+) -> None:
+    """A Postgres that cannot be reached for a minute is waited for."""
+    url = sa.make_url(postgres_url)
+    proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
+    through = url.set(host="127.0.0.1", port=proxy.port, query={})
+    fleet = fleet_on(through.render_as_string(hide_password=False))
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    proxy.shut()
+    time.sleep(60)
+    proxy.open()
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)
+
+
+def test_sqlite_locked(fleet_on: Callable[[str], Fleet], tmp_path: Path, photos: Path) -> None:
+    """An SQLite that another program locks for longer than the busy timeout is waited for."""
+    fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
+    fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as locking:
+        locking.execute("BEGIN IMMEDIATE")
+        time.sleep(35)
+        locking.execute("ROLLBACK")
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    assert_each_image_once(fleet, scan_id)

@@ -1,0 +1,142 @@
+"""The docs are true: every command in them runs, the command reference is what `--help` says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from scanner.cli import COMMANDS, cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+GENERATED = ROOT / "docs" / "reference" / "cli.md"
+
+# Commands that no test of a laptop or of CI can run, each with why.
+NOT_RUN = {
+    r"bin/test": "is what runs this test",
+    r"bin/scan ~/Pictures": "is run by test_packaging.py in a clone of its own",
+    r"pipx install": "changes the user's home; the wheel is what these tests run on",
+    r"docker ": "needs a Docker engine; test_compose.py checks the files",
+    r"scanner train": "takes half an hour; tests/workers/training trains on a few images",
+    r"bin/lock": "asks the package index for newer versions",
+    r"sudo |apt ": "changes the system",
+}
+
+# What stands in the docs for what a test has.
+STANDS_FOR = {
+    "redis://:secret@laptop:6379/0": "$TEST_BROKER",
+    "postgresql://scanner:secret@laptop/scanner": "$TEST_STORE",
+    "/mnt/nas/photos": "$PWD/photos",
+    "/photos": "$PWD/photos",
+}
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's `sh` blocks, those joined that end in a backslash."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def runnable(line: str) -> str | None:
+    """The line as the test runs it; None where it cannot be run."""
+    if any(re.search(pattern, line) for pattern in NOT_RUN):
+        return None
+    for written, meant in STANDS_FOR.items():
+        line = re.sub(rf"(?<![\w$/]){re.escape(written)}(?![\w/])", meant, line)
+    # A worker works until it is stopped.
+    return re.sub(r"^scanner worker", "timeout --preserve-status -s TERM 8 scanner worker", line)
+
+
+PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
+
+
+@pytest.mark.parametrize(
+    "page", PAGES_WITH_COMMANDS, ids=[str(page.relative_to(ROOT)) for page in PAGES_WITH_COMMANDS]
+)
+def test_commands_run(
+    page: Path, tmp_path: Path, test_data: Path, clean_redis: str, postgres_url: str
+) -> None:
+    """Every command of the page ends with 0, or 3 where samples that cannot be read are scanned."""
+    for folder in ("photos", "labelled/FAKE", "labelled/REAL"):
+        subprocess.run([sys.executable, "-m", "scanner.samples", tmp_path / folder], check=True)
+    (tmp_path / "labels.csv").write_text("path,label\nFAKE/tiny/1.png,ai\n", encoding="utf-8")
+    env = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SCANNER_TEST_DATA": str(test_data),
+        "TEST_BROKER": clean_redis,
+        "TEST_STORE": postgres_url,
+    }
+    lines = [line for line in map(runnable, commands(page)) if line is not None]
+    script = "\n".join(
+        f"{line}\ncode=$?; [ $code = 0 ] || [ $code = 3 ] || exit 1" for line in lines
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_no_reason_is_left_over() -> None:
+    """Each reason not to run a command is the reason of some command in the docs."""
+    lines = [line for page in PAGES for line in commands(page)]
+    unused = [one for one in NOT_RUN if not any(re.search(one, line) for line in lines)]
+
+    assert [] == unused
+
+
+def help_of(name: str, command: click.Command) -> str:
+    """A command's help, and that of its subcommands."""
+    context = click.Context(command, info_name=name, terminal_width=80, max_content_width=80)
+    text = f"## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n"
+    if isinstance(command, click.Group):
+        for inner in sorted(command.list_commands(context)):
+            subcommand = command.get_command(context, inner)
+            assert subcommand is not None
+            text += "\n" + help_of(f"{name} {inner}", subcommand)
+    return text
+
+
+def reference() -> str:
+    """The page docs/reference/cli.md as it has to be."""
+    text = "# Commands\n\nMade from the commands' own help by `tests/test_docs.py`.\n"
+    context = click.Context(cli, info_name="scanner")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        text += "\n" + help_of(f"scanner {name}", command)
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def test_command_reference() -> None:
+    """The reference is the commands' own help; `UPDATE_DOCS=1` writes it."""
+    if os.environ.get("UPDATE_DOCS"):
+        GENERATED.write_text(reference(), encoding="utf-8")
+
+    assert reference() == GENERATED.read_text(encoding="utf-8")
+
+
+def test_links_lead_somewhere() -> None:
+    """Each link to a file in this repository leads to one that is there."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert [] == broken
