@@ -29,7 +29,7 @@ def store_url(text: str) -> sa.URL:
         url = sa.make_url(text)
     except exc.ArgumentError as error:
         raise StoreError(f"{text!r} is not the URL of a store: {error}") from error
-    if url.get_backend_name() == "postgresql":
+    if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
         raise StoreError(f"A store is SQLite or Postgres, not {url.get_backend_name()!r}")
@@ -84,7 +84,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
-    """One transaction; what is wrong with the world comes out as StoreUnavailable."""
+    """One transaction; what is wrong with the world comes out as StoreUnavailable.
+
+    StoreError where the file is no database, or damaged, and where what is written hangs on a row
+    that somebody has deleted meanwhile (a forgotten scan).
+    """
     options: dict[str, Any] = {"scanner_writes": writes}
     if not writes and engine.dialect.name == "postgresql":
         # A report's counts have to add up: all of it reads one state of the store.
@@ -93,11 +97,22 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreUnavailable(
-            f"The store {engine.url.render_as_string(hide_password=True)} "
-            f"cannot be used just now: {reason}"
-        ) from error
+        raise StoreUnavailable(f"{_shown(engine)} cannot be used just now: {_reason(error)}") from error
+    except exc.IntegrityError as error:
+        raise StoreError(f"{_shown(engine)} refuses what is written: {_reason(error)}") from error
+    except exc.DatabaseError as error:
+        # The subclasses that are left are mistakes of ours.
+        if type(error) is not exc.DatabaseError:
+            raise
+        raise StoreError(f"{_shown(engine)} cannot be used: {_reason(error)}") from error
+
+
+def _shown(engine: sa.Engine) -> str:
+    return f"The store {engine.url.render_as_string(hide_password=True)}"
+
+
+def _reason(error: exc.SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 def version(engine: sa.Engine) -> str | None:
@@ -128,13 +143,13 @@ def require_current(engine: sa.Engine) -> None:
     found = version(engine)
     if found == HEAD:
         return
-    where = engine.url.render_as_string(hide_password=True)
+    where = _shown(engine)
     if found is not None and found > HEAD:
         raise StoreTooNew(
-            f"The store {where} is of schema {found}, newer than this scanner knows ({HEAD}): "
+            f"{where} is of schema {found}, newer than this scanner knows ({HEAD}): "
             "upgrade scanner on this machine"
         )
     if engine.dialect.name != "sqlite":
         state = "has no schema yet" if found is None else f"is of the older schema {found}"
-        raise StoreOutdated(f"The store {where} {state}: run `scanner store upgrade`")
+        raise StoreOutdated(f"{where} {state}: run `scanner store upgrade`")
     upgrade(engine)

@@ -39,19 +39,19 @@ class Counts:
     kept: int
 
     @property
-    def done(self) -> int:
+    def judged(self) -> int:
         """Images that have a verdict, kept or not."""
         return self.ai + self.unsure + self.no_evidence + self.error
 
     @property
-    def pending(self) -> int:
-        """Images without a verdict."""
-        return self.images - self.done
+    def judged_here(self) -> int:
+        """Images whose verdict was reached in this scan."""
+        return self.judged - self.kept
 
     @property
-    def judged(self) -> int:
-        """Images whose verdict was reached in this scan."""
-        return self.done - self.kept
+    def pending(self) -> int:
+        """Images without a verdict."""
+        return self.images - self.judged
 
 
 @dataclass(frozen=True, slots=True)

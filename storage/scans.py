@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from storage.errors import NameTaken, NotFound
 from storage.paths import shown
 from storage.schema import batch, collection, entry, image, plan, scan
-from storage.store import insert_one
+from storage.store import insert_one, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +62,12 @@ _SCANS = sa.select(
 def collection_id(store: Store, name: str, root: bytes) -> int:
     """The collection of that name, made if there is none; NameTaken if it has another root."""
     with store.write() as connection:
+        # Inserted first and read then: two producers may come with it at once.
+        made = upsert(connection, collection).values(name=name, root=root, created_at=time.time())
+        connection.execute(made.on_conflict_do_nothing())
         row = connection.execute(
             sa.select(collection.c.id, collection.c.root).where(collection.c.name == name)
-        ).first()
-        if row is None:
-            return insert_one(connection, collection, name=name, root=root, created_at=time.time())
+        ).one()
     if bytes(row.root) != root:
         raise NameTaken(
             f"The name {name!r} stands for {shown(bytes(row.root))} already; "
@@ -78,10 +79,10 @@ def collection_id(store: Store, name: str, root: bytes) -> int:
 def plan_id(store: Store, digest: str, body: Mapping[str, Any]) -> int:
     """The plan of that digest, recorded if it is new."""
     with store.write() as connection:
-        row = connection.execute(sa.select(plan.c.id).where(plan.c.digest == digest)).first()
-        if row is not None:
-            return int(row.id)
-        return insert_one(connection, plan, digest=digest, body=dict(body))
+        made = upsert(connection, plan).values(digest=digest, body=dict(body))
+        connection.execute(made.on_conflict_do_nothing())
+        found = connection.execute(sa.select(plan.c.id).where(plan.c.digest == digest))
+        return int(found.scalar_one())
 
 
 def new_scan(store: Store, collection_id: int, plan_id: int, broker: str) -> Scan:

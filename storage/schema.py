@@ -100,7 +100,8 @@ entry = Table(
     "entry",
     metadata,
     Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), primary_key=True),
+    # With an index: `forget` looks for images that no scan has, and deletes what hangs on them.
+    Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), primary_key=True, index=True),
     Column("batch_id", ForeignKey(batch.c.id, ondelete="CASCADE"), index=True),  # none: kept
     Column("size_bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),

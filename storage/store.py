@@ -29,7 +29,11 @@ class Store:
         Raises StoreUnavailable, StoreOutdated or StoreTooNew, each with one sentence.
         """
         store = cls.unchecked(url)
-        require_current(store.engine)
+        try:
+            require_current(store.engine)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod

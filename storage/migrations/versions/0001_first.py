@@ -112,6 +112,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_entry_batch_id"), "entry", ["batch_id"], unique=False)
+    op.create_index(op.f("ix_entry_image_id"), "entry", ["image_id"], unique=False)
     op.create_table(
         "run",
         sa.Column("id", big_id, nullable=False),

@@ -1,0 +1,98 @@
+"""`scanner scans`: list scans, or forget one."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from scanner.options import json_option, open_store, store_option
+
+
+@click.group(invoke_without_command=True)
+@store_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
+    """List the scans of a store, or forget one.
+
+    \b
+    Examples:
+      scanner scans
+      scanner scans --json | jq '.scans[0].verdicts'
+      scanner scans forget 7
+    """
+    # The config file's settings hold for the commands below, too.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+    if ctx.invoked_subcommand is None:
+        _list(store, as_json=as_json)
+
+
+@command.command("list")
+@store_option
+@json_option
+@click.pass_context
+def list_command(ctx: click.Context, *, store: str, as_json: bool) -> None:
+    """List the scans, the latest first.
+
+    \b
+    Examples:
+      scanner scans list
+      scanner scans list --json
+    """
+    _list(_named(ctx, store), as_json=as_json)
+
+
+@command.command("forget")
+@click.argument("scan_id", metavar="SCAN", type=click.IntRange(1))
+@store_option
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.pass_context
+def forget_command(ctx: click.Context, *, scan_id: int, store: str, yes: bool) -> None:
+    """Delete SCAN with its verdicts from the store; the pictures themselves are not touched.
+
+    Verdicts that a later scan took over from it stay there.
+
+    \b
+    Examples:
+      scanner scans forget 7
+      scanner scans forget 7 --yes
+    """
+    from storage.queries import counts
+    from storage.scans import find_scan, forget
+
+    with open_store(_named(ctx, store)) as opened:
+        found = find_scan(opened, scan_id)
+        judged = counts(opened, scan_id).judged
+        what = f"scan {scan_id} of {found.collection} with its {judged:,} verdicts"
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"Say --yes to forget {what}")
+            if found.finished_at is None and found.cancelled_at is None:
+                click.echo("It is not finished: a worker may be at it.", err=True)
+            click.confirm(f"Forget {what}?", abort=True, err=True)
+        forget(opened, scan_id)
+    click.echo(f"Forgot {what}", err=True)
+
+
+def _named(ctx: click.Context, store: str) -> str:
+    """The store that was named by a flag, be it before the subcommand's name."""
+    by_flag = click.core.ParameterSource.COMMANDLINE
+    group = ctx.parent
+    if ctx.get_parameter_source("store") is by_flag or group is None:
+        return store
+    return str(group.params["store"]) if group.get_parameter_source("store") is by_flag else store
+
+
+def _list(store: str, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from scanner.report.scan_list import listed_scans, print_scans, scans_json
+
+    with open_store(store) as opened:
+        scans = listed_scans(opened)
+    if as_json:
+        click.echo(json.dumps(scans_json(scans), indent=2))
+    else:
+        print_scans(scans, Console(highlight=False))

@@ -1,0 +1,104 @@
+"""`scanner store`: upgrade or back up the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scanner.exits import Failed, Unavailable
+from scanner.options import open_store, store_option
+
+
+@click.group()
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Look after the store, where scans and verdicts are kept.
+
+    \b
+    Examples:
+      scanner store where
+      scanner store backup scans-2026-11.db
+      scanner store upgrade --store postgresql://scanner@nas/scanner
+    """
+    # The config file's settings hold for the commands below, too.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+
+
+@command.command("upgrade")
+@store_option
+def upgrade_command(*, store: str) -> None:
+    """Bring the store's schema up to this version of scanner; harmless where it is.
+
+    An SQLite store is upgraded on first use anyway. Back it up first.
+
+    \b
+    Examples:
+      scanner store upgrade
+      scanner store upgrade --store postgresql://scanner@nas/scanner
+    """
+    from storage.errors import StoreError, StoreUnavailable
+    from storage.store import Store
+
+    try:
+        opened = Store.unchecked(store)
+        try:
+            before, after = opened.upgrade()
+        finally:
+            opened.close()
+    except StoreUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except StoreError as error:
+        raise Failed(str(error)) from error
+    if before == after:
+        click.echo(f"The store has schema {after} already", err=True)
+    else:
+        click.echo(f"The store has schema {after} now, before: {before or 'none'}", err=True)
+
+
+@command.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@store_option
+def backup_command(*, file: Path, store: str) -> None:
+    """Copy an SQLite store to FILE, which must not be there yet; scans may go on meanwhile.
+
+    A Postgres store is backed up with its own pg_dump.
+
+    \b
+    Examples:
+      scanner store backup scans-2026-11.db
+      scanner store backup /mnt/nas/scans.db --store ~/scans.db
+    """
+    from storage.backup import backup
+
+    with open_store(store) as opened:
+        if opened.engine.dialect.name != "sqlite":
+            raise click.UsageError("Back up a Postgres store with its own tool: pg_dump -Fc")
+        try:
+            size_bytes = backup(opened, file)
+        except FileExistsError as error:
+            raise Failed(f"{file} is there already and is not overwritten") from error
+        except OSError as error:
+            raise Failed(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{file}: {size_bytes:,} bytes", err=True)
+
+
+@command.command("where")
+@store_option
+def where_command(*, store: str) -> None:
+    """Print where the store is, without its password.
+
+    \b
+    Examples:
+      scanner store where
+      sqlite3 "$(scanner store where)"
+    """
+    from storage.engine import store_url
+    from storage.errors import StoreError
+
+    try:
+        url = store_url(store)
+    except StoreError as error:
+        raise Failed(str(error)) from error
+    is_file = url.get_backend_name() == "sqlite"
+    click.echo(url.database if is_file else url.render_as_string(hide_password=True))

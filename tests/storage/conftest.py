@@ -1,0 +1,109 @@
+"""A store with its schema, and a short way to fill it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage import listing, results, scans
+from storage.queries import verdict_rows
+from storage.records import ListedImage, Outcome, Timings, Verdict
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from storage.records import Batch, Finding, ImageError
+    from storage.results import Run
+    from storage.scans import Scan
+
+HOST = results.Host("h1", "pi4", "aarch64", {"cores": 4})
+
+
+@dataclass
+class Fill:
+    """Does what a producer and a worker do, in one line each."""
+
+    store: Store
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        results.know_host(self.store, HOST)
+
+    def scan(self, name: str | None = None, plan: str = "plan") -> Scan:
+        """A new scan of the collection of that name, or of one of its own."""
+        name = name or f"photos-{next(self.names)}"
+        collection_id = scans.collection_id(self.store, name, b"/" + name.encode())
+        plan_id = scans.plan_id(self.store, plan, {"rules": 1, "detectors": []})
+        return scans.new_scan(self.store, collection_id, plan_id, "fleet")
+
+    def batch(self, of: Scan, *paths: bytes, keep_from: int | None = None) -> Batch | None:
+        """Images of ten bytes each in one batch."""
+        return listing.add_batch(self.store, of, [self.listed(path) for path in paths], keep_from)
+
+    def listed(
+        self, path: bytes, size_bytes: int = 10, mtime_ns: int = 1, *, truth: bool | None = None
+    ) -> ListedImage:
+        """A candidate."""
+        return ListedImage(path, size_bytes, mtime_ns, truth)
+
+    def run(self, of: Batch, host_id: str = "h1") -> Run:
+        """A worker's go at a batch."""
+        begun = results.begin_run(self.store, of.batch_id, of.attempt, (host_id, "w1"))
+        assert begun is not None
+        return begun[0]
+
+    def judge(self, of: Batch, *verdicts: Verdict) -> Run:
+        """All of a worker's go at a batch: begun, recorded, finished."""
+        run = self.run(of)
+        results.record(self.store, run, verdicts)
+        results.finish_batch(self.store, run)
+        return run
+
+    def verdict(
+        self, image_id: int, outcome: Outcome = Outcome.NO_EVIDENCE, *findings: Finding
+    ) -> Verdict:
+        """A verdict with a score of 0.25 from a detector that examined the pixels."""
+        timings = Timings(100, 200, 300)
+        return Verdict(
+            image_id, outcome, 0.25, "objects-32", True, findings, None, b"\x01" * 32, timings
+        )
+
+    def failed(self, image_id: int, error: ImageError) -> Verdict:
+        """A verdict on what could not be read."""
+        timings = Timings(100, 0, 0)
+        return Verdict(image_id, Outcome.ERROR, None, None, False, (), error, None, timings)
+
+    def outcomes(self, of: Scan) -> dict[bytes, str]:
+        """The outcome of every image by path, `pending` where it has none."""
+        return {
+            row.path: "pending" if row.verdict is None else row.verdict.outcome.value
+            for row in verdict_rows(self.store, of.scan_id)
+        }
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store with its schema, once of each kind."""
+    opened = Store.unchecked(store_url)
+    opened.upgrade()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fill(store: Store) -> Fill:
+    """A short way to fill the store."""
+    return Fill(store)
+
+
+@pytest.fixture
+def sqlite_fill(tmp_path: Path) -> Iterator[Fill]:
+    """A short way to fill an SQLite store, for what Postgres does otherwise or not at all."""
+    opened = Store.open(str(tmp_path / "store.db"))
+    yield Fill(opened)
+    opened.close()

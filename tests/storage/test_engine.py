@@ -1,0 +1,205 @@
+"""Opening a store: its address, its schema, and what stands in the way."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import storage
+from storage.engine import store_url as parse_url
+from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
+from storage.schema import HEAD, metadata
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# What a process does that comes first; a lock decides who migrates.
+OPEN_AND_CLOSE = """
+import sys
+from storage.store import Store
+store = Store.unchecked(sys.argv[1])
+store.upgrade()
+store.close()
+"""
+
+
+def set_version(store: Store, version: str) -> None:
+    """Pretend that another version of the code made the store."""
+    with store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+
+
+def test_first_use_of_sqlite_makes_the_schema(tmp_path: Path) -> None:
+    """An SQLite store that is not there yet is made with its folder and schema."""
+    store = Store.open(str(tmp_path / "new" / "store.db"))
+    with store.read() as connection:
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    store.close()
+
+    assert version == HEAD
+
+
+def test_first_use_by_several_processes(store_url: str) -> None:
+    """Processes that come to an empty store at the same time all find it ready, none fails."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPEN_AND_CLOSE, store_url]) for _ in range(2)
+    ]
+
+    assert [process.wait() for process in processes] == [0, 0]
+    store = Store.open(store_url)
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
+    store.close()
+    assert rows == 1
+
+
+def test_postgres_is_not_upgraded_unasked(postgres_url: str) -> None:
+    """An empty Postgres store is refused with the command that mends it."""
+    with pytest.raises(StoreOutdated, match="scanner store upgrade") as refused:
+        Store.open(postgres_url)
+
+    assert "has no schema yet" in str(refused.value)
+
+
+def test_upgrade_says_what_was_and_is(store_url: str) -> None:
+    """An upgrade names the versions before and after, and a second one changes nothing."""
+    store = Store.unchecked(store_url)
+    first, second = store.upgrade(), store.upgrade()
+    store.close()
+
+    assert first == (None, HEAD)
+    assert second == (HEAD, HEAD)
+
+
+def test_newer_store_is_refused(store: Store, store_url: str) -> None:
+    """A store of a newer schema is refused with one sentence, whatever it is."""
+    set_version(store, "9999")
+
+    with pytest.raises(StoreTooNew, match="newer than this scanner knows"):
+        Store.open(store_url)
+
+
+def test_older_postgres_is_refused(postgres_url: str) -> None:
+    """A Postgres store of an older schema asks for the upgrade and names its version."""
+    store = Store.unchecked(postgres_url)
+    store.upgrade()
+    set_version(store, "0000")
+    store.close()
+
+    with pytest.raises(StoreOutdated, match="of the older schema 0000"):
+        Store.open(postgres_url)
+
+
+def test_migrations_make_the_schema_that_the_code_has(store: Store) -> None:
+    """What the migrations make is what `schema.py` says."""
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+
+    assert differences == []
+
+
+def test_head_is_the_newest_migration() -> None:
+    """The version that the code asks for is that of the newest migration."""
+    config = Config()
+    config.set_main_option("script_location", f"{storage.__path__[0]}/migrations")
+
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_password_is_not_shown() -> None:
+    """A Postgres that does not answer is named without its password."""
+    store = Store.unchecked("postgresql://ann:s3cret@127.0.0.1:1/scanner")
+
+    with pytest.raises(StoreUnavailable) as away, store.read():
+        pass
+    assert "s3cret" not in str(away.value)
+    assert "ann:***@127.0.0.1:1" in str(away.value)
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file that is no SQLite store is a sentence of ours, not an error of the driver's."""
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, but long enough to be read as a header of one" * 20)
+
+    with pytest.raises(StoreError):
+        Store.open(str(file))
+
+
+@pytest.mark.parametrize(
+    ("typed", "driver"),
+    [
+        ("postgresql://nas/scanner", "postgresql+psycopg"),
+        ("postgres://nas/scanner", "postgresql+psycopg"),
+        ("sqlite:////data/store.db", "sqlite"),
+        ("/data/store.db", "sqlite"),
+    ],
+)
+def test_address(typed: str, driver: str) -> None:
+    """Both ways to write a Postgres address, SQLite URLs and bare paths name a store."""
+    assert parse_url(typed).drivername == driver
+
+
+def test_other_databases_are_refused() -> None:
+    """A database that is neither SQLite nor Postgres is refused by name."""
+    with pytest.raises(StoreError, match="mysql"):
+        parse_url("mysql://nas/scanner")
+
+
+def test_sqlite_settings(tmp_path: Path) -> None:
+    """Commits outlast a power cut, readers do not stop writers, nobody checkpoints by himself."""
+    store = Store.open(str(tmp_path / "store.db"))
+    with store.read() as connection:
+        values = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
+        }
+    store.close()
+
+    assert values == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "wal_autocheckpoint": 0,
+    }
+
+
+def test_checkpoint_folds_the_log_into_the_file(tmp_path: Path) -> None:
+    """After a checkpoint the store's file alone has what was committed."""
+    file = tmp_path / "store.db"
+    store = Store.open(str(file))
+    store.checkpoint()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(file.read_bytes())
+    store.close()
+
+    with sqlite3.connect(copy) as connection:
+        tables = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
+    connection.close()
+    assert tables == (1,)
+
+
+def test_read_sees_one_state(store: Store) -> None:
+    """What is committed while a reading transaction is open does not show in it."""
+    insert = sa.insert(metadata.tables["host"]).values(id="h", label="l", arch="a", info={})
+    count = sa.select(sa.func.count()).select_from(metadata.tables["host"])
+    with store.read() as reader:
+        before = reader.scalar(count)
+        with store.write() as writer:
+            writer.execute(insert)
+        during = reader.scalar(count)
+    with store.read() as reader:
+        after = reader.scalar(count)
+
+    assert (before, during, after) == (0, 0, 1)
