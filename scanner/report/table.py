@@ -1,0 +1,220 @@
+"""A report on a terminal: the answer first, then what it rests on. Fits 80 columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from scanner.report import words
+from scanner.report.truth_table import print_truth
+from storage.figures import STAGES
+from storage.paths import shown
+from storage.records import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+    from scanner.report.build import Report
+    from storage.figures import EvidenceCount, HostFigures
+
+# Rows of the evidence table; a long tail of generators is for the JSON.
+EVIDENCE_ROWS = 15
+# What speaks of images that no detector suits.
+ROUTER = "router"
+# Below this part of a scan's time at work, the two are told apart.
+MOSTLY_AT_WORK = 0.9
+
+
+def print_table(report: Report, console: Console) -> None:
+    """Print the report; nothing in it needs colour to be understood."""
+    _print_answer(report, console)
+    _print_evidence(report, console)
+    _print_errors(report, console)
+    if report.truth is not None:
+        print_truth(report.truth, console)
+    _print_detectors(report, console)
+    _print_hosts(report, console)
+    _print_course(report, console)
+
+
+def answer(report: Report) -> str:
+    """The one sentence or two that the scan was made for."""
+    counts = report.counts
+    if counts.images == 0:
+        return "There was no image to judge."
+    looks = "looks" if counts.ai == 1 else "look"
+    text = f"{counts.ai:,} of {words.count(counts.images, 'image', 'images')} {looks} AI-made"
+    if counts.unsure:
+        text += f", {words.count(counts.unsure, 'is', 'are')} doubtful"
+    if counts.error:
+        text += f", {counts.error:,} could not be read"
+    text += "."
+    if counts.pending:
+        text += f" Not finished: {words.count(counts.pending, 'is', 'are')} still to be judged."
+    return text
+
+
+def _columns(*headers: str, left: int = 1) -> Table:
+    """A plain table: the first `left` columns are words, the others numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for place, header in enumerate(headers):
+        if place < left:
+            table.add_column(header, overflow="fold")
+        else:
+            table.add_column(header, justify="right", no_wrap=True)
+    return table
+
+
+def _shown(text: str) -> str:
+    """Text from a file, a host or a user as one harmless line."""
+    return shown(text.encode(errors="replace"))
+
+
+def _heading(console: Console, title: str) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+
+
+def _print_answer(report: Report, console: Console) -> None:
+    scan, counts = report.scan, report.counts
+    name = Text.assemble(f"Scan {scan.scan_id} of ", (_shown(scan.collection), "bold"))
+    console.print(name.append(f", {report.state}"), soft_wrap=True)
+    console.print(Text(answer(report), style="bold"))
+    console.print()
+    rows = (
+        (words.VERDICTS[Outcome.AI], counts.ai),
+        (words.VERDICTS[Outcome.UNSURE], counts.unsure),
+        (words.VERDICTS[Outcome.NO_EVIDENCE], counts.no_evidence - counts.not_examined),
+        (words.NOT_EXAMINED, counts.not_examined),
+        (words.VERDICTS[Outcome.ERROR], counts.error),
+        (words.VERDICTS[None], counts.pending),
+    )
+    table = _columns("Verdict", "Images", "Share")
+    table.add_column(overflow="fold")
+    for (verdict, meaning), images in rows:
+        share = words.percent(images, counts.images)
+        table.add_row(verdict, f"{images:,}", share, Text(meaning if images else "", style="dim"))
+    table.add_row("all", f"{counts.images:,}", "", "")
+    console.print(table)
+
+
+def _print_evidence(report: Report, console: Console) -> None:
+    found, reasons = _evidence(report.evidence)
+    if found:
+        _heading(console, "Evidence in the files")
+        table = _columns("Kind", "Generator", "Signature", "Images", left=3)
+        for (kind, generator, signature), images in found.most_common(EVIDENCE_ROWS):
+            table.add_row(Text(kind), Text(generator), Text(signature), f"{images:,}")
+        console.print(table)
+    if len(found) > EVIDENCE_ROWS:
+        more = len(found) - EVIDENCE_ROWS
+        console.print(Text(f"and {more} more: --format json has all", style="dim"))
+    if reasons:
+        _heading(console, "Why no detector looked at the pixels")
+        table = _columns("Reason", "Images")
+        for reason, images in reasons.most_common():
+            table.add_row(Text(reason), f"{images:,}")
+        console.print(table)
+
+
+def _evidence(
+    said: Iterable[EvidenceCount],
+) -> tuple[Counter[tuple[str, str, str]], Counter[str]]:
+    """Images by (kind, generator whatever its version, signature), and by reason of the router."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    reasons: Counter[str] = Counter()
+    for one in said:
+        if one.detector == ROUTER:
+            reasons[words.EVIDENCE.get(one.kind, one.kind)] += one.images
+        else:
+            kind = words.EVIDENCE.get(one.kind, f"{one.detector}: {one.kind}")
+            generator = _shown(words.program(one.generator or ""))
+            found[kind, generator, _shown(one.signature or "")] += one.images
+    return found, reasons
+
+
+def _print_errors(report: Report, console: Console) -> None:
+    if not report.errors:
+        return
+    _heading(console, "Could not be read")
+    for one in report.errors:
+        console.print(Text(f"{one.kind.value}: {words.count(one.images, 'image', 'images')}"))
+        for path, text in one.examples:
+            line = Text(f"  {shown(path)}").append(f"  {text}", style="dim")
+            console.print(line, overflow="fold")
+        if one.images > len(one.examples):
+            console.print(Text(f"  and {one.images - len(one.examples):,} more", style="dim"))
+
+
+def _print_detectors(report: Report, console: Console) -> None:
+    if not report.detectors:
+        return
+    _heading(console, "Detectors")
+    table = _columns("Name", "Version", "Images", "Doubtful from", "AI-made from", left=2)
+    for one in report.detectors:
+        table.add_row(
+            Text(one.name),
+            Text(one.version),
+            f"{one.images:,}",
+            words.figure(one.unsure),
+            words.figure(one.ai),
+        )
+    console.print(table)
+
+
+def _print_hosts(report: Report, console: Console) -> None:
+    if not report.hosts:
+        return
+    _heading(console, "Hosts (milliseconds an image: median / 95 of 100 are below)")
+    table = _columns("Host", "Arch", "Images", "a second", *STAGES, left=2)
+    for one in report.hosts:
+        rate = f"{one.images / one.seconds:,.1f}" if one.seconds > 0 else "-"
+        table.add_row(
+            Text(_shown(one.label)),
+            Text(one.arch),
+            f"{one.images:,}",
+            rate,
+            *(_stage(one, stage) for stage in STAGES),
+        )
+    console.print(table)
+
+
+def _stage(host: HostFigures, stage: str) -> str:
+    took = host.stages.get(stage)
+    if took is None:
+        return "-"
+    return f"{words.milliseconds(took.p50_us)} / {words.milliseconds(took.p95_us)}"
+
+
+def _print_course(report: Report, console: Console) -> None:
+    scan, counts = report.scan, report.counts
+    lines = []
+    if counts.judged_here:
+        line = f"Judged {words.count(counts.judged_here, 'image', 'images')}"
+        line += f" in {words.duration(report.seconds)}"
+        if report.active_seconds < MOSTLY_AT_WORK * report.seconds:
+            line += f", at work for {words.duration(report.active_seconds)} of it"
+        if report.images_per_second is not None:
+            line += f": {report.images_per_second:,.1f} a second"
+        lines.append(f"{line}. Listing took {words.duration(scan.enqueue_seconds)}.")
+    if counts.kept:
+        verdicts = words.count(counts.kept, "verdict was", "verdicts were")
+        lines.append(f"{verdicts} kept from an earlier scan: the files are unchanged.")
+    if scan.skipped:
+        kinds = ", ".join(
+            f"{number:,} {kind}" for kind, number in sorted(scan.skipped.items()) if number
+        )
+        files = words.count(sum(scan.skipped.values()), "file", "files")
+        lines.append(f"Skipped {files} by name: {kinds}.")
+    if scan.unreadable_folders:
+        folders = words.count(scan.unreadable_folders, "folder", "folders")
+        lines.append(f"{folders} could not be opened: what is in there is not counted.")
+    if lines:
+        console.print()
+    for line in lines:
+        console.print(Text(line))

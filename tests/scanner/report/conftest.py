@@ -1,0 +1,137 @@
+"""A scan whose report can be worked out by hand, and the report itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from scanner.report.build import build
+from storage import listing, results, scans
+from storage.records import (
+    ErrorKind,
+    Finding,
+    ImageError,
+    ListedImage,
+    Outcome,
+    Timings,
+    Verdict,
+)
+from storage.schema import run
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scanner.report.build import Report
+    from storage.scans import Scan
+
+PLAN = {
+    "rules": 1,
+    "detectors": [
+        {
+            "name": "provenance",
+            "version": "1",
+            "sha256": "aa",
+            "thresholds": {"unsure": 0.5, "ai": 0.9},
+        },
+        {
+            "name": "objects-32",
+            "version": "2",
+            "sha256": "bb",
+            "thresholds": {"unsure": 0.62, "ai": 0.87},
+        },
+    ],
+}
+# Path, truth, outcome, score; eight images, one of them pending.
+IMAGES = [
+    (b"FAKE/tagged.png", True, Outcome.AI, 0.98),
+    (b"FAKE/seen.jpg", True, Outcome.AI, 0.9),
+    (b"FAKE/missed.jpg", True, Outcome.NO_EVIDENCE, 0.2),
+    (b"REAL/accused.jpg", False, Outcome.UNSURE, 0.7),
+    (b"REAL/seen.jpg", False, Outcome.NO_EVIDENCE, 0.1),
+    (b"REAL/large\xff.jpg", False, Outcome.NO_EVIDENCE, None),
+    (b"REAL/cut[bold].jpg", False, Outcome.ERROR, None),
+    (b"REAL/waiting.jpg", False, None, None),
+]
+TAG = Finding(
+    "provenance", "generator_tag", 0.98, "ComfyUI left its mark.", {"generator": "ComfyUI"}
+)
+
+
+def verdict(image_id: int, path: bytes, outcome: Outcome, score: float | None) -> Verdict:
+    """The verdict on one of the images."""
+    findings: list[Finding] = []
+    detector = None
+    if path == b"FAKE/tagged.png":
+        findings, detector = [TAG], "provenance"
+    elif score is not None:
+        findings, detector = [Finding("objects-32", "score", score)], "objects-32"
+    elif outcome == Outcome.NO_EVIDENCE:
+        findings = [Finding("router", "no_detector", None, "no detector for this size yet")]
+    failed = outcome == Outcome.ERROR
+    error = ImageError(ErrorKind.TRUNCATED, "the file ends early") if failed else None
+    return Verdict(
+        image_id=image_id,
+        outcome=outcome,
+        score=score,
+        detector=detector,
+        examined=detector == "objects-32",
+        findings=tuple(findings),
+        error=error,
+        digest=bytes([image_id]) * 32,
+        timings=Timings(1500, 0 if failed else 250, 40 if detector == "objects-32" else 0),
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An SQLite store; what differs between the two kinds is tested with the queries."""
+    opened = Store.open(str(tmp_path / "store.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def scan(store: Store) -> Scan:
+    """The scan: seven of eight images judged by one host in 3.5 s, 2 s of them at work."""
+    results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
+    collection_id = scans.collection_id(store, "photos", b"/photos")
+    begun = scans.new_scan(store, collection_id, scans.plan_id(store, "d", PLAN), "fleet")
+    parts = (IMAGES[:4], IMAGES[4:])
+    for part, (started, ended) in zip(parts, ((100.0, 101.0), (102.5, 103.5)), strict=True):
+        listed = [ListedImage(path, 10, 1, truth) for path, truth, _, _ in part]
+        batch = listing.add_batch(store, begun, listed, None)
+        assert batch is not None
+        going = results.begin_run(store, batch.batch_id, 1, ("h1", "w"))
+        assert going is not None
+        verdicts = [
+            verdict(one.image_id, path, outcome, score)
+            for one, (path, _, outcome, score) in zip(batch.images, part, strict=True)
+            if outcome is not None
+        ]
+        results.record(store, going[0], verdicts)
+        with store.write() as connection:
+            connection.execute(
+                sa.update(run)
+                .where(run.c.id == going[0].run_id)
+                .values(started_at=started, ended_at=ended)
+            )
+    scans.mark_listed(store, begun.scan_id, {"raw": 3, "video": 4}, 1)
+    scans.add_enqueue_seconds(store, begun.scan_id, 0.4)
+    return scans.find_scan(store, begun.scan_id)
+
+
+@pytest.fixture
+def report(store: Store, scan: Scan) -> Report:
+    """The report on the scan."""
+    return build(store, scan)
+
+
+@pytest.fixture
+def unlabelled(report: Report) -> Report:
+    """The same without labels."""
+    return replace(report, truth=None)

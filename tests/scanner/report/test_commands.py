@@ -1,0 +1,225 @@
+"""`scanner report`, `verdicts`, `scans` and `store`, as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scanner.cli import cli
+from storage import listing, scans
+from storage.records import ListedImage
+from storage.schema import HEAD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage.scans import Scan
+    from storage.store import Store
+
+
+def scanner(*words: str, store: Store | None = None) -> Result:
+    """Run a command; with a store the environment names it."""
+    env = {} if store is None else {"SCANNER_STORE_URL": str(store.engine.url.database)}
+    return CliRunner(env=env).invoke(cli, words)
+
+
+def test_report_is_a_table(store: Store, scan: Scan) -> None:
+    """Without more, the latest scan's report is printed for people."""
+    result = scanner("report", store=store)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Scan 1 of photos, unfinished\n2 of 8 images look AI-made")
+
+
+@pytest.mark.parametrize("asked", [["--json"], ["--format", "json"]])
+def test_report_for_programs(store: Store, scan: Scan, asked: list[str]) -> None:
+    """Asked for JSON in either way, one object is printed and nothing else."""
+    result = scanner("report", "1", *asked, store=store)
+
+    assert json.loads(result.stdout)["verdicts"]["ai"] == 2
+
+
+def test_no_such_scan(store: Store, scan: Scan) -> None:
+    """A scan that is not there is one sentence and exit code 1."""
+    result = scanner("report", "7", store=store)
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: There is no scan 7 in this store: `scanner scans` lists them\n"
+    )
+
+
+def test_verdicts_as_json_lines(store: Store, scan: Scan) -> None:
+    """Every image is one line that is JSON, in ASCII."""
+    result = scanner("verdicts", store=store)
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+
+    assert [row["verdict"] for row in rows].count("pending") == 1
+    assert len(rows) == 8
+    assert result.stdout.isascii()
+
+
+def test_verdicts_as_csv(store: Store) -> None:
+    """Every cell comes back from CSV; none that a spreadsheet would run is left as it is."""
+    paths = [b'=cmd("x").jpg', b"a,b\n\xc3\xbc.jpg", b"\xff.jpg", b"-1.jpg"]
+    collection_id = scans.collection_id(store, "odd", b"/odd")
+    odd = scans.new_scan(store, collection_id, scans.plan_id(store, "d", {}), "fleet")
+    listing.add_batch(store, odd, [ListedImage(path, 1, 1, truth=True) for path in paths], None)
+    result = scanner("verdicts", "--format", "csv", store=store)
+    rows = list(csv.DictReader(io.StringIO(result.stdout_bytes.decode(), newline="")))
+
+    assert [row["path"] for row in rows] == [
+        './=cmd("x").jpg',
+        "a,b\nü.jpg",
+        r"\xff.jpg",
+        "./-1.jpg",
+    ]
+    assert [row["path_b64"] for row in rows] == ["", "", "/y5qcGc=", ""]
+    assert {(row["verdict"], row["truth"], row["findings"]) for row in rows} == {
+        ("pending", "ai", "[]")
+    }
+
+
+def test_findings_in_csv(store: Store, scan: Scan) -> None:
+    """Findings are JSON in their cell, whether the pixels were examined is true or false."""
+    result = scanner("verdicts", "--format", "csv", store=store)
+    first, second, *_ = csv.DictReader(io.StringIO(result.stdout))
+
+    assert json.loads(first["findings"])[0]["detail"] == {"generator": "ComfyUI"}
+    assert (first["examined"], second["examined"]) == ("false", "true")
+    assert (first["score"], first["fetch_ms"]) == ("0.98", "1.5")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_reader_who_has_had_enough(store: Store, form: str) -> None:
+    """A pipe that is closed early (`| head`) ends the rows without a word."""
+    collection_id = scans.collection_id(store, "many", b"/many")
+    many = scans.new_scan(store, collection_id, scans.plan_id(store, "d", {}), "fleet")
+    listed = [ListedImage(b"%06d" % number + b"x" * 200, 1, 1) for number in range(3000)]
+    listing.add_batch(store, many, listed, None)
+    argv = [sys.executable, "-m", "scanner", "verdicts", "--format", form]
+    argv += ["--store", str(store.engine.url.database)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        words = process.stderr.read()
+
+    assert words == b""
+    assert process.returncode == 0
+
+
+def test_scans_are_listed(store: Store, scan: Scan) -> None:
+    """The scans of a store are a table, or one JSON object."""
+    table = scanner("scans", store=store)
+    same = scanner("scans", "list", store=store)
+    body = json.loads(scanner("scans", "--json", store=store).stdout)
+
+    assert table.stdout.splitlines()[1].split()[:2] == ["1", "photos"]
+    assert table.stdout.splitlines()[1].split()[-5:] == ["unfinished", "8", "2", "1", "1"]
+    assert same.stdout == table.stdout
+    assert [(one["scan"], one["state"]) for one in body["scans"]] == [(1, "unfinished")]
+    assert body["scans"][0]["verdicts"]["pending"] == 1
+
+
+def test_empty_store_has_no_scans(store: Store) -> None:
+    """Where there is no scan yet, the list says how to begin one."""
+    assert "scanner scan FOLDER" in scanner("scans", store=store).stdout
+
+
+def test_scan_is_forgotten_only_when_said_so(store: Store, scan: Scan) -> None:
+    """Off a terminal nothing is deleted without --yes."""
+    refused = scanner("scans", "forget", "1", store=store)
+    before = len(scans.list_scans(store))
+    done = scanner("scans", "forget", "1", "--yes", store=store)
+
+    assert (refused.exit_code, done.exit_code) == (2, 0)
+    assert "--yes" in refused.stderr
+    assert (before, len(scans.list_scans(store))) == (1, 0)
+
+
+def test_store_may_be_named_before_the_subcommand(store: Store, scan: Scan) -> None:
+    """`scans --store S forget` and `scans forget --store S` mean the same store."""
+    database = str(store.engine.url.database)
+    result = scanner("scans", "--store", database, "forget", "1", "--yes")
+
+    assert result.exit_code == 0
+    assert scans.list_scans(store) == []
+
+
+def test_config_file_names_the_store(
+    store: Store, scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config file's store is that of the subcommands, too."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"store = {json.dumps(str(store.engine.url.database))}\n")
+    monkeypatch.setenv("SCANNER_CONFIG", str(config))
+
+    assert "photos" in scanner("scans", "list").stdout
+    assert scanner("store", "where").stdout == f"{store.engine.url.database}\n"
+
+
+def test_store_is_upgraded(tmp_path: Path) -> None:
+    """An upgrade says what the schema was and is."""
+    database = str(tmp_path / "new.db")
+    first = scanner("store", "upgrade", "--store", database)
+    second = scanner("store", "upgrade", "--store", database)
+
+    assert first.stderr == f"The store has schema {HEAD} now, before: none\n"
+    assert second.stderr == f"The store has schema {HEAD} already\n"
+
+
+def test_postgres_is_upgraded_before_its_first_use(postgres_url: str) -> None:
+    """A Postgres store is made by the upgrade that the refusal asks for."""
+    refused = scanner("report", "--store", postgres_url)
+    upgraded = scanner("store", "upgrade", "--store", postgres_url)
+    empty = scanner("report", "--store", postgres_url)
+
+    assert (refused.exit_code, upgraded.exit_code, empty.exit_code) == (1, 0, 1)
+    assert "scanner store upgrade" in refused.stderr
+    assert "There is no scan in this store yet" in empty.stderr
+
+
+def test_store_that_is_away() -> None:
+    """A store that does not answer is exit code 4, its password not shown."""
+    result = scanner("report", "--store", "postgresql://ann:s3cret@127.0.0.1:1/scanner")
+
+    assert result.exit_code == 4
+    assert "s3cret" not in result.output
+
+
+def test_backup(store: Store, scan: Scan, tmp_path: Path) -> None:
+    """A backup is a store with the same report, and never overwrites anything."""
+    copy = tmp_path / "copy.db"
+    first = scanner("store", "backup", str(copy), store=store)
+    second = scanner("store", "backup", str(copy), store=store)
+    report = scanner("report", "--store", str(copy))
+
+    assert (first.exit_code, second.exit_code) == (0, 1)
+    assert "not overwritten" in second.stderr
+    assert report.stdout == scanner("report", store=store).stdout
+
+
+def test_backup_where_no_folder_is(store: Store, tmp_path: Path) -> None:
+    """A place that cannot be written is one sentence."""
+    result = scanner("store", "backup", str(tmp_path / "none" / "copy.db"), store=store)
+
+    assert result.exit_code == 1
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
+def test_backup_of_postgres(postgres_url: str, tmp_path: Path) -> None:
+    """A Postgres store is not ours to copy: exit code 2 and the name of the tool."""
+    scanner("store", "upgrade", "--store", postgres_url)
+    result = scanner("store", "backup", str(tmp_path / "copy"), "--store", postgres_url)
+
+    assert result.exit_code == 2
+    assert "pg_dump" in result.stderr
