@@ -1,0 +1,78 @@
+"""`scanner train`: train a net, export it and write its card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from scanner.exits import Failed
+
+WITHOUT_EXTRA = (
+    "Training needs packages that are not installed ({name}): pip install 'ai-photo-scanner[train]'"
+)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the data sets lie: for objects-32, cifake-train.zip and cifake-test.zip.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="RUNDIR",
+    help="Where checkpoints, curves, the model and its card go.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="How long.  [default: the recipe's]")
+@click.option("--seed", type=int, default=1, show_default=True, help="For weights and shuffling.")
+@click.option("--resume", is_flag=True, help="Go on with what RUNDIR holds.")
+def command(  # noqa: PLR0913 - click passes one an option
+    name: str, *, data: Path, out: Path, epochs: int | None, seed: int, resume: bool
+) -> None:
+    r"""Train the net NAME, export it for workers, calibrate it and measure it.
+
+    \b
+    Example:
+      scanner train objects-32 --data ~/datasets --out runs/objects-32
+      scanner train objects-32 --data ~/datasets --out runs/objects-32 --resume
+
+    Every epoch is kept: after a kill, the same command with --resume goes on. At the end RUNDIR
+    holds NAME.tflite and its card NAME.toml, curves.png, classification.txt and figures.json.
+    The test set is read once, after everything has been chosen.
+    """
+    try:
+        from workers.training import environment  # `--help` is instant
+
+        environment.prepare()
+        # TensorFlow reads what `prepare` sets when it is imported.
+        from workers.training.data import DataError
+        from workers.training.export import ExportError
+        from workers.training.finish import finish
+        from workers.training.recipes import RECIPES
+        from workers.training.train import Run, RunError, train
+    except ModuleNotFoundError as error:
+        raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+    if name not in RECIPES:
+        raise click.BadParameter(
+            f"there is no recipe {name!r}, only {', '.join(RECIPES)}", param_hint="NAME"
+        )
+    recipe = RECIPES[name]
+    if epochs is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+    run = Run(data, out, seed, resume)
+    try:
+        finished = finish(recipe, run, train(recipe, run, _tell), _tell)
+    except (DataError, ExportError, RunError) as error:
+        raise Failed(str(error)) from error
+    click.echo(finished.card.path)
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

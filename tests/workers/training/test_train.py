@@ -1,0 +1,169 @@
+"""Training itself, on a few tiny pictures; needs TensorFlow."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not installed")
+
+from workers.detectors.card import load_card  # noqa: E402 - after the check above
+from workers.detectors.detector import load  # noqa: E402
+from workers.training import train as training  # noqa: E402
+from workers.training.export import ExportError, compare, export  # noqa: E402
+from workers.training.finish import finish  # noqa: E402
+from workers.training.nets import build  # noqa: E402
+from workers.training.recipes import RECIPES, Recipe, Split  # noqa: E402
+from workers.training.train import Run, RunError, train  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# TensorFlow and its converter warn of their own future.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SMALL = replace(
+    RECIPES["objects-32"],
+    stem=4,
+    widths=(4, 8),
+    blocks=(1, 1),
+    split=Split(validation=16, calibration=16, seed=1),
+    schedule=replace(RECIPES["objects-32"].schedule, epochs=2, batch=16),
+)
+
+
+def write_set(path: Path, each: int, seed: int) -> None:
+    """Pictures that are easily told apart: the real ones dark, the others bright."""
+    draw = np.random.default_rng(seed)
+    with zipfile.ZipFile(path, "w") as archive:
+        for label, base in (("REAL", 40), ("FAKE", 150)):
+            for number in range(each):
+                pixels = draw.integers(base, base + 60, (32, 32, 3)).astype(np.uint8)
+                body = io.BytesIO()
+                Image.fromarray(pixels).save(body, "PNG")
+                archive.writestr(f"{label}/{number:04}.png", body.getvalue())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training and a test set under the names that the recipe asks for."""
+    folder = tmp_path_factory.mktemp("data")
+    write_set(folder / SMALL.train_zip, each=112, seed=1)
+    write_set(folder / SMALL.test_zip, each=20, seed=2)
+    return folder
+
+
+def quietly(_line: str) -> None:
+    """Say nothing."""
+
+
+def histories(out: Path) -> list[dict[str, Any]]:
+    """The epochs as they are on disk, without their times."""
+    rows: list[dict[str, Any]] = json.loads((out / training.HISTORY).read_text())
+    return [{key: row[key] for key in row if key != "seconds"} for row in rows]
+
+
+def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None:
+    """Train, export, calibrate, measure: the card loads, its model verifies and scores."""
+    run = Run(data, tmp_path / "run", seed=3)
+    finished = finish(SMALL, run, train(SMALL, run, quietly), quietly)
+
+    card = load_card(run.out / "objects-32.toml")
+    assert finished.card == card
+    assert card.measured is not None
+    assert 40 == card.measured.images
+    assert [(80, 80), (16, 16), (16, 16)] == [(one.real, one.ai) for one in card.data]
+    scores = load(card).score([np.full((32, 32, 3), shade, np.uint8) for shade in (70, 180)])
+    assert 0.0 <= scores[0] < scores[1] <= 1.0
+    assert (run.out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "FAKE" in (run.out / "classification.txt").read_text()
+    assert "python" in json.loads((run.out / "environment.json").read_text())
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the second epoch is written, the run ends with the epochs of an undisturbed."""
+    train(SMALL, Run(data, tmp_path / "whole", seed=5), quietly)
+
+    class Killed(BaseException):
+        """The end of the process."""
+
+    def die_at_the_second(path: Path, what: object) -> None:
+        if path.name == training.HISTORY and len(list(what)) == 2:  # type: ignore[call-overload]
+            raise Killed
+        write(path, what)
+
+    write = training._write_json
+    monkeypatch.setattr(training, "_write_json", die_at_the_second)
+    with pytest.raises(Killed):
+        train(SMALL, Run(data, tmp_path / "cut", seed=5), quietly)
+    monkeypatch.undo()
+    assert 1 == len(histories(tmp_path / "cut"))
+    train(SMALL, Run(data, tmp_path / "cut", seed=5, resume=True), quietly)
+
+    whole, cut = histories(tmp_path / "whole"), histories(tmp_path / "cut")
+    assert [1, 2] == [row["epoch"] for row in cut]
+    for expected, actual in zip(whole, cut, strict=True):
+        assert pytest.approx(expected, rel=1e-3) == actual
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"resume": False}, "go on with it by --resume"),
+        ({"resume": True, "seed": 2}, "holds a run of another recipe, length or seed"),
+    ],
+)
+def test_a_folder_belongs_to_one_run(
+    data: Path, tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    """Neither a second start nor another seed overwrites what a run's folder holds."""
+    run = Run(data, tmp_path, seed=1)
+    training._claim(SMALL, run)
+
+    with pytest.raises(RunError, match=said):
+        train(SMALL, replace(run, **changed), quietly)
+
+
+def test_training_stops_when_validation_gets_no_better() -> None:
+    """With a patience of two, two epochs after the best one are the last."""
+    rows = [training.Epoch(n + 1, 0, 0, 0, right, 0, 0) for n, right in enumerate([0.6, 0.9, 0.8])]
+
+    assert not training._stale([], 2)
+    assert not training._stale(rows, 2)
+    assert training._stale([*rows, replace(rows[-1], epoch=4, validation_accuracy=0.9)], 2)
+
+
+def test_objects_32_is_the_net_that_its_card_describes() -> None:
+    """The recipe builds a net with the parameters on the shipped card, one logit per picture."""
+    recipe: Recipe = RECIPES["objects-32"]
+    net = build(recipe)
+
+    assert (None, 1) == net.output_shape
+    # 3x3 convolutions (stem, then a pair per block), 1x1 shortcuts, four numbers per channel of
+    # batch normalisation, and a dense layer of 128 weights and a bias.
+    convolutions = 9 * (3 * 16 + 16 * 32 + 4 * 32 * 32 + 32 * 64 + 3 * 64 * 64)
+    convolutions += 9 * (64 * 128 + 3 * 128 * 128) + 32 * 64 + 64 * 128
+    normalised = 16 + 32 + 4 * 32 + 5 * 64 + 5 * 128
+    assert convolutions + 4 * normalised + 129 == net.count_params()
+
+
+def test_a_model_of_another_net_is_refused(tmp_path: Path) -> None:
+    """A file that does not give what the trained net gives never becomes a detector."""
+    draw = np.random.default_rng(1)
+    images = draw.integers(0, 256, (64, 32, 32, 3)).astype(np.uint8)
+    tensorflow.keras.utils.set_random_seed(1)
+    net, other = build(SMALL), build(SMALL)
+    export(net, images, tmp_path / "net.tflite")
+
+    assert 64 == compare(net, tmp_path / "net.tflite", images).images
+    with pytest.raises(ExportError, match="the quantised net is not the trained one"):
+        compare(other, tmp_path / "net.tflite", images)

@@ -1,0 +1,216 @@
+"""What is known of a detector, read from the TOML file beside its model.
+
+Errors: CardError, for whatever is wrong with a card or its model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.detectors.tables import TableError, build
+
+
+class CardError(Exception):
+    """The card or its model is missing, damaged, or the two do not belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model's file, beside the card, and what it takes to run it."""
+
+    file: str
+    sha256: str
+    bytes: int
+    parameters: int
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the model is given, height x width x channels, and the images that it is made for.
+
+    `lowest` and `highest` bound the values of a channel. Sides are in pixels of the image before
+    it is fitted to the input.
+    """
+
+    width: int
+    height: int
+    channels: str
+    lowest: int
+    highest: int
+    smallest_side: int
+    largest_side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From `unsure` up a score is doubtful, from `ai` up it is called AI-made.
+
+    `false_alarm_rate` is the share of `real_images` held-out real images that score `ai` or more;
+    None where nobody measured it.
+    """
+
+    unsure: float
+    ai: float
+    false_alarm_rate: float | None = None
+    real_images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """P(AI) = 1 / (1 + exp(-(slope * logit + intercept))), fitted on `images` held-out images."""
+
+    method: str
+    slope: float
+    intercept: float
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Images that the detector saw, what for, and under which terms they are had."""
+
+    name: str
+    use: str
+    real: int
+    ai: int
+    terms: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """One class as the positive one."""
+
+    precision: float
+    recall: float
+    f1: float
+    average_precision: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Images by truth and call; AI is positive."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How the detector did on images that nothing was chosen by, a score >= 0.5 counting as AI.
+
+    `accuracy_low` and `accuracy_high` are the ends of Wilson's 95 % interval, `ece` is the
+    expected calibration error over ten bins of P(AI); `recall_at_ai` and `false_alarms_at_ai`
+    are the shares of AI and of real images that score at or above the threshold `ai`.
+    """
+
+    on: str
+    images: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    roc_auc: float
+    ece: float
+    recall_at_ai: float
+    false_alarms_at_ai: float
+    ai: ClassFigures
+    real: ClassFigures
+    confusion: Confusion
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A kind of finding that carries a stated score (for detectors without a model)."""
+
+    kind: str
+    score: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The file's content."""
+
+    name: str
+    version: str
+    summary: str
+    thresholds: Thresholds
+    limits: tuple[str, ...]
+    classes: tuple[str, ...] = ("real", "ai")
+    reads: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    data: tuple[DataSet, ...] = ()
+    model: Model | None = None
+    input: Input | None = None
+    calibration: Calibration | None = None
+    measured: Measured | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card(_Body):
+    """A detector's card; `path` is its file. What needs no model has neither model nor input.
+
+    `limits` says in plain words what the detector is bad at; `classes` are in the order of the
+    model's labels, 0 and 1.
+    """
+
+    path: Path = Path()
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the model's file, or "" without a model."""
+        return "" if self.model is None else self.model.sha256
+
+    @property
+    def model_path(self) -> Path:
+        """Where the model's file lies; CardError without a model."""
+        if self.model is None:
+            raise CardError(f"{self.name} has no model")
+        return self.path.with_name(self.model.file)
+
+    def verify(self) -> None:
+        """Raise CardError unless the model's file is the one that the card describes."""
+        if self.model is None:
+            return
+        try:
+            digest = hashlib.sha256(self.model_path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise CardError(f"the model of {self.name} cannot be read: {error}") from error
+        if digest != self.model.sha256:
+            raise CardError(
+                f"{self.model.file} is not the model that its card describes: its SHA-256 is "
+                f"{digest[:12]}..., the card says {self.model.sha256[:12]}..."
+            )
+
+
+def load_card(path: Path) -> Card:
+    """Read a card; CardError when it is missing, no TOML, incomplete or contradicts itself."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = build(_Body, table, path.stem)
+    except OSError as error:
+        raise CardError(f"the card {path} cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TableError) as error:
+        raise CardError(f"the card {path} is damaged: {error}") from error
+    card = Card(**{name: getattr(body, name) for name in _Body.__slots__}, path=path)
+    _check(card)
+    return card
+
+
+def _check(card: Card) -> None:
+    if card.name != card.path.stem:
+        raise CardError(f"the card {card.path} is that of {card.name!r}")
+    at = card.thresholds
+    if not 0.0 <= at.unsure <= at.ai <= 1.0:
+        raise CardError(f"the thresholds of {card.name} are not 0 <= unsure <= ai <= 1")
+    if card.model is None:
+        return
+    if card.input is None or card.calibration is None:
+        raise CardError(f"the card of {card.name} has a model but no input or no calibration")
+    if Path(card.model.file).name != card.model.file:
+        raise CardError(f"the model of {card.name} does not lie beside its card")

@@ -1,0 +1,50 @@
+"""The classification table: a row a class, then the averages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workers.detectors.card import ClassFigures, Measured
+
+
+def table(measured: Measured) -> str:
+    """Give the classification table: a row a class, FAKE first, then the averages."""
+    at = measured.confusion
+    support = (at.tp + at.fn, at.tn + at.fp)
+    rows = (measured.ai, measured.real)
+    lines = [
+        f"{'':14}{'precision':>10}{'recall':>10}{'f1-score':>10}{'support':>10}",
+        _row("FAKE", _numbers(rows[0]), support[0]),
+        _row("REAL", _numbers(rows[1]), support[1]),
+        "",
+        f"{'accuracy':14}{'':20}{measured.accuracy:>10.4f}{measured.images:>10}",
+        _row("macro avg", _mean(rows, (1, 1)), measured.images),
+        _row("weighted avg", _mean(rows, support), measured.images),
+        "",
+        f"accuracy, 95 % interval: {measured.accuracy_low:.4f} to {measured.accuracy_high:.4f}",
+        (
+            f"average precision: FAKE {measured.ai.average_precision:.4f}, "
+            f"REAL {measured.real.average_precision:.4f}, mean "
+            f"{(measured.ai.average_precision + measured.real.average_precision) / 2:.4f}"
+        ),
+        f"ROC AUC {measured.roc_auc:.4f}, expected calibration error {measured.ece:.4f}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _numbers(figures: ClassFigures) -> tuple[float, float, float]:
+    return figures.precision, figures.recall, figures.f1
+
+
+def _mean(rows: Sequence[ClassFigures], weights: Sequence[int]) -> tuple[float, float, float]:
+    precision, recall, f1 = np.average([_numbers(row) for row in rows], axis=0, weights=weights)
+    return float(precision), float(recall), float(f1)
+
+
+def _row(name: str, numbers: tuple[float, float, float], support: int) -> str:
+    return f"{name:14}" + "".join(f"{number:>10.4f}" for number in numbers) + f"{support:>10}"
