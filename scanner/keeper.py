@@ -26,6 +26,7 @@ from workers.settings import FLEET, QUEUE
 if TYPE_CHECKING:
     from celery import Celery
 
+    from storage.records import Batch
     from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,13 @@ class Keeper:
             return
         for batch_id in leases.left_behind(self._client):
             log.warning("batch %d was left behind by its worker; published again", batch_id)
+            left = results.again(self._store, batch_id, failed=True)
+            # Once the store knows of the failure, and not before: it may be away.
             leases.forget(self._client, batch_id)
-            self._publish_again(batch_id, failed=True)
+            self._publish(left)
         for batch_id in self._overlooked():
             log.warning("batch %d was on no queue; published again", batch_id)
-            self._publish_again(batch_id, failed=False)
+            self._publish(results.again(self._store, batch_id, failed=False))
         self._store.checkpoint()
 
     def _overlooked(self) -> set[int]:
@@ -86,12 +89,10 @@ class Keeper:
         self._idle = set(leases.unleased(self._client, undone))
         return before & self._idle
 
-    def _publish_again(self, batch_id: int, *, failed: bool) -> None:
-        left = results.again(self._store, batch_id, failed=failed)
-        if left is None:
-            return
-        scan_id, batch = left
-        publish(self._app, find_scan(self._store, scan_id), batch)
+    def _publish(self, left: tuple[int, Batch] | None) -> None:
+        if left is not None:
+            scan_id, batch = left
+            publish(self._app, find_scan(self._store, scan_id), batch)
 
 
 def main() -> None:

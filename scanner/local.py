@@ -51,11 +51,11 @@ class LocalWorker:
         self._log = options.state_dir / "logs" / f"worker-{os.getpid()}.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         # Through the environment, which only its owner can read; a process list is for all.
-        env = os.environ | {
-            "SCANNER_BROKER_URL": broker_url,
-            "SCANNER_STORE_URL": options.store_url,
-            "SCANNER_ROOTS": os.pathsep.join(options.roots),
-        }
+        env = processes.environment(
+            SCANNER_BROKER_URL=broker_url,
+            SCANNER_STORE_URL=options.store_url,
+            SCANNER_ROOTS=os.pathsep.join(options.roots),
+        )
         argv = [sys.executable, "-m", "scanner", "worker", "--no-keeper"]
         argv += ["--concurrency", str(options.concurrency)]
         with self._log.open("wb") as log:

@@ -43,9 +43,17 @@ broker_option = click.option(
     help="The Redis that batches wait in.",
 )
 
+
+class _Pair(click.types.StringParamType):
+    """A pair that holds a path: several are split as paths are, not at blanks."""
+
+    envvar_list_splitter = os.pathsep
+
+
 root_option = click.option(
     "--root",
     "roots",
+    type=_Pair(),
     multiple=True,
     envvar="SCANNER_ROOTS",
     show_envvar=True,
@@ -105,13 +113,13 @@ def open_broker(url: str) -> Iterator[Broker]:
     try:
         client.ping()
         yield Broker(url, make_app(url), client)
-    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
+    except redis.AuthenticationError as error:
+        raise Unavailable(f"The broker {without_password(url)} refuses us: {error}") from error
+    except (redis.RedisError, OperationalError) as error:
         raise Unavailable(
             f"The broker {without_password(url)} cannot be used: {error}. Start a Redis there or "
             "name another with --broker; `scanner scan` needs none"
         ) from error
-    except redis.AuthenticationError as error:
-        raise Unavailable(f"The broker {without_password(url)} refuses us: {error}") from error
     finally:
         client.close()
 

@@ -43,6 +43,21 @@ def start(
     )
 
 
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment and these settings, for a `python -m` with one of our packages.
+
+    It finds them where we did, and looks for no module in the folder that it is started in: that
+    may be one of somebody's pictures, with a `json.py` among them.
+    """
+    home = str(Path(__file__).resolve().parent.parent)
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+        **settings,
+    }
+
+
 def stop(process: subprocess.Popen[bytes], grace_s: float) -> int:
     """Ask `process` to end, kill it after `grace_s` seconds; its exit status.
 

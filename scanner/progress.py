@@ -143,14 +143,13 @@ class Follower:
             self._console.print(words, highlight=False, markup=False)
 
     def follow(self, *checks: Callable[[], object]) -> Look:
-        """Show the scan until it is over; each check is called at each look and may raise."""
+        """Show the scan until it is over; the checks are called all the time and may raise."""
         while True:
+            for check in checks:
+                check()
             seen = self.update()
-            if seen is not None:
-                for check in checks:
-                    check()
-                if seen.over:
-                    return seen
+            if seen is not None and seen.over:
+                return seen
             time.sleep(LOOK_SECONDS / 5)
 
 

@@ -21,7 +21,10 @@ class QueueState:
 
 def queue_state(broker_url: str) -> QueueState | None:
     """The state of the queue, or None where the broker does not answer."""
-    client = make_redis(broker_url)
+    try:
+        client = make_redis(broker_url)
+    except ValueError:
+        return None  # no address at all
     try:
         waiting = client.llen(QUEUE)
         return QueueState(int(waiting), tuple(worker_states(client)))

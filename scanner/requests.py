@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,7 +77,9 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
     """The producer's request; options that do not fit are one sentence each."""
     from scanner.producer import Request  # noqa: PLC0415 - `--help` must not cost its imports
     from scanner.walk import WalkOptions  # noqa: PLC0415
+    from storage.paths import shown  # noqa: PLC0415
     from workers.detectors import catalogue  # noqa: PLC0415
+    from workers.detectors.card import CardError  # noqa: PLC0415
     from workers.plan import PlanError, make_plan  # noqa: PLC0415
 
     folder: Path = asked["folder"]
@@ -89,10 +92,13 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
         plan = make_plan(catalogue.shipped(), wanted)
     except PlanError as error:
         raise click.BadParameter(str(error), param_hint="--detectors") from error
+    except CardError as error:
+        raise Failed(f"{error}: install scanner again") from error
     root = folder.resolve()
     return Request(
         root=root,
-        name=asked["name"] or root.name or "root",
+        # Stores take no half characters: a name that is not UTF-8 is called as it is shown.
+        name=shown(os.fsencode(asked["name"] or root.name)) or "root",
         plan=plan,
         broker=broker,
         walk=WalkOptions(

@@ -10,12 +10,14 @@ import json
 import logging
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
+from storage.paths import shown
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +91,24 @@ def worker_states(client: redis.Redis) -> Iterator[WorkerState]:
     """The last sign of life of each process that has given one lately."""
     for key in sorted(client.scan_iter(match=_STATE + "*", count=1000)):
         raw = client.get(key)
+        if raw is None:
+            continue  # it has just run out
         try:
-            yield WorkerState(**json.loads(raw or b""))
-        except (ValueError, TypeError):
+            yield _state(json.loads(raw))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             log.warning("%r is no worker's state; left alone", key)
+
+
+def _state(raw: Mapping[str, Any]) -> WorkerState:
+    """A state whose fields are of their types: anyone who can write to the broker can write one."""
+    return WorkerState(
+        name=shown(raw["name"].encode()),
+        host=shown(raw["host"].encode()),
+        scan_id=int(raw["scan_id"]),
+        batch_id=int(raw["batch_id"]),
+        at=float(raw["at"]),
+        note=shown(raw["note"].encode()),
+    )
 
 
 def _cancel_field(scan_id: int) -> str:

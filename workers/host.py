@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import platform
 import uuid
@@ -28,16 +30,16 @@ def this_host(state_dir: Path, label: str) -> Host:
 
 
 def _host_id(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        pass
+    with contextlib.suppress(FileNotFoundError):
+        if known := file.read_text(encoding="ascii").strip():
+            return known
     file.parent.mkdir(parents=True, exist_ok=True)
-    made = uuid.uuid4().hex
-    try:
-        # Two workers that start at once: the one that makes the file wins, both read it.
-        with file.open("x", encoding="ascii") as handle:
-            handle.write(made + "\n")
-    except FileExistsError:
-        return _host_id(file)
-    return made
+    with file.open("a+", encoding="ascii") as handle:
+        # Processes that start at once: the first one writes, the others wait and read.
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.seek(0)
+        known = handle.read().strip()
+        if not known:
+            known = uuid.uuid4().hex
+            handle.write(known + "\n")
+    return known

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -28,13 +29,9 @@ RENEW_SECONDS = 5.0
 
 WORKING = "scanner:working"
 
-_ACQUIRE = """
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[1])
-return 1
-"""
-# Renew our own lease; take it back where Redis lost it; leave it where another one has it.
-_RENEW = """
+# Take a free lease, renew our own (asked twice where an answer was lost), take it back where Redis
+# lost it; leave it where another one has it.
+_HOLD = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -89,7 +86,8 @@ class Lease:
     ) -> None:
         self._client = client
         self._batch_id = batch_id
-        self._holder = holder
+        # Unlike any other, even of a process of the same name and number on another machine.
+        self._holder = f"{holder}/{uuid.uuid4().hex}"
         self._watch = watch
         self._on_overrun = on_overrun
         self._ended = threading.Event()
@@ -98,7 +96,7 @@ class Lease:
 
     def acquire(self) -> bool:
         """Whether the batch was free and is ours now; renewed from here on."""
-        if not self._run(_ACQUIRE, LEASE_SECONDS, self._batch_id):
+        if not self._run(_HOLD, LEASE_SECONDS, self._batch_id):
             return False
         self._thread.start()
         return True
@@ -127,7 +125,7 @@ class Lease:
                 self._on_overrun()
                 return
             try:
-                renewed = self._run(_RENEW, LEASE_SECONDS, self._batch_id)
+                renewed = self._run(_HOLD, LEASE_SECONDS, self._batch_id)
             except redis.RedisError as error:
                 log.warning("batch %d: the lease could not be renewed: %s", self._batch_id, error)
                 continue

@@ -7,7 +7,9 @@ bounds before it is used: anyone who can write to the broker can write anything.
 from __future__ import annotations
 
 import base64
+import json
 import math
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,14 @@ VERSION = 1
 MAX_IMAGES = 100_000
 # Larger than any id that a store gives out.
 MAX_ID = 2**63 - 1
+# What their columns in the store hold (`storage.schema`).
+MAX_ATTEMPT = 2**15 - 1
+MAX_MICROSECONDS = 2**31 - 1
+# Of a SHA-256.
+DIGEST_BYTES = 32
+
+# What a message of another shape makes Python raise.
+_TROUBLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 class MessageError(ValueError):
@@ -68,29 +78,24 @@ def encode(message: BatchMessage) -> dict[str, Any]:
 def decode(raw: object) -> BatchMessage:
     """A batch message from what came off the queue; MessageError says what is wrong with it."""
     try:
-        if not isinstance(raw, dict) or raw["v"] != VERSION:
+        if not isinstance(raw, dict) or _number(raw["v"]) != VERSION:
             raise MessageError(f"This is no batch message of version {VERSION}")
         images = raw["images"]
         if not isinstance(images, list) or len(images) > MAX_IMAGES:
             raise MessageError(f"A batch is a list of at most {MAX_IMAGES} images")
-        collection = raw["collection"]
-        if not isinstance(collection, str):
-            raise MessageError("A collection's name is text")
         return BatchMessage(
             scan_id=_number(raw["scan"]),
             batch_id=_number(raw["batch"]),
-            attempt=_number(raw["attempt"]),
-            collection=collection,
+            attempt=_number(raw["attempt"], MAX_ATTEMPT),
+            collection=_text(raw["collection"]),
             plan=plan_from(raw["plan"]),
             images=tuple(
                 BatchImage(_number(image_id), from_wire(path), _number(size))
                 for image_id, path, size in images
             ),
         )
-    except (KeyError, TypeError, ValueError, PlanError) as error:
-        if isinstance(error, MessageError):
-            raise
-        raise MessageError(f"This is no batch message: {error!r}") from error
+    except (*_TROUBLE, PlanError) as error:
+        raise _message_error("batch message", error) from error
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
@@ -120,29 +125,67 @@ def verdict_from_json(raw: Mapping[str, Any]) -> Verdict:
             image_id=_number(raw["image"]),
             outcome=Outcome(raw["outcome"]),
             score=_score(raw["score"]),
-            detector=None if raw["detector"] is None else str(raw["detector"]),
-            examined=bool(raw["examined"]),
+            detector=None if raw["detector"] is None else _text(raw["detector"]),
+            examined=_flag(raw["examined"]),
             findings=tuple(
-                Finding(str(detector), str(kind), _score(score), str(text), dict(detail))
+                Finding(_text(detector), _text(kind), _score(score), _text(text), _detail(detail))
                 for detector, kind, score, text, detail in raw["findings"]
             ),
-            error=None if error is None else ImageError(ErrorKind(error[0]), str(error[1])),
-            digest=None if raw["digest"] is None else base64.b64decode(raw["digest"]),
-            timings=Timings(*(_number(us) for us in raw["us"])),
+            error=None if error is None else ImageError(ErrorKind(error[0]), _text(error[1])),
+            digest=None if raw["digest"] is None else _digest(raw["digest"]),
+            timings=Timings(*(_number(us, MAX_MICROSECONDS) for us in raw["us"])),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise MessageError(f"This is no verdict: {error!r}") from error
+    except _TROUBLE as error:
+        raise _message_error("verdict", error) from error
 
 
-def _number(raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MAX_ID:
-        raise MessageError(f"{raw!r} is not a number of ours")
+def _message_error(what: str, error: Exception) -> MessageError:
+    """In few words, however much of the message is in the error's own."""
+    if isinstance(error, MessageError):
+        return error
+    return MessageError(f"This is no {what}: {type(error).__name__}: {str(error)[:200]}")
+
+
+def _number(raw: object, largest: int = MAX_ID) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= largest:
+        raise MessageError(f"{reprlib.repr(raw)} is not a number of ours")
     return raw
+
+
+def _flag(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise MessageError(f"{reprlib.repr(raw)} is neither true nor false")
+    return raw
+
+
+def _text(raw: object) -> str:
+    """Text that every store takes: none takes half of a surrogate pair, Postgres no NUL."""
+    if not isinstance(raw, str) or "\0" in raw:
+        raise MessageError(f"{reprlib.repr(raw)} is not text")
+    raw.encode()
+    return raw
+
+
+def _detail(raw: object) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise MessageError(f"{reprlib.repr(raw)} is no detail of a finding")
+    # NaN is no JSON to Postgres.
+    json.dumps(raw, allow_nan=False)
+    return raw
+
+
+def _digest(raw: object) -> bytes:
+    digest = base64.b64decode(_text(raw), validate=True)
+    if len(digest) != DIGEST_BYTES:
+        raise MessageError(f"A digest has {DIGEST_BYTES} bytes, not {len(digest)}")
+    return digest
 
 
 def _score(raw: object) -> float | None:
     if raw is None:
         return None
-    if not isinstance(raw, (int, float)) or not math.isfinite(raw) or not 0 <= raw <= 1:
-        raise MessageError(f"{raw!r} is not a score")
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)):
+        raise MessageError(f"{reprlib.repr(raw)} is not a score")
+    if not math.isfinite(raw) or not 0 <= raw <= 1:
+        raise MessageError(f"{reprlib.repr(raw)} is not a score")
     return float(raw)

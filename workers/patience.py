@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WORLD = (StoreUnavailable, RootGone, redis.ConnectionError, redis.TimeoutError)
+# A Redis that answers with an error (its disk or memory is full, it is a replica now) is as good as
+# away.
+WORLD = (StoreUnavailable, RootGone, redis.RedisError)
 
 # Seconds that a batch waits for the world before it goes back to the queue: somebody else may
 # have what is missing here.

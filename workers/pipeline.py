@@ -18,8 +18,12 @@ from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Ve
 from workers import provenance
 from workers.decide import PROVENANCE, Judge
 from workers.decode import decode
+from workers.detectors import catalogue
+from workers.detectors.card import CardError
+from workers.detectors.detector import load
 from workers.errors import ImageTrouble
 from workers.fetch import RootGone
+from workers.plan import PlanError, require_same
 from workers.route import Router
 
 if TYPE_CHECKING:
@@ -162,6 +166,17 @@ class Pipeline:
             digest=look.digest,
             timings=Timings(look.fetch_us, look.decode_us, look.infer_us),
         )
+
+
+def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
+    """The stages for a plan, the shipped detectors loaded; PlanError where they are not here."""
+    try:
+        cards = catalogue.shipped()
+        require_same(plan, cards)
+        detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
+    except CardError as error:
+        raise PlanError(f"{error}: install scanner again") from error
+    return Pipeline(plan, detectors, max_pixels)
 
 
 def fit(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:

@@ -73,17 +73,29 @@ def plan_from(body: Mapping[str, Any]) -> Plan:
         return Plan(
             tuple(
                 PlannedDetector(
-                    str(one["name"]),
-                    str(one["version"]),
-                    str(one["sha256"]),
-                    float(one["thresholds"]["unsure"]),
-                    float(one["thresholds"]["ai"]),
+                    _text(one["name"]),
+                    _text(one["version"]),
+                    _text(one["sha256"]),
+                    _threshold(one["thresholds"]["unsure"]),
+                    _threshold(one["thresholds"]["ai"]),
                 )
                 for one in body["detectors"]
             )
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PlanError(f"This is no plan of a scan: {error!r}") from error
+        raise PlanError(f"This is no plan of a scan: {str(error)[:200]}") from error
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise TypeError("a detector's name, version and checksum are text")
+    return raw
+
+
+def _threshold(raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0 <= raw <= 1:
+        raise ValueError("a threshold is a probability")
+    return float(raw)
 
 
 def make_plan(cards: Mapping[str, Card], names: Iterable[str] = ()) -> Plan:

@@ -8,17 +8,20 @@ out. Parent and child speak JSON, a line an image: the child has decoded somethi
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import selectors
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from storage.paths import from_wire, to_wire
 from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
 from workers.fetch import RootGone, open_root
-from workers.messages import verdict_from_json, verdict_to_json
+from workers.messages import MessageError, verdict_from_json, verdict_to_json
 from workers.plan import plan_from
 
 if TYPE_CHECKING:
@@ -29,9 +32,16 @@ if TYPE_CHECKING:
     from workers.plan import Plan
     from workers.settings import Limits
 
+log = logging.getLogger(__name__)
+
+# Where the packages lie.
+HOME = Path(__file__).resolve().parent.parent
 # Seconds that the process may take to start and to load its detectors, on a slow board.
 START_SECONDS = 60.0
 TRIES = 2
+# A verdict is some kilobytes, of which it is read so many at a time.
+ANSWER_BYTES = 16 * 2**20
+READ_BYTES = 65536
 
 
 class Sandbox:
@@ -51,14 +61,21 @@ class Sandbox:
     def examine(self, root: Root, image: BatchImage) -> Verdict:
         """The verdict on one image; `error` where it killed its process or its time ran out."""
         kind = ErrorKind.CRASHED
+        request = [image.image_id, to_wire(image.path), image.size_bytes]
         for _ in range(TRIES):
             process = self._process or self._start(root)
-            request = [image.image_id, to_wire(image.path), image.size_bytes]
-            answer = _ask(process, request, self._limits.image_seconds)
-            if answer is not None:
-                return _verdict(json.loads(answer))
-            # Still running: it was the time; ended: the image, or the memory, killed it.
-            kind = ErrorKind.TIMEOUT if process.poll() is None else ErrorKind.CRASHED
+            try:
+                return _verdict(_ask(process, request, self._limits.image_seconds), image)
+            except RootGone:
+                # The next process opens the root anew: it may be another mount by then.
+                self._kill()
+                raise
+            except _TookTooLong:
+                kind = ErrorKind.TIMEOUT
+            except (_Ended, MessageError) as error:
+                # The image, or the memory, killed it; or it has been made to talk nonsense.
+                log.warning("image %d of the store in the sandbox: %s", image.image_id, error)
+                kind = ErrorKind.CRASHED
             self._kill()
         what = "took too long" if kind is ErrorKind.TIMEOUT else "killed the process that read it"
         return Verdict(
@@ -77,6 +94,8 @@ class Sandbox:
         # Not multiprocessing: a pool's child is a daemon and may have no children of that kind.
         self._process = process = subprocess.Popen(
             [sys.executable, "-m", "workers.sandbox"],
+            # Modules are found here first, not in a folder of somebody's pictures.
+            cwd=HOME,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -88,9 +107,13 @@ class Sandbox:
             "max_bytes": self._limits.max_bytes,
             "bytes": self._limits.sandbox_bytes,
         }
-        if _ask(process, task, START_SECONDS) is None:
+        try:
+            _ask(process, task, START_SECONDS)
+        except (_Ended, _TookTooLong) as error:
             self._kill()
-            raise SandboxError("the process that looks at images one by one does not start")
+            raise SandboxError(
+                f"the process that looks at images one by one does not start: {error}"
+            ) from error
         return process
 
     def _kill(self) -> None:
@@ -115,37 +138,56 @@ class SandboxError(RuntimeError):
     """The sandbox itself cannot be had; nothing is known of the image."""
 
 
-def _ask(process: subprocess.Popen[bytes], line: object, seconds: float) -> bytes | None:
-    """The answer to one line of JSON; None where the process ended or the time ran out."""
+class _TookTooLong(Exception):
+    """No answer in time."""
+
+
+class _Ended(Exception):
+    """The process ended before its answer did, or answered without end."""
+
+
+def _ask(process: subprocess.Popen[bytes], line: object, seconds: float) -> bytes:
+    """The answer to one line of JSON."""
     if process.stdin is None or process.stdout is None:
         raise SandboxError("the sandbox has no pipes")
+    until = time.monotonic() + seconds
     try:
         process.stdin.write(json.dumps(line).encode() + b"\n")
         process.stdin.flush()
-    except BrokenPipeError:
-        process.wait()
-        return None
+    except BrokenPipeError as error:
+        raise _Ended(f"it ended ({process.wait()})") from error
+    answer = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        if not selector.select(seconds):
-            return None
-    # A line is written at once; a process that dies within one gives less than a line.
-    answer = process.stdout.readline()
-    if not answer.endswith(b"\n"):
-        process.wait()
-        return None
+        while not answer.endswith(b"\n"):
+            if not selector.select(until - time.monotonic()):
+                raise _TookTooLong(f"no answer in {seconds:.0f} s")
+            more = os.read(process.stdout.fileno(), READ_BYTES)
+            answer += more
+            if not more:
+                raise _Ended(f"it ended ({process.wait()})")
+            if len(answer) > ANSWER_BYTES:
+                raise _Ended("it does not stop talking")
     return answer
 
 
-def _verdict(answer: dict[str, Any]) -> Verdict:
-    if "gone" in answer:
-        raise RootGone(str(answer["gone"]))
-    return verdict_from_json(answer)
+def _verdict(answer: bytes, image: BatchImage) -> Verdict:
+    """The child's verdict on the image; MessageError where it is none, or one on another image."""
+    try:
+        raw = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise MessageError("an answer that is no JSON") from error
+    if isinstance(raw, dict) and "gone" in raw:
+        raise RootGone(str(raw["gone"]))
+    verdict = verdict_from_json(raw)
+    if verdict.image_id != image.image_id:
+        raise MessageError("an answer about another image")
+    return verdict
 
 
 def main() -> None:
     """The child: a task on the first line, then an image a line; a verdict a line comes back."""
-    from workers.station import make_pipeline  # noqa: PLC0415 - the parent has one already
+    from workers.pipeline import make_pipeline  # noqa: PLC0415 - the parent has one already
 
     lines, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # What native code prints must not get between the answers.

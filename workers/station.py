@@ -9,15 +9,12 @@ from storage.results import know_host
 from storage.store import Store
 from workers.app import make_redis
 from workers.channel import Channel
-from workers.decide import PROVENANCE
-from workers.detectors import catalogue
-from workers.detectors.detector import load
 from workers.host import this_host
-from workers.pipeline import Pipeline
-from workers.plan import require_same
+from workers.pipeline import make_pipeline
 from workers.roots import Roots
 
 if TYPE_CHECKING:
+    from workers.pipeline import Pipeline
     from workers.plan import Plan
     from workers.settings import WorkerSettings
     from workers.stopping import StopFlag
@@ -55,11 +52,3 @@ class Station:
         self.writer.shutdown()
         self.store.close()
         self.redis.close()
-
-
-def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
-    """The stages for a plan with the shipped detectors loaded."""
-    cards = catalogue.shipped()
-    require_same(plan, cards)
-    names = plan.names() - {PROVENANCE}
-    return Pipeline(plan, {name: load(cards[name]) for name in sorted(names)}, max_pixels)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from celery.exceptions import Reject
 from celery.signals import worker_shutting_down
 
+from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
 from workers.messages import MessageError, decode
 from workers.patience import WORLD, GiveBack
@@ -61,11 +62,18 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     @app.task(
         name=SCAN_BATCH,
         bind=True,
+        # Of this app alone: Celery would give it to every other app of the process too.
+        shared=False,
         max_retries=LOST_RETRIES,
         default_retry_delay=LOST_RETRY_SECONDS,
     )
     def scan_batch(_task: Task, message: object) -> None:
         do_batch(stations, message)
+
+    # Celery's own tasks could make a worker send anything to anyone.
+    app.finalize()
+    for name in set(app.tasks) - {SCAN_BATCH}:
+        app.tasks.unregister(name)
 
     # Weak references would let the closure go at once.
     @worker_shutting_down.connect(weak=False)
@@ -85,7 +93,7 @@ def do_batch(stations: Stations, raw: object) -> None:
         return
     try:
         BatchWork(stations.mine(), message).run()
-    except (GiveBack, *WORLD) as error:
+    except (GiveBack, StoreError, OSError, *WORLD) as error:
         log.warning("batch %d goes back to the queue: %s", message.batch_id, error)
         if not stations.stop.is_set():
             time.sleep(GIVE_BACK_PAUSE_SECONDS)

@@ -19,7 +19,7 @@ from workers.fetch import RootGone
 from workers.leases import Lease, Watch
 from workers.patience import GiveBack, Patience
 from workers.plan import PlanError
-from workers.sandbox import Sandbox
+from workers.sandbox import Sandbox, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +70,7 @@ class BatchWork:
                 return
             try:
                 self._run_leased()
-            except PlanError as error:
+            except (PlanError, SandboxError) as error:
                 self._tell(str(error))
                 self._patience.until_done(self._lease.release)
                 raise GiveBack(str(error)) from error
@@ -93,7 +93,11 @@ class BatchWork:
             log.info("batch %d is done, forgotten or cancelled", message.batch_id)
             return
         run, pending = begun
-        self._judge(run, [image for image in message.images if image.image_id in pending])
+        try:
+            self._judge(run, [image for image in message.images if image.image_id in pending])
+        finally:
+            # An open folder keeps its disk from being unmounted.
+            station.roots.forget(message.collection)
         if not self._lease.lost:
             self._patience.until_done(partial(results.finish_batch, station.store, run))
 
@@ -117,8 +121,6 @@ class BatchWork:
                     raise GiveBack("the worker stops")
         if writing is not None:
             writing.result()
-        # An open folder keeps its disk from being unmounted.
-        station.roots.forget(self._message.collection)
 
     def _write(self, run: Run, chunk: Sequence[Verdict]) -> None:
         self._patience.until_done(partial(results.record, self._station.store, run, chunk))

@@ -65,10 +65,10 @@ def command(
 def _verdicts(files: Sequence[Path], detectors: str | None) -> list[Verdict]:
     from storage.records import BatchImage
     from workers.detectors import catalogue
+    from workers.pipeline import make_pipeline
     from workers.plan import PlanError, make_plan
     from workers.settings import Limits
     from workers.single import SingleFiles
-    from workers.station import make_pipeline
 
     wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     try:

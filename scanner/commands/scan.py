@@ -93,6 +93,7 @@ def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) 
     from scanner.progress import Follower
     from scanner.queue_state import waits_for
     from scanner.walk import WalkError
+    from workers.channel import uncancel
 
     scan_id = opened.scan.scan_id
     options = local.WorkerOptions(given["store"], given["concurrency"], state_dir(), given["roots"])
@@ -100,6 +101,8 @@ def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) 
         with ExitStack() as stack:
             stack.enter_context(only_one(state_dir(), given["store"], scan_id))
             own = stack.enter_context(local.local_broker(given["broker"], state_dir()))
+            # A named broker may remember that the scan was cancelled.
+            uncancel(own.broker.client, scan_id)
             stack.enter_context(local.keeper(store, own.broker, request.broker))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())

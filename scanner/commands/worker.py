@@ -96,10 +96,9 @@ def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
         return
     from scanner import processes
 
-    env = os.environ | {
-        "SCANNER_BROKER_URL": settings.broker_url,
-        "SCANNER_STORE_URL": settings.store_url,
-    }
+    env = processes.environment(
+        SCANNER_BROKER_URL=settings.broker_url, SCANNER_STORE_URL=settings.store_url
+    )
     keeper = processes.start([sys.executable, "-m", "scanner.keeper"], env=env)
     try:
         yield
