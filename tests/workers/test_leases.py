@@ -1,0 +1,218 @@
+"""Leases: one worker to a batch, found out within seconds when it is gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from workers import leases
+from workers.leases import WORKING, Lease, Watch, lease_key, left_behind, unleased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BATCH = 7
+# Instead of 20 s and 5 s; Redis counts whole seconds here.
+LEASE_SECONDS, RENEW_SECONDS = 1, 0.1
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that run out within a test's patience."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", LEASE_SECONDS)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", RENEW_SECONDS)
+
+
+@pytest.fixture
+def client(clean_redis: str) -> Iterator[redis.Redis]:
+    """A client of an empty broker."""
+    with redis.Redis.from_url(clean_redis) as opened:
+        yield opened
+
+
+def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = None) -> Lease:
+    """A lease on the batch that nobody has asked for yet."""
+
+    def never() -> None:
+        raise AssertionError("no image has overrun")
+
+    callback: Callable[[], object] = on_overrun if callable(on_overrun) else never
+    return Lease(client, BATCH, "host:1", watch or Watch(60.0), callback)
+
+
+def wait_for(condition: Callable[[], object]) -> bool:
+    """Whether `condition` comes true in time."""
+    until = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def keys(client: redis.Redis) -> tuple[bool, bool]:
+    """Whether the lease stands, and whether the batch is listed as at work."""
+    return bool(client.exists(lease_key(BATCH))), bool(client.hexists(WORKING, str(BATCH)))
+
+
+def test_only_one_has_it(client: redis.Redis) -> None:
+    """A batch that somebody has cannot be had, not even by a worker of the same name."""
+    with lease(client) as first, lease(client) as second:
+        assert first.acquire()
+        assert not second.acquire()
+        first.release()
+
+
+def test_asked_twice(client: redis.Redis) -> None:
+    """A worker whose first answer was lost asks again and has its lease."""
+    with lease(client) as ours:
+        assert ours._run(leases._HOLD, LEASE_SECONDS, BATCH)
+        assert ours.acquire()
+        ours.release()
+
+
+def test_release_leaves_nothing(client: redis.Redis) -> None:
+    """After an orderly end there is no lease and nobody at work, and the next one can begin."""
+    with lease(client) as ours:
+        ours.acquire()
+
+        assert (True, True) == keys(client)
+        ours.release()
+        assert (False, False) == keys(client)
+
+    assert [] == left_behind(client)
+    with lease(client) as following:
+        assert following.acquire()
+        following.release()
+
+
+def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
+    """A worker that lost its lease does not release the one that another worker has now."""
+    with lease(client) as ours:
+        ours.acquire()
+        client.set(lease_key(BATCH), "another")
+        ours.release()
+
+    assert (True, True) == keys(client)
+
+
+def test_renewed_while_at_work(client: redis.Redis) -> None:
+    """A lease outlasts its time as long as its holder lives."""
+    with lease(client) as ours:
+        ours.acquire()
+        time.sleep(2.5 * LEASE_SECONDS)
+
+        assert (True, True) == keys(client)
+        assert not ours.lost
+        ours.release()
+
+
+def test_retaken_when_redis_lost_it(client: redis.Redis) -> None:
+    """After a FLUSHALL the lease is there again, and its batch is listed as at work."""
+    with lease(client) as ours:
+        ours.acquire()
+        client.flushall()
+
+        assert wait_for(lambda: keys(client) == (True, True))
+        assert not ours.lost
+        ours.release()
+
+
+def test_lost_to_another(client: redis.Redis) -> None:
+    """A worker sees that another one has its batch, and leaves that one's lease as it is."""
+    with lease(client) as ours:
+        ours.acquire()
+        client.set(lease_key(BATCH), "another")
+
+        assert wait_for(lambda: ours.lost)
+    assert b"another" == client.get(lease_key(BATCH))
+
+
+def test_left_behind(client: redis.Redis) -> None:
+    """A lease that was not released runs out, and its batch shows as left behind."""
+    with lease(client) as ours:
+        ours.acquire()
+
+        assert [] == left_behind(client)
+
+    assert wait_for(lambda: left_behind(client) == [BATCH])
+    assert (False, True) == keys(client)
+    leases.forget(client, BATCH)
+    assert [] == left_behind(client)
+
+
+def test_unleased(client: redis.Redis) -> None:
+    """Of some batches, those that nobody is at work on are told."""
+    with lease(client) as ours:
+        ours.acquire()
+
+        assert [6, 8] == unleased(client, [6, BATCH, 8])
+        assert [] == unleased(client, [])
+        ours.release()
+
+
+def test_overrun(client: redis.Redis) -> None:
+    """An image that overruns its time is told of once, and the lease is renewed no more."""
+    told: list[None] = []
+    watch = Watch(0.0)
+    with lease(client, watch, lambda: told.append(None)) as ours:
+        ours.acquire()
+        watch.begin()
+
+        assert wait_for(lambda: left_behind(client) == [BATCH])
+    assert [None] == told
+
+
+def test_waiting_is_no_overrun() -> None:
+    """Time in which no image is at work is not counted, nor that of the image before."""
+    watch = Watch(0.05)
+    assert not watch.overrun()
+    watch.begin()
+    time.sleep(0.06)
+    assert watch.overrun()
+    watch.pause()
+    assert not watch.overrun()
+    watch.begin()
+    assert not watch.overrun()
+
+
+class Refusing(redis.Redis):
+    """A client to whom Redis gives errors for a while."""
+
+    refused = 0
+    refusing = False
+
+    def eval(self, *arguments: object) -> object:  # type: ignore[override]
+        """As Redis', or an error."""
+        if self.refusing:
+            self.refused += 1
+            raise redis.ConnectionError("away")
+        return super().eval(*arguments)  # type: ignore[arg-type]
+
+
+def test_redis_away_for_a_while(clean_redis: str, client: redis.Redis) -> None:
+    """Renewals that fail are tried again; the lease is taken back when Redis is."""
+    with Refusing.from_url(clean_redis) as shaky, lease(shaky) as ours:
+        ours.acquire()
+        shaky.refusing = True
+
+        assert wait_for(lambda: shaky.refused > 2 and keys(client) == (False, True))
+        shaky.refusing = False
+        assert wait_for(lambda: keys(client) == (True, True))
+        assert not ours.lost
+        ours.release()
+
+
+def test_no_thread_is_left(client: redis.Redis) -> None:
+    """The thread that renews ends with its lease; one that was never had has none."""
+    before = threading.active_count()
+    with lease(client) as ours, lease(client) as refused:
+        ours.acquire()
+        refused.acquire()
+        ours.release()
+
+    assert before == threading.active_count()
