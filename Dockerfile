@@ -1,0 +1,38 @@
+# syntax=docker/dockerfile:1
+# A worker, or any other command of `scanner`, for amd64 and arm64:
+#   docker buildx build --platform linux/amd64,linux/arm64 --tag ai-photo-scanner .
+
+FROM python:3.12-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
+WORKDIR /src
+# First what seldom changes, so that it comes from the cache.
+COPY requirements/worker.txt requirements/build.txt requirements/
+RUN python -m venv /opt/build \
+    && /opt/build/bin/pip install --require-hashes --requirement requirements/build.txt
+# Wheels only: nothing is compiled, so this stage needs no compiler on either machine.
+RUN python -m venv --without-pip /opt/scanner \
+    && /opt/build/bin/pip --python /opt/scanner/bin/python install \
+        --only-binary :all: --require-hashes --requirement requirements/worker.txt
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY scanner scanner
+COPY workers workers
+COPY storage storage
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
+    && /opt/build/bin/pip --python /opt/scanner/bin/python install \
+        --no-deps --no-index /wheels/*.whl
+
+FROM python:3.12-slim-bookworm
+# The home folder keeps the host's id: share it between the workers of one machine.
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin scanner \
+    && mkdir -p /home/scanner/.local/state/scanner \
+    && chown -R scanner:scanner /home/scanner
+COPY --from=build /opt/scanner /opt/scanner
+COPY --chmod=0755 bin/container /usr/local/bin/container
+ENV PATH=/opt/scanner/bin:$PATH PYTHONUNBUFFERED=1
+USER scanner
+WORKDIR /home/scanner
+# Broker and store answer, and the models are whole. A worker that fails ends, and is started anew.
+HEALTHCHECK --interval=5m --timeout=30s --start-period=1m --retries=2 \
+    CMD ["container", "doctor"]
+ENTRYPOINT ["container"]
+CMD ["worker"]

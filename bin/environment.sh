@@ -1,0 +1,51 @@
+# shellcheck shell=sh
+# Read by bin/scan and bin/test, which set $root: makes a Python environment from the lock files.
+: "${root:?}"
+
+# Say one step, on stderr.
+say() { printf 'scanner: %s\n' "$*" >&2; }
+
+# Print the command of a Python that will do, the tried versions first; $PYTHON goes before all.
+find_python() {
+    without_venv=
+    for command in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3; do
+        version=$("$command" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+            continue
+        case $version in 3.1[1-4]) ;; *) continue ;; esac
+        # Debian puts `ensurepip` into a package of its own; without it there is no pip.
+        if "$command" -c 'import ensurepip, venv' 2>/dev/null; then
+            echo "$command"
+            return
+        fi
+        without_venv=$version
+    done
+    if [ -n "$without_venv" ]; then
+        say "Python $without_venv is here but its venv module is not:" \
+            "sudo apt install python$without_venv-venv"
+    else
+        say "needs Python 3.11 to 3.14: sudo apt install python3 python3-venv"
+    fi
+    return 4 # a needed service is not there
+}
+
+# prepare FOLDER LOCK…: the environment FOLDER holds what the lock files in requirements/ name.
+# Sets $environment to its bin folder. Does nothing when nothing has changed since the last time.
+prepare() {
+    folder="$root/$1"
+    shift
+    environment="$folder/bin"
+    stamp="$root $(cd "$root/requirements" && cat "$@" ../pyproject.toml | cksum)"
+    if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ] && "$environment/python" -c '' 2>/dev/null; then
+        return
+    fi
+    python=$(find_python) || return
+    say "setting up $("$python" -V) in $folder (once; some minutes on a small machine)"
+    rm -f "$folder/stamp" "$environment/scanner"
+    "$environment/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
+    for lock in "$@"; do
+        say "installing requirements/$lock"
+        "$environment/python" -m pip install --quiet --disable-pip-version-check --no-input \
+            --require-hashes --requirement "$root/requirements/$lock"
+    done
+    printf '%s\n' "$stamp" >"$folder/stamp"
+}

@@ -1,0 +1,172 @@
+"""The Docker set-up, as far as it can be tried without Docker."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml  # type: ignore[import-untyped]
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from scanner import embedded, processes
+
+ROOT = Path(__file__).parents[1]
+NO_RETRY = Retry(NoBackoff(), 0)
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """What docker-compose.yml says."""
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """A folder with the two passwords, as Docker mounts them."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "redis_password").write_text("b1ue\n")
+    (folder / "postgres_password").write_text("gr33n\n")
+    return folder
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) -> None:
+    """Nothing outside reaches the queue or the store, and workers reach nothing outside."""
+    services = compose["services"].values()
+
+    assert [] == [service for service in services if service.get("ports")]
+    assert [["inside"]] * 5 == [service["networks"] for service in services]
+    assert compose["networks"]["inside"]["internal"] is True
+
+
+def test_passwords_are_files_and_in_no_environment(compose: dict[str, Any]) -> None:
+    """The environment of each service names a password's file at most."""
+    environments = [service.get("environment", {}) for service in compose["services"].values()]
+    telling = [
+        name
+        for environment in environments
+        for name in environment
+        if re.search("PASSWORD|URL", name) and not name.endswith("_FILE")
+    ]
+
+    assert [] == telling
+    assert {"redis_password", "postgres_password"} == set(compose["secrets"])
+    assert all("file" in secret for secret in compose["secrets"].values())
+
+
+def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
+    """Queue, store and host id survive their containers."""
+    services = compose["services"]
+
+    assert "redis-data:/data" in services["redis"]["volumes"]
+    assert "postgres-data:/var/lib/postgresql/data" in services["postgres"]["volumes"]
+    assert {"redis-data", "postgres-data", "host-state"} == set(compose["volumes"])
+
+
+def test_workers_can_be_multiplied_and_cannot_alter_photos(compose: dict[str, Any]) -> None:
+    """No fixed container name, photos read-only, limits set, started again when they fail."""
+    worker = compose["services"]["worker"]
+    (photos,) = [mount for mount in worker["volumes"] if isinstance(mount, dict)]
+
+    assert "container_name" not in worker
+    assert photos["read_only"] is True
+    assert worker["read_only"] is True
+    assert {"cpus", "memory"} == set(worker["deploy"]["resources"]["limits"])
+    assert "unless-stopped" == worker["restart"]
+    assert "healthcheck" in worker
+
+
+def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
+    """Workers start when the queue answers and the store's tables are made."""
+    services = compose["services"]
+
+    assert {
+        "redis": {"condition": "service_healthy"},
+        "upgrade": {"condition": "service_completed_successfully"},
+    } == services["worker"]["depends_on"]
+    assert ["tools"] == services["scanner"]["profiles"]
+    assert {"redis", "postgres"} <= {
+        name for name in services if "test" in services[name].get("healthcheck", {})
+    }
+
+
+def test_the_queue_starts_with_its_password_and_keeps_its_data(
+    compose: dict[str, Any], secrets: Path, tmp_path: Path
+) -> None:
+    """The service's own command, run by hand, gives a server that asks for the secret."""
+    port = free_port()
+    shell, flag, script = compose["services"]["redis"]["command"]
+    script = script.replace("$$", "$").replace("/run/secrets", str(secrets))
+    script = script.replace("appendonly yes", f"appendonly yes\nport {port}")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "redis-server").symlink_to(embedded.find_program())
+    env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    process = processes.start([shell, flag, script], env=env, cwd=tmp_path)
+    try:
+        with redis.Redis(
+            port=port, password="b1ue", retry=NO_RETRY, decode_responses=True
+        ) as client:
+            deadline = time.monotonic() + 30
+            while not embedded._answers(client) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            settings = client.config_get("appendonly", "maxmemory-policy", "save")
+        with (
+            redis.Redis(port=port, retry=NO_RETRY) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
+    finally:
+        processes.stop(process, grace_s=10)
+
+    assert {"appendonly": "yes", "maxmemory-policy": "noeviction", "save": ""} == settings
+    assert "b1ue" not in arguments
+
+
+def test_the_container_puts_the_secrets_into_the_addresses(secrets: Path, tmp_path: Path) -> None:
+    """`container ARGUMENT…` is `scanner ARGUMENT…` with both addresses complete."""
+    program = tmp_path / "scanner"
+    program.write_text('#!/bin/sh\necho "$SCANNER_BROKER_URL $SCANNER_STORE_URL" "$@"\n')
+    program.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SECRETS_FOLDER": str(secrets)}
+    command = [str(ROOT / "bin" / "container"), "enqueue", "/my photos"]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+
+    expected = "redis://:b1ue@redis:6379/0 postgresql://scanner:gr33n@postgres/scanner"
+    assert f"{expected} enqueue /my photos\n" == result.stdout
+
+
+def test_the_image_has_all_that_the_wheel_is_built_from() -> None:
+    """Each path that the Dockerfile copies is there and not ignored."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    copied = {
+        path
+        for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE)
+        for path in [word for word in line.split() if not word.startswith("--")][:-1]
+    }
+    kept = (ROOT / ".dockerignore").read_text("utf-8").split("!")[1:]
+    allowed = {line.split("\n")[0] for line in kept}
+
+    assert [] == [path for path in copied if not (ROOT / path).exists()]
+    assert [] == [
+        path for path in copied if path not in allowed and path.split("/")[0] not in allowed
+    ]
