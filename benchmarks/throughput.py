@@ -34,10 +34,10 @@ from storage.results import Host
 from storage.schema import verdict
 from storage.store import Store
 from workers.detectors import catalogue
-from workers.messages import BatchMessage, decode, encode
-from workers.plan import make_plan
-from workers.station import make_pipeline
 from workers.fetch import open_root
+from workers.messages import BatchMessage, decode, encode
+from workers.pipeline import make_pipeline
+from workers.plan import make_plan
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -157,7 +157,9 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
             count += done
     store.close()
     micro = 1e6 / count
-    return Alone(stages / count, judging * micro - stages / count, commit * micro, batch_time * micro)
+    return Alone(
+        stages / count, judging * micro - stages / count, commit * micro, batch_time * micro
+    )
 
 
 def main() -> None:

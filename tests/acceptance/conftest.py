@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # Seconds until a scan that should have come to its end counts as hung.
 PATIENCE = 150.0
@@ -183,14 +183,14 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._open = True
         self._pairs: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def shut(self) -> None:
         """Cut every connection and refuse new ones."""
         self._open = False
         for one in self._pairs:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+            _cut(one)
         self._pairs.clear()
 
     def open(self) -> None:
@@ -200,28 +200,42 @@ class Proxy:
     def close(self) -> None:
         """Shut for good."""
         self.shut()
+        _cut(self._listener)  # which wakes the thread that waits for the next connection
+        for thread in self._threads:
+            thread.join()
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(OSError):
+            while True:
                 inside, _ = self._listener.accept()
-            except OSError:
-                return
-            if not self._open:
-                inside.close()
-                continue
-            outside = socket.socket(socket.AF_UNIX)
-            outside.connect(self._target)
-            self._pairs += [inside, outside]
-            for one, other in ((inside, outside), (outside, inside)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                if not self._open:
+                    inside.close()
+                    continue
+                outside = socket.socket(socket.AF_UNIX)
+                outside.connect(self._target)
+                self._pairs += [inside, outside]
+                self._threads.append(threading.Thread(target=_join, args=(inside, outside)))
+                self._threads[-1].start()
+
+
+def _join(inside: socket.socket, outside: socket.socket) -> None:
+    """Pass on what either side says until one of them ends."""
+    with inside, outside:
+        back = threading.Thread(target=_pump, args=(outside, inside))
+        back.start()
+        _pump(inside, outside)
+        back.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
-    for one in (source, target):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+    _cut(source)
+    _cut(target)
+
+
+def _cut(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,259 @@
+"""`scanner scan` as a user runs it: nothing else installed, nothing else running."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    # What the fixtures `cli` and `fleet_on` give: see conftest.py.
+    Cli = Any
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """The sample pictures: 14 files, two of which cannot be read."""
+    folder = tmp_path / "samples"
+    subprocess.run([sys.executable, "-m", "scanner.samples", folder], check=True)
+    return folder
+
+
+def total(report: dict[str, Any]) -> int:
+    """The sum of the five counts."""
+    return sum(report["verdicts"].values())
+
+
+def test_counts_add_up(cli: Cli, samples: Path) -> None:
+    """A scan accounts for every file and says by its exit code that some could not be read."""
+    report = cli.json("scan", samples, "--json", check=3)
+
+    assert sum(1 for file in samples.rglob("*") if file.is_file()) == report["images"]
+    assert report["images"] == total(report)
+    assert 2 == report["verdicts"]["error"]
+    assert 0 == report["verdicts"]["pending"]
+    assert report["images"] == sum(host["images"] for host in report["hosts"])
+
+
+def test_nothing_is_left_running(cli: Cli, samples: Path, home: Path) -> None:
+    """The broker and the worker that a scan starts end with it."""
+    cli.run("scan", samples, check=3)
+
+    mine = f"HOME={home}".encode()
+    left = [file for file in Path("/proc").glob("[0-9]*/environ") if mine in environment(file)]
+
+    assert [] == left
+    assert [] == list((home / ".local/state/scanner/logs").iterdir())
+
+
+def environment(file: Path) -> list[bytes]:
+    """A process's environment; nothing where it has ended meanwhile."""
+    try:
+        return file.read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def test_second_scan_keeps_verdicts(cli: Cli, samples: Path) -> None:
+    """Unchanged images keep their verdicts, changed and new ones are judged."""
+    first = cli.json("scan", samples, "--json", check=3)
+    picture = samples / "plain" / "poster.png"
+    shutil.copy(picture, samples / "new.jpg")
+    os.utime(picture, (1, 1))
+    second = cli.json("scan", samples, "--json", check=3)
+
+    assert first["images"] + 1 == second["images"] == total(second)
+    assert first["images"] - 1 == second["kept"]
+    assert 2 == sum(host["images"] for host in second["hosts"])
+
+
+def test_rescan_keeps_nothing(cli: Cli, samples: Path) -> None:
+    """`--rescan` judges every image again."""
+    cli.run("scan", samples, check=3)
+    again = cli.json("scan", samples, "--rescan", "--json", check=3)
+
+    assert 0 == again["kept"]
+    assert again["images"] == sum(host["images"] for host in again["hosts"])
+
+
+def test_retry_errors(cli: Cli, samples: Path) -> None:
+    """`--retry-errors` looks at those that failed once more, in the same scan."""
+    before = cli.json("scan", samples, "--json", check=3)
+    for file in (samples / "broken").iterdir():
+        # The listing's size stands: a file of another one is `changed` until it is listed again.
+        file.write_bytes(b"?")
+    after = cli.json("scan", samples, "--retry-errors", "--json", check=3)
+
+    assert before["scan"] == after["scan"]
+    assert before["images"] == total(after)
+    assert 2 == after["verdicts"]["error"]
+    rows = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+    assert {"changed"} == {row["error"] for row in rows if row["verdict"] == "error"}
+
+
+def test_interrupted_scan_goes_on(cli: Cli, photos: Path) -> None:
+    """Ctrl-C ends a scan with 130; the same command goes on and judges each image once."""
+    scan = cli.start("scan", photos)
+    store = Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db"
+    while scan.poll() is None and judged(store) < 40:
+        pass
+    scan.send_signal(signal.SIGINT)
+    _, words = scan.communicate(timeout=60)
+
+    assert 130 == scan.returncode
+    assert "the same command goes on" in words
+    before = judged(store)
+    assert 40 <= before < 400
+
+    report = cli.json("scan", photos, "--json")
+
+    assert 1 == report["scan"]
+    assert 400 == report["images"] == total(report) == judged(store)
+
+
+def judged(store: Path) -> int:
+    """The verdicts in an SQLite store; 0 before there is one."""
+    try:
+        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+        try:
+            return int(connection.execute("SELECT count(*) FROM verdict").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_names_that_are_not_utf8(cli: Cli, samples: Path) -> None:
+    """A file whose name is not UTF-8 is judged and reported under that very name."""
+    name = b"caf\xe9 \xff.png"
+    shutil.copy(samples / "tagged" / "webui.png", os.fsencode(samples) + b"/" + name)
+    cli.run("scan", samples, check=3)
+    rows = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+    (row,) = (row for row in rows if "path_b64" in row)
+
+    assert name == base64.b64decode(row["path_b64"])
+    assert "ai" == row["verdict"]
+
+
+def test_two_scans_at_once(cli: Cli, samples: Path, photos: Path) -> None:
+    """Two scans of one store at the same time do not disturb each other."""
+    one, other = cli.start("scan", photos, "--json"), cli.start("scan", samples, "--json")
+    reports = [json.loads(scan.communicate(timeout=150)[0]) for scan in (one, other)]
+
+    assert [0, 3] == [one.returncode, other.returncode]
+    assert [400, 14] == [report["images"] for report in reports]
+    assert [400, 14] == [total(report) for report in reports]
+    assert [400, 14] == [sum(host["images"] for host in report["hosts"]) for report in reports]
+
+
+def test_same_scan_twice_at_once(cli: Cli, photos: Path) -> None:
+    """The second `scan` of a folder that is being scanned says so and leaves it alone."""
+    first = cli.start("scan", photos)
+    store = Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db"
+    while first.poll() is None and judged(store) < 1:
+        pass
+    second = cli.run("scan", photos, check=1)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+
+    assert "is running already" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["scan", "no-such-folder"], 2),
+        (["scan", "samples/plain/poster.png"], 2),
+        (["scan", "samples", "--detectors", "nonsense"], 2),
+        (["scan", "samples", "--store", "mysql://localhost/x"], 1),
+        (["scan", "samples", "--broker", "redis://127.0.0.1:1/0"], 4),
+        (["enqueue", "samples", "--broker", "redis://127.0.0.1:1/0"], 4),
+        (["worker", "--broker", "redis://127.0.0.1:1/0"], 4),
+        (["report", "7"], 1),
+        (["report", "--store", "postgresql://nobody@127.0.0.1:1/x"], 4),
+        (["check", "no-such-file.jpg"], 2),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    cli: Cli, samples: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+) -> None:
+    """What is wrong with a command's input is said in a sentence, with its exit code."""
+    monkeypatch.chdir(samples.parent)
+    done = cli.run(*arguments, check=code)
+
+    assert "" == done.stdout
+    assert "Traceback" not in done.stderr
+    assert 8 >= len(done.stderr.splitlines()) >= 1
+
+
+def test_name_taken(cli: Cli, samples: Path) -> None:
+    """A name that stands for another folder is refused in one sentence."""
+    cli.run("scan", samples / "plain", "--name", "mine")
+    done = cli.run("scan", samples / "tiny", "--name", "mine", check=1)
+
+    assert "--name" in done.stderr
+
+
+def test_hostile_files(cli: Cli, test_data: Path, tmp_path: Path) -> None:
+    """Every file of a hostile collection is accounted for; none stops the scan."""
+    folder = tmp_path / "hostile"
+    with zipfile.ZipFile(test_data / "hostile.zip") as archive:
+        archive.extractall(folder)
+        files = [name for name in archive.namelist() if not name.endswith("/")]
+    report = cli.json("scan", folder, "--all-files", "--hidden", "--json", check=3)
+
+    assert len(files) == report["images"] == total(report)
+    assert 0 == report["verdicts"]["pending"]
+    assert {1} == attempts(Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db")
+
+
+def attempts(store: Path) -> set[int]:
+    """The attempts of all runs: a second one is a worker that died."""
+    connection = sqlite3.connect(store)
+    try:
+        return {row[0] for row in connection.execute("SELECT attempt FROM run")}
+    finally:
+        connection.close()
+
+
+def test_provenance_against_labels(cli: Cli, test_data: Path, tmp_path: Path) -> None:
+    """What is known to be AI-made and says so is found; nothing else is called AI-made."""
+    folder = tmp_path / "provenance"
+    with zipfile.ZipFile(test_data / "provenance.zip") as archive:
+        archive.extractall(folder)
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as lines:
+        known = {row["path"] for row in csv.DictReader(lines) if row["known_ai"] == "yes"}
+    cli.run("scan", folder, "--detectors", "provenance", check=None)
+    rows = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+    found = {row["path"] for row in rows if row["verdict"] == "ai"}
+
+    # Its tag is hidden in the pixels' lowest bits, which are not read.
+    assert known - {"sd-parsers/automatic1111_stealth.png"} == found
+
+
+def test_cifake(cli: Cli, test_data: Path, tmp_path: Path) -> None:
+    """The 10,000 test pictures come out as the card says, with the figures that a scan reports."""
+    folder = tmp_path / "cifake"
+    with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
+        archive.extractall(folder)
+    report = cli.json("scan", folder, "--labels-from-folders", "--json")
+    truth = report["truth"]
+
+    assert 10_000 == report["images"] == total(report) == truth["images"] == truth["scored"]
+    assert truth["accuracy"] >= 0.960
+    assert 10_000 == sum(truth["confusion"].values())
+    assert 5_000 == truth["confusion"]["tp"] + truth["confusion"]["fn"]
