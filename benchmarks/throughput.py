@@ -26,7 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sqlalchemy as sa
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 from storage import listing, results, scans
 from storage.records import ListedImage
@@ -40,18 +43,15 @@ from workers.pipeline import make_pipeline
 from workers.plan import make_plan
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Barrier
 
 CORES = os.cpu_count() or 1
 BATCH = 500
 
 
-def bare(files: list[str], barrier: Barrier, ends: Any) -> None:
+def bare(files: list[str], barrier: Barrier, ends: SimpleQueue[tuple[float, float]]) -> None:
     """One process of the bare loop; puts the times of its start and end."""
-    import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
-    from PIL import Image
-
     card = catalogue.shipped()["objects-32"]
     interpreter = Interpreter(str(card.model_path), num_threads=1)
     interpreter.allocate_tensors()
@@ -59,8 +59,7 @@ def bare(files: list[str], barrier: Barrier, ends: Any) -> None:
     barrier.wait()
     started = time.time()
     for file in files:
-        with open(file, "rb") as handle:
-            data = handle.read()
+        data = Path(file).read_bytes()
         pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"))
         interpreter.set_tensor(source["index"], pixels[None].astype(source["dtype"], copy=False))
         interpreter.invoke()
@@ -126,7 +125,9 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     with open_root(folder) as root:
         for first in range(0, len(files), BATCH):
             listed = [
-                ListedImage(os.fsencode(os.path.relpath(file, folder)), os.stat(file).st_size, 0)
+                ListedImage(
+                    os.fsencode(os.path.relpath(file, folder)), Path(file).stat().st_size, 0
+                )
                 for file in files[first : first + BATCH]
             ]
             batch = listing.add_batch(store, of, listed, None)
@@ -136,7 +137,8 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
             message = BatchMessage(of.scan_id, batch.batch_id, 1, "bench", plan, batch.images)
             message = decode(json.loads(json.dumps(encode(message))))
             begun = results.begin_run(store, batch.batch_id, 1, ("bench", "bench"))
-            assert begun is not None
+            if begun is None:
+                raise RuntimeError("nobody else can have done this batch")
             batch_time += time.perf_counter() - began
             done = 0
             while done < len(message.images):
@@ -185,7 +187,8 @@ def main() -> None:
             report, store = scan(folder, Path(home))
             wall = time.perf_counter() - began
             rate = report["images"] / report["seconds"]
-            assert report["images"] == len(files) and report["verdicts"]["pending"] == 0
+            if report["images"] != len(files) or report["verdicts"]["pending"]:
+                raise RuntimeError(f"the scan did not do its work: {report['verdicts']}")
             ratios.append(rate / loop)
             loops.append(loop)
             rates.append(rate)

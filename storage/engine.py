@@ -97,7 +97,9 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
-        raise StoreUnavailable(f"{_shown(engine)} cannot be used just now: {_reason(error)}") from error
+        raise StoreUnavailable(
+            f"{_shown(engine)} cannot be used just now: {_reason(error)}"
+        ) from error
     except exc.IntegrityError as error:
         raise StoreError(f"{_shown(engine)} refuses what is written: {_reason(error)}") from error
     except exc.DatabaseError as error:

@@ -12,20 +12,23 @@ import click
 import pytest
 
 from scanner.cli import COMMANDS, cli
+from scanner.commands.detectors import rows_of
+from workers.detectors import catalogue
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 GENERATED = ROOT / "docs" / "reference" / "cli.md"
+DETECTORS = ROOT / "docs" / "reference" / "detectors.md"
 
 # Commands that no test of a laptop or of CI can run, each with why.
 NOT_RUN = {
-    r"bin/test": "is what runs this test",
-    r"bin/scan ~/Pictures": "is run by test_packaging.py in a clone of its own",
-    r"pipx install": "changes the user's home; the wheel is what these tests run on",
+    r"bin/test|\.ci/run": "is what runs this test",
+    r"bin/picture": "is no command of the product's, and changes the docs",
+    r"bin/scan ~/Pictures": "is run by test_first_command.py in a clone of its own",
+    r"bin/scan ~/Pictures": "test_first_command.py runs it in a clone of its own",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
-    r"scanner train": "takes half an hour; tests/workers/training trains on a few images",
+    r"scanner train": "takes an hour; tests/workers/training trains on a few images",
     r"bin/lock": "asks the package index for newer versions",
-    r"sudo |apt ": "changes the system",
 }
 
 # What stands in the docs for what a test has.
@@ -54,6 +57,9 @@ def runnable(line: str) -> str | None:
     return re.sub(r"^scanner worker", "timeout --preserve-status -s TERM 8 scanner worker", line)
 
 
+# What the reader of a page has done before he comes to it.
+BEFORE = {"recover.md": ["scanner scan photos"]}
+
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
 
 
@@ -74,6 +80,7 @@ def test_commands_run(
         "TEST_STORE": postgres_url,
     }
     lines = [line for line in map(runnable, commands(page)) if line is not None]
+    lines = [*BEFORE.get(page.name, ()), *lines]
     script = "\n".join(
         f"{line}\ncode=$?; [ $code = 0 ] || [ $code = 3 ] || exit 1" for line in lines
     )
@@ -128,6 +135,23 @@ def test_command_reference() -> None:
         GENERATED.write_text(reference(), encoding="utf-8")
 
     assert reference() == GENERATED.read_text(encoding="utf-8")
+
+
+def detectors() -> str:
+    """The page docs/reference/detectors.md as it has to be."""
+    text = "# Detectors\n\nMade from the detectors' cards by `tests/test_docs.py`.\n"
+    for name, card in catalogue.shipped().items():
+        text += f"\n## {name}\n\n| | |\n|---|---|\n"
+        text += "".join(f"| {what} | {said} |\n" for what, said in rows_of(card))
+    return text
+
+
+def test_detector_reference() -> None:
+    """The page on detectors is their cards; `UPDATE_DOCS=1` writes it."""
+    if os.environ.get("UPDATE_DOCS"):
+        DETECTORS.write_text(detectors(), encoding="utf-8")
+
+    assert detectors() == DETECTORS.read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere() -> None:

@@ -114,12 +114,13 @@ def _shown(card: Card) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for what, text in _rows(card):
+    for what, text in rows_of(card):
         table.add_row(what, text)
     return table
 
 
-def _rows(card: Card) -> Iterator[tuple[str, str]]:
+def rows_of(card: Card) -> Iterator[tuple[str, str]]:
+    """All that a card says, as (what, text)."""
     yield "name", f"{card.name}, version {card.version}"
     yield "what it is", card.summary
     yield from (("reads", one) for one in card.reads)

@@ -220,8 +220,8 @@ def test_root_gone(opened: Sandbox, folder: Path) -> None:
     root = open_root(folder)
     opened.examine(root, image)
     away = folder.with_name("away")
-    for file in list(os.scandir(os.fsencode(folder))):
-        os.unlink(file.path)
+    for file in list(folder.iterdir()):
+        file.unlink()
     with pytest.raises(RootGone, match="is empty"):
         opened.examine(root, image)
     root.close()

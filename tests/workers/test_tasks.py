@@ -169,7 +169,7 @@ def test_celery_would_have_some(settings: WorkerSettings) -> None:
 
 
 def test_a_lost_process(app: Celery) -> None:
-    """A batch whose process was killed is tried twice more by Celery, soon, and acknowledged late."""
+    """A batch whose process was killed is tried twice more, soon, and acknowledged late."""
     task = app.tasks[SCAN_BATCH]
 
     assert (2, 1) == (task.max_retries, task.default_retry_delay)

@@ -486,9 +486,10 @@ def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.Monke
     def away(*_: object) -> None:
         raise StoreUnavailable("away")
 
-    with monkeypatch.context() as patched, pytest.raises(GiveBack, match="away"):
+    with monkeypatch.context() as patched:
         patched.setattr(results, "record", away)
-        BatchWork(desk.station(), batch).run()
+        with pytest.raises(GiveBack, match="away"):
+            BatchWork(desk.station(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
     assert (0, 0) == desk.at_work()

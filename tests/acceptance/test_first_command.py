@@ -1,0 +1,49 @@
+"""The README's first command, in a clone on which nothing was set up yet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What a clone has, and nothing that was made in it since."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / "clone" / name)
+    return tmp_path / "clone"
+
+
+@pytest.mark.timeout(900)
+def test_bin_scan_sets_up_and_scans(clone: Path) -> None:
+    """It installs what is locked, draws samples where no folder is named, and reports on them."""
+    first = subprocess.run([clone / "bin" / "scan"], capture_output=True, text=True, check=False)
+
+    assert 3 == first.returncode, first.stdout + first.stderr
+    assert "4 of 14 images look AI-made" in first.stdout
+
+    # The second time it has nothing to set up.
+    again = subprocess.run(
+        [clone / "bin" / "scan", clone / "docs", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == again.returncode, again.stderr
+    assert 0 == json.loads(again.stdout)["images"]
+    assert "setting up" not in again.stderr
