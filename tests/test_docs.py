@@ -24,7 +24,6 @@ DETECTORS = ROOT / "docs" / "reference" / "detectors.md"
 NOT_RUN = {
     r"bin/test|\.ci/run": "is what runs this test",
     r"bin/picture": "is no command of the product's, and changes the docs",
-    r"bin/scan ~/Pictures": "is run by test_first_command.py in a clone of its own",
     r"bin/scan ~/Pictures": "test_first_command.py runs it in a clone of its own",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",

@@ -1,0 +1,63 @@
+"""`scanner check`: single files, with nothing else running and nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixture `cli` gives: see conftest.py.
+    Cli = Any
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """The sample pictures."""
+    subprocess.run([sys.executable, "-m", "scanner.samples", tmp_path / "samples"], check=True)
+    return tmp_path / "samples"
+
+
+def test_what_is_said_of_a_file(cli: Cli, samples: Path) -> None:
+    """A tagged file is called AI-made and by whom; a plain one is not called real."""
+    tagged = cli.run("check", samples / "tagged" / "webui.png").stdout
+    plain = cli.run("check", samples / "plain" / "dunes.jpg").stdout
+
+    assert "webui.png: AI-made, score 0.980" in tagged
+    assert "Stable Diffusion web UI left its mark in png:parameters" in tagged
+    assert "no evidence of AI (which does not make it real)" in plain
+    assert "no detector for this size yet" in plain
+
+
+def test_rows_are_those_of_a_scan(cli: Cli, samples: Path) -> None:
+    """With --json each file gives the row that a scan has of it, but for timings and host."""
+    files = sorted(file for file in samples.rglob("*") if file.is_file())
+    checked = [
+        json.loads(line) for line in cli.run("check", *files, "--json", check=3).stdout.splitlines()
+    ]
+    cli.run("scan", samples, check=3)
+    scanned = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+    by_path = {str(samples / row["path"]): row for row in scanned}
+    differing = {"path", "host", "fetch_ms", "decode_ms", "infer_ms"}
+
+    assert [str(file) for file in files] == [row["path"] for row in checked]
+    for row in checked:
+        other = by_path[row["path"]]
+
+        assert row.keys() == other.keys()
+        assert {key: row[key] for key in row.keys() - differing} == {
+            key: other[key] for key in row.keys() - differing
+        }
+
+
+def test_nothing_is_written(cli: Cli, samples: Path, home: Path) -> None:
+    """No store, no queue, no log: the home is as empty as before."""
+    cli.run("check", samples / "tiny" / "10.jpg")
+
+    assert [] == list(home.rglob("*"))

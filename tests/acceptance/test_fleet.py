@@ -1,0 +1,90 @@
+"""The commands of a fleet, one after the other, as somebody at a keyboard gives them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixture `fleet` gives: see conftest.py.
+    Fleet = Any
+
+
+def test_dry_run_says_what_would_be_done(fleet: Fleet, photos: Path, photo: Path) -> None:
+    """A dry run counts images, bytes and batches, and leaves nothing in the store."""
+    said = fleet.cli.json("enqueue", photos, "--dry-run", "--json")
+
+    assert 400 == said["images"]
+    assert 400 * photo.stat().st_size == said["size_bytes"]
+    # Batches end at 64 MiB.
+    each = 64 * 2**20 // photo.stat().st_size
+    assert -(-400 // each) == said["batches"]
+    assert {"scans": []} == fleet.cli.json("scans", "--json")
+
+
+def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
+    """Workers drop what is left of a cancelled scan; `resume` brings it to its end."""
+    scan_id = fleet.cli.json("enqueue", photos, "--name", "holiday", "--json")["scan"]
+    waiting = fleet.cli.json("status", "--json")
+
+    assert (scan_id, "holiday", "unfinished") == tuple(
+        waiting[key] for key in ("scan", "collection", "state")
+    )
+    assert {"ai": 0, "unsure": 0, "no_evidence": 0, "error": 0, "pending": 400} == waiting[
+        "verdicts"
+    ]
+    assert waiting["queue"]["waiting"] > 1
+
+    fleet.work()
+    fleet.wait(scan_id, lambda seen: seen.judged >= 20)
+    said = fleet.cli.run("status")
+    assert re.search(r"processes at work lately\n    \S+:\d+ batch \d+ of scan", said.stdout)
+    fleet.cli.run("cancel", str(scan_id))
+    watched = fleet.cli.run("status", str(scan_id), "--watch")
+    left = fleet.counts(scan_id).pending
+
+    assert "cancelled" in watched.stdout
+    assert left > 0
+    assert "is cancelled" in fleet.cli.run("cancel", str(scan_id)).stdout
+    assert left >= fleet.counts(scan_id).pending > 0
+
+    fleet.cli.run("resume", str(scan_id))
+    fleet.cli.run("status", str(scan_id), "--watch")
+    finished = fleet.cli.json("status", str(scan_id), "--json")
+
+    assert ("finished", 400) == (finished["state"], finished["verdicts"]["no_evidence"])
+    assert 0 == finished["queue"]["waiting"]
+
+
+def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
+    """JSON lines and CSV have one row an image, with the same values."""
+    fleet.work()
+    scan_id = fleet.cli.json("enqueue", photos, "--include", "00*.jpg", "--json")["scan"]
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+    lines = [json.loads(line) for line in fleet.cli.run("verdicts").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(fleet.cli.run("verdicts", "--format", "csv").stdout)))
+
+    assert [f"00{number}.jpg" for number in range(10)] == sorted(line["path"] for line in lines)
+    assert [(line["path"], line["digest"]) for line in lines] == [
+        (row["path"], row["digest"]) for row in rows
+    ]
+    assert {"no detector for this size yet"} == {
+        said["text"] for line in lines for said in line["findings"]
+    }
+
+
+def test_a_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
+    """What is forgotten is in no list; what another scan has of the same folder stays."""
+    first = fleet.cli.json("enqueue", photos, "--json")["scan"]
+    second = fleet.cli.json("enqueue", photos, "--rescan", "--json")["scan"]
+    fleet.cli.run("scans", "forget", str(first), "--yes")
+
+    assert [second] == [one["scan"] for one in fleet.cli.json("scans", "--json")["scans"]]
+    assert 400 == fleet.cli.json("status", "--json")["images"]
+    assert 1 == fleet.cli.run("report", str(first), check=None).returncode
