@@ -2,11 +2,15 @@
 
     python benchmarks/throughput.py --data FOLDER [--zip cifake-train.zip] [--rounds 3] [--images N]
 
-FOLDER holds the zip of small pictures. The bare loop is as many processes as there are cores,
-each reading, decoding and scoring its share with Pillow and the same model: no queue, no store, no
-digest, no metadata. The scan is `scanner scan --json`: its `seconds` run from the first batch's
-start to the last commit. Each round runs both, one after the other, for machines are noisy: trust
-the ratio.
+FOLDER holds the zip of small pictures. Each round runs three things, one after the other, for
+machines are noisy: trust the ratios.
+
+- The bare loop: as many processes as there are cores, each reading, decoding and scoring its share
+  with Pillow and the same model. No queue, no store, no digest, no metadata.
+- Work alone: `scanner enqueue` fills the queue, and then `scanner worker` does it.
+- `scanner scan`, which lists and judges at the same time, on the same cores.
+
+Seconds of the latter two are the report's: from the first batch's start to the last commit.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ import sqlalchemy as sa
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+from scanner.embedded import EmbeddedServer
 from storage import listing, results, scans
 from storage.records import ListedImage
 from storage.results import Host
@@ -88,6 +93,32 @@ def scan(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report, store
+
+
+def work(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
+    """The report of a scan whose queue was filled before its worker began, and its store."""
+    store = home / f"store-{time.time_ns()}.db"
+    scanner = [sys.executable, "-m", "scanner"]
+    with EmbeddedServer(home) as server:
+        named = {"SCANNER_STORE_URL": str(store), "SCANNER_BROKER_URL": server.url}
+        env = os.environ | named
+        subprocess.run([*scanner, "enqueue", str(folder), "--json"], env=env, check=True)
+        worker = subprocess.Popen([*scanner, "worker"], env=env)
+        subprocess.run([*scanner, "status", "--watch"], env=env, check=True, capture_output=True)
+        done = subprocess.run(
+            [*scanner, "report", "--format", "json"], env=env, check=True, stdout=subprocess.PIPE
+        )
+        worker.terminate()
+        worker.wait()
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report, store
+
+
+def rate(report: dict[str, Any], images: int) -> float:
+    """Images a second; RuntimeError unless all of them were judged."""
+    if report["images"] != images or report["verdicts"]["pending"]:
+        raise RuntimeError(f"it did not do its work: {report['verdicts']}")
+    return float(report["images"] / report["seconds"])
 
 
 def stage_means(store: Path) -> dict[str, float]:
@@ -179,31 +210,30 @@ def main() -> None:
             archive.extractall(folder, names[: given.images])
         files = sorted(str(file) for file in folder.rglob("*.jpg"))
         print(f"{len(files):,} images, {CORES} cores, {given.rounds} rounds\n")
-        print("round  bare loop   scan        ratio  enqueue  from start to end")
-        ratios, loops, rates = [], [], []
+        print("round  bare loop  work alone  ratio  scan     ratio  listing")
+        loops, works, scans_ = [], [], []
         for number in range(given.rounds):
-            loop = len(files) / bare_seconds(files)
-            began = time.perf_counter()
-            report, store = scan(folder, Path(home))
-            wall = time.perf_counter() - began
-            rate = report["images"] / report["seconds"]
-            if report["images"] != len(files) or report["verdicts"]["pending"]:
-                raise RuntimeError(f"the scan did not do its work: {report['verdicts']}")
-            ratios.append(rate / loop)
-            loops.append(loop)
-            rates.append(rate)
+            loops.append(len(files) / bare_seconds(files))
+            report, store = work(folder, Path(home))
+            works.append(rate(report, len(files)))
+            whole, _ = scan(folder, Path(home))
+            scans_.append(rate(whole, len(files)))
             print(
-                f"{number + 1:5}  {loop:7,.0f}/s  {rate:7,.0f}/s  {rate / loop:6.3f}"
-                f"  {report['enqueue_seconds']:6.1f} s  {wall:6.1f} s"
+                f"{number + 1:5}  {loops[-1]:7,.0f}/s   {works[-1]:7,.0f}/s  "
+                f"{works[-1] / loops[-1]:.3f}  {scans_[-1]:6,.0f}/s {scans_[-1] / loops[-1]:.3f}"
+                f"  {report['enqueue_seconds']:5.1f} s"
             )
-        print(f"\nmedian ratio {median(ratios):.3f}")
+        ratio = median(one / loop for one, loop in zip(works, loops, strict=True))
+        with_listing = median(one / loop for one, loop in zip(scans_, loops, strict=True))
+        print(f"\nmedian ratio: work alone {ratio:.3f}, scan {with_listing:.3f}")
         means = stage_means(store)
-        loop_us, scan_us = CORES * 1e6 / median(loops), CORES * 1e6 / median(rates)
-        print(f"\nMicroseconds an image and core: bare loop {loop_us:.0f}, scan {scan_us:.0f}")
+        loop_us, work_us = CORES * 1e6 / median(loops), CORES * 1e6 / median(works)
+        print(
+            f"\nMicroseconds an image and core: bare loop {loop_us:.0f}, work alone {work_us:.0f}"
+        )
         for stage, value in means.items():
             print(f"  {stage:<42}{value:7.1f}")
-        rest = scan_us - sum(means.values())
-        print(f"  {'outside the stages':<42}{rest:7.1f}")
+        print(f"  {'outside the stages':<42}{work_us - sum(means.values()):7.1f}")
         one = alone(folder, files[:10_000], Path(home))
         print("\nOne process alone, nothing beside it:")
         for what, value in (

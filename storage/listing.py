@@ -87,7 +87,7 @@ def _image_ids(
 ) -> dict[bytes, int]:
     """The images' ids by path; those never seen before are inserted."""
     connection.execute(
-        upsert(connection, image).on_conflict_do_nothing(),
+        upsert(connection.dialect.name, image).on_conflict_do_nothing(),
         [{"collection_id": collection_id, "path": item.path} for item in listed],
     )
     rows = connection.execute(

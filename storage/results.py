@@ -6,8 +6,10 @@ any after an `error`, replaces it. So a batch may be run any number of times, by
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,7 +17,7 @@ import sqlalchemy as sa
 from storage.records import Batch, BatchImage, Outcome
 from storage.scans import finish_if_done
 from storage.schema import batch, entry, finding, host, image, run, scan, verdict
-from storage.store import insert_one, upsert
+from storage.store import BulkInsert, insert_one, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +56,7 @@ def know_host(store: Store, known: Host) -> None:
         "info": dict(known.info),
     }
     with store.write() as connection:
-        insert = upsert(connection, host).values(**values)
+        insert = upsert(connection.dialect.name, host).values(**values)
         connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
@@ -95,25 +97,27 @@ def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
     if not verdicts:
         return
     with store.write() as connection:
-        insert = upsert(connection, verdict)
-        later = insert.excluded.stage > verdict.c.stage
-        failed = verdict.c.outcome == Outcome.ERROR
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["scan_id", "image_id"],
-                set_={
-                    column.name: insert.excluded[column.name]
-                    for column in verdict.c
-                    if not column.primary_key
-                },
-                where=later | failed,
-            ),
-            [_verdict_row(of, judged) for judged in verdicts],
-        )
+        put_verdicts, put_findings = _statements(connection.dialect)
+        put_verdicts.run(connection, [_verdict_row(of, judged) for judged in verdicts])
         findings = [row for judged in verdicts for row in _finding_rows(of, judged)]
-        if findings:
-            connection.execute(upsert(connection, finding).on_conflict_do_nothing(), findings)
+        put_findings.run(connection, findings)
         connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
+
+
+@cache
+def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
+    """How verdicts and findings are written, where they are new or replace what is there."""
+    insert = upsert(dialect.name, verdict)
+    later = insert.excluded.stage > verdict.c.stage
+    failed = verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'")
+    columns = [column.name for column in verdict.c if not column.primary_key]
+    put_verdict = insert.on_conflict_do_update(
+        index_elements=["scan_id", "image_id"],
+        set_={name: insert.excluded[name] for name in columns},
+        where=later | failed,
+    )
+    put_finding = upsert(dialect.name, finding).on_conflict_do_nothing()
+    return BulkInsert(put_verdict, dialect), BulkInsert(put_finding, dialect)
 
 
 def finish_batch(store: Store, of: Run) -> bool:
@@ -232,7 +236,7 @@ def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
             "kind": said.kind,
             "score": said.score,
             "text": said.text,
-            "detail": dict(said.detail) or None,
+            "detail": json.dumps(dict(said.detail)) if said.detail else None,
         }
         for n, said in enumerate(judged.findings)
     ]

@@ -63,7 +63,9 @@ def collection_id(store: Store, name: str, root: bytes) -> int:
     """The collection of that name, made if there is none; NameTaken if it has another root."""
     with store.write() as connection:
         # Inserted first and read then: two producers may come with it at once.
-        made = upsert(connection, collection).values(name=name, root=root, created_at=time.time())
+        made = upsert(connection.dialect.name, collection).values(
+            name=name, root=root, created_at=time.time()
+        )
         connection.execute(made.on_conflict_do_nothing())
         row = connection.execute(
             sa.select(collection.c.id, collection.c.root).where(collection.c.name == name)
@@ -79,7 +81,7 @@ def collection_id(store: Store, name: str, root: bytes) -> int:
 def plan_id(store: Store, digest: str, body: Mapping[str, Any]) -> int:
     """The plan of that digest, recorded if it is new."""
     with store.write() as connection:
-        made = upsert(connection, plan).values(digest=digest, body=dict(body))
+        made = upsert(connection.dialect.name, plan).values(digest=digest, body=dict(body))
         connection.execute(made.on_conflict_do_nothing())
         found = connection.execute(sa.select(plan.c.id).where(plan.c.digest == digest))
         return int(found.scalar_one())
