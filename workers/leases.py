@@ -18,7 +18,6 @@ import redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +46,20 @@ return 1
 """
 
 
+_LEASE = "scanner:lease:"
+# In one go: a batch that is released between two looks would seem to be left.
+_LEFT_BEHIND = """
+local left = {}
+for _, number in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if redis.call('EXISTS', ARGV[1] .. number) == 0 then left[#left + 1] = number end
+end
+return left
+"""
+
+
 def lease_key(batch_id: int) -> str:
     """The key that stands while somebody is at work on the batch."""
-    return f"scanner:lease:{batch_id}"
+    return f"{_LEASE}{batch_id}"
 
 
 class Watch:
@@ -108,12 +118,7 @@ class Lease:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop renewing; a lease that was not released runs out, and the keeper sees it."""
         self._ended.set()
         if self._thread.is_alive():
@@ -140,23 +145,19 @@ class Lease:
 
 
 def left_behind(client: redis.Redis) -> list[int]:
-    """The batches whose worker is gone without a word."""
-    numbers = [int(number) for number in client.hkeys(WORKING)]
-    return [number for number, alive in _alive(client, numbers) if not alive]
+    """The batches whose worker is gone without a word; what is no number is nobody's batch."""
+    left = client.eval(_LEFT_BEHIND, 1, WORKING, _LEASE)
+    return sorted(int(number) for number in left if number.isdigit())
 
 
 def unleased(client: redis.Redis, batches: list[int]) -> list[int]:
     """Of these batches, those that nobody is at work on."""
-    return [number for number, alive in _alive(client, batches) if not alive]
+    if not batches:
+        return []
+    holders = client.mget([lease_key(number) for number in batches])
+    return [number for number, held in zip(batches, holders, strict=True) if held is None]
 
 
 def forget(client: redis.Redis, batch_id: int) -> None:
     """Strike a batch off the list of those at work."""
     client.hdel(WORKING, str(batch_id))
-
-
-def _alive(client: redis.Redis, batches: list[int]) -> list[tuple[int, bool]]:
-    if not batches:
-        return []
-    values = client.mget([lease_key(number) for number in batches])
-    return [(number, value is not None) for number, value in zip(batches, values, strict=True)]

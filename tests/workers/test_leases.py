@@ -90,6 +90,34 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
         following.release()
 
 
+def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
+    """Batches that are taken and released all the time never look as if they had been left."""
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            seen.extend(left_behind(client))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(300):
+        with lease(client) as ours:
+            ours.acquire()
+            ours.release()
+    ended.set()
+    watcher.join()
+
+    assert [] == seen
+
+
+def test_junk_among_those_at_work(client: redis.Redis) -> None:
+    """What somebody else wrote among the batches at work is passed over."""
+    client.hset(WORKING, mapping={"junk": "x", "-1": "x", "12": "gone"})
+
+    assert [12] == left_behind(client)
+
+
 def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
     """A worker that lost its lease does not release the one that another worker has now."""
     with lease(client) as ours:
