@@ -31,7 +31,6 @@ from scanner.private_folder import private_folder
 
 if TYPE_CHECKING:
     import subprocess
-    from types import TracebackType
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0  # 0.1 s as a rule; a slow card and a long append-only file take longer
@@ -148,12 +147,7 @@ class EmbeddedServer:
             self._cleanup = self._cleanup.pop_all()  # nothing failed: keep the folder
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop it, by force after ten seconds, and remove its folder."""
         with self._cleanup:
             self._stopping.set()

@@ -62,6 +62,14 @@ root_option = click.option(
     f"Repeatable; in the environment the pairs are split at {os.pathsep!r}.",
 )
 
+concurrency_option = click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="the number of cores",
+    help="Processes that judge images.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

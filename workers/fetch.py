@@ -9,14 +9,11 @@ import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import NoReturn, Self
 
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 # Bytes of one file; no picture of a camera or a generator comes near it.
 MAX_BYTES = 512 * 2**20
@@ -112,12 +109,7 @@ class Root:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _open(self, folder: bytes, name: bytes) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import uuid
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, INCOMPLETE, INTERRUPTED, Failed, Unavailable
-from scanner.options import json_option, open_store, root_option, store_option
+from scanner.options import (
+    concurrency_option,
+    json_option,
+    open_store,
+    root_option,
+    store_option,
+)
 from scanner.requests import make_request, request_options
 from workers.settings import FLEET
 
@@ -32,13 +37,7 @@ if TYPE_CHECKING:
     metavar="URL",
     help="A Redis to use.  [default: one that is started for this scan]",
 )
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Processes that judge images.",
-)
+@concurrency_option
 @root_option
 @json_option
 @click.pass_context

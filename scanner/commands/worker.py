@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options import broker_option, open_broker, open_store, root_option, store_option
+from scanner.options import (
+    broker_option,
+    concurrency_option,
+    open_broker,
+    open_store,
+    root_option,
+    store_option,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +30,7 @@ if TYPE_CHECKING:
 @store_option
 @broker_option
 @root_option
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Processes that judge images.",
-)
+@concurrency_option
 @click.option(
     "--name",
     default=socket.gethostname,
@@ -66,19 +68,33 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         label=given["name"],
         roots=parse_roots(given["roots"]),
     )
+    processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
+    click.echo(
+        f"{settings.label} works with {processes} on the batches of "
+        f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work",
+        err=True,
+    )
     with _keeper_beside(settings, wanted=given["keeper"]):
         ctx.exit(_work(settings))
 
 
 def _work(settings: WorkerSettings) -> int:
     """Run Celery's worker in this process; its exit code."""
+    import warnings
+
+    from celery.platforms import SecurityWarning
+
     from workers.tasks import make_worker_app
 
+    # It warns root of what a message may run; ours are JSON, and checked before they are used.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = make_worker_app(settings).Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         pool="prefork",
         concurrency=settings.concurrency,
         loglevel="WARNING",
+        # No banner of Celery's: the line above it says what matters.
+        quiet=True,
         # Workers need not know of each other.
         without_mingle=True,
         without_gossip=True,
