@@ -4,6 +4,9 @@ The rule: each finding with a score stands at the level that its detector's thre
 the highest level decides, among findings of that level the highest score. Nothing is averaged:
 a tag that names its generator is not weakened by a net that cannot see it, nor the other way
 round. Absence of evidence decides nothing.
+
+A score on a picture that had to be resized reaches `unsure` at most: resizing destroys what nets
+look at, and their false alarms were measured at the native size.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from workers.plan import Plan, PlannedDetector
 
 PROVENANCE = "provenance"
+# In the detail of a finding on a resized picture: its own size.
+RESIZED_FROM = "resized_from"
 
 _LEVELS = (Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI)
 
@@ -46,6 +51,8 @@ class Judge:
                 continue
             examined = examined or said.detector != PROVENANCE
             reached = _level(self._thresholds[said.detector], said.score)
+            if RESIZED_FROM in said.detail:
+                reached = min(reached, 1)
             if (reached, said.score) > (level, score):
                 level, score, detector = reached, said.score, said.detector
         return Decision(_LEVELS[level], None if detector is None else score, detector, examined)

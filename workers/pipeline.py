@@ -16,7 +16,7 @@ from PIL import Image
 
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from workers import provenance
-from workers.decide import PROVENANCE, Judge
+from workers.decide import PROVENANCE, RESIZED_FROM, Judge
 from workers.decode import decode
 from workers.detectors import catalogue
 from workers.detectors.card import CardError
@@ -62,6 +62,8 @@ class _Look:
     digest: bytes | None = None
     pixels: NDArray[np.uint8] | None = None
     detector: str | None = None
+    # The picture's own size, where it had to be resized for its detector.
+    resized_from: tuple[int, int] | None = None
     error: ImageError | None = None
     fetch_us: int = 0
     decode_us: int = 0
@@ -134,6 +136,8 @@ class Pipeline:
         if isinstance(chosen, str):
             look.detector = chosen
             look.pixels = fit(decoded.pixels, self._inputs[chosen])
+            if look.pixels is not decoded.pixels:
+                look.resized_from = decoded.header.width, decoded.header.height
         else:
             look.findings.append(chosen)
 
@@ -150,7 +154,7 @@ class Pipeline:
         )
         each_us = (perf_counter_ns() - started) // 1000 // len(looks)
         for look, score in zip(looks, scores.tolist(), strict=True):
-            look.findings.append(Finding(name, "score", score))
+            look.findings.append(_scored(name, score, look.resized_from))
             look.infer_us += each_us
 
     def _verdict(self, look: _Look) -> Verdict:
@@ -166,6 +170,14 @@ class Pipeline:
             digest=look.digest,
             timings=Timings(look.fetch_us, look.decode_us, look.infer_us),
         )
+
+
+def _scored(detector: str, score: float, resized_from: tuple[int, int] | None) -> Finding:
+    if resized_from is None:
+        return Finding(detector, "score", score)
+    width, height = resized_from
+    text = f"resized from {width}x{height}, so it is doubtful at most"
+    return Finding(detector, "score", score, text, {RESIZED_FROM: [width, height]})
 
 
 def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:

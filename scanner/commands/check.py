@@ -90,7 +90,9 @@ def _print(file: Path, verdict: Verdict) -> None:
     score = "" if verdict.score is None else f", score {verdict.score:.3f}"
     click.echo(f"{shown(os.fsencode(file))}: {MEANING[verdict.outcome]}{score}")
     for said in verdict.findings:
-        words = said.text or f"{said.kind} {said.score:.3f}"
+        words = said.text
+        if said.kind == "score":
+            words = f"score {said.score:.3f}" + (f", {words}" if words else "")
         click.echo(f"  {said.detector}: {words}")
     if verdict.error is not None:
         click.echo(f"  {verdict.error.kind}: {verdict.error.text}")

@@ -71,11 +71,16 @@ def picture(grey: int = 0, size: tuple[int, int] = (32, 32), info: PngInfo | Non
     return file.getvalue()
 
 
-def tagged(grey: int = 0) -> bytes:
-    """The same as the Stable Diffusion web UI would have saved it."""
+def tagged_of(size: tuple[int, int], grey: int = 0) -> bytes:
+    """A PNG as the Stable Diffusion web UI would have saved it."""
     info = PngInfo()
     info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1")
-    return picture(grey, info=info)
+    return picture(grey, size, info)
+
+
+def tagged(grey: int = 0) -> bytes:
+    """The same in the net's size."""
+    return tagged_of((32, 32), grey)
 
 
 def judge(
@@ -96,6 +101,22 @@ def test_scores_decide() -> None:
     assert (Outcome.UNSURE, 127 / 255) == (middle.outcome, pytest.approx(middle.score))
     assert (Outcome.AI, 1.0) == (bright.outcome, bright.score)
     assert (Finding("grey", "score", 1.0),) == bright.findings
+
+
+def test_resized_pictures_are_doubtful_at_most() -> None:
+    """A picture that is not of its net's size is scored, says so, and is never called AI-made."""
+    small, native, tagged_too = judge(
+        Files({b"s": picture(255, (20, 30)), b"n": picture(255), b"t": tagged_of((48, 48))})
+    )
+
+    assert (Outcome.UNSURE, 1.0, True) == (small.outcome, small.score, small.examined)
+    assert ({"resized_from": [20, 30]}, "resized from 20x30, so it is doubtful at most") == (
+        small.findings[0].detail,
+        small.findings[0].text,
+    )
+    assert Outcome.AI == native.outcome
+    # What its file says is not weakened by it.
+    assert (Outcome.AI, "provenance") == (tagged_too.outcome, tagged_too.detector)
 
 
 def test_what_an_image_is_known_by() -> None:

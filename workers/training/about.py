@@ -34,8 +34,9 @@ OBJECTS_32 = About(
         ),
         (
             "It was trained at 32 by 32 pixels, on JPEGs of quality 75 by one encoder. A picture "
-            "of another size is resized to that, which destroys much of what it looks at; another "
-            "encoder or quality shifts its scores in ways that were not measured."
+            "of another size is resized to that, which destroys much of what it looks at, so it is "
+            "called doubtful at most; another encoder or quality shifts its scores in ways that "
+            "were not measured."
         ),
         (
             "It is not for thumbnails of large photos: those are made otherwise than its training "
