@@ -64,10 +64,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The scan that a request comes to, and the scan whose verdicts it keeps."""
+    """The scan that a request comes to, and whether it had been begun before."""
 
     scan: Scan
-    keep_from: int | None
     resumed: bool
 
 
@@ -86,7 +85,8 @@ def open_scan(store: Store, request: Request) -> Opened:
     """Find the scan to go on with, or begin one.
 
     One with the same plan that is unfinished goes on; otherwise a new one keeps the verdicts of
-    the latest. Raises NotFound where errors are to be retried and there is no scan.
+    the latest. Where everything is to be judged again, neither may keep any. Raises NotFound where
+    errors are to be retried and there is no scan.
     """
     # Links are resolved once and for all: the same folder is the same collection.
     root = os.fsencode(request.root.resolve())
@@ -95,16 +95,20 @@ def open_scan(store: Store, request: Request) -> Opened:
     same = [one for one in scans.list_scans(store, collection) if one.plan_id == plan]
     if request.retry_errors and not same:
         raise NotFound(f"{request.name!r} was never scanned with these detectors: nothing to retry")
-    if same and (request.retry_errors or (same[0].finished_at is None and not request.rescan)):
+    if same and (request.retry_errors or _goes_on(same[0], request)):
         scans.hand_to(store, same[0].scan_id, request.broker)
-        earlier = same[1].scan_id if len(same) > 1 else None
-        return Opened(scans.find_scan(store, same[0].scan_id), earlier, resumed=True)
+        return Opened(scans.find_scan(store, same[0].scan_id), resumed=True)
     for abandoned in same:
         if abandoned.finished_at is None:
             scans.cancel(store, abandoned.scan_id)
-    made = scans.new_scan(store, collection, plan, request.broker)
     keep_from = same[0].scan_id if same and not request.rescan else None
-    return Opened(made, keep_from, resumed=False)
+    made = scans.new_scan(store, collection, plan, request.broker, keep_from)
+    return Opened(made, resumed=False)
+
+
+def _goes_on(latest: Scan, request: Request) -> bool:
+    """Whether the latest scan is what a request, interrupted before, had begun or would begin."""
+    return latest.finished_at is None and not (request.rescan and latest.keep_from is not None)
 
 
 def enqueue(
@@ -122,7 +126,7 @@ def enqueue(
     sent = publish_undone(store, app, of, on_batch)
     if of.listed_at is None:
         walk = Walk(request.root, request.walk)
-        for batch_ids in _publish_new(store, app, opened, _listed(walk, request)):
+        for batch_ids in _publish_new(store, app, of, _listed(walk, request)):
             sent += len(batch_ids)
             on_batch()
         scans.mark_listed(store, of.scan_id, walk.skipped, walk.unreadable_count)
@@ -133,7 +137,8 @@ def enqueue(
 def publish_undone(store: Store, app: Celery, of: Scan, on_batch: Callable[[], object]) -> int:
     """Publish what of a scan is recorded but not done; how many batches that is.
 
-    Harmless where they are on the queue, or at work, already.
+    Harmless where they are on the queue, or at work, already. A scan with nothing left to do that
+    was never marked as finished is.
     """
     sent = 0
     for batch_id in results.undone(store, of.broker, of.scan_id):
@@ -142,6 +147,8 @@ def publish_undone(store: Store, app: Celery, of: Scan, on_batch: Callable[[], o
             publish(app, of, left[1])
             sent += 1
             on_batch()
+    if not sent:
+        scans.settle(store, of.scan_id)
     return sent
 
 
@@ -153,15 +160,15 @@ def _listed(walk: Walk, request: Request) -> Iterator[ListedImage]:
 
 
 def _publish_new(
-    store: Store, app: Celery, opened: Opened, images: Iterator[ListedImage]
+    store: Store, app: Celery, of: Scan, images: Iterator[ListedImage]
 ) -> Iterator[list[int]]:
     """Record and publish one batch after the other; the ids as they are published."""
     unmarked: list[int] = []
     for group in batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
-        batch = listing.add_batch(store, opened.scan, group, opened.keep_from)
+        batch = listing.add_batch(store, of, group, of.keep_from)
         published = []
         if batch is not None:
-            publish(app, opened.scan, batch)
+            publish(app, of, batch)
             published = [batch.batch_id]
         unmarked += published
         if len(unmarked) >= MARKED_TOGETHER:

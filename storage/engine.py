@@ -19,10 +19,21 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 30_000
 # Seconds until a Postgres that does not answer counts as away.
 CONNECT_TIMEOUT_S = 5
+# A link that dies without a word, with its firewall or its Wi-Fi, would hang a writer for minutes,
+# as TCP has it, while its lease is renewed and nobody else takes the batch up. So an idle
+# connection is probed after 10 s, and given up after three probes 5 s apart;
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# and what was sent has to be acknowledged within these milliseconds.
+TCP_USER_TIMEOUT_MS = 15_000
+
+# What SQLite takes for a database in memory, or for one that is deleted when it is closed.
+_NO_FILE = ("", ":memory:")
 
 
 def store_url(text: str) -> sa.URL:
     """A store's URL from what a user typed: an SQLAlchemy URL or the path of an SQLite file."""
+    if text in _NO_FILE:
+        raise _no_file(text)
     if "://" not in text:
         return sa.URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
     try:
@@ -33,14 +44,23 @@ def store_url(text: str) -> sa.URL:
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
         raise StoreError(f"A store is SQLite or Postgres, not {url.get_backend_name()!r}")
-    return url
+    if (url.database or "") in _NO_FILE:
+        raise _no_file(text)
+    # Whatever driver is named: ours is the standard library's.
+    return url.set(drivername="sqlite")
+
+
+def _no_file(text: str) -> StoreError:
+    return StoreError(
+        f"A store is a file, or a Postgres database, and lasts: {text!r} names neither; "
+        "give a path, or a URL like sqlite:////path/to/store.db"
+    )
 
 
 def make_engine(url: sa.URL) -> sa.Engine:
     """An engine whose connections have our settings; nothing is opened yet."""
     if url.get_backend_name() == "sqlite":
-        if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database or ""))
         engine = sa.create_engine(url, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -50,11 +70,24 @@ def make_engine(url: sa.URL) -> sa.Engine:
             url,
             # A connection that died while idle is replaced before it is used.
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+                **KEEPALIVES,
+            },
         )
     except ModuleNotFoundError as error:
         raise StoreError(
             "A Postgres store needs psycopg: install ai-photo-scanner[postgres]"
+        ) from error
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The store {file} cannot be used: its folder cannot be made: {error.strerror}"
         ) from error
 
 
@@ -70,7 +103,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     # Two connections that checkpoint at once can lose commits before SQLite 3.51.3 (the WAL-reset
-    # race): the keeper's is the only one that does.
+    # race): only a keeper's does, and by a lock only one at a time, see `checkpoint.py`.
     cursor.execute("PRAGMA wal_autocheckpoint=0")
     cursor.close()
 

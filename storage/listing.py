@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
+from storage.scans import lock
 from storage.schema import batch, entry, finding, image, scan, verdict
 from storage.store import insert_one, upsert
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 # Errors that may be gone the next time somebody looks; others are kept like any verdict.
-PASSING_ERRORS = (ErrorKind.UNREADABLE, ErrorKind.CHANGED, ErrorKind.OUTSIDE)
+PASSING_ERRORS = (ErrorKind.UNREADABLE, ErrorKind.CHANGED, ErrorKind.OUTSIDE, ErrorKind.TIMEOUT)
 
 
 def add_batch(
@@ -33,6 +34,8 @@ def add_batch(
     `keep_from` take its verdict with them. What is left becomes the batch; None if nothing is.
     """
     with store.write() as connection:
+        # Another producer of the same scan may be listing the same images.
+        lock(connection, of.scan_id)
         ids = _image_ids(connection, of.collection_id, listed)
         have = set(
             connection.scalars(
@@ -67,12 +70,17 @@ def retry_errors(store: Store, scan_id: int, max_images: int) -> int:
     total = 0
     while True:
         with store.write() as connection:
+            # Somebody else may be retrying the same ones.
+            lock(connection, scan_id)
             ids = list(connection.scalars(failed.order_by(verdict.c.image_id).limit(max_images)))
             if not ids:
                 return total
             ours = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
             size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(ours))
-            made = insert_one(connection, batch, scan_id=scan_id, images=len(ids), size_bytes=size)
+            # No first attempt: one of them may have killed a worker, so they are run cautiously.
+            made = insert_one(
+                connection, batch, scan_id=scan_id, images=len(ids), size_bytes=size, attempt=2
+            )
             connection.execute(sa.update(entry).where(ours).values(batch_id=made))
             for table in (finding, verdict):
                 connection.execute(

@@ -74,12 +74,6 @@ def counts(store: Store, scan_id: int) -> Counts:
         return read_counts(connection, scan_id)
 
 
-def span(store: Store, scan_id: int) -> tuple[float, float] | None:
-    """When the first batch was begun and the last verdict committed; None before the first."""
-    with store.read() as connection:
-        return read_span(connection, scan_id)
-
-
 def read_counts(connection: sa.Connection, scan_id: int) -> Counts:
     """As `counts`, within a transaction."""
     images = connection.scalar(sa.select(scan.c.images).where(scan.c.id == scan_id))
@@ -110,7 +104,7 @@ def read_counts(connection: sa.Connection, scan_id: int) -> Counts:
 
 
 def read_span(connection: sa.Connection, scan_id: int) -> tuple[float, float] | None:
-    """As `span`, within a transaction."""
+    """When the first batch was begun and the last verdict committed; None before the first."""
     query = sa.select(sa.func.min(run.c.started_at), sa.func.max(run.c.ended_at))
     first, last = connection.execute(query.where(run.c.scan_id == scan_id)).one()
     return None if first is None else (first, last)

@@ -7,6 +7,8 @@ any after an `error`, replaces it. So a batch may be run any number of times, by
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from storage.records import Verdict
     from storage.store import Store
 
+# What Postgres takes neither in a text nor, as an escape, in JSON: a NUL, half a surrogate pair.
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -38,7 +43,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's go at one batch; `stage` is 1 for routed detectors, 2 for strong ones."""
+    """One worker's go at one batch; `stage` is 1 for routed detectors, 2 for strong ones.
+
+    `attempt` is the batch's, or its message's where that one is higher.
+    """
 
     run_id: int
     scan_id: int
@@ -71,12 +79,14 @@ def begin_run(
     now = time.time()
     with store.write() as connection:
         row = connection.execute(
-            sa.select(batch.c.scan_id, batch.c.done_at, scan.c.cancelled_at)
+            sa.select(batch.c.scan_id, batch.c.attempt, batch.c.done_at, scan.c.cancelled_at)
             .join(scan)
             .where(batch.c.id == batch_id)
         ).first()
         if row is None or row.done_at is not None or row.cancelled_at is not None:
             return None
+        # An old message of the batch may come after it has failed.
+        attempt = max(row.attempt, attempt)
         pending = frozenset(connection.scalars(_pending(batch_id)))
         run_id = insert_one(
             connection,
@@ -93,20 +103,51 @@ def begin_run(
 
 
 def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
-    """Write the verdicts and findings of one chunk in one transaction."""
+    """Write the verdicts and findings of one chunk in one transaction.
+
+    The findings follow their verdict: refused with it where there is a better one already, else in
+    the place of those that are there.
+    """
     if not verdicts:
         return
     with store.write() as connection:
+        accepted = _make_way(connection, of, verdicts)
         put_verdicts, put_findings = _statements(connection.dialect)
-        put_verdicts.run(connection, [_verdict_row(of, judged) for judged in verdicts])
-        findings = [row for judged in verdicts for row in _finding_rows(of, judged)]
+        put_verdicts.run(connection, [_verdict_row(of, judged) for judged in accepted])
+        findings = [row for judged in accepted for row in _finding_rows(of, judged)]
         put_findings.run(connection, findings)
         connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
 
 
+def _make_way(connection: sa.Connection, of: Run, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """The verdicts that are not refused; the findings that they replace are deleted."""
+    there = connection.execute(
+        sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
+            verdict.c.scan_id == of.scan_id,
+            verdict.c.image_id.in_([judged.image_id for judged in verdicts]),
+        )
+    ).all()
+    if not there:  # but for a batch that somebody else has run too
+        return verdicts
+    # As the upsert has it, see `_statements`.
+    replaced = {
+        row.image_id for row in there if of.stage > row.stage or row.outcome == Outcome.ERROR
+    }
+    connection.execute(
+        sa.delete(finding).where(
+            finding.c.scan_id == of.scan_id, finding.c.image_id.in_(sorted(replaced))
+        )
+    )
+    refused = {row.image_id for row in there} - replaced
+    return [judged for judged in verdicts if judged.image_id not in refused]
+
+
 @cache
 def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
-    """How verdicts and findings are written, where they are new or replace what is there."""
+    """How verdicts and findings are written, where they are new or replace what is there.
+
+    The verdicts' condition is `_make_way`'s, for what another worker commits after that has looked.
+    """
     insert = upsert(dialect.name, verdict)
     later = insert.excluded.stage > verdict.c.stage
     failed = verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'")
@@ -217,7 +258,7 @@ def _verdict_row(of: Run, judged: Verdict) -> dict[str, Any]:
         "attempt": of.attempt,
         "stage": of.stage,
         "error_kind": None if error is None else error.kind.value,
-        "error_text": None if error is None else error.text,
+        "error_text": None if error is None else _clean(error.text),
         "digest": judged.digest,
         "fetch_us": judged.timings.fetch_us,
         "decode_us": judged.timings.decode_us,
@@ -235,8 +276,29 @@ def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
             "n": n,
             "kind": said.kind,
             "score": said.score,
-            "text": said.text,
-            "detail": json.dumps(dict(said.detail)) if said.detail else None,
+            "text": _clean(said.text) if said.text else "",
+            "detail": json.dumps(_clean_json(dict(said.detail))) if said.detail else None,
         }
         for n, said in enumerate(judged.findings)
     ]
+
+
+def _clean(text: str) -> str:
+    """A text that both kinds of store take: what is no character becomes U+FFFD.
+
+    Texts and details quote what stands in a file, which may be anything.
+    """
+    return _NO_TEXT.sub("\ufffd", text)
+
+
+def _clean_json(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
+    """The same for every text in a detail; a number that is none, which JSON lacks, is null."""
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean_json(key): _clean_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -38,6 +38,7 @@ class Scan:
     enqueue_seconds: float
     skipped: Mapping[str, int]
     unreadable_folders: int
+    keep_from: int | None
 
 
 _SCANS = sa.select(
@@ -56,6 +57,7 @@ _SCANS = sa.select(
     scan.c.enqueue_seconds,
     scan.c.skipped,
     scan.c.unreadable_folders,
+    scan.c.keep_from,
 ).select_from(scan.join(collection).join(plan))
 
 
@@ -87,8 +89,10 @@ def plan_id(store: Store, digest: str, body: Mapping[str, Any]) -> int:
         return int(found.scalar_one())
 
 
-def new_scan(store: Store, collection_id: int, plan_id: int, broker: str) -> Scan:
-    """Begin a scan of a collection with a plan."""
+def new_scan(
+    store: Store, collection_id: int, plan_id: int, broker: str, keep_from: int | None = None
+) -> Scan:
+    """Begin a scan of a collection with a plan; it keeps what the scan `keep_from` has judged."""
     with store.write() as connection:
         scan_id = insert_one(
             connection,
@@ -98,6 +102,7 @@ def new_scan(store: Store, collection_id: int, plan_id: int, broker: str) -> Sca
             broker=broker,
             created_at=time.time(),
             skipped={},
+            keep_from=keep_from,
         )
     return find_scan(store, scan_id)
 
@@ -172,8 +177,28 @@ def forget(store: Store, scan_id: int) -> None:
         )
 
 
+def settle(store: Store, scan_id: int) -> None:
+    """Mark a scan finished that is, whatever went wrong when its last batch was done."""
+    with store.write() as connection:
+        finish_if_done(connection, scan_id)
+
+
+def lock(connection: sa.Connection, scan_id: int) -> None:
+    """Let no other transaction lock or change a scan's row before this one ends.
+
+    For what depends on rows that others may be adding to or finishing. SQLite has one writer at a
+    time anyway, and its dialect leaves the lock out.
+    """
+    # FOR NO KEY UPDATE: inserting a run or an entry, which refers to the row, need not wait.
+    query = sa.select(scan.c.id).where(scan.c.id == scan_id).with_for_update(key_share=True)
+    connection.execute(query)
+
+
 def finish_if_done(connection: sa.Connection, scan_id: int) -> None:
     """Mark a scan finished when its walk is over and every batch is done."""
+    # Of two transactions that do the last two batches at once, the later one has to see the other's
+    # batch done: else neither finishes the scan.
+    lock(connection, scan_id)
     undone = sa.exists().where(batch.c.scan_id == scan_id, batch.c.done_at.is_(None))
     connection.execute(
         sa.update(scan)

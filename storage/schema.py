@@ -38,6 +38,13 @@ metadata = MetaData(
 # SQLite numbers rows by itself only where the type is INTEGER to the letter.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
+# One row: ids of scans and batches mean something in one store only, and stores share a Redis.
+store = Table(
+    "store",
+    metadata,
+    Column("id", Text, primary_key=True),  # random, made with the schema
+)
+
 collection = Table(
     "collection",
     metadata,
@@ -55,6 +62,8 @@ plan = Table(
     Column("body", JSON, nullable=False),
 )
 
+# The ids of scans, batches and images are in messages, which may outlast their rows: `forget` must
+# not free them for others. Without AUTOINCREMENT, SQLite gives the highest one again.
 scan = Table(
     "scan",
     metadata,
@@ -71,6 +80,8 @@ scan = Table(
     Column("images", BigInteger, nullable=False, default=0),
     Column("skipped", JSON, nullable=False, default=dict),  # files that are no candidates, by kind
     Column("unreadable_folders", Integer, nullable=False, default=0),
+    Column("keep_from", Integer),  # the scan whose verdicts of unchanged images it keeps
+    sqlite_autoincrement=True,
 )
 
 batch = Table(
@@ -84,6 +95,7 @@ batch = Table(
     Column("published_at", Float),
     Column("done_at", Float),
     Index("ix_batch_scan_id_done_at", "scan_id", "done_at"),
+    sqlite_autoincrement=True,
 )
 
 image = Table(
@@ -93,6 +105,7 @@ image = Table(
     Column("collection_id", ForeignKey(collection.c.id, ondelete="CASCADE"), nullable=False),
     Column("path", LargeBinary, nullable=False),  # relative to the collection's root
     UniqueConstraint("collection_id", "path"),
+    sqlite_autoincrement=True,
 )
 
 # What a scan asks for: an image as it was listed.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from storage.checkpoint import checkpoint
 from storage.engine import make_engine, require_current, store_url, transaction, upgrade, version
+from storage.schema import store as store_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +46,12 @@ class Store:
         """The store at a URL, whatever its schema: for `store upgrade` and `doctor`."""
         return cls(make_engine(store_url(url)))
 
+    @cached_property
+    def identity(self) -> str:
+        """Names this store among others that share a Redis."""
+        with self.read() as connection:
+            return str(connection.execute(sa.select(store_table.c.id)).scalar_one())
+
     def read(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees one state of the store."""
         return transaction(self.engine, writes=False)
@@ -60,14 +69,9 @@ class Store:
     def checkpoint(self) -> None:
         """Fold SQLite's write-ahead log into the file; nothing to do elsewhere.
 
-        For the keeper alone, see `engine._set_up_sqlite`.
+        For keepers alone; two at once are fine: one does it. Raises StoreUnavailable.
         """
-        if self.engine.dialect.name != "sqlite":
-            return
-        with self.engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            if raw is not None:
-                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        checkpoint(self.engine)
 
     def close(self) -> None:
         """Give back every connection."""

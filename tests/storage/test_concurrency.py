@@ -8,9 +8,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from storage import listing, scans
+from storage import listing, results, scans
 from storage.queries import counts
-from storage.records import ListedImage
+from storage.records import ErrorKind, ImageError, ListedImage
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -73,6 +73,35 @@ def test_threads_that_list_the_same_images(fill: Fill) -> None:
 
     assert sorted(images) == sorted(path for part in paths for path in part)
     assert counts(fill.store, scan.scan_id).images == 100
+
+
+def test_threads_that_list_the_same_known_images(fill: Fill) -> None:
+    """So they do where an earlier scan has listed the images, so that neither inserts them."""
+    paths = [b"%d" % number for number in range(200)]
+    fill.batch(fill.scan("photos"), *paths)
+    for _ in range(5):
+        scan = fill.scan("photos")
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda _number, of=scan: fill.batch(of, *paths), range(4)))
+
+        assert [len(batch.images) for batch in made if batch is not None] == [200]
+
+
+def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
+    """Two that retry a scan's errors at once put each image into one new batch."""
+    error = ImageError(ErrorKind.TRUNCATED, "cut")
+    for _ in range(5):
+        scan = fill.scan()
+        batch = fill.batch(scan, *(b"%d" % number for number in range(50)))
+        assert batch is not None
+        fill.judge(batch, *(fill.failed(one.image_id, error) for one in batch.images))
+        with ThreadPoolExecutor(4) as pool:
+            tries = [
+                pool.submit(listing.retry_errors, fill.store, scan.scan_id, 10) for _ in range(4)
+            ]
+
+        assert sum(each.result() for each in tries) == 50
+        assert len(results.undone(fill.store, "fleet", scan.scan_id)) == 5
 
 
 def test_threads_that_make_the_same_collection(store_url: str) -> None:

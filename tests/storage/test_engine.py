@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -143,6 +146,7 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
         ("postgresql://nas/scanner", "postgresql+psycopg"),
         ("postgres://nas/scanner", "postgresql+psycopg"),
         ("sqlite:////data/store.db", "sqlite"),
+        ("sqlite+aiosqlite:////data/store.db", "sqlite"),
         ("/data/store.db", "sqlite"),
     ],
 )
@@ -155,6 +159,50 @@ def test_other_databases_are_refused() -> None:
     """A database that is neither SQLite nor Postgres is refused by name."""
     with pytest.raises(StoreError, match="mysql"):
         parse_url("mysql://nas/scanner")
+
+
+@pytest.mark.parametrize("typed", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
+def test_store_in_memory_is_refused(typed: str) -> None:
+    """A store that would not last, and that each connection would have to itself, is none."""
+    with pytest.raises(StoreError, match="A store is a file"):
+        parse_url(typed)
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A store under what is no folder is one sentence that names it."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreUnavailable, match="cannot be used: its folder"):
+        Store.open(str(tmp_path / "file" / "store.db"))
+
+
+def test_store_has_a_name_of_its_own(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Whoever opens a store finds the same identity; another store has another."""
+    again = Store.open(store_url)
+    other = Store.open(str(tmp_path / "other.db"))
+    identities = [each.identity for each in (store, again, other)]
+    again.close()
+    other.close()
+
+    assert identities[0] == identities[1]
+    assert identities[2] != identities[0]
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in identities)
+
+
+def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
+    """A connection to Postgres is probed, and given up before a batch's lease runs out."""
+    store = Store.unchecked(postgres_url)
+    with store.read() as connection:
+        raw = connection.connection.dbapi_connection
+        given = raw.info.get_parameters()  # type: ignore[union-attr]
+    store.close()
+
+    assert {
+        "keepalives_idle": "10",
+        "keepalives_interval": "5",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "15000",
+    }.items() <= given.items()
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
@@ -188,6 +236,38 @@ def test_checkpoint_folds_the_log_into_the_file(tmp_path: Path) -> None:
         tables = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
     connection.close()
     assert tables == (1,)
+
+
+def test_only_one_checkpoints_at_a_time(tmp_path: Path) -> None:
+    """While another process folds the log, nothing is done; the file is as it was."""
+    file = tmp_path / "store.db"
+    store = Store.open(str(file))
+    before = file.read_bytes()
+    with (tmp_path / "store.db.checkpoint").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        store.checkpoint()
+        during = file.read_bytes()
+    store.checkpoint()
+    after = file.read_bytes()
+    store.close()
+
+    assert during == before
+    assert after != before
+
+
+def test_checkpoint_of_a_store_that_is_away(tmp_path: Path) -> None:
+    """A store whose disk has gone, or that is none any more, is a sentence here too."""
+    folder = tmp_path / "disk"
+    store = Store.open(str(folder / "store.db"))
+    store.close()
+    (folder / "store.db").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(StoreUnavailable, match="cannot be folded"):
+        store.checkpoint()
+    store.close()
+    shutil.rmtree(folder)
+    with pytest.raises(StoreUnavailable, match="cannot be folded"):
+        store.checkpoint()
 
 
 def test_read_sees_one_state(store: Store) -> None:

@@ -132,6 +132,7 @@ def test_pending_image_is_not_kept(fill: Fill) -> None:
         (ErrorKind.UNREADABLE, "pending"),
         (ErrorKind.CHANGED, "pending"),
         (ErrorKind.OUTSIDE, "pending"),
+        (ErrorKind.TIMEOUT, "pending"),
         (ErrorKind.TRUNCATED, "error"),
         (ErrorKind.NOT_AN_IMAGE, "error"),
     ],
@@ -160,7 +161,7 @@ def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
 
 
 def test_errors_are_put_into_new_batches(fill: Fill) -> None:
-    """Only what failed is tried again, in batches of the size asked for, with its rows gone."""
+    """Only what failed is tried again, cautiously, in batches of the size asked for."""
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % number for number in range(6)))
     assert batch is not None
@@ -170,14 +171,16 @@ def test_errors_are_put_into_new_batches(fill: Fill) -> None:
     scans.mark_listed(fill.store, scan.scan_id, {}, 0)
     number = listing.retry_errors(fill.store, scan.scan_id, 2)
     undone = results.undone(fill.store, "fleet")
-    sizes = []
+    sizes, attempts = [], []
     for batch_id in undone:
         again = results.again(fill.store, batch_id, failed=False)
         assert again is not None
         sizes.append([one.image_id for one in again[1].images])
+        attempts.append(again[1].attempt)
 
     assert number == 5
     assert sizes == [ids[1:3], ids[3:5], ids[5:]]
+    assert attempts == [2, 2, 2]
     assert scans.find_scan(fill.store, scan.scan_id).finished_at is None
     assert fill.outcomes(scan) == {b"0": "no_evidence"} | {
         b"%d" % number: "pending" for number in range(1, 6)

@@ -105,7 +105,7 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
         connection.exec_driver_sql("INSERT INTO plan VALUES (1, 'd', '{}')")
         connection.exec_driver_sql("INSERT INTO collection VALUES (1, 'n', x'2f', 0)")
         connection.exec_driver_sql(
-            "INSERT INTO scan VALUES (1, 1, 1, 'fleet', 0, 0, NULL, NULL, 0, 0, '{}', 0)"
+            "INSERT INTO scan VALUES (1, 1, 1, 'fleet', 0, 0, NULL, NULL, 0, 0, '{}', 0, NULL)"
         )
     asked.clear()
     queries.counts(store, 1)
@@ -127,7 +127,8 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
 def test_span(fill: Fill) -> None:
     """A scan lasts from the first batch's start to the last commit, of all its runs."""
     scan, other = fill.scan(), fill.scan()
-    none_yet = queries.span(fill.store, scan.scan_id)
+    with fill.store.read() as connection:
+        none_yet = queries.read_span(connection, scan.scan_id)
     for of, paths, times in (
         (scan, (b"a",), (110.0, 112.5)),
         (scan, (b"b",), (100.0, 111.0)),
@@ -143,8 +144,11 @@ def test_span(fill: Fill) -> None:
                 .values(started_at=times[0], ended_at=times[1])
             )
 
+    with fill.store.read() as connection:
+        span = queries.read_span(connection, scan.scan_id)
+
     assert none_yet is None
-    assert queries.span(fill.store, scan.scan_id) == (100.0, 112.5)
+    assert span == (100.0, 112.5)
 
 
 def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:

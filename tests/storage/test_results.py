@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from storage import results, scans
+from storage.figures import figures
 from storage.queries import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings
+from storage.schema import run as runs
 
 if TYPE_CHECKING:
     from storage.records import Verdict
@@ -221,3 +226,67 @@ def test_empty_chunk_is_nothing(fill: Fill) -> None:
     results.record(fill.store, fill.run(batch), [])
 
     assert stored(fill, scan) == [None]
+
+
+def test_findings_follow_their_verdict(fill: Fill) -> None:
+    """A verdict that replaces another leaves none of its findings; a refused one adds none."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b", b"c")
+    assert batch is not None
+    ids = [one.image_id for one in batch.images]
+    replaced, refused = fill.verdict(ids[0], Outcome.AI, SCORE), fill.verdict(ids[1])
+    new = fill.verdict(ids[2], Outcome.AI, SCORE)
+    run = fill.run(batch)
+    results.record(
+        fill.store, run, [replace(fill.failed(ids[0], CUT), findings=(TAG, TAG)), refused]
+    )
+    results.record(fill.store, run, [replaced, replace(refused, findings=(TAG,)), new])
+
+    assert stored(fill, scan) == [replaced, refused, new]
+
+
+def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
+    """A NUL or half a character in a text, however deep, is replaced; reports can be made."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    first, second = (one.image_id for one in batch.images)
+    detail = {"generator": "Comfy\0UI", "chunks": [{"k\0": "\ud800"}, ("\0", 1)], "cfg": math.nan}
+    odd = Finding("provenance", "generator_tag", 0.98, "made by\0\udfff \u00e9", detail)
+    error = ImageError(ErrorKind.DAMAGED, "chunk te\0t")
+    fill.judge(batch, fill.verdict(first, Outcome.AI, odd), fill.failed(second, error))
+    verdicts = stored(fill, scan)
+    found = figures(fill.store, scan.scan_id, ["provenance"])
+
+    assert verdicts[0] is not None
+    assert verdicts[0].findings == (
+        replace(
+            odd,
+            text="made by\ufffd\ufffd \u00e9",
+            detail={
+                "generator": "Comfy\ufffdUI",
+                "chunks": [{"k\ufffd": "\ufffd"}, ["\ufffd", 1]],
+                "cfg": None,
+            },
+        ),
+    )
+    assert [one.generator for one in found.evidence] == ["Comfy\ufffdUI"]
+    assert [one.examples for one in found.errors] == [((b"b", "chunk te\ufffdt"),)]
+
+
+def test_run_has_the_higher_attempt(fill: Fill) -> None:
+    """An old message of a batch that has failed since does not make its run a first attempt."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    results.again(fill.store, batch.batch_id, failed=True)
+    attempts = []
+    for attempt in (1, 2, 3):
+        begun = results.begin_run(fill.store, batch.batch_id, attempt, ("h1", "w1"))
+        assert begun is not None
+        attempts.append(begun[0].attempt)
+    with fill.store.read() as connection:
+        recorded = list(connection.scalars(sa.select(runs.c.attempt).order_by(runs.c.id)))
+
+    assert attempts == [2, 2, 3]
+    assert recorded == attempts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from storage import results, scans
 from storage.errors import NameTaken, NotFound, StoreError
 from storage.queries import counts
 from storage.records import Finding, Outcome
+from storage.schema import batch as batches
 from storage.schema import collection, entry, finding, image, run, scan, verdict
 
 if TYPE_CHECKING:
@@ -179,3 +181,68 @@ def test_verdict_that_comes_after_its_scan_was_forgotten(fill: Fill) -> None:
 
     with pytest.raises(StoreError):
         results.record(fill.store, at_it, [fill.verdict(batch.images[0].image_id)])
+
+
+def test_last_two_batches_at_once(fill: Fill) -> None:
+    """Workers that do the last two batches at the same time finish the scan between them."""
+    made = fill.scan()
+    one, two = fill.batch(made, b"a"), fill.batch(made, b"b")
+    assert one is not None
+    assert two is not None
+    scans.mark_listed(fill.store, made.scan_id, {}, 0)
+    runs = [fill.run(one), fill.run(two)]
+    for batch, run_of in zip((one, two), runs, strict=True):
+        results.record(fill.store, run_of, [fill.verdict(batch.images[0].image_id)])
+    with ThreadPoolExecutor(1) as pool:
+        with fill.store.write() as connection:
+            done = sa.update(batches).where(batches.c.id == one.batch_id).values(done_at=1.0)
+            connection.execute(done)
+            scans.finish_if_done(connection, made.scan_id)
+            other = pool.submit(results.finish_batch, fill.store, runs[1])
+            wait([other], timeout=0.5)
+        other.result()
+
+    assert scans.find_scan(fill.store, made.scan_id).finished_at is not None
+
+
+def test_scan_that_was_left_unfinished_is_settled(fill: Fill) -> None:
+    """A scan with nothing left to do is marked finished, one with an undone batch is not."""
+    stuck, going = fill.scan(), fill.scan()
+    batch = fill.batch(stuck, b"a")
+    assert batch is not None
+    fill.judge(batch, fill.verdict(batch.images[0].image_id))
+    fill.batch(going, b"a")
+    listed = sa.update(scan).values(listed_at=1.0)
+    with fill.store.write() as connection:
+        connection.execute(listed)
+    for each in (stuck, going):
+        scans.settle(fill.store, each.scan_id)
+
+    assert scans.find_scan(fill.store, stuck.scan_id).finished_at is not None
+    assert scans.find_scan(fill.store, going.scan_id).finished_at is None
+
+
+def test_numbers_are_not_given_again(fill: Fill) -> None:
+    """A message that outlasts its forgotten scan names no later scan, batch or image."""
+    old = fill.scan("photos")
+    old_batch = fill.batch(old, b"a")
+    assert old_batch is not None
+    scans.forget(fill.store, old.scan_id)
+    new = fill.scan("photos")
+    new_batch = fill.batch(new, b"a")
+    assert new_batch is not None
+
+    assert new.scan_id > old.scan_id
+    assert new_batch.batch_id > old_batch.batch_id
+    assert new_batch.images[0].image_id > old_batch.images[0].image_id
+
+
+def test_scan_says_what_it_keeps(fill: Fill) -> None:
+    """The scan whose verdicts are kept is remembered, or that there is none."""
+    first = fill.scan("photos")
+    second = scans.new_scan(
+        fill.store, first.collection_id, first.plan_id, "fleet", keep_from=first.scan_id
+    )
+
+    assert first.keep_from is None
+    assert scans.find_scan(fill.store, second.scan_id).keep_from == first.scan_id

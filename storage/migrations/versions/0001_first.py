@@ -1,6 +1,8 @@
-"""The first schema: collections, scans, batches, images, runs, verdicts and findings."""
+"""The first schema: all from a store's own id to the findings on its images."""
 
 from __future__ import annotations
+
+from uuid import uuid4
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +17,13 @@ big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make every table."""
+    """Make every table, and the store's own id."""
+    store = op.create_table(
+        "store",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_store")),
+    )
+    op.bulk_insert(store, [{"id": uuid4().hex}])
     op.create_table(
         "collection",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -54,6 +62,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_image")),
         sa.UniqueConstraint("collection_id", "path", name=op.f("uq_image_collection_id_path")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "scan",
@@ -69,11 +78,13 @@ def upgrade() -> None:
         sa.Column("images", sa.BigInteger(), nullable=False),
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.Column("unreadable_folders", sa.Integer(), nullable=False),
+        sa.Column("keep_from", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["collection_id"], ["collection.id"], name=op.f("fk_scan_collection_id")
         ),
         sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_scan_plan_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scan")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_scan_collection_id"), "scan", ["collection_id"], unique=False)
     op.create_table(
@@ -89,6 +100,7 @@ def upgrade() -> None:
             ["scan_id"], ["scan.id"], name=op.f("fk_batch_scan_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_batch_scan_id_done_at", "batch", ["scan_id", "done_at"], unique=False)
     op.create_table(
