@@ -139,7 +139,7 @@ def _sqlite() -> Checked:
         "sqlite",
         Level.NOTE,
         f"{found} is older than 3.51.3, whose fix for checkpoints matters to other programs that "
-        "write to the store; scanner itself checkpoints from one connection only",
+        "write to the store; scanner itself checkpoints from one connection at a time",
         "do not write to the store with other programs while a scan runs",
     )
 

@@ -1,7 +1,7 @@
 """The keeper: publishes again what a dead worker, or a lost queue, left undone.
 
 One at a time by a lock in Redis; any number may be started. It is also the one that folds SQLite's
-write-ahead log into the file (`storage.engine` says why only one may).
+write-ahead log into the file (`storage.checkpoint` says why only one may).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from storage import results
 from storage.errors import StoreError
 from storage.scans import find_scan
 from workers import leases
-from workers.settings import FLEET, QUEUE
+from workers.plan import PlanError
+from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from celery import Celery
-
+    from scanner.options import Broker
     from storage.records import Batch
     from storage.store import Store
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 # Seconds between two rounds: with a lease of 20 s, work goes on within about 23 s of a death.
 ROUND_SECONDS = 2.0
-LOCK = "scanner:keeper"
+# Seconds until another keeper takes over from one that has died.
 LOCK_SECONDS = 15
 _HOLD = """
 local holder = redis.call('GET', KEYS[1])
@@ -44,13 +44,13 @@ return 1
 
 
 class Keeper:
-    """Looks after the scans of one broker."""
+    """Looks after a store's scans in one broker: those that bear `name`, see `storage.schema`."""
 
-    def __init__(self, store: Store, app: Celery, client: redis.Redis, broker: str) -> None:
+    def __init__(self, store: Store, broker: Broker, name: str) -> None:
         self._store = store
-        self._app = app
-        self._client = client
-        self._broker = broker
+        self._app = broker.app
+        self._space = broker.space
+        self._name = name
         self._me = uuid.uuid4().hex
         self._idle: set[int] = set()
 
@@ -64,13 +64,14 @@ class Keeper:
 
     def round(self) -> None:
         """Publish what was left behind; if the queue is empty, whatever is undone and not begun."""
-        if not self._client.eval(_HOLD, 1, LOCK, self._me, LOCK_SECONDS):
+        lock = self._space.key("keeper")
+        if not self._space.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
-        for batch_id in leases.left_behind(self._client):
+        for batch_id in leases.left_behind(self._space):
             log.warning("batch %d was left behind by its worker; published again", batch_id)
             left = results.again(self._store, batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
-            leases.forget(self._client, batch_id)
+            leases.forget(self._space, batch_id)
             self._publish(left)
         for batch_id in self._overlooked():
             log.warning("batch %d was on no queue; published again", batch_id)
@@ -83,16 +84,21 @@ class Keeper:
         Twice: a batch may be on its way into the queue, or out of it, just now.
         """
         before, self._idle = self._idle, set()
-        if self._client.llen(QUEUE):
+        if self._space.client.llen(self._space.queue):
             return set()
-        undone = results.undone(self._store, self._broker)
-        self._idle = set(leases.unleased(self._client, undone))
+        undone = results.undone(self._store, self._name)
+        self._idle = set(leases.unleased(self._space, undone))
         return before & self._idle
 
     def _publish(self, left: tuple[int, Batch] | None) -> None:
-        if left is not None:
-            scan_id, batch = left
+        if left is None:
+            return
+        scan_id, batch = left
+        try:
             publish(self._app, find_scan(self._store, scan_id), batch)
+        except PlanError as error:
+            # Another version's scan; those of this one go on.
+            log.warning("batch %d cannot be published: %s", batch.batch_id, error)
 
 
 def main() -> None:
@@ -106,9 +112,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     with (
         open_store(os.environ["SCANNER_STORE_URL"]) as store,
-        open_broker(os.environ["SCANNER_BROKER_URL"]) as broker,
+        open_broker(os.environ["SCANNER_BROKER_URL"], store.identity) as broker,
     ):
-        Keeper(store, broker.app, broker.client, FLEET).run_until(stop)
+        Keeper(store, broker, FLEET).run_until(stop)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ GRACE_SECONDS = 30.0
 LOG_LINES_SHOWN = 5
 
 
+class KeeperGone(Exception):
+    """The keeper ended by itself, so a batch that is lost would stay so."""
+
+
 class WorkerGone(Exception):
     """The worker ended by itself; the message has its last words."""
 
@@ -54,10 +58,11 @@ class LocalWorker:
         env = processes.environment(
             SCANNER_BROKER_URL=broker_url,
             SCANNER_STORE_URL=options.store_url,
-            SCANNER_ROOTS=os.pathsep.join(options.roots),
         )
         argv = [sys.executable, "-m", "scanner", "worker", "--no-keeper"]
         argv += ["--concurrency", str(options.concurrency)]
+        # Not joined into SCANNER_ROOTS: a path may hold what would split it there.
+        argv += [word for root in options.roots for word in ("--root", root)]
         with self._log.open("wb") as log:
             self._process: subprocess.Popen[bytes] = processes.start(argv, env=env, output=log)
 
@@ -83,13 +88,13 @@ class LocalBroker:
 
 
 @contextmanager
-def local_broker(url: str | None, state_dir: Path) -> Iterator[LocalBroker]:
+def local_broker(url: str | None, state_dir: Path, store_id: str) -> Iterator[LocalBroker]:
     """The named broker, or an embedded one that lives as long as the context."""
     if url is not None:
-        with open_broker(url) as broker:
+        with open_broker(url, store_id) as broker:
             yield LocalBroker(broker, lambda: None)
         return
-    with EmbeddedServer(state_dir) as server, open_broker(server.url) as broker:
+    with EmbeddedServer(state_dir) as server, open_broker(server.url, store_id) as broker:
         yield LocalBroker(broker, server.check)
 
 
@@ -104,14 +109,22 @@ def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker
 
 
 @contextmanager
-def keeper(store: Store, broker: Broker, name: str) -> Iterator[None]:
-    """A keeper for the scans of that name, in a thread of this process."""
+def keeper(store: Store, broker: Broker, name: str) -> Iterator[Callable[[], object]]:
+    """A keeper for the scans of that name, in a thread of this process.
+
+    Gives a check that raises KeeperGone where the keeper has ended by itself.
+    """
     stop = threading.Event()
-    kept = Keeper(store, broker.app, broker.client, name)
+    kept = Keeper(store, broker, name)
     thread = threading.Thread(target=kept.run_until, args=(stop,), name="keeper", daemon=True)
     thread.start()
+
+    def check() -> None:
+        if not thread.is_alive():
+            raise KeeperGone("the keeper, which looks after lost batches, ended by itself")
+
     try:
-        yield
+        yield check
     finally:
         stop.set()
         thread.join()

@@ -16,10 +16,10 @@ from storage.errors import StoreError, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import redis
     from celery import Celery
 
     from storage.store import Store
+    from workers.space import Space
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -99,20 +99,21 @@ def open_store(url: str) -> Iterator[Store]:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker that answered: Celery's way to it, and Redis' own."""
+    """A broker that answered: Celery's way to a store's queue in it, and Redis' own."""
 
     url: str
     app: Celery
-    client: redis.Redis
+    space: Space
 
 
 @contextmanager
-def open_broker(url: str) -> Iterator[Broker]:
-    """The broker at a URL; one sentence and exit code 4 where it is away, now or later on."""
+def open_broker(url: str, store_id: str) -> Iterator[Broker]:
+    """A store's part of the broker at a URL; exit code 4 where it is away, now or later on."""
     import redis  # noqa: PLC0415 - as above
     from kombu.exceptions import OperationalError  # noqa: PLC0415
 
     from workers.app import make_app, make_redis  # noqa: PLC0415
+    from workers.space import Space  # noqa: PLC0415
 
     try:
         client = make_redis(url)
@@ -120,7 +121,7 @@ def open_broker(url: str) -> Iterator[Broker]:
         raise click.BadParameter(f"{url!r} is no Redis URL: {error}") from error
     try:
         client.ping()
-        yield Broker(url, make_app(url), client)
+        yield Broker(url, make_app(url, store_id), Space(client, store_id))
     except redis.AuthenticationError as error:
         raise Unavailable(f"The broker {without_password(url)} refuses us: {error}") from error
     except (redis.RedisError, OperationalError) as error:

@@ -8,7 +8,7 @@ import redis
 
 from workers.app import make_redis
 from workers.channel import WorkerState, worker_states
-from workers.settings import QUEUE
+from workers.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,24 +19,24 @@ class QueueState:
     workers: tuple[WorkerState, ...]
 
 
-def queue_state(broker_url: str) -> QueueState | None:
+def queue_state(broker_url: str, store_id: str) -> QueueState | None:
     """The state of the queue, or None where the broker does not answer."""
     try:
         client = make_redis(broker_url)
     except ValueError:
         return None  # no address at all
     try:
-        waiting = client.llen(QUEUE)
-        return QueueState(int(waiting), tuple(worker_states(client)))
+        space = Space(client, store_id)
+        return QueueState(int(client.llen(space.queue)), tuple(worker_states(space)))
     except redis.RedisError:
         return None
     finally:
         client.close()
 
 
-def waits_for(client: redis.Redis) -> str:
+def waits_for(space: Space) -> str:
     """What some worker waits for, as it says itself; empty while all work."""
     try:
-        return next((state.note for state in worker_states(client) if state.note), "")
+        return next((state.note for state in worker_states(space) if state.note), "")
     except redis.RedisError:
         return ""

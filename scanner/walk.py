@@ -28,6 +28,9 @@ _FOLDER, _FILE, _LINK = b"\0d", b"\0f", b"\0l"
 _MARK_BYTES = 2
 _DOT = ord(".")
 
+# A time that a file claims may lie beyond what the store holds: 64 bits of nanoseconds end in 2262.
+_LAST_NS = 2**63 - 1
+
 # Not there any more: it vanished between the listing and the look at it.
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 
@@ -38,7 +41,7 @@ class WalkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be an image; the path is relative to the root."""
+    """A file that may be an image; the path is relative to the root, the time fits 64 bits."""
 
     path: bytes
     size_bytes: int
@@ -120,7 +123,8 @@ class Walk:
                     self._not_read(prefix + name, error)
                     continue
                 if stat.S_ISREG(found.st_mode):
-                    yield Candidate(prefix + name, found.st_size, found.st_mtime_ns)
+                    mtime_ns = max(-_LAST_NS, min(found.st_mtime_ns, _LAST_NS))
+                    yield Candidate(prefix + name, found.st_size, mtime_ns)
             else:
                 pending.pop()
 

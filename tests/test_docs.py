@@ -153,6 +153,16 @@ def test_detector_reference() -> None:
     assert detectors() == DETECTORS.read_text(encoding="utf-8")
 
 
+def test_the_readme_has_the_cards_figure() -> None:
+    """The accuracy that the README states is the measured one."""
+    measured = catalogue.shipped()["objects-32"].measured
+
+    assert measured is not None
+    assert f"accuracy {measured.accuracy:.4f} on {measured.images:,} CIFAKE" in (
+        ROOT / "README.md"
+    ).read_text(encoding="utf-8")
+
+
 def test_links_lead_somewhere() -> None:
     """Each link to a file in this repository leads to one that is there."""
     broken = [

@@ -1,4 +1,4 @@
-"""The Celery app: one queue on Redis, and each setting that is not Celery's default with why."""
+"""The Celery app: a queue for each store on Redis, and why settings are not Celery's defaults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
-from workers.settings import QUEUE
+from workers.space import queue_name
 
 if TYPE_CHECKING:
     import redis
@@ -35,7 +35,6 @@ SETTINGS: dict[str, Any] = {
     "task_serializer": "json",
     # A batch is mostly paths: they shrink to a fifth.
     "task_compression": "gzip",
-    "task_default_queue": QUEUE,
     "broker_transport_options": TRANSPORT,
     # A Redis that restarts is waited for, however long.
     "broker_connection_max_retries": None,
@@ -63,10 +62,10 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def make_app(broker_url: str) -> Celery:
-    """A Celery app for a broker; it connects when it is first used."""
+def make_app(broker_url: str, store_id: str) -> Celery:
+    """A Celery app for the queue of a store; it connects when it is first used."""
     app = Celery("scanner", broker=broker_url, set_as_current=False)
-    app.conf.update(SETTINGS)
+    app.conf.update(SETTINGS, task_default_queue=queue_name(store_id))
     return app
 
 
@@ -74,10 +73,11 @@ def make_redis(broker_url: str) -> redis.Redis:
     """A Redis client beside Celery's, for leases and controls, with the same patience."""
     import redis  # noqa: PLC0415 - for those who only publish it is Celery's to import
 
-    return redis.Redis.from_url(
-        broker_url,
-        socket_timeout=TRANSPORT["socket_timeout"],
-        socket_connect_timeout=TRANSPORT["socket_connect_timeout"],
-        socket_keepalive=True,
-        health_check_interval=TRANSPORT["health_check_interval"],
-    )
+    options = {
+        name: TRANSPORT[name]
+        for name in ("socket_timeout", "socket_connect_timeout", "health_check_interval")
+    }
+    # A Unix socket has no such thing.
+    if not broker_url.startswith("unix:"):
+        options["socket_keepalive"] = True
+    return redis.Redis.from_url(broker_url, **options)

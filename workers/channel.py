@@ -19,10 +19,10 @@ from storage.paths import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from workers.space import Space
+
 log = logging.getLogger(__name__)
 
-CONTROL = "scanner:control"
-_STATE = "scanner:worker:"
 # A worker that has said nothing for so long is not shown any more.
 STATE_SECONDS = 30
 # Seconds between two looks at the hash, and two signs of life: a batch may have 60 chunks a second.
@@ -44,8 +44,8 @@ class WorkerState:
 class Channel:
     """One process's end of the channel."""
 
-    def __init__(self, client: redis.Redis, name: str, host: str) -> None:
-        self._client = client
+    def __init__(self, space: Space, name: str, host: str) -> None:
+        self._space = space
         self._name = name
         self._host = host
         self._looked_at = 0.0
@@ -55,7 +55,9 @@ class Channel:
         """Leave a sign of life that says what this process waits for."""
         state = WorkerState(self._name, self._host, scan_id, batch_id, time.time(), note)
         try:
-            self._client.set(_STATE + self._name, json.dumps(asdict(state)), ex=STATE_SECONDS)
+            self._space.client.set(
+                self._space.key("worker", self._name), json.dumps(asdict(state)), ex=STATE_SECONDS
+            )
         except redis.RedisError as error:
             log.debug("no sign of life could be left: %s", error)
 
@@ -65,7 +67,9 @@ class Channel:
         if now - self._looked_at >= EVERY_SECONDS:
             self._looked_at = now
             try:
-                self._cancelled = self._client.hexists(CONTROL, _cancel_field(scan_id))
+                self._cancelled = self._space.client.hexists(
+                    control_key(self._space), _cancel_field(scan_id)
+                )
             except redis.RedisError as error:
                 log.debug("no word from the broker: %s", error)
             self.tell(scan_id, batch_id, "")
@@ -77,20 +81,25 @@ class Channel:
         self._cancelled = False
 
 
-def cancel(client: redis.Redis, scan_id: int) -> None:
+def control_key(space: Space) -> str:
+    """The hash that workers look into."""
+    return space.key("control")
+
+
+def cancel(space: Space, scan_id: int) -> None:
     """Tell every worker to drop what is left of a scan."""
-    client.hset(CONTROL, _cancel_field(scan_id), "1")
+    space.client.hset(control_key(space), _cancel_field(scan_id), "1")
 
 
-def uncancel(client: redis.Redis, scan_id: int) -> None:
+def uncancel(space: Space, scan_id: int) -> None:
     """Take a cancellation back."""
-    client.hdel(CONTROL, _cancel_field(scan_id))
+    space.client.hdel(control_key(space), _cancel_field(scan_id))
 
 
-def worker_states(client: redis.Redis) -> Iterator[WorkerState]:
+def worker_states(space: Space) -> Iterator[WorkerState]:
     """The last sign of life of each process that has given one lately."""
-    for key in sorted(client.scan_iter(match=_STATE + "*", count=1000)):
-        raw = client.get(key)
+    for key in sorted(space.client.scan_iter(match=space.key("worker", "*"), count=1000)):
+        raw = space.client.get(key)
         if raw is None:
             continue  # it has just run out
         try:

@@ -26,7 +26,7 @@ from workers.containers import runs_out
 from workers.errors import ImageTrouble
 from workers.pixels import to_rgb
 from workers.silence import without_stderr
-from workers.sniff import foreign_format, image_format
+from workers.sniff import NOT_LOOKED_AT, image_format, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,6 @@ _THREADS = {
 
 # TIFF tags (TIFF 6.0, TIFF/EP, DNG) that tell a camera's RAW from a TIFF.
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
-
-_NOT_LOOKED_AT = "is {}, which is not looked at"
 
 # What Pillow and pi-heif raise for bytes that are no good picture, found by fuzzing them.
 _TROUBLE = (
@@ -140,7 +138,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, long_side: int = LONG_S
     """
     form = image_format(data)
     if form is None:
-        raise _foreign(data)
+        raise DecodeError(*refusal(data))
     if _QUIET not in warnings.filters:
         _quieten()
     try:
@@ -176,7 +174,7 @@ def _opened(form: str, data: bytes, max_pixels: int) -> ImageFile:
     image = _opener(form)(BytesIO(data))
     _bound(image.size, limit)
     if form == "TIFF" and _is_raw(cast("TiffImageFile", image)):
-        raise DecodeError(ErrorKind.UNSUPPORTED, _NOT_LOOKED_AT.format("a camera's RAW"))
+        raise DecodeError(ErrorKind.UNSUPPORTED, NOT_LOOKED_AT.format("a camera's RAW"))
     return image
 
 
@@ -252,13 +250,6 @@ def _pixels(image: ImageFile, shrink: int = 1) -> NDArray[np.uint8]:
         image.load()
     rgb = to_rgb(image, shrink)
     return np.frombuffer(rgb.tobytes(), np.uint8).reshape(rgb.height, rgb.width, 3)
-
-
-def _foreign(data: bytes) -> DecodeError:
-    name = foreign_format(data)
-    if name is None:
-        return DecodeError(ErrorKind.NOT_AN_IMAGE, "its content is of no known image format")
-    return DecodeError(ErrorKind.UNSUPPORTED, _NOT_LOOKED_AT.format(name))
 
 
 def _trouble(form: str, data: bytes, error: BaseException) -> DecodeError:

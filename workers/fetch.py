@@ -14,9 +14,14 @@ from typing import NoReturn, Self
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
+from workers.sniff import HEAD_BYTES, TAIL_BYTES, image_format, refusal
 
 # Bytes of one file; no picture of a camera or a generator comes near it.
 MAX_BYTES = 512 * 2**20
+
+# Bytes from which on the first ones are looked at before the rest is read: below, a second read
+# costs more than it saves; above, a few processes that hold videos fill a small board's memory.
+_LARGE_BYTES = 32 * 2**20
 
 # Folders kept open: images come folder by folder, and several workers of one process tree share
 # the limit on open files.
@@ -30,7 +35,24 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK_ERRORS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
 
 # Not this file's fault, and likely to pass: nothing is to be said of the image.
-_WORLD_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_WORLD_ERRORS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        # A network mount whose server was restarted or is away.
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENOTCONN,
+        # A disk that was pulled out.
+        errno.ENODEV,
+        errno.ENXIO,
+    }
+)
+# Of these, what a socket or a device without a driver says too: see `Root._special`.
+_DEVICE_ERRORS = frozenset({errno.ENODEV, errno.ENXIO})
 
 _NO_NAMES = frozenset({b"", b".", b".."})
 
@@ -77,7 +99,8 @@ class Root:
 
         Raises `FetchError` of the kind `outside` for a path that leaves the root, `unreadable`,
         `empty`, `too_large`, or `changed` where the size is another or the file was written to
-        meanwhile; `RootGone` where it is the root that cannot be read.
+        meanwhile, and of a large file `not_an_image` or `unsupported`, so that it is not read to
+        be refused by `workers.decode`; `RootGone` where it is the root that cannot be read.
         """
         folder, _, name = relative.rpartition(b"/")
         if name in _NO_NAMES or relative.startswith(b"/") or b"\0" in relative:
@@ -98,7 +121,7 @@ class Root:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            self._raise_for(error)
+            self._raise_for(relative, error)
 
     def close(self) -> None:
         """Give all descriptors back."""
@@ -167,7 +190,15 @@ class Root:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _raise_for(self, error: OSError) -> NoReturn:
+    def _special(self, relative: bytes) -> bool:
+        """Whether a path leads to a socket or a device, by which no batch may be held up."""
+        try:
+            mode = os.stat(relative, dir_fd=self._root).st_mode
+        except OSError:
+            return False
+        return not stat.S_ISREG(mode)
+
+    def _raise_for(self, relative: bytes, error: OSError) -> NoReturn:
         """Tell a file that cannot be read from a root that is gone."""
         name = shown(os.fsencode(self.path))
         try:
@@ -180,7 +211,8 @@ class Root:
             raise RootGone(f"{name} is not the folder that it was") from error
         if empty:
             raise RootGone(f"{name} is empty; is its disk mounted?") from error
-        if error.errno in _WORLD_ERRORS:
+        its_own = error.errno in _DEVICE_ERRORS and self._special(relative)
+        if error.errno in _WORLD_ERRORS and not its_own:
             raise RootGone(f"{name} cannot be read just now ({error.strerror})") from error
         reason = error.strerror or str(error)
         raise FetchError(ErrorKind.UNREADABLE, f"cannot be read ({reason})") from error
@@ -220,6 +252,8 @@ def _read(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched
         raise FetchError(ErrorKind.TOO_LARGE, f"has {size} bytes, more than {max_bytes}")
     if not size:
         raise FetchError(ErrorKind.EMPTY, "has no bytes at all")
+    if size > _LARGE_BYTES:
+        _require_image(descriptor, size)
     # One byte more than there should be: a file that has grown tells itself.
     data = os.read(descriptor, size + 1)
     while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
@@ -228,6 +262,14 @@ def _read(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched
     if len(data) != size or after.st_size != size or after.st_mtime_ns != before.st_mtime_ns:
         raise FetchError(ErrorKind.CHANGED, "was written to while it was read")
     return Fetched(data, sha256(data).digest())
+
+
+def _require_image(descriptor: int, size: int) -> None:
+    """Refuse, by its two ends, a file that would be refused when it is decoded."""
+    ends = os.pread(descriptor, HEAD_BYTES, 0)
+    if image_format(ends) is None:
+        ends += os.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES)
+        raise FetchError(*refusal(ends))
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

@@ -6,13 +6,19 @@ import contextlib
 import fcntl
 import os
 import platform
+import re
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from storage.results import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# An id, whoever wrote it: ours are 32 digits. What else the file holds is no id.
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# Bytes that are read of the file, which is more than an id and its line end.
+_MOST_BYTES = 256
 
 
 def this_host(state_dir: Path, label: str) -> Host:
@@ -30,16 +36,24 @@ def this_host(state_dir: Path, label: str) -> Host:
 
 
 def _host_id(file: Path) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        if known := file.read_text(encoding="ascii").strip():
+    """The id in the file, or a new one where it has none; OSError where it cannot be written."""
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
+        if known := _known(handle):
             return known
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="ascii") as handle:
+    with file.open("a+b") as handle:
         # Processes that start at once: the first one writes, the others wait and read.
         fcntl.flock(handle, fcntl.LOCK_EX)
         handle.seek(0)
-        known = handle.read().strip()
+        known = _known(handle)
         if not known:
             known = uuid.uuid4().hex
-            handle.write(known + "\n")
+            handle.truncate(0)
+            handle.write(known.encode() + b"\n")
     return known
+
+
+def _known(handle: BinaryIO) -> str | None:
+    """The id in the file; None where it holds none, as after a power cut that left it zeros."""
+    content = handle.read(_MOST_BYTES).strip()
+    return content.decode() if _ID.fullmatch(content) else None

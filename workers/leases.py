@@ -19,14 +19,16 @@ import redis
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.space import Space
+
 log = logging.getLogger(__name__)
 
 # Seconds until the lease of a worker that died has run out,
 LEASE_SECONDS = 20
 # and between two renewals: three may fail.
 RENEW_SECONDS = 5.0
-
-WORKING = "scanner:working"
+# Of the largest id that a store gives out, less one.
+MAX_DIGITS = 18
 
 # Take a free lease, renew our own (asked twice where an answer was lost), take it back where Redis
 # lost it; leave it where another one has it.
@@ -46,7 +48,6 @@ return 1
 """
 
 
-_LEASE = "scanner:lease:"
 # In one go: a batch that is released between two looks would seem to be left.
 _LEFT_BEHIND = """
 local left = {}
@@ -55,11 +56,6 @@ for _, number in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return left
 """
-
-
-def lease_key(batch_id: int) -> str:
-    """The key that stands while somebody is at work on the batch."""
-    return f"{_LEASE}{batch_id}"
 
 
 class Watch:
@@ -88,13 +84,13 @@ class Lease:
 
     def __init__(
         self,
-        client: redis.Redis,
+        space: Space,
         batch_id: int,
         holder: str,
         watch: Watch,
         on_overrun: Callable[[], object],
     ) -> None:
-        self._client = client
+        self._space = space
         self._batch_id = batch_id
         # Unlike any other, even of a process of the same name and number on another machine.
         self._holder = f"{holder}/{uuid.uuid4().hex}"
@@ -140,24 +136,35 @@ class Lease:
 
     def _run(self, script: str, *arguments: int) -> bool:
         """Run one of the scripts on our two keys; whether it did what it is for."""
-        keys = (lease_key(self._batch_id), WORKING)
-        return bool(self._client.eval(script, 2, *keys, self._holder, *arguments))
+        keys = (lease_key(self._space, self._batch_id), working_key(self._space))
+        return bool(self._space.client.eval(script, 2, *keys, self._holder, *arguments))
 
 
-def left_behind(client: redis.Redis) -> list[int]:
-    """The batches whose worker is gone without a word; what is no number is nobody's batch."""
-    left = client.eval(_LEFT_BEHIND, 1, WORKING, _LEASE)
-    return sorted(int(number) for number in left if number.isdigit())
+def lease_key(space: Space, batch_id: int) -> str:
+    """The key that stands while somebody is at work on the batch."""
+    return space.key("lease", batch_id)
 
 
-def unleased(client: redis.Redis, batches: list[int]) -> list[int]:
+def working_key(space: Space) -> str:
+    """The hash of all batches at work."""
+    return space.key("working")
+
+
+def left_behind(space: Space) -> list[int]:
+    """The batches whose worker is gone without a word; what is no batch's number is passed over."""
+    left = space.client.eval(_LEFT_BEHIND, 1, working_key(space), space.key("lease", ""))
+    numbers = [int(raw) for raw in left if raw.isdigit() and len(raw) <= MAX_DIGITS]
+    return sorted(numbers)
+
+
+def unleased(space: Space, batches: list[int]) -> list[int]:
     """Of these batches, those that nobody is at work on."""
     if not batches:
         return []
-    holders = client.mget([lease_key(number) for number in batches])
+    holders = space.client.mget([lease_key(space, number) for number in batches])
     return [number for number, held in zip(batches, holders, strict=True) if held is None]
 
 
-def forget(client: redis.Redis, batch_id: int) -> None:
+def forget(space: Space, batch_id: int) -> None:
     """Strike a batch off the list of those at work."""
-    client.hdel(WORKING, str(batch_id))
+    space.client.hdel(working_key(space), str(batch_id))

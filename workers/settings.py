@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# The queue that batches wait in.
-QUEUE = "scanner"
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"
 
@@ -31,10 +29,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """One worker: where its work comes from, where its verdicts go, and where its images are."""
+    """One worker: where its work comes from, where its verdicts go, and where its images are.
+
+    `store_id` is what the store calls itself: its queue in the broker has that name.
+    """
 
     broker_url: str
     store_url: str
+    store_id: str
     state_dir: Path
     concurrency: int
     label: str

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import re
 
+from storage.records import ErrorKind
+
+# Bytes at the beginning and at the end of a file by which its format is told.
+HEAD_BYTES = 4096
+TAIL_BYTES = 32
+
+NOT_LOOKED_AT = "is {}, which is not looked at"
+
 # The formats that are decoded, by the names that Pillow gives them.
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -78,9 +86,6 @@ _FOREIGN = (
 
 _NETPBM = re.compile(rb"P[1-7Ff]\s")
 
-# Bytes within which an SVG shows itself.
-_SVG_HEAD_BYTES = 4096
-
 
 def image_format(data: bytes) -> str | None:
     """The format of an image that can be decoded: JPEG, PNG, WEBP, AVIF, HEIF, GIF, BMP, TIFF.
@@ -110,7 +115,18 @@ def foreign_format(data: bytes) -> str | None:
         return "a camera's RAW (CR3)" if b"crx " in brands else "video (MP4)"
     if data.endswith(b"TRUEVISION-XFILE.\0"):
         return "Targa"
-    return "SVG" if b"<svg" in data[:_SVG_HEAD_BYTES] else None
+    return "SVG" if b"<svg" in data[:HEAD_BYTES] else None
+
+
+def refusal(data: bytes) -> tuple[ErrorKind, str]:
+    """What is wrong with a file that `image_format` does not know: a kind, and a phrase for people.
+
+    The bytes may be the file's first `HEAD_BYTES` and last `TAIL_BYTES` alone.
+    """
+    name = foreign_format(data)
+    if name is None:
+        return ErrorKind.NOT_AN_IMAGE, "its content is of no known image format"
+    return ErrorKind.UNSUPPORTED, NOT_LOOKED_AT.format(name)
 
 
 def _brands(data: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ from workers.channel import Channel
 from workers.host import this_host
 from workers.pipeline import make_pipeline
 from workers.roots import Roots
+from workers.space import Space
 
 if TYPE_CHECKING:
     from workers.pipeline import Pipeline
@@ -31,10 +32,10 @@ class Station:
         self.name = name
         self.stop = stop
         self.store = Store.open(settings.store_url)
-        self.redis = make_redis(settings.broker_url)
+        self.space = Space(make_redis(settings.broker_url), settings.store_id)
         self.roots = Roots(settings.roots, self.store, settings.limits.max_bytes)
         self.host = this_host(settings.state_dir, settings.label)
-        self.channel = Channel(self.redis, name, self.host.label)
+        self.channel = Channel(self.space, name, self.host.label)
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")
         self._pipelines: dict[str, Pipeline] = {}
@@ -51,4 +52,4 @@ class Station:
         """Give everything back."""
         self.writer.shutdown()
         self.store.close()
-        self.redis.close()
+        self.space.client.close()

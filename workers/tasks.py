@@ -15,6 +15,7 @@ from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
+from workers.consumer import bound_unpacking
 from workers.messages import MessageError, decode
 from workers.patience import WORLD, GiveBack
 from workers.station import Station
@@ -56,7 +57,10 @@ class Stations:
 
 def make_worker_app(settings: WorkerSettings) -> Celery:
     """A Celery app whose worker does batches."""
-    app = make_app(settings.broker_url)
+    app = make_app(settings.broker_url, settings.store_id)
+    # Whoever can write to the broker could otherwise end every worker with one message.
+    app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
+    bound_unpacking()
     stations = Stations(settings)
 
     @app.task(

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from storage import results
+from storage.errors import StoreError
 from workers.fetch import RootGone
 from workers.leases import Lease, Watch
 from workers.patience import GiveBack, Patience
@@ -56,7 +57,7 @@ class BatchWork:
         self._watch = Watch(station.settings.limits.image_seconds)
         self._patience = Patience(station.stop, self._tell)
         self._lease = Lease(
-            station.redis, message.batch_id, station.name, self._watch, _end_this_process
+            station.space, message.batch_id, station.name, self._watch, _end_this_process
         )
 
     def run(self) -> None:
@@ -74,7 +75,8 @@ class BatchWork:
                 self._tell(str(error))
                 self._patience.until_done(self._lease.release)
                 raise GiveBack(str(error)) from error
-            except GiveBack:
+            except (GiveBack, StoreError, OSError):
+                # It goes back: nobody has to wait until the lease has run out.
                 self._patience.until_done(self._lease.release)
                 raise
             self._patience.until_done(self._lease.release)
@@ -106,7 +108,7 @@ class BatchWork:
         station = self._station
         station.channel.begin()
         writing: Future[None] | None = None
-        with self._examiner() as examiner:
+        with self._examiner(run.attempt) as examiner:
             for chunk in self._chunks(examiner, images):
                 if writing is not None:
                     writing.result()
@@ -126,9 +128,9 @@ class BatchWork:
         self._patience.until_done(partial(results.record, self._station.store, run, chunk))
 
     @contextmanager
-    def _examiner(self) -> Iterator[Examiner]:
+    def _examiner(self, attempt: int) -> Iterator[Examiner]:
         plan = self._message.plan
-        if self._message.attempt < CAUTIOUS_FROM:
+        if attempt < CAUTIOUS_FROM:
             yield self._station.pipeline(plan)
             return
         with Sandbox(plan, self._station.settings.limits) as sandbox:

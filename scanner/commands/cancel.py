@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
+from workers.settings import FLEET
 
 
 @click.command()
@@ -29,5 +30,7 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         # The store first: it outlasts the broker, and no worker begins a batch of it from now on.
         scans.cancel(opened, found.scan_id)
         click.echo(f"scan {found.scan_id} of {found.collection} is cancelled")
-        with open_broker(broker) as queue:
-            channel.cancel(queue.client, found.scan_id)
+        if found.broker != FLEET:
+            return  # it belongs to a `scan` with a broker of its own, which sees it in the store
+        with open_broker(broker, opened.identity) as queue:
+            channel.cancel(queue.space, found.scan_id)

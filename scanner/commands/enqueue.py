@@ -52,9 +52,12 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
     from storage.scans import find_scan
     from workers.channel import uncancel
 
-    with open_store(given["store"]) as store, open_broker(given["broker"]) as broker:
+    with (
+        open_store(given["store"]) as store,
+        open_broker(given["broker"], store.identity) as broker,
+    ):
         opened = producer.open_scan(store, request)
-        uncancel(broker.client, opened.scan.scan_id)
+        uncancel(broker.space, opened.scan.scan_id)
         sent = producer.enqueue(store, broker.app, opened, request, lambda: None)
         scan = find_scan(store, opened.scan.scan_id)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scanner.exits import Failed
 from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
 from workers.settings import FLEET
 
@@ -27,13 +28,17 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
     from scanner import producer
     from storage import scans
     from workers.channel import uncancel
+    from workers.plan import PlanError
 
-    with open_store(store) as opened, open_broker(broker) as queue:
+    with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         found = scans.find_scan(opened, scan_id)
         scans.hand_to(opened, found.scan_id, FLEET)
-        uncancel(queue.client, found.scan_id)
+        uncancel(queue.space, found.scan_id)
         again = scans.find_scan(opened, found.scan_id)
-        sent = producer.publish_undone(opened, queue.app, again, lambda: None)
+        try:
+            sent = producer.publish_undone(opened, queue.app, again, lambda: None)
+        except PlanError as error:
+            raise Failed(str(error)) from error
     click.echo(f"scan {found.scan_id} of {found.collection}: {sent:,} batches on the queue again")
     if found.listed_at is None:
         click.echo(

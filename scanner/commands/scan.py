@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A broker of one's own has a keeper of one's own; a named one is looked after by its fleet's.
     request = make_request(asked, uuid.uuid4().hex if given["broker"] is None else FLEET)
-    with open_store(given["store"]) as store:
+    with open_store(given["store"]) as store, _alone(store, request):
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
         try:
@@ -80,7 +80,23 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
             )
             ctx.exit(INTERRUPTED)
         report = print_report(store, find_scan(store, scan_id), as_json=as_json)
+    if report.state != "finished":
+        raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
     ctx.exit(INCOMPLETE if report.counts.error else DONE)
+
+
+@contextmanager
+def _alone(store: Store, request: Request) -> Iterator[None]:
+    """See that no other process is at the same scan, before anything of it is touched."""
+    from scanner.config import state_dir
+    from scanner.lock import AlreadyRunning, only_one
+
+    digest = request.plan.digest()
+    try:
+        with only_one(state_dir(), store.identity, request.root, digest):
+            yield
+    except AlreadyRunning as error:
+        raise Failed(str(error)) from error
 
 
 def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) -> None:
@@ -88,7 +104,6 @@ def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) 
     from scanner import local, producer
     from scanner.config import state_dir
     from scanner.embedded import EmbeddedServerError
-    from scanner.lock import AlreadyRunning, only_one
     from scanner.progress import Follower
     from scanner.queue_state import waits_for
     from scanner.walk import WalkError
@@ -98,21 +113,22 @@ def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) 
     options = local.WorkerOptions(given["store"], given["concurrency"], state_dir(), given["roots"])
     try:
         with ExitStack() as stack:
-            stack.enter_context(only_one(state_dir(), given["store"], scan_id))
-            own = stack.enter_context(local.local_broker(given["broker"], state_dir()))
+            own = stack.enter_context(
+                local.local_broker(given["broker"], state_dir(), store.identity)
+            )
             # A named broker may remember that the scan was cancelled.
-            uncancel(own.broker.client, scan_id)
-            stack.enter_context(local.keeper(store, own.broker, request.broker))
+            uncancel(own.broker.space, scan_id)
+            kept = stack.enter_context(local.keeper(store, own.broker, request.broker))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())
             follower = stack.enter_context(
-                Follower(store, scan_id, lambda: waits_for(own.broker.client))
+                Follower(store, scan_id, lambda: waits_for(own.broker.space))
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(own.check, worker.check)
+            follower.follow(own.check, worker.check, kept)
     except EmbeddedServerError as error:
         raise Unavailable(str(error)) from error
-    except (WalkError, AlreadyRunning, local.WorkerGone) as error:
+    except (WalkError, local.KeeperGone, local.WorkerGone) as error:
         raise Failed(str(error)) from error
 
 

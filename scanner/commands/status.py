@@ -51,7 +51,7 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
         if watch:
             with Follower(opened, found.scan_id) as follower:
                 follower.follow()
-        state = queue_state(broker)
+        state = queue_state(broker, opened.identity)
         if as_json:
             _print_json(opened, found.scan_id, state)
             return

@@ -58,11 +58,12 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 
     log_to_stderr(verbose=given["verbose"])
     # Both have to answer before anything is taken from the queue.
-    with open_store(given["store"]), open_broker(given["broker"]):
-        pass
+    with open_store(given["store"]) as store, open_broker(given["broker"], store.identity):
+        store_id = store.identity
     settings = WorkerSettings(
         broker_url=given["broker"],
         store_url=given["store"],
+        store_id=store_id,
         state_dir=state_dir(),
         concurrency=given["concurrency"],
         label=given["name"],

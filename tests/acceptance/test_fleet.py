@@ -6,13 +6,17 @@ import csv
 import io
 import json
 import re
+import time
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixture `fleet` gives: see conftest.py.
+    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    Cli = Any
     Fleet = Any
 
 
@@ -88,3 +92,56 @@ def test_a_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
     assert [second] == [one["scan"] for one in fleet.cli.json("scans", "--json")["scans"]]
     assert 400 == fleet.cli.json("status", "--json")["images"]
     assert 1 == fleet.cli.run("report", str(first), check=None).returncode
+
+
+def test_two_stores_share_a_redis(cli: Cli, tmp_path: Path, clean_redis: str) -> None:
+    """Two people's scans on one Redis, both of a folder called `pics`, each judge their own."""
+    running = []
+    for number, name in enumerate(("ann", "bob"), start=1):
+        folder = tmp_path / name / "pics"
+        folder.mkdir(parents=True)
+        for image in range(60):
+            Image.new("RGB", (100 * number, 100)).save(folder / f"{image}.png")
+        store = tmp_path / name / "store.db"
+        running.append(
+            cli.start("scan", folder, "--store", store, "--broker", clean_redis, "--json")
+        )
+    reports = [json.loads(scan.communicate(timeout=100)[0]) for scan in running]
+
+    assert [0, 0] == [scan.returncode for scan in running]
+    assert [(60, 0)] * 2 == [
+        (report["verdicts"]["no_evidence"], report["verdicts"]["error"]) for report in reports
+    ]
+
+
+def test_a_refused_scan_takes_nothing_over(cli: Cli, photos: Path, clean_redis: str) -> None:
+    """A second `scan` of a folder is refused, and the first still finds a queue that was lost."""
+    first = cli.start("scan", photos, "--json", "--concurrency", "1")
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not started(cli):
+        time.sleep(0.1)
+    refused = cli.run("scan", photos, "--broker", clean_redis, check=1)
+    report = json.loads(first.communicate(timeout=100)[0])
+
+    assert "is running already" in refused.stderr
+    assert 400 == report["verdicts"]["no_evidence"]
+
+
+def test_a_cancelled_scan_says_so(cli: Cli, photos: Path) -> None:
+    """A `scan` that somebody cancels ends by itself, and not as if it were done."""
+    scan = cli.start("scan", photos, "--concurrency", "1")
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not started(cli):
+        time.sleep(0.1)
+    cli.run("cancel")
+    _, words = scan.communicate(timeout=60)
+
+    assert 1 == scan.returncode
+    assert "was cancelled; the same command goes on with it" in words
+    assert 400 == cli.json("scan", photos, "--json")["verdicts"]["no_evidence"]
+
+
+def started(cli: Cli) -> bool:
+    """Whether some image of the latest scan has been judged."""
+    done = cli.run("status", "--json", check=None)
+    return done.returncode == 0 and json.loads(done.stdout)["verdicts"]["no_evidence"] > 0

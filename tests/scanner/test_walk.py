@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,29 @@ def test_a_candidate_has_size_and_time(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.jpg", ns=(1, 1_700_000_000_123_456_789))
 
     assert [Candidate(b"a.jpg", 5, 1_700_000_000_123_456_789)] == list(Walk(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("year", "nearest"), [(9999, 9_223_372_036_854_775_807), (-9999, -9_223_372_036_854_775_807)]
+)
+def test_a_time_that_no_store_holds_is_the_nearest_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int, nearest: int
+) -> None:
+    """A file that says it is of the year 9999 is listed with the last time of 64 bits."""
+    _make(tmp_path, "a.jpg")
+    real = os.stat
+
+    # Few file systems keep such a time.
+    def stat(path: bytes, *, follow_symlinks: bool = True) -> object:
+        found = real(path, follow_symlinks=follow_symlinks)
+        if not path.endswith(b"a.jpg"):
+            return found
+        mtime_ns = (year - 1970) * 31_556_952 * 10**9
+        return SimpleNamespace(st_mode=found.st_mode, st_size=5, st_mtime_ns=mtime_ns)
+
+    monkeypatch.setattr("scanner.walk.os.stat", stat)
+
+    assert [Candidate(b"a.jpg", 5, nearest)] == list(Walk(tmp_path))
 
 
 def test_suffixes_decide_in_any_case(tmp_path: Path) -> None:

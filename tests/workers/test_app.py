@@ -11,7 +11,7 @@ from celery.app.defaults import NAMESPACES, flatten
 from kombu.transport.redis import Channel
 
 from workers.app import SCAN_BATCH, SETTINGS, TRANSPORT, make_app, make_redis
-from workers.settings import QUEUE
+from workers.space import queue_name
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,7 +22,7 @@ URL = "redis://:secret@localhost:1/0"
 @pytest.fixture
 def app() -> Celery:
     """An app for a broker that is not there."""
-    return make_app(URL)
+    return make_app(URL, "s1")
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -68,19 +68,19 @@ def test_one_app_does_not_become_everyones() -> None:
     """Making an app leaves Celery's current one alone."""
     import celery  # noqa: PLC0415 - its attribute, at that moment
 
-    app = make_app(URL)
+    app = make_app(URL, "s1")
 
     assert app is not celery.current_app._get_current_object()
 
 
 def test_messages_are_small(clean_redis: str) -> None:
     """A message waits in our queue, compressed, as JSON."""
-    app = make_app(clean_redis)
+    app = make_app(clean_redis, "s1")
     body = {"images": [[n, f"holiday/day-{n // 100}/IMG_{n:05}.jpg", 0] for n in range(500)]}
     app.send_task(SCAN_BATCH, args=[body])
     with redis.Redis.from_url(clean_redis) as client:
-        raw = client.lindex(QUEUE, 0)
-        assert 1 == client.llen(QUEUE)
+        raw = client.lindex(queue_name("s1"), 0)
+        assert 1 == client.llen(queue_name("s1"))
     app.close()
     message = json.loads(raw)
 

@@ -6,12 +6,14 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.records import ErrorKind
+from workers.decode import DecodeError, decode
 from workers.fetch import FetchError, Root, RootGone, fetch_file, open_root
 
 if TYPE_CHECKING:
@@ -246,7 +248,7 @@ def test_reads_that_come_in_pieces_are_put_together(
     assert b"picture" == root.fetch(b"2019/a.jpg", 7).data
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ENAMETOOLONG])
 def test_trouble_with_one_file_is_its_own(
     root: Root, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
@@ -262,14 +264,78 @@ def test_trouble_with_one_file_is_its_own(
     )
 
 
-def test_too_many_open_files_is_not_the_images_fault(
-    root: Root, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "code",
+    [
+        errno.EMFILE,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENOTCONN,
+        errno.ENODEV,
+        errno.ENXIO,
+    ],
+)
+def test_what_is_wrong_with_the_world_is_not_the_images_fault(
+    root: Root, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """What is short on this machine is waited for, not written down as an error of the image."""
-    monkeypatch.setattr("workers.fetch.os.open", _failing(os.open, b"a.jpg", errno.EMFILE))
+    """What is short here, or a mount that broke, is waited for and no error of the image.
+
+    Also where the root itself, whose entries are still cached, answers as if nothing had happened.
+    """
+    monkeypatch.setattr("workers.fetch.os.open", _failing(os.open, b"a.jpg", code))
 
     with pytest.raises(RootGone, match="cannot be read just now"):
         root.fetch(b"2019/a.jpg")
+
+
+def test_a_socket_holds_no_batch_up(
+    root: Root, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket says what a disk that was pulled out says, and is the file's own trouble."""
+    monkeypatch.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("b.jpg")
+
+        assert ErrorKind.UNREADABLE is _refused(root, b"b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", b""),
+        (b"", b"TRUEVISION-XFILE.\0"),
+        (b"<?xml version='1.0'?>\n<svg", b""),
+        (b"II*\0\x10\0\0\0CR\2\0", b""),
+        (b"Plain text", b""),
+    ],
+    ids=["video", "targa", "svg", "raw", "text"],
+)
+def test_a_large_file_that_is_no_image_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, tail: bytes
+) -> None:
+    """Its ends tell a video, and what is said is what decoding it would say."""
+    monkeypatch.setattr("workers.fetch._LARGE_BYTES", 100_000)
+    data = head + bytes(200_000) + tail
+    (folder / "b.jpg").write_bytes(data)
+    with pytest.raises(DecodeError) as expected:
+        decode(data)
+    monkeypatch.setattr("workers.fetch.os.read", lambda *_: pytest.fail("was read"))
+
+    for fetch in (lambda: open_root(folder).fetch(b"b.jpg"), lambda: fetch_file(folder / "b.jpg")):
+        with pytest.raises(FetchError) as caught:
+            fetch()
+        assert (expected.value.kind, expected.value.text) == (caught.value.kind, caught.value.text)
+
+
+def test_a_large_image_is_read_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be an image by its first bytes is read from the first byte on."""
+    monkeypatch.setattr("workers.fetch._LARGE_BYTES", 100_000)
+    data = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
+    (folder / "b.jpg").write_bytes(data)
+
+    assert data == fetch_file(folder / "b.jpg").data
 
 
 def test_a_missing_root_is_gone(tmp_path: Path) -> None:

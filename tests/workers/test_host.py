@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+import pytest
 
 from workers import host
 from workers.host import this_host
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_kept(tmp_path: Path) -> None:
@@ -58,6 +59,45 @@ def test_half_written(tmp_path: Path) -> None:
 
     assert 32 == len(first)
     assert first == this_host(tmp_path, "pi4").host_id
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\n", bytes(33), b"\xff\xfe" * 16, "übel\n".encode(), b"two words", b"a" * 100_000],
+    ids=["empty", "zeros", "binary", "umlaut", "words", "endless"],
+)
+def test_garbage(tmp_path: Path, content: bytes) -> None:
+    """A file that holds no id is written anew, and once: no batch waits for its repair."""
+    (tmp_path / "host-id").write_bytes(content)
+    first = this_host(tmp_path, "pi4").host_id
+
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert f"{first}\n" == (tmp_path / "host-id").read_text()
+    assert first == this_host(tmp_path, "pi4").host_id
+
+
+def test_garbage_at_once(tmp_path: Path) -> None:
+    """Processes that start together agree on the id that replaces what is none."""
+    (tmp_path / "host-id").write_bytes(bytes(33))
+    with ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(lambda _: this_host(tmp_path, "pi4").host_id, range(64)))
+
+    assert 1 == len(set(ids))
+
+
+def test_an_id_of_somebody_elses(tmp_path: Path) -> None:
+    """An id that was put there by hand is kept."""
+    (tmp_path / "host-id").write_text("pi4.attic-2")
+
+    assert "pi4.attic-2" == this_host(tmp_path, "pi4").host_id
+
+
+def test_a_disk_that_cannot_take_an_id(tmp_path: Path) -> None:
+    """Where there is no id and none can be written, the reason is the system's."""
+    (tmp_path / "host-id").mkdir()
+
+    with pytest.raises(IsADirectoryError, match="host-id"):
+        this_host(tmp_path, "pi4")
 
 
 def test_a_disk_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from workers import leases
-from workers.leases import WORKING, Lease, Watch, lease_key, left_behind, unleased
+from workers.leases import Lease, Watch, lease_key, left_behind, unleased, working_key
+from workers.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,11 @@ def client(clean_redis: str) -> Iterator[redis.Redis]:
         yield opened
 
 
+def space(client: redis.Redis) -> Space:
+    """A store's part of that Redis."""
+    return Space(client, "s1")
+
+
 def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = None) -> Lease:
     """A lease on the batch that nobody has asked for yet."""
 
@@ -41,7 +47,7 @@ def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = 
         raise AssertionError("no image has overrun")
 
     callback: Callable[[], object] = on_overrun if callable(on_overrun) else never
-    return Lease(client, BATCH, "host:1", watch or Watch(60.0), callback)
+    return Lease(space(client), BATCH, "host:1", watch or Watch(60.0), callback)
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
@@ -56,7 +62,9 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 def keys(client: redis.Redis) -> tuple[bool, bool]:
     """Whether the lease stands, and whether the batch is listed as at work."""
-    return bool(client.exists(lease_key(BATCH))), bool(client.hexists(WORKING, str(BATCH)))
+    return bool(client.exists(lease_key(space(client), BATCH))), bool(
+        client.hexists(working_key(space(client)), str(BATCH))
+    )
 
 
 def test_only_one_has_it(client: redis.Redis) -> None:
@@ -84,7 +92,7 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
         ours.release()
         assert (False, False) == keys(client)
 
-    assert [] == left_behind(client)
+    assert [] == left_behind(space(client))
     with lease(client) as following:
         assert following.acquire()
         following.release()
@@ -97,7 +105,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
     def watch() -> None:
         while not ended.is_set():
-            seen.extend(left_behind(client))
+            seen.extend(left_behind(space(client)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -111,18 +119,30 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
     assert [] == seen
 
 
+def test_another_store_has_its_own(client: redis.Redis) -> None:
+    """Batches of one number of two stores that share a Redis are not in each other's way."""
+    other = Lease(Space(client, "s2"), BATCH, "host:1", Watch(60.0), print)
+    with lease(client) as ours, other:
+        assert ours.acquire()
+        assert other.acquire()
+        ours.release()
+        other.release()
+
+
 def test_junk_among_those_at_work(client: redis.Redis) -> None:
     """What somebody else wrote among the batches at work is passed over."""
-    client.hset(WORKING, mapping={"junk": "x", "-1": "x", "12": "gone"})
+    client.hset(
+        working_key(space(client)), mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone"}
+    )
 
-    assert [12] == left_behind(client)
+    assert [12] == left_behind(space(client))
 
 
 def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
     """A worker that lost its lease does not release the one that another worker has now."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(BATCH), "another")
+        client.set(lease_key(space(client), BATCH), "another")
         ours.release()
 
     assert (True, True) == keys(client)
@@ -154,10 +174,10 @@ def test_lost_to_another(client: redis.Redis) -> None:
     """A worker sees that another one has its batch, and leaves that one's lease as it is."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(BATCH), "another")
+        client.set(lease_key(space(client), BATCH), "another")
 
         assert wait_for(lambda: ours.lost)
-    assert b"another" == client.get(lease_key(BATCH))
+    assert b"another" == client.get(lease_key(space(client), BATCH))
 
 
 def test_left_behind(client: redis.Redis) -> None:
@@ -165,12 +185,12 @@ def test_left_behind(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [] == left_behind(client)
+        assert [] == left_behind(space(client))
 
-    assert wait_for(lambda: left_behind(client) == [BATCH])
+    assert wait_for(lambda: left_behind(space(client)) == [BATCH])
     assert (False, True) == keys(client)
-    leases.forget(client, BATCH)
-    assert [] == left_behind(client)
+    leases.forget(space(client), BATCH)
+    assert [] == left_behind(space(client))
 
 
 def test_unleased(client: redis.Redis) -> None:
@@ -178,8 +198,8 @@ def test_unleased(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [6, 8] == unleased(client, [6, BATCH, 8])
-        assert [] == unleased(client, [])
+        assert [6, 8] == unleased(space(client), [6, BATCH, 8])
+        assert [] == unleased(space(client), [])
         ours.release()
 
 
@@ -191,7 +211,7 @@ def test_overrun(client: redis.Redis) -> None:
         ours.acquire()
         watch.begin()
 
-        assert wait_for(lambda: left_behind(client) == [BATCH])
+        assert wait_for(lambda: left_behind(space(client)) == [BATCH])
     assert [None] == told
 
 

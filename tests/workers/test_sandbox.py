@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from storage.paths import to_wire
 from storage.records import BatchImage, ErrorKind, Outcome, Verdict
 from workers import sandbox
 from workers.detectors import catalogue
@@ -55,6 +58,9 @@ def evil(data, *, max_pixels):
         os._exit(0)
     if b"EVIL hang" in data:
         time.sleep(600)
+    if b"EVIL loop" in data:
+        while True:
+            pass
     if b"EVIL memory" in data:
         bytearray(3 << 30)
     if b"EVIL print" in data:
@@ -187,6 +193,20 @@ def test_timeout(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> No
         verdict.image_id, verdict.outcome, kind(verdict)
     )  # fmt: skip
     assert process is None
+
+
+def test_a_loop_ends_without_a_parent(folder: Path) -> None:
+    """A process that nobody watches any more, with an image that loops for ever, is ended."""
+    image = put(folder, 5, "loop")
+    # Less than nothing, of what is added to it, so that the test takes two seconds.
+    limits = replace(LIMITS, image_seconds=1.0 - sandbox.SPARE_SECONDS)
+    with Sandbox(PLAN, limits) as orphaned, open_root(folder) as root:
+        process = orphaned._start(root)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps([5, to_wire(image.path), image.size_bytes]).encode() + b"\n")
+        process.stdin.flush()
+
+        assert -signal.SIGXCPU == process.wait(timeout=30)
 
 
 def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:

@@ -7,7 +7,8 @@ import io
 import pytest
 from PIL import Image
 
-from workers.sniff import foreign_format, image_format
+from storage.records import ErrorKind
+from workers.sniff import HEAD_BYTES, TAIL_BYTES, foreign_format, image_format, refusal
 
 
 def _saved(form: str) -> bytes:
@@ -68,3 +69,29 @@ def test_heads_by_the_books(head: bytes, form: str | None) -> None:
 def test_other_formats_have_names(head: bytes, name: str | None) -> None:
     """What is known but not decoded is named for people, the rest is not guessed at."""
     assert name == foreign_format(head)
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "refused"),
+    [
+        (b"%PDF-1.7\n", b"%%EOF", (ErrorKind.UNSUPPORTED, "is PDF, which is not looked at")),
+        (
+            b"",
+            b"TRUEVISION-XFILE.\0",
+            (ErrorKind.UNSUPPORTED, "is Targa, which is not looked at"),
+        ),
+        (
+            b"PK\3\4",
+            b"",
+            (ErrorKind.NOT_AN_IMAGE, "its content is of no known image format"),
+        ),
+    ],
+)
+def test_the_two_ends_of_a_file_are_enough(
+    head: bytes, tail: bytes, refused: tuple[ErrorKind, str]
+) -> None:
+    """A file is refused in the same words by all of its bytes and by its two ends."""
+    data = head + bytes(10_000) + tail
+
+    assert refused == refusal(data)
+    assert refused == refusal(data[:HEAD_BYTES] + data[-TAIL_BYTES:])

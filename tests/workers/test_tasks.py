@@ -75,7 +75,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
 def settings(tmp_path: Path) -> WorkerSettings:
     """A worker without a broker."""
     store = f"sqlite:///{tmp_path}/store.db"
-    return WorkerSettings("redis://localhost:1/0", store, tmp_path / "state", 1, "pi4")
+    return WorkerSettings("redis://localhost:1/0", store, "s1", tmp_path / "state", 1, "pi4")
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_celery_would_have_some(settings: WorkerSettings) -> None:
     """The other test does not pass for nothing: an app that was left alone has Celery's tasks."""
     from workers.app import make_app  # noqa: PLC0415 - the app without our tasks
 
-    assert "celery.map" in make_app(settings.broker_url).tasks
+    assert "celery.map" in make_app(settings.broker_url, "s1").tasks
 
 
 def test_a_lost_process(app: Celery) -> None:

@@ -84,7 +84,13 @@ class Desk:
         """One process's station, its net taking brightness for evidence."""
         url = self.store.engine.url.render_as_string()
         settings = WorkerSettings(
-            self.broker_url, url, self.state_dir, 1, "pi4", limits=limits or Limits()
+            self.broker_url,
+            url,
+            self.store.identity,
+            self.state_dir,
+            1,
+            "pi4",
+            limits=limits or Limits(),
         )
         made = Station(settings, name, StopFlag())
         made._pipelines[GREY.digest()] = Pipeline(GREY, {"grey": self.grey}, 1_000_000)
@@ -126,8 +132,9 @@ class Desk:
 
     def at_work(self) -> tuple[int, int]:
         """How many leases stand, and how many batches are listed as at work."""
-        client = self.stations[0].redis
-        return len(client.keys("scanner:lease:*")), client.hlen(leases.WORKING)
+        space = self.stations[0].space
+        found = space.client.keys(space.key("lease", "*"))
+        return len(found), space.client.hlen(leases.working_key(space))
 
 
 def white() -> bytes:
@@ -256,7 +263,7 @@ def test_cancelled_in_the_middle(desk: Desk, small_chunks: None) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     station = desk.station()
-    desk.grey.before = lambda: channel.cancel(station.redis, scan.scan_id)
+    desk.grey.before = lambda: channel.cancel(station.space, scan.scan_id)
     BatchWork(station, batch).run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
@@ -269,7 +276,7 @@ def test_leased_elsewhere(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     station = desk.station()
-    with Lease(station.redis, batch.batch_id, "pi5:1", Watch(60.0), print) as other:
+    with Lease(station.space, batch.batch_id, "pi5:1", Watch(60.0), print) as other:
         other.acquire()
         BatchWork(station, batch).run()
 
@@ -314,7 +321,7 @@ def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPa
     going = BatchWork(station, batch)
 
     def take_over() -> None:
-        station.redis.set(leases.lease_key(batch.batch_id), "pi5:1")
+        station.space.client.set(leases.lease_key(station.space, batch.batch_id), "pi5:1")
         until = time.monotonic() + 20
         while not going._lease.lost and time.monotonic() < until:
             time.sleep(0.01)
@@ -369,7 +376,7 @@ def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
     station = desk.station()
     with pytest.raises(GiveBack):
         BatchWork(station, batch).run()
-    (state,) = channel.worker_states(station.redis)
+    (state,) = channel.worker_states(station.space)
 
     assert state.note
     assert {"pending": 1} == desk.outcomes(scan)
@@ -386,7 +393,7 @@ def test_folder_away_at_first(desk: Desk) -> None:
     notes: list[str] = []
 
     def back() -> None:
-        notes.extend(state.note for state in channel.worker_states(station.redis))
+        notes.extend(state.note for state in channel.worker_states(station.space))
         away.rename(desk.folder)
 
     timer = later(0.3, back)
@@ -532,9 +539,9 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang() -> None:
         assert ended.wait(30)
         until = time.monotonic() + 30
-        while not leases.left_behind(station.redis) and time.monotonic() < until:
+        while not leases.left_behind(station.space) and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(leases.left_behind(station.redis))
+        seen.append(leases.left_behind(station.space))
 
     desk.grey.before = hang
     BatchWork(station, batch).run()

@@ -1,0 +1,39 @@
+"""What belongs to one store in Redis: its names there begin with the store's own.
+
+So stores that share a Redis share nothing else, and what an older store left there is nobody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import redis
+
+
+def key(store_id: str, *parts: object) -> str:
+    """The name in Redis of something that belongs to a store."""
+    return ":".join(("scanner", store_id, *map(str, parts)))
+
+
+def queue_name(store_id: str) -> str:
+    """The queue that a store's batches wait in."""
+    return key(store_id, "queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A store's part of a Redis."""
+
+    client: redis.Redis
+    store_id: str
+
+    def key(self, *parts: object) -> str:
+        """The name of something in it."""
+        return key(self.store_id, *parts)
+
+    @property
+    def queue(self) -> str:
+        """The queue that batches wait in."""
+        return queue_name(self.store_id)
