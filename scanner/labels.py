@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import posixpath
 from functools import lru_cache
@@ -58,6 +59,10 @@ class CsvLabels:
     def __call__(self, path: bytes) -> bool | None:
         """Whether the image at this relative path is AI-made; None where the file does not say."""
         return self._labels.get(path)
+
+    def digest(self) -> str:
+        """Tells these labels from others."""
+        return hashlib.sha256(repr(sorted(self._labels.items())).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._labels)

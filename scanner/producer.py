@@ -7,20 +7,25 @@ before the next one is read.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from scanner.batches import batches
+from scanner.labels import CsvLabels
 from scanner.publisher import publish
-from scanner.walk import Walk, WalkOptions
+from scanner.walk import Walk, WalkOptions, in_range
 from storage import listing, results, scans
 from storage.errors import NotFound
+from storage.paths import shown
+from storage.queries import counts
 from storage.records import ListedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from celery import Celery
@@ -35,6 +40,10 @@ MAX_IMAGES = 500
 MAX_BYTES = 64 * 2**20
 # Batches that are marked as published in one transaction.
 MARKED_TOGETHER = 50
+# Scans among which the one is looked for whose verdicts are kept.
+LOOKED_BACK = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,12 @@ class Request:
     label: Callable[[bytes], bool | None] | None = None
     rescan: bool = False
     retry_errors: bool = False
+
+    def choices(self) -> str:
+        """Which files are taken, and how they are labelled, as a digest."""
+        label = self.label.digest() if isinstance(self.label, CsvLabels) else self.label is not None
+        chosen = repr((asdict(self.walk), label))
+        return hashlib.sha256(chosen.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +116,26 @@ def open_scan(store: Store, request: Request) -> Opened:
     for abandoned in same:
         if abandoned.finished_at is None:
             scans.cancel(store, abandoned.scan_id)
-    keep_from = same[0].scan_id if same and not request.rescan else None
-    made = scans.new_scan(store, collection, plan, request.broker, keep_from)
+    keep_from = None if request.rescan else _fullest(store, same[:LOOKED_BACK])
+    made = scans.new_scan(
+        store, collection, plan, request.broker, choices=request.choices(), keep_from=keep_from
+    )
     return Opened(made, resumed=False)
 
 
 def _goes_on(latest: Scan, request: Request) -> bool:
     """Whether the latest scan is what a request, interrupted before, had begun or would begin."""
-    return latest.finished_at is None and not (request.rescan and latest.keep_from is not None)
+    if latest.finished_at is not None or latest.choices != request.choices():
+        return False
+    return not (request.rescan and latest.keep_from is not None)
+
+
+def _fullest(store: Store, earlier: Sequence[Scan]) -> int | None:
+    """The scan that has judged most, of equals the latest: the very last may be of a few files."""
+    if not earlier:
+        return None
+    best = max(earlier, key=lambda one: (counts(store, one.scan_id).judged, one.scan_id))
+    return best.scan_id
 
 
 def enqueue(
@@ -122,7 +149,7 @@ def enqueue(
     started = time.monotonic()
     of = opened.scan
     if request.retry_errors:
-        listing.retry_errors(store, of.scan_id, MAX_IMAGES)
+        listing.retry_errors(store, of.scan_id, MAX_IMAGES, _now_in(request.root))
     sent = publish_undone(store, app, of, on_batch)
     if of.listed_at is None:
         walk = Walk(request.root, request.walk)
@@ -130,6 +157,8 @@ def enqueue(
             sent += len(batch_ids)
             on_batch()
         scans.mark_listed(store, of.scan_id, walk.skipped, walk.unreadable_count)
+        for one in walk.unreadable:
+            log.warning("%s cannot be read: %s", shown(one.path) or "the folder", one.reason)
     scans.add_enqueue_seconds(store, of.scan_id, time.monotonic() - started)
     return sent
 
@@ -150,6 +179,19 @@ def publish_undone(store: Store, app: Celery, of: Scan, on_batch: Callable[[], o
     if not sent:
         scans.settle(store, of.scan_id)
     return sent
+
+
+def _now_in(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
+    """What gives the size and time of change that a file below the root has now."""
+
+    def look(path: bytes) -> tuple[int, int] | None:
+        try:
+            found = os.stat(os.path.join(os.fsencode(root), path))  # noqa: PTH116, PTH118 - bytes
+        except OSError:
+            return None
+        return found.st_size, in_range(found.st_mtime_ns)
+
+    return look
 
 
 def _listed(walk: Walk, request: Request) -> Iterator[ListedImage]:

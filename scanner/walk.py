@@ -74,6 +74,11 @@ class WalkOptions:
     all_files: bool = False
 
 
+def in_range(mtime_ns: int) -> int:
+    """A time of change as stores can hold it: some file systems have years far away."""
+    return max(-_LAST_NS, min(mtime_ns, _LAST_NS))
+
+
 class Walk:
     """The candidates under a root, depth first, sorted by the bytes of their names; iterable once.
 
@@ -123,8 +128,7 @@ class Walk:
                     self._not_read(prefix + name, error)
                     continue
                 if stat.S_ISREG(found.st_mode):
-                    mtime_ns = max(-_LAST_NS, min(found.st_mtime_ns, _LAST_NS))
-                    yield Candidate(prefix + name, found.st_size, mtime_ns)
+                    yield Candidate(prefix + name, found.st_size, in_range(found.st_mtime_ns))
             else:
                 pending.pop()
 

@@ -35,11 +35,16 @@ def store_url(text: str) -> sa.URL:
     if text in _NO_FILE:
         raise _no_file(text)
     if "://" not in text:
+        if text.startswith(("postgres:", "postgresql:", "sqlite:")):
+            raise StoreError("A store's URL has two slashes: postgresql://…, sqlite:///FILE")
         return sa.URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
     try:
         url = sa.make_url(text)
-    except exc.ArgumentError as error:
-        raise StoreError(f"{text!r} is not the URL of a store: {error}") from error
+    except (exc.ArgumentError, ValueError) as error:
+        # Not the URL itself, nor what the parser says of it: there may be a password in it.
+        raise StoreError(
+            "This is not the URL of a store: postgresql://USER:PASSWORD@HOST/DATABASE, or a file"
+        ) from error
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
@@ -127,7 +132,7 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         # A report's counts have to add up: all of it reads one state of the store.
         options["isolation_level"] = "REPEATABLE READ"
     try:
-        with engine.connect().execution_options(**options) as connection, connection.begin():
+        with _connected(engine).execution_options(**options) as connection, connection.begin():
             yield connection
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         raise StoreUnavailable(
@@ -142,8 +147,17 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
         raise StoreError(f"{_shown(engine)} cannot be used: {_reason(error)}") from error
 
 
+def _connected(engine: sa.Engine) -> sa.Connection:
+    try:
+        return engine.connect()
+    except exc.ProgrammingError as error:
+        # Not a mistake of ours: an option in the URL that the driver does not know.
+        raise StoreError(f"{_shown(engine)} cannot be opened: {_reason(error)}") from error
+
+
 def _shown(engine: sa.Engine) -> str:
-    return f"The store {engine.url.render_as_string(hide_password=True)}"
+    # Without the query: a password may stand in it too.
+    return f"The store {engine.url.set(query={}).render_as_string(hide_password=True)}"
 
 
 def _reason(error: exc.SQLAlchemyError) -> str:
@@ -153,24 +167,54 @@ def _reason(error: exc.SQLAlchemyError) -> str:
 def version(engine: sa.Engine) -> str | None:
     """The store's schema version, or None where there is no schema yet."""
     with transaction(engine, writes=False) as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+        return _version(connection)
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
     return None if row is None else str(row[0])
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring the schema to HEAD; several processes at once are fine: one does it."""
+    """Bring the schema to HEAD; several processes at once are fine: one does it.
+
+    Raises StoreTooNew, and StoreError where it is no store of ours.
+    """
     from alembic import command  # noqa: PLC0415 - 0.4 s that only a first start should cost
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with transaction(engine, writes=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226)")
+        _require_ours(connection)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"{_shown(engine)} was made by a version of scanner that is not known here: {error}"
+            ) from error
+
+
+def _require_ours(connection: sa.Connection) -> None:
+    """Refuse a database that holds something else, and one of a later version."""
+    found = _version(connection)
+    if found is None and sa.inspect(connection).get_table_names():
+        raise StoreError(f"{_shown(connection.engine)} is a database of something else")
+    _require_known(connection.engine, found)
+
+
+def _require_known(engine: sa.Engine, found: str | None) -> None:
+    if found is not None and found > HEAD:
+        raise StoreTooNew(
+            f"{_shown(engine)} is of schema {found}, newer than this scanner knows ({HEAD}): "
+            "upgrade scanner on this machine"
+        )
 
 
 def require_current(engine: sa.Engine) -> None:
@@ -178,13 +222,8 @@ def require_current(engine: sa.Engine) -> None:
     found = version(engine)
     if found == HEAD:
         return
-    where = _shown(engine)
-    if found is not None and found > HEAD:
-        raise StoreTooNew(
-            f"{where} is of schema {found}, newer than this scanner knows ({HEAD}): "
-            "upgrade scanner on this machine"
-        )
+    _require_known(engine, found)
     if engine.dialect.name != "sqlite":
         state = "has no schema yet" if found is None else f"is of the older schema {found}"
-        raise StoreOutdated(f"{where} {state}: run `scanner store upgrade`")
+        raise StoreOutdated(f"{_shown(engine)} {state}: run `scanner store upgrade`")
     upgrade(engine)

@@ -15,7 +15,7 @@ from storage.schema import batch, entry, finding, image, scan, verdict
 from storage.store import insert_one, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from storage.records import ListedImage
     from storage.scans import Scan
@@ -62,8 +62,14 @@ def add_batch(
     return Batch(batch_id, 1, images)
 
 
-def retry_errors(store: Store, scan_id: int, max_images: int) -> int:
-    """Put every image that ended in `error` into new batches, its verdict taken back; how many."""
+def retry_errors(
+    store: Store, scan_id: int, max_images: int, look: Callable[[bytes], tuple[int, int] | None]
+) -> int:
+    """Put every image that ended in `error` into new batches, its verdict taken back; how many.
+
+    `look` gives the size in bytes and the time of change (ns) that a path has now, or None: a file
+    may have been repaired since it was listed.
+    """
     failed = sa.select(verdict.c.image_id).where(
         verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
     )
@@ -76,6 +82,7 @@ def retry_errors(store: Store, scan_id: int, max_images: int) -> int:
             if not ids:
                 return total
             ours = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
+            _look_again(connection, scan_id, ids, look)
             size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(ours))
             # No first attempt: one of them may have killed a worker, so they are run cautiously.
             made = insert_one(
@@ -88,6 +95,24 @@ def retry_errors(store: Store, scan_id: int, max_images: int) -> int:
                 )
             connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
             total += len(ids)
+
+
+def _look_again(
+    connection: sa.Connection,
+    scan_id: int,
+    ids: Sequence[int],
+    look: Callable[[bytes], tuple[int, int] | None],
+) -> None:
+    """Note the sizes and times that images have now."""
+    paths = sa.select(image.c.id, image.c.path).where(image.c.id.in_(ids))
+    for image_id, path in connection.execute(paths).all():
+        now = look(bytes(path))
+        if now is not None:
+            connection.execute(
+                sa.update(entry)
+                .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
+                .values(size_bytes=now[0], mtime_ns=now[1])
+            )
 
 
 def _image_ids(

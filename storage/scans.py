@@ -38,6 +38,7 @@ class Scan:
     enqueue_seconds: float
     skipped: Mapping[str, int]
     unreadable_folders: int
+    choices: str
     keep_from: int | None
 
 
@@ -57,6 +58,7 @@ _SCANS = sa.select(
     scan.c.enqueue_seconds,
     scan.c.skipped,
     scan.c.unreadable_folders,
+    scan.c.choices,
     scan.c.keep_from,
 ).select_from(scan.join(collection).join(plan))
 
@@ -89,10 +91,19 @@ def plan_id(store: Store, digest: str, body: Mapping[str, Any]) -> int:
         return int(found.scalar_one())
 
 
-def new_scan(
-    store: Store, collection_id: int, plan_id: int, broker: str, keep_from: int | None = None
+def new_scan(  # noqa: PLR0913 - a scan's columns
+    store: Store,
+    collection_id: int,
+    plan_id: int,
+    broker: str,
+    *,
+    choices: str = "",
+    keep_from: int | None = None,
 ) -> Scan:
-    """Begin a scan of a collection with a plan; it keeps what the scan `keep_from` has judged."""
+    """Begin a scan of a collection with a plan; it keeps what the scan `keep_from` has judged.
+
+    `choices` tell it from a scan that takes other files, or labels them otherwise.
+    """
     with store.write() as connection:
         scan_id = insert_one(
             connection,
@@ -102,6 +113,7 @@ def new_scan(
             broker=broker,
             created_at=time.time(),
             skipped={},
+            choices=choices,
             keep_from=keep_from,
         )
     return find_scan(store, scan_id)

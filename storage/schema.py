@@ -80,6 +80,8 @@ scan = Table(
     Column("images", BigInteger, nullable=False, default=0),
     Column("skipped", JSON, nullable=False, default=dict),  # files that are no candidates, by kind
     Column("unreadable_folders", Integer, nullable=False, default=0),
+    # Told by a digest: which files are taken, and which labels they get.
+    Column("choices", Text, nullable=False, default=""),
     Column("keep_from", Integer),  # the scan whose verdicts of unchanged images it keeps
     sqlite_autoincrement=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.checkpoint import checkpoint
 from storage.engine import make_engine, require_current, store_url, transaction, upgrade, version
+from storage.errors import StoreError
 from storage.schema import store as store_table
 
 if TYPE_CHECKING:
@@ -28,11 +30,15 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """Open the store at a URL or file path; an SQLite one is made or upgraded as needed.
+    def open(cls, url: str, *, make: bool = True) -> Store:
+        """Open the store at a URL or file path; an SQLite one is upgraded, or made, as needed.
 
-        Raises StoreUnavailable, StoreOutdated or StoreTooNew, each with one sentence.
+        Raises StoreUnavailable, StoreOutdated, StoreTooNew, or StoreError where there is none and
+        none is to be made, each with one sentence.
         """
+        where = store_url(url)
+        if not make and where.database and where.drivername == "sqlite":
+            _require_file(where.database)
         store = cls.unchecked(url)
         try:
             require_current(store.engine)
@@ -76,6 +82,14 @@ class Store:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _require_file(name: str) -> None:
+    if not Path(name).exists():
+        raise StoreError(
+            f"There is no store {name} yet: the first `scanner scan FOLDER` makes it; or name "
+            "another with --store"
+        )
 
 
 class BulkInsert:

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from celery import Celery
 
 from scanner.producer import Request, open_scan, publish_undone
-from storage import scans
+from scanner.walk import WalkOptions
+from storage import listing, results, scans
 from storage.errors import NotFound
+from storage.records import ListedImage, Outcome, Timings, Verdict
 from storage.schema import scan
 from storage.store import Store
 from workers.plan import Plan, PlannedDetector
@@ -116,3 +118,33 @@ def test_scan_that_was_left_unfinished_is_finished(store: Store, request_: Reque
 
     assert sent == 0
     assert scans.find_scan(store, stuck.scan_id).finished_at is not None
+
+
+def test_other_choices_make_another_scan(store: Store, request_: Request) -> None:
+    """Asked for other files or labels, a scan is left for one that keeps its verdicts."""
+    first = open_scan(store, request_).scan
+    labelled = open_scan(store, replace(request_, label=lambda _path: True))
+    fewer = open_scan(store, replace(request_, walk=WalkOptions(include=("*.png",))))
+    again = open_scan(store, replace(request_, walk=WalkOptions(include=("*.png",))))
+
+    assert (False, first.scan_id) == (labelled.resumed, labelled.scan.keep_from)
+    assert not fewer.resumed
+    assert (True, fewer.scan) == (again.resumed, again.scan)
+
+
+def test_verdicts_are_kept_of_the_fullest_scan(store: Store, request_: Request) -> None:
+    """After a scan of a few files, the next whole one keeps what the whole one before has."""
+    whole = open_scan(store, request_).scan
+    batch = listing.add_batch(store, whole, [ListedImage(b"a.jpg", 1, 1)], None)
+    assert batch is not None
+    results.know_host(store, results.Host("h", "pi4", "aarch64", {}))
+    begun = results.begin_run(store, batch.batch_id, 1, ("h", "w"))
+    assert begun is not None
+    verdict = Verdict(
+        batch.images[0].image_id, Outcome.AI, 0.9, "d", True, (), None, None, Timings(1, 1, 1)
+    )
+    results.record(store, begun[0], [verdict])
+    finish(store, whole.scan_id)
+    finish(store, open_scan(store, replace(request_, walk=WalkOptions(("*.png",)))).scan.scan_id)
+
+    assert whole.scan_id == open_scan(store, request_).scan.keep_from

@@ -97,7 +97,8 @@ def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
         fill.judge(batch, *(fill.failed(one.image_id, error) for one in batch.images))
         with ThreadPoolExecutor(4) as pool:
             tries = [
-                pool.submit(listing.retry_errors, fill.store, scan.scan_id, 10) for _ in range(4)
+                pool.submit(listing.retry_errors, fill.store, scan.scan_id, 10, lambda _: None)
+                for _ in range(4)
             ]
 
         assert sum(each.result() for each in tries) == 50

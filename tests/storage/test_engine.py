@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -283,3 +284,48 @@ def test_read_sees_one_state(store: Store) -> None:
         after = reader.scalar(count)
 
     assert (before, during, after) == (0, 0, 1)
+
+
+def test_database_of_something_else(tmp_path: Path) -> None:
+    """Somebody else's SQLite file is refused and left as it was."""
+    file = tmp_path / "places.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE places (name TEXT)")
+    with pytest.raises(StoreError, match="of something else"):
+        Store.open(str(file))
+    with closing(sqlite3.connect(file)) as other:
+        tables = [row[0] for row in other.execute("SELECT name FROM sqlite_master")]
+
+    assert tables == ["places"]
+
+
+def test_upgrade_of_what_is_newer_or_unknown(store_url: str) -> None:
+    """`store upgrade` refuses a later version's store, and one of a version that never was."""
+    store = Store.unchecked(store_url)
+    store.upgrade()
+    set_version(store, "9999")
+    with pytest.raises(StoreTooNew):
+        store.upgrade()
+    set_version(store, "0000")
+    with pytest.raises(StoreError, match="not known here"):
+        store.upgrade()
+    store.close()
+
+
+def test_nothing_is_made_where_none_is_to_be(tmp_path: Path) -> None:
+    """A mistyped store is said to be none; no folder and no file come of it."""
+    with pytest.raises(StoreError, match="no store"):
+        Store.open(str(tmp_path / "typo" / "store.db"), make=False)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "typed", ["postgresql://ann:s3cret@h:bad/db", "postgresql:/ann:s3cret@h/db"]
+)
+def test_no_password_in_what_is_said_of_a_url(typed: str) -> None:
+    """A URL that cannot be read is not repeated."""
+    with pytest.raises(StoreError) as refused:
+        parse_url(typed)
+
+    assert "s3cret" not in str(refused.value)

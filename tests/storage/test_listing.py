@@ -169,7 +169,7 @@ def test_errors_are_put_into_new_batches(fill: Fill) -> None:
     error = ImageError(ErrorKind.TRUNCATED, "cut")
     fill.judge(batch, fill.verdict(ids[0]), *(fill.failed(one, error) for one in ids[1:]))
     scans.mark_listed(fill.store, scan.scan_id, {}, 0)
-    number = listing.retry_errors(fill.store, scan.scan_id, 2)
+    number = listing.retry_errors(fill.store, scan.scan_id, 2, lambda _path: None)
     undone = results.undone(fill.store, "fleet")
     sizes, attempts = [], []
     for batch_id in undone:
@@ -196,7 +196,7 @@ def test_kept_error_that_is_tried_again_is_kept_no_more(fill: Fill) -> None:
     fill.judge(batch, fill.failed(batch.images[0].image_id, error))
     fill.batch(after, b"a", keep_from=before.scan_id)
     kept = counts(fill.store, after.scan_id).kept
-    listing.retry_errors(fill.store, after.scan_id, 100)
+    listing.retry_errors(fill.store, after.scan_id, 100, lambda _path: None)
 
     assert kept == 1
     assert counts(fill.store, after.scan_id).kept == 0

@@ -105,7 +105,7 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
         connection.exec_driver_sql("INSERT INTO plan VALUES (1, 'd', '{}')")
         connection.exec_driver_sql("INSERT INTO collection VALUES (1, 'n', x'2f', 0)")
         connection.exec_driver_sql(
-            "INSERT INTO scan VALUES (1, 1, 1, 'fleet', 0, 0, NULL, NULL, 0, 0, '{}', 0, NULL)"
+            "INSERT INTO scan VALUES (1, 1, 1, 'fleet', 0, 0, NULL, NULL, 0, 0, '{}', 0, '', NULL)"
         )
     asked.clear()
     queries.counts(store, 1)

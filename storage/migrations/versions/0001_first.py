@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("images", sa.BigInteger(), nullable=False),
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.Column("unreadable_folders", sa.Integer(), nullable=False),
+        sa.Column("choices", sa.Text(), nullable=False),
         sa.Column("keep_from", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["collection_id"], ["collection.id"], name=op.f("fk_scan_collection_id")
