@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import select
+import sys
 
 import click
 
-from scanner.config import file_settings
-from scanner.exits import INTERRUPTED
+from scanner.config import FileSettings
+from scanner.exits import DONE, INTERRUPTED, Failed
 
 # In the order in which a new user needs them; one module of `scanner.commands` each.
 COMMANDS = {
@@ -27,6 +31,9 @@ COMMANDS = {
     "train": "Train a net (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
 }
+
+
+ASKS_FOR_HELP = "scanner.asks_for_help"
 
 
 class LazyGroup(click.Group):
@@ -50,13 +57,56 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the group's own arguments; see whether its command is only asked for its help."""
+        ctx.meta[ASKS_FOR_HELP] = not {"-h", "--help"}.isdisjoint(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C is exit code 130."""
+        """Run the command; Ctrl-C is exit code 130.
+
+        What the world refuses and nobody expected (a folder that cannot be written, a full disk)
+        is one sentence. A reader who has had enough (`| head`) is no error.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except OSError as error:
+            # Asked of the pipe: the error may be that of a socket.
+            had_enough = isinstance(error, BrokenPipeError) and _reader_is_gone()
+            _flush_or_drop()
+            if had_enough:
+                ctx.exit(DONE)
+            raise Failed(_sentence(error)) from error
+
+
+def _reader_is_gone() -> bool:
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _flush_or_drop() -> None:
+    """See that nothing is left in stdout's buffer, which Python flushes once more at its end."""
+    # None where it was closed (`>&-`), whatever its type says.
+    if not sys.stdout:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: OSError) -> str:
+    from storage.paths import shown  # noqa: PLC0415 - for the few who see it
+
+    said = error.strerror or str(error) or type(error).__name__
+    if isinstance(error.filename, str | bytes):
+        return f"{shown(os.fsencode(error.filename))}: {said}"
+    return said
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,10 +124,16 @@ def cli(ctx: click.Context) -> None:
 
     Settings come from flags, then the environment (SCANNER_…), then the config file.
     """
-    settings = file_settings()
-    ctx.default_map = dict.fromkeys(COMMANDS, settings)
+    if ctx.meta[ASKS_FOR_HELP]:
+        # It shows defaults: those of scanner, and not this user's, with a password in the broker.
+        return
+    ctx.default_map = {name: FileSettings(lenient=name == "doctor") for name in COMMANDS}
 
 
 def main() -> None:
     """The entry point of the `scanner` script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 gets escapes for what it cannot show.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="scanner")

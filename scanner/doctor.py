@@ -12,12 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import redis
 
+from scanner.config import config_file, file_settings
 from scanner.embedded import EmbeddedServerError, find_program
-from scanner.options import without_password
+from scanner.options import require_store_url, without_password, without_query, words
 from storage.engine import version
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailable
+from storage.paths import shown
 from storage.schema import HEAD
 from storage.store import Store
 from workers.app import make_redis
@@ -54,6 +57,7 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
     """Everything that can be looked at on this machine, one finding each."""
     yield from _versions()
     yield _packages_are_ours()
+    yield _config()
     yield from _models()
     yield _store(store_url)
     yield _sqlite()
@@ -97,6 +101,17 @@ def _packages_are_ours() -> Checked:
     return Checked("imports", Level.WRONG, f"scanner, workers and storage come from {where}", mend)
 
 
+def _config() -> Checked:
+    try:
+        settings = file_settings()
+    except click.UsageError as error:
+        mend = "correct it, or name another in SCANNER_CONFIG"
+        return Checked("config file", Level.WRONG, error.message, mend)
+    named = shown(os.fsencode(config_file()))
+    found = f"{named} sets {', '.join(settings)}" if settings else f"{named} sets nothing"
+    return Checked("config file", Level.OK, found)
+
+
 def _models() -> Iterator[Checked]:
     mend = "install scanner again"
     try:
@@ -115,11 +130,13 @@ def _models() -> Iterator[Checked]:
 
 def _store(url: str) -> Checked:
     try:
+        require_store_url(url)
         store = Store.unchecked(url)
         found = version(store.engine)
     except StoreError as error:
-        return Checked("store", Level.WRONG, str(error), "start it, or name another with --store")
-    where = store.engine.url.render_as_string(hide_password=True)
+        said = without_query(str(error), url)
+        return Checked("store", Level.WRONG, said, _mend_of_store(url, error))
+    where = without_password(store.engine.url.render_as_string(hide_password=True))
     store.close()
     if found == HEAD:
         return Checked("store", Level.OK, f"{where}, schema {found}")
@@ -129,6 +146,14 @@ def _store(url: str) -> Checked:
     newer = found > HEAD
     mend = "upgrade scanner on this machine" if newer else "run `scanner store upgrade`"
     return Checked("store", Level.WRONG, f"{where} is of schema {found}, ours is {HEAD}", mend)
+
+
+def _mend_of_store(url: str, error: StoreError) -> str:
+    if not isinstance(error, StoreUnavailable):
+        return "restore a backup, or name another with --store"
+    if "://" in url and not url.startswith("sqlite"):
+        return "start it, or name another with --store"
+    return "see that the file and its folder can be written, or name another with --store"
 
 
 def _sqlite() -> Checked:
@@ -153,8 +178,13 @@ def _broker(url: str | None) -> Checked:
         client = make_redis(url)
         info = client.info()
         client.close()
-    except (redis.RedisError, ValueError) as error:
-        return Checked("broker", Level.WRONG, f"{where}: {error}", mend)
+    except redis.AuthenticationError as error:
+        mend = "name the right password in --broker"
+        return Checked("broker", Level.WRONG, f"{where}: {words(error)}", mend)
+    except ValueError as error:
+        return Checked("broker", Level.WRONG, str(error), "correct the one in --broker")
+    except redis.RedisError as error:
+        return Checked("broker", Level.WRONG, f"{where}: {words(error)}", mend)
     found = f"{where}, Redis {info['redis_version']}"
     # Not CONFIG GET: a Redis that somebody else runs may forbid it.
     if info.get("aof_enabled"):
@@ -171,12 +201,13 @@ def _embedded() -> Checked:
 
 
 def _folder(folder: Path) -> Checked:
+    named = shown(os.fsencode(folder))
     try:
         with os.scandir(folder) as entries:
             empty = next(entries, None) is None
     except OSError as error:
         mend = "check its path and its permissions"
-        return Checked("folder", Level.WRONG, f"{folder} cannot be read: {error.strerror}", mend)
+        return Checked("folder", Level.WRONG, f"{named} cannot be read: {error.strerror}", mend)
     if empty:
-        return Checked("folder", Level.NOTE, f"{folder} is empty", "is its disk mounted?")
-    return Checked("folder", Level.OK, f"{folder} can be read")
+        return Checked("folder", Level.NOTE, f"{named} is empty", "is its disk mounted?")
+    return Checked("folder", Level.OK, f"{named} can be read")

@@ -21,10 +21,13 @@ _CLASS = re.compile(r"\[(!?)(\]?[^\]]*)\]")
 
 
 class Globs:
-    """Any of some patterns; falsy where there is none. Raises `ValueError` for an empty pattern."""
+    """Any of some patterns; falsy where there is none.
+
+    Raises `ValueError`, with a sentence, for a pattern that is empty or none.
+    """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        parts = [_translated(pattern) for pattern in patterns]
+        parts = [_checked(pattern) for pattern in patterns]
         self._match = re.compile("|".join(parts), re.DOTALL).match if parts else None
 
     def __bool__(self) -> bool:
@@ -36,6 +39,16 @@ class Globs:
         The path of a folder ends with a slash.
         """
         return self._match is not None and self._match(os.fsdecode(path)) is not None
+
+
+def _checked(pattern: str) -> str:
+    expression = _translated(pattern)
+    try:
+        re.compile(expression)
+    except re.error as error:
+        # As in `[z-a]`.
+        raise ValueError(f"{pattern!r} is no pattern: {error.msg}") from error
+    return expression
 
 
 def _translated(pattern: str) -> str:

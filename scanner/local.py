@@ -6,6 +6,7 @@ All of it ends with `scan`, in whatever way that ends.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner import processes
+from scanner.config import parse_roots
 from scanner.embedded import EmbeddedServer
 from scanner.keeper import Keeper
 from scanner.options import open_broker
@@ -40,12 +42,16 @@ class WorkerGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How the worker is started; roots are `NAME=PATH`."""
+    """How the worker is started; roots are `NAME=PATH`, click.BadParameter where they are not."""
 
     store_url: str
     concurrency: int
     state_dir: Path
     roots: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Here, before anything is started: the worker would say it, but in a log.
+        parse_roots(self.roots)
 
 
 class LocalWorker:
@@ -68,15 +74,27 @@ class LocalWorker:
 
     def check(self) -> None:
         """Raise WorkerGone where the worker is not running any more."""
-        if self._process.poll() is None:
+        status = self._process.poll()
+        if status is None:
             return
         words = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
-        raise WorkerGone("the worker ended by itself: " + " / ".join(words))
+        raise WorkerGone(_how_it_ended(status, words))
 
     def stop(self) -> None:
         """End the worker in an orderly way; its log goes with it."""
         processes.stop(self._process, GRACE_SECONDS)
         self._log.unlink(missing_ok=True)
+
+
+def _how_it_ended(status: int, words: list[str]) -> str:
+    """One sentence; what a killed worker said last has nothing to do with its end."""
+    if status < 0:
+        # SIGKILL comes from the kernel, as a rule, where memory has run out.
+        why = " (out of memory?)" if -status == signal.SIGKILL else ""
+        how = f"was killed by signal {-status}{why}"
+    else:
+        how = "ended by itself: " + (" / ".join(words) or f"exit code {status}")
+    return f"the worker {how}; the same command goes on; try a smaller --concurrency"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from workers.space import Space
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+# What is shown in the place of a URL that might be a password in part.
+HIDDEN = "(a URL that is not shown)"
+NO_STORE_URL = (
+    "This is no URL of a store: sqlite:////PATH, or "
+    "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME, "
+    "with / ? # and @ in the password written as %2F %3F %23 and %40"
+)
 
 store_option = click.option(
     "--store",
@@ -81,20 +90,38 @@ def scan_argument(function: F) -> F:
 
 
 @contextmanager
-def open_store(url: str) -> Iterator[Store]:
-    """The store at a URL, closed afterwards; what is wrong with it becomes one sentence."""
+def open_store(url: str, *, make: bool = False) -> Iterator[Store]:
+    """The store at a URL, closed afterwards; what is wrong with it becomes one sentence.
+
+    Only who has something to write asks that an SQLite file be made.
+    """
     from storage.store import Store  # noqa: PLC0415 - 0.3 s that `--help` should not cost
 
     try:
-        store = Store.open(url)
+        require_store_url(url)
+        store = Store.open(url, make=make)
         try:
             yield store
         finally:
             store.close()
     except StoreUnavailable as error:
-        raise Unavailable(str(error)) from error
+        raise Unavailable(without_query(str(error), url)) from error
     except StoreError as error:
-        raise Failed(str(error)) from error
+        raise Failed(without_query(str(error), url)) from error
+
+
+def require_store_url(url: str) -> None:
+    """Raise StoreError for a URL that cannot be read, whose parser would quote a password."""
+    if "://" not in url:
+        return
+    import sqlalchemy as sa  # noqa: PLC0415 - as above
+
+    try:
+        sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StoreError(NO_STORE_URL) from None
+    if without_password(url) == HIDDEN:
+        raise StoreError(NO_STORE_URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +145,52 @@ def open_broker(url: str, store_id: str) -> Iterator[Broker]:
     try:
         client = make_redis(url)
     except ValueError as error:
-        raise click.BadParameter(f"{url!r} is no Redis URL: {error}") from error
+        raise click.BadParameter(str(error), param_hint="--broker") from error
     try:
         client.ping()
         yield Broker(url, make_app(url, store_id), Space(client, store_id))
     except redis.AuthenticationError as error:
-        raise Unavailable(f"The broker {without_password(url)} refuses us: {error}") from error
+        raise Unavailable(
+            f"The broker {without_password(url)} refuses us: {words(error)}"
+        ) from error
     except (redis.RedisError, OperationalError) as error:
         raise Unavailable(
-            f"The broker {without_password(url)} cannot be used: {error}. Start a Redis there or "
-            "name another with --broker; `scanner scan` needs none"
+            f"The broker {without_password(url)} cannot be used: {words(error)}. Start a Redis "
+            "there or name another with --broker; `scanner scan` needs none"
         ) from error
     finally:
         client.close()
 
 
 def without_password(url: str) -> str:
-    """A URL that can be shown."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://…@{tail}" if at else url
+    """A URL that can be shown: who it is for, and its query, may hold a password and are left out.
+
+    Nothing is shown of a URL that can be read in several ways.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return HIDDEN
+    # A password with a slash in it ends the host's part early, and would be shown as a path.
+    if parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        return HIDDEN
+    _, at, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'…@' if at else ''}{host}{parts.path}"
+
+
+def without_query(text: str, url: str) -> str:
+    """A text that quotes a store's URL, without that URL's query: a password may stand there."""
+    import sqlalchemy as sa  # noqa: PLC0415 - as above
+
+    try:
+        shown = sa.make_url(url).render_as_string(hide_password=True)
+    except (sa.exc.ArgumentError, ValueError):
+        return text
+    _, mark, query = shown.partition("?")
+    return text.replace(mark + query, "") if query else text
+
+
+def words(error: Exception) -> str:
+    """What an error says, to stand within a sentence."""
+    return str(error).rstrip(".")

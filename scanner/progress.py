@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
+from scanner.report.words import count
 from storage.errors import StoreUnavailable
 from storage.queries import counts
 from storage.scans import find_scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Self
+
+    from rich.console import RenderableType
 
     from storage.queries import Counts
     from storage.scans import Scan
@@ -35,6 +34,9 @@ LOOK_SHARE = 0.02
 PATIENCE_SECONDS = 120.0
 # Seconds between two lines where there is no terminal.
 LINE_SECONDS = 10.0
+BAR_COLUMNS = 10
+# Columns of `judging` and the bar, with a space behind each.
+TAKEN_COLUMNS = len("judging ") + BAR_COLUMNS + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +67,15 @@ class Follower:
         self._note = note
         console = Console(stderr=True)
         self._live = console.is_terminal
-        self._bar = Progress(
+        self._bar = _Bar(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[found]}"),
-            TextColumn("{task.fields[note]}", style="yellow", markup=False),
+            BarColumn(bar_width=BAR_COLUMNS),
+            TextColumn("{task.fields[figures]}", markup=False),
             console=console,
             disable=not self._live,
         )
         self._console = console
-        self._task = self._bar.add_task("listing", total=None, rate="", found="", note="")
+        self._task = self._bar.add_task("listing", total=None, figures="")
         self._look_at = 0.0
         self._line_at = time.monotonic()
         self._away_since: float | None = None
@@ -115,30 +113,37 @@ class Follower:
 
     def _show(self, now: float, seen: Look) -> None:
         counts = seen.counts
+        is_listed = seen.scan.listed_at is not None
         rate = self._rate.at(now, counts.judged)
         speed = f"{rate:,.0f}/s" if rate else ""
+        left = ""
+        # While a folder is listed, nobody knows how much is to come.
+        if is_listed and rate and counts.pending:
+            left = str(timedelta(seconds=round(counts.pending / rate)))
         found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
-        note = self._note()
+        self._bar.note = self._note()
         self._bar.update(
             self._task,
-            description="judging" if seen.scan.listed_at is not None else "listing",
+            description="judging" if is_listed else "listing",
             completed=counts.judged,
             total=counts.images or None,
-            rate=speed,
-            found=found,
-            note=note,
+            figures=fitting(
+                self._console.width - TAKEN_COLUMNS,
+                (f"{counts.judged:,}/{counts.images:,}", left, f"{counts.ai:,} AI", speed),
+            ),
         )
-        parts = (f"{counts.judged:,} of {counts.images:,} images", speed, found, note)
+        images = count(counts.images, "image", "images")
+        parts = (f"{counts.judged:,} of {images}", speed, found, self._bar.note)
         self._say(now, ", ".join(part for part in parts if part))
 
     def _say(self, now: float, words: str) -> None:
-        """A line where there is no terminal, not too often; else a note behind the bar."""
+        """A line where there is no terminal, not too often; else a note below the bar."""
         if self._live:
             if words.startswith("waiting"):
-                self._bar.update(self._task, note=words)
+                self._bar.note = words
         elif now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self._console.print(words, highlight=False, markup=False)
+            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def follow(self, *checks: Callable[[], object]) -> Look:
         """Show the scan until it is over; the checks are called all the time and may raise."""
@@ -149,6 +154,28 @@ class Follower:
             if seen is not None and seen.over:
                 return seen
             time.sleep(LOOK_SECONDS / 5)
+
+
+def fitting(columns: int, figures: Iterable[str]) -> str:
+    """The figures in one line of so many columns, what does not fit left out; the first ever."""
+    first, *others = figures
+    line = first
+    for figure in others:
+        if figure and len(line) + 1 + len(figure) <= columns:
+            line += f" {figure}"
+    return line
+
+
+class _Bar(Progress):
+    """The bar, and below it a line that says what is waited for."""
+
+    note = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The lines; a note may be longer than one."""
+        yield self.make_tasks_table(self.tasks)
+        if self.note:
+            yield Text(self.note, style="yellow", overflow="fold")
 
 
 class _Rate:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scanner.producer import Request
+    from workers.plan import Plan
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -78,22 +79,15 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
     from scanner.producer import Request  # noqa: PLC0415 - `--help` must not cost its imports
     from scanner.walk import WalkOptions  # noqa: PLC0415
     from storage.paths import shown  # noqa: PLC0415
-    from workers.detectors import catalogue  # noqa: PLC0415
-    from workers.detectors.card import CardError  # noqa: PLC0415
-    from workers.plan import PlanError, make_plan  # noqa: PLC0415
 
     folder: Path = asked["folder"]
     if not folder.is_dir():
-        raise click.UsageError(f"{folder} is a file: `scanner check {folder}` looks at single ones")
+        name = shown(os.fsencode(folder))
+        raise click.UsageError(f"{name} is a file: `scanner check {name}` looks at single ones")
     if asked["rescan"] and asked["retry_errors"]:
         raise click.UsageError("--rescan judges everything again, --retry-errors only errors")
-    wanted = [name.strip() for name in (asked["detectors"] or "").split(",") if name.strip()]
-    try:
-        plan = make_plan(catalogue.shipped(), wanted)
-    except PlanError as error:
-        raise click.BadParameter(str(error), param_hint="--detectors") from error
-    except CardError as error:
-        raise Failed(f"{error}: install scanner again") from error
+    _require_patterns(asked)
+    plan = plan_for(asked["detectors"])
     root = folder.resolve()
     return Request(
         root=root,
@@ -112,6 +106,40 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
         rescan=asked["rescan"],
         retry_errors=asked["retry_errors"],
     )
+
+
+def plan_for(detectors: str | None) -> Plan:
+    """The plan with the detectors of an option `--detectors A,B`, their models verified.
+
+    Here and not by the workers: those would refuse the batches, and the scan would wait for ever.
+    """
+    from workers.detectors import catalogue  # noqa: PLC0415
+    from workers.detectors.card import CardError  # noqa: PLC0415
+    from workers.plan import PlanError, make_plan  # noqa: PLC0415
+
+    wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
+    if detectors is not None and not wanted:
+        raise click.BadParameter("this names no detector", param_hint="--detectors")
+    try:
+        cards = catalogue.shipped()
+        plan = make_plan(cards, wanted)
+        for name in plan.names():
+            cards[name].verify()
+    except PlanError as error:
+        raise click.BadParameter(str(error), param_hint="--detectors") from error
+    except CardError as error:
+        raise Failed(f"{error}: install scanner again") from error
+    return plan
+
+
+def _require_patterns(asked: Mapping[str, Any]) -> None:
+    from scanner.globs import Globs  # noqa: PLC0415
+
+    for option in ("include", "exclude"):
+        try:
+            Globs(asked[option])
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=f"--{option}") from error
 
 
 def _label(asked: Mapping[str, Any], root: Path) -> Callable[[bytes], bool | None] | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 
 from workers.space import queue_name
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     import redis
 
 SCAN_BATCH = "scanner.scan_batch"
@@ -17,6 +21,11 @@ SCAN_BATCH = "scanner.scan_batch"
 VISIBILITY_SECONDS = 2 * 3600
 # A batch that hangs in native code, where the worker's own watch cannot run, ends with its process.
 TASK_SECONDS = 3600
+
+NO_REDIS_URL = (
+    "this is no Redis URL: redis://[:PASSWORD@]HOST[:PORT][/NUMBER], with / ? # and @ in the "
+    "password written as %2F %3F %23 and %40"
+)
 
 TRANSPORT: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_SECONDS,
@@ -70,7 +79,11 @@ def make_app(broker_url: str, store_id: str) -> Celery:
 
 
 def make_redis(broker_url: str) -> redis.Redis:
-    """A Redis client beside Celery's, for leases and controls, with the same patience."""
+    """A Redis client beside Celery's, for leases and controls, with the same patience.
+
+    Nothing is connected yet. Raises ValueError with NO_REDIS_URL for what is no Redis URL; what
+    was given, and may hold a password, is not in it.
+    """
     import redis  # noqa: PLC0415 - for those who only publish it is Celery's to import
 
     options = {
@@ -80,4 +93,21 @@ def make_redis(broker_url: str) -> redis.Redis:
     # A Unix socket has no such thing.
     if not broker_url.startswith("unix:"):
         options["socket_keepalive"] = True
-    return redis.Redis.from_url(broker_url, **options)
+    try:
+        _require_plain(urlsplit(broker_url))
+        client = redis.Redis.from_url(broker_url, **options)
+        pool = client.connection_pool
+        # An option that is none comes to light only where a connection is made.
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError):
+        # Without the parser's words: they quote parts of the URL.
+        raise ValueError(NO_REDIS_URL) from None
+    return client
+
+
+def _require_plain(url: SplitResult) -> None:
+    """Raise ValueError where Celery and Redis could each read another server into a URL."""
+    if url.netloc and "@" in url.path + url.query + url.fragment:
+        raise ValueError("a password with / ? or # in it is not escaped")
+    if url.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", url.path):
+        raise ValueError("a database is a number")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from storage.records import BatchImage
     from workers.decode import Decoded
-    from workers.detectors.card import Input
+    from workers.detectors.card import Card, Input
     from workers.detectors.detector import Detector
     from workers.fetch import Fetched
     from workers.plan import Plan
@@ -73,15 +73,18 @@ class _Look:
 class Pipeline:
     """The stages for one plan; one per process, since detectors are not shared between forks."""
 
-    def __init__(self, plan: Plan, detectors: Mapping[str, Detector], max_pixels: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        detectors: Mapping[str, Detector],
+        max_pixels: int,
+        shipped: Mapping[str, Card] | None = None,
+    ) -> None:
+        """`shipped` are the cards of all detectors that are here, in the plan or not."""
         self._judge = Judge(plan)
         self._detectors = detectors
-        self._inputs = {
-            name: detector.card.input
-            for name, detector in detectors.items()
-            if detector.card.input is not None
-        }
-        self._router = Router(self._inputs)
+        self._inputs = _inputs({name: detector.card for name, detector in detectors.items()})
+        self._router = Router(self._inputs, _inputs(shipped or {}))
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -172,6 +175,11 @@ class Pipeline:
         )
 
 
+def _inputs(cards: Mapping[str, Card]) -> dict[str, Input]:
+    """What those of the detectors that look at pixels are made for."""
+    return {name: card.input for name, card in cards.items() if card.input is not None}
+
+
 def _scored(detector: str, score: float, resized_from: tuple[int, int] | None) -> Finding:
     if resized_from is None:
         return Finding(detector, "score", score)
@@ -188,7 +196,7 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
-    return Pipeline(plan, detectors, max_pixels)
+    return Pipeline(plan, detectors, max_pixels, cards)
 
 
 def fit(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:

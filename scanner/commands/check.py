@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import DONE, INCOMPLETE
+from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from storage.records import Verdict
 
@@ -31,7 +31,8 @@ MEANING = {
     "files",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    # Whatever it is: a file that cannot be read is one result among others.
+    type=click.Path(readable=False, path_type=Path),
     metavar="FILE...",
 )
 @click.option("--detectors", metavar="A,B", help="Use only these.  [default: what suits it]")
@@ -53,7 +54,7 @@ def command(
     from scanner.report.row import check_row
 
     failed = False
-    for file, verdict in zip(files, _verdicts(files, detectors), strict=True):
+    for file, verdict in _judged(files, detectors):
         failed = failed or verdict.error is not None
         if as_json:
             click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
@@ -62,26 +63,24 @@ def command(
     ctx.exit(INCOMPLETE if failed else DONE)
 
 
-def _verdicts(files: Sequence[Path], detectors: str | None) -> list[Verdict]:
+def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path, Verdict]]:
+    """Each file with its verdict, as soon as there is one."""
+    from scanner.requests import plan_for
     from storage.records import BatchImage
-    from workers.detectors import catalogue
     from workers.pipeline import make_pipeline
-    from workers.plan import PlanError, make_plan
+    from workers.plan import PlanError
     from workers.settings import Limits
     from workers.single import SingleFiles
 
-    wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     try:
-        plan = make_plan(catalogue.shipped(), wanted)
+        pipeline = make_pipeline(plan_for(detectors), Limits().max_pixels)
     except PlanError as error:
-        raise click.BadParameter(str(error), param_hint="--detectors") from error
-    pipeline = make_pipeline(plan, Limits().max_pixels)
+        raise Failed(str(error)) from error
     source = SingleFiles(Limits().max_bytes)
-    images = [BatchImage(n, os.fsencode(file.absolute()), 0) for n, file in enumerate(files)]
-    verdicts: list[Verdict] = []
-    while len(verdicts) < len(images):
-        verdicts += pipeline.chunk(source, images[len(verdicts) :])
-    return verdicts
+    for number, file in enumerate(files):
+        image = BatchImage(number, os.fsencode(file.absolute()), 0)
+        (verdict,) = pipeline.chunk(source, [image])
+        yield file, verdict
 
 
 def _print(file: Path, verdict: Verdict) -> None:

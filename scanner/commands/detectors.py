@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
-    r"""List the detectors, or show the card of one.
+    """List the detectors, or show the card of one.
 
     \b
     Examples:
@@ -38,7 +38,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 @command.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    r"""List the detectors and how well each was measured to do.
+    """List the detectors and how well each was measured to do.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, *, as_json: bool) -> None:
-    r"""Show all that is known of the detector NAME.
+    """Show all that is known of the detector NAME.
 
     \b
     Example:

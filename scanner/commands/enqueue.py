@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import Failed
+from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import broker_option, json_option, open_broker, open_store, store_option
 from scanner.requests import make_request, request_options
 from workers.settings import FLEET
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 @broker_option
 @click.option("--dry-run", is_flag=True, help="Only say how many images, bytes and batches.")
 @json_option
-def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    asked: dict[str, Any],
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
     """List FOLDER and put its images on the queue in batches, for workers to take.
 
     Lists as it goes: a million files need no more memory than a thousand. Interrupted, the same
@@ -34,26 +43,30 @@ def command(*, asked: dict[str, Any], dry_run: bool, as_json: bool, **given: Any
       scanner enqueue /photos --dry-run
       scanner enqueue /photos --name photos --broker redis://:secret@laptop:6379/0
       scanner enqueue test-set --labels truth.csv
+
+    Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
     from scanner.walk import WalkError
 
     request = make_request(asked, FLEET)
     try:
         if dry_run:
-            _say_dry(request, as_json=as_json)
+            unreadable = _say_dry(request, as_json=as_json)
         else:
-            _enqueue(request, given, as_json=as_json)
+            unreadable = _enqueue(request, given, as_json=as_json)
     except WalkError as error:
         raise Failed(str(error)) from error
+    ctx.exit(INCOMPLETE if unreadable else DONE)
 
 
-def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
+def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
+    """Enqueue, and say so; how many folders could not be read."""
     from scanner import producer
     from storage.scans import find_scan
     from workers.channel import uncancel
 
     with (
-        open_store(given["store"]) as store,
+        open_store(given["store"], make=True) as store,
         open_broker(given["broker"], store.identity) as broker,
     ):
         opened = producer.open_scan(store, request)
@@ -70,23 +83,26 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> None:
             "enqueue_seconds": round(scan.enqueue_seconds, 3),
         }
         click.echo(json.dumps(done))
-        return
+        return scan.unreadable_folders
     went_on = " (went on with it)" if opened.resumed else ""
     click.echo(
         f"scan {scan.scan_id} of {scan.collection}{went_on}: {scan.images:,} images, "
         f"{sent:,} batches on the queue"
     )
     click.echo(f"`scanner status {scan.scan_id} --watch` shows how far it is", err=True)
+    return scan.unreadable_folders
 
 
-def _say_dry(request: Request, *, as_json: bool) -> None:
+def _say_dry(request: Request, *, as_json: bool) -> int:
+    """Say what would be listed; how many folders could not be read."""
     from scanner import producer
 
     found = producer.dry_run(request)
     if as_json:
         click.echo(json.dumps(asdict(found)))
-        return
+        return found.unreadable_folders
     click.echo(
         f"{found.images:,} images, {found.size_bytes:,} bytes, {found.batches:,} batches; "
         f"{found.skipped:,} other files, {found.unreadable_folders:,} folders that cannot be read"
     )
+    return found.unreadable_folders

@@ -33,7 +33,7 @@ WITHOUT_EXTRA = (
 )
 @json_option
 def command(name: str, *, data: Path, as_json: bool) -> None:
-    r"""Measure the detector NAME, as workers run it, on labelled pictures.
+    """Measure the detector NAME, as workers run it, on labelled pictures.
 
     \b
     Examples:
@@ -58,8 +58,13 @@ def command(name: str, *, data: Path, as_json: bool) -> None:
 
 def _card(name: str) -> Card:
     from workers.detectors import catalogue
+    from workers.detectors.card import CardError
 
-    cards = {each: card for each, card in catalogue.shipped().items() if card.model is not None}
+    try:
+        shipped = catalogue.shipped()
+    except CardError as error:
+        raise Failed(f"{error}: install scanner again") from error
+    cards = {each: card for each, card in shipped.items() if card.model is not None}
     if name not in cards:
         raise click.BadParameter(
             f"there is no detector {name!r} with a model, only {', '.join(cards)}",

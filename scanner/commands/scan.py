@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A broker of one's own has a keeper of one's own; a named one is looked after by its fleet's.
     request = make_request(asked, uuid.uuid4().hex if given["broker"] is None else FLEET)
-    with open_store(given["store"]) as store, _alone(store, request):
+    with open_store(given["store"], make=True) as store, _alone(store, request):
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
         try:
@@ -82,7 +82,8 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
         report = print_report(store, find_scan(store, scan_id), as_json=as_json)
     if report.state != "finished":
         raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
-    ctx.exit(INCOMPLETE if report.counts.error else DONE)
+    incomplete = report.counts.error or report.scan.unreadable_folders
+    ctx.exit(INCOMPLETE if incomplete else DONE)
 
 
 @contextmanager

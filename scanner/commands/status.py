@@ -17,6 +17,7 @@ from scanner.options import (
     store_option,
     without_password,
 )
+from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from scanner.progress import Look
@@ -34,6 +35,7 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
     """How far SCAN is (default: the latest), and who is at work.
 
     What is judged comes from the store; the queue and the workers from the broker, if it answers.
+    A `scan` with a queue of its own has no broker that could be asked.
 
     \b
     Examples:
@@ -51,11 +53,16 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
         if watch:
             with Follower(opened, found.scan_id) as follower:
                 follower.follow()
-        state = queue_state(broker, opened.identity)
+        # Read anew: it may have been handed to the fleet meanwhile.
+        seen = look(opened, found.scan_id)
+        is_of_fleet = seen.scan.broker == FLEET
+        state = queue_state(broker, opened.identity) if is_of_fleet else None
         if as_json:
             _print_json(opened, found.scan_id, state)
             return
-        _print(look(opened, found.scan_id), state, broker)
+        _print(seen, state)
+        if is_of_fleet and not seen.over:
+            _print_queue(state, broker)
 
 
 def _print_json(store: Store, scan_id: int, state: QueueState | None) -> None:
@@ -68,19 +75,31 @@ def _print_json(store: Store, scan_id: int, state: QueueState | None) -> None:
     click.echo(json.dumps(body))
 
 
-def _print(seen: Look, state: QueueState | None, broker: str) -> None:
+def _print(seen: Look, state: QueueState | None) -> None:
+    from scanner.report import words
+
     scan, counts = seen.scan, seen.counts
-    click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen)}")
-    share = 100 * counts.judged / counts.images if counts.images else 100.0
-    click.echo(f"  {counts.judged:,} of {counts.images:,} images judged ({share:.1f} %)")
+    click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
+    judged = f"{counts.judged:,} of {words.count(counts.images, 'image', 'images')} judged"
+    # While a folder is listed, a share would be one of what is known so far.
+    if scan.listed_at is not None and counts.images:
+        judged += f" ({words.percent(counts.judged, counts.images)})"
+    click.echo(f"  {judged}")
     click.echo(
         f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
-        f"{counts.error:,} errors, {counts.pending:,} pending"
+        f"{words.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
+
+
+def _print_queue(state: QueueState | None, broker: str) -> None:
     if state is None:
         click.echo(f"  the broker {without_password(broker)} does not answer", err=True)
         return
-    click.echo(f"  {state.waiting:,} batches wait, {len(state.workers)} processes at work lately")
+    if not state.workers:
+        click.echo(f"  {_waiting(state)}")
+        click.echo("  no worker is at work: start one with `scanner worker`")
+        return
+    click.echo(f"  {_waiting(state)}; the processes at work lately")
     for worker in state.workers:
         ago = max(0.0, time.time() - worker.at)
         note = f": {worker.note}" if worker.note else ""
@@ -90,9 +109,17 @@ def _print(seen: Look, state: QueueState | None, broker: str) -> None:
         )
 
 
-def _phase(seen: Look) -> str:
+def _waiting(state: QueueState) -> str:
+    return f"{state.waiting:,} {'batch waits' if state.waiting == 1 else 'batches wait'}"
+
+
+def _phase(seen: Look, state: QueueState | None) -> str:
     if seen.scan.cancelled_at is not None:
         return "cancelled"
     if seen.scan.finished_at is not None:
         return "finished"
-    return "being judged" if seen.scan.listed_at is not None else "being listed"
+    # Only of a fleet it is known who works; the process of a `scan` may be gone.
+    works = state is not None and bool(state.workers)
+    if seen.scan.listed_at is None:
+        return "being judged while it is listed" if works else "not listed to its end yet"
+    return "being judged" if works else "not finished"

@@ -36,7 +36,7 @@ WITHOUT_EXTRA = (
 def command(  # noqa: PLR0913 - click passes one an option
     name: str, *, data: Path, out: Path, epochs: int | None, seed: int, resume: bool
 ) -> None:
-    r"""Train the net NAME, export it for workers, calibrate it and measure it.
+    """Train the net NAME, export it for workers, calibrate it and measure it.
 
     \b
     Example:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.exits import INTERRUPTED
 from scanner.options import (
     broker_option,
     concurrency_option,
@@ -58,7 +59,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 
     log_to_stderr(verbose=given["verbose"])
     # Both have to answer before anything is taken from the queue.
-    with open_store(given["store"]) as store, open_broker(given["broker"], store.identity):
+    with (
+        open_store(given["store"], make=True) as store,
+        open_broker(given["broker"], store.identity),
+    ):
         store_id = store.identity
     settings = WorkerSettings(
         broker_url=given["broker"],
@@ -80,10 +84,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 
 
 def _work(settings: WorkerSettings) -> int:
-    """Run Celery's worker in this process; its exit code."""
+    """Run Celery's worker in this process; its exit code, INTERRUPTED after a Ctrl-C."""
     import warnings
 
     from celery.platforms import SecurityWarning
+    from celery.signals import worker_shutting_down
 
     from workers.tasks import make_worker_app
 
@@ -101,8 +106,15 @@ def _work(settings: WorkerSettings) -> int:
         without_gossip=True,
         without_heartbeat=True,
     )
+    signals: list[str] = []
+
+    def remember(sig: str, **_: object) -> None:
+        signals.append(sig)
+
+    worker_shutting_down.connect(remember, weak=False)
     worker.start()
-    return int(worker.exitcode or 0)
+    # Celery's own code for a Ctrl-C is that of a failure.
+    return INTERRUPTED if "SIGINT" in signals else int(worker.exitcode or 0)
 
 
 @contextmanager

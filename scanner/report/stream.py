@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from scanner.exits import Failed
 from scanner.report.row import COLUMNS
 
 if TYPE_CHECKING:
@@ -60,12 +61,17 @@ def _cell(name: str, value: object) -> object:
 @contextmanager
 def _stdout() -> Iterator[TextIO]:
     """Stdout as UTF-8; a reader who has had enough (`| head`) is no error."""
+    # None where it was closed (`>&-`), whatever its type says.
+    if not sys.stdout:
+        raise Failed("Nothing can be printed: standard output is closed")
     out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
     try:
         yield out
         out.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What is still in the buffers has nowhere to go, and Python flushes them once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
     finally:
         out.detach()

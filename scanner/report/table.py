@@ -40,6 +40,7 @@ def print_table(report: Report, console: Console) -> None:
     _print_detectors(report, console)
     _print_hosts(report, console)
     _print_course(report, console)
+    _print_which(report, console)
 
 
 def answer(report: Report) -> str:
@@ -88,7 +89,8 @@ def _print_answer(report: Report, console: Console) -> None:
     console.print()
     rows = (
         (words.VERDICTS[Outcome.AI], counts.ai),
-        (words.VERDICTS[Outcome.UNSURE], counts.unsure),
+        # In JSON and CSV, and so for who looks for them there, it is `unsure`.
+        (("doubtful (unsure)", words.VERDICTS[Outcome.UNSURE][1]), counts.unsure),
         (words.VERDICTS[Outcome.NO_EVIDENCE], counts.no_evidence - counts.not_examined),
         (words.NOT_EXAMINED, counts.not_examined),
         (words.VERDICTS[Outcome.ERROR], counts.error),
@@ -209,8 +211,8 @@ def _print_course(report: Report, console: Console) -> None:
         kinds = ", ".join(
             f"{number:,} {kind}" for kind, number in sorted(scan.skipped.items()) if number
         )
-        files = words.count(sum(scan.skipped.values()), "file", "files")
-        lines.append(f"Skipped {files} by name: {kinds}.")
+        passed = words.count(sum(scan.skipped.values()), "file or folder", "files and folders")
+        lines.append(f"Skipped {passed}: {kinds}.")
     if scan.unreadable_folders:
         folders = words.count(scan.unreadable_folders, "folder", "folders")
         lines.append(f"{folders} could not be opened: what is in there is not counted.")
@@ -218,3 +220,11 @@ def _print_course(report: Report, console: Console) -> None:
         console.print()
     for line in lines:
         console.print(Text(line))
+
+
+def _print_which(report: Report, console: Console) -> None:
+    """The report counts; its images by name are another command's."""
+    if report.counts.ai or report.counts.unsure:
+        console.print()
+        which = f"Which ones: `scanner verdicts {report.scan.scan_id} --format csv`"
+        console.print(Text(which), soft_wrap=True)

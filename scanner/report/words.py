@@ -6,8 +6,8 @@ from storage.records import Outcome
 
 # By verdict: its name, and what it means. Nothing here ever says that a picture is real.
 VERDICTS = {
-    Outcome.AI: ("AI-made", "as sure as its detector's AI threshold asks"),
-    Outcome.UNSURE: ("doubtful", "between the thresholds: look at them"),
+    Outcome.AI: ("AI-made", "at or above their detector's threshold for AI"),
+    Outcome.UNSURE: ("doubtful", "between the two thresholds: look at them"),
     Outcome.NO_EVIDENCE: ("no evidence", "looked at; this does not make them real"),
     Outcome.ERROR: ("error", "could not be read; see below"),
     None: ("pending", "still to do"),
@@ -25,7 +25,7 @@ EVIDENCE = {
     "iptc_edited": "IPTC/XMP: edited with AI",
     "generator_tag": "a generator's own tag",
     "no_detector": "no detector for this size yet",
-    "too_small": "too small for any detector",
+    "too_small": "smaller than any detector is made for",
     "not_planned": "its detector is not in the scan's plan",
 }
 

@@ -61,3 +61,14 @@ def test_nothing_is_written(cli: Cli, samples: Path, home: Path) -> None:
     cli.run("check", samples / "tiny" / "10.jpg")
 
     assert [] == list(home.rglob("*"))
+
+
+def test_what_cannot_be_read_is_a_result(cli: Cli, samples: Path) -> None:
+    """A missing file and a folder are errors of their own; the others are judged all the same."""
+    files = [samples / "tiny" / "10.jpg", samples / "gone.jpg", samples / "tiny"]
+    done = cli.run("check", *files, "--json", check=3)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert [str(file) for file in files] == [row["path"] for row in rows]
+    assert [None, "unreadable", "unreadable"] == [row.get("error") for row in rows]
+    assert "" == done.stderr

@@ -86,7 +86,7 @@ def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
 def test_a_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
     """What is forgotten is in no list; what another scan has of the same folder stays."""
     first = fleet.cli.json("enqueue", photos, "--json")["scan"]
-    second = fleet.cli.json("enqueue", photos, "--rescan", "--json")["scan"]
+    second = fleet.cli.json("enqueue", photos, "--detectors", "provenance", "--json")["scan"]
     fleet.cli.run("scans", "forget", str(first), "--yes")
 
     assert [second] == [one["scan"] for one in fleet.cli.json("scans", "--json")["scans"]]

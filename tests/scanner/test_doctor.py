@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import shutil
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from scanner import doctor
 from scanner.doctor import Level, examine
@@ -114,3 +116,32 @@ def test_old_sqlite_is_named(store: str, monkeypatch: pytest.MonkeyPatch) -> Non
         levels.append(found(store)["sqlite"].level)
 
     assert [Level.NOTE, Level.OK] == levels
+
+
+def test_wrong_password_has_a_mend_of_its_own(store: str, clean_redis: str) -> None:
+    """A Redis that is there and refuses us is not to be started."""
+    with redis.Redis.from_url(clean_redis) as client:
+        client.acl_setuser("ann", enabled=True, passwords=["+right"])
+        port = urlsplit(clean_redis).port
+        said = found(store, f"redis://ann:wr0ng@127.0.0.1:{port}/0")["broker"]
+        client.acl_deluser("ann")
+
+    assert (Level.WRONG, "name the right password in --broker") == (said.level, said.mend)
+    assert "wr0ng" not in said.found
+    assert not said.found.endswith(".")
+
+
+def test_store_that_is_no_database(tmp_path: Path) -> None:
+    """A file of something else is not to be started, nor made writable."""
+    (tmp_path / "store.db").write_bytes(b"something else" * 100)
+    said = found(str(tmp_path / "store.db"))["store"]
+
+    assert "restore a backup, or name another with --store" == said.mend
+
+
+def test_store_whose_folder_is_a_file(tmp_path: Path) -> None:
+    """What cannot be written asks for permissions."""
+    (tmp_path / "folder").write_bytes(b"")
+    said = found(str(tmp_path / "folder" / "store.db"))["store"]
+
+    assert "can be written" in said.mend

@@ -75,8 +75,8 @@ def test_no_patterns_are_falsy() -> None:
     assert not Globs([])
 
 
-@pytest.mark.parametrize("pattern", ["", "/", "a//b"])
+@pytest.mark.parametrize("pattern", ["", "/", "a//b", "[z-a].jpg"])
 def test_a_pattern_that_names_nothing_is_refused(pattern: str) -> None:
-    """An empty pattern is a mistake, not everything and not nothing."""
+    """A pattern that is empty, or no file could meet, is a mistake: not everything, not nothing."""
     with pytest.raises(ValueError, match="is no pattern"):
         Globs([pattern])

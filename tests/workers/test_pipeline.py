@@ -14,10 +14,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from storage.records import BatchImage, ErrorKind, Finding, Outcome, Verdict
 from workers import pipeline, provenance
+from workers.detectors import catalogue
 from workers.detectors.card import Card, Input, Thresholds
 from workers.fetch import Fetched, FetchError, RootGone
-from workers.pipeline import CHUNK_IMAGES, Pipeline, fit
-from workers.plan import Plan, PlannedDetector
+from workers.pipeline import CHUNK_IMAGES, Pipeline, fit, make_pipeline
+from workers.plan import Plan, PlannedDetector, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -259,6 +260,17 @@ def test_a_chunk_has_a_longest_time(
     made = Pipeline(Plan((NET,)), {"grey": Grey()}, max_pixels=1_000_000)
 
     assert expected == len(made.chunk(source, source.images(), begin))
+
+
+def test_a_detector_outside_the_plan_is_not_missing() -> None:
+    """A plan of the metadata reader alone says that the net for the size was not asked for."""
+    source = Files({b"a": picture(1)})
+    cards = catalogue.shipped()
+    (verdict,) = make_pipeline(make_plan(cards, ["provenance"]), 1_000_000).chunk(
+        source, source.images()
+    )
+
+    assert ["not_planned"] == [said.kind for said in verdict.findings]
 
 
 def test_each_image_is_begun() -> None:

@@ -52,3 +52,27 @@ def test_no_detector_is_said() -> None:
     said = Router({}).route(Header("JPEG", 32, 32))
 
     assert Finding("router", "no_detector", None, "no detector for this size yet") == said
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (32, 32, "not_planned"),
+        (64, 16, "not_planned"),
+        (15, 32, "too_small"),
+        (64, 1, "too_small"),
+        (15, 65, "too_small"),
+        (15, 4097, "no_detector"),
+        (100, 100, "no_detector"),
+        (5000, 5000, "no_detector"),
+    ],
+)
+def test_why_none(width: int, height: int, expected: str) -> None:
+    """A detector that is here but not in the plan is no missing one; nor is every size a gap."""
+    tiny, scenes = made_for(16, 64), made_for(256, 4096)
+    said = Router({"scenes": scenes}, {"tiny": tiny, "scenes": scenes}).route(
+        Header("JPEG", width, height)
+    )
+
+    assert isinstance(said, Finding)
+    assert ("router", expected, None) == (said.detector, said.kind, said.score)

@@ -149,7 +149,7 @@ def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
     assert [(1, Outcome.NO_EVIDENCE), (2, Outcome.NO_EVIDENCE)] == [
         (verdict.image_id, verdict.outcome) for verdict in (one, two)
     ]
-    assert ["no_detector"] == [said.kind for said in one.findings]
+    assert ["not_planned"] == [said.kind for said in one.findings]
     assert process == pid(opened)
 
 

@@ -358,7 +358,7 @@ def test_second_attempt(desk: Desk) -> None:
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
 
     assert {"no_evidence": 2} == desk.outcomes(scan)
-    assert [["no_detector"]] * 2 == [
+    assert [["not_planned"]] * 2 == [
         [said.kind for said in row.verdict.findings] for row in rows if row.verdict
     ]
     # Nothing was decoded here.

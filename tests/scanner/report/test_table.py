@@ -61,11 +61,19 @@ def test_answer_is_a_sentence(report: Report, counted: dict[str, int], expected:
 def test_rows_add_up(report: Report) -> None:
     """What was not examined stands apart from what was, and the rows make the sum."""
     text = printed(report)
-    rows = ("AI-made", "doubtful", "no evidence", "not examined", "error", "pending")
+    rows = ("AI-made", "doubtful (unsure)", "no evidence", "not examined", "error", "pending")
     counted = [int(numbers(text, row)[0]) for row in rows]
 
     assert counted == [2, 1, 2, 1, 1, 1]
     assert numbers(text, "all") == [str(sum(counted))]
+
+
+def test_which_ones(report: Report) -> None:
+    """The last line says how to get at the images, where there are any to get at."""
+    none = replace(report, counts=replace(report.counts, ai=0, unsure=0))
+
+    assert printed(report).endswith("\nWhich ones: `scanner verdicts 1 --format csv`\n")
+    assert "Which ones" not in printed(none)
 
 
 def test_nothing_is_called_real(report: Report) -> None:
@@ -169,5 +177,5 @@ def test_course(report: Report) -> None:
     assert "Judged 6 images in 3.5 s, at work for 2.0 s of it: 1.7 a second." in text
     assert "Listing took 0.4 s." in text
     assert "1 verdict was kept from an earlier scan" in text
-    assert "Skipped 7 files by name: 3 raw, 4 video." in text
+    assert "Skipped 7 files and folders: 3 raw, 4 video." in text
     assert "1 folder could not be opened" in text

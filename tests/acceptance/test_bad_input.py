@@ -1,0 +1,138 @@
+"""What a user gets wrong, and what the world refuses: one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixture `cli` gives: see conftest.py.
+    Cli = Any
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A file in a folder of its own; it need not be a picture."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"?")
+    return folder / "a.jpg"
+
+
+def shell(cli: Cli, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell's line, in which `scanner` is the command."""
+    line = f'scanner() {{ "{sys.executable}" -m scanner "$@"; }}; {line}'
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        env=cli.env | env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hun@s3cret@localhost:notaport/0",
+        "redis://:hunt/s3cret@localhost:1/0",
+        "redis://:1/s3cret@localhost:1/0",
+        "redis://localhost:1/0?foo=s3cret",
+        "redis://localhost:1/s3cret",
+        "ftp://s3cret",
+        "s3cret",
+    ],
+)
+def test_no_redis_url(cli: Cli, picture: Path, url: str) -> None:
+    """A URL that is none is refused without being quoted, by `doctor` too."""
+    enqueued = cli.run("enqueue", picture.parent, "--broker", url, check=2)
+    doctor = cli.run("doctor", "--broker", url, check=1)
+
+    for said in (enqueued.stderr, doctor.stdout):
+        assert "no Redis URL" in said
+        assert "s3cret" not in said
+    assert "Traceback" not in enqueued.stderr + doctor.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--include", "[z-a].jpg"),
+        ("--exclude", "a//b"),
+        ("--detectors", ","),
+    ],
+)
+def test_options_are_checked_before_a_scan_is_recorded(
+    cli: Cli, picture: Path, home: Path, options: tuple[str, str]
+) -> None:
+    """What cannot be meant is a usage error, and nothing is written."""
+    done = cli.run("scan", picture.parent, *options, check=2)
+
+    assert options[0] in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [] == list(home.rglob("*"))
+
+
+def test_file_name_cannot_do_anything_to_a_terminal(cli: Cli, picture: Path) -> None:
+    """A name with an escape sequence is shown escaped."""
+    evil = picture.rename(picture.with_name("a\x1b[2J.jpg"))
+
+    assert "\x1b" not in cli.run("scan", evil, check=2).stderr
+    assert "\x1b" not in cli.run("doctor", evil, check=1).stdout
+
+
+def test_state_folder_is_a_file(cli: Cli, picture: Path, home: Path) -> None:
+    """A state folder that cannot be made is one sentence that names it."""
+    (home / ".local").mkdir()
+    (home / ".local" / "state").write_text("")
+    done = cli.run("scan", picture.parent, check=1)
+
+    assert "Traceback" not in done.stderr
+    assert f"{home}/.local/state/scanner" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["scanner scans list --json", "scanner verdicts"])
+def test_where_output_goes(cli: Cli, picture: Path, line: str) -> None:
+    """A full disk is one sentence, a reader who has had enough is none."""
+    cli.run("scan", picture.parent, check=3)
+    full = shell(cli, f"{line} > /dev/full")
+    # The reader has closed its end before anything is written.
+    enough = shell(cli, f"{line} | exec 0<&-")
+
+    assert (1, "Error: No space left on device\n") == (full.returncode, full.stderr)
+    assert (0, "") == (enough.returncode, enough.stderr)
+
+
+def test_closed_output(cli: Cli, picture: Path) -> None:
+    """Rows with nowhere to go are one sentence."""
+    cli.run("scan", picture.parent, check=3)
+    closed = shell(cli, "scanner verdicts >&-")
+
+    assert 1 == closed.returncode
+    assert "Error: Nothing can be printed: standard output is closed\n" == closed.stderr
+
+
+def test_terminal_that_is_not_utf8(cli: Cli) -> None:
+    """What a terminal cannot show is escaped."""
+    done = shell(cli, "scanner doctor no-such-folder", PYTHONIOENCODING="latin-1")
+
+    assert "Traceback" not in done.stderr
+    assert "\\u2192" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_locked_folder_is_a_finding(cli: Cli, picture: Path) -> None:
+    """`doctor` says what is wrong with a folder that it may not read."""
+    picture.parent.chmod(0)
+    done = cli.run("doctor", picture.parent, check=1)
+    picture.parent.chmod(0o700)
+
+    assert "cannot be read: Permission denied" in done.stdout

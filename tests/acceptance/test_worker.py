@@ -1,0 +1,81 @@
+"""Workers that are stopped: by a Ctrl-C, by a service manager, by the kernel."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    Cli = Any
+    Fleet = Any
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, code: int) -> None:
+    """A worker gives back what it is at without a traceback; its exit code says who stopped it."""
+    scan_id = fleet.cli.json("enqueue", photos, "--json")["scan"]
+    worker = fleet.work()
+    fleet.wait(scan_id, lambda seen: seen.judged >= 10)
+    worker.send_signal(sent)
+    _, said = worker.communicate(timeout=60)
+
+    assert code == worker.returncode
+    assert fleet.counts(scan_id).pending > 0
+    assert "Traceback" not in said
+    assert "requeue" not in said
+
+
+def test_a_killed_worker(cli: Cli, photos: Path) -> None:
+    """A `scan` whose worker is killed says how that ended and what to do."""
+    scan = cli.start("scan", photos, "--concurrency", "1")
+    os.kill(_worker_of(scan.pid), signal.SIGKILL)
+    _, said = scan.communicate(timeout=60)
+
+    assert 1 == scan.returncode
+    assert "the worker was killed by signal 9 (out of memory?); the same command goes on" in said
+
+
+def _worker_of(scan_pid: int) -> int:
+    """The worker that a `scan` has started, once it is there."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for child in Path(f"/proc/{scan_pid}/task/{scan_pid}/children").read_text().split():
+            if b"--no-keeper" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.1)
+    pytest.fail("no worker was started")
+
+
+def test_roots_that_are_none(cli: Cli, photos: Path) -> None:
+    """A root that is no NAME=PATH is wrong usage of `scan`, not a worker's end."""
+    said = cli.run("scan", photos, "--root", "foo", check=2).stderr
+
+    assert "'foo' is not NAME=PATH" in said
+    assert "ended" not in said
+
+
+def test_status_asks_a_broker_only_of_a_fleet(cli: Cli, photos: Path) -> None:
+    """A scan with a queue of its own is not waited for at a broker that was never there."""
+    cli.run("scan", photos, "--include", "00*.jpg")
+    said = cli.run("status")
+
+    assert "" == said.stderr
+    assert "scan 1 of photos: finished\n  10 of 10 images judged (100.0 %)" in said.stdout
+    assert cli.json("status", "--json")["queue"] is None
+
+
+def test_status_without_a_worker(fleet: Fleet, photos: Path) -> None:
+    """A fleet's scan that nobody works at is not called `being judged`."""
+    fleet.cli.run("enqueue", photos)
+    said = fleet.cli.run("status").stdout
+
+    assert "photos: not finished\n  0 of 400 images judged (0.0 %)" in said
+    assert "no worker is at work: start one with `scanner worker`" in said

@@ -1,0 +1,86 @@
+"""The config file: what it may hold, and when it is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scanner.cli import cli
+from scanner.config import FileSettings, file_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the config file is expected; not there yet."""
+    monkeypatch.setenv("SCANNER_CONFIG", str(tmp_path / "config.toml"))
+    return tmp_path / "config.toml"
+
+
+def test_no_file_sets_nothing(config: Path) -> None:
+    """Without a file every setting has its default."""
+    assert {} == file_settings()
+
+
+def test_all_that_it_may_hold(config: Path) -> None:
+    """The four documented keys are taken as they are."""
+    config.write_text('store = "s.db"\nbroker = "redis://x"\nroots = ["a=/b"]\nconcurrency = 2\n')
+
+    assert {
+        "store": "s.db",
+        "broker": "redis://x",
+        "roots": ["a=/b"],
+        "concurrency": 2,
+    } == file_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("stroe = 's.db'", "knows no 'stroe'"),
+        ("rescan = true", "knows no 'rescan'"),
+        ("store = 7", "'store' is not a text"),
+        ("roots = 'a=/b'", "'roots' is not a list of texts NAME=PATH"),
+        ("concurrency = true", "'concurrency' is not a number above 0"),
+        ("concurrency = 0", "'concurrency' is not a number above 0"),
+        ("store =", "is no TOML"),
+    ],
+)
+def test_what_it_may_not_hold(config: Path, content: str, said: str) -> None:
+    """Anything else is one sentence that names the file and the key."""
+    config.write_text(content)
+    with pytest.raises(click.UsageError) as refusal:
+        file_settings()
+
+    assert str(config) in refusal.value.message
+    assert said in refusal.value.message
+
+
+def test_a_broken_file_stops_no_help(config: Path) -> None:
+    """`--help` does not read the file, a command that works does, `doctor` says what is wrong."""
+    config.write_text("stroe = 1")
+    helped = CliRunner().invoke(cli, ["scan", "--help"])
+    listed = CliRunner().invoke(cli, ["scans", "list"])
+    config.write_text('broker = "redis://:s3cret@laptop"')
+    with_password = CliRunner().invoke(cli, ["enqueue", "--help"])
+    config.write_text("stroe = 1")
+    doctor = CliRunner().invoke(cli, ["doctor"])
+
+    assert 0 == helped.exit_code
+    assert "s3cret" not in with_password.output
+    assert 2 == listed.exit_code
+    assert "stroe" in listed.stderr
+    assert 1 == doctor.exit_code
+    assert "WRONG config file" in doctor.stdout
+
+
+def test_lenient_settings_are_empty(config: Path) -> None:
+    """What `doctor` is given of a broken file is nothing."""
+    config.write_text("stroe = 1")
+
+    assert "store" not in FileSettings(lenient=True)

@@ -1,0 +1,53 @@
+"""What is shown of URLs, which may hold passwords."""
+
+from __future__ import annotations
+
+import pytest
+
+from scanner.options import HIDDEN, require_store_url, without_password, without_query
+from storage.errors import StoreError
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://:s3cret@laptop:6379/0", "redis://…@laptop:6379/0"),
+        ("redis://:hun@s3cret@laptop/0", "redis://…@laptop/0"),
+        ("redis://laptop/0?password=s3cret", "redis://laptop/0"),
+        ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+        ("unix:///run/redis.sock?password=s3cret", "unix:///run/redis.sock"),
+        ("postgresql://ann:s3cret@laptop/photos", "postgresql://…@laptop/photos"),
+        ("sqlite:////home/ann@work/store.db", "sqlite:////home/ann@work/store.db"),
+        # Parts of these passwords stand where a host, a port or a path is expected.
+        ("redis://:hun@s3cret@localhost:notaport/0", HIDDEN),
+        ("redis://:hunt/s3cret@laptop/0", HIDDEN),
+        ("redis://:12/s3cret@laptop/0", HIDDEN),
+        ("redis://:12?s3cret@laptop/0", HIDDEN),
+        ("redis://:12#s3cret@laptop/0", HIDDEN),
+        ("redis://[s3cret/0", HIDDEN),
+    ],
+)
+def test_no_password_is_shown(url: str, expected: str) -> None:
+    """Scheme, host, port and path are shown, or nothing where they are in doubt."""
+    assert expected == without_password(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:s3cret@laptop:x/photos", "postgresql://ann:1/s3cret@laptop/photos"]
+)
+def test_a_store_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
+    """A store's URL whose port is none, or that can be read in two ways, is refused."""
+    with pytest.raises(StoreError) as refusal:
+        require_store_url(url)
+
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_query_of_a_store_is_left_out() -> None:
+    """A sentence of the store's that quotes its URL loses the query, the rest stays."""
+    url = "postgresql+psycopg://laptop/photos?password=s3cret"
+
+    assert "The store postgresql+psycopg://laptop/photos is away" == without_query(
+        f"The store {url} is away", url
+    )
