@@ -56,6 +56,11 @@ _OPTIONS = (
 )
 
 
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Only say how many images, bytes and batches."
+)
+
+
 def request_options(function: F) -> F:
     """Add the options; the command gets them as `asked`, for `make_request`."""
 

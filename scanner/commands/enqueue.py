@@ -10,7 +10,7 @@ import click
 
 from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import broker_option, json_option, open_broker, open_store, store_option
-from scanner.requests import make_request, request_options
+from scanner.requests import dry_run_option, make_request, request_options
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @request_options
 @store_option
 @broker_option
-@click.option("--dry-run", is_flag=True, help="Only say how many images, bytes and batches.")
+@dry_run_option
 @json_option
 @click.pass_context
 def command(
@@ -51,7 +51,7 @@ def command(
     request = make_request(asked, FLEET)
     try:
         if dry_run:
-            unreadable = _say_dry(request, as_json=as_json)
+            unreadable = say_dry(request, as_json=as_json)
         else:
             unreadable = _enqueue(request, given, as_json=as_json)
     except WalkError as error:
@@ -93,7 +93,7 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     return scan.unreadable_folders
 
 
-def _say_dry(request: Request, *, as_json: bool) -> int:
+def say_dry(request: Request, *, as_json: bool) -> int:
     """Say what would be listed; how many folders could not be read."""
     from scanner import producer
 

@@ -17,7 +17,7 @@ from scanner.options import (
     root_option,
     store_option,
 )
-from scanner.requests import make_request, request_options
+from scanner.requests import dry_run_option, make_request, request_options
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -39,9 +39,18 @@ if TYPE_CHECKING:
 )
 @concurrency_option
 @root_option
+@dry_run_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    asked: dict[str, Any],
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
     """Scan FOLDER on this machine: list, judge, report.
 
     Needs nothing else running. Ctrl-C stops it after the images at work; the same command goes on
@@ -66,6 +75,8 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A broker of one's own has a keeper of one's own; a named one is looked after by its fleet's.
     request = make_request(asked, uuid.uuid4().hex if given["broker"] is None else FLEET)
+    if dry_run:
+        ctx.exit(INCOMPLETE if _dry_run(request, as_json=as_json) else DONE)
     with open_store(given["store"], make=True) as store, _alone(store, request):
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
@@ -84,6 +95,16 @@ def command(ctx: click.Context, /, *, asked: dict[str, Any], as_json: bool, **gi
         raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
     incomplete = report.counts.error or report.scan.unreadable_folders
     ctx.exit(INCOMPLETE if incomplete else DONE)
+
+
+def _dry_run(request: Request, *, as_json: bool) -> int:
+    from scanner.commands.enqueue import say_dry
+    from scanner.walk import WalkError
+
+    try:
+        return say_dry(request, as_json=as_json)
+    except WalkError as error:
+        raise Failed(str(error)) from error
 
 
 @contextmanager

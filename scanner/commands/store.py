@@ -101,4 +101,6 @@ def where_command(*, store: str) -> None:
     except StoreError as error:
         raise Failed(str(error)) from error
     is_file = url.get_backend_name() == "sqlite"
-    click.echo(url.database if is_file else url.render_as_string(hide_password=True))
+    # A password may stand in the query too.
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    click.echo(url.database if is_file else shown)

@@ -80,6 +80,14 @@ def test_second_scan_keeps_verdicts(cli: Cli, samples: Path) -> None:
     assert 2 == sum(host["images"] for host in second["hosts"])
 
 
+def test_dry_run_does_nothing(cli: Cli, samples: Path) -> None:
+    """`--dry-run` counts what would be scanned, and leaves no store behind."""
+    said = cli.json("scan", samples, "--dry-run", "--json")
+
+    assert (14, 1) == (said["images"], said["batches"])
+    assert not Path(cli.env["XDG_DATA_HOME"]).exists()
+
+
 def test_rescan_keeps_nothing(cli: Cli, samples: Path) -> None:
     """`--rescan` judges every image again."""
     cli.run("scan", samples, check=3)
