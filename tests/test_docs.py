@@ -108,7 +108,14 @@ def test_no_reason_is_left_over() -> None:
 
 def help_of(name: str, command: click.Command) -> str:
     """A command's help, and that of its subcommands."""
-    context = click.Context(command, info_name=name, terminal_width=80, max_content_width=80)
+    context = click.Context(
+        command,
+        info_name=name,
+        terminal_width=80,
+        max_content_width=80,
+        # As a parent's context would hand them down; click remembers what it made of them first.
+        help_option_names=["-h", "--help"],
+    )
     text = f"## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n"
     if isinstance(command, click.Group):
         for inner in sorted(command.list_commands(context)):

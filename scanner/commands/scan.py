@@ -71,8 +71,10 @@ def command(
     from scanner.report.output import print_report
     from storage.scans import find_scan
 
+    stop = _Stop()
     # A service manager's stop is a Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     # A broker of one's own has a keeper of one's own; a named one is looked after by its fleet's.
     request = make_request(asked, uuid.uuid4().hex if given["broker"] is None else FLEET)
     if dry_run:
@@ -81,7 +83,7 @@ def command(
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
         try:
-            _run(store, opened, request, given)
+            _run(store, opened, request, given, stop)
         except KeyboardInterrupt:
             counts = look(store, scan_id).counts
             click.echo(
@@ -95,6 +97,22 @@ def command(
         raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
     incomplete = report.counts.error or report.scan.unreadable_folders
     ctx.exit(INCOMPLETE if incomplete else DONE)
+
+
+class _Stop:
+    """What Ctrl-C does: raise, and remember, for Python drops what is raised in a destructor."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, *_: object) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise once more if it was asked for."""
+        if self._asked:
+            raise KeyboardInterrupt
 
 
 def _dry_run(request: Request, *, as_json: bool) -> int:
@@ -121,7 +139,9 @@ def _alone(store: Store, request: Request) -> Iterator[None]:
         raise Failed(str(error)) from error
 
 
-def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) -> None:
+def _run(
+    store: Store, opened: Opened, request: Request, given: dict[str, Any], stop: _Stop
+) -> None:
     """Do the whole scan; what it was started for is stopped again, however it ends."""
     from scanner import local, producer
     from scanner.config import state_dir
@@ -147,7 +167,7 @@ def _run(store: Store, opened: Opened, request: Request, given: dict[str, Any]) 
                 Follower(store, scan_id, lambda: waits_for(own.broker.space))
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(own.check, worker.check, kept)
+            follower.follow(stop.check, own.check, worker.check, kept)
     except EmbeddedServerError as error:
         raise Unavailable(str(error)) from error
     except (WalkError, local.KeeperGone, local.WorkerGone) as error:

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,10 +117,11 @@ def test_retry_errors(cli: Cli, samples: Path) -> None:
 
 def test_interrupted_scan_goes_on(cli: Cli, photos: Path) -> None:
     """Ctrl-C ends a scan with 130; the same command goes on and judges each image once."""
-    scan = cli.start("scan", photos)
+    scan = cli.start("scan", photos, "--concurrency", "1")
     store = Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db"
     while scan.poll() is None and judged(store) < 40:
-        pass
+        time.sleep(0.02)
+    assert scan.poll() is None
     scan.send_signal(signal.SIGINT)
     _, words = scan.communicate(timeout=60)
 
