@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # A writer waits this long for another one's transaction; a chunk's takes milliseconds.
 BUSY_TIMEOUT_MS = 30_000
+# Between two tries to switch a new file to a write-ahead log.
+WAL_RETRY_S = 0.01
 # Seconds until a Postgres that does not answer counts as away.
 CONNECT_TIMEOUT_S = 5
 # A link that dies without a word, with its firewall or its Wi-Fi, would hang a writer for minutes,
@@ -102,8 +106,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
     cursor = connection.cursor()
     # First, for the next line may have to wait for another process doing the same.
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    # Readers do not stop the writer, nor it them.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     # A batch is acknowledged after its commit: the commit has to outlast a power cut.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
@@ -111,6 +114,24 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
     # race): only a keeper's does, and by a lock only one at a time, see `checkpoint.py`.
     cursor.execute("PRAGMA wal_autocheckpoint=0")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:  # noqa: ANN401 - a DB-API cursor
+    """Have a write-ahead log: readers do not stop the writer, nor it them.
+
+    The first to open a new file switches it over. SQLite lets a second one that wants the same
+    just then fail at once, whatever the busy timeout.
+    """
+    give_up_at = monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= give_up_at:
+                raise
+            sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

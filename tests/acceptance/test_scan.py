@@ -163,9 +163,10 @@ def test_names_that_are_not_utf8(cli: Cli, samples: Path) -> None:
 def test_two_scans_at_once(cli: Cli, samples: Path, photos: Path) -> None:
     """Two scans of one store at the same time do not disturb each other."""
     one, other = cli.start("scan", photos, "--json"), cli.start("scan", samples, "--json")
-    reports = [json.loads(scan.communicate(timeout=150)[0]) for scan in (one, other)]
+    said = [scan.communicate(timeout=150) for scan in (one, other)]
+    assert [0, 3] == [one.returncode, other.returncode], said
+    reports = [json.loads(out) for out, _ in said]
 
-    assert [0, 3] == [one.returncode, other.returncode]
     assert [400, 14] == [report["images"] for report in reports]
     assert [400, 14] == [total(report) for report in reports]
     assert [400, 14] == [sum(host["images"] for host in report["hosts"]) for report in reports]

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from alembic.script import ScriptDirectory
 
 import storage
 from storage.engine import store_url as parse_url
+from storage.engine import version
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 from storage.schema import HEAD, metadata
 from storage.store import Store
@@ -66,6 +68,19 @@ def test_first_use_by_several_processes(store_url: str) -> None:
         rows = connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
     store.close()
     assert rows == 1
+
+
+def test_new_file_that_another_process_is_making(tmp_path: Path) -> None:
+    """The switch to a write-ahead log waits for a writer that began before it."""
+    file = tmp_path / "store.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    # SQLite's busy timeout does not hold here: the switch fails at once while another one writes.
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, other.execute, ("COMMIT",)).start()
+    store = Store.open(str(file))
+    assert version(store.engine) == HEAD
+    store.close()
+    other.close()
 
 
 def test_postgres_is_not_upgraded_unasked(postgres_url: str) -> None:
