@@ -5,8 +5,11 @@ the highest level decides, among findings of that level the highest score. Nothi
 a tag that names its generator is not weakened by a net that cannot see it, nor the other way
 round. Absence of evidence decides nothing.
 
-A score on a picture that had to be resized reaches `unsure` at most: resizing destroys what nets
-look at, and their false alarms were measured at the native size.
+Several nets may look at one picture, at its faces and at the whole; the same rule holds: the most
+telling one decides, and each has its own thresholds at its own stated rate of false alarms.
+
+A score on a picture that had to be resized for its net, or that has been through too much to show
+what nets look at, reaches `unsure` at most: the false alarms were measured on others.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 PROVENANCE = "provenance"
 # In the detail of a finding on a resized picture: its own size.
 RESIZED_FROM = "resized_from"
+# The kind of finding that says that the pixels have been through too much.
+DEGRADED = "degraded"
 
 _LEVELS = (Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI)
 
@@ -46,12 +51,14 @@ class Judge:
     def decide(self, findings: Sequence[Finding]) -> Decision:
         """The outcome for one image from everything that was found."""
         level, score, detector, examined = 0, -1.0, None, False
+        degraded = any(said.kind == DEGRADED for said in findings)
         for said in findings:
             if said.score is None:
                 continue
-            examined = examined or said.detector != PROVENANCE
+            by_pixels = said.detector != PROVENANCE
+            examined = examined or by_pixels
             reached = _level(self._thresholds[said.detector], said.score)
-            if RESIZED_FROM in said.detail:
+            if by_pixels and (degraded or RESIZED_FROM in said.detail):
                 reached = min(reached, 1)
             if (reached, said.score) > (level, score):
                 level, score, detector = reached, said.score, said.detector
@@ -59,6 +66,7 @@ class Judge:
 
 
 def _level(thresholds: PlannedDetector, score: float) -> int:
-    if score >= thresholds.ai:
+    # A threshold of 1.0 is that of a detector which has not earned the word.
+    if thresholds.ai <= score and thresholds.ai < 1.0:
         return 2
     return 1 if score >= thresholds.unsure else 0

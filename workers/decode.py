@@ -11,6 +11,7 @@ import re
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from storage.records import ErrorKind
@@ -121,18 +123,29 @@ class Decoded:
     """A picture: its header and its pixels, HxWx3, RGB, 0 to 255, not writable.
 
     The pixels are the file's own where its longer side is under 1,024; larger pictures come scaled
-    down to 512 to 1,023. They are not turned as EXIF has it.
+    down to 512 to 1,023. They are not turned as EXIF has it: `orientation` says how (1 to 8, 1 for
+    upright). `native` is the picture at its own size, where that was asked for and is not too
+    large; it may be of any mode that `to_rgb` takes.
     """
 
     header: Header
     pixels: NDArray[np.uint8]
+    native: Image.Image | None = None
+    orientation: int = 1
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE) -> Decoded:
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    long_side: int = LONG_SIDE,
+    native: bool = False,
+) -> Decoded:
     """The picture in a file's bytes: of several the first, transparency laid over white.
 
     A picture whose longer side is at least twice `long_side` comes scaled down to between one and
-    two times that. Raises `DecodeError`: `not_an_image`, `unsupported` (with the name of the
+    two times that; with `native` the whole one comes beside it, which takes a large JPEG several
+    times as long. Raises `DecodeError`: `not_an_image`, `unsupported` (with the name of the
     format), `truncated`, `damaged`, `too_large` (more than `max_pixels`, fewer for WebP, many more
     for JPEG).
     """
@@ -144,11 +157,33 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, long_side: int = LONG_S
     try:
         image = _opened(form, data, max_pixels)
         header = Header(form, *image.size)
+        if native and header.width * header.height <= max_pixels:
+            return _whole(header, image, long_side)
         large = max(image.size) >= 2 * long_side
         pixels = _scaled(image, long_side) if large else _pixels(image)
     except _TROUBLE as error:
         raise _trouble(form, data, error) from error
     return Decoded(header, pixels)
+
+
+def _whole(header: Header, image: ImageFile, long_side: int) -> Decoded:
+    """Decode all of it, and look at it from afar as well."""
+    longer = max(image.size)
+    pixels = _pixels(image, longer // long_side if longer >= 2 * long_side else 1)
+    # Numbers without a range of their own are scaled by the whole picture's, not by a crop's.
+    native = to_rgb(image) if image.mode in {"I", "F"} else image
+    return Decoded(header, pixels, native, _orientation(image))
+
+
+def _orientation(image: ImageFile) -> int:
+    """How EXIF has the picture turned; what EXIF says is a remark, so a bad one is none."""
+    if "exif" not in image.info:
+        return 1
+    with suppress(*_TROUBLE):
+        turned = image.getexif().get(Base.Orientation, 1)
+        if isinstance(turned, int) and turned in range(1, 9):
+            return turned
+    return 1
 
 
 def _quieten() -> None:

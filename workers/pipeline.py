@@ -7,12 +7,10 @@ with the world (a collection's root that is gone) raises through.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING, Any, Protocol
 
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from workers import provenance
@@ -24,19 +22,18 @@ from workers.detectors.detector import load
 from workers.errors import ImageTrouble
 from workers.fetch import RootGone
 from workers.plan import PlanError, require_same
-from workers.route import Router
+from workers.showing import Showing, Shown
+from workers.views import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from storage.records import BatchImage
-    from workers.decode import Decoded
-    from workers.detectors.card import Card, Input
+    from workers.detectors.card import Card
     from workers.detectors.detector import Detector
     from workers.fetch import Fetched
     from workers.plan import Plan
+    from workers.showing import Finder, Question
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +41,10 @@ log = logging.getLogger(__name__)
 CHUNK_IMAGES = 64
 # or as many as two seconds are enough for; a crash repeats no more than that.
 CHUNK_SECONDS = 2.0
+# Of a crowd, the largest faces are looked at.
+MOST_FACES = 4
+# Pictures up to this side have no face that is large enough for a detector.
+NO_FACE_SIDE = 64
 
 
 class Source(Protocol):
@@ -60,10 +61,7 @@ class _Look:
     image: BatchImage
     findings: list[Finding] = field(default_factory=list)
     digest: bytes | None = None
-    pixels: NDArray[np.uint8] | None = None
-    detector: str | None = None
-    # The picture's own size, where it had to be resized for its detector.
-    resized_from: tuple[int, int] | None = None
+    shown: Shown = field(default_factory=Shown)
     error: ImageError | None = None
     fetch_us: int = 0
     decode_us: int = 0
@@ -79,12 +77,13 @@ class Pipeline:
         detectors: Mapping[str, Detector],
         max_pixels: int,
         shipped: Mapping[str, Card] | None = None,
+        finder: Finder | None = None,
     ) -> None:
         """`shipped` are the cards of all detectors that are here, in the plan or not."""
         self._judge = Judge(plan)
         self._detectors = detectors
-        self._inputs = _inputs({name: detector.card for name, detector in detectors.items()})
-        self._router = Router(self._inputs, _inputs(shipped or {}))
+        cards = {name: detector.card for name, detector in detectors.items()}
+        self._showing = Showing(cards, shipped or {}, finder)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -109,7 +108,7 @@ class Pipeline:
         return self._judged(looks)
 
     def _look(self, source: Source, image: BatchImage) -> _Look:
-        """Fetch, read and decode one image, and choose its detector."""
+        """Fetch, read and decode one image, and show it to the detectors that suit it."""
         look = _Look(image)
         started = fetched_at = perf_counter_ns()
         try:
@@ -120,9 +119,11 @@ class Pipeline:
                 look.findings.extend(provenance.read(fetched.data))
             read_at = perf_counter_ns()
             look.infer_us = (read_at - fetched_at) // 1000
-            decoded = decode(fetched.data, max_pixels=self._max_pixels)
-            look.decode_us = (perf_counter_ns() - read_at) // 1000
-            self._choose(look, decoded)
+            decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._showing.native)
+            decoded_at = perf_counter_ns()
+            look.decode_us = (decoded_at - read_at) // 1000
+            look.shown = self._showing.show(decoded)
+            look.infer_us += (perf_counter_ns() - decoded_at) // 1000
         except RootGone:
             raise
         except ImageTrouble as trouble:
@@ -132,32 +133,37 @@ class Pipeline:
             log.exception("image %d of the store", image.image_id)
             look.error = ImageError(ErrorKind.DAMAGED, f"cannot be read ({type(error).__name__})")
         look.fetch_us = (fetched_at - started) // 1000
+        # Not in there: a detector that fails is no trouble of the image's.
+        self._ask_pieces(look)
         return look
 
-    def _choose(self, look: _Look, decoded: Decoded) -> None:
-        chosen = self._router.route(decoded.header)
-        if isinstance(chosen, str):
-            look.detector = chosen
-            look.pixels = fit(decoded.pixels, self._inputs[chosen])
-            if look.pixels is not decoded.pixels:
-                look.resized_from = decoded.header.width, decoded.header.height
-        else:
-            look.findings.append(chosen)
+    def _ask_pieces(self, look: _Look) -> None:
+        """Ask at once what takes long, so that a chunk lasts about as long as it is to."""
+        look.findings.extend(look.shown.findings)
+        if not look.shown.pieces:
+            return
+        started = perf_counter_ns()
+        for asked in look.shown.pieces:
+            score = joined(self._detectors[asked.detector].score(asked.views))
+            look.findings.append(Finding(asked.detector, "score", score, detail=asked.detail))
+        look.infer_us += (perf_counter_ns() - started) // 1000
 
     def _judged(self, looks: Sequence[_Look]) -> list[Verdict]:
-        """Score what is to be scored, one detector after the other, and decide on each image."""
-        for name in {look.detector for look in looks if look.detector is not None}:
-            self._score(name, [look for look in looks if look.detector == name])
+        """Score whole pictures, one detector after the other, and decide on each image."""
+        waiting: dict[str, list[tuple[_Look, Question]]] = defaultdict(list)
+        for look in looks:
+            for asked in look.shown.whole:
+                waiting[asked.detector].append((look, asked))
+        for name, questions in waiting.items():
+            self._ask_whole(name, questions)
         return [self._verdict(look) for look in looks]
 
-    def _score(self, name: str, looks: Sequence[_Look]) -> None:
+    def _ask_whole(self, name: str, questions: Sequence[tuple[_Look, Question]]) -> None:
         started = perf_counter_ns()
-        scores = self._detectors[name].score(
-            [look.pixels for look in looks if look.pixels is not None]
-        )
-        each_us = (perf_counter_ns() - started) // 1000 // len(looks)
-        for look, score in zip(looks, scores.tolist(), strict=True):
-            look.findings.append(_scored(name, score, look.resized_from))
+        scores = self._detectors[name].score([asked.views[0] for _, asked in questions])
+        each_us = (perf_counter_ns() - started) // 1000 // len(questions)
+        for (look, asked), score in zip(questions, scores.tolist(), strict=True):
+            look.findings.append(_scored(name, score, asked.detail))
             look.infer_us += each_us
 
     def _verdict(self, look: _Look) -> Verdict:
@@ -175,17 +181,12 @@ class Pipeline:
         )
 
 
-def _inputs(cards: Mapping[str, Card]) -> dict[str, Input]:
-    """What those of the detectors that look at pixels are made for."""
-    return {name: card.input for name, card in cards.items() if card.input is not None}
-
-
-def _scored(detector: str, score: float, resized_from: tuple[int, int] | None) -> Finding:
-    if resized_from is None:
+def _scored(detector: str, score: float, detail: dict[str, Any]) -> Finding:
+    if RESIZED_FROM not in detail:
         return Finding(detector, "score", score)
-    width, height = resized_from
+    width, height = detail[RESIZED_FROM]
     text = f"resized from {width}x{height}, so it is doubtful at most"
-    return Finding(detector, "score", score, text, {RESIZED_FROM: [width, height]})
+    return Finding(detector, "score", score, text, detail)
 
 
 def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
@@ -196,12 +197,13 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
-    return Pipeline(plan, detectors, max_pixels, cards)
+    return Pipeline(plan, detectors, max_pixels, cards, _finder(cards, plan))
 
 
-def fit(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:
-    """The pixels at a detector's input size; as they are where they have it already."""
-    if pixels.shape[:2] == (wanted.height, wanted.width):
-        return pixels
-    resized = Image.fromarray(pixels).resize((wanted.width, wanted.height), Image.Resampling.BOX)
-    return np.asarray(resized)
+def _finder(cards: Mapping[str, Card], plan: Plan) -> Finder | None:
+    """The face finder, where the plan has a detector for faces: it takes time to load."""
+    if all(cards[name].view.kind != "faces" for name in plan.names()):
+        return None
+    from workers.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
+
+    return FaceFinder()

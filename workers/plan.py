@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
 
 # Raised when `decide` or `route` judge otherwise than before: old verdicts are then not kept.
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 
 class PlanError(Exception):

@@ -89,3 +89,18 @@ def test_more_evidence_never_weakens(findings: list[Finding], more: Finding) -> 
     before, after = JUDGE.decide(findings), JUDGE.decide([*findings, more])
 
     assert rising.index(before.outcome) <= rising.index(after.outcome)
+
+
+def test_degraded_pixels_are_doubtful_at_most() -> None:
+    """Pixels that have been through too much convict nobody; what the file says still does."""
+    worn = Finding("router", "degraded", None, "saved at so low a quality")
+
+    assert Decision(Outcome.UNSURE, 1.0, "net", True) == JUDGE.decide([net(1.0), worn])
+    assert Outcome.AI == JUDGE.decide([net(1.0), worn, tag(0.9)]).outcome
+
+
+def test_a_detector_that_has_not_earned_the_word() -> None:
+    """With its threshold at 1.0 it calls nothing AI-made, however sure it is."""
+    judge = Judge(Plan((PlannedDetector("net", "1", "", 0.6, 1.0),)))
+
+    assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome

@@ -17,7 +17,7 @@ from workers import pipeline, provenance
 from workers.detectors import catalogue
 from workers.detectors.card import Card, Input, Thresholds
 from workers.fetch import Fetched, FetchError, RootGone
-from workers.pipeline import CHUNK_IMAGES, Pipeline, fit, make_pipeline
+from workers.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
 from workers.plan import Plan, PlannedDetector, make_plan
 
 if TYPE_CHECKING:
@@ -292,8 +292,8 @@ def test_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "perf_counter_ns", lambda: next(ticks))
     one, bad = judge(Files({b"one": picture(1), b"bad": BAD[ErrorKind.EMPTY]}))
 
-    # Begun, fetched, metadata read, decoded; then the net from its start to its end.
-    assert (1000, 1000, 2000) == (one.timings.fetch_us, one.timings.decode_us, one.timings.infer_us)
+    # Begun, fetched, metadata read, decoded, views found; then the net from its start to its end.
+    assert (1000, 1000, 3000) == (one.timings.fetch_us, one.timings.decode_us, one.timings.infer_us)
     assert (0, 0) == (bad.timings.decode_us, bad.timings.infer_us)
     assert bad.timings.fetch_us >= 0
 
@@ -305,23 +305,6 @@ def test_no_time_is_negative(what: bytes | Exception) -> None:
     spent = verdict.timings
 
     assert min(spent.fetch_us, spent.decode_us, spent.infer_us) >= 0
-
-
-@pytest.mark.parametrize("size", [(16, 16), (64, 40), (33, 64)])
-def test_fit(size: tuple[int, int]) -> None:
-    """An image of another size is brought to the input's, its colours as they are."""
-    pixels = np.full((size[1], size[0], 3), (10, 120, 250), np.uint8)
-    fitted = fit(pixels, INPUT)
-
-    assert (32, 32, 3) == fitted.shape
-    assert (np.full((32, 32, 3), (10, 120, 250)) == fitted).all()
-
-
-def test_fit_leaves_alone() -> None:
-    """An image of the input's size is not touched: resizing destroys what the net looks for."""
-    pixels = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
-
-    assert pixels is fit(pixels, INPUT)
 
 
 def test_detectors_trouble_is_not_an_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_digest_is_that_of_the_body() -> None:
     """The digest is the head of the SHA-256 of the body as JSON, sorted and without blanks."""
     body = (
         '{"detectors":[{"name":"tiny-net","sha256":"' + "ab" * 32 + '",'
-        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":1}'
+        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":2}'
     )
 
     assert hashlib.sha256(body.encode()).hexdigest()[:16] == PLAN.digest()
@@ -50,7 +50,7 @@ def test_digest_of_another_plan(other: PlannedDetector) -> None:
 def test_digest_of_other_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts that were reached by other rules are those of another plan."""
     before = PLAN.digest()
-    monkeypatch.setattr(plans, "RULES_VERSION", 2)
+    monkeypatch.setattr(plans, "RULES_VERSION", 3)
 
     assert before != PLAN.digest()
 
@@ -66,9 +66,9 @@ def test_round_trip() -> None:
 def test_other_rules_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan of other rules is refused with what to do about it."""
     body = PLAN.body()
-    monkeypatch.setattr(plans, "RULES_VERSION", 2)
+    monkeypatch.setattr(plans, "RULES_VERSION", 3)
 
-    with pytest.raises(PlanError, match=r"rules 1, here 2\): upgrade"):
+    with pytest.raises(PlanError, match=r"rules 2, here 3\): upgrade"):
         plan_from(body)
 
 

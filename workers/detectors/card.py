@@ -9,6 +9,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from workers.detectors.tables import TableError, build
 
@@ -46,8 +47,22 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What of a picture the model is shown.
+
+    `whole`: all of it, resized to the input. `crops`: up to `crops` pieces of the input's size at
+    the picture's own resolution. `faces`: the square around each face, `margin` times as wide as
+    the face, resized to the input; the input's sides are then those of a face.
+    """
+
+    kind: Literal["whole", "crops", "faces"] = "whole"
+    crops: int = 1
+    margin: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From `unsure` up a score is doubtful, from `ai` up it is called AI-made.
+    """From `unsure` up a score is doubtful, from `ai` up it is called AI-made; at 1.0 it never is.
 
     `false_alarm_rate` is the share of `real_images` held-out real images that score `ai` or more;
     None where nobody measured it.
@@ -57,6 +72,11 @@ class Thresholds:
     ai: float
     false_alarm_rate: float | None = None
     real_images: int = 0
+
+    @property
+    def flag(self) -> float:
+        """Where a picture is singled out: at `ai`, or at `unsure` where nothing is called AI."""
+        return self.ai if self.ai < 1.0 else self.unsure
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +126,9 @@ class Measured:
 
     `accuracy_low` and `accuracy_high` are the ends of Wilson's 95 % interval, `ece` is the
     expected calibration error over ten bins of P(AI); `recall_at_ai` and `false_alarms_at_ai`
-    are the shares of AI and of real images that score at or above the threshold `ai`.
+    are the shares of AI and of real images that score at or above the threshold `ai`, those at
+    `unsure` likewise. `without_view` are images that had nothing for the detector in them (no face)
+    and are not counted.
     """
 
     on: str
@@ -121,6 +143,37 @@ class Measured:
     ai: ClassFigures
     real: ClassFigures
     confusion: Confusion
+    recall_at_unsure: float | None = None
+    false_alarms_at_unsure: float | None = None
+    without_view: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfSource:
+    """Pictures of one source, all AI or all real, and the share of them that is flagged.
+
+    Flagged: called AI, or, by a detector that never does, doubtful. `low` and `high` are the ends
+    of Wilson's 95 % interval; `roc_auc` is against all pictures of the other class.
+    """
+
+    source: str
+    kind: Literal["ai", "real"]
+    images: int
+    flagged: float
+    low: float
+    high: float
+    roc_auc: float
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The figures on the same pictures after a change; `recall` and `false_alarms` are of flags."""
+
+    change: str
+    images: int
+    roc_auc: float
+    recall: float
+    false_alarms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +200,11 @@ class _Body:
     data: tuple[DataSet, ...] = ()
     model: Model | None = None
     input: Input | None = None
+    view: View = View()
     calibration: Calibration | None = None
     measured: Measured | None = None
+    sources: tuple[OfSource, ...] = ()
+    changes: tuple[Changed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -43,6 +43,10 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hi
             raise TableError(f"{where} is not a list")
         inner = get_args(hint)[0]
         return tuple(_value(inner, one, f"{where}[{n}]") for n, one in enumerate(value))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise TableError(f"{where} is {value!r}, where one of {get_args(hint)} is wanted")
+        return value
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -1,0 +1,144 @@
+"""What of a picture a net is shown: the whole of it, pieces at its own size, or its faces.
+
+Coordinates of boxes are left, top, right, bottom, in pixels of the picture as a viewer shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from workers.pixels import to_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from workers.decode import Decoded
+    from workers.detectors.card import Input
+    from workers.faces import Face
+
+Box = tuple[float, float, float, float]
+
+# How EXIF has a stored picture turned to stand upright (CIPA DC-008, "Orientation").
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# From here on width and height change places.
+_LYING = 5
+# Probabilities are kept so far from 0 and 1 that their logits are finite.
+_SURE = 1e-9
+
+
+def whole(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:
+    """The pixels at a net's input size; as they are where they have it already."""
+    if pixels.shape[:2] == (wanted.height, wanted.width):
+        return pixels
+    resized = Image.fromarray(pixels).resize((wanted.width, wanted.height), Image.Resampling.BOX)
+    return np.asarray(resized)
+
+
+def crops(picture: Image.Image, wanted: Input, most: int) -> list[NDArray[np.uint8]]:
+    """Pieces of the input's size, nothing resized: the middle, then the middle of each quarter.
+
+    The net never sees the picture turned: which way is up says nothing of how it was made.
+    """
+    width, height = picture.size
+    places = {
+        (_within(x * width, wanted.width, width), _within(y * height, wanted.height, height))
+        for x, y in ((0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))[:most]
+    }
+    return [
+        np.asarray(to_rgb(picture.crop((left, top, left + wanted.width, top + wanted.height))))
+        for left, top in sorted(places)
+    ]
+
+
+def _within(middle: float, size: int, side: int) -> int:
+    """Where a piece begins whose middle is wanted there, all of it in the picture."""
+    return min(max(round(middle - size / 2), 0), side - size)
+
+
+def upright(decoded: Decoded) -> NDArray[np.uint8]:
+    """The picture from afar, as a viewer shows it."""
+    turn = _TURNS.get(decoded.orientation)
+    if turn is None:
+        return decoded.pixels
+    return np.asarray(Image.fromarray(decoded.pixels).transpose(turn))
+
+
+def upright_size(decoded: Decoded) -> tuple[int, int]:
+    """Width and height of the picture itself, as a viewer shows it."""
+    if decoded.native is None:
+        width, height = decoded.header.width, decoded.header.height
+    else:
+        width, height = decoded.native.size
+    return (height, width) if decoded.orientation >= _LYING else (width, height)
+
+
+def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -> list[Face]:
+    """Faces that were found in the picture from afar, in pixels of the picture itself."""
+    size = upright_size(decoded)
+    wide, high = size[0] / seen.shape[1], size[1] / seen.shape[0]
+    return [face.scaled(wide, high) for face in faces]
+
+
+def face(picture: Image.Image, orientation: int, box: Box, wanted: Input) -> NDArray[np.uint8]:
+    """The square around an upright box, turned upright, at the input's size."""
+    piece = to_rgb(picture.crop(_round(stored(box, orientation, picture.size))))
+    turn = _TURNS.get(orientation)
+    if turn is not None:
+        piece = piece.transpose(turn)
+    return np.asarray(piece.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
+
+
+def around(found: Face, margin: float, size: tuple[int, int]) -> Box:
+    """The square around a face, `margin` times its longer side wide, moved into the picture."""
+    side = min(found.side * margin, *size)
+    left = _moved((found.left + found.right - side) / 2, side, size[0])
+    top = _moved((found.top + found.bottom - side) / 2, side, size[1])
+    return left, top, left + side, top + side
+
+
+def _moved(start: float, length: float, side: int) -> float:
+    return min(max(start, 0.0), side - length)
+
+
+def stored(box: Box, orientation: int, size: tuple[int, int]) -> Box:
+    """Where a box of the upright picture lies in the one that is stored, of that size."""
+    left, top, right, bottom = box
+    width, height = size
+    turned = {
+        2: (width - right, top, width - left, bottom),
+        3: (width - right, height - bottom, width - left, height - top),
+        4: (left, height - bottom, right, height - top),
+        5: (top, left, bottom, right),
+        6: (top, height - right, bottom, height - left),
+        7: (width - bottom, height - right, width - top, height - left),
+        8: (width - bottom, left, width - top, right),
+    }
+    return turned.get(orientation, box)
+
+
+def _round(box: Box) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(side) for side in box)
+    return left, top, right, bottom
+
+
+def joined(probabilities: NDArray[np.float64]) -> float:
+    """One probability for several views of one thing: that of their mean logit.
+
+    The views of one picture are no independent witnesses: their evidence is averaged, not added.
+    """
+    bounded = np.clip(probabilities, _SURE, 1 - _SURE)
+    mean = float(np.mean(np.log(bounded / (1 - bounded))))
+    return float(1 / (1 + np.exp(-mean)))
