@@ -20,14 +20,18 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One-cycle learning rate: linear warm-up, then a cosine down to zero over the epochs.
+    """Learning rate: linear warm-up, then a cosine down to zero; perhaps once more from `again`.
 
-    `patience` is how many epochs without a better validation accuracy end the training early.
+    The last `more` of the epochs are a second cosine (warm restarts: Loshchilov and Hutter 2017,
+    arXiv:1608.03983). `patience` is how many epochs without a better validation accuracy end the
+    training early.
     """
 
     epochs: int = 14
     warmup_epochs: float = 1.0
     peak: float = 3e-3
+    more: int = 0
+    again: float = 0.0
     weight_decay: float = 0.05
     label_smoothing: float = 0.02
     batch: int = 128
@@ -70,12 +74,13 @@ class Recipe:
 
 OBJECTS_32 = Recipe(
     name="objects-32",
-    version="1",
+    version="2",
     size=32,
     widths=(24, 48, 96, 128),
     blocks=(1, 2, 2, 2),
     train_zip="cifake-train.zip",
     test_zip="cifake-test.zip",
+    schedule=Schedule(epochs=26, more=12, again=2e-3, patience=14),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (OBJECTS_32,)}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from workers.training import environment, nets
 from workers.training.augment import augmented
 from workers.training.data import Labelled, parts_of
+from workers.training.recipes import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.training.recipes import Recipe, Schedule
+    from workers.training.recipes import Recipe
 
 BEST, HISTORY, RECIPE = "best.keras", "history.json", "recipe.json"
 
@@ -127,11 +130,11 @@ def _one_epoch(
 
 
 def _net(recipe: Recipe, checkpoint: Path, steps: int) -> keras.Model:
+    how = recipe.schedule
     if checkpoint.exists():
         return keras.models.load_model(checkpoint)
     net = nets.build(recipe, recipe.precision)
-    how = recipe.schedule
-    optimizer = keras.optimizers.AdamW(_one_cycle(how, steps), weight_decay=how.weight_decay)
+    optimizer = keras.optimizers.AdamW(Cosines(how, steps), weight_decay=how.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     net.compile(
         optimizer,
@@ -143,15 +146,33 @@ def _net(recipe: Recipe, checkpoint: Path, steps: int) -> keras.Model:
     return net
 
 
-def _one_cycle(how: Schedule, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    warm = round(how.warmup_epochs * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=how.peak / 25,
-        decay_steps=max(1, how.epochs * steps - warm),
-        alpha=0.0,
-        warmup_target=how.peak,
-        warmup_steps=warm,
-    )
+@keras.saving.register_keras_serializable("scanner")
+class Cosines(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """The learning rate of a Schedule at a step: see there."""
+
+    def __init__(self, schedule: Schedule | dict[str, float], steps: int) -> None:
+        """`steps` are those of one epoch."""
+        self._how = schedule if isinstance(schedule, Schedule) else Schedule(**schedule)  # type: ignore[arg-type]
+        self._steps = steps
+
+    def __call__(self, step: int) -> Any:  # noqa: ANN401 - a tensor
+        """Give the rate; linear first, then down a cosine, then perhaps down a second one."""
+        how = self._how
+        epoch = ops.cast(step, "float32") / self._steps
+        warm, first = how.warmup_epochs, how.epochs - how.more
+        rising = how.peak * (1 / 25 + (1 - 1 / 25) * epoch / max(warm, 1e-9))
+        falling = _cosine(how.peak, (epoch - warm) / max(first - warm, 1e-9))
+        again = _cosine(how.again, (epoch - first) / max(how.more, 1))
+        down = ops.where(epoch < first, falling, again) if how.more else falling
+        return ops.where(epoch < warm, rising, down)
+
+    def get_config(self) -> dict[str, object]:
+        """What Keras saves with a net that is trained by it."""
+        return {"schedule": asdict(self._how), "steps": self._steps}
+
+
+def _cosine(peak: float, share: Any) -> Any:  # noqa: ANN401 - tensors
+    return peak / 2 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
 
 
 def _checkpoint(out: Path, epoch: int) -> Path:
