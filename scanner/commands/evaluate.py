@@ -13,7 +13,8 @@ from scanner.exits import Failed
 from scanner.options import json_option
 
 if TYPE_CHECKING:
-    from workers.detectors.card import Card, Measured
+    from workers.detectors.card import Card
+    from workers.training.evaluate import Scored
 
 WITHOUT_EXTRA = (
     "Measuring needs packages that are not installed ({name}): "
@@ -43,17 +44,25 @@ def command(name: str, *, data: Path, as_json: bool) -> None:
     Pictures have to have the detector's input size. A score of 0.5 and more counts as AI.
     """
     try:
-        from workers.training import classification  # `--help` is instant
+        from workers.training import classification, evaluate  # `--help` is instant
+        from workers.training.data import DataError
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     card = _card(name)
-    measured = _measure(card, data)
+    scored = _scored(card, data)
+    try:
+        measured = evaluate.measure(scored, card.thresholds.ai)
+    except DataError as error:
+        raise Failed(str(error)) from error
+    sources = evaluate.by_source(scored)
     if as_json:
         body = {"name": card.name, "version": card.version, "sha256": card.sha256}
-        click.echo(json.dumps(body | asdict(measured)))
+        body |= asdict(measured) | {"sources": [asdict(each) for each in sources]}
+        click.echo(json.dumps(body))
     else:
         click.echo(f"{card.name} version {card.version} on {measured.on}\n")
         click.echo(classification.table(measured), nl=False)
+        click.echo(classification.sources(sources), nl=False)
 
 
 def _card(name: str) -> Card:
@@ -73,18 +82,21 @@ def _card(name: str) -> Card:
     return cards[name]
 
 
-def _measure(card: Card, data: Path) -> Measured:
+def _scored(card: Card, data: Path) -> Scored:
     from workers.detectors.card import CardError
     from workers.training import evaluate
-    from workers.training.data import DataError, read
+    from workers.training.data import DataError, located, read
+    from workers.training.recipe import Pictures, Pixels
     from workers.training.recipes import RECIPES
 
+    folder, pictures = located(data)
+    sets: tuple[Pictures, ...] = (pictures,)
+    pixels = Pixels(card.input.width if card.input is not None else 0)
     recipe = RECIPES.get(card.name)
-    if recipe is not None and (data / recipe.test_zip).is_file():
-        data = data / recipe.test_zip
+    if recipe is not None and all((data / each.file).is_file() for each in recipe.data.test):
+        folder, sets, pixels = data, recipe.data.test, recipe.data.pixels
     try:
-        size = card.input.width if card.input is not None else 0
-        scored = evaluate.score(card, read(data, size), data.name)
-        return evaluate.measure(scored, card.thresholds.ai)
+        labelled = read(folder, sets, pixels).middle(pixels.size)
+        return evaluate.score(card, labelled, ", ".join(each.file for each in sets))
     except (CardError, DataError) as error:
         raise Failed(str(error)) from error

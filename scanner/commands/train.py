@@ -30,7 +30,9 @@ WITHOUT_EXTRA = (
     metavar="RUNDIR",
     help="Where checkpoints, curves, the model and its card go.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="How long.  [default: the recipe's]")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Of the last phase; the recipe's unless given."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="For weights and shuffling.")
 @click.option("--resume", is_flag=True, help="Go on with what RUNDIR holds.")
 def command(  # noqa: PLR0913 - click passes one an option
@@ -56,7 +58,8 @@ def command(  # noqa: PLR0913 - click passes one an option
         from workers.training.export import ExportError
         from workers.training.finish import finish
         from workers.training.recipes import RECIPES
-        from workers.training.train import Run, RunError, train
+        from workers.training.runs import Run, RunError
+        from workers.training.train import train
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     if name not in RECIPES:
@@ -65,13 +68,14 @@ def command(  # noqa: PLR0913 - click passes one an option
         )
     recipe = RECIPES[name]
     if epochs is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+        *before, last = recipe.phases
+        recipe = replace(recipe, phases=(*before, replace(last, epochs=epochs)))
     run = Run(data, out, seed, resume)
     try:
-        finished = finish(recipe, run, train(recipe, run, _tell), _tell)
+        made = finish(recipe, run, train(recipe, run, _tell), _tell)
     except (DataError, ExportError, RunError) as error:
         raise Failed(str(error)) from error
-    click.echo(finished.card.path)
+    click.echo(made)
 
 
 def _tell(line: str) -> None:

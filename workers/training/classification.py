@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.detectors.card import ClassFigures, Measured
+    from workers.training.evaluate import OfSource
 
 
 def table(measured: Measured) -> str:
@@ -34,6 +35,20 @@ def table(measured: Measured) -> str:
         ),
         f"ROC AUC {measured.roc_auc:.4f}, expected calibration error {measured.ece:.4f}",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def sources(rows: Sequence[OfSource]) -> str:
+    """Give a line a source: how many of its images were called rightly; "" for nameless ones."""
+    named = [row for row in rows if row.source]
+    if not named:
+        return ""
+    width = max(len(row.source) for row in named) + 5
+    lines = [f"{'source':{width}}{'images':>8}{'right':>8}{'95 % interval':>20}"]
+    for row in named:
+        name = f"{'FAKE' if row.label else 'REAL'}/{row.source}"
+        ends = f"{row.low:.3f} to {row.high:.3f}"
+        lines.append(f"{name:{width}}{row.images:>8}{row.right / row.images:>8.3f}{ends:>20}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from workers.detectors.card import Measured
-    from workers.training.train import Epoch
+    from workers.training.runs import Epoch
 
 
 def draw(title: str, history: Sequence[Epoch], measured: Measured, path: Path) -> None:
-    """Draw loss, accuracy and the confusion matrix of a run side by side, as PNG."""
+    """Draw loss, accuracy and the confusion matrix of a run side by side, as PNG.
+
+    `measured` is on the test set; where several phases were trained, a line stands between them.
+    """
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     losses, accuracies, matrix = figure.subplots(1, 3)
     epochs = [each.epoch for each in history]
@@ -29,11 +33,14 @@ def draw(title: str, history: Sequence[Epoch], measured: Measured, path: Path) -
     accuracies.plot(
         epochs, [each.validation_accuracy for each in history], "s-", label="validation"
     )
-    accuracies.axhline(measured.accuracy, linestyle="--", color="grey", label="test, int8")
+    accuracies.axhline(measured.accuracy, linestyle="--", color="grey", label="test")
     accuracies.set(title="Accuracy", xlabel="epoch")
     for axes in (losses, accuracies):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(visible=True, alpha=0.3)
+        for last, first in pairwise(history):
+            if first.phase != last.phase:
+                axes.axvline(last.epoch + 0.5, linestyle=":", color="grey")
         axes.legend()
     _matrix(matrix, measured)
     figure.suptitle(title)
@@ -49,4 +56,4 @@ def _matrix(axes: Axes, measured: Measured) -> None:
         axes.text(column, row, f"{count:,}", ha="center", va="center", color=shade)
     axes.set_xticks((0, 1), ("FAKE", "REAL"))
     axes.set_yticks((0, 1), ("FAKE", "REAL"))
-    axes.set(title=f"Test, int8: {measured.accuracy:.4f}", xlabel="called", ylabel="is")
+    axes.set(title=f"Test: {measured.accuracy:.4f}", xlabel="called", ylabel="is")

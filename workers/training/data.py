@@ -1,22 +1,24 @@
-"""Labelled pictures out of a zip, as arrays, and their split by seed."""
+"""Labelled pictures out of zips and folders, as arrays."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from workers.training.recipe import Pictures
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from workers.training.recipes import Recipe, Split
+    from workers.training.recipe import Pixels
 
 FAKE_FOLDERS = frozenset({"fake", "ai", "generated"})
 REAL_FOLDERS = frozenset({"real", "photo"})
@@ -29,110 +31,120 @@ class DataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Pictures, (n, size, size, 3) uint8 RGB, with their labels, (n,) uint8: 1 is AI."""
+    """Pictures, (n, side, side, 3) uint8 RGB; labels, (n,) uint8, 1 is AI; sources, (n,) names."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    sources: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, places: NDArray[np.intp]) -> Labelled:
         """Give the pictures at these places, in this order."""
-        return Labelled(self.images[places], self.labels[places])
+        return Labelled(self.images[places], self.labels[places], self.sources[places])
+
+    def middle(self, size: int) -> Labelled:
+        """Give the middle `size` by `size` pixels of each picture."""
+        top, left = ((side - size) // 2 for side in self.images.shape[1:3])
+        return replace(self, images=self.images[:, top : top + size, left : left + size])
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The three disjoint parts of the training data."""
+def known(path: PurePosixPath) -> tuple[int, str] | None:
+    """Give a picture's label, 1 for AI and 0 for real, and its source; None without a label.
 
-    train: Labelled
-    validation: Labelled
-    calibration: Labelled
-
-
-def label_of(path: PurePosixPath) -> int | None:
-    """Give 1 (AI), 0 (real) or None, by the nearest folder above with a telling name."""
-    for folder in reversed(path.parts[:-1]):
-        if folder.lower() in FAKE_FOLDERS:
-            return 1
-        if folder.lower() in REAL_FOLDERS:
-            return 0
+    The nearest folder above with a telling name is the label, the folders below that one are the
+    source: `train/FAKE/stylegan/1.jpg` is AI and of `stylegan`.
+    """
+    folders = path.parts[:-1]
+    for place in range(len(folders) - 1, -1, -1):
+        for label, names in ((1, FAKE_FOLDERS), (0, REAL_FOLDERS)):
+            if folders[place].lower() in names:
+                return label, "/".join(folders[place + 1 :])
     return None
 
 
-def read(source: Path, size: int) -> Labelled:
-    """Read every labelled picture of a zip or a folder, in the order of their names.
+def located(path: Path) -> tuple[Path, Pictures]:
+    """Give the folder and the pictures that a path means; it may lead into a zip: `a.zip/test`."""
+    for file in (path, *path.parents):
+        if file.is_file():
+            inside = path.relative_to(file).as_posix()
+            return file.parent, Pictures(file.name, "" if inside == "." else f"{inside}/")
+    return path.parent, Pictures(path.name)
+
+
+def read(folder: Path, sets: Sequence[Pictures], how: Pixels) -> Labelled:
+    """Read every labelled picture of the sets that lie in a folder, in the order of their names.
 
     Raises DataError when there is nothing there, nothing labelled, something damaged, or a picture
-    of another size: resizing would destroy what these nets look at.
+    of a size that does not do: to resize it unasked would destroy what some nets look at.
     """
-    if not source.exists():
-        raise DataError(f"there is no {source.name} in {source.parent}")
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    try:
-        for name, body in _files(source):
-            label = label_of(PurePosixPath(name))
-            if label is not None:
-                images.append(_pixels(name, body, size))
-                labels.append(label)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{source.name} is damaged: {error}") from error
+    sources: list[str] = []
+    for each in sets:
+        for name, body in _files(folder / each.file, each.below):
+            found = known(PurePosixPath(name))
+            if found is not None:
+                images.append(_pixels(name, body, how))
+                labels.append(found[0])
+                sources.append(found[1])
     if not images:
-        raise DataError(f"no picture below a folder named FAKE or REAL in {source}")
-    return Labelled(np.stack(images), np.array(labels, np.uint8))
+        where = ", ".join(str(folder / each.file / each.below) for each in sets)
+        raise DataError(f"no picture below a folder named FAKE or REAL in {where}")
+    return Labelled(np.stack(images), np.array(labels, np.uint8), np.array(sources))
 
 
-def read_cached(source: Path, size: int, cache: Path) -> Labelled:
+def read_cached(folder: Path, sets: Sequence[Pictures], how: Pixels, cache: Path) -> Labelled:
     """Do as `read` does, keeping the arrays in `cache` (.npz) for the next time."""
     if cache.exists():
         with np.load(cache) as kept:
-            return Labelled(kept["images"], kept["labels"])
-    labelled = read(source, size)
+            return Labelled(kept["images"], kept["labels"], kept["sources"])
+    labelled = read(folder, sets, how)
     cache.parent.mkdir(parents=True, exist_ok=True)
     partial = cache.with_suffix(".partial.npz")
-    np.savez(partial, images=labelled.images, labels=labelled.labels)
+    np.savez(partial, images=labelled.images, labels=labelled.labels, sources=labelled.sources)
     partial.replace(cache)
     return labelled
 
 
-def split(labelled: Labelled, how: Split) -> Parts:
-    """Split by class and seed: the same pictures give the same parts, always."""
-    draw = np.random.default_rng(how.seed)
-    kept: list[list[NDArray[np.intp]]] = [[], [], []]
-    for label in (0, 1):
-        places = draw.permutation(np.flatnonzero(labelled.labels == label))
-        ends = [how.validation, how.validation + how.calibration]
-        if len(places) <= ends[1]:
-            raise DataError(
-                f"{len(places)} pictures of class {label}: too few to hold out {ends[1]}"
-            )
-        for part, chosen in zip(kept, np.split(places, ends), strict=True):
-            part.append(chosen)
-    validation, calibration, train = (np.sort(np.concatenate(part)) for part in kept)
-    return Parts(labelled.take(train), labelled.take(validation), labelled.take(calibration))
+def _pixels(name: str, body: bytes, how: Pixels) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(body)) as picture:
+            return np.asarray(_fitted(name, picture, how).convert("RGB"))
+    except OSError as error:
+        raise DataError(f"{name} is damaged: {error}") from error
 
 
-def parts_of(recipe: Recipe, data: Path, run: Path) -> Parts:
-    """Give the parts of the recipe's training data, arrays cached in the run's folder."""
-    return split(read_cached(data / recipe.train_zip, recipe.size, run / "train.npz"), recipe.split)
+def _fitted(name: str, picture: Image.Image, how: Pixels) -> Image.Image:
+    side = how.kept
+    if how.way == "resized":
+        return picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+    if how.way == "cropped" and min(picture.size) >= side:
+        left, top = ((length - side) // 2 for length in picture.size)
+        return picture.crop((left, top, left + side, top + side))
+    if picture.size != (side, side):
+        raise DataError(f"{name} is {picture.size}, not {side} by {side} pixels")
+    return picture
 
 
-def _pixels(name: str, body: bytes, size: int) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(body)) as picture:
-        if picture.size != (size, size):
-            raise DataError(f"{name} is {picture.size}, not {size} by {size} pixels")
-        return np.asarray(picture.convert("RGB"))
-
-
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+def _files(source: Path, below: str) -> Iterator[tuple[str, bytes]]:
+    """Give names and bytes of the pictures in a zip or a folder, those `below` only."""
+    if not source.exists():
+        raise DataError(f"there is no {source.name} in {source.parent}")
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in SUFFIXES and _inside(path, source, below):
                 yield path.relative_to(source.parent).as_posix(), path.read_bytes()
         return
-    with zipfile.ZipFile(source) as archive:
-        for name in sorted(archive.namelist()):
-            if PurePosixPath(name).suffix.lower() in SUFFIXES:
-                yield name, archive.read(name)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if PurePosixPath(name).suffix.lower() in SUFFIXES and name.startswith(below):
+                    yield name, archive.read(name)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{source.name} is damaged: {error}") from error
+
+
+def _inside(path: Path, source: Path, below: str) -> bool:
+    return path.relative_to(source).as_posix().startswith(below)

@@ -27,17 +27,31 @@ Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
+class OfSource:
+    """How many images of one source, all real or all AI, were called rightly, and Wilson's ends."""
+
+    source: str
+    label: int
+    images: int
+    right: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """Scores, (n,), and labels, (n,), 1 for AI, of the images called `on`."""
+    """Scores, (n,), labels, (n,), 1 for AI, and sources, (n,), of the images called `on`."""
 
     on: str
     scores: NDArray[np.float64]
     labels: NDArray[np.uint8]
+    sources: NDArray[np.str_]
 
 
 def score(card: Card, labelled: Labelled, on: str) -> Scored:
     """Score labelled images as the workers do; CardError where the model cannot be loaded."""
-    return Scored(on, load(card).score(list(labelled.images)), labelled.labels)
+    scores = load(card).score(list(labelled.images))
+    return Scored(on, scores, labelled.labels, labelled.sources)
 
 
 def measure(scored: Scored, ai_threshold: float) -> Measured:
@@ -62,6 +76,18 @@ def measure(scored: Scored, ai_threshold: float) -> Measured:
         real=_figures(1 - labels, 1 - called, 1.0 - scores),
         confusion=Confusion(tp, fp, fn, tn),
     )
+
+
+def by_source(scored: Scored) -> list[OfSource]:
+    """Give a row a source, AI first: the share called rightly at the cut that accuracy uses."""
+    right = (scored.scores >= CUT) == (scored.labels == 1)
+    rows = []
+    for label in (1, 0):
+        for source in np.unique(scored.sources[scored.labels == label]):
+            hits = right[(scored.labels == label) & (scored.sources == source)]
+            of, low_high = len(hits), wilson(int(hits.sum()), len(hits))
+            rows.append(OfSource(str(source), label, of, int(hits.sum()), *low_high))
+    return rows
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

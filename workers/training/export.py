@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from workers.detectors.runtimes import LiteRT, ModelError
+from workers.training import nets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreemen
     except ModelError as error:
         raise ExportError(str(error)) from error
     quantised = session.levels()[session.run(list(images))]
-    trained = np.asarray(net.predict(images, batch_size=256, verbose=0), np.float64)[:, 0]
+    trained = nets.logits(net, images)
     found = Agreement(
         images=len(images),
         called_otherwise=float(np.mean((quantised >= 0) != (trained >= 0))),

@@ -5,32 +5,65 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 from keras import layers
 
+from workers.training.runs import BEST
+
 if TYPE_CHECKING:
-    from workers.training.recipes import Recipe
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from workers.training.recipe import Recipe, Residual
+
+# The layers of a net that is joined from two, each a model of its own.
+BASE, HEAD = "base", "head"
 
 
 def build(recipe: Recipe, precision: str = "float32") -> keras.Model:
     """Build the recipe's net: (n, size, size, 3) pixels of 0..255 in, (n, 1) logits out.
 
-    A residual net of the plainest kind (He et al. 2016, arXiv:1512.03385) with ReLU: its batch
-    normalisation folds into the convolutions and everything that is left has a fast int8 kernel.
-    The first stage is narrow and sees full resolution, where the traces of a generator are; the
-    others work at a half, a quarter and an eighth, where a convolution costs little.
-
     `precision` is what Keras calls a dtype policy; the weights are 32-bit floats under any.
     """
     pixels = keras.Input((recipe.size, recipe.size, 3), name="pixels")
+    return keras.Model(pixels, _residual_net(pixels, recipe.net, precision), name=recipe.name)
+
+
+def joined(base: keras.Model, head: keras.Model) -> keras.Model:
+    """Put a head on a base: pixels in, logits out."""
+    pixels = keras.Input(base.input_shape[1:], name="pixels")
+    return keras.Model(pixels, head(base(pixels)))
+
+
+def best(recipe: Recipe, run: Path) -> keras.Model:
+    """Give the best net of a run, in 32 bits throughout, whatever it was trained in."""
+    net = build(recipe)
+    net.set_weights(keras.models.load_model(run / BEST, compile=False).get_weights())
+    return net
+
+
+def logits(net: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Give the logit for "AI" of each picture, (n,)."""
+    return np.asarray(net.predict(images, batch_size=256, verbose=0), np.float64)[:, 0]
+
+
+def _residual_net(pixels: keras.KerasTensor, net: Residual, precision: str) -> keras.KerasTensor:
+    """A residual net of the plainest kind (He et al. 2016, arXiv:1512.03385) with ReLU.
+
+    Its batch normalisation folds into the convolutions and everything that is left has a fast int8
+    kernel. The first stage is narrow and sees full resolution, where the traces of a generator
+    are; the others work at a half, a quarter and an eighth, where a convolution costs little.
+    """
     # The ends stay at 32 bits: a brain float would make neighbouring grey levels one.
     # A scale without an offset: zero padding stays black, and int8 carries raw pixels exactly.
     x = layers.Rescaling(1 / 255, name="unit", dtype="float32")(pixels)
-    x = _conv(x, "float32", recipe.widths[0])
-    for stage, (width, blocks) in enumerate(zip(recipe.widths, recipe.blocks, strict=True)):
+    x = _conv(x, "float32", net.widths[0])
+    for stage, (width, blocks) in enumerate(zip(net.widths, net.blocks, strict=True)):
         for block in range(blocks):
             x = _residual(x, precision, width, stride=2 if stage and not block else 1)
     x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    return keras.Model(pixels, layers.Dense(1, name="logit", dtype="float32")(x), name=recipe.name)
+    return layers.Dense(1, name="logit", dtype="float32")(x)
 
 
 def _conv(

@@ -2,195 +2,166 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import keras
-import numpy as np
 
-from workers.training import environment, nets
-from workers.training.augment import augmented
-from workers.training.data import Labelled, parts_of
+from workers.training import nets, rates
+from workers.training.batches import (
+    Batches,
+    Lessons,
+    steps_of,
+    targets,
+    to_learn,
+    unchanged,
+)
+from workers.training.recipe import Plateau
+from workers.training.runs import (
+    BEST,
+    HISTORY,
+    Epoch,
+    Run,
+    best_of,
+    checkpoint,
+    claim,
+    history_of,
+    save,
+    write_json,
+)
+from workers.training.split import Parts, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from workers.training.recipes import Recipe, Schedule
-
-BEST, HISTORY, RECIPE = "best.keras", "history.json", "recipe.json"
-
-
-class RunError(Exception):
-    """The run's folder holds something else than this run."""
+    from workers.training.recipe import Phase, Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch came to; losses are mean cross-entropies, times are seconds."""
+class Learner:
+    """The compiled model that a phase trains, and the base before it where that stays as it is."""
 
-    epoch: int
-    loss: float
-    accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-    seconds: float
+    trained: keras.Model
+    base: keras.Model | None
+
+    def whole(self) -> keras.Model:
+        """Give the net from pixels to logits."""
+        return self.trained if self.base is None else nets.joined(self.base, self.trained)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Where a run lives and how it goes: `resume` goes on with what the folder holds."""
+class Course:
+    """A recipe on its way: its run, its pictures, and the epochs so far, which grow."""
 
-    data: Path
-    out: Path
-    seed: int = 1
-    resume: bool = False
+    recipe: Recipe
+    run: Run
+    parts: Parts
+    history: list[Epoch]
 
+    def epochs_of(self, phase: int) -> list[Epoch]:
+        """Give the epochs of a phase so far."""
+        return [each for each in self.history if each.phase == phase]
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Shuffled, augmented batches of one epoch; the same seed and epoch give the same batches."""
-
-    def __init__(self, part: Labelled, recipe: Recipe, seed: tuple[int, int]) -> None:
-        super().__init__()
-        self._part = part
-        self._batch = recipe.schedule.batch
-        self._augmentation = recipe.augmentation
-        self._seed = seed
-        self._order = np.random.default_rng(seed).permutation(len(part))
-
-    def __len__(self) -> int:
-        # The odd pictures at the end wait for another epoch: a tiny last batch upsets the
-        # statistics of batch normalisation.
-        return max(1, len(self._part) // self._batch)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        chosen = self._order[index * self._batch : (index + 1) * self._batch]
-        draw = np.random.default_rng((*self._seed, index))
-        images = augmented(self._part.images[chosen], self._augmentation, draw)
-        return images, self._part.labels[chosen].astype(np.float32)[:, None]
+    def over(self, phase: int) -> bool:
+        """Whether a phase has come to its end or got no better for long enough."""
+        how, done = self.recipe.phases[phase], self.epochs_of(phase)
+        later = any(each.phase > phase for each in self.history)
+        return later or len(done) >= how.epochs or _stale(done, how.patience)
 
 
 def train(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> list[Epoch]:
-    """Train until the schedule's end or until validation gets no better; give the epochs.
+    """Train through the recipe's phases; give the epochs.
 
-    The run's folder then holds `best.keras` (best validation accuracy), the last epoch's net with
-    the optimiser's state, `history.json`, `recipe.json` and `environment.json`. Raises RunError
-    when the folder holds another run.
+    The run's folder then holds `best.keras` (best validation accuracy), the last epoch's model
+    with the optimiser's state, `history.json`, `recipe.json` and `environment.json`. Raises
+    RunError when the folder holds another run.
     """
-    _claim(recipe, run)
+    claim(recipe, run)
     keras.utils.set_random_seed(run.seed)
-    parts = parts_of(recipe, run.data, run.out)
-    history = _history(run.out)
-    steps = len(Batches(parts.train, recipe, (run.seed, 0)))
-    net = _net(recipe, _checkpoint(run.out, len(history)), steps)
-    tell(f"{recipe.name}: {net.count_params():,} parameters, {len(parts.train):,} pictures")
-    while len(history) < recipe.schedule.epochs and not _stale(history, recipe.schedule.patience):
-        epoch = _one_epoch(net, parts.train, parts.validation, recipe, (run.seed, len(history) + 1))
+    course = Course(recipe, run, parts_of(recipe.data, run.data, run.out), history_of(run.out))
+    tell(f"{recipe.name}: {len(course.parts.train):,} pictures")
+    for number in range(len(recipe.phases)):
+        for epoch in _phase(course, number):
+            tell(
+                f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, "
+                f"validation {epoch.validation_accuracy:.4f}, {epoch.seconds:.0f} s"
+            )
+    return course.history
+
+
+def _phase(course: Course, number: int) -> Iterator[Epoch]:
+    """Train through what is left of one phase; each epoch is on disk when it is given."""
+    if course.over(number):
+        return
+    recipe, run, history = course.recipe, course.run, course.history
+    phase = recipe.phases[number]
+    learner = _learner(course, number)
+    lessons = (
+        unchanged(course.parts.train, recipe, learner.base)
+        if phase.frozen
+        else to_learn(course.parts.train, recipe)
+    )
+    exam = unchanged(course.parts.validation, recipe, learner.base)
+    while not course.over(number):
+        if isinstance(phase.rate, Plateau):
+            accuracies = [each.validation_accuracy for each in course.epochs_of(number)]
+            learner.trained.optimizer.learning_rate = rates.on_plateau(phase.rate, accuracies)
+        batches = Batches(lessons, phase.batch, (run.seed, len(history) + 1))
+        epoch = _epoch(learner.trained, batches, exam, (len(history) + 1, number))
         if all(epoch.validation_accuracy > before.validation_accuracy for before in history):
-            _save(net, run.out / BEST)
+            save(learner.whole(), run.out / BEST)
         history.append(epoch)
         # The history is written last and says which checkpoint is whole: killed in between, the
         # epoch is run again as it was.
-        _save(net, _checkpoint(run.out, epoch.epoch))
-        _write_json(run.out / HISTORY, [asdict(each) for each in history])
-        _checkpoint(run.out, epoch.epoch - 1).unlink(missing_ok=True)
-        tell(
-            f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, "
-            f"validation {epoch.validation_accuracy:.4f}, {epoch.seconds:.0f} s"
-        )
-    return history
+        save(learner.trained, checkpoint(run.out, epoch.epoch))
+        write_json(run.out / HISTORY, [asdict(each) for each in history])
+        checkpoint(run.out, epoch.epoch - 1).unlink(missing_ok=True)
+        yield epoch
 
 
-def _one_epoch(
-    net: keras.Model, part: Labelled, held_out: Labelled, recipe: Recipe, seed: tuple[int, int]
-) -> Epoch:
+def _learner(course: Course, number: int) -> Learner:
+    """Take up a phase where it was left, or begin it with the best net so far."""
+    recipe, out, epochs = course.recipe, course.run.out, len(course.history)
+    phase = recipe.phases[number]
+    if epochs:
+        whole = keras.models.load_model(out / BEST, compile=False)
+    else:
+        whole = nets.build(recipe, recipe.precision)
+    base = whole.get_layer(nets.BASE) if phase.frozen else None
+    if course.epochs_of(number):
+        return Learner(keras.models.load_model(checkpoint(out, epochs)), base)
+    trained = whole.get_layer(nets.HEAD) if phase.frozen else whole
+    _compile(trained, phase, steps_of(len(course.parts.train), phase.batch))
+    return Learner(trained, base)
+
+
+def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
+    net.compile(
+        rates.optimizer(phase, steps),
+        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)],
+        # XLA's convolutions on a CPU are slower than those of oneDNN.
+        jit_compile=False,
+    )
+
+
+def _epoch(net: keras.Model, batches: Batches, exam: Lessons, at: tuple[int, int]) -> Epoch:
     started = time.monotonic()
     rate = float(net.optimizer.learning_rate.numpy())
-    fitted = net.fit(Batches(part, recipe, seed), shuffle=False, verbose=0).history
-    loss, accuracy = net.evaluate(
-        held_out.images, held_out.labels.astype(np.float32)[:, None], batch_size=256, verbose=0
-    )
+    fitted = net.fit(batches, shuffle=False, verbose=0).history
+    loss, accuracy = net.evaluate(exam.inputs, targets(exam.labels), batch_size=256, verbose=0)
     return Epoch(
-        epoch=seed[1],
+        epoch=at[0],
         loss=float(fitted["loss"][0]),
         accuracy=float(fitted["accuracy"][0]),
         validation_loss=float(loss),
         validation_accuracy=float(accuracy),
         learning_rate=rate,
         seconds=time.monotonic() - started,
+        phase=at[1],
     )
 
 
-def _net(recipe: Recipe, checkpoint: Path, steps: int) -> keras.Model:
-    if checkpoint.exists():
-        return keras.models.load_model(checkpoint)
-    net = nets.build(recipe, recipe.precision)
-    how = recipe.schedule
-    optimizer = keras.optimizers.AdamW(_one_cycle(how, steps), weight_decay=how.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    net.compile(
-        optimizer,
-        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=how.label_smoothing),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)],
-        # XLA's convolutions on a CPU are slower than those of oneDNN.
-        jit_compile=False,
-    )
-    return net
-
-
-def _one_cycle(how: Schedule, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    warm = round(how.warmup_epochs * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=how.peak / 25,
-        decay_steps=max(1, how.epochs * steps - warm),
-        alpha=0.0,
-        warmup_target=how.peak,
-        warmup_steps=warm,
-    )
-
-
-def _checkpoint(out: Path, epoch: int) -> Path:
-    return out / f"epoch-{epoch:03}.keras"
-
-
-def _claim(recipe: Recipe, run: Run) -> None:
-    """Make the folder this run's own, or see that it is."""
-    run.out.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps({"recipe": asdict(recipe), "seed": run.seed}))
-    kept = run.out / RECIPE
-    if kept.exists():
-        if not run.resume:
-            raise RunError(f"{run.out} holds a run already; go on with it by --resume")
-        if json.loads(kept.read_text()) != wanted:
-            raise RunError(f"{run.out} holds a run of another recipe, length or seed")
-    _write_json(kept, wanted)
-    _write_json(run.out / "environment.json", environment.describe())
-
-
-def _history(out: Path) -> list[Epoch]:
-    kept = out / HISTORY
-    return [Epoch(**each) for each in json.loads(kept.read_text())] if kept.exists() else []
-
-
-def _stale(history: list[Epoch], patience: int) -> bool:
-    if not history:
-        return False
-    best = max(history, key=lambda each: each.validation_accuracy)
-    return len(history) - best.epoch >= patience
-
-
-def _save(net: keras.Model, path: Path) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    net.save(partial)
-    partial.replace(path)
-
-
-def _write_json(path: Path, what: object) -> None:
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(json.dumps(what, indent=1) + "\n")
-    partial.replace(path)
+def _stale(done: Sequence[Epoch], patience: int) -> bool:
+    return bool(done) and done[-1].epoch - best_of(done).epoch >= patience

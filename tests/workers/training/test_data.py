@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers.training.data import DataError, Labelled, label_of, read, read_cached, split
-from workers.training.recipes import Split
+from workers.training.data import DataError, Labelled, known, located, read, read_cached
+from workers.training.recipe import Pictures, Pixels, Split
+from workers.training.split import split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,23 +29,40 @@ def picture(shade: int, size: int = 4) -> bytes:
 def numbered(real: int, ai: int) -> Labelled:
     """Pictures of one pixel whose value is their number."""
     images = np.arange(real + ai, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return Labelled(images, np.array([0] * real + [1] * ai, np.uint8))
+    labels = np.array([0] * real + [1] * ai, np.uint8)
+    return Labelled(images, labels, np.array([""] * len(labels)))
+
+
+def in_sources(sizes: dict[str, tuple[int, int]]) -> Labelled:
+    """Pictures of one pixel whose value is their number, so many real and AI ones a source."""
+    labels, sources = [], []
+    for source, (real, ai) in sizes.items():
+        labels += [0] * real + [1] * ai
+        sources += [source] * (real + ai)
+    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    return Labelled(images, np.array(labels, np.uint8), np.array(sources))
+
+
+SET = (Pictures("set.zip"),)
+FOUR = Pixels(4)
 
 
 @pytest.mark.parametrize(
-    ("path", "label"),
+    ("path", "expected"),
     [
-        ("FAKE/a.png", 1),
-        ("train/Real/x/a.png", 0),
-        ("real/generated/a.png", 1),
-        ("AI/photo/a.png", 0),
+        ("FAKE/a.png", (1, "")),
+        ("train/Real/x/a.png", (0, "x")),
+        ("real/generated/sd/1.5/a.png", (1, "sd/1.5")),
+        ("AI/photo/a.png", (0, "")),
         ("other/fake.png", None),
         ("fakes/a.png", None),
     ],
 )
-def test_the_nearest_telling_folder_is_the_label(path: str, label: int | None) -> None:
-    """Names of folders tell in any case, the nearest first; names of files tell nothing."""
-    assert label == label_of(PurePosixPath(path))
+def test_the_nearest_telling_folder_is_the_label(
+    path: str, expected: tuple[int, str] | None
+) -> None:
+    """Names of folders tell in any case, the nearest first; the folders below it are the source."""
+    assert expected == known(PurePosixPath(path))
 
 
 def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
@@ -54,7 +72,7 @@ def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
         archive.writestr("FAKE/a.png", picture(10))
         archive.writestr("loose.png", picture(30))
         archive.writestr("REAL/notes.txt", "no picture")
-    labelled = read(tmp_path / "set.zip", 4)
+    labelled = read(tmp_path, SET, FOUR)
 
     assert (2, 4, 4, 3) == labelled.images.shape
     assert [10, 20] == labelled.images[:, 0, 0, 1].tolist()
@@ -67,8 +85,8 @@ def test_a_folder_is_read_as_its_zip_would_be(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(picture(shade))
 
-    assert [1, 0] == read(tmp_path / "set", 4).labels.tolist()
-    assert [1] == read(tmp_path / "set" / "FAKE", 4).labels.tolist()
+    assert [1, 0] == read(tmp_path, (Pictures("set"),), FOUR).labels.tolist()
+    assert [1] == read(tmp_path / "set", (Pictures("FAKE"),), FOUR).labels.tolist()
 
 
 def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -77,13 +95,75 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
         archive.writestr("REAL/large.png", picture(1, size=5))
 
     with pytest.raises(DataError, match=r"REAL/large\.png is \(5, 5\)"):
-        read(tmp_path / "set.zip", 4)
+        read(tmp_path, SET, FOUR)
+
+
+def test_only_what_is_below_is_read(tmp_path: Path) -> None:
+    """One archive may hold training and test pictures: each is read by itself, as is a folder."""
+    for name, shade in (("train/FAKE/gan/a.png", 10), ("test/REAL/web/b.png", 20)):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(picture(shade))
+        with zipfile.ZipFile(tmp_path / "set.zip", "a") as archive:
+            archive.writestr(name, picture(shade))
+
+    for file in ("set", "set.zip"):
+        labelled = read(tmp_path, (Pictures(file, "test/"),), FOUR)
+        assert [20] == labelled.images[:, 0, 0, 0].tolist()
+        assert ["web"] == labelled.sources.tolist()
+
+
+def test_several_sets_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """What a recipe trains on may lie in several archives."""
+    for name, shade in (("FAKE/a.png", 10), ("REAL/b.png", 20)):
+        with zipfile.ZipFile(tmp_path / f"{shade}.zip", "w") as archive:
+            archive.writestr(name, picture(shade))
+    labelled = read(tmp_path, (Pictures("20.zip"), Pictures("10.zip")), FOUR)
+
+    assert [20, 10] == labelled.images[:, 0, 0, 0].tolist()
+    assert [0, 1] == labelled.labels.tolist()
+
+
+def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
+    """`set.zip/test` means what the archive has below `test/`, `set.zip` all of it."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w"):
+        pass
+
+    assert (tmp_path, Pictures("set.zip", "test/")) == located(tmp_path / "set.zip" / "test")
+    assert (tmp_path, Pictures("set.zip")) == located(tmp_path / "set.zip")
+    assert (tmp_path, Pictures("set")) == located(tmp_path / "set")
+
+
+def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    """A picture of 8 by 2 pixels, left half black and right half white, becomes a square."""
+    body = io.BytesIO()
+    wide = Image.new("RGB", (8, 2))
+    wide.paste("white", (4, 0, 8, 2))
+    wide.save(body, "PNG")
+    (tmp_path / "REAL").mkdir()
+    (tmp_path / "REAL" / "a.png").write_bytes(body.getvalue())
+    (image,) = read(tmp_path, (Pictures("REAL"),), Pixels(4, "resized")).images
+
+    assert (4, 4, 3) == image.shape
+    assert [0, 255] == image[0, [0, 3], 0].tolist()
+
+
+def test_a_crop_is_the_middle_at_native_resolution(tmp_path: Path) -> None:
+    """Of 9 by 7 numbered pixels the middle 5 by 5 are kept, and the middle 3 by 3 of those."""
+    numbers = np.arange(63, dtype=np.uint8).reshape(7, 9)
+    body = io.BytesIO()
+    Image.fromarray(numbers).save(body, "PNG")
+    (tmp_path / "REAL").mkdir()
+    (tmp_path / "REAL" / "a.png").write_bytes(body.getvalue())
+    labelled = read(tmp_path, (Pictures("REAL"),), Pixels(3, "cropped", spare=2))
+
+    assert numbers[1:6, 2:7].tolist() == labelled.images[0, ..., 0].tolist()
+    assert numbers[2:5, 3:6].tolist() == labelled.middle(3).images[0, ..., 0].tolist()
 
 
 def test_a_missing_set_is_one_sentence(tmp_path: Path) -> None:
     """A data set that is not there is named, with the folder where it should be."""
     with pytest.raises(DataError, match=r"there is no set\.zip in "):
-        read(tmp_path / "set.zip", 4)
+        read(tmp_path, SET, FOUR)
 
 
 def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
@@ -91,7 +171,7 @@ def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"PK no zip")
 
     with pytest.raises(DataError, match=r"set\.zip is damaged"):
-        read(tmp_path / "set.zip", 4)
+        read(tmp_path, SET, FOUR)
 
 
 def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
@@ -99,16 +179,16 @@ def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture(1))
 
     with pytest.raises(DataError, match="no picture below a folder named FAKE or REAL"):
-        read(tmp_path, 4)
+        read(tmp_path.parent, (Pictures(tmp_path.name),), FOUR)
 
 
 def test_the_cache_gives_the_same_arrays(tmp_path: Path) -> None:
     """The second reading comes from the cache, even when the source has gone."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("REAL/b.png", picture(20))
-    first = read_cached(tmp_path / "set.zip", 4, tmp_path / "run" / "set.npz")
+    first = read_cached(tmp_path, SET, FOUR, tmp_path / "run" / "set.npz")
     (tmp_path / "set.zip").unlink()
-    second = read_cached(tmp_path / "set.zip", 4, tmp_path / "run" / "set.npz")
+    second = read_cached(tmp_path, SET, FOUR, tmp_path / "run" / "set.npz")
 
     assert first.images.tolist() == second.images.tolist()
     assert [0] == second.labels.tolist()
@@ -143,3 +223,38 @@ def test_too_few_pictures_cannot_be_split() -> None:
     """Where nothing would be left to train on, that is said."""
     with pytest.raises(DataError, match="8 pictures of class 1: too few to hold out 8"):
         split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))
+
+
+SOURCES = {
+    "a": (9, 0),
+    "b": (9, 0),
+    "c": (9, 0),
+    "d": (0, 9),
+    "e": (0, 9),
+    "f": (0, 9),
+    "g": (3, 3),
+}
+
+
+def test_whole_sources_are_held_out() -> None:
+    """No source is on two sides, not even one of both classes, and enough pictures are held."""
+    for seed in range(20):
+        parts = split(in_sources(SOURCES), Split(4, 4, seed, by="source"))
+        sides = [
+            set(part.sources.tolist())
+            for part in (parts.train, parts.validation, parts.calibration)
+        ]
+
+        assert set(SOURCES) == set.union(*sides)
+        assert len(SOURCES) == sum(len(side) for side in sides)
+        for part in (parts.validation, parts.calibration):
+            assert min(np.bincount(part.labels)) >= 4
+
+
+def test_too_few_sources_cannot_be_split() -> None:
+    """Where holding a source out would leave nothing to train on, that is said."""
+    with pytest.raises(DataError, match="too few sources of class 1"):
+        split(
+            in_sources({"a": (9, 0), "b": (9, 0), "c": (9, 0), "d": (0, 9)}),
+            Split(4, 4, 1, by="source"),
+        )

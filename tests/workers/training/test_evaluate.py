@@ -7,14 +7,15 @@ import pytest
 from sklearn.metrics import classification_report
 
 from workers.detectors.card import Confusion
-from workers.training.classification import table
-from workers.training.evaluate import Scored, expected_calibration_error, measure, wilson
+from workers.training.classification import sources, table
+from workers.training.evaluate import Scored, by_source, expected_calibration_error, measure, wilson
 
 
 def eight() -> Scored:
     """Three AI images found, one missed; two real ones right, two called AI."""
     scores = np.array([0.9, 0.8, 0.5, 0.2, 0.1, 0.3, 0.6, 0.7])
-    return Scored("eight", scores, np.array([1, 1, 1, 1, 0, 0, 0, 0], np.uint8))
+    sources = np.array(["gan", "gan", "gan", "sd", "camera", "camera", "phone", "phone"])
+    return Scored("eight", scores, np.array([1, 1, 1, 1, 0, 0, 0, 0], np.uint8), sources)
 
 
 def test_figures_agree_with_a_count_by_hand() -> None:
@@ -81,3 +82,21 @@ def test_the_table_holds_scikit_learns_numbers() -> None:
         numbers = [f"{of[key]:.4f}" for key in ("precision", "recall", "f1-score")]
         assert f"{name} {' '.join(numbers)} {of['support']:.0f}" == " ".join(row.split())
     assert "accuracy 0.6250 8" == " ".join(rows[4].split())
+
+
+def test_each_source_has_a_row_of_its_own() -> None:
+    """Three of three GAN pictures right, none of one SD picture; two of two, none of two."""
+    rows = by_source(eight())
+
+    assert [("gan", 1, 3, 3), ("sd", 1, 1, 0), ("camera", 0, 2, 2), ("phone", 0, 2, 0)] == [
+        (row.source, row.label, row.images, row.right) for row in rows
+    ]
+    assert ["FAKE/gan", "3", "1.000"] == sources(rows).splitlines()[1].split()[:3]
+
+
+def test_pictures_without_sources_have_no_rows() -> None:
+    """Where folders say nothing but the class, there is nothing to tell apart."""
+    sample = eight()
+    nameless = Scored("eight", sample.scores, sample.labels, np.array([""] * 8))
+
+    assert "" == sources(by_source(nameless))

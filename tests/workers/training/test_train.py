@@ -16,12 +16,15 @@ tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not 
 
 from workers.detectors.card import load_card  # noqa: E402 - after the check above
 from workers.detectors.detector import load  # noqa: E402
+from workers.training import runs  # noqa: E402
 from workers.training import train as training  # noqa: E402
 from workers.training.export import ExportError, compare, export  # noqa: E402
 from workers.training.finish import finish  # noqa: E402
 from workers.training.nets import build  # noqa: E402
-from workers.training.recipes import RECIPES, Recipe, Split  # noqa: E402
-from workers.training.train import Run, RunError, train  # noqa: E402
+from workers.training.recipe import Recipe, Residual, Split  # noqa: E402
+from workers.training.recipes import RECIPES  # noqa: E402
+from workers.training.runs import Epoch, Run, RunError  # noqa: E402
+from workers.training.train import train  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +32,12 @@ if TYPE_CHECKING:
 # TensorFlow and its converter warn of their own future.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+OBJECTS_32 = RECIPES["objects-32"]
 SMALL = replace(
-    RECIPES["objects-32"],
-    widths=(4, 8),
-    blocks=(1, 1),
-    split=Split(validation=16, calibration=16, seed=1),
-    schedule=replace(RECIPES["objects-32"].schedule, epochs=2, batch=16),
+    OBJECTS_32,
+    net=Residual(widths=(4, 8), blocks=(1, 1)),
+    data=replace(OBJECTS_32.data, split=Split(validation=16, calibration=16, seed=1)),
+    phases=(replace(OBJECTS_32.phases[0], epochs=2, batch=16),),
 )
 
 
@@ -54,8 +57,8 @@ def write_set(path: Path, each: int, seed: int) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training and a test set under the names that the recipe asks for."""
     folder = tmp_path_factory.mktemp("data")
-    write_set(folder / SMALL.train_zip, each=112, seed=1)
-    write_set(folder / SMALL.test_zip, each=20, seed=2)
+    write_set(folder / "cifake-train.zip", each=112, seed=1)
+    write_set(folder / "cifake-test.zip", each=20, seed=2)
     return folder
 
 
@@ -65,17 +68,17 @@ def quietly(_line: str) -> None:
 
 def histories(out: Path) -> list[dict[str, Any]]:
     """The epochs as they are on disk, without their times."""
-    rows: list[dict[str, Any]] = json.loads((out / training.HISTORY).read_text())
+    rows: list[dict[str, Any]] = json.loads((out / runs.HISTORY).read_text())
     return [{key: row[key] for key in row if key != "seconds"} for row in rows]
 
 
 def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None:
     """Train, export, calibrate, measure: the card loads, its model verifies and scores."""
     run = Run(data, tmp_path / "run", seed=3)
-    finished = finish(SMALL, run, train(SMALL, run, quietly), quietly)
+    made = finish(SMALL, run, train(SMALL, run, quietly), quietly)
 
-    card = load_card(run.out / "objects-32.toml")
-    assert finished.card == card
+    assert run.out / "objects-32.toml" == made
+    card = load_card(made)
     assert card.measured is not None
     assert 40 == card.measured.images
     assert [(80, 80), (16, 16), (16, 16)] == [(one.real, one.ai) for one in card.data]
@@ -96,12 +99,12 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
         """The end of the process."""
 
     def die_at_the_second(path: Path, what: object) -> None:
-        if path.name == training.HISTORY and len(list(what)) == 2:  # type: ignore[call-overload]
+        if path.name == runs.HISTORY and len(list(what)) == 2:  # type: ignore[call-overload]
             raise Killed
         write(path, what)
 
-    write = training._write_json
-    monkeypatch.setattr(training, "_write_json", die_at_the_second)
+    write = runs.write_json
+    monkeypatch.setattr(training, "write_json", die_at_the_second)
     with pytest.raises(Killed):
         train(SMALL, Run(data, tmp_path / "cut", seed=5), quietly)
     monkeypatch.undo()
@@ -126,7 +129,7 @@ def test_a_folder_belongs_to_one_run(
 ) -> None:
     """Neither a second start nor another seed overwrites what a run's folder holds."""
     run = Run(data, tmp_path, seed=1)
-    training._claim(SMALL, run)
+    runs.claim(SMALL, run)
 
     with pytest.raises(RunError, match=said):
         train(SMALL, replace(run, **changed), quietly)
@@ -134,7 +137,7 @@ def test_a_folder_belongs_to_one_run(
 
 def test_training_stops_when_validation_gets_no_better() -> None:
     """With a patience of two, two epochs after the best one are the last."""
-    rows = [training.Epoch(n + 1, 0, 0, 0, right, 0, 0) for n, right in enumerate([0.6, 0.9, 0.8])]
+    rows = [Epoch(n + 1, 0, 0, 0, right, 0, 0) for n, right in enumerate([0.6, 0.9, 0.8])]
 
     assert not training._stale([], 2)
     assert not training._stale(rows, 2)

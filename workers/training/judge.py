@@ -1,0 +1,23 @@
+"""Score pictures by the net of a run, as it was trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workers.training import nets
+from workers.training.evaluate import Scored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.training.data import Labelled
+    from workers.training.recipe import Recipe
+
+
+def judge(recipe: Recipe, run: Path, labelled: Labelled, on: str) -> Scored:
+    """Score pictures, kept as the recipe's data are, by the best net of a run; uncalibrated."""
+    seen = labelled.middle(recipe.size)
+    logits = nets.logits(nets.best(recipe, run), seen.images)
+    return Scored(on, 1.0 / (1.0 + np.exp(-logits)), seen.labels, seen.sources)

@@ -1,0 +1,127 @@
+"""From a trained net to a detector: export, calibrate, write the card, measure it once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workers.detectors.card import (
+    Calibration,
+    Card,
+    DataSet,
+    Input,
+    Model,
+    Thresholds,
+    load_card,
+)
+from workers.detectors.detector import calibrated
+from workers.detectors.runtimes import LiteRT
+from workers.training import calibrate, evaluate, nets
+from workers.training.about import ABOUT
+from workers.training.cards import to_toml
+from workers.training.data import Labelled, read
+from workers.training.export import REPRESENTATIVE, Agreement, compare, export
+from workers.training.split import Parts, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from workers.detectors.card import Measured
+    from workers.training.recipe import Recipe
+    from workers.training.runs import Run
+
+# The share of held-out real images that may be called AI.
+FALSE_ALARM_RATE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The card as it was written, the int8 net beside the float one, and the test that it sat."""
+
+    card: Card
+    agreement: Agreement
+    scored: evaluate.Scored
+    measured: Measured
+
+
+def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
+    """Make NAME.tflite and NAME.toml in the run's folder.
+
+    Nothing is chosen by the test set: it is read last. Raises ExportError when the quantised net
+    is not the trained one, DataError when the test set is missing.
+    """
+    parts = parts_of(recipe.data, run.data, run.out)
+    net = nets.best(recipe, run.out)
+    path = run.out / f"{recipe.name}.tflite"
+    export(net, _representative(parts, recipe), path)
+    agreement = compare(net, path, parts.validation.middle(recipe.size).images)
+    tell(f"exported, {agreement.called_otherwise:.2%} of {agreement.images} called otherwise")
+    card = _card(recipe, parts, path, net.count_params())
+    _write(card)
+    test = read(run.data, recipe.data.test, recipe.data.pixels).middle(recipe.size)
+    scored = evaluate.score(card, test, ABOUT[recipe.name].test)
+    measured = evaluate.measure(scored, card.thresholds.ai)
+    _write(replace(card, measured=measured))
+    return Shipped(load_card(card.path), agreement, scored, measured)
+
+
+def _representative(parts: Parts, recipe: Recipe) -> NDArray[np.uint8]:
+    draw = np.random.default_rng(recipe.data.split.seed)
+    chosen = draw.permutation(len(parts.train))[:REPRESENTATIVE]
+    return parts.train.take(chosen).middle(recipe.size).images
+
+
+def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
+    about = ABOUT[recipe.name]
+    calibration, at = _calibrated(parts.calibration.middle(recipe.size), path)
+    body = path.read_bytes()
+    return Card(
+        name=recipe.name,
+        version=recipe.version,
+        summary=about.summary,
+        thresholds=at,
+        limits=about.limits,
+        data=tuple(
+            DataSet(
+                about.data,
+                use,
+                real=int(np.sum(part.labels == 0)),
+                ai=int(np.sum(part.labels == 1)),
+                terms=about.terms,
+            )
+            for use, part in (
+                ("training", parts.train),
+                ("validation (choosing the epoch)", parts.validation),
+                ("calibration and thresholds", parts.calibration),
+            )
+        ),
+        model=Model(
+            file=path.name,
+            sha256=hashlib.sha256(body).hexdigest(),
+            bytes=len(body),
+            parameters=parameters,
+            runtime="LiteRT, full int8",
+        ),
+        input=Input(recipe.size, recipe.size, "RGB", 0, 255, *about.sides),
+        calibration=calibration,
+        path=path.with_suffix(".toml"),
+    )
+
+
+def _calibrated(held: Labelled, path: Path) -> tuple[Calibration, Thresholds]:
+    """Calibrate what will run: the quantised net's logits, not those of the float one."""
+    session = LiteRT(path)
+    logits = session.levels()[session.run(list(held.images))]
+    fitted = calibrate.fit(logits, held.labels)
+    scores = calibrated(logits, fitted)
+    return fitted, calibrate.thresholds(scores, held.labels, FALSE_ALARM_RATE)
+
+
+def _write(card: Card) -> None:
+    card.path.write_text(to_toml(card), encoding="utf-8")
