@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,10 @@ from scanner.exits import Failed
 from scanner.options import json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workers.detectors.card import Card
-    from workers.training.evaluate import Scored
+    from workers.training.recipe import Pictures
 
 WITHOUT_EXTRA = (
     "Measuring needs packages that are not installed ({name}): "
@@ -32,37 +34,41 @@ WITHOUT_EXTRA = (
     help="A folder with the detector's test zip, or any zip or folder of pictures in folders "
     "named FAKE and REAL.",
 )
+@click.option(
+    "--changes", is_flag=True, help="Measure after saving, resizing and the like, too: slow."
+)
 @json_option
-def command(name: str, *, data: Path, as_json: bool) -> None:
+def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
     """Measure the detector NAME, as workers run it, on labelled pictures.
 
     \b
     Examples:
       scanner evaluate objects-32 --data ~/datasets
-      scanner evaluate objects-32 --data my-pictures/ --json
+      scanner evaluate scenes --data ~/datasets --changes
+      scanner evaluate faces --data my-pictures/ --json
 
-    Pictures have to have the detector's input size. A score of 0.5 and more counts as AI.
+    Pictures that have nothing for the detector in them (of another size, without a face) are
+    counted and left out. A score of 0.5 and more counts as AI; flagged is what is called AI, or
+    doubtful by a detector that calls nothing AI.
     """
     try:
-        from workers.training import classification, evaluate  # `--help` is instant
-        from workers.training.data import DataError
+        from workers.training import classification  # `--help` is instant
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    card = _card(name)
-    scored = _scored(card, data)
-    try:
-        measured = evaluate.measure(scored, card.thresholds.ai)
-    except DataError as error:
-        raise Failed(str(error)) from error
-    sources = evaluate.by_source(scored)
+    card = _measured(_card(name), data, changes=changes)
+    if card.measured is None:
+        raise Failed(f"{name} was not measured")
     if as_json:
-        body = {"name": card.name, "version": card.version, "sha256": card.sha256}
-        body |= asdict(measured) | {"sources": [asdict(each) for each in sources]}
+        body: dict[str, Any] = {"name": card.name, "version": card.version, "sha256": card.sha256}
+        body |= asdict(card.measured)
+        body["sources"] = [asdict(each) for each in card.sources]
+        body["changes"] = [asdict(each) for each in card.changes]
         click.echo(json.dumps(body))
-    else:
-        click.echo(f"{card.name} version {card.version} on {measured.on}\n")
-        click.echo(classification.table(measured), nl=False)
-        click.echo(classification.sources(sources), nl=False)
+        return
+    click.echo(f"{card.name} version {card.version} on {card.measured.on}\n")
+    click.echo(classification.whole(card), nl=False)
+    if card.measured.without_view:
+        click.echo(f"\nleft out, with nothing for it: {card.measured.without_view:,}")
 
 
 def _card(name: str) -> Card:
@@ -82,21 +88,28 @@ def _card(name: str) -> Card:
     return cards[name]
 
 
-def _scored(card: Card, data: Path) -> Scored:
+def _measured(card: Card, data: Path, *, changes: bool) -> Card:
     from workers.detectors.card import CardError
-    from workers.training import evaluate
-    from workers.training.data import DataError, located, read
-    from workers.training.recipe import Pictures, Pixels
+    from workers.training import measures
+    from workers.training.data import DataError, located
+    from workers.training.pictures import read_each
+    from workers.training.probes import PROBES
     from workers.training.recipes import RECIPES
 
     folder, pictures = located(data)
-    sets: tuple[Pictures, ...] = (pictures,)
-    pixels = Pixels(card.input.width if card.input is not None else 0)
+    sets: Sequence[Pictures] = (pictures,)
     recipe = RECIPES.get(card.name)
-    if recipe is not None and all((data / each.file).is_file() for each in recipe.data.test):
-        folder, sets, pixels = data, recipe.data.test, recipe.data.pixels
+    tests = PROBES[card.name].test if card.name in PROBES else recipe.data.test if recipe else ()
+    if tests and all((data / each.file).is_file() for each in tests):
+        folder, sets = data, tests
     try:
-        labelled = read(folder, sets, pixels).middle(pixels.size)
-        return evaluate.score(card, labelled, ", ".join(each.file for each in sets))
+        read = list(read_each(folder, sets))
+        on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
+        card = measures.measured(card, read, on)
+        return measures.changed(card, read, _tell) if changes else card
     except (CardError, DataError) as error:
         raise Failed(str(error)) from error
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

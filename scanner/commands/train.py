@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scanner.exits import Failed
+
+if TYPE_CHECKING:
+    from workers.training.recipe import Recipe
 
 WITHOUT_EXTRA = (
     "Training needs packages that are not installed ({name}): pip install 'ai-photo-scanner[train]'"
@@ -57,25 +61,35 @@ def command(  # noqa: PLR0913 - click passes one an option
         from workers.training.data import DataError
         from workers.training.export import ExportError
         from workers.training.finish import finish
+        from workers.training.probe import run_probe
+        from workers.training.probes import PROBES
         from workers.training.recipes import RECIPES
         from workers.training.runs import Run, RunError
         from workers.training.train import train
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    if name not in RECIPES:
+    if name not in RECIPES and name not in PROBES:
         raise click.BadParameter(
-            f"there is no recipe {name!r}, only {', '.join(RECIPES)}", param_hint="NAME"
+            f"there is no recipe {name!r}, only {', '.join([*RECIPES, *PROBES])}",
+            param_hint="NAME",
         )
-    recipe = RECIPES[name]
-    if epochs is not None:
-        *before, last = recipe.phases
-        recipe = replace(recipe, phases=(*before, replace(last, epochs=epochs)))
     run = Run(data, out, seed, resume)
     try:
-        made = finish(recipe, run, train(recipe, run, _tell), _tell)
+        if name in PROBES:
+            made = run_probe(PROBES[name], run, _tell)
+        else:
+            recipe = _of_length(RECIPES[name], epochs)
+            made = finish(recipe, run, train(recipe, run, _tell), _tell)
     except (DataError, ExportError, RunError) as error:
         raise Failed(str(error)) from error
     click.echo(made)
+
+
+def _of_length(recipe: Recipe, epochs: int | None) -> Recipe:
+    if epochs is None:
+        return recipe
+    *before, last = recipe.phases
+    return replace(recipe, phases=(*before, replace(last, epochs=epochs)))
 
 
 def _tell(line: str) -> None:

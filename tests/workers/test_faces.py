@@ -45,7 +45,7 @@ def overlap(one: Face, other: Face) -> float:
 
 @pytest.mark.parametrize("source", ["ffhq", "lfw", "web"])
 def test_finds_the_face(finder: FaceFinder, test_data: Path, source: str) -> None:
-    """Of twenty portraits few are missed; those of web fill the frame, which takes a second look."""
+    """Of twenty portraits few are missed; those of web fill the frame: a second look."""
     found = [finder.find(each) for each in pictures(test_data, f"faces.zip/test/REAL/{source}", 20)]
 
     assert sum(bool(faces) for faces in found) >= 16

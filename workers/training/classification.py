@@ -9,8 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.detectors.card import ClassFigures, Measured
-    from workers.training.evaluate import OfSource
+    from workers.detectors.card import Card, Changed, ClassFigures, Measured, OfSource
 
 
 def table(measured: Measured) -> str:
@@ -38,17 +37,40 @@ def table(measured: Measured) -> str:
     return "\n".join(lines) + "\n"
 
 
+def whole(card: Card) -> str:
+    """Give all figures that a card has."""
+    if card.measured is None:
+        return ""
+    return table(card.measured) + sources(card.sources) + changes(card.changes)
+
+
 def sources(rows: Sequence[OfSource]) -> str:
-    """Give a line a source: how many of its images were called rightly; "" for nameless ones."""
+    """Give a line a source: the share of its pictures that is flagged; "" for nameless ones."""
     named = [row for row in rows if row.source]
     if not named:
         return ""
-    width = max(len(row.source) for row in named) + 5
-    lines = [f"{'source':{width}}{'images':>8}{'right':>8}{'95 % interval':>20}"]
+    width = max(len(row.source) for row in named) + 7
+    head = f"{'source':{width}}{'images':>8}{'flagged':>9}{'95 % interval':>18}{'ROC AUC':>9}"
+    lines = ["", head]
     for row in named:
-        name = f"{'FAKE' if row.label else 'REAL'}/{row.source}"
+        name = f"{'FAKE' if row.kind == 'ai' else 'REAL'}/{row.source}"
         ends = f"{row.low:.3f} to {row.high:.3f}"
-        lines.append(f"{name:{width}}{row.images:>8}{row.right / row.images:>8.3f}{ends:>20}")
+        lines.append(
+            f"{name:{width}}{row.images:>8}{row.flagged:>9.3f}{ends:>18}{row.roc_auc:>9.3f}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def changes(rows: Sequence[Changed]) -> str:
+    """Give a line a change: how much of the figures is left after it."""
+    if not rows:
+        return ""
+    width = max(len(row.change) for row in rows) + 2
+    lines = ["", f"{'after':{width}}{'ROC AUC':>9}{'found':>8}{'false alarms':>14}"]
+    lines += [
+        f"{row.change:{width}}{row.roc_auc:>9.3f}{row.recall:>8.3f}{row.false_alarms:>14.3f}"
+        for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

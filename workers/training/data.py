@@ -83,7 +83,7 @@ def read(folder: Path, sets: Sequence[Pictures], how: Pixels) -> Labelled:
     labels: list[int] = []
     sources: list[str] = []
     for each in sets:
-        for name, body in _files(folder / each.file, each.below):
+        for name, body in files(folder / each.file, each.below):
             found = known(PurePosixPath(name))
             if found is not None:
                 images.append(_pixels(name, body, how))
@@ -128,7 +128,7 @@ def _fitted(name: str, picture: Image.Image, how: Pixels) -> Image.Image:
     return picture
 
 
-def _files(source: Path, below: str) -> Iterator[tuple[str, bytes]]:
+def files(source: Path, below: str) -> Iterator[tuple[str, bytes]]:
     """Give names and bytes of the pictures in a zip or a folder, those `below` only."""
     if not source.exists():
         raise DataError(f"there is no {source.name} in {source.parent}")

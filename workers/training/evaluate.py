@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn import metrics
 
-from workers.detectors.card import ClassFigures, Confusion, Measured
-from workers.detectors.detector import load
+from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource
 from workers.training.data import DataError
+from workers.training.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.detectors.card import Card
-    from workers.training.data import Labelled
+    from workers.detectors.card import Thresholds
 
 # A score from here on counts as AI.
 CUT = 0.5
 ECE_BINS = 10
-# The normal quantile of a two-sided 95 % interval.
-Z_95 = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True)
-class OfSource:
-    """How many images of one source, all real or all AI, were called rightly, and Wilson's ends."""
-
-    source: str
-    label: int
-    images: int
-    right: int
-    low: float
-    high: float
+# What label 0 and label 1 are called on a card.
+KINDS: tuple[Literal["real", "ai"], ...] = ("real", "ai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +34,7 @@ class Scored:
     sources: NDArray[np.str_]
 
 
-def score(card: Card, labelled: Labelled, on: str) -> Scored:
-    """Score labelled images as the workers do; CardError where the model cannot be loaded."""
-    scores = load(card).score(list(labelled.images))
-    return Scored(on, scores, labelled.labels, labelled.sources)
-
-
-def measure(scored: Scored, ai_threshold: float) -> Measured:
+def measure(scored: Scored, at: Thresholds) -> Measured:
     """Every figure of a card; DataError unless both classes are there."""
     if len(np.unique(scored.labels)) != 2:  # noqa: PLR2004 - real and AI
         raise DataError(f"{scored.on} has pictures of one class only: accuracy would say nothing")
@@ -70,32 +50,39 @@ def measure(scored: Scored, ai_threshold: float) -> Measured:
         accuracy_high=high,
         roc_auc=float(metrics.roc_auc_score(labels, scores)),
         ece=expected_calibration_error(scores, labels),
-        recall_at_ai=float(np.mean(scores[labels == 1] >= ai_threshold)),
-        false_alarms_at_ai=float(np.mean(scores[labels == 0] >= ai_threshold)),
+        recall_at_ai=_reach(scores[labels == 1], at.ai),
+        false_alarms_at_ai=_reach(scores[labels == 0], at.ai),
         ai=_figures(labels, called, scores),
         real=_figures(1 - labels, 1 - called, 1.0 - scores),
         confusion=Confusion(tp, fp, fn, tn),
+        recall_at_unsure=_reach(scores[labels == 1], at.unsure),
+        false_alarms_at_unsure=_reach(scores[labels == 0], at.unsure),
     )
 
 
-def by_source(scored: Scored) -> list[OfSource]:
-    """Give a row a source, AI first: the share called rightly at the cut that accuracy uses."""
-    right = (scored.scores >= CUT) == (scored.labels == 1)
+def _reach(scores: NDArray[np.float64], threshold: float) -> float:
+    """The share of scores at or above it; none reach 1.0, which stands for never."""
+    return 0.0 if threshold == 1.0 else float(np.mean(scores >= threshold))
+
+
+def by_source(scored: Scored, flag: float) -> list[OfSource]:
+    """Give a row a source, AI first; from `flag` up a picture is flagged."""
     rows = []
     for label in (1, 0):
+        others = scored.scores[scored.labels != label]
         for source in np.unique(scored.sources[scored.labels == label]):
-            hits = right[(scored.labels == label) & (scored.sources == source)]
-            of, low_high = len(hits), wilson(int(hits.sum()), len(hits))
-            rows.append(OfSource(str(source), label, of, int(hits.sum()), *low_high))
+            scores = scored.scores[(scored.labels == label) & (scored.sources == source)]
+            flagged = int(np.sum(scores >= flag))
+            low, high = wilson(flagged, len(scores))
+            auc = _roc_auc(*((scores, others) if label else (others, scores)))
+            share = flagged / len(scores)
+            rows.append(OfSource(str(source), KINDS[label], len(scores), share, low, high, auc))
     return rows
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share (Wilson 1927)."""
-    share, z2 = hits / of, Z_95**2
-    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z_95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
-    return middle - half, middle + half
+def _roc_auc(ai: NDArray[np.float64], real: NDArray[np.float64]) -> float:
+    labels = np.concatenate([np.ones(len(ai)), np.zeros(len(real))])
+    return float(metrics.roc_auc_score(labels, np.concatenate([ai, real])))
 
 
 def expected_calibration_error(scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from workers.detectors.runtimes import LiteRT, ModelError
+from workers.detectors.runtimes import LiteRT, ModelError, open_lite
 from workers.training import nets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -58,11 +58,7 @@ def export(net: keras.Model, images: NDArray[np.uint8], path: Path) -> None:
 
 def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreement:
     """Run both nets on the images; ExportError where they differ more than int8 explains."""
-    try:
-        session = LiteRT(path)
-    except ModelError as error:
-        raise ExportError(str(error)) from error
-    quantised = session.levels()[session.run(list(images))]
+    quantised = quantised_logits(path, list(images))
     trained = nets.logits(net, images)
     found = Agreement(
         images=len(images),
@@ -73,6 +69,17 @@ def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreemen
     if not (found.called_otherwise <= MAX_CALLED_OTHERWISE and found.mean_distance <= MAX_DISTANCE):
         raise ExportError(f"the quantised net is not the trained one: {found}")
     return found
+
+
+def quantised_logits(path: Path, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """What the file that workers will run says of images; ExportError where it cannot be run."""
+    try:
+        session = open_lite(path)
+    except ModelError as error:
+        raise ExportError(str(error)) from error
+    if not isinstance(session, LiteRT):
+        raise ExportError(f"{path.name} is not fully quantised")
+    return session.levels()[session.run(images)]
 
 
 def _representative(images: NDArray[np.uint8]) -> Iterator[list[NDArray[np.float32]]]:

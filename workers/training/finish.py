@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from workers.detectors.card import Thresholds
 from workers.training import classification, curves, evaluate
 from workers.training.data import read
 from workers.training.judge import judge
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from workers.training.runs import Epoch, Run
 
 FIGURES = "figures.json"
+# A net that no detector is made of has no thresholds of its own.
+EVEN = Thresholds(evaluate.CUT, evaluate.CUT)
 
 
 def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[str], None]) -> Path:
@@ -29,13 +32,13 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
     figures: dict[str, object] = {"history": [asdict(each) for each in history]}
     if recipe.ships:
         shipped = ship(recipe, run, tell)
-        scored, measured, made = shipped.scored, shipped.measured, shipped.card.path
+        measured, sources, made = shipped.measured, shipped.card.sources, shipped.card.path
         figures["agreement"] = asdict(shipped.agreement)
     else:
         test = read(run.data, recipe.data.test, recipe.data.pixels)
         scored = judge(recipe, run.out, test, recipe.data.test[0].file)
-        measured, made = evaluate.measure(scored, evaluate.CUT), run.out / FIGURES
-    sources = evaluate.by_source(scored)
+        measured, made = evaluate.measure(scored, EVEN), run.out / FIGURES
+        sources = tuple(evaluate.by_source(scored, EVEN.flag))
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)
     table = classification.table(measured) + classification.sources(sources)

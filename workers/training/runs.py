@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import keras
 
+    from workers.training.probes import Probe
     from workers.training.recipe import Recipe
 
 BEST, HISTORY, RECIPE, ENVIRONMENT = (
@@ -56,7 +57,7 @@ class Run:
     resume: bool = False
 
 
-def claim(recipe: Recipe, run: Run) -> None:
+def claim(recipe: Recipe | Probe, run: Run) -> None:
     """Make the folder this run's own, or see that it is; RunError where it is another's."""
     run.out.mkdir(parents=True, exist_ok=True)
     wanted = json.loads(json.dumps({"recipe": asdict(recipe), "seed": run.seed}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +18,11 @@ from workers.detectors.card import (
     load_card,
 )
 from workers.detectors.detector import calibrated
-from workers.detectors.runtimes import LiteRT
-from workers.training import calibrate, evaluate, nets
+from workers.training import calibrate, measures, nets
 from workers.training.about import ABOUT
 from workers.training.cards import to_toml
-from workers.training.data import Labelled, read
-from workers.training.export import REPRESENTATIVE, Agreement, compare, export
+from workers.training.export import REPRESENTATIVE, Agreement, compare, export, quantised_logits
+from workers.training.pictures import read_each
 from workers.training.split import Parts, parts_of
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.detectors.card import Measured
+    from workers.training.data import Labelled
     from workers.training.recipe import Recipe
     from workers.training.runs import Run
 
@@ -42,12 +42,11 @@ FALSE_ALARM_RATE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The card as it was written, the int8 net beside the float one, and the test that it sat."""
+    """The card as it was written, its figures, and the int8 net beside the float one."""
 
     card: Card
-    agreement: Agreement
-    scored: evaluate.Scored
     measured: Measured
+    agreement: Agreement
 
 
 def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
@@ -64,11 +63,12 @@ def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
     tell(f"exported, {agreement.called_otherwise:.2%} of {agreement.images} called otherwise")
     card = _card(recipe, parts, path, net.count_params())
     _write(card)
-    test = read(run.data, recipe.data.test, recipe.data.pixels).middle(recipe.size)
-    scored = evaluate.score(card, test, ABOUT[recipe.name].test)
-    measured = evaluate.measure(scored, card.thresholds.ai)
-    _write(replace(card, measured=measured))
-    return Shipped(load_card(card.path), agreement, scored, measured)
+    test = list(read_each(run.data, recipe.data.test))
+    card = measures.measured(card, test, ABOUT[recipe.name].test)
+    _write(measures.changed(card, test, tell))
+    if card.measured is None:
+        raise ValueError(f"{card.name} was not measured")
+    return Shipped(load_card(card.path), card.measured, agreement)
 
 
 def _representative(parts: Parts, recipe: Recipe) -> NDArray[np.uint8]:
@@ -116,8 +116,7 @@ def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
 
 def _calibrated(held: Labelled, path: Path) -> tuple[Calibration, Thresholds]:
     """Calibrate what will run: the quantised net's logits, not those of the float one."""
-    session = LiteRT(path)
-    logits = session.levels()[session.run(list(held.images))]
+    logits = quantised_logits(path, list(held.images))
     fitted = calibrate.fit(logits, held.labels)
     scores = calibrated(logits, fitted)
     return fitted, calibrate.thresholds(scores, held.labels, FALSE_ALARM_RATE)

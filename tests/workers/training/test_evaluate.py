@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from workers.detectors.card import Confusion
+from workers.detectors.card import Confusion, Thresholds
 from workers.training.classification import sources, table
-from workers.training.evaluate import Scored, by_source, expected_calibration_error, measure, wilson
+from workers.training.evaluate import Scored, by_source, expected_calibration_error, measure
+from workers.training.intervals import wilson
 
 
 def eight() -> Scored:
@@ -20,7 +21,7 @@ def eight() -> Scored:
 
 def test_figures_agree_with_a_count_by_hand() -> None:
     """AI is positive, and a score of exactly 0.5 counts as AI."""
-    found = measure(eight(), ai_threshold=0.7)
+    found = measure(eight(), Thresholds(0.5, 0.7))
 
     assert ("eight", 8) == (found.on, found.images)
     assert Confusion(tp=3, fp=2, fn=1, tn=2) == found.confusion
@@ -65,7 +66,7 @@ def test_a_score_of_one_has_a_bin() -> None:
 def test_the_table_holds_scikit_learns_numbers() -> None:
     """Rows for FAKE and REAL, accuracy and both averages, as scikit-learn computes them."""
     sample = eight()
-    rows = table(measure(sample, ai_threshold=0.7)).splitlines()
+    rows = table(measure(sample, Thresholds(0.5, 0.7))).splitlines()
     report = classification_report(
         1 - sample.labels,
         (sample.scores < 0.5).astype(int),
@@ -85,13 +86,20 @@ def test_the_table_holds_scikit_learns_numbers() -> None:
 
 
 def test_each_source_has_a_row_of_its_own() -> None:
-    """Three of three GAN pictures right, none of one SD picture; two of two, none of two."""
-    rows = by_source(eight())
+    """Three of three GAN pictures are flagged, none of one SD picture; none of two, two of two."""
+    rows = by_source(eight(), flag=0.5)
 
-    assert [("gan", 1, 3, 3), ("sd", 1, 1, 0), ("camera", 0, 2, 2), ("phone", 0, 2, 0)] == [
-        (row.source, row.label, row.images, row.right) for row in rows
-    ]
-    assert ["FAKE/gan", "3", "1.000"] == sources(rows).splitlines()[1].split()[:3]
+    assert [("gan", "ai", 3, 1.0), ("sd", "ai", 1, 0.0), ("camera", "real", 2, 0.0),
+            ("phone", "real", 2, 1.0)] == [
+        (row.source, row.kind, row.images, row.flagged) for row in rows
+    ]  # fmt: skip
+    assert all(row.low <= row.flagged <= row.high for row in rows)
+    # Against all of the other class, of which two are higher than any of it.
+    sample = eight()
+    camera = sample.scores[sample.sources == "camera"]
+    ai = sample.scores[sample.labels == 1]
+    assert np.mean(ai[:, None] > camera[None]) == rows[2].roc_auc
+    assert ["FAKE/gan", "3", "1.000"] == sources(rows).splitlines()[2].split()[:3]
 
 
 def test_pictures_without_sources_have_no_rows() -> None:
@@ -99,4 +107,4 @@ def test_pictures_without_sources_have_no_rows() -> None:
     sample = eight()
     nameless = Scored("eight", sample.scores, sample.labels, np.array([""] * 8))
 
-    assert "" == sources(by_source(nameless))
+    assert "" == sources(by_source(nameless, flag=0.5))
