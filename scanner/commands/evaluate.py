@@ -47,7 +47,7 @@ def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
       scanner evaluate scenes --data ~/datasets --changes
       scanner evaluate faces --data my-pictures/ --json
 
-    Pictures that have nothing for the detector in them (of another size, without a face) are
+    Pictures that have nothing for the detector in them (too small, without a face) are
     counted and left out. A score of 0.5 and more counts as AI; flagged is what is called AI, or
     doubtful by a detector that calls nothing AI.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.detectors.card import Calibration, Card
-    from workers.detectors.runtimes import FloatLiteRT, LiteRT
+    from workers.detectors.runtimes import LiteRT
 
 
 class Detector(Protocol):
@@ -36,28 +36,11 @@ class QuantisedNet:
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """P(AI) of each image, (n,); ValueError for an image that is not of the input's shape."""
-        _require_shape(self.card, self._session.shape, images)
+        shape = self._session.shape
+        for image in images:
+            if image.shape != shape:
+                raise ValueError(f"{self.card.name} takes {shape}, not {image.shape}")
         return self._probability[self._session.run(images)]
-
-
-class FloatNet:
-    """A net that computes in floats; its logits are calibrated one by one."""
-
-    def __init__(self, card: Card, calibration: Calibration, session: FloatLiteRT) -> None:
-        self.card = card
-        self._session = session
-        self._calibration = calibration
-
-    def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """P(AI) of each image, (n,); ValueError for an image that is not of the input's shape."""
-        _require_shape(self.card, self._session.shape, images)
-        return calibrated(self._session.run(images), self._calibration)
-
-
-def _require_shape(card: Card, shape: tuple[int, ...], images: Sequence[NDArray[np.uint8]]) -> None:
-    for image in images:
-        if image.shape != shape:
-            raise ValueError(f"{card.name} takes {shape}, not {image.shape}")
 
 
 def calibrated(logits: NDArray[np.float64], how: Calibration) -> NDArray[np.float64]:
@@ -74,19 +57,26 @@ def load(card: Card, threads: int = 1) -> Detector:
     Raises CardError when the model is missing or not the one that the card describes, or is not
     of the form that the card describes.
     """
+    if card.model is None:
+        from workers.detectors import plugins  # noqa: PLC0415 - as below
+
+        return plugins.load(card)
+    if card.output is not None:
+        from workers.detectors.net import load_net  # noqa: PLC0415 - as below
+
+        card.verify()
+        return load_net(card)
     from workers.detectors.card import CardError  # noqa: PLC0415 - with the runtime, below
-    from workers.detectors.runtimes import LiteRT, ModelError, open_lite  # noqa: PLC0415 - 0.2 s
+    from workers.detectors.runtimes import LiteRT, ModelError  # noqa: PLC0415 - 0.2 s
 
     card.verify()
     path = card.model_path
     if card.input is None or card.calibration is None:
         raise CardError(f"the card of {card.name} has no input or no calibration")
     try:
-        session = open_lite(path, threads)
+        session = LiteRT(path, threads)
     except ModelError as error:
         raise CardError(str(error)) from error
     if session.shape != (card.input.height, card.input.width, len(card.input.channels)):
         raise CardError(f"{path.name} takes {session.shape}, its card says otherwise")
-    if isinstance(session, LiteRT):
-        return QuantisedNet(card, card.calibration, session)
-    return FloatNet(card, card.calibration, session)
+    return QuantisedNet(card, card.calibration, session)

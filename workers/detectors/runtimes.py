@@ -20,19 +20,6 @@ class ModelError(Exception):
     """The model's file cannot be run or is not of the form that its runtime expects."""
 
 
-def open_lite(path: Path, threads: int = 1) -> LiteRT | FloatLiteRT:
-    """A session for a `.tflite` file, by what it takes; ModelError where it can be neither."""
-    try:
-        with without_info_lines():
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path.name} is no model that LiteRT can run: {error}") from error
-    if interpreter.get_input_details()[0]["dtype"] is np.float32:
-        return FloatLiteRT(path, interpreter)
-    return LiteRT(path, interpreter)
-
-
 class LiteRT:
     """A fully quantised image model on LiteRT: uint8 pixels in, one uint8 number out.
 
@@ -41,8 +28,13 @@ class LiteRT:
     carried across a fork.
     """
 
-    def __init__(self, path: Path, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        try:
+            with without_info_lines():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path.name} is no model that LiteRT can run: {error}") from error
         (given,) = self._interpreter.get_input_details()
         (got,) = self._interpreter.get_output_details()
         if given["dtype"] is not np.uint8 or tuple(given["quantization"]) != (1.0, 0):
@@ -70,28 +62,3 @@ class LiteRT:
     def levels(self) -> NDArray[np.float64]:
         """The number that each of the 256 raw outputs stands for, (256,)."""
         return np.arange(-self.zero_point, 256 - self.zero_point) * np.float64(self.scale)
-
-
-class FloatLiteRT:
-    """An image model on LiteRT that computes in floats: pixels of 0 to 255 in, one logit out.
-
-    Not to be shared between threads, nor carried across a fork.
-    """
-
-    def __init__(self, path: Path, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
-        (given,) = self._interpreter.get_input_details()
-        (got,) = self._interpreter.get_output_details()
-        if got["dtype"] is not np.float32 or got["shape"].prod() != 1:
-            raise ModelError(f"{path.name} does not give one number")
-        self.shape: tuple[int, ...] = tuple(given["shape"][1:].tolist())
-        self._input, self._output = given["index"], got["index"]
-
-    def run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Run images of `shape` one by one; their logits, (n,)."""
-        logits = np.empty(len(images), np.float64)
-        for place, image in enumerate(images):
-            self._interpreter.set_tensor(self._input, image[None].astype(np.float32))
-            self._interpreter.invoke()
-            logits[place] = self._interpreter.get_tensor(self._output).item()
-        return logits

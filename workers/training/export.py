@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from workers.detectors.runtimes import LiteRT, ModelError, open_lite
+from workers.detectors.runtimes import LiteRT, ModelError
 from workers.training import nets
 
 if TYPE_CHECKING:
@@ -74,11 +74,9 @@ def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreemen
 def quantised_logits(path: Path, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """What the file that workers will run says of images; ExportError where it cannot be run."""
     try:
-        session = open_lite(path)
+        session = LiteRT(path)
     except ModelError as error:
         raise ExportError(str(error)) from error
-    if not isinstance(session, LiteRT):
-        raise ExportError(f"{path.name} is not fully quantised")
     return session.levels()[session.run(images)]
 
 

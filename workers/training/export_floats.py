@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from workers.detectors.runtimes import FloatLiteRT, ModelError, open_lite
+from workers.detectors.runtimes import ModelError
+from workers.detectors.sessions import TfLite
 from workers.training.export import ExportError
 
 if TYPE_CHECKING:
@@ -32,12 +33,10 @@ def export_floats(net: keras.Model, path: Path) -> None:
 def compare_floats(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> None:
     """Run both nets on the images; ExportError where a logit differs more than 16 bits explain."""
     try:
-        session = open_lite(path)
+        session = TfLite(path)
     except ModelError as error:
         raise ExportError(str(error)) from error
-    if not isinstance(session, FloatLiteRT):
-        raise ExportError(f"{path.name} does not compute in floats")
-    exported = session.run(list(images))
+    exported = np.array([session.run(image.astype(np.float32))[0] for image in images])
     trained = np.asarray(net.predict_on_batch(images.astype(np.float32)), np.float64)[:, 0]
     furthest = float(np.max(np.abs(exported - trained)) / np.std(trained))
     # Written so that a NaN is refused as well.

@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 from workers.detectors.card import CardError, Changed
 from workers.detectors.detector import load
 from workers.pixels import to_rgb
+from workers.sight import seen
 from workers.training.changes import saved
 from workers.training.evaluate import Scored, by_source, measure
-from workers.training.pictures import of, seen
+from workers.training.pictures import of
 from workers.views import joined
 
 if TYPE_CHECKING:

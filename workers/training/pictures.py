@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers import views
 from workers.decode import LONG_SIDE, Decoded, DecodeError, Header, decode
-from workers.faces import FaceFinder
 from workers.training.data import DataError, files, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from PIL import Image
 
-    from workers.detectors.card import Input, View
     from workers.training.recipe import Pictures
 
 # The columns of a list of where pictures come from: the picture, and whose it is.
@@ -56,27 +51,6 @@ def read_each(folder: Path, sets: Sequence[Pictures]) -> Iterator[Picture]:
         raise DataError(f"no picture below a folder named FAKE or REAL in {where}")
 
 
-def seen(decoded: Decoded, view: View, wanted: Input) -> list[NDArray[np.uint8]]:
-    """What a net of that view is shown of a picture; nothing where there is nothing for it."""
-    picture = decoded.native
-    if picture is None:
-        return []
-    if view.kind == "crops":
-        if min(picture.size) < wanted.smallest_side:
-            return []
-        return views.crops(picture, wanted, view.crops)
-    if view.kind == "whole":
-        return [views.whole(decoded.pixels, wanted)]
-    afar = views.upright(decoded)
-    faces = views.enlarged(_finder().find(afar), afar, decoded)
-    large = [face for face in faces if face.side >= wanted.smallest_side]
-    if not large:
-        return []
-    largest = max(large, key=lambda one: one.side)
-    box = views.around(largest, view.margin, views.upright_size(decoded))
-    return [views.face(picture, decoded.orientation, box, wanted)]
-
-
 def owners(listing: Path) -> dict[str, str]:
     """Give whose each picture is, by its name, out of a CSV with the columns member and repo."""
     try:
@@ -97,8 +71,3 @@ def _decoded(name: str, body: bytes) -> Decoded:
         return decode(body, native=True)
     except DecodeError as error:
         raise DataError(f"{name} {error.text}") from error
-
-
-@cache
-def _finder() -> FaceFinder:
-    return FaceFinder()

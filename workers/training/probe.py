@@ -12,15 +12,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from workers.detectors.card import Card, DataSet, Input, Model, load_card
+from workers.detectors.card import Card, DataSet, Input, Model, Output, load_card
 from workers.detectors.detector import calibrated
+from workers.detectors.toml import to_toml
+from workers.sight import seen
 from workers.training import calibrate, classification, lite0, measures
 from workers.training.about import ABOUT
-from workers.training.cards import to_toml
 from workers.training.changes import changed
 from workers.training.data import DataError
 from workers.training.export_floats import compare_floats, export_floats
-from workers.training.pictures import owners, read_each, seen
+from workers.training.pictures import owners, read_each
 from workers.training.runs import claim
 
 if TYPE_CHECKING:
@@ -239,6 +240,7 @@ def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters
             runtime="LiteRT, floats, weights of 16 bits",
         ),
         input=Input(probe.size, probe.size, "RGB", 0, 255, *probe.sides),
+        output=Output("logits", 1, ai=1),
         view=probe.view,
         calibration=calibration,
         path=path.with_suffix(".toml"),

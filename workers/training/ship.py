@@ -18,9 +18,9 @@ from workers.detectors.card import (
     load_card,
 )
 from workers.detectors.detector import calibrated
+from workers.detectors.toml import to_toml
 from workers.training import calibrate, measures, nets
 from workers.training.about import ABOUT
-from workers.training.cards import to_toml
 from workers.training.export import REPRESENTATIVE, Agreement, compare, export, quantised_logits
 from workers.training.pictures import read_each
 from workers.training.split import Parts, parts_of

@@ -17,7 +17,7 @@ from workers.detectors.card import (
     Thresholds,
     load_card,
 )
-from workers.training.cards import to_toml
+from workers.detectors.toml import to_toml
 
 if TYPE_CHECKING:
     from pathlib import Path

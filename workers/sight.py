@@ -1,0 +1,47 @@
+"""What one detector sees of a picture when it is asked about it alone, without a router."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from workers import views
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workers.decode import Decoded
+    from workers.detectors.card import Input, View
+    from workers.faces import FaceFinder
+
+
+def seen(decoded: Decoded, view: View, wanted: Input) -> list[NDArray[np.uint8]]:
+    """The pieces, the largest face or the whole; nothing where there is nothing for it.
+
+    `decoded` is at its own size, too, where the view is not of the whole.
+    """
+    if view.kind == "whole":
+        return [views.whole(decoded.pixels, wanted)]
+    picture = decoded.native
+    if picture is None:
+        return []
+    if view.kind == "crops":
+        if min(picture.size) < wanted.smallest_side:
+            return []
+        return views.crops(picture, wanted, view.crops)
+    afar = views.upright(decoded)
+    faces = views.enlarged(_finder().find(afar), afar, decoded)
+    large = [face for face in faces if face.side >= wanted.smallest_side]
+    if not large:
+        return []
+    largest = max(large, key=lambda one: one.side)
+    box = views.around(largest, view.margin, views.upright_size(decoded))
+    return [views.face(picture, decoded.orientation, box, wanted)]
+
+
+@cache
+def _finder() -> FaceFinder:
+    from workers.faces import FaceFinder  # noqa: PLC0415 - 0.2 s that only faces should cost
+
+    return FaceFinder()
