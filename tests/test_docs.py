@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
+from scanner.card_rows import rows_of
 from scanner.cli import COMMANDS, cli
-from scanner.commands.detectors import rows_of
 from workers.detectors import catalogue
 
 ROOT = Path(__file__).parent.parent

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.card_rows import rows_of
 from scanner.commands import own_detectors, public_detectors
 from scanner.exits import Failed
 from scanner.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
     from workers.detectors.card import Card
@@ -127,88 +126,3 @@ def _shown(card: Card) -> Table:
     for what, text in rows_of(card):
         table.add_row(what, text)
     return table
-
-
-def rows_of(card: Card) -> Iterator[tuple[str, str]]:
-    """All that a card says, as (what, text)."""
-    yield "name", f"{card.name}, version {card.version}"
-    yield "what it is", card.summary
-    yield from (("reads", one) for one in card.reads)
-    if card.source:
-        yield "from", card.source
-    if card.licence:
-        yield "licence", card.licence
-    yield from _model_rows(card)
-    yield "thresholds", _thresholds(card)
-    if card.calibration is not None and not card.calibration.images:
-        yield "calibration", f"not calibrated here ({card.calibration.method})"
-    elif card.calibration is not None:
-        yield (
-            "calibration",
-            f"{card.calibration.method}, on {card.calibration.images:,} held-out images",
-        )
-    yield from (("evidence", f"{one.score:.2f} {one.meaning}") for one in card.evidence)
-    for one in card.data:
-        yield "data", f"{one.name}, {one.use}: {one.real:,} real, {one.ai:,} AI. {one.terms}"
-    yield from _measured(card)
-    if card.published:
-        yield "published", f"{card.published} (its makers' figures, not measured here)"
-    yield from (("bad at", one) for one in card.limits)
-
-
-def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
-    if card.model is not None:
-        yield "model", f"{card.model.file}, {card.model.bytes:,} bytes, {card.model.runtime}"
-        if card.model.parameters:
-            yield "parameters", f"{card.model.parameters:,}"
-        yield "sha256", card.model.sha256
-    if card.input is not None:
-        given = card.input
-        scaled = own_detectors.scaling(card)
-        taken = f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
-        yield "input", taken + scaled
-        yield "made for", f"images with sides of {given.smallest_side} to {given.largest_side} px"
-    if card.output is not None:
-        order = ", ".join(card.classes)
-        yield "output", f"{card.output.count} ({card.output.kind}), classes 0 and 1: {order}"
-
-
-def _thresholds(card: Card) -> str:
-    at = card.thresholds
-    rate = "not measured"
-    if at.false_alarm_rate is not None:
-        rate = f"{at.false_alarm_rate:.2%} of {at.real_images:,} held-out real images"
-    return f"unsure from {at.unsure:.3f}, ai from {at.ai:.3f} (false alarms: {rate})"
-
-
-def _measured(card: Card) -> Iterator[tuple[str, str]]:
-    found = card.measured
-    if found is None:
-        yield "measured", "not measured"
-        return
-    at = found.confusion
-    yield "measured on", f"{found.on}: {found.images:,} images"
-    yield (
-        "accuracy",
-        (
-            f"{found.accuracy:.4f} (95 % interval {found.accuracy_low:.4f} to "
-            f"{found.accuracy_high:.4f}), a score of 0.5 and more counting as AI"
-        ),
-    )
-    yield "confusion", f"tp {at.tp:,}, fp {at.fp:,}, fn {at.fn:,}, tn {at.tn:,} (AI is positive)"
-    for name, of_class in (("AI", found.ai), ("real", found.real)):
-        yield (
-            name,
-            (
-                f"precision {of_class.precision:.4f}, recall {of_class.recall:.4f}, "
-                f"F1 {of_class.f1:.4f}, average precision {of_class.average_precision:.4f}"
-            ),
-        )
-    yield "ROC AUC", f"{found.roc_auc:.4f}, expected calibration error {found.ece:.4f}"
-    yield (
-        "at `ai`",
-        (
-            f"finds {found.recall_at_ai:.2%} of AI images, with {found.false_alarms_at_ai:.2%} of "
-            "real ones called AI"
-        ),
-    )

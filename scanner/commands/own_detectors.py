@@ -118,21 +118,6 @@ def added_words(card: Card) -> str:
     )
 
 
-def scaling(card: Card) -> str:
-    """How pixels are scaled before the model gets them; empty where they are not."""
-    given = card.input
-    if given is None:
-        return ""
-    divided = "" if given.scale == 1.0 else f", divided by {given.scale:g}"
-    minus = "".join(f", less {_listed(given.mean)}" for _ in given.mean[:1])
-    by = "".join(f", divided by {_listed(given.std)}" for _ in given.std[:1])
-    return divided + minus + by
-
-
-def _listed(values: Sequence[float]) -> str:
-    return "/".join(f"{one:g}" for one in dict.fromkeys(values))
-
-
 def _asked(file: Path, options: dict[str, Any]) -> Asked:
     from storage.paths import shown
     from workers.detectors.adding import Asked

@@ -76,12 +76,15 @@ class View:
 
     `whole`: all of it, resized to the input. `crops`: up to `crops` pieces of the input's size at
     the picture's own resolution. `faces`: the square around each face, `margin` times as wide as
-    the face, resized to the input; the input's sides are then those of a face.
+    the face, resized to the input; the input's sides are then those of a face, and `finder` is
+    the model beside the card that finds it.
     """
 
     kind: Literal["whole", "crops", "faces"] = "whole"
     crops: int = 1
     margin: float = 1.0
+    finder: str = ""
+    finder_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,8 @@ class Card(_Body):
         self._verify(self.model.file, self.model.sha256)
         if self.output is not None and self.output.head:
             self._verify(self.output.head, self.output.head_sha256)
+        if self.view.finder:
+            self._verify(self.view.finder, self.view.finder_sha256)
 
     def _verify(self, file: str, sha256: str) -> None:
         try:
