@@ -46,7 +46,7 @@ def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
     if card.input is not None:
         given = card.input
         taken = f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
-        yield "input", taken + _scaling(given)
+        yield "input", taken + scaling(given)
         yield "made for", _made_for(card, given)
     if card.output is not None:
         order = ", ".join(card.classes)
@@ -62,7 +62,8 @@ def _made_for(card: Card, given: Input) -> str:
     return f"images {sides}, resized where they are not of its input's size"
 
 
-def _scaling(given: Input) -> str:
+def scaling(given: Input) -> str:
+    """How pixels are scaled before the model gets them; empty where they are not."""
     divided = "" if given.scale == 1.0 else f", divided by {given.scale:g}"
     minus = "".join(f", less {_listed(given.mean)}" for _ in given.mean[:1])
     by = "".join(f", divided by {_listed(given.std)}" for _ in given.std[:1])

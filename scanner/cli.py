@@ -28,6 +28,7 @@ COMMANDS = {
     "detectors": "List the detectors, show a card, add your own.",
     "store": "Upgrade or back up the store.",
     "doctor": "What is wrong with this set-up, and how to mend it.",
+    "calibrate": "Set thresholds by photos that you know to be real.",
     "train": "Train a net (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
 }

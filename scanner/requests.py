@@ -114,6 +114,16 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
 
 
 def plan_for(detectors: str | None) -> Plan:
+    """The plan with the detectors of an option `--detectors A,B`, by one's own thresholds."""
+    from scanner.thresholds import ThresholdError, with_own  # noqa: PLC0415
+
+    try:
+        return with_own(plan_by_cards(detectors))
+    except ThresholdError as error:
+        raise Failed(str(error)) from error
+
+
+def plan_by_cards(detectors: str | None) -> Plan:
     """The plan with the detectors of an option `--detectors A,B`, their models verified.
 
     By default those that ship: one of another's making speaks where it is named.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.card_rows import scaling
 from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import json_option
 
@@ -109,7 +110,7 @@ def added_words(card: Card) -> str:
     return "\n".join(
         [
             f"added {card.name}, version {card.version}, in {card.path.parent}",
-            f"  takes {given.width}x{given.height} {given.channels} pixels{scaling(card)}",
+            f"  takes {given.width}x{given.height} {given.channels} pixels{scaling(given)}",
             f"  gives {numbers} ({output.kind}); classes 0 and 1 are {', '.join(card.classes)}",
             f"  for images with sides of {given.smallest_side} to {given.largest_side} px",
             f"  {card.limits[0]}",

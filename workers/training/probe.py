@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from workers.detectors import catalogue
 from workers.detectors.card import Card, DataSet, Input, Model, Output, load_card
 from workers.detectors.detector import calibrated
 from workers.detectors.toml import to_toml
@@ -82,6 +84,9 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     card = _card(probe, squares, fitted, path, net.count_params())
     path.with_suffix(".toml").write_text(to_toml(card), encoding="utf-8")
     test = list(read_each(run.data, probe.test))
+    if probe.view.finder:
+        # The card vouches for it, so it lies beside the card here as well.
+        shutil.copyfile(catalogue.MODELS / probe.view.finder, run.out / probe.view.finder)
     card = measures.measured(load_card(card.path), test, ABOUT[probe.name].test)
     card = measures.changed(card, test, tell)
     card.path.write_text(to_toml(card), encoding="utf-8")

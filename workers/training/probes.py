@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workers.detectors.card import View
 from workers.training.changes import Changes
@@ -52,10 +52,18 @@ FACES = Probe(
     version="1",
     train=(Pictures("faces.zip", "train/"), Pictures("scenes.zip", "train/")),
     test=(Pictures("faces.zip", "test/"),),
-    view=View("faces", margin=1.3),
+    view=View(
+        "faces",
+        margin=1.3,
+        finder="face-finder.tflite",
+        finder_sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+    ),
     sides=(80, 100_000),
     changes=Changes(resized=0.5, enlarged=1.1, softened=0.4, saved=1.0),
     one_by_one=True,
 )
 
-PROBES = {probe.name: probe for probe in (SCENES, FACES)}
+# For small faces, and for boards on which the larger one takes too long.
+FACES_96 = replace(FACES, name="faces-96", sides=(32, 100_000), size=96, kept=96)
+
+PROBES = {probe.name: probe for probe in (SCENES, FACES, FACES_96)}
