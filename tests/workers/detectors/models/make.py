@@ -21,6 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = Path(__file__).parent
 KERNEL = np.array([[4.0], [2.0], [-5.0]], np.float32)
 BIAS = np.array([-0.5], np.float32)
+# Compiled under another name, since code that is saved tells where it was made.
+CODE: dict[str, object] = {}
+exec(compile("corner = lambda x: x[:, 0, 0, :1]", "make.py", "exec"), CODE)
 
 
 def net(library):
@@ -89,9 +92,9 @@ def main() -> None:
     as_tensorflow_1(HERE / "tensorflow1.h5")
     net(keras).save(HERE / "keras3.keras")
     net(keras).save(HERE / "keras3.h5")
-    code = [keras.layers.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x[:, 0, 0, :1])]
+    code = [keras.layers.Input((8, 8, 3)), keras.layers.Lambda(CODE["corner"])]
     keras.Sequential(code).save(HERE / "lambda.keras")
-    code = [tf_keras.layers.Input((8, 8, 3)), tf_keras.layers.Lambda(lambda x: x[:, 0, 0, :1])]
+    code = [tf_keras.layers.Input((8, 8, 3)), tf_keras.layers.Lambda(CODE["corner"])]
     tf_keras.Sequential(code).save(HERE / "lambda.h5")
     as_onnx(HERE / "small.onnx")
     for name, given in (("small.tflite", net(keras)), ("two-inputs.tflite", two_inputs())):
