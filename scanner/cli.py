@@ -25,7 +25,7 @@ COMMANDS = {
     "worker": "Take batches from the queue until stopped.",
     "resume": "Publish again what of a scan is not done.",
     "cancel": "Stop a scan; what is judged stays.",
-    "detectors": "List the detectors, show a card.",
+    "detectors": "List the detectors, show a card, add your own.",
     "store": "Upgrade or back up the store.",
     "doctor": "What is wrong with this set-up, and how to mend it.",
     "train": "Train a net (needs the `train` extra).",

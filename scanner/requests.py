@@ -116,6 +116,8 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
 def plan_for(detectors: str | None) -> Plan:
     """The plan with the detectors of an option `--detectors A,B`, their models verified.
 
+    By default those that ship: one of another's making speaks where it is named.
+
     Here and not by the workers: those would refuse the batches, and the scan would wait for ever.
     """
     from workers.detectors import catalogue  # noqa: PLC0415
@@ -127,13 +129,14 @@ def plan_for(detectors: str | None) -> Plan:
         raise click.BadParameter("this names no detector", param_hint="--detectors")
     try:
         cards = catalogue.shipped()
-        plan = make_plan(cards, wanted)
+        ours = [name for name in cards if name in catalogue.NAMES]
+        plan = make_plan(cards, wanted or ours)
         for name in plan.names():
             cards[name].verify()
     except PlanError as error:
         raise click.BadParameter(str(error), param_hint="--detectors") from error
     except CardError as error:
-        raise Failed(f"{error}: install scanner again") from error
+        raise Failed(f"{error}: install scanner again, or add the detector again") from error
     return plan
 
 

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workers.detectors import added
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -29,6 +31,11 @@ class PlannedDetector:
     sha256: str
     unsure: float
     ai: float
+
+    @property
+    def is_added(self) -> bool:
+        """Whether it was added by a user: an upgrade brings it to no other machine."""
+        return self.version.startswith(added.VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,14 @@ def require_same(plan: Plan, cards: Mapping[str, Card]) -> None:
         card = cards.get(planned.name)
         if card is None or (card.version, card.sha256) != (planned.version, planned.sha256):
             here = "none" if card is None else f"version {card.version} ({card.sha256[:12]})"
+            mend = "upgrade the older machine"
+            if planned.is_added:
+                place = added.card_file(planned.name).parent
+                mend = (
+                    f"it was added by `scanner detectors` where the scan was planned, so copy its "
+                    f"folder {planned.name} from there to {place}"
+                )
             raise PlanError(
                 f"The scan asks for {planned.name} version {planned.version} "
-                f"({planned.sha256[:12]}), this machine has {here}: upgrade the older machine"
+                f"({planned.sha256[:12]}), this machine has {here}: {mend}"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.commands import own_detectors
 from scanner.exits import Failed
 from scanner.options import json_option
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
-    """List the detectors, or show the card of one.
+    """List the detectors, show the card of one, or add your own.
 
     \b
     Examples:
@@ -70,6 +71,11 @@ def show(name: str, *, as_json: bool) -> None:
     Console(highlight=False).print(_shown(cards[name]))
 
 
+command.add_command(own_detectors.add)
+command.add_command(own_detectors.remove)
+command.add_command(own_detectors.test)
+
+
 def _list(*, as_json: bool) -> None:
     cards = _cards()
     if as_json:
@@ -85,6 +91,8 @@ def _cards() -> dict[str, Card]:
     from workers.detectors.card import CardError
 
     try:
+        for trouble in catalogue.troubles():
+            click.echo(trouble, err=True)
         return catalogue.shipped()
     except CardError as error:
         raise Failed(str(error)) from error
@@ -124,16 +132,15 @@ def rows_of(card: Card) -> Iterator[tuple[str, str]]:
     yield "name", f"{card.name}, version {card.version}"
     yield "what it is", card.summary
     yield from (("reads", one) for one in card.reads)
-    if card.model is not None:
-        yield "model", f"{card.model.file}, {card.model.bytes:,} bytes, {card.model.runtime}"
-        yield "parameters", f"{card.model.parameters:,}"
-        yield "sha256", card.model.sha256
-    if card.input is not None:
-        given = card.input
-        yield "input", f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
-        yield "made for", f"images with sides of {given.smallest_side} to {given.largest_side} px"
+    if card.source:
+        yield "from", card.source
+    if card.licence:
+        yield "licence", card.licence
+    yield from _model_rows(card)
     yield "thresholds", _thresholds(card)
-    if card.calibration is not None:
+    if card.calibration is not None and not card.calibration.images:
+        yield "calibration", f"not calibrated here ({card.calibration.method})"
+    elif card.calibration is not None:
         yield (
             "calibration",
             f"{card.calibration.method}, on {card.calibration.images:,} held-out images",
@@ -142,7 +149,26 @@ def rows_of(card: Card) -> Iterator[tuple[str, str]]:
     for one in card.data:
         yield "data", f"{one.name}, {one.use}: {one.real:,} real, {one.ai:,} AI. {one.terms}"
     yield from _measured(card)
+    if card.published:
+        yield "published", f"{card.published} (its makers' figures, not measured here)"
     yield from (("bad at", one) for one in card.limits)
+
+
+def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
+    if card.model is not None:
+        yield "model", f"{card.model.file}, {card.model.bytes:,} bytes, {card.model.runtime}"
+        if card.model.parameters:
+            yield "parameters", f"{card.model.parameters:,}"
+        yield "sha256", card.model.sha256
+    if card.input is not None:
+        given = card.input
+        scaled = own_detectors.scaling(card)
+        taken = f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
+        yield "input", taken + scaled
+        yield "made for", f"images with sides of {given.smallest_side} to {given.largest_side} px"
+    if card.output is not None:
+        order = ", ".join(card.classes)
+        yield "output", f"{card.output.count} ({card.output.kind}), classes 0 and 1: {order}"
 
 
 def _thresholds(card: Card) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from workers.detectors.tables import TableError, build
 
+# What the numbers of a model may be, see `Output`.
+KINDS = ("logits", "probabilities", "embedding")
+
 
 class CardError(Exception):
     """The card or its model is missing, damaged, or the two do not belong together."""
@@ -33,7 +36,8 @@ class Input:
     """What the model is given, height x width x channels, and the images that it is made for.
 
     `lowest` and `highest` bound the values of a channel. Sides are in pixels of the image before
-    it is fitted to the input.
+    it is fitted to the input. A model that does not take pixels as they are gets
+    (pixel / scale - mean) / std, the latter two of each channel in the order of `channels`.
     """
 
     width: int
@@ -43,6 +47,26 @@ class Input:
     highest: int
     smallest_side: int
     largest_side: int
+    scale: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What comes out of a model that is not one of our own making, which give one int8 logit.
+
+    `kind` is one of KINDS, `count` how many numbers, `ai` which class of the card is the AI-made
+    one. An embedding goes through a linear `head`, a JSON file beside the model. `tensor` names
+    the output that is meant where the model has several.
+    """
+
+    kind: str
+    count: int
+    ai: int
+    tensor: str = ""
+    head: str = ""
+    head_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +173,10 @@ class _Body:
     input: Input | None = None
     calibration: Calibration | None = None
     measured: Measured | None = None
+    output: Output | None = None
+    source: str = ""
+    licence: str = ""
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +184,8 @@ class Card(_Body):
     """A detector's card; `path` is its file. What needs no model has neither model nor input.
 
     `limits` says in plain words what the detector is bad at; `classes` are in the order of the
-    model's labels, 0 and 1.
+    model's labels, 0 and 1. `source`, `licence` and `published` are those of a model that others
+    have made, the last one the accuracy that they state.
     """
 
     path: Path = Path()
@@ -177,14 +206,19 @@ class Card(_Body):
         """Raise CardError unless the model's file is the one that the card describes."""
         if self.model is None:
             return
+        self._verify(self.model.file, self.model.sha256)
+        if self.output is not None and self.output.head:
+            self._verify(self.output.head, self.output.head_sha256)
+
+    def _verify(self, file: str, sha256: str) -> None:
         try:
-            digest = hashlib.sha256(self.model_path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(self.path.with_name(file).read_bytes()).hexdigest()
         except OSError as error:
             raise CardError(f"the model of {self.name} cannot be read: {error}") from error
-        if digest != self.model.sha256:
+        if digest != sha256:
             raise CardError(
-                f"{self.model.file} is not the model that its card describes: its SHA-256 is "
-                f"{digest[:12]}..., the card says {self.model.sha256[:12]}..."
+                f"{file} is not the model that its card describes: its SHA-256 is "
+                f"{digest[:12]}..., the card says {sha256[:12]}..."
             )
 
 
@@ -214,3 +248,19 @@ def _check(card: Card) -> None:
         raise CardError(f"the card of {card.name} has a model but no input or no calibration")
     if Path(card.model.file).name != card.model.file:
         raise CardError(f"the model of {card.name} does not lie beside its card")
+    if card.output is not None:
+        _check_output(card, card.input, card.output)
+
+
+def _check_output(card: Card, given: Input, output: Output) -> None:
+    if output.kind not in KINDS or output.ai not in (0, 1) or len(card.classes) != 2:  # noqa: PLR2004
+        raise CardError(f"the card of {card.name} does not say what its model's numbers are")
+    if output.kind != "embedding" and output.count not in (1, 2):
+        raise CardError(f"the model of {card.name} gives {output.count} numbers, not one or two")
+    if Path(output.head).name != output.head or bool(output.head) != (output.kind == "embedding"):
+        raise CardError(f"the card of {card.name} has no head beside it, or one for nothing")
+    if given.channels not in ("RGB", "BGR"):
+        raise CardError(f"{card.name} takes {given.channels!r}, neither RGB nor BGR")
+    sizes = {len(given.mean), len(given.std)}
+    if not sizes <= {0, 3} or given.scale <= 0 or any(one <= 0 for one in given.std):
+        raise CardError(f"the card of {card.name} scales pixels by what is no scale")

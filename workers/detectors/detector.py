@@ -57,6 +57,15 @@ def load(card: Card, threads: int = 1) -> Detector:
     Raises CardError when the model is missing or not the one that the card describes, or is not
     of the form that the card describes.
     """
+    if card.model is None:
+        from workers.detectors import plugins  # noqa: PLC0415 - as below
+
+        return plugins.load(card)
+    if card.output is not None:
+        from workers.detectors.net import load_net  # noqa: PLC0415 - as below
+
+        card.verify()
+        return load_net(card)
     from workers.detectors.card import CardError  # noqa: PLC0415 - with the runtime, below
     from workers.detectors.runtimes import LiteRT, ModelError  # noqa: PLC0415 - 0.2 s
 
