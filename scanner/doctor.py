@@ -119,10 +119,14 @@ def _models() -> Iterator[Checked]:
     except CardError as error:
         yield Checked("models", Level.WRONG, str(error), mend)
         return
+    for trouble in catalogue.troubles():
+        yield Checked("added detector", Level.NOTE, trouble)
     for name, card in cards.items():
         try:
             card.verify()
         except CardError as error:
+            if name not in catalogue.NAMES:
+                mend = f"run `scanner detectors remove {name}`, then add it again"
             yield Checked(f"model {name}", Level.WRONG, str(error), mend)
         else:
             yield Checked(f"model {name}", Level.OK, f"version {card.version}, checksum right")

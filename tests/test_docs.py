@@ -28,6 +28,7 @@ NOT_RUN = {
     r"pipx? install|venv ~/scanner": "changes the user's home; these tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
+    r"scanner detectors get": "fetches 75 MB; test_public.py fetches from mirrors",
     r"bin/lock": "asks the package index for newer versions",
 }
 
@@ -58,7 +59,11 @@ def runnable(line: str) -> str | None:
 
 
 # What the reader of a page has done before he comes to it.
-BEFORE = {"recover.md": ["scanner scan photos"]}
+SMALL = ROOT / "tests" / "workers" / "detectors" / "models" / "small.tflite"
+BEFORE = {
+    "recover.md": ["scanner scan photos"],
+    "own-detectors.md": [f"cp {SMALL} net.tflite"],
+}
 
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
 

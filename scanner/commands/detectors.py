@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.commands import own_detectors
+from scanner.commands import own_detectors, public_detectors
 from scanner.exits import Failed
 from scanner.options import json_option
 
@@ -74,6 +74,8 @@ def show(name: str, *, as_json: bool) -> None:
 command.add_command(own_detectors.add)
 command.add_command(own_detectors.remove)
 command.add_command(own_detectors.test)
+command.add_command(public_detectors.catalog)
+command.add_command(public_detectors.get)
 
 
 def _list(*, as_json: bool) -> None:

@@ -74,6 +74,9 @@ class Asked:
     source: str = ""
     licence: str = ""
     published: str = ""
+    limits: tuple[str, ...] = (
+        "Pictures of another size are resized to its input, whatever its makers did.",
+    )
 
 
 def require_new(name: str, known: Sequence[str]) -> None:
@@ -234,10 +237,7 @@ def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
         version="",
         summary=f"{asked.summary or 'Added by its user'} ({experimental}).",
         thresholds=Thresholds(min(UNSURE, ai), ai),
-        limits=(
-            says_ai,
-            "Pictures of another size are resized to its input, whatever its makers did.",
-        ),
+        limits=(says_ai, *asked.limits),
         classes=asked.classes,
         model=Model(
             file=file.name,

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from scanner.commands import check
+from scanner.commands import check, doctor
 from scanner.commands.detectors import command
 from scanner.requests import plan_for
 from workers.detectors import added, catalogue, plugins
@@ -266,6 +266,8 @@ def test_a_changed_model_is_not_run() -> None:
 
     with pytest.raises(CardError, match="is not the model that its card describes"):
         load(catalogue.shipped()["mine"])
+    checked = CliRunner().invoke(doctor.command, [])
+    assert "scanner detectors remove mine" in " ".join(checked.output.split())
 
 
 @pytest.mark.parametrize("name", ["objects-32", "..", "nothing", "../detectors/mine"])

