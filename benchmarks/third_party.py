@@ -118,23 +118,28 @@ def auc(rows: list[Scored], side: str) -> str:
     return f"{roc_auc_score(truth, [getattr(row, side) for row in judged]):.3f}"
 
 
+def line(source: str, kind: str, own: list[Scored], compared: list[Scored]) -> None:
+    """Print a row of the table."""
+    judged = sum(row.ours is not None for row in own)
+    print(
+        f"| {source} | {kind} | {len(own)} | {auc(compared, 'theirs')} | {auc(compared, 'ours')} "
+        f"| {judged} |"
+    )
+
+
 def table(name: str, rows: list[Scored]) -> None:
-    """Print a set: each source against all pictures of the other class."""
+    """Print a set: each source against all pictures of the other class, and pairs of sources."""
     print(f"\n## {name}\n\n| source | class | images | AUC {THEIRS} | AUC ours | scored by ours |")
     print("|---|---|---|---|---|---|")
+    line("all", "both", rows, rows)
     keys = sorted({(row.is_ai, row.source) for row in rows})
-    groups = [("all", "", rows)]
     for is_ai, source in keys:
         own = [row for row in rows if (row.is_ai, row.source) == (is_ai, source)]
         against = [row for row in rows if row.is_ai != is_ai]
-        groups.append((source, "AI" if is_ai else "real", own + against))
-    for source, kind, group in groups:
-        own = [row for row in group if source in ("all", row.source)]
-        judged = sum(row.ours is not None for row in own)
-        print(
-            f"| {source} | {kind} | {len(own)} | {auc(group, 'theirs')} | {auc(group, 'ours')} "
-            f"| {judged} |"
-        )
+        line(source, "AI" if is_ai else "real", own, own + against)
+        if is_ai and (False, source) in keys:
+            pair = [row for row in rows if row.source == source]
+            line(source, "both, of the same subjects", pair, pair)
     ours_ms = [row.ours_ms for row in rows if row.ours is not None] or [float("nan")]
     print(
         f"\nms an image, median, one thread: {THEIRS} "
