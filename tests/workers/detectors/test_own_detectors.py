@@ -20,7 +20,7 @@ from scanner.requests import plan_for
 from workers.detectors import added, catalogue, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
 from workers.detectors.detector import load
-from workers.detectors.net import logit, prepared
+from workers.detectors.net import Net, logit, prepared
 from workers.pipeline import make_pipeline
 from workers.plan import PlanError, require_same
 
@@ -109,6 +109,28 @@ def test_nothing_is_called_ai_that_nobody_measured() -> None:
     assert 0.9 == cards["bold"].thresholds.ai
     assert "not measured here" in cards["mine"].summary
     assert "nothing AI-made" in cards["mine"].limits[0]
+
+
+def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
+    """A number of a thousand comes to less than 1; one that is none is no score."""
+
+    class Sure:
+        height = width = 8
+        count, raw, last = 1, False, ""
+
+        def __init__(self, number: float) -> None:
+            self._number = number
+
+        def run(self, _values: np.ndarray) -> np.ndarray:
+            return np.array([self._number])
+
+    add(*USUAL)
+    card = catalogue.shipped()["mine"]
+    card = replace(card, output=Output("logits", 1, 1))
+
+    assert 0.999_999 < Net(card, Sure(1000.0)).score([flat(1, 2, 3)])[0] < 1.0
+    with pytest.raises(ValueError, match="gives no number"):
+        Net(card, Sure(math.nan)).score([flat(1, 2, 3)])
 
 
 @pytest.mark.parametrize(
@@ -340,6 +362,22 @@ def test_a_plugin_speaks_and_a_broken_one_is_a_sentence(plugin: None, tmp_path: 
     assert "the plug-in missing (a_plugin:nothing) is broken" in done.stderr
     assert 3 == len(done.stderr.splitlines())
     assert ("ai", 1.0) == (json.loads(seen.output)["verdict"], json.loads(seen.output)["score"])
+
+
+def test_of_two_of_one_name_the_plugin_is_left_out(plugin: None) -> None:
+    """What the user has added stays what it was."""
+    pixels = [flat(250, 40, 10)]
+    add(*USUAL, name="other")
+    shutil.move(added.folder() / "other", added.folder() / "bright")
+    card = added.card_file("other").parent.with_name("bright") / "other.toml"
+    card.rename(added.card_file("bright"))
+    text = added.card_file("bright").read_text()
+    added.card_file("bright").write_text(text.replace('name = "other"', 'name = "bright"'))
+
+    assert "bright is left out: another detector has that name" in catalogue.troubles()
+    assert real_by((250, 40, 10)) == pytest.approx(
+        1 - load(catalogue.shipped()["bright"]).score(pixels)[0], abs=1e-5
+    )
 
 
 def test_a_plugin_without_an_input_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
