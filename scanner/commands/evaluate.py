@@ -30,7 +30,7 @@ WITHOUT_EXTRA = (
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="A folder with the detector's test zip, or any zip or folder of pictures in folders "
-    "named FAKE and REAL.",
+    "named FAKE and REAL; a path may lead into a zip.",
 )
 @json_option
 def command(name: str, *, data: Path, as_json: bool) -> None:
@@ -40,29 +40,65 @@ def command(name: str, *, data: Path, as_json: bool) -> None:
     Examples:
       scanner evaluate objects-32 --data ~/datasets
       scanner evaluate objects-32 --data my-pictures/ --json
+      scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 
-    Pictures have to have the detector's input size. A score of 0.5 and more counts as AI.
+    Pictures have to have the detector's input size. A score of 0.5 and more counts as AI. In
+    place of NAME, the folder of a run that `scanner train` made is measured as it was trained
+    (this needs TensorFlow), on pictures of any size: they are resized to what it takes.
     """
     try:
         from workers.training import classification, evaluate  # `--help` is instant
         from workers.training.data import DataError
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    card = _card(name)
-    scored = _scored(card, data)
+    run = Path(name)
+    if (run / "recipe.json").is_file():
+        head, scored, at = _of_run(run, data)
+    else:
+        card = _card(name)
+        head = {"name": card.name, "version": card.version, "sha256": card.sha256}
+        scored, at = _scored(card, data), card.thresholds.ai
     try:
-        measured = evaluate.measure(scored, card.thresholds.ai)
+        measured = evaluate.measure(scored, at)
     except DataError as error:
         raise Failed(str(error)) from error
     sources = evaluate.by_source(scored)
     if as_json:
-        body = {"name": card.name, "version": card.version, "sha256": card.sha256}
-        body |= asdict(measured) | {"sources": [asdict(each) for each in sources]}
-        click.echo(json.dumps(body))
+        rows = [asdict(each) for each in sources]
+        click.echo(json.dumps(head | asdict(measured) | {"sources": rows}))
     else:
-        click.echo(f"{card.name} version {card.version} on {measured.on}\n")
+        click.echo(f"{head['name']} version {head['version']} on {measured.on}\n")
         click.echo(classification.table(measured), nl=False)
         click.echo(classification.sources(sources), nl=False)
+
+
+def _of_run(run: Path, data: Path) -> tuple[dict[str, object], Scored, float]:
+    """Score pictures of any size by the net of a run, as it was trained."""
+    try:
+        from workers.training import environment
+
+        environment.prepare()
+        # TensorFlow reads what `prepare` sets when it is imported.
+        from workers.training.judge import judge
+    except ModuleNotFoundError as error:
+        raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+    from workers.training.data import DataError, located, read
+    from workers.training.evaluate import CUT
+    from workers.training.recipe import Pixels
+    from workers.training.recipes import RECIPES
+
+    name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
+    if name not in RECIPES:
+        raise Failed(f"{run} is a run of {name!r}, for which there is no recipe")
+    recipe = RECIPES[name]
+    folder, pictures = located(data)
+    try:
+        labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))
+        on = f"{pictures.file}/{pictures.below}".rstrip("/")
+        scored = judge(recipe, run, labelled, on)
+    except (DataError, OSError, ValueError) as error:
+        raise Failed(str(error)) from error
+    return {"name": recipe.name, "version": recipe.version}, scored, CUT
 
 
 def _card(name: str) -> Card:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from workers.training import classification, curves, evaluate
 from workers.training.data import read
 from workers.training.judge import judge
-from workers.training.runs import write_json
+from workers.training.runs import WEIGHTS, write_json
 from workers.training.ship import ship
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
         scored = judge(recipe, run.out, test, recipe.data.test[0].file)
         measured, made = evaluate.measure(scored, evaluate.CUT), run.out / FIGURES
     sources = evaluate.by_source(scored)
+    figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)
     table = classification.table(measured) + classification.sources(sources)
