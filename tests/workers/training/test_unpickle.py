@@ -62,6 +62,9 @@ def test_nothing_else_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnpickleError, match=r"it asks for builtins\.print"):
         arrays(pickle.dumps({"a": Evil()}, 4))
 
+    with pytest.raises(UnpickleError, match=r"it asks for os\.system"):
+        arrays(torch_file().replace(b"torch._utils\n_rebuild_tensor_v2", b"os\nsystem"))
+
     assert "" == capsys.readouterr().out
 
 
