@@ -27,6 +27,7 @@ NOT_RUN = {
     r"bin/scan ~/Pictures": "test_first_command.py runs it in a clone of its own",
     r"pipx? install|venv ~/scanner": "changes the user's home; these tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
+    r"pip download": "asks the package index",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
     r"scanner detectors get": "fetches 75 MB; test_public.py fetches from mirrors",
     r"bin/lock": "asks the package index for newer versions",

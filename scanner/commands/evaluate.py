@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,23 @@ from scanner.options import json_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.detectors.card import Card
+    from workers.detectors.card import Card, Changed, Measured, OfSource
     from workers.training.recipe import Pictures
 
 WITHOUT_EXTRA = (
     "Measuring needs packages that are not installed ({name}): "
     "pip install 'ai-photo-scanner[train]'"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was measured, and what came out."""
+
+    head: dict[str, Any]
+    measured: Measured
+    sources: Sequence[OfSource]
+    changes: Sequence[Changed] = ()
 
 
 @click.command()
@@ -32,7 +42,7 @@ WITHOUT_EXTRA = (
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="A folder with the detector's test zip, or any zip or folder of pictures in folders "
-    "named FAKE and REAL.",
+    "named FAKE and REAL; a path may lead into a zip.",
 )
 @click.option(
     "--changes", is_flag=True, help="Measure after saving, resizing and the like, too: slow."
@@ -46,29 +56,67 @@ def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
       scanner evaluate objects-32 --data ~/datasets
       scanner evaluate scenes --data ~/datasets --changes
       scanner evaluate faces --data my-pictures/ --json
+      scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 
     Pictures that have nothing for the detector in them (too small, without a face) are
     counted and left out. A score of 0.5 and more counts as AI; flagged is what is called AI, or
     doubtful by a detector that calls nothing AI.
+
+    In place of NAME, the folder of a run that `scanner train` made is measured as it was trained
+    (this needs TensorFlow), on pictures of any size: they are resized to what it takes.
     """
     try:
         from workers.training import classification  # `--help` is instant
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    card = _measured(_card(name), data, changes=changes)
-    if card.measured is None:
-        raise Failed(f"{name} was not measured")
+    run = Path(name)
+    if (run / "recipe.json").is_file():
+        found = _of_run(run, data)
+    else:
+        found = _of_card(_card(name), data, changes=changes)
     if as_json:
-        body: dict[str, Any] = {"name": card.name, "version": card.version, "sha256": card.sha256}
-        body |= asdict(card.measured)
-        body["sources"] = [asdict(each) for each in card.sources]
-        body["changes"] = [asdict(each) for each in card.changes]
+        body = found.head | asdict(found.measured)
+        body["sources"] = [asdict(each) for each in found.sources]
+        body["changes"] = [asdict(each) for each in found.changes]
         click.echo(json.dumps(body))
         return
-    click.echo(f"{card.name} version {card.version} on {card.measured.on}\n")
-    click.echo(classification.whole(card), nl=False)
-    if card.measured.without_view:
-        click.echo(f"\nleft out, with nothing for it: {card.measured.without_view:,}")
+    click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
+    click.echo(classification.table(found.measured), nl=False)
+    click.echo(classification.sources(found.sources), nl=False)
+    click.echo(classification.changes(found.changes), nl=False)
+    if found.measured.without_view:
+        click.echo(f"\nleft out, with nothing for it: {found.measured.without_view:,}")
+
+
+def _of_run(run: Path, data: Path) -> Found:
+    """Score pictures of any size by the net of a run, as it was trained."""
+    try:
+        from workers.training import environment
+
+        environment.prepare()
+        # TensorFlow reads what `prepare` sets when it is imported.
+        from workers.training.judge import judge
+    except ModuleNotFoundError as error:
+        raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+    from workers.training import evaluate
+    from workers.training.data import DataError, located, read
+    from workers.training.recipe import Pixels
+    from workers.training.recipes import RECIPES
+
+    name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
+    if name not in RECIPES:
+        raise Failed(f"{run} is a run of {name!r}, for which there is no recipe")
+    recipe = RECIPES[name]
+    folder, pictures = located(data)
+    try:
+        labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))
+        on = f"{pictures.file}/{pictures.below}".rstrip("/")
+        scored = judge(recipe, run, labelled, on)
+        measured = evaluate.measure(scored, evaluate.EVEN)
+    except (DataError, OSError, ValueError) as error:
+        raise Failed(str(error)) from error
+    head = {"name": recipe.name, "version": recipe.version}
+    return Found(head, measured, evaluate.by_source(scored, evaluate.EVEN.flag))
 
 
 def _card(name: str) -> Card:
@@ -88,7 +136,7 @@ def _card(name: str) -> Card:
     return cards[name]
 
 
-def _measured(card: Card, data: Path, *, changes: bool) -> Card:
+def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     from workers.detectors.card import CardError
     from workers.training import measures
     from workers.training.data import DataError, located
@@ -106,9 +154,14 @@ def _measured(card: Card, data: Path, *, changes: bool) -> Card:
         read = list(read_each(folder, sets))
         on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
         card = measures.measured(card, read, on)
-        return measures.changed(card, read, _tell) if changes else card
+        if changes:
+            card = measures.changed(card, read, _tell)
     except (CardError, DataError) as error:
         raise Failed(str(error)) from error
+    if card.measured is None:
+        raise Failed(f"{card.name} was not measured")
+    head = {"name": card.name, "version": card.version, "sha256": card.sha256}
+    return Found(head, card.measured, card.sources, card.changes)
 
 
 def _tell(line: str) -> None:

@@ -25,7 +25,7 @@ WITHOUT_EXTRA = (
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the data sets lie: for objects-32, cifake-train.zip and cifake-test.zip.",
+    help="Where the data sets lie: cifake-train.zip and cifake-test.zip, or faces.zip.",
 )
 @click.option(
     "--out",
@@ -38,20 +38,36 @@ WITHOUT_EXTRA = (
     "--epochs", type=click.IntRange(1), help="Of the last phase; the recipe's unless given."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="For weights and shuffling.")
+@click.option(
+    "--weights",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where packages with pretrained weights lie, if not beside the data.",
+)
 @click.option("--resume", is_flag=True, help="Go on with what RUNDIR holds.")
 def command(  # noqa: PLR0913 - click passes one an option
-    name: str, *, data: Path, out: Path, epochs: int | None, seed: int, resume: bool
+    name: str,
+    *,
+    data: Path,
+    out: Path,
+    epochs: int | None,
+    seed: int,
+    weights: Path | None,
+    resume: bool,
 ) -> None:
-    """Train the net NAME, export it for workers, calibrate it and measure it.
+    """Train the net NAME and measure it; export and calibrate it if it is for workers.
 
     \b
     Example:
       scanner train objects-32 --data ~/datasets --out runs/objects-32
       scanner train objects-32 --data ~/datasets --out runs/objects-32 --resume
 
+    NAME is objects-32, which workers use; or, to compare with, one of cifake-vgg16,
+    cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32, which are only measured.
+
     Every epoch is kept: after a kill, the same command with --resume goes on. At the end RUNDIR
-    holds NAME.tflite and its card NAME.toml, curves.png, classification.txt and figures.json.
-    The test set is read once, after everything has been chosen.
+    holds curves.png, classification.txt and figures.json, and for workers NAME.tflite and its
+    card NAME.toml. The test set is read once, after everything has been chosen.
     """
     try:
         from workers.training import environment  # `--help` is instant
@@ -73,7 +89,7 @@ def command(  # noqa: PLR0913 - click passes one an option
             f"there is no recipe {name!r}, only {', '.join([*RECIPES, *PROBES])}",
             param_hint="NAME",
         )
-    run = Run(data, out, seed, resume)
+    run = Run(data, out, seed, resume, weights)
     try:
         if name in PROBES:
             made = run_probe(PROBES[name], run, _tell)

@@ -33,7 +33,9 @@ def prepare() -> None:
 
 
 def describe() -> dict[str, object]:
-    """Give Python, machine and package versions, JSON-able; a package not installed is left out."""
+    """Give Python, machine, GPUs and package versions, JSON-able; what is not there is left out."""
+    import tensorflow as tf  # noqa: PLC0415 - only once it is prepared for
+
     versions: dict[str, str] = {}
     for name in PACKAGES:
         try:
@@ -45,5 +47,6 @@ def describe() -> dict[str, object]:
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count(),
+        "gpus": [each.name for each in tf.config.list_physical_devices("GPU")],
         "packages": versions,
     }

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn import metrics
 
-from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource
+from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource, Thresholds
 from workers.training.data import DataError
 from workers.training.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from workers.detectors.card import Thresholds
-
 # A score from here on counts as AI.
 CUT = 0.5
+# A net that no detector is made of has no thresholds of its own.
+EVEN = Thresholds(CUT, CUT)
 ECE_BINS = 10
 # What label 0 and label 1 are called on a card.
 KINDS: tuple[Literal["real", "ai"], ...] = ("real", "ai")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from workers.detectors.card import Thresholds
 from workers.training import classification, curves, evaluate
 from workers.training.data import read
 from workers.training.judge import judge
-from workers.training.runs import write_json
+from workers.training.runs import WEIGHTS, write_json
 from workers.training.ship import ship
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from workers.training.runs import Epoch, Run
 
 FIGURES = "figures.json"
-# A net that no detector is made of has no thresholds of its own.
-EVEN = Thresholds(evaluate.CUT, evaluate.CUT)
 
 
 def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[str], None]) -> Path:
@@ -37,8 +35,9 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
     else:
         test = read(run.data, recipe.data.test, recipe.data.pixels)
         scored = judge(recipe, run.out, test, recipe.data.test[0].file)
-        measured, made = evaluate.measure(scored, EVEN), run.out / FIGURES
-        sources = tuple(evaluate.by_source(scored, EVEN.flag))
+        measured, made = evaluate.measure(scored, evaluate.EVEN), run.out / FIGURES
+        sources = tuple(evaluate.by_source(scored, evaluate.EVEN.flag))
+    figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)
     table = classification.table(measured) + classification.sources(sources)

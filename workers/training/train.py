@@ -17,10 +17,12 @@ from workers.training.batches import (
     to_learn,
     unchanged,
 )
+from workers.training.pretrained import pour
 from workers.training.recipe import Plateau
 from workers.training.runs import (
     BEST,
     HISTORY,
+    WEIGHTS,
     Epoch,
     Run,
     best_of,
@@ -127,7 +129,7 @@ def _learner(course: Course, number: int) -> Learner:
     if epochs:
         whole = keras.models.load_model(out / BEST, compile=False)
     else:
-        whole = nets.build(recipe, recipe.precision)
+        whole = _first(recipe, course.run)
     base = whole.get_layer(nets.BASE) if phase.frozen else None
     if course.epochs_of(number):
         return Learner(keras.models.load_model(checkpoint(out, epochs)), base)
@@ -136,11 +138,28 @@ def _learner(course: Course, number: int) -> Learner:
     return Learner(trained, base)
 
 
+def _first(recipe: Recipe, run: Run) -> keras.Model:
+    """Build the net, with pretrained weights where the recipe has some; note which."""
+    net, said = nets.build(recipe, recipe.precision), "weights from scratch"
+    if recipe.pretrained is not None:
+        said = pour(net.get_layer(nets.BASE), recipe.pretrained, run.weights or run.data)
+    write_json(run.out / WEIGHTS, said)
+    return net
+
+
 def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
+    if net.output_shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(
+            from_logits=True, label_smoothing=phase.label_smoothing
+        )
+        accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     net.compile(
         rates.optimizer(phase, steps),
-        keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=phase.label_smoothing),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)],
+        loss,
+        metrics=[accuracy],
         # XLA's convolutions on a CPU are slower than those of oneDNN.
         jit_compile=False,
     )

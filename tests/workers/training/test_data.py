@@ -251,10 +251,10 @@ def test_whole_sources_are_held_out() -> None:
             assert min(np.bincount(part.labels)) >= 4
 
 
-def test_too_few_sources_cannot_be_split() -> None:
-    """Where holding a source out would leave nothing to train on, that is said."""
+@pytest.mark.parametrize("fake", ["d", "de"])
+def test_too_few_sources_cannot_be_split(fake: str) -> None:
+    """Where nothing would be held out, or nothing be left to train on, that is said."""
+    sources = dict.fromkeys("abc", (9, 0)) | dict.fromkeys(fake, (0, 9))
+
     with pytest.raises(DataError, match="too few sources of class 1"):
-        split(
-            in_sources({"a": (9, 0), "b": (9, 0), "c": (9, 0), "d": (0, 9)}),
-            Split(4, 4, 1, by="source"),
-        )
+        split(in_sources(sources), Split(4, 4, 1, by="source"))

@@ -86,7 +86,8 @@ def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None
     assert 0.0 <= scores[0] < scores[1] <= 1.0
     assert (run.out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "FAKE" in (run.out / "classification.txt").read_text()
-    assert "python" in json.loads((run.out / "environment.json").read_text())
+    noted = json.loads((run.out / "environment.json").read_text())
+    assert {"python", "gpus", "packages"} <= set(noted)
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(

@@ -1,0 +1,192 @@
+"""The student report's systems beside ours: one table from the folders of their runs.
+
+    python benchmarks/report_systems.py --data FOLDER RUN...
+
+FOLDER holds cifake-test.zip and faces.zip; each RUN was made by `scanner train`. The second table
+is what each net does with pictures of the kind that it was not trained on, and where the router
+sends those; the third runs each net on TensorFlow and on LiteRT.
+"""
+
+# ruff: noqa: E402 - TensorFlow reads what `prepare` sets when it is imported
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from workers.training import environment
+
+environment.prepare()
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from workers.decode import Header
+from workers.detectors import catalogue
+from workers.detectors.runtimes import LiteRT
+from workers.route import Router
+from workers.training import evaluate, nets
+from workers.training.data import read
+from workers.training.export import export
+from workers.training.judge import judge
+from workers.training.recipe import Pictures, Pixels
+from workers.training.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.detectors.card import Measured
+    from workers.training.recipe import Recipe
+
+OBJECTS, FACES = Pictures("cifake-test.zip"), Pictures("faces.zip", "test/")
+# What the report states: accuracy, F1 (macro average), average precision, images a second.
+REPORT = {
+    "cifake-vgg16": ("0.9408", "0.94", "0.9886", "-"),
+    "cifake-vgg16-tuned": ("0.9408", "0.94", "0.9886", "-"),
+    "faces-mobilenet-224": ("0.70", "0.70", "-", f"{10_905 / 116.56:.0f}"),
+    "faces-mobilenet-32": ("-", "0.76", "-", f"{10_905 / 10.52:.0f}"),
+}
+TIMED = 512  # pictures whose scoring is timed
+ROUNDS = 3  # the best of so many, as other programs share the machine
+SAMPLE = 200  # pictures that go through both runtimes
+
+
+def main() -> None:
+    """Print the three tables."""
+    parser = argparse.ArgumentParser(description="The student report's systems beside ours.")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    given = parser.parse_args()
+    runs = {recipe.name: (recipe, run) for recipe, run in map(opened, given.runs)}
+    print("| system | | accuracy | F1, macro | AP of FAKE | AP of REAL | images/s |")
+    print("|---|---|---|---|---|---|---|")
+    rates = {}
+    for name, (recipe, run) in runs.items():
+        accuracy, f1, average, speed = REPORT[name]
+        print(f"| {name} | report | {accuracy} | {f1} | | {average} | {speed} |")
+        rates[name] = speed_of(recipe, run, given.data)
+        figures = json.loads((run / "figures.json").read_text())
+        print(f"| | ours | {row(figures['test'])} | {rates[name]:.0f} |")
+    if {"faces-mobilenet-224", "faces-mobilenet-32"} <= set(rates):
+        ratio = rates["faces-mobilenet-32"] / rates["faces-mobilenet-224"]
+        print(f"\nThe net at 32 pixels is {ratio:.1f} times as fast as at 224 (report: 11 times).")
+    print("\n| net | pictures | accuracy | F1, macro | AP of FAKE | AP of REAL | the router |")
+    print("|---|---|---|---|---|---|---|")
+    for name, (recipe, run) in runs.items():
+        other = FACES if name.startswith("cifake") else OBJECTS
+        found = on(recipe, run, given.data, other)
+        print(f"| {name} | {found.on} | {row(asdict(found))} | {routed(given.data, other)} |")
+    print("\n| net | runtime | called as TensorFlow does | largest difference of P(AI) |")
+    print("|---|---|---|---|")
+    for name, (recipe, run) in runs.items():
+        for runtime, same, apart in runtimes(recipe, run, given.data):
+            print(f"| {name} | {runtime} | {same:.4f} | {apart:.2g} |")
+
+
+def opened(run: Path) -> tuple[Recipe, Path]:
+    """Give the recipe that a run was made by."""
+    return RECIPES[json.loads((run / "recipe.json").read_text())["recipe"]["name"]], run
+
+
+def row(of: dict[str, object]) -> str:
+    """Give the figures of a test as cells."""
+    f1 = (of["ai"]["f1"] + of["real"]["f1"]) / 2
+    averages = " | ".join(f"{of[one]['average_precision']:.4f}" for one in ("ai", "real"))
+    return f"{of['accuracy']:.4f} | {f1:.4f} | {averages}"
+
+
+def pictures(recipe: Recipe, data: Path) -> np.ndarray:
+    """Give the pictures of the recipe's test set, as its net takes them."""
+    return read(data, recipe.data.test, recipe.data.pixels).images
+
+
+def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
+    """Give how many pictures a second the net scores on TensorFlow, decoding left out."""
+    net, images = nets.best(recipe, run), pictures(recipe, data)[:TIMED]
+    nets.logits(net, images)
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        nets.logits(net, images)
+        seconds.append(time.perf_counter() - started)
+    return len(images) / min(seconds)
+
+
+def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
+    """Measure a net on pictures of another kind, resized to what it takes."""
+    labelled = read(data, (which,), Pixels(recipe.size, "resized"))
+    name = f"{which.file}/{which.below}".rstrip("/")
+    return evaluate.measure(judge(recipe, run, labelled, name), evaluate.CUT)
+
+
+def routed(data: Path, which: Pictures) -> str:
+    """Say where the router sends these pictures, and how many where."""
+    made_for = {name: card.input for name, card in catalogue.shipped().items() if card.input}
+    router, counts = Router(made_for), Counter[str]()
+    with zipfile.ZipFile(data / which.file) as archive:
+        for name in archive.namelist():
+            if name.startswith(which.below) and name.endswith((".jpg", ".png")):
+                went = router.route(header_of(archive.read(name)))
+                went = went if isinstance(went, str) else f"none ({went.text})"
+                counts[went] += 1
+    return ", ".join(f"{went}: {count}" for went, count in counts.items())
+
+
+def header_of(body: bytes) -> Header:
+    """Give what the router is told of a picture."""
+    with Image.open(BytesIO(body)) as picture:
+        return Header(picture.format or "", picture.width, picture.height)
+
+
+def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float, float]]:
+    """Give for LiteRT in float and in int8: the share called as TensorFlow does, and how far off.
+
+    The test pictures are those of `SAMPLE` places spread over the whole set.
+    """
+    net, images = nets.single(nets.best(recipe, run)), pictures(recipe, data)
+    images = images[np.linspace(0, len(images) - 1, SAMPLE).astype(int)]
+    trained = nets.logits(net, images)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.tflite"
+        path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(net).convert())
+        yield "LiteRT, float", *agreement(trained, floats(path, images))
+        export(net, read(data, recipe.data.train, recipe.data.pixels).images[::50], path)
+        session = LiteRT(path)
+        yield "LiteRT, int8", *agreement(trained, session.levels()[session.run(list(images))])
+
+
+def floats(path: Path, images: np.ndarray) -> np.ndarray:
+    """Run a float model on pictures one by one; (n,) logits."""
+    interpreter = Interpreter(model_path=str(path))
+    (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], (1, *images.shape[1:]))
+    interpreter.allocate_tensors()
+    logits = np.empty(len(images))
+    for place, image in enumerate(images):
+        interpreter.set_tensor(given["index"], image[None].astype(np.float32))
+        interpreter.invoke()
+        logits[place] = interpreter.get_tensor(got["index"]).item()
+    return logits
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Give the share of equal calls and the largest difference of the two probabilities."""
+    first, second = (1 / (1 + np.exp(-logits)) for logits in (one, other))
+    return float(np.mean((one >= 0) == (other >= 0))), float(np.max(np.abs(first - second)))
+
+
+if __name__ == "__main__":
+    main()
