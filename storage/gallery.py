@@ -40,7 +40,7 @@ class Selection:
     """Which images of a scan are meant; what is None, or empty, does not matter.
 
     `detector` is the one that decided, `folder` a path with everything below it, `host` a host's
-    id, `evidence` the kind of a finding.
+    id, `evidence` the kind of a finding that is no bare score.
     """
 
     outcomes: tuple[Outcome, ...] = FLAGGED
@@ -165,6 +165,8 @@ def _page(store: Store, of: Scan, selection: Selection, step: _Step) -> list[Til
         for conditions, scored in _ranges(of, selection)
         if _is_ahead(step, scored=scored)
     ]
+    if not parts:
+        return []
     # Each part comes from the index in its order; what is best in all of them is best in one.
     found = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
     highest_first = (sa.case((found.c.score.is_(None), 1), else_=0), found.c.score.desc())
@@ -235,13 +237,13 @@ def _conditions(of: Scan, selection: Selection) -> list[Any]:
         # Runs of earlier scans too: a kept verdict names the run that it was reached in.
         conditions.append(verdict.c.run_id.in_(his))
     if selection.evidence is not None:
-        conditions.append(
-            sa.exists().where(
-                finding.c.scan_id == verdict.c.scan_id,
-                finding.c.image_id == verdict.c.image_id,
-                finding.c.kind == selection.evidence,
-            )
+        said = sa.select(finding.c.image_id).where(
+            finding.c.scan_id == of.scan_id,
+            finding.c.kind == selection.evidence,
+            # In the words of the index.
+            sa.text("kind <> 'score'"),
         )
+        conditions.append(verdict.c.image_id.in_(said))
     if selection.reviewed is not None:
         answered = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, stands())
         is_answered = verdict.c.image_id.in_(answered)

@@ -161,13 +161,23 @@ def reviews_of(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:
 
 def progress(store: Store, scan_id: int) -> Progress:
     """How far the review of a scan is."""
-    reviewed = sa.select(review.c.image_id).where(review.c.scan_id == scan_id, stands()).distinct()
-    ours = (verdict.c.scan_id == scan_id) & verdict.c.image_id.in_(reviewed)
-    said = sa.select(verdict.c.outcome, last_answer().label("answer")).where(ours).subquery()
+    reviewed = (
+        sa.select(review.c.image_id)
+        .where(review.c.scan_id == scan_id, stands())
+        .distinct()
+        .subquery()
+    )
+    # From the few that are reviewed to their verdicts, not the other way round.
+    judged = reviewed.join(
+        verdict, (verdict.c.scan_id == scan_id) & (verdict.c.image_id == reviewed.c.image_id)
+    )
+    said = (
+        sa.select(verdict.c.outcome, last_answer().label("answer")).select_from(judged).subquery()
+    )
     by_answer = sa.select(said.c.outcome, said.c.answer, sa.func.count()).group_by(
         said.c.outcome, said.c.answer
     )
-    differ = sa.select(sa.func.count()).select_from(verdict).where(ours, disagrees())
+    differ = sa.select(sa.func.count()).select_from(judged).where(disagrees())
     with store.read() as connection:
         return Progress(
             {

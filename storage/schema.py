@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 # The newest migration; a store that names another one is older or newer than this code.
@@ -170,7 +171,7 @@ verdict = Table(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
     # Counting verdicts while a scan runs, and a page of the gallery, must not read every row.
-    Index("ix_verdict_gallery", "scan_id", "outcome", "examined", "score", "image_id"),
+    Index("ix_verdict_gallery", "scan_id", "outcome", "examined", "score", "image_id", "detector"),
     sqlite_with_rowid=False,
 )
 
@@ -187,6 +188,15 @@ finding = Table(
     Column("detail", JSON(none_as_null=True)),
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [verdict.c.scan_id, verdict.c.image_id], ondelete="CASCADE"
+    ),
+    # Of bare scores there are as many as images; nobody looks for them.
+    Index(
+        "ix_finding_evidence",
+        "scan_id",
+        "kind",
+        "image_id",
+        sqlite_where=text("kind <> 'score'"),
+        postgresql_where=text("kind <> 'score'"),
     ),
     sqlite_with_rowid=False,
 )

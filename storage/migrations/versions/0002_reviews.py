@@ -1,4 +1,4 @@
-"""Reviews by people, random samples, and an index that the gallery is read by."""
+"""Reviews by people, random samples, and the indexes that the gallery is read by."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_verdict_gallery",
         "verdict",
-        ["scan_id", "outcome", "examined", "score", "image_id"],
+        ["scan_id", "outcome", "examined", "score", "image_id", "detector"],
         unique=False,
+    )
+    op.create_index(
+        "ix_finding_evidence",
+        "finding",
+        ["scan_id", "kind", "image_id"],
+        unique=False,
+        sqlite_where=sa.text("kind <> 'score'"),
+        postgresql_where=sa.text("kind <> 'score'"),
     )
     op.create_table(
         "review",
