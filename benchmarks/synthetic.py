@@ -2,8 +2,8 @@
 
     python benchmarks/synthetic.py --store FILE|URL --folder FOLDER --images 100000
 
-FOLDER gets `real/`, a few small pictures; every image of the scan is a link to one of them by
-name, made for the first --linked images of each outcome only: the others exist in the store alone.
+FOLDER gets `real/`, a few small pictures; the images with the highest scores, and the first
+--linked ones of each outcome, are links to them. The others exist in the store alone.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BATCH_IMAGES = 500
+LINKED_SCORE = 0.99
 CHECKPOINT_IMAGES = 20_000
 HOSTS = ("laptop", "pi4", "pi5")
 # Of a thousand images.
@@ -75,9 +76,9 @@ def fill(store: Store, folder: Path, images: int, linked: int = 200) -> int:
         numbers = range(first, min(first + BATCH_IMAGES, images))
         rows = _Rows(store, made.scan_id, collection_id, chance, now - 3600 + first / 500)
         for number in numbers:
-            outcome = rows.add(number, digests)
-            if links[outcome] > 0:
-                links[outcome] -= 1
+            outcome, score = rows.add(number, digests)
+            links[outcome] -= 1
+            if links[outcome] >= 0 or (score or 0.0) > LINKED_SCORE:
                 _link(folder, number, len(digests))
         rows.write()
         if first % CHECKPOINT_IMAGES == 0:
@@ -132,8 +133,8 @@ class _Rows:
         self._at = at
         self._told: list[tuple[bytes, str, float | None, bytes]] = []
 
-    def add(self, number: int, digests: list[bytes]) -> str:
-        """One image more; its outcome."""
+    def add(self, number: int, digests: list[bytes]) -> tuple[str, float | None]:
+        """One image more; its outcome and score."""
         outcome = self._outcome(self._chance.randrange(1000))
         score = {
             "ai": 0.9 + 0.1 * self._chance.random(),
@@ -141,7 +142,7 @@ class _Rows:
             "no_evidence": 0.5 * self._chance.random(),
         }.get(outcome)
         self._told.append((path_of(number), outcome, score, digests[number % len(digests)]))
-        return outcome
+        return outcome, score
 
     def write(self) -> None:
         """Insert all of them."""

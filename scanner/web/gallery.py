@@ -164,8 +164,9 @@ def _placeholder(words: str) -> Response:
     )
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" '
-        'font-family="sans-serif" font-size="17" fill="#595959">'
-        f'<rect width="320" height="240" fill="#e4e4e4"/>{texts}</svg>'
+        # Legible on light pages and on dark ones.
+        'font-family="sans-serif" font-size="17" fill="#fff">'
+        f'<rect width="320" height="240" fill="#63676d"/>{texts}</svg>'
     )
     return Response(svg, 404, media_type="image/svg+xml")
 

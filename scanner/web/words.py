@@ -36,7 +36,6 @@ DETAILS = {
     "also": "also in",
     "url": "lies at",
     "why": "why",
-    "resized_from": "resized from",
 }
 
 
@@ -52,7 +51,7 @@ def verdict(outcome: Outcome | None) -> str:
 
 def evidence(kind: str) -> str:
     """A kind of finding, in words."""
-    return "score" if kind == "score" else words.EVIDENCE.get(kind, plain(kind))
+    return words.EVIDENCE.get(kind, plain(kind))
 
 
 def error(kind: ErrorKind) -> str:
@@ -100,8 +99,6 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
             continue
         if name == "signature":
             value = SIGNATURES.get(str(value), value)
-        elif name == "resized_from" and isinstance(value, list):
-            value = " by ".join(map(str, value)) + " pixels"
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         said.append((label, plain(value)))

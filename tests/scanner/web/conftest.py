@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 from scanner.web.app import make_app
 from scanner.web.cache import Cache
@@ -67,6 +69,18 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     )
     assert 3 == done.returncode, done.stderr
     return Scanned(folder, store_file)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of 150 noisy photographs (hard links to one), which keep a worker busy."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "000.jpg", quality=75)
+    for number in range(1, 150):
+        (folder / f"{number:03}.jpg").hardlink_to(folder / "000.jpg")
+    return folder
 
 
 @pytest.fixture
