@@ -60,12 +60,12 @@ def addresses(store: Store, scan_id: int) -> dict[str, str]:
     """What is measured: the first page, deep ones, and each filter that reads other tables."""
     scan = find_scan(store, scan_id)
     middle = Selection(outcomes=(Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE))
-    (deep,) = page(store, scan, middle, 1, Place(0.25, 2**62))
+    (deep,) = page(store, scan, middle, 1, Place(None, scan.images // 2))
     base = f"/scan/{scan_id}/gallery"
     return {
         "flagged, first page": base,
         "all verdicts, in the middle": f"{base}?verdict=ai&verdict=unsure&verdict=no_evidence"
-        f"&after={deep.score!r}:{deep.image_id}",
+        f"&after=-:{deep.image_id}",
         "one folder of a hundred": f"{base}?folder=2020/05",
         "one folder, no evidence": f"{base}?folder=2020/05&verdict=no_evidence",
         "a folder that is not there": f"{base}?folder=nowhere&verdict=no_evidence",

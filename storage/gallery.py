@@ -1,4 +1,6 @@
-"""A scan's judged images by score, in pages: what the gallery, the review and exports walk.
+"""A scan's judged images in pages: what the gallery, the review and exports walk.
+
+What is flagged comes first, the highest score first; then the others, the latest listed first.
 
 A page is found by where the one before it ended, never by counting rows, so that the last page of
 a million verdicts comes as quickly as the first.
@@ -54,10 +56,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image stands in the order: by its score, those without one last, then by its id."""
+    """Where an image stands in the order; `score` is None for what is not flagged."""
 
     score: float | None
     image_id: int
+
+
+def place_of(outcome: Outcome | None, score: float | None, image_id: int) -> Place:
+    """Where an image of that verdict stands."""
+    return Place(score if outcome in FLAGGED else None, image_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Tile:
     @property
     def place(self) -> Place:
         """Where it stands."""
-        return Place(self.score, self.image_id)
+        return place_of(self.outcome, self.score, self.image_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Listed:
 def page(
     store: Store, of: Scan, selection: Selection, limit: int, after: Place | None = None
 ) -> list[Tile]:
-    """The next `limit` images of a selection, the highest score first."""
+    """The next `limit` images of a selection."""
     return _page(store, of, selection, _Step(after, limit, forwards=True))
 
 
@@ -161,62 +168,57 @@ def hosts(store: Store, scan_id: int) -> list[tuple[str, str]]:
 def _page(store: Store, of: Scan, selection: Selection, step: _Step) -> list[Tile]:
     wanted = _conditions(of, selection)
     parts = [
-        _part(conditions + wanted, step, scored=scored)
-        for conditions, scored in _ranges(of, selection)
-        if _is_ahead(step, scored=scored)
+        _part(conditions + wanted, step, flagged=flagged)
+        for conditions, flagged in _ranges(of, selection)
+        if _is_ahead(step, flagged=flagged)
     ]
     if not parts:
         return []
-    # Each part comes from the index in its order; what is best in all of them is best in one.
+    # Each part comes from an index in its order; what is best in all of them is best in one.
     found = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
-    highest_first = (sa.case((found.c.score.is_(None), 1), else_=0), found.c.score.desc())
-    order: tuple[sa.ColumnElement[Any], ...] = (*highest_first, found.c.image_id.desc())
-    if not step.forwards:
-        lowest_first = (sa.case((found.c.score.is_(None), 0), else_=1), found.c.score)
-        order = (*lowest_first, found.c.image_id)
-    best = sa.select(found.c.image_id, found.c.score).order_by(*order).limit(step.limit)
+    order: list[sa.ColumnElement[Any]] = [
+        sa.case((found.c.score.is_(None), 1), else_=0),
+        -found.c.score,
+        -found.c.image_id,
+    ]
+    best = sa.select(found.c.image_id).limit(step.limit)
+    best = best.order_by(*(key if step.forwards else key.desc() for key in order))
     with store.read() as connection:
-        ids = [row.image_id for row in connection.execute(best)]
+        ids = list(connection.scalars(best))
         rows = {row.image_id: row for row in connection.execute(_details(of.scan_id, ids))}
     return [_tile(rows[one]) for one in ids]
 
 
 def _ranges(of: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
-    """The ranges of the index that a selection lies in, and whether their images have scores."""
-    outcomes = (Outcome.ERROR,) if selection.error is not None else selection.outcomes
-    for outcome in outcomes:
-        # What is flagged was flagged for its score.
-        for scored in (True,) if outcome in FLAGGED else (True, False):
-            for examined in (True, False):
-                yield (
-                    [
-                        verdict.c.scan_id == of.scan_id,
-                        verdict.c.outcome == outcome,
-                        verdict.c.examined.is_(examined),
-                        verdict.c.score.is_not(None) if scored else verdict.c.score.is_(None),
-                    ],
-                    scored,
-                )
+    """The ranges of the indexes that a selection lies in, and whether they are of the flagged."""
+    for outcome in (Outcome.ERROR,) if selection.error is not None else selection.outcomes:
+        of_outcome = [verdict.c.scan_id == of.scan_id, verdict.c.outcome == outcome]
+        if outcome in FLAGGED:
+            # In the words of its index.
+            yield [*of_outcome, sa.text("verdict.outcome IN ('ai', 'unsure')")], True
+            continue
+        for examined in (True, False):
+            yield [*of_outcome, verdict.c.examined.is_(examined)], False
 
 
-def _is_ahead(step: _Step, *, scored: bool) -> bool:
-    """Whether a range has anything beyond a place: those with scores come first."""
-    if step.place is None or scored is (step.place.score is not None):
+def _is_ahead(step: _Step, *, flagged: bool) -> bool:
+    """Whether a range has anything beyond a place: the flagged come first."""
+    if step.place is None or flagged is (step.place.score is not None):
         return True
-    return scored is not step.forwards
+    return flagged is not step.forwards
 
 
-def _part(conditions: list[Any], step: _Step, *, scored: bool) -> sa.Select[Any]:
-    """The first images of one range beyond a place."""
-    # All of the index's columns, and no id by itself: else SQLite walks the table by its key.
-    order = (verdict.c.score, verdict.c.image_id)
-    place = step.place
-    if place is not None and scored is (place.score is not None):
-        here = sa.tuple_(*order) if scored else verdict.c.image_id + 0
-        there = sa.tuple_(place.score, place.image_id) if scored else place.image_id
+def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any]:
+    """The first images of one range beyond a place; of the others no score is told."""
+    place, image_id = step.place, verdict.c.image_id
+    score: sa.ColumnElement[Any] = verdict.c.score if flagged else sa.null()
+    order = (verdict.c.score, image_id) if flagged else (image_id,)
+    if place is not None and flagged is (place.score is not None):
+        here = sa.tuple_(*order)
+        there = sa.tuple_(*((place.score, place.image_id) if flagged else (place.image_id,)))
         conditions = [*conditions, here < there if step.forwards else here > there]
     return (
-        sa.select(verdict.c.image_id, verdict.c.score)
+        sa.select(image_id, sa.cast(score, sa.Float).label("score"))
         .where(*conditions)
         .order_by(*(column.desc() if step.forwards else column for column in order))
         .limit(step.limit)
@@ -241,7 +243,7 @@ def _conditions(of: Scan, selection: Selection) -> list[Any]:
             finding.c.scan_id == of.scan_id,
             finding.c.kind == selection.evidence,
             # In the words of the index.
-            sa.text("kind <> 'score'"),
+            sa.text("finding.kind <> 'score'"),
         )
         conditions.append(verdict.c.image_id.in_(said))
     if selection.reviewed is not None:

@@ -170,8 +170,20 @@ verdict = Table(
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
-    # Counting verdicts while a scan runs, and a page of the gallery, must not read every row.
-    Index("ix_verdict_gallery", "scan_id", "outcome", "examined", "score", "image_id", "detector"),
+    # Counting verdicts while a scan runs must not read every row, nor a page of the gallery.
+    Index("ix_verdict_scan_id_outcome", "scan_id", "outcome", "examined", "image_id", "detector"),
+    # What is flagged comes by its score. Of the others there are many, and a worker that puts each
+    # anywhere in an index writes a page of it for every image.
+    Index(
+        "ix_verdict_flagged",
+        "scan_id",
+        "outcome",
+        "score",
+        "image_id",
+        "detector",
+        sqlite_where=text("outcome IN ('ai', 'unsure')"),
+        postgresql_where=text("outcome IN ('ai', 'unsure')"),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -71,7 +71,8 @@ def image(request: Request) -> Response:
     findings = () if row.verdict is None else row.verdict.findings
     boxes = list(boxes_of(findings))
     selection = Address(request).selection()
-    place = gallery.Place(None if row.verdict is None else row.verdict.score, image_id)
+    score = None if row.verdict is None else row.verdict.score
+    place = gallery.place_of(listed.outcome, score, image_id)
     before = gallery.page_before(site.store, scan, selection, 1, place)
     following = gallery.page(site.store, scan, selection, 1, place)
     folder, slash, _ = row.path.rpartition(b"/")

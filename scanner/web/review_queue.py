@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.web import address
-from storage.gallery import Place, Reviewed, Selection, page, page_before
+from storage.gallery import Place, Reviewed, Selection, page, page_before, place_of
 from storage.queries import verdict_row
 from storage.sampling import sample_images
 
@@ -75,7 +75,7 @@ class SelectionQueue:
         row = verdict_row(self.store, self.scan.scan_id, image_id)
         if row is None or row.verdict is None:
             return None
-        return Place(row.verdict.score, image_id)
+        return place_of(row.verdict.outcome, row.verdict.score, image_id)
 
 
 class SampleQueue:

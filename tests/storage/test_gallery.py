@@ -63,11 +63,11 @@ def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
 
 
 def in_order(told: dict[int, dict[str, object]]) -> list[int]:
-    """The images as a page has to have them: by score, none last, the latest listed first."""
+    """The images as pages have to have them: flagged by score, then others; the latest first."""
 
     def rank(one: int) -> tuple[float, int]:
-        score = told[one]["score"]
-        return (-1.0 if score is None else float(str(score)), one)
+        flagged = told[one]["outcome"] in {Outcome.AI, Outcome.UNSURE}
+        return (float(str(told[one]["score"])) if flagged else -1.0, one)
 
     return sorted(told, key=rank, reverse=True)
 
@@ -149,14 +149,16 @@ def test_reviewed_images_are_told_apart(fill: Fill) -> None:
 def test_a_page_is_read_from_the_index(sqlite_fill: Fill) -> None:
     """No part of a page's query sorts or reads the table: it would take seconds for a million."""
     scan, _ = filled(sqlite_fill)
-    selection = Selection(outcomes=tuple(Outcome))
-    for scored, forwards in itertools.product((True, False), repeat=2):
-        conditions = next(each for each, has in gallery._ranges(scan, selection) if has)
-        place = gallery.Place(0.5 if scored else None, 9)
-        query = gallery._part(conditions, gallery._Step(place, 60, forwards), scored=scored)
+    for (conditions, flagged), forwards in itertools.product(
+        gallery._ranges(scan, EVERYTHING), (True, False)
+    ):
+        place = gallery.Place(0.5 if flagged else None, 9)
+        step = gallery._Step(place, 60, forwards)
+        query = gallery._part(conditions, step, flagged=flagged)
         with sqlite_fill.store.read() as connection:
             compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
 
         assert len(plan) == 1, plan
-        assert "COVERING INDEX ix_verdict_gallery" in plan[0]
+        assert "USING COVERING INDEX" in plan[0]
+        assert ("(score,image_id)" if flagged else "image_id") in plan[0]

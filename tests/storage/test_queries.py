@@ -119,7 +119,7 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
 
     assert plans == {
         "scan": ["SEARCH scan USING INTEGER PRIMARY KEY (rowid=?)"],
-        "verdict": ["SEARCH verdict USING COVERING INDEX ix_verdict_gallery (scan_id=?)"],
+        "verdict": ["SEARCH verdict USING COVERING INDEX ix_verdict_scan_id_outcome (scan_id=?)"],
         "entry": ["SEARCH entry USING COVERING INDEX ix_entry_batch_id (batch_id=? AND scan_id=?)"],
     }
 

@@ -15,13 +15,21 @@ big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables, and replace the index on outcomes by one that goes on with the score."""
+    """Make the tables and indexes; that on outcomes goes on with the image and its detector."""
     op.drop_index("ix_verdict_scan_id_outcome", "verdict")
     op.create_index(
-        "ix_verdict_gallery",
+        "ix_verdict_scan_id_outcome",
         "verdict",
-        ["scan_id", "outcome", "examined", "score", "image_id", "detector"],
+        ["scan_id", "outcome", "examined", "image_id", "detector"],
         unique=False,
+    )
+    op.create_index(
+        "ix_verdict_flagged",
+        "verdict",
+        ["scan_id", "outcome", "score", "image_id", "detector"],
+        unique=False,
+        sqlite_where=sa.text("outcome IN ('ai', 'unsure')"),
+        postgresql_where=sa.text("outcome IN ('ai', 'unsure')"),
     )
     op.create_index(
         "ix_finding_evidence",

@@ -27,15 +27,17 @@ ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
 
 
 def test_the_gallery_has_every_image_once(site: Served, store: Store) -> None:
-    """Its tiles are the scan's images, the highest score first."""
+    """Its tiles are the scan's images, what is flagged first, the highest score first."""
     page = site.get(f"/scan/1/gallery?{ALL}").text
     shown = re.findall(r'href="/scan/1/image/(\d+)\?', page)
     rows = {str(row.image_id): row.verdict for row in verdict_rows(store, 1)}
-    scores = [rows[one].score for one in shown]  # type: ignore[union-attr]
-    known = [score for score in scores if score is not None]
+    outcomes = [rows[one].outcome for one in shown]  # type: ignore[union-attr]
+    flagged = [one for one in outcomes if one in {Outcome.AI, Outcome.UNSURE}]
+    scores = [rows[one].score for one in shown[: len(flagged)]]  # type: ignore[union-attr]
 
     assert sorted(rows) == sorted(shown)
-    assert sorted(known, reverse=True) == scores[: len(known)]
+    assert flagged == outcomes[: len(flagged)]
+    assert sorted(scores, reverse=True) == scores
 
 
 def test_hostile_names_are_only_text(site: Served) -> None:
@@ -71,7 +73,7 @@ def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], st
     assert "A <b>Signer</b>" in page
     assert "<b>" not in serve(store).get(f"/scan/1/image/{row.image_id}").text
     assert 'viewBox="0 0 480 320"' in page
-    assert ['x="48" y="32" width="48" height="96.5"'] == re.findall(r"<rect ([^>]*)>", page)
+    assert ['x="48" y="32" width="48" height="96.5"'] == re.findall(r"<rect ([^>]*)/>", page)
     assert "read 1.50 ms, decoded 2.50 ms, looked at 3.50 ms" in page
     assert "/photos/plain/dunes.jpg" in page
     assert "480 by 320 pixels" in page
