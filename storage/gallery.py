@@ -247,12 +247,17 @@ def _conditions(of: Scan, selection: Selection) -> list[Any]:
         )
         conditions.append(verdict.c.image_id.in_(said))
     if selection.reviewed is not None:
-        answered = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, stands())
-        is_answered = verdict.c.image_id.in_(answered)
-        conditions.append(~is_answered if selection.reviewed is Reviewed.NO else is_answered)
-        if selection.reviewed is Reviewed.DISAGREE:
-            conditions.append(disagrees())
+        conditions.append(_reviewed(of, selection.reviewed))
     return conditions
+
+
+def _reviewed(of: Scan, wanted: Reviewed) -> sa.ColumnElement[bool]:
+    answers = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, stands())
+    if wanted is Reviewed.NO:
+        # Image by image: nearly all are not reviewed, and a page has enough of them soon.
+        return ~answers.where(review.c.image_id == verdict.c.image_id).exists()
+    is_answered = verdict.c.image_id.in_(answers)
+    return is_answered & disagrees() if wanted is Reviewed.DISAGREE else is_answered
 
 
 def _below(collection_id: int, folder: bytes) -> sa.Select[int]:

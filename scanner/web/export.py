@@ -30,7 +30,7 @@ _MOVE = b"""#!/bin/sh
 # Moves the selected pictures below the folder that is named; run it as `sh move.sh FOLDER`.
 # What is there already is left alone, and so is what would take its place.
 target=${1:?"say where to: sh $0 FOLDER"}
-mkdir -p -- "$target" && target=$(cd -- "$target" && pwd) || exit 1
+mkdir -p -- "$target" && target=$(CDPATH= cd -- "$target" && pwd) || exit 1
 failed=0
 move() { # FILE FOLDER NAME
     if [ -e "$target/$2/$3" ] || [ -L "$target/$2/$3" ]; then

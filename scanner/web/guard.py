@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+# Characters of a path; none of ours comes near it.
+MAX_PATH = 1_000
 COOKIE_SECONDS = 30 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 # What the page that asks for the token needs.
@@ -46,7 +48,7 @@ class Guard:
     def __init__(
         self, app: ASGIApp, token: str | None, ask: Callable[[Request, bool], Response]
     ) -> None:
-        """Without a token only loopback's own names pass; `ask` is the page that asks for one."""
+        """Without a token only this machine's own names pass; `ask` is the page that asks."""
         self._app = app
         self._token = token
         self._ask = ask
@@ -76,7 +78,9 @@ class Guard:
     async def _answer(self, request: Request) -> Response | None:
         """What is answered in the app's place, if anything."""
         headers = request.headers
-        if self._token is None and _host_name(headers) not in LOOPBACK_NAMES:
+        if len(request.url.path) > MAX_PATH:
+            return PlainTextResponse("No page has so long an address.\n", 414)
+        if self._token is None and not is_loopback(_host_name(headers)):
             return PlainTextResponse("This address is not served here.\n", 400)
         if request.method not in SAFE_METHODS and not is_own_origin(headers):
             return PlainTextResponse("This has to come from one of scanner's own pages.\n", 403)
@@ -112,6 +116,16 @@ class Guard:
         return response
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host's name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_own_origin(headers: Headers) -> bool:
     """Whether a request comes from a page of ours; browsers say so with whatever may change."""
     origin = headers.get("origin", "")
@@ -120,7 +134,8 @@ def is_own_origin(headers: Headers) -> bool:
 
 def _host_name(headers: Headers) -> str:
     host = headers.get("host", "")
-    return host if host.endswith("]") else host.rpartition(":")[0] or host
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name.removeprefix("[").removesuffix("]")
 
 
 def _same(given: str, wanted: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 from dataclasses import dataclass
@@ -24,16 +23,6 @@ class Door:
 
     listener: socket.socket
     url: str
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host's name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> Door:

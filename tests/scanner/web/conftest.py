@@ -73,12 +73,12 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of 150 noisy photographs (hard links to one), which keep a worker busy."""
+    """A folder of 90 noisy photographs (hard links to one), which keep a worker busy."""
     folder = tmp_path / "photos"
     folder.mkdir()
     noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "000.jpg", quality=75)
-    for number in range(1, 150):
+    for number in range(1, 90):
         (folder / f"{number:03}.jpg").hardlink_to(folder / "000.jpg")
     return folder
 

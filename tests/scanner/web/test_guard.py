@@ -41,6 +41,12 @@ def test_without_a_token_no_other_name_leads_here(site: Served, name: str) -> No
     assert 400 == site.get("/scan/1", Host=name).status
 
 
+@pytest.mark.parametrize("name", ["localhost:9000", "127.0.0.2:80", "[::1]:80", "localhost"])
+def test_this_machines_own_names_do(site: Served, name: str) -> None:
+    """Whatever the port: it may be the other end of an ssh tunnel."""
+    assert 200 == site.get("/scan/1", Host=name).status
+
+
 def test_a_token_lets_in_once_and_for_all(serve: Callable[..., Served], store: Store) -> None:
     """In the address it becomes a cookie and leaves the address; without it nothing is seen."""
     site = serve(store, token=TOKEN)
@@ -102,11 +108,17 @@ def test_no_other_site_can_answer_in_our_name(site: Served, store: Store, origin
         "/scan/99999999999999999999/image/1/large",
         "/scan/1/image/99999999999999999999/large",
         "/scan/-1",
+        "/scan/" + 900 * "9",
     ],
 )
 def test_nothing_but_images_of_a_scan_can_be_fetched(site: Served, address: str) -> None:
     """No path, and no number of what is not there, gives anything."""
     assert 404 == site.get(address).status
+
+
+def test_an_address_without_end_is_refused(site: Served) -> None:
+    """Python reads no number of so many digits."""
+    assert 414 == site.get("/scan/" + 5000 * "9").status
 
 
 @pytest.mark.parametrize(
