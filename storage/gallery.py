@@ -231,7 +231,12 @@ def _conditions(of: Scan, selection: Selection) -> list[Any]:
     if selection.detector is not None:
         conditions.append(verdict.c.detector == selection.detector)
     if selection.error is not None:
-        conditions.append(verdict.c.error_kind == selection.error)
+        # Through the index on outcomes: else SQLite reads every verdict to find the few errors.
+        other = verdict.alias()
+        failed = sa.select(other.c.image_id).where(
+            other.c.scan_id == of.scan_id, other.c.outcome == Outcome.ERROR
+        )
+        conditions += [verdict.c.image_id.in_(failed), verdict.c.error_kind == selection.error]
     if selection.folder:
         conditions.append(verdict.c.image_id.in_(_below(of.collection_id, selection.folder)))
     if selection.host is not None:

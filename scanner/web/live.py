@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scanner.web.site import Site
     from scanner.web.watch import Live
 
-# Seconds until a browser asks again whose stream has ended.
+# Milliseconds until a browser asks again whose stream has ended.
 RETRY_MS = 3_000
 
 

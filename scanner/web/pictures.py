@@ -7,6 +7,7 @@ encoded anew.
 
 from __future__ import annotations
 
+import os
 import threading
 from enum import Enum
 from functools import lru_cache
@@ -59,8 +60,7 @@ class Pictures:
 
     def root(self, scan: Scan) -> Path:
         """Where a scan's collection lies on this machine."""
-        # Bytes of a POSIX path as Python's texts have them.
-        return self._roots.get(scan.collection) or Path(_text(scan.root))
+        return self._root(scan.collection, scan.root)
 
     def get(self, scan: Scan, listed: Listed, kind: Kind) -> bytes:
         """A picture as PNG or JPEG; raises NoPicture."""
@@ -69,7 +69,7 @@ class Pictures:
         made = self._cache.get(name)
         if made is None:
             with self._turns:
-                made = _made(self._bytes(scan, listed, digest), kind)
+                made = _made(_fetched(self.root(scan), listed, digest), kind)
             self._cache.put(name, made)
         return made
 
@@ -78,9 +78,8 @@ class Pictures:
         return self._size(scan.collection, scan.root, listed)
 
     def _measured(self, collection: str, root: bytes, listed: Listed) -> tuple[int, int]:
-        path = self._roots.get(collection) or Path(_text(root))
         with self._turns:
-            data = _fetched(path, listed, self._digest(listed))
+            data = _fetched(self._root(collection, root), listed, self._digest(listed))
             try:
                 header = decode(data).header
             except ImageTrouble as trouble:
@@ -89,8 +88,8 @@ class Pictures:
             return header.height, header.width
         return header.width, header.height
 
-    def _bytes(self, scan: Scan, listed: Listed, digest: bytes) -> bytes:
-        return _fetched(self.root(scan), listed, digest)
+    def _root(self, collection: str, root: bytes) -> Path:
+        return self._roots.get(collection) or Path(os.fsdecode(root))
 
     @staticmethod
     def _digest(listed: Listed) -> bytes:
@@ -99,10 +98,6 @@ class Pictures:
         if listed.outcome is Outcome.ERROR or listed.digest is None:
             raise NoPicture("could not be read")
         return listed.digest
-
-
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
 
 
 def _fetched(root: Path, listed: Listed, digest: bytes) -> bytes:

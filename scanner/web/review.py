@@ -54,6 +54,7 @@ def show(request: Request) -> Response:
     if named is not None and row is None:
         raise HTTPException(404, f"Scan {scan.scan_id} has no image {named}.")
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
+    progress = reviews.progress(site.store, scan.scan_id)
     given = () if row is None else reviews.reviews_of(site.store, scan.scan_id, row.image_id)
     return html(
         "review.html",
@@ -65,7 +66,7 @@ def show(request: Request) -> Response:
         is_sample=is_sample,
         sample=sample,
         interval=None if sample is None else wilson(sample.ai, sample.ai + sample.not_ai),
-        progress=reviews.progress(site.store, scan.scan_id),
+        progress=progress,
         counts=site.watch.live(scan.scan_id).counts,
         selection=None if is_sample else address.selection(DOUBTFUL),
         here=queue.query(None if row is None else row.image_id),
@@ -73,7 +74,7 @@ def show(request: Request) -> Response:
         following=None if following is None else queue.query(following),
         following_id=following,
         reviewer=reviewer_of(request),
-        can_undo=bool(given) or bool(reviews.progress(site.store, scan.scan_id).answers),
+        can_undo=bool(progress.answers),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import jinja2
 from starlette.exceptions import HTTPException
@@ -13,7 +12,6 @@ from starlette.responses import HTMLResponse
 
 from scanner.web import address, words
 from storage.errors import NotFound
-from storage.paths import shown
 from storage.records import ErrorKind, Outcome
 from storage.reviews import Answer
 from storage.scans import find_scan
@@ -83,7 +81,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= words.FILTERS | {"details": words.details, "urlencode": urlencode}
+    environment.filters |= words.FILTERS | {"details": words.details}
     environment.globals |= {
         "answers": list(Answer),
         "error_kinds": list(ErrorKind),
@@ -91,7 +89,6 @@ def _environment() -> jinja2.Environment:
         "place_text": address.place_text,
         "query": address.query,
         "changed": address.changed,
-        "shown": shown,
     }
     return environment
 
