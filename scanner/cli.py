@@ -19,6 +19,8 @@ COMMANDS = {
     "check": "Look at single files, with no queue and no store.",
     "report": "Sum up a scan.",
     "verdicts": "Print one row per image.",
+    "review": "What people said of a scan; draw a random sample.",
+    "serve": "Look at scans in a browser.",
     "status": "How far a scan is.",
     "scans": "List or forget scans.",
     "enqueue": "List a folder and put its batches on the queue.",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
 from storage.scans import lock
-from storage.schema import batch, entry, finding, image, scan, verdict
+from storage.schema import batch, entry, finding, image, review, scan, verdict
 from storage.store import insert_one, upsert
 
 if TYPE_CHECKING:
@@ -195,12 +195,12 @@ def _insert_entries(
 
 
 def _copy_verdicts(connection: sa.Connection, source: int, target: int, images: set[int]) -> None:
-    """Repeat the verdicts and findings of unchanged images in another scan."""
+    """Repeat the verdicts, findings and reviews of unchanged images in another scan."""
     replaced = {"scan_id": sa.literal(target), "kept_from": sa.literal(source)}
-    for table in (verdict, finding):
-        columns = [replaced.get(column.name, column) for column in table.c]
-        rows = sa.select(*columns).where(
+    for table in (verdict, finding, review):
+        # A review has a number of its own.
+        names = [column.name for column in table.c if column.name != "id"]
+        rows = sa.select(*(replaced.get(name, table.c[name]) for name in names)).where(
             table.c.scan_id == source, table.c.image_id.in_(sorted(images))
         )
-        names = [column.name for column in table.c]
         connection.execute(sa.insert(table).from_select(names, rows))

@@ -14,7 +14,7 @@ from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Ve
 from storage.schema import entry, finding, host, image, run, scan, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from storage.store import Store
 
@@ -125,13 +125,27 @@ def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
             findings = _findings(connection, scan_id, after, page[-1].image_id)
         after = page[-1].image_id
         for row in page:
-            yield VerdictRow(
-                row.image_id,
-                bytes(row.path),
-                row.truth,
-                row.label,
-                _verdict(row, findings.get(row.image_id, ())),
-            )
+            yield _verdict_row(row, findings)
+
+
+def verdict_row(store: Store, scan_id: int, image_id: int) -> VerdictRow | None:
+    """One image of a scan; None where the scan has no such image."""
+    with store.read() as connection:
+        row = connection.execute(_page(scan_id, image_id - 1).limit(1)).first()
+        if row is None or row.image_id != image_id:
+            return None
+        findings = _findings(connection, scan_id, image_id - 1, image_id)
+    return _verdict_row(row, findings)
+
+
+def _verdict_row(row: sa.Row[Any], findings: Mapping[int, tuple[Finding, ...]]) -> VerdictRow:
+    return VerdictRow(
+        row.image_id,
+        bytes(row.path),
+        row.truth,
+        row.label,
+        _verdict(row, findings.get(row.image_id, ())),
+    )
 
 
 def _page(scan_id: int, after: int) -> sa.Select[Any]:

@@ -21,10 +21,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 # The newest migration; a store that names another one is older or newer than this code.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -169,8 +170,20 @@ verdict = Table(
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
-    # Counting verdicts while a scan runs must not read every row.
-    Index("ix_verdict_scan_id_outcome", "scan_id", "outcome", "examined"),
+    # Counting verdicts while a scan runs must not read every row, nor a page of the gallery.
+    Index("ix_verdict_scan_id_outcome", "scan_id", "outcome", "examined", "image_id", "detector"),
+    # What is flagged comes by its score. Of the others there are many, and a worker that puts each
+    # anywhere in an index writes a page of it for every image.
+    Index(
+        "ix_verdict_flagged",
+        "scan_id",
+        "outcome",
+        "score",
+        "image_id",
+        "detector",
+        sqlite_where=text("outcome IN ('ai', 'unsure')"),
+        postgresql_where=text("outcome IN ('ai', 'unsure')"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -188,5 +201,52 @@ finding = Table(
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [verdict.c.scan_id, verdict.c.image_id], ondelete="CASCADE"
     ),
+    # Of bare scores there are as many as images; nobody looks for them.
+    Index(
+        "ix_finding_evidence",
+        "scan_id",
+        "kind",
+        "image_id",
+        sqlite_where=text("kind <> 'score'"),
+        postgresql_where=text("kind <> 'score'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# What a person says of an image; nothing is overwritten, an answer ends when another takes its
+# place or when it is taken back.
+review = Table(
+    "review",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("scan_id", Integer, nullable=False),
+    Column("image_id", BigId, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("ended_at", Float),  # none: it stands
+    ForeignKeyConstraint(
+        ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
+    ),
+    Index("ix_review_scan_id_image_id", "scan_id", "image_id"),
+)
+
+# Images of a scan drawn at random, for people to look at.
+sample = Table(
+    "sample",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("seed", BigInteger, nullable=False),
+    Column("population", BigInteger, nullable=False),  # images that it was drawn from
+    Column("created_at", Float, nullable=False),
+)
+
+sampled = Table(
+    "sampled",
+    metadata,
+    Column("sample_id", ForeignKey(sample.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("n", Integer, primary_key=True),  # in the order in which they were drawn
+    Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), nullable=False, index=True),
     sqlite_with_rowid=False,
 )

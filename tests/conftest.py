@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,8 +20,11 @@ from scanner.embedded import EmbeddedServer, EmbeddedServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
 DATA_VARIABLE = "SCANNER_TEST_DATA"
 DATABASE_NUMBERS = itertools.count(1)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 HOME_VARIABLES = {
     "HOME": "home",
     "XDG_CACHE_HOME": "home/.cache",
@@ -124,3 +128,19 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.sqlite3"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; nothing is downloaded."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        miss("pages are tested in Chromium, which is not here: sudo apt install chromium")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for those tests alone
+
+    # Chromium's own sandbox does not work for root, as which containers run.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield opened
+        opened.close()

@@ -55,14 +55,19 @@ def runnable(line: str) -> str | None:
         return None
     for written, meant in STANDS_FOR.items():
         line = re.sub(rf"(?<![\w$/]){re.escape(written)}(?![\w/])", meant, line)
-    # A worker works until it is stopped.
-    return re.sub(r"^scanner worker", "timeout --preserve-status -s TERM 8 scanner worker", line)
+    # The port of the pages may be taken by another's.
+    line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
+    # A worker works until it is stopped, and so do they.
+    return re.sub(
+        r"^scanner (worker|serve)", r"timeout --preserve-status -s TERM 8 scanner \1", line
+    )
 
 
 # What the reader of a page has done before he comes to it.
 SMALL = ROOT / "tests" / "workers" / "detectors" / "models" / "small.tflite"
 BEFORE = {
     "recover.md": ["scanner scan photos"],
+    "web.md": ["scanner scan photos"],
     "own-detectors.md": [f"cp {SMALL} net.tflite"],
 }
 

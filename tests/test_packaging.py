@@ -45,6 +45,7 @@ def test_the_wheel_holds_all_that_is_not_python(wheel: zipfile.ZipFile) -> None:
         Path(name).name for name in names if "/licenses/" in name
     )
     assert [name for name in names if re.match(r"storage/migrations/versions/\w+\.py$", name)]
+    assert {"scanner/web/templates/base.html", "scanner/web/static/style.css"} <= set(names)
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.tflite$", name)]
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.toml$", name)]
 
@@ -81,7 +82,7 @@ def test_the_tests_run_on_what_is_installed(wheel: zipfile.ZipFile) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("worker.txt", ["postgres"]), ("dev.txt", ["dev"]), ("train.txt", ["train"])],
+    [("worker.txt", ["postgres", "web"]), ("dev.txt", ["dev"]), ("train.txt", ["train"])],
 )
 def test_a_lock_holds_what_the_project_asks_for(lock: str, extras: list[str]) -> None:
     """Each dependency is locked at a version that it allows, with hashes, from no named place."""

@@ -1,0 +1,125 @@
+"""`scanner review`: draw a random sample for people to look at, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.options import json_option, open_store, scan_argument, store_option
+
+if TYPE_CHECKING:
+    from storage.reviews import Progress
+    from storage.sampling import SampleOutcome
+
+
+@click.command()
+@scan_argument
+@store_option
+@click.option(
+    "--sample",
+    "size",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="Draw N images at random from those of SCAN that could be read.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Draws the same images again.  [default: a random one, which is kept]",
+)
+@json_option
+def command(
+    *, scan_id: int | None, store: str, size: int | None, seed: int | None, as_json: bool
+) -> None:
+    """What people said of SCAN (default: the latest), and what a random sample comes to.
+
+    Answers are given in the pages of `scanner serve`; they stand beside the verdicts and never
+    change one. A sample is looked at without its verdicts. Its share of AI-made images is an
+    estimate for the whole scan that does not depend on how good the detectors are.
+
+    \b
+    Examples:
+      scanner review
+      scanner review 7 --sample 200
+      scanner review --sample 200 --seed 1 --json
+    """
+    import secrets
+
+    from storage import reviews, sampling
+    from storage.scans import find_scan
+
+    if seed is not None and size is None:
+        raise click.UsageError("--seed belongs to --sample")
+    with open_store(store) as opened:
+        found = find_scan(opened, scan_id).scan_id
+        if size is not None:
+            chosen = secrets.randbits(31) if seed is None else seed
+            sampling.draw(opened, found, size, chosen)
+        sample = sampling.sample_outcome(opened, found)
+        progress = reviews.progress(opened, found)
+    if as_json:
+        click.echo(json.dumps(_json(found, sample, progress)))
+    else:
+        _print(found, sample, progress)
+
+
+def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from scanner.wilson import wilson
+
+    reviewed = [
+        {"verdict": outcome.value, "answer": answer.value, "images": number}
+        for (outcome, answer), number in progress.answers.items()
+    ]
+    body: dict[str, Any] = {
+        "scan": scan_id,
+        "reviewed": reviewed,
+        "disagreements": progress.disagreements,
+        "sample": None,
+    }
+    if sample is not None:
+        told = sample.ai + sample.not_ai
+        body["sample"] = {
+            **asdict(sample),
+            "left": sample.left,
+            "share": sample.ai / told if told else None,
+            "interval": wilson(sample.ai, told) if told else None,
+        }
+    return body
+
+
+def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> None:
+    from scanner.report.words import count
+
+    reviewed = sum(progress.answers.values())
+    click.echo(
+        f"scan {scan_id}: {count(reviewed, 'image', 'images')} reviewed, "
+        f"{count(progress.disagreements, 'disagreement', 'disagreements')}"
+    )
+    if sample is None:
+        click.echo(f"  no sample yet: scanner review {scan_id} --sample 200")
+        return
+    click.echo(
+        f"  sample of {sample.size:,} of {sample.population:,} images (seed {sample.seed}): "
+        f"{sample.ai:,} AI, {sample.not_ai:,} not AI, {sample.cant_tell:,} can't tell, "
+        f"{sample.left:,} left"
+    )
+    click.echo(f"  {_estimate(sample)}")
+    if sample.left:
+        click.echo("  look at them in: scanner serve, Review, Sample", err=True)
+
+
+def _estimate(sample: SampleOutcome) -> str:
+    from scanner.wilson import wilson
+
+    told = sample.ai + sample.not_ai
+    if not told:
+        return "no estimate yet"
+    low, high = wilson(sample.ai, told)
+    return (
+        f"share of AI-made images: {100 * sample.ai / told:.1f} %, "
+        f"95 % interval {100 * low:.1f} to {100 * high:.1f} % (Wilson)"
+    )

@@ -1,0 +1,1 @@
+"""The pages of `scanner serve`: live, gallery, review, export, metrics."""

@@ -1,0 +1,80 @@
+"""The app: which address is which page, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from scanner.web import gallery, live, review
+from scanner.web.guard import Guard
+from scanner.web.site import html, message
+from storage.errors import NotFound, StoreError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from scanner.web.site import Site
+
+ROUTES = (
+    Route("/", live.home),
+    Route("/metrics", live.prometheus),
+    Route("/scans", live.scans),
+    Route("/scan/{scan:int}", live.live),
+    Route("/scan/{scan:int}/events", live.events),
+    Route("/scan/{scan:int}/gallery", gallery.tiles),
+    Route("/scan/{scan:int}/export", gallery.export),
+    Route("/scan/{scan:int}/image/{image:int}", gallery.image),
+    Route("/scan/{scan:int}/image/{image:int}/thumbnail", gallery.thumbnail),
+    Route("/scan/{scan:int}/image/{image:int}/large", gallery.large),
+    Route("/scan/{scan:int}/review", review.show, methods=["GET"]),
+    Route("/scan/{scan:int}/review", review.answer, methods=["POST"]),
+    Route("/scan/{scan:int}/review/undo", review.undo, methods=["POST"]),
+    Route("/scan/{scan:int}/reviewer", review.call_me, methods=["POST"]),
+)
+
+
+def make_app(site: Site, token: str | None) -> Starlette:
+    """The app for a site; with a token, whoever does not have it sees nothing."""
+    app = Starlette(
+        routes=[*ROUTES, Mount("/static", StaticFiles(packages=[("scanner.web", "static")]))],
+        middleware=[Middleware(Guard, token=token, ask=_ask)],
+        exception_handlers={
+            HTTPException: _http,
+            NotFound: _not_found,
+            StoreError: _unavailable,
+            Exception: _broken,
+        },
+    )
+    app.state.site = site
+    return app
+
+
+def _ask(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - of a callback
+    return html("enter.html", 401, was_wrong=was_wrong)
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    title = "There is no such page" if error.status_code == 404 else "This cannot be done"  # noqa: PLR2004
+    text = "" if error.detail == "Not Found" else error.detail
+    return message(title, text, error.status_code)
+
+
+def _not_found(_request: Request, error: Exception) -> Response:
+    return message("There is no such page", str(error), 404)
+
+
+def _unavailable(_request: Request, _error: Exception) -> Response:
+    # Not the error's own words: they name the store's address.
+    return message("The store cannot be read just now", "Try again in a moment.", 503)
+
+
+def _broken(_request: Request, _error: Exception) -> Response:
+    return message("Something went wrong", "The terminal of `scanner serve` says what.", 500)

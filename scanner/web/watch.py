@@ -1,0 +1,112 @@
+"""What the live page and the metrics show of a scan."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.progress import look
+from scanner.queue_state import queue_state
+from scanner.web.memo import Memo
+from storage.gallery import Selection, page
+from storage.pulse import pulse
+from workers.settings import FLEET
+
+if TYPE_CHECKING:
+    from scanner.progress import Look
+    from scanner.queue_state import QueueState
+    from storage.gallery import Tile
+    from storage.pulse import HostPulse, Pulse
+    from storage.queries import Counts
+    from storage.scans import Scan
+    from storage.store import Store
+
+# Seconds between two looks at the store, and at a broker.
+LOOK_SECONDS = 1.0
+# Flagged images that are shown beside the figures.
+TILES = 8
+# A host that has written nothing for so many seconds is not counted on.
+AWAY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A scan just now; `queue` is None where no broker can be asked about it."""
+
+    look: Look
+    pulse: Pulse
+    queue: QueueState | None
+    tiles: tuple[Tile, ...]
+    at: float
+
+    @property
+    def scan(self) -> Scan:
+        """The scan."""
+        return self.look.scan
+
+    @property
+    def counts(self) -> Counts:
+        """Its counts."""
+        return self.look.counts
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Of the hosts that are at work; once it is over, of all its time."""
+        if self.look.over:
+            seconds = self.pulse.seconds
+            return self.counts.judged_here / seconds if seconds > 0 else None
+        return sum(map(self.rate_of, self.pulse.hosts)) or None
+
+    def rate_of(self, host: HostPulse) -> float:
+        """A host's images a second just now: none where it has written nothing for a while."""
+        away = self.look.over or self.at - host.last_at > AWAY_SECONDS
+        return 0.0 if away else host.images_per_second
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until it is over at this rate; None while the folder is still listed, or nobody works."""
+        rate = self.images_per_second
+        if self.look.over or self.scan.listed_at is None or not rate:
+            return None
+        return self.counts.pending / rate
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """How long ago the oldest batch that is not done was put on the queue."""
+        if self.look.over or self.pulse.oldest_at is None:
+            return None
+        return max(0.0, self.at - self.pulse.oldest_at)
+
+
+class Watch:
+    """Looks at scans, not more often than once a second, however many ask."""
+
+    def __init__(self, store: Store, broker_url: str) -> None:
+        self._store = store
+        self._broker_url = broker_url
+        self._lives: Memo[Live] = Memo(LOOK_SECONDS)
+        self._queues: Memo[tuple[QueueState | None]] = Memo(LOOK_SECONDS)
+
+    def live(self, scan_id: int) -> Live:
+        """A scan just now; NotFound where there is none."""
+        return self._lives.get(scan_id, lambda: self._look(scan_id))
+
+    def queue(self) -> QueueState | None:
+        """The fleet's queue, or None where its broker does not answer."""
+        (state,) = self._queues.get(
+            "queue", lambda: (queue_state(self._broker_url, self._store.identity),)
+        )
+        return state
+
+    def _look(self, scan_id: int) -> Live:
+        seen = look(self._store, scan_id)
+        # A `scan` with a queue of its own tells nobody where that is.
+        is_of_fleet = seen.scan.broker == FLEET
+        return Live(
+            look=seen,
+            pulse=pulse(self._store, scan_id),
+            queue=self.queue() if is_of_fleet and not seen.over else None,
+            tiles=tuple(page(self._store, seen.scan, Selection(), TILES)),
+            at=time.time(),
+        )

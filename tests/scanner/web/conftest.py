@@ -1,0 +1,244 @@
+"""A real scan, its pages served by the real server, and a real browser to look at them."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+
+from scanner.web.app import make_app
+from scanner.web.cache import Cache
+from scanner.web.pictures import Pictures
+from scanner.web.server import listen, make_server
+from scanner.web.site import Site
+from scanner.web.watch import Watch
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[3]
+# A broker that nobody answers for.
+NO_BROKER = "redis://localhost:1/0"
+# Names that would be tags, turn the text around, or clear a terminal.
+HOSTILE = ("<img src=x onerror=alert(1)>.jpg", "\u202egpj.exe\x1b[2J.jpg", "-rf 'a'\n$(id).jpg")
+# Screenshots are kept there, to be looked at.
+SHOTS = os.environ.get("SCANNER_TEST_SHOTS")
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A folder that was scanned, and the store that says what was found."""
+
+    folder: Path
+    store_file: Path
+
+
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """Sample pictures of every verdict, some with hostile names, after a real scan."""
+    place = tmp_path_factory.mktemp("scanned")
+    folder = place / "photos"
+    env = os.environ | {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
+    subprocess.run([sys.executable, "-m", "scanner.samples", folder], check=True, env=env)
+    for name in HOSTILE:
+        shutil.copy(folder / "tiny" / "10.jpg", folder / name)
+    store_file = place / "store.db"
+    done = subprocess.run(
+        [sys.executable, "-m", "scanner", "scan", folder, "--store", store_file],
+        check=False,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert 3 == done.returncode, done.stderr
+    return Scanned(folder, store_file)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of 90 noisy photographs (hard links to one), which keep a worker busy."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "000.jpg", quality=75)
+    for number in range(1, 90):
+        (folder / f"{number:03}.jpg").hardlink_to(folder / "000.jpg")
+    return folder
+
+
+@pytest.fixture
+def store(scanned: Scanned, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the scan's store, to be written to."""
+    shutil.copy(scanned.store_file, tmp_path / "store.db")
+    opened = Store.open(str(tmp_path / "store.db"))
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body, which is a text."""
+        return self.body.decode()
+
+
+@dataclass
+class Served:
+    """A site that is served, and a plain client for it."""
+
+    url: str
+    sent: dict[str, str] = field(default_factory=dict)
+
+    def get(self, address: str, **headers: str) -> Answer:
+        """GET an address, exactly as it is written."""
+        return self._ask("GET", address, None, headers)
+
+    def post(self, address: str, form: Mapping[str, str], **headers: str) -> Answer:
+        """POST a form as a page of the site does, unless `headers` say otherwise."""
+        given = {"Origin": self.url.rstrip("/")} | headers
+        given["Content-Type"] = "application/x-www-form-urlencoded"
+        return self._ask("POST", address, urlencode(form), given)
+
+    def _ask(
+        self, method: str, address: str, body: str | None, headers: Mapping[str, str]
+    ) -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=60)
+        try:
+            connection.request(method, address, body, self.sent | dict(headers))
+            said = connection.getresponse()
+            named = {name.lower(): value for name, value in said.getheaders()}
+            return Answer(said.status, named, said.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Serves a store on a port of its own until the test ends."""
+    stops: list[Callable[[], object]] = []
+
+    def start(
+        store: Store,
+        *,
+        token: str | None = None,
+        reviewer: str = "ann",
+        roots: Mapping[str, Path] | None = None,
+        broker: str = NO_BROKER,
+    ) -> Served:
+        cache = Cache(tmp_path / "cache")
+        site = Site(store, Watch(store, broker), Pictures(roots or {}, cache), reviewer)
+        server, door = make_server(make_app(site, token)), listen("127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, args=([door.listener],))
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+            door.listener.close()
+
+        stops.append(stop)
+        _until_answered(urlsplit(door.url).netloc)
+        return Served(door.url)
+
+    yield start
+    for stop in stops:
+        stop()
+
+
+def _until_answered(netloc: str) -> None:
+    host, _, port = netloc.rpartition(":")
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with socket.create_connection((host, int(port)), timeout=5):
+            return
+
+
+@pytest.fixture
+def site(serve: Callable[..., Served], store: Store) -> Served:
+    """The scan's pages, on loopback and without a token."""
+    return serve(store)
+
+
+@dataclass
+class Visitor:
+    """Somebody at a browser, who notes what goes wrong."""
+
+    page: Page
+    troubles: list[str]
+
+    def shoot(self, name: str) -> None:
+        """Keep screenshots, wide and narrow, light and dark, where they are asked for."""
+        if not SHOTS:
+            return
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            for width in (1280, 390):
+                self.page.set_viewport_size({"width": width, "height": 900})
+                self.page.wait_for_timeout(300)
+                self.page.screenshot(path=str(Path(SHOTS) / f"{name}-{width}-{scheme}.png"))
+        self.page.emulate_media(color_scheme="light")
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+
+    def violations(self) -> list[str]:
+        """What of WCAG 2.2 AA the page breaks, light and dark, wide and narrow, by axe-core."""
+        found = []
+        options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        for scheme, width in (("light", 1280), ("dark", 390)):
+            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            self.page.set_viewport_size({"width": width, "height": 900})
+            result = Axe().run(self.page, options=options)
+            found += [f"{scheme} {width}: {_told(each)}" for each in result.response["violations"]]
+            wide = self.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            if wide:
+                found.append(f"{width}: {wide} pixels wider than the window")
+        self.page.emulate_media(color_scheme="light")
+        self.page.set_viewport_size({"width": 1280, "height": 900})
+        return found
+
+
+def _told(violation: dict[str, Any]) -> str:
+    places = [node["target"] for node in violation["nodes"][:3]]
+    return f"{violation['id']} ({violation['help']}) at {places}"
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """A fresh browser window; a script's error, a refused one, or a dialog fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+    page.on(
+        "console",
+        lambda said: troubles.append(said.text) if "Content Security" in said.text else None,
+    )
+    yield Visitor(page, troubles)
+    context.close()
+    assert [] == troubles

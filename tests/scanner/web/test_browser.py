@@ -1,0 +1,302 @@
+"""The pages in a real browser: live, gallery, image, review by keyboard, export, accessibility."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from storage import sampling
+from storage.queries import verdict_rows
+from storage.records import Outcome
+from storage.reviews import progress, reviews_of
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.scanner.web.conftest import Scanned, Served, Visitor
+
+ROOT = Path(__file__).parents[3]
+# Verdicts of the large gallery.
+MANY = 100_000
+# Different figures that a live page has to show while a scan runs.
+MOVES = 3
+ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with many verdicts over a few real files."""
+    place = tmp_path_factory.mktemp("many")
+    program = ROOT / "benchmarks" / "synthetic.py"
+    given = ["--store", place / "store.db", "--folder", place / "pictures", "--images", str(MANY)]
+    subprocess.run([sys.executable, program, *given], check=True, stdout=subprocess.DEVNULL)
+    return place / "store.db"
+
+
+@pytest.fixture
+def large(many: Path) -> Iterator[Store]:
+    """That store, opened."""
+    opened = Store.open(str(many))
+    yield opened
+    opened.close()
+
+
+def doubtful(store: Store) -> list[int]:
+    """The doubtful images of the scan, as a review has them."""
+    rows = [row for row in verdict_rows(store, 1) if row.verdict is not None]
+    unsure = [row for row in rows if row.verdict and row.verdict.outcome is Outcome.UNSURE]
+    ordered = sorted(unsure, key=lambda row: (row.verdict.score, row.image_id), reverse=True)  # type: ignore[union-attr]
+    return [row.image_id for row in ordered]
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("live", "/scan/1"),
+        ("gallery", f"/scan/1/gallery?{ALL}&detector=objects-32"),
+        ("image", "/scan/1/image/2"),
+        ("failed", "/scan/1/image/1"),
+        ("review", "/scan/1/review"),
+        ("scans", "/scans"),
+        ("nothing", "/nowhere"),
+    ],
+)
+def test_pages_are_accessible(site: Served, visitor: Visitor, name: str, address: str) -> None:
+    """Nothing of WCAG 2.2 AA is broken that axe-core can see, light and dark, wide and narrow."""
+    visitor.page.goto(site.url + address[1:])
+    visitor.shoot(name)
+
+    assert [] == visitor.violations()
+
+
+def test_the_token_page_is_accessible(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """Whoever has no token is asked for it, and is let in with it."""
+    token = "a-token-of-many-characters"
+    site = serve(store, token=token)
+    visitor.page.goto(site.url)
+    found = visitor.violations()
+    visitor.page.get_by_label("Token").fill(token)
+    visitor.page.keyboard.press("Enter")
+    visitor.page.wait_for_url("**/scan/1")
+
+    assert [] == found
+
+
+def test_the_live_page_follows_a_scan(
+    serve: Callable[..., Served], photos: Path, tmp_path: Path, visitor: Visitor
+) -> None:
+    """The figures move without a reload while a real scan runs, until it is finished."""
+    file = tmp_path / "store.db"
+    Store.open(str(file)).close()
+    scan = subprocess.Popen(
+        [sys.executable, "-m", "scanner", "scan", photos, "--store", file, "--concurrency", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    opened = Store.open(str(file))
+    try:
+        page = visitor.page
+        site = serve(opened)
+        while site.get("/scan/1").status != 200:
+            assert scan.poll() is None
+        page.goto(f"{site.url}scan/1")
+        page.evaluate("window.here = 1")  # which a reload would lose
+        seen: set[str] = set()
+        while len(seen) < MOVES and scan.poll() is None:
+            seen.add(page.get_by_role("heading").first.inner_text())
+        visitor.shoot("live-at-work")
+        found = visitor.violations()
+        page.get_by_text("This scan is finished.").wait_for(timeout=120_000)
+
+        assert f"{len(list(photos.iterdir()))} of" in page.get_by_role("heading").first.inner_text()
+        assert MOVES == len(seen)
+        assert 1 == page.evaluate("window.here")
+        assert [] == found
+    finally:
+        scan.wait(120)
+        opened.close()
+    assert 0 == scan.returncode
+
+
+def test_a_gallery_of_many(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
+    """Sixty tiles, their pictures loaded as they come into view; further by the arrow keys."""
+    page = visitor.page
+    page.goto(f"{serve(large).url}scan/1/gallery")
+    tiles = page.locator(".tiles li")
+    page.wait_for_load_state("networkidle")
+    first = tiles.first.inner_text()
+    loaded = page.evaluate("[...document.images].map((each) => each.naturalWidth)")
+    visitor.shoot("gallery-many")
+    found = visitor.violations()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**after=**")
+    second = tiles.first.inner_text()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**before=**")
+
+    assert 60 == tiles.count()
+    assert loaded[0] > 0
+    assert 0 in loaded  # those that nobody has scrolled to
+    assert first == tiles.first.inner_text() != second
+    assert [] == found
+
+
+def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
+    """From the top of the page by Tab alone: skip the navigation, choose verdicts, show."""
+    page = visitor.page
+    page.goto(f"{serve(large).url}scan/1/gallery")
+    page.keyboard.press("Tab")
+    skips = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # AI-made off
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # doubtful off
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # errors on
+    page.keyboard.press("Tab")
+    page.keyboard.type("2020/05")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**folder=2020**")
+    names = page.locator(".tiles .name").all_inner_texts()
+
+    assert "Skip to the content" == skips
+    assert "?verdict=error&folder=2020%2F05" in page.url
+    assert names
+    assert all(name.startswith("2020/05/") for name in names)
+
+
+def test_hostile_names_do_no_harm(site: Served, visitor: Visitor) -> None:
+    """In the gallery, on their own pages and in their pictures' texts they are only text."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/gallery?{ALL}")
+    links = page.locator(".tiles a", has_text=re.compile(r"onerror|\\u202e|\\n"))
+    addresses = [link.get_attribute("href") for link in links.all()]
+    for address in addresses:
+        page.goto(f"{site.url}{(address or '')[1:]}")
+        page.wait_for_load_state("networkidle")
+
+        assert 0 == page.locator("img[src='x'], img[src=x]").count()
+    assert 3 == len(addresses)
+
+
+def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visitor: Visitor) -> None:
+    """Three keys answer and go on, arrows move, `u` takes back; all of it is in the store."""
+    page = visitor.page
+    images = doubtful(store)
+    page.goto(f"{serve(store).url}scan/1/review")
+
+    def shown() -> int:
+        return int(page.locator("input[name=image]").get_attribute("value") or 0)
+
+    def press(key: str) -> int:
+        with page.expect_navigation():
+            page.keyboard.press(key)
+        return shown()
+
+    assert images[0] == shown()
+    assert [images[1], images[2], images[3]] == [press(key) for key in "anc"]
+    assert [images[4], images[3], images[2]] == [
+        press("ArrowRight"),
+        press("ArrowLeft"),
+        press("u"),
+    ]
+    visitor.shoot("review-at-work")
+    said = [
+        [(one.answer.value, one.reviewer, one.stands) for one in reviews_of(store, 1, image)]
+        for image in images[:3]
+    ]
+    assert [
+        [("ai", "ann", True)],
+        [("not_ai", "ann", True)],
+        [("cant_tell", "ann", False)],
+    ] == said
+    assert [] == visitor.violations()
+
+
+def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) -> None:
+    """A key that is pressed by accident does nothing then; nor does one in a field."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/review")
+    page.get_by_label("You are").focus()
+    page.keyboard.type("nan")
+    page.get_by_role("button", name="Keyboard shortcuts: on").click()
+    page.locator("body").press("a")
+    page.wait_for_timeout(300)
+
+    assert page.get_by_role("button", name="Keyboard shortcuts: off").is_visible()
+    assert {} == progress(store, 1).answers
+
+
+def test_a_sample_is_looked_at_with_fresh_eyes(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """Neither name nor verdict is shown before the answer; the estimate comes with the answers."""
+    drawn = sampling.draw(store, 1, 3, seed=1)
+    (first, _), *_ = sampling.sample_images(store, drawn)
+    row = next(one for one in verdict_rows(store, 1) if one.image_id == first)
+    page = visitor.page
+    page.goto(f"{serve(store).url}scan/1/review?sample=1")
+    blind = page.locator(".look").inner_text()
+    found = visitor.violations()
+    visitor.shoot("review-sample")
+    for key in "ana":
+        with page.expect_navigation():
+            page.keyboard.press(key)
+    text = page.locator("main").inner_text()
+
+    assert os.fsdecode(row.path) not in blind
+    assert "fresh eyes" in blind
+    assert page.locator(".badge").count() == 0
+    assert "The whole sample is answered." in text
+    # Two of three: Wilson's interval, as its article's formula gives it by hand.
+    assert "66.7 % (95 % interval 20.8 % to 93.9 %, Wilson)" in text
+    assert [] == found
+
+
+def test_disagreement_is_shown(site: Served, store: Store, visitor: Visitor) -> None:
+    """An answer against the verdict is counted, and leads to the image."""
+    row = next(
+        one
+        for one in verdict_rows(store, 1)
+        if one.verdict is not None and one.verdict.outcome is Outcome.AI
+    )
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/image/{row.image_id}")
+    with page.expect_navigation():
+        page.keyboard.press("n")
+    page.get_by_role("link", name="Review").first.click()
+    page.get_by_role("link", name="Disagreements 1").click()
+    page.wait_for_url("**reviewed=disagree")
+
+    assert 1 == page.locator(".tiles li").count()
+    assert "reviewed: not AI" in page.locator(".tiles li").inner_text()
+    assert [] == visitor.violations()
+
+
+def test_an_export_is_downloaded(
+    site: Served, scanned: Scanned, visitor: Visitor, tmp_path: Path
+) -> None:
+    """The NUL-separated list of the selection names files that are there."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/gallery?verdict=unsure&folder={quote('tiny')}")
+    page.get_by_text("Export these").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("xargs -0")).click()
+    download.value.save_as(tmp_path / "list")
+    named = (tmp_path / "list").read_bytes().split(b"\0")[:-1]
+
+    assert "scan-1-selection.nul" == download.value.suggested_filename
+    assert page.locator(".tiles li").count() == len(named) > 0
+    assert all(Path(os.fsdecode(name)).parent == scanned.folder / "tiny" for name in named)

@@ -1,0 +1,156 @@
+"""What the pages say, read without a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scanner.web.memo import Memo
+from storage import results
+from storage.queries import verdict_rows
+from storage.records import Finding, Outcome, Timings, Verdict
+from storage.reviews import reviews_of
+from storage.scans import cancel, forget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.store import Store
+    from tests.scanner.web.conftest import Served
+
+ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
+
+
+def test_the_gallery_has_every_image_once(site: Served, store: Store) -> None:
+    """Its tiles are the scan's images, what is flagged first, the highest score first."""
+    page = site.get(f"/scan/1/gallery?{ALL}").text
+    shown = re.findall(r'href="/scan/1/image/(\d+)\?', page)
+    rows = {str(row.image_id): row.verdict for row in verdict_rows(store, 1)}
+    outcomes = [rows[one].outcome for one in shown]  # type: ignore[union-attr]
+    flagged = [one for one in outcomes if one in {Outcome.AI, Outcome.UNSURE}]
+    scores = [rows[one].score for one in shown[: len(flagged)]]  # type: ignore[union-attr]
+
+    assert sorted(rows) == sorted(shown)
+    assert flagged == outcomes[: len(flagged)]
+    assert sorted(scores, reverse=True) == scores
+
+
+def test_hostile_names_are_only_text(site: Served) -> None:
+    """A name that is a tag, turns the text around or clears a terminal is shown escaped."""
+    page = site.get(f"/scan/1/gallery?{ALL}").text
+
+    assert "&lt;img src=x onerror=alert(1)&gt;.jpg" in page
+    assert "<img src=x" not in page
+    assert r"\u202egpj.exe\x1b[2J.jpg" in page
+    assert not {"\u202e", "\x1b"} & set(page)
+
+
+def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], store: Store) -> None:
+    """Findings, what the signature is worth in words, boxes, timings, and where it lies."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    detail = {"generator": "Some_Model/1.0", "signature": "verified", "signer": "A <b>Signer</b>"}
+    said = (
+        Finding("provenance", "c2pa_generated", 0.99, "C2PA manifest by Some Model.", detail),
+        Finding("faces", "face", 0.7, "a face", {"box": [48, 32, 96, 128.5]}),
+        Finding("faces", "face", 0.6, "no box", {"box": ["<", 1, 2, 3]}),
+    )
+    judged = Verdict(
+        row.image_id, Outcome.AI, 0.99, "provenance", True, said, None,
+        row.verdict.digest if row.verdict else None, Timings(1500, 2500, 3500),
+    )  # fmt: skip
+    with store.read() as connection:
+        (run_id,) = connection.exec_driver_sql("SELECT max(id) FROM run").one()
+    results.record(store, results.Run(run_id, 1, 1, 1, stage=2), [judged])
+    page = html.unescape(serve(store).get(f"/scan/1/image/{row.image_id}").text)
+
+    assert "verified: a known signer, and the file is as it was signed" in page
+    assert "A <b>Signer</b>" in page
+    assert "<b>" not in serve(store).get(f"/scan/1/image/{row.image_id}").text
+    assert 'viewBox="0 0 480 320"' in page
+    assert ['x="48" y="32" width="48" height="96.5"'] == re.findall(r"<rect ([^>]*)/>", page)
+    assert "read 1.50 ms, decoded 2.50 ms, looked at 3.50 ms" in page
+    assert "/photos/plain/dunes.jpg" in page
+    assert "480 by 320 pixels" in page
+
+
+def test_the_live_page_says_what_is_not_known(serve: Callable[..., Served], store: Store) -> None:
+    """Where no broker can be asked, waiting batches are unknown, not none."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
+    page = serve(store).get("/scan/1").text
+
+    assert "The broker does not answer" in page
+    assert "unknown" in page
+
+
+def test_the_live_page_knows_the_queue_of_a_fleet(
+    serve: Callable[..., Served], store: Store, clean_redis: str
+) -> None:
+    """A broker that answers says how many batches wait."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
+    page = serve(store, broker=clean_redis).get("/scan/1").text
+
+    assert re.search(r"<dt>Batches waiting</dt><dd>\s*0\s*</dd>", page)
+
+
+def test_events_end_with_the_scan(serve: Callable[..., Served], store: Store) -> None:
+    """A scan that is over sends one last event, and the stream ends."""
+    cancel(store, 1)
+    answer = serve(store).get("/scan/1/events")
+
+    assert "text/event-stream" in answer.headers["content-type"]
+    assert 1 == answer.text.count("event: ")
+    assert "event: over" in answer.text
+    assert "This scan is" in answer.text
+
+
+def test_a_store_without_scans_says_what_to_do(serve: Callable[..., Served], store: Store) -> None:
+    """Every page says so in a sentence."""
+    forget(store, 1)
+    site = serve(store)
+
+    assert "scanner scan FOLDER" in site.get("/").text
+    assert "scanner scan FOLDER" in site.get("/scans").text
+    assert 404 == site.get("/scan/1").status
+    assert 200 == site.get("/metrics").status
+
+
+@pytest.mark.parametrize(
+    "form", [{"image": "1"}, {"image": "x", "answer": "ai"}, {"image": "1", "answer": "real"}]
+)
+def test_an_answer_that_is_none_is_refused(site: Served, form: dict[str, str]) -> None:
+    """With one sentence, and nothing is written."""
+    assert 400 == site.post("/scan/1/review", form).status
+
+
+def test_beyond_loopback_one_says_who_one_is(serve: Callable[..., Served], store: Store) -> None:
+    """Without a name no answer is taken; the name that is given stands beside the answer."""
+    site = serve(store, reviewer="")
+    form = {"image": "1", "answer": "not_ai"}
+    refused = site.post("/scan/1/review", form)
+    named = site.post("/scan/1/reviewer?verdict=ai", {"name": ' Zo\u00eb "\u202e<b> '})
+    cookie = named.headers["set-cookie"].split(";")[0]
+    taken = site.post("/scan/1/review", form, Cookie=cookie)
+
+    assert (400, 303, 303) == (refused.status, named.status, taken.status)
+    assert "/scan/1/review?verdict=ai" == named.headers["location"]
+    assert [r"Zoë '\u202e<b>"] == [one.reviewer for one in reviews_of(store, 1, 1)]
+
+
+def test_a_memo_asks_once_a_while() -> None:
+    """Within its time the same answer is given; another question is asked anew."""
+    asked: list[str] = []
+    memo: Memo[float] = Memo(60)
+
+    def make() -> float:
+        asked.append("")
+        return time.monotonic()
+
+    assert memo.get("a", make) == memo.get("a", make)
+    memo.get("b", make)
+    assert 2 == len(asked)

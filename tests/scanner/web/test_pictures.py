@@ -1,0 +1,152 @@
+"""Pictures: upright, bounded, only of what was judged, and cached within bounds."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from scanner.web.cache import Cache
+from storage.gallery import find
+from storage.queries import verdict_rows
+from workers.upright import orientation, upright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from storage.store import Store
+    from tests.scanner.web.conftest import Scanned, Served
+
+
+def ids(store: Store) -> dict[bytes, int]:
+    """The images of the scan by path."""
+    return {row.path: row.image_id for row in verdict_rows(store, 1)}
+
+
+def opened(body: bytes) -> Image.Image:
+    """A picture that was sent."""
+    return Image.open(io.BytesIO(body))
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_pictures_are_turned_as_exif_has_it(turned: int) -> None:
+    """Each of the eight orientations comes out as Pillow's own turning has it."""
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", exif=exif)
+    found = orientation(file.getvalue())
+    wanted = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+
+    assert turned == found
+    assert np.array_equal(wanted, upright(pixels, found))
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\xff", b""])
+def test_exif_that_is_none_turns_nothing(exif: bytes) -> None:
+    """Damaged EXIF leaves the picture as it is."""
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "JPEG", exif=exif)
+
+    assert 1 == orientation(file.getvalue())
+
+
+def test_a_picture_is_small_and_encoded_anew(site: Served, store: Store) -> None:
+    """A thumbnail has 320 pixels at the most; a tiny one is enlarged by whole pixels."""
+    numbers = ids(store)
+    photo, tiny = numbers[b"plain/dunes.jpg"], numbers[b"tiny/10.jpg"]
+    small = site.get(f"/scan/1/image/{photo}/thumbnail")
+    large = site.get(f"/scan/1/image/{photo}/large")
+    enlarged = site.get(f"/scan/1/image/{tiny}/large")
+
+    assert ("image/jpeg", "image/png") == (
+        small.headers["content-type"],
+        enlarged.headers["content-type"],
+    )
+    assert 320 == max(opened(small.body).size)
+    assert (480, 320) == opened(large.body).size
+    assert (280, 280) == opened(enlarged.body).size
+    assert "private" in small.headers["cache-control"]
+    again = site.get(f"/scan/1/image/{photo}/thumbnail", **{"If-None-Match": small.headers["etag"]})
+    assert (304, b"") == (again.status, again.body)
+
+
+def test_what_cannot_be_shown_says_why(site: Served, store: Store) -> None:
+    """A picture that could not be read is a placeholder, which browsers show."""
+    broken = ids(store)[b"broken/cut-off.jpg"]
+    answer = site.get(f"/scan/1/image/{broken}/thumbnail")
+
+    assert (404, "image/svg+xml") == (answer.status, answer.headers["content-type"])
+    assert re.search("could not.*be read", answer.text)
+
+
+def test_only_the_bytes_that_were_judged_are_decoded(
+    serve: Callable[..., Served], store: Store, scanned: Scanned, tmp_path: Path
+) -> None:
+    """A file that was changed, is a link that leads out, or is gone, is not shown."""
+    numbers = ids(store)
+    changed, link, gone = (numbers[b"tiny/%d.jpg" % n] for n in (10, 11, 12))
+    folder = tmp_path / "elsewhere"
+    (folder / "tiny").mkdir(parents=True)
+    (tmp_path / "secret.jpg").write_bytes((scanned.folder / "tiny" / "11.jpg").read_bytes())
+    (folder / "tiny" / "10.jpg").write_bytes((scanned.folder / "tiny" / "12.jpg").read_bytes())
+    (folder / "tiny" / "11.jpg").symlink_to(tmp_path / "secret.jpg")
+    site = serve(store, roots={"photos": folder})
+    said = [site.get(f"/scan/1/image/{one}/large") for one in (changed, link, gone)]
+
+    assert [404] * 3 == [answer.status for answer in said]
+    for answer, words in zip(said, ("not the", "leaves", "cannot be"), strict=True):
+        assert words in answer.text
+
+
+def test_a_picture_is_made_once(
+    serve: Callable[..., Served], store: Store, scanned: Scanned, tmp_path: Path
+) -> None:
+    """What was shown before is shown although the collection is away; only its user reads it."""
+    number = ids(store)[b"plain/dunes.jpg"]
+    address = f"/scan/1/image/{number}/thumbnail"
+    first = serve(store).get(address)
+    without = serve(store, roots={"photos": tmp_path / "away"})
+    kept = [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+    assert first.body == without.get(address).body
+    assert 1 == len(kept)
+    assert 0o600 == stat.S_IMODE(kept[0].stat().st_mode)
+    assert 0o700 == stat.S_IMODE((tmp_path / "cache").stat().st_mode)
+    listed = find(store, 1, number)
+    assert listed is not None
+    assert listed.digest is not None
+    assert kept[0].name.startswith(listed.digest.hex())
+
+
+def test_the_cache_is_bounded(tmp_path: Path) -> None:
+    """Above its bound the files go that were not asked for longest."""
+    cache = Cache(tmp_path / "cache", max_bytes=1000)
+    for n in range(9):
+        cache.put(f"{n:02}", bytes(100))
+        os.utime(tmp_path / "cache" / f"{n:02}" / f"{n:02}", (n, n))
+    cache.get("00")
+    cache.put("09", bytes(200))
+    left = {n for n in range(10) if cache.get(f"{n:02}") is not None}
+    total = sum(file.stat().st_size for file in (tmp_path / "cache").glob("*/*"))
+
+    assert total <= 1000
+    assert {0, 9} <= left
+    assert not {1, 2} & left
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    """Where its folder cannot be made, nothing is kept, and nobody is told."""
+    (tmp_path / "file").write_bytes(b"")
+    cache = Cache(tmp_path / "file" / "cache")
+    cache.put("aa", b"1")
+
+    assert cache.get("aa") is None
