@@ -23,6 +23,7 @@ from storage.scans import find_scan
 from workers import leases
 from workers.plan import PlanError
 from workers.settings import FLEET
+from workers.space import unrecorded
 
 if TYPE_CHECKING:
     from scanner.options import Broker
@@ -81,10 +82,11 @@ class Keeper:
     def _overlooked(self) -> set[int]:
         """The undone batches that nobody is at work on, if the queue was empty twice in a row.
 
-        Twice: a batch may be on its way into the queue, or out of it, just now.
+        Twice: a batch may be on its way into the queue, or out of it, just now. What waits to be
+        recorded may be all that is undone.
         """
         before, self._idle = self._idle, set()
-        if self._space.client.llen(self._space.queue):
+        if self._space.client.llen(self._space.queue) or unrecorded(self._space):
             return set()
         undone = results.undone(self._store, self._name)
         self._idle = set(leases.unleased(self._space, undone))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.scans import collection_root
 from workers.fetch import Root, open_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from storage.store import Store
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 
 class Roots:
-    """The opened roots of collections: as mapped on this machine, else as the store has them."""
+    """The opened roots of collections: as mapped on this machine, else as `root_of` has them."""
 
-    def __init__(self, mapped: Mapping[str, Path], store: Store, max_bytes: int) -> None:
+    def __init__(
+        self, mapped: Mapping[str, Path], root_of: Callable[[str], Path], max_bytes: int
+    ) -> None:
         self._mapped = mapped
-        self._store = store
+        self._root_of = root_of
         self._max_bytes = max_bytes
         self._opened: dict[str, Root] = {}
 
@@ -28,9 +26,7 @@ class Roots:
         """The root of a collection; RootGone where it is not there just now."""
         opened = self._opened.get(collection)
         if opened is None:
-            path = self._mapped.get(collection)
-            if path is None:
-                path = Path(os.fsdecode(collection_root(self._store, collection)))
+            path = self._mapped.get(collection) or self._root_of(collection)
             opened = self._opened[collection] = open_root(path, self._max_bytes)
         return opened
 

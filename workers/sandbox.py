@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Self
 from storage.paths import from_wire, to_wire
 from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
 from workers.fetch import RootGone, open_root
-from workers.messages import MessageError, verdict_from_json, verdict_to_json
+from workers.messages import verdict_from_json, verdict_to_json
 from workers.plan import plan_from
+from workers.wire import MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,11 +31,12 @@ class Limits:
 class WorkerSettings:
     """One worker: where its work comes from, where its verdicts go, and where its images are.
 
-    `store_id` is what the store calls itself: its queue in the broker has that name.
+    `store_id` is what the store calls itself: its queue in the broker has that name. Without a
+    `store_url` verdicts go to the store's recorder.
     """
 
     broker_url: str
-    store_url: str
+    store_url: str | None
     store_id: str
     state_dir: Path
     concurrency: int

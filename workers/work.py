@@ -11,24 +11,25 @@ import logging
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from storage import results
 from storage.errors import StoreError
 from workers.fetch import RootGone
 from workers.leases import Lease, Watch
-from workers.patience import GiveBack, Patience
+from workers.patience import WORLD, GiveBack, Patience
 from workers.plan import PlanError
 from workers.sandbox import Sandbox, SandboxError
+from workers.send import send_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from storage.records import BatchImage, Verdict
-    from storage.results import Run
     from workers.fetch import Root
+    from workers.ledger import Account
     from workers.messages import BatchMessage
     from workers.station import Station
 
@@ -56,6 +57,7 @@ class BatchWork:
         self._message = message
         self._watch = Watch(station.settings.limits.image_seconds)
         self._patience = Patience(station.stop, self._tell)
+        self._written: set[int] = set()
         self._lease = Lease(
             station.space, message.batch_id, station.name, self._watch, _end_this_process
         )
@@ -78,45 +80,40 @@ class BatchWork:
             except (GiveBack, StoreError, OSError):
                 # It goes back: nobody has to wait until the lease has run out.
                 self._patience.until_done(self._lease.release)
-                raise
+                if not self._hand_back():
+                    raise
+                return
             self._patience.until_done(self._lease.release)
 
     def _run_leased(self) -> None:
         message, station = self._message, self._station
-        begin = partial(
-            results.begin_run,
-            station.store,
-            message.batch_id,
-            message.attempt,
-            (station.host.host_id, station.name),
-        )
-        begun = self._patience.until_done(begin)
-        if begun is None:
+        account = self._patience.until_done(partial(station.ledger.begin, message))
+        if account is None:
             log.info("batch %d is done, forgotten or cancelled", message.batch_id)
             return
-        run, pending = begun
+        pending = account.pending
         try:
-            self._judge(run, [image for image in message.images if image.image_id in pending])
+            self._judge(account, [image for image in message.images if image.image_id in pending])
         finally:
             # An open folder keeps its disk from being unmounted.
             station.roots.forget(message.collection)
         if not self._lease.lost:
-            self._patience.until_done(partial(results.finish_batch, station.store, run))
+            self._patience.until_done(account.finish)
 
-    def _judge(self, run: Run, images: Sequence[BatchImage]) -> None:
+    def _judge(self, account: Account, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
-        station = self._station
+        station, message = self._station, self._message
         station.channel.begin()
         writing: Future[None] | None = None
-        with self._examiner(run.attempt) as examiner:
+        with self._examiner(account.attempt) as examiner:
             for chunk in self._chunks(examiner, images):
                 if writing is not None:
                     writing.result()
-                writing = station.writer.submit(self._write, run, chunk)
+                writing = station.writer.submit(self._write, account, chunk)
                 if self._lease.lost:
-                    log.warning("batch %d was taken over; left to its new worker", run.batch_id)
+                    log.warning("batch %d was taken over; left to its new worker", message.batch_id)
                     break
-                if station.channel.cancelled(run.scan_id, run.batch_id):
+                if station.channel.cancelled(message.scan_id, message.batch_id):
                     break
                 if station.stop.is_set():
                     writing.result()
@@ -124,8 +121,26 @@ class BatchWork:
         if writing is not None:
             writing.result()
 
-    def _write(self, run: Run, chunk: Sequence[Verdict]) -> None:
-        self._patience.until_done(partial(results.record, self._station.store, run, chunk))
+    def _write(self, account: Account, chunk: Sequence[Verdict]) -> None:
+        self._patience.until_done(partial(account.record, chunk))
+        self._written.update(verdict.image_id for verdict in chunk)
+
+    def _hand_back(self) -> bool:
+        """Put what is left on the queue as a message of its own, if some of it is done already.
+
+        For a ledger that does not remember: it would do everything again.
+        """
+        message = self._message
+        left = tuple(image for image in message.images if image.image_id not in self._written)
+        if self._station.ledger.remembers or len(left) == len(message.images):
+            return False
+        try:
+            if left:
+                send_batch(self._station.app, replace(message, images=left))
+        except (*WORLD, OSError) as error:
+            log.warning("batch %d goes back as a whole: %s", message.batch_id, error)
+            return False
+        return True
 
     @contextmanager
     def _examiner(self, attempt: int) -> Iterator[Examiner]:

@@ -6,11 +6,12 @@ import os
 import socket
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import INTERRUPTED
+from scanner.exits import INTERRUPTED, Failed
 from scanner.options import (
     broker_option,
     concurrency_option,
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
     from workers.settings import WorkerSettings
 
+LONGEST_NAME = 100
+
+
+def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+        raise click.BadParameter(f"a name has 1 to {LONGEST_NAME} characters that can be shown")
+    return value
+
 
 @click.command()
 @store_option
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     "--name",
     default=socket.gethostname,
     show_default="the host's name",
+    callback=_a_name,
     help="What reports call this machine.",
 )
 @click.option("--verbose", is_flag=True, help="Log each batch.")
@@ -45,10 +55,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     """Take batches from the queue and judge their images, until stopped.
 
     Ctrl-C, or SIGTERM, ends it after the images at work; what is left of their batches goes back
-    to the queue.
+    to the queue. On a machine that has joined a hub it needs no options.
 
     \b
     Examples:
+      scanner worker
       scanner worker --broker redis://:secret@laptop:6379/0 --store postgresql://scanner@laptop/scanner
       scanner worker --root photos=/mnt/nas/photos
       SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
@@ -58,16 +69,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
-    # Both have to answer before anything is taken from the queue.
-    with (
-        open_store(given["store"], make=True) as store,
-        open_broker(given["broker"], store.identity),
-    ):
-        store_id = store.identity
+    place = _place(ctx, given["broker"], given["store"])
     settings = WorkerSettings(
-        broker_url=given["broker"],
-        store_url=given["store"],
-        store_id=store_id,
+        broker_url=place.broker_url,
+        store_url=place.store_url,
+        store_id=place.store_id,
         state_dir=state_dir(),
         concurrency=given["concurrency"],
         label=given["name"],
@@ -81,6 +87,38 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     )
     with _keeper_beside(settings, wanted=given["keeper"]):
         ctx.exit(_work(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a worker's batches come from, and the store that its verdicts go to if it has one."""
+
+    broker_url: str
+    store_url: str | None
+    store_id: str
+
+
+def _place(ctx: click.Context, broker: str, store: str) -> _Place:
+    """As named; what is not named is the hub's that this machine has joined, if it has."""
+    from scanner.joined import JoinError, the_hub
+
+    try:
+        hub = the_hub()
+    except JoinError as error:
+        raise Failed(str(error)) from error
+    named = {name for name in ("broker", "store") if not _is_default(ctx, name)}
+    broker_url = broker if hub is None or "broker" in named else hub.broker_url()
+    if hub is not None and not named:
+        with open_broker(broker_url, hub.store):
+            pass  # it answers
+        return _Place(broker_url, None, hub.store)
+    # Both have to answer before anything is taken from the queue.
+    with open_store(store, make=True) as opened, open_broker(broker_url, opened.identity):
+        return _Place(broker_url, store, opened.identity)
+
+
+def _is_default(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
 
 
 def _work(settings: WorkerSettings) -> int:
@@ -120,7 +158,7 @@ def _work(settings: WorkerSettings) -> int:
 @contextmanager
 def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
     """A keeper as a process of its own: threads and a pool that forks do not go together."""
-    if not wanted:
+    if not wanted or settings.store_url is None:
         yield
         return
     from scanner import processes

@@ -1,0 +1,173 @@
+"""Where the results of batches go: into the store, or onto a queue for its recorder.
+
+A worker that has the store's URL writes to it. One that has none sends each chunk to the `results`
+queue, and the recorder beside the store writes it: so many machines share one SQLite file, which
+must never be opened over a network.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from storage import results
+from storage.received import Received
+from storage.scans import collection_root
+from storage.store import Store
+from workers.fetch import RootGone
+from workers.patience import RecorderAway
+from workers.send import send_result
+from workers.space import unrecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery import Celery
+
+    from storage.records import Verdict
+    from storage.results import Host, Run
+    from workers.messages import BatchMessage
+    from workers.space import Space
+
+# Results that may wait for the recorder, some 30 kB each; then workers wait for it.
+MOST_WAITING = 5_000
+
+
+class Account(Protocol):
+    """What is written of one worker's go at one batch."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at the batch it is."""
+
+    @property
+    def pending(self) -> frozenset[int]:
+        """The images that have no verdict yet, as far as is known here."""
+
+    def record(self, verdicts: Sequence[Verdict]) -> None:
+        """Put down the verdicts of one chunk, so that nothing but a disk's end can lose them."""
+
+    def finish(self) -> None:
+        """No more comes; the batch is done if all of its images have verdicts."""
+
+
+class Ledger(Protocol):
+    """Where one process's results go."""
+
+    # Whether a message that comes again is done only as far as it was not before.
+    remembers: bool
+
+    def begin(self, message: BatchMessage) -> Account | None:
+        """Start on a batch; None where there is nothing to do."""
+
+    def root_of(self, collection: str) -> Path:
+        """Where a collection lay when it was enqueued; RootGone where that is not known here."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class StoreLedger:
+    """Writes to the store itself."""
+
+    remembers = True
+
+    def __init__(self, store_url: str, host: Host, worker: str) -> None:
+        self._store = Store.open(store_url)
+        self._worker = (host.host_id, worker)
+        results.know_host(self._store, host)
+
+    def begin(self, message: BatchMessage) -> Account | None:
+        """Start on a batch; None where it is done, forgotten or cancelled."""
+        begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
+        return None if begun is None else _StoreAccount(self._store, *begun)
+
+    def root_of(self, collection: str) -> Path:
+        """The root that the collection was enqueued with."""
+        return Path(os.fsdecode(collection_root(self._store, collection)))
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
+class _StoreAccount:
+    def __init__(self, store: Store, run: Run, pending: frozenset[int]) -> None:
+        self._store = store
+        self._run = run
+        self.pending = pending
+        self.attempt = run.attempt
+
+    def record(self, verdicts: Sequence[Verdict]) -> None:
+        results.record(self._store, self._run, verdicts)
+
+    def finish(self) -> None:
+        results.finish_batch(self._store, self._run)
+
+
+class QueueLedger:
+    """Sends everything to the recorder."""
+
+    remembers = False
+
+    def __init__(self, app: Celery, space: Space, host: Host, worker: str) -> None:
+        self._app = app
+        self._space = space
+        self._host = host
+        self._worker = worker
+
+    def begin(self, message: BatchMessage) -> Account:
+        """Start on a batch: all that its message names is to be done."""
+        return _QueueAccount(
+            message, partial(Received, host=self._host, worker=self._worker), self._send
+        )
+
+    def root_of(self, collection: str) -> Path:
+        """Only the store knows; this machine has to be told."""
+        raise RootGone(
+            f"this machine does not know where {collection} lies: --root {collection}=PATH"
+        )
+
+    def close(self) -> None:
+        """Nothing is its own."""
+
+    def _send(self, received: Received) -> None:
+        """Have Redis take one result; what is wrong with Redis comes through."""
+        if unrecorded(self._space) > MOST_WAITING:
+            raise RecorderAway(f"{MOST_WAITING:,} results wait to be recorded: is the hub running?")
+        send_result(self._app, self._space, received)
+
+
+class _QueueAccount:
+    def __init__(
+        self,
+        message: BatchMessage,
+        of_this_worker: partial[Received],
+        send: Callable[[Received], None],
+    ) -> None:
+        self._message = message
+        self._of_this_worker = of_this_worker
+        self._send = send
+        self._started_at = time.time()
+        self.pending = frozenset(image.image_id for image in message.images)
+        self.attempt = message.attempt
+
+    def record(self, verdicts: Sequence[Verdict]) -> None:
+        if not verdicts:
+            return
+        self._send(
+            self._of_this_worker(
+                scan_id=self._message.scan_id,
+                batch_id=self._message.batch_id,
+                attempt=self.attempt,
+                started_at=self._started_at,
+                ended_at=time.time(),
+                verdicts=tuple(verdicts),
+            )
+        )
+
+    def finish(self) -> None:
+        """The recorder sees by itself when nothing of the batch is left."""
