@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "How far a scan is.",
     "scans": "List or forget scans.",
     "enqueue": "List a folder and put its batches on the queue.",
+    "hub": "Be the machine that a fleet joins.",
     "join": "Make this machine one of a hub's.",
     "worker": "Take batches from the queue until stopped.",
     "resume": "Publish again what of a scan is not done.",

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -43,7 +43,7 @@ class Hub:
     """A hub as its workers know it.
 
     `share` is the URL of its files and `token` the word that opens them; `cert` its own
-    certificate as PEM, where it has made one.
+    certificate as PEM, where it has made one. `store_url` is known on the hub's own machine only.
     """
 
     broker: str
@@ -51,6 +51,7 @@ class Hub:
     share: str | None = None
     token: str | None = None
     cert: str | None = None
+    store_url: str | None = None
 
     def line(self) -> str:
         """What `scanner join` takes."""
@@ -73,6 +74,8 @@ def parse_line(line: str) -> Hub:
     from workers.app import make_redis  # noqa: PLC0415 - 0.2 s that `--help` should not cost
 
     try:
+        # As it is pasted: the whole command, quotes and all.
+        line = line.strip().removeprefix("scanner join").strip(" '\"")
         url = line.removeprefix(PREFIX)
         ours = {name: value for name, value in _query(url) if name in _OURS}
         cert = ours.get("cert")
@@ -137,7 +140,7 @@ def the_hub() -> Hub | None:
 
 
 def _hub(raw: Mapping[str, Any]) -> Hub:
-    texts = {name: raw[name] for name in ("broker", "store", "share", "token", "cert")}
+    texts = {field.name: raw[field.name] for field in fields(Hub)}
     if not all(value is None or isinstance(value, str) for value in texts.values()):
         raise TypeError("a hub is made of texts")
     return Hub(**texts)

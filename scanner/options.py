@@ -42,12 +42,23 @@ store_option = click.option(
     help="Where verdicts are kept: an SQLite file or a postgresql:// URL.",
 )
 
+
+def _default_broker() -> str:
+    from scanner.joined import JoinError, the_hub  # noqa: PLC0415 - that `--help` should not cost
+
+    try:
+        hub = the_hub()
+    except JoinError as error:
+        raise Failed(str(error)) from error
+    return DEFAULT_BROKER if hub is None else hub.broker_url()
+
+
 broker_option = click.option(
     "--broker",
     envvar="SCANNER_BROKER_URL",
     show_envvar=True,
-    default=DEFAULT_BROKER,
-    show_default=True,
+    default=_default_broker,
+    show_default=f"the hub's that this machine has joined, else {DEFAULT_BROKER}",
     metavar="URL",
     help="The Redis that batches wait in.",
 )

@@ -6,15 +6,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
 from workers.sniff import HEAD_BYTES, TAIL_BYTES, image_format, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Bytes of one file; no picture of a camera or a generator comes near it.
 MAX_BYTES = 512 * 2**20
@@ -102,6 +106,15 @@ class Root:
         meanwhile, and of a large file `not_an_image` or `unsupported`, so that it is not read to
         be refused by `workers.decode`; `RootGone` where it is the root that cannot be read.
         """
+        with self.opened(relative) as descriptor:
+            return _read(descriptor, expected_size, self._max_bytes)
+
+    @contextmanager
+    def opened(self, relative: bytes) -> Iterator[int]:
+        """A descriptor of the file at a relative path; raises what `fetch` does, in the block too.
+
+        What it is of (a folder, a device) was not looked at.
+        """
         folder, _, name = relative.rpartition(b"/")
         if name in _NO_NAMES or relative.startswith(b"/") or b"\0" in relative:
             raise _outside()
@@ -117,7 +130,7 @@ class Root:
             if descriptor < 0:
                 descriptor = self._open(folder, name)
             try:
-                return _read(descriptor, expected_size, self._max_bytes)
+                yield descriptor
             finally:
                 os.close(descriptor)
         except OSError as error:

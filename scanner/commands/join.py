@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
     if line == "-":
         line = sys.stdin.readline()
     try:
-        hub = parse_line(line.strip())
+        hub = parse_line(line)
     except JoinError as error:
         raise click.BadParameter(str(error), param_hint="URL") from error
     try:

@@ -106,15 +106,14 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
         hub = the_hub()
     except JoinError as error:
         raise Failed(str(error)) from error
-    named = {name for name in ("broker", "store") if not _is_default(ctx, name)}
-    broker_url = broker if hub is None or "broker" in named else hub.broker_url()
+    named = any(not _is_default(ctx, name) for name in ("broker", "store"))
     if hub is not None and not named:
-        with open_broker(broker_url, hub.store):
+        with open_broker(broker, hub.store):
             pass  # it answers
-        return _Place(broker_url, None, hub.store)
+        return _Place(broker, hub.store_url, hub.store)
     # Both have to answer before anything is taken from the queue.
-    with open_store(store, make=True) as opened, open_broker(broker_url, opened.identity):
-        return _Place(broker_url, store, opened.identity)
+    with open_store(store, make=True) as opened, open_broker(broker, opened.identity):
+        return _Place(broker, store, opened.identity)
 
 
 def _is_default(ctx: click.Context, name: str) -> bool:
