@@ -32,6 +32,8 @@ from scanner.joined import Hub, remember, write_private
 from scanner.local import keeper
 from scanner.options import open_broker, without_password
 from scanner.share import Rate, Share
+from scanner.version import own_version
+from workers.hello import say_hello
 from workers.settings import FLEET, Limits
 
 if TYPE_CHECKING:
@@ -106,7 +108,9 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
             check()
             keeper_lives()
             recorder.look_after()
+            say_hello(broker.space, own_version())
 
+        look_after()
         yield Running(hub, look_after)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ STANDS_FOR = {
     "postgresql://scanner:secret@laptop/scanner": "$TEST_STORE",
     "/mnt/nas/photos": "$PWD/photos",
     "/photos": "$PWD/photos",
+    "192.168.1.5": "127.0.0.1:$TEST_PORT",
 }
 
 
@@ -53,7 +55,8 @@ def runnable(line: str) -> str | None:
         return None
     for written, meant in STANDS_FOR.items():
         line = re.sub(rf"(?<![\w$/]){re.escape(written)}(?![\w/])", meant, line)
-    # A worker works until it is stopped.
+    # A hub runs beside what follows; a worker works until it is stopped.
+    line = re.sub(r"^(scanner hub .*)$", r"\1 & sleep 5", line)
     return re.sub(r"^scanner worker", "timeout --preserve-status -s TERM 8 scanner worker", line)
 
 
@@ -61,6 +64,13 @@ def runnable(line: str) -> str | None:
 BEFORE = {"recover.md": ["scanner scan photos"]}
 
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -78,9 +88,10 @@ def test_commands_run(
         "SCANNER_TEST_DATA": str(test_data),
         "TEST_BROKER": clean_redis,
         "TEST_STORE": postgres_url,
+        "TEST_PORT": str(free_port()),
     }
     lines = [line for line in map(runnable, commands(page)) if line is not None]
-    lines = [*BEFORE.get(page.name, ()), *lines]
+    lines = ["trap 'kill $(jobs -p)' EXIT", *BEFORE.get(page.name, ()), *lines]
     script = "\n".join(
         f"{line}\ncode=$?; [ $code = 0 ] || [ $code = 3 ] || exit 1" for line in lines
     )

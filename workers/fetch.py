@@ -25,7 +25,7 @@ MAX_BYTES = 512 * 2**20
 
 # Bytes from which on the first ones are looked at before the rest is read: below, a second read
 # costs more than it saves; above, a few processes that hold videos fill a small board's memory.
-_LARGE_BYTES = 32 * 2**20
+LARGE_BYTES = 32 * 2**20
 
 # Folders kept open: images come folder by folder, and several workers of one process tree share
 # the limit on open files.
@@ -88,14 +88,15 @@ class Root:
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path = path
+        self.place = path
         self._max_bytes = max_bytes
         self._real = os.path.realpath(os.fsencode(path))
         try:
             self._root = os.open(self._real, _FOLDER_FLAGS)
         except OSError as error:
             raise RootGone(f"{shown(self._real)} cannot be read ({error.strerror})") from error
-        self._identity = _identity(os.fstat(self._root))
+        # Of what is mounted there: another disk in its place has another one.
+        self.identity = _identity(os.fstat(self._root))
         self._folders: dict[bytes, int] = {}
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
@@ -213,14 +214,14 @@ class Root:
 
     def _raise_for(self, relative: bytes, error: OSError) -> NoReturn:
         """Tell a file that cannot be read from a root that is gone."""
-        name = shown(os.fsencode(self.path))
+        name = shown(os.fsencode(self.place))
         try:
-            found = os.stat(self.path)
-            with os.scandir(self.path) as entries:
+            found = os.stat(self.place)
+            with os.scandir(self.place) as entries:
                 empty = next(entries, None) is None
         except OSError as trouble:
             raise RootGone(f"{name} cannot be read ({trouble.strerror})") from error
-        if _identity(found) != self._identity:
+        if _identity(found) != self.identity:
             raise RootGone(f"{name} is not the folder that it was") from error
         if empty:
             raise RootGone(f"{name} is empty; is its disk mounted?") from error
@@ -265,7 +266,7 @@ def _read(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched
         raise FetchError(ErrorKind.TOO_LARGE, f"has {size} bytes, more than {max_bytes}")
     if not size:
         raise FetchError(ErrorKind.EMPTY, "has no bytes at all")
-    if size > _LARGE_BYTES:
+    if size > LARGE_BYTES:
         _require_image(descriptor, size)
     # One byte more than there should be: a file that has grown tells itself.
     data = os.read(descriptor, size + 1)

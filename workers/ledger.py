@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,8 +18,7 @@ from storage import results
 from storage.received import Received
 from storage.scans import collection_root
 from storage.store import Store
-from workers.fetch import RootGone
-from workers.patience import RecorderAway
+from workers.patience import GiveBack, RecorderAway
 from workers.send import send_result
 from workers.space import unrecorded
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from storage.records import Verdict
     from storage.results import Host, Run
     from workers.messages import BatchMessage
+    from workers.places import Place
+    from workers.shared import ShareAt
     from workers.space import Space
 
 # Results that may wait for the recorder, some 30 kB each; then workers wait for it.
@@ -63,8 +65,8 @@ class Ledger(Protocol):
     def begin(self, message: BatchMessage) -> Account | None:
         """Start on a batch; None where there is nothing to do."""
 
-    def root_of(self, collection: str) -> Path:
-        """Where a collection lay when it was enqueued; RootGone where that is not known here."""
+    def place_of(self, collection: str) -> Place:
+        """Where a collection lies that is not mapped; GiveBack where that is not known here."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -85,7 +87,7 @@ class StoreLedger:
         begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreAccount(self._store, *begun)
 
-    def root_of(self, collection: str) -> Path:
+    def place_of(self, collection: str) -> Place:
         """The root that the collection was enqueued with."""
         return Path(os.fsdecode(collection_root(self._store, collection)))
 
@@ -113,8 +115,11 @@ class QueueLedger:
 
     remembers = False
 
-    def __init__(self, app: Celery, space: Space, host: Host, worker: str) -> None:
+    def __init__(
+        self, app: Celery, space: Space, host: Host, worker: str, share: ShareAt | None
+    ) -> None:
         self._app = app
+        self._share = share
         self._space = space
         self._host = host
         self._worker = worker
@@ -125,11 +130,12 @@ class QueueLedger:
             message, partial(Received, host=self._host, worker=self._worker), self._send
         )
 
-    def root_of(self, collection: str) -> Path:
-        """Only the store knows; this machine has to be told."""
-        raise RootGone(
-            f"this machine does not know where {collection} lies: --root {collection}=PATH"
-        )
+    def place_of(self, collection: str) -> Place:
+        """The hub's share, if there is one: only the store knows the root."""
+        if self._share is None:
+            # Somebody else may have been told.
+            raise GiveBack(not_mapped(collection))
+        return replace(self._share, collection=collection)
 
     def close(self) -> None:
         """Nothing is its own."""
@@ -139,6 +145,11 @@ class QueueLedger:
         if unrecorded(self._space) > MOST_WAITING:
             raise RecorderAway(f"{MOST_WAITING:,} results wait to be recorded: is the hub running?")
         send_result(self._app, self._space, received)
+
+
+def not_mapped(collection: str) -> str:
+    """What to do about a collection that a machine does not find."""
+    return f"this machine does not know where {collection} lies: --root {collection}=PATH"
 
 
 class _QueueAccount:

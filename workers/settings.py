@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from workers.places import Place
+    from workers.shared import ShareAt
+
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"
 
@@ -32,7 +35,8 @@ class WorkerSettings:
     """One worker: where its work comes from, where its verdicts go, and where its images are.
 
     `store_id` is what the store calls itself: its queue in the broker has that name. Without a
-    `store_url` verdicts go to the store's recorder.
+    `store_url` verdicts go to the store's recorder, and images of collections that are in no root
+    come from the hub's `share`.
     """
 
     broker_url: str
@@ -41,5 +45,6 @@ class WorkerSettings:
     state_dir: Path
     concurrency: int
     label: str
-    roots: Mapping[str, Path] = field(default_factory=dict)
+    roots: Mapping[str, Place] = field(default_factory=dict)
+    share: ShareAt | None = None
     limits: Limits = field(default_factory=Limits)

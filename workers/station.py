@@ -36,10 +36,12 @@ class Station:
         self.host = this_host(settings.state_dir, settings.label)
         self.ledger: Ledger
         if settings.store_url is None:
-            self.ledger = QueueLedger(self.app, self.space, self.host, name)
+            self.ledger = QueueLedger(self.app, self.space, self.host, name, settings.share)
         else:
             self.ledger = StoreLedger(settings.store_url, self.host, name)
-        self.roots = Roots(settings.roots, self.ledger.root_of, settings.limits.max_bytes)
+        self.roots = Roots(
+            settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
+        )
         self.channel = Channel(self.space, name, self.host.label)
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")

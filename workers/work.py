@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from storage.records import BatchImage, Verdict
-    from workers.fetch import Root
     from workers.ledger import Account
     from workers.messages import BatchMessage
+    from workers.places import Source
     from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Examiner(Protocol):
     """What turns images into verdicts: the pipeline, or a sandbox around one."""
 
     def chunk(
-        self, root: Root, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
+        self, root: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
     ) -> list[Verdict]:
         """Verdicts on the first of the images, as many as make one transaction."""
 

@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.settings import WorkerSettings
+    from workers.shared import ShareAt
 
 LONGEST_NAME = 100
 
@@ -66,6 +68,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     """
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
+    from scanner.preflight import NotFit, preflight
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
@@ -78,6 +81,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         concurrency=given["concurrency"],
         label=given["name"],
         roots=parse_roots(given["roots"]),
+        share=place.share,
     )
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
     click.echo(
@@ -85,6 +89,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work",
         err=True,
     )
+    try:
+        with open_broker(settings.broker_url, settings.store_id) as broker:
+            preflight(broker.space, settings, partial(click.echo, err=True))
+    except NotFit as error:
+        raise Failed(str(error)) from error
     with _keeper_beside(settings, wanted=given["keeper"]):
         ctx.exit(_work(settings))
 
@@ -96,11 +105,13 @@ class _Place:
     broker_url: str
     store_url: str | None
     store_id: str
+    share: ShareAt | None = None
 
 
 def _place(ctx: click.Context, broker: str, store: str) -> _Place:
     """As named; what is not named is the hub's that this machine has joined, if it has."""
     from scanner.joined import JoinError, the_hub
+    from workers.shared import ShareAt
 
     try:
         hub = the_hub()
@@ -108,11 +119,11 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
         raise Failed(str(error)) from error
     named = any(not _is_default(ctx, name) for name in ("broker", "store"))
     if hub is not None and not named:
-        with open_broker(broker, hub.store):
-            pass  # it answers
-        return _Place(broker, hub.store_url, hub.store)
-    # Both have to answer before anything is taken from the queue.
-    with open_store(store, make=True) as opened, open_broker(broker, opened.identity):
+        share = None
+        if hub.share is not None and hub.token is not None:
+            share = ShareAt(hub.share, hub.token, hub.cert, collection="")
+        return _Place(broker, hub.store_url, hub.store, share)
+    with open_store(store, make=True) as opened:
         return _Place(broker, store, opened.identity)
 
 

@@ -18,64 +18,20 @@ from storage.schema import host, run, verdict
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
     # What the fixtures give: see conftest.py.
     Cli = Any
     Fleet = Any
-
-
-class Machine:
-    """Another machine: a home of its own, and no word of the store."""
-
-    def __init__(self, home: Path, line: str) -> None:
-        places = {
-            "HOME": home,
-            "XDG_CONFIG_HOME": home / "config",
-            "XDG_STATE_HOME": home / "state",
-            "XDG_DATA_HOME": home / "data",
-        }
-        home.mkdir()
-        ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
-        self._env = ours | {name: str(place) for name, place in places.items()}
-        subprocess.run(
-            [sys.executable, "-m", "scanner", "join", "-"],
-            env=self._env,
-            input=line,
-            text=True,
-            check=True,
-        )
-        self.home = home
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `scanner` there."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "scanner", *arguments],
-            env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    Machine = Any
 
 
 @pytest.fixture
 def fleet(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> Fleet:
     """A broker and an SQLite store."""
     return fleet_on(f"sqlite:///{tmp_path}/store.db")
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that end with the test, whatever comes of it."""
-    made: list[subprocess.Popen[str]] = []
-    yield made
-    for process in made:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
@@ -91,15 +47,20 @@ def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
 
 
 def test_killed_in_the_middle(
-    fleet: Fleet, photos: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
+    fleet: Fleet,
+    photos: Path,
+    machine: Callable[[str], Machine],
+    started: list[subprocess.Popen[str]],
 ) -> None:
     """A recorder, then a worker, is killed: each image has one verdict in the end, from the Pis."""
     store = Store.open(fleet.store_url)
     with closing(store):
         line = Hub(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).line()
-    pis = [Machine(tmp_path / name, line) for name in ("one", "two")]
+    pis = [machine("one"), machine("two")]
+    for pi in pis:
+        pi.join(line)
     work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
-    recorder, first = beside(fleet, "recorder"), pis[0].start(*work)
+    recorder, first = beside(fleet, "recorder"), pis[0].cli.start(*work)
     started += [recorder, first, beside(fleet, "keeper")]
     scan_id = int(fleet.cli.json("enqueue", photos, "--name", "elsewhere", "--json")["scan"])
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
@@ -109,7 +70,7 @@ def test_killed_in_the_middle(
     before = fleet.counts(scan_id).judged
     fleet.wait(scan_id, lambda seen: seen.judged > before + 20)
     os.killpg(first.pid, signal.SIGKILL)
-    started.append(pis[1].start(*work))
+    started.append(pis[1].cli.start(*work))
     seen = fleet.wait(scan_id, lambda seen: seen.pending == 0)
     store = Store.open(fleet.store_url)
     with closing(store), store.read() as connection:
