@@ -78,7 +78,8 @@ root_option = click.option(
     envvar="SCANNER_ROOTS",
     show_envvar=True,
     metavar="NAME=PATH",
-    help="Where a collection lies on this machine, if elsewhere than where it was enqueued. "
+    help="Where a collection lies for this machine, if elsewhere than where it was enqueued: a "
+    "folder, or a URL (sftp://…, s3://…, http://…; needs the extra `remote`). "
     f"Repeatable; in the environment the pairs are split at {os.pathsep!r}.",
 )
 

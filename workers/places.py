@@ -1,4 +1,4 @@
-"""Where a collection's images are to be had: a folder here, or the hub's share."""
+"""Where a collection's images are to be had: a folder, a URL, or the hub's share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from storage.paths import from_wire, to_wire
 from workers.fetch import open_root
+from workers.remote import RemoteRoot, Url
 from workers.shared import ShareAt, SharedRoot
 
 if TYPE_CHECKING:
     from workers.fetch import Fetched
 
-Place = Path | ShareAt
+Place = Path | ShareAt | Url
 
 
 class Source(Protocol):
@@ -39,6 +40,8 @@ def open_place(place: Place, max_bytes: int) -> Source:
     """A place's images, of at most so many bytes each; RootGone where it is not there."""
     if isinstance(place, ShareAt):
         return SharedRoot(place, max_bytes)
+    if isinstance(place, Url):
+        return RemoteRoot(place, max_bytes)
     return open_root(place, max_bytes)
 
 
@@ -46,6 +49,8 @@ def place_to_json(place: Place) -> dict[str, Any]:
     """A place for another process of ours."""
     if isinstance(place, ShareAt):
         return {"share": asdict(place)}
+    if isinstance(place, Url):
+        return {"url": place.url}
     return {"folder": to_wire(os.fsencode(place))}
 
 
@@ -53,4 +58,6 @@ def place_from_json(raw: dict[str, Any]) -> Place:
     """A place from another process of ours."""
     if "share" in raw:
         return ShareAt(**raw["share"])
+    if "url" in raw:
+        return Url(raw["url"])
     return Path(os.fsdecode(from_wire(raw["folder"])))
