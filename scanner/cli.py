@@ -25,6 +25,8 @@ COMMANDS = {
     "hub": "Be the machine that a fleet joins.",
     "join": "Make this machine one of a hub's.",
     "worker": "Take batches from the queue until stopped.",
+    "pause": "Have a machine take no more work.",
+    "unpause": "Have a machine take work again.",
     "resume": "Publish again what of a scan is not done.",
     "cancel": "Stop a scan; what is judged stays.",
     "detectors": "List the detectors, show a card.",

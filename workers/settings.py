@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from workers.pauses import Hours
     from workers.places import Place
     from workers.shared import ShareAt
 
@@ -47,4 +48,6 @@ class WorkerSettings:
     label: str
     roots: Mapping[str, Place] = field(default_factory=dict)
     share: ShareAt | None = None
+    # When it may take work; at any time where it is None.
+    hours: Hours | None = None
     limits: Limits = field(default_factory=Limits)

@@ -18,6 +18,7 @@ from workers.app import SCAN_BATCH, make_app
 from workers.consumer import bound_unpacking
 from workers.messages import decode
 from workers.patience import WORLD, GiveBack
+from workers.pauses import pause_step
 from workers.station import Station
 from workers.stopping import StopFlag
 from workers.wire import MessageError
@@ -61,6 +62,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     app = make_app(settings.broker_url, settings.store_id)
     # Whoever can write to the broker could otherwise end every worker with one message.
     app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
+    app.steps["consumer"].add(pause_step(settings))
     bound_unpacking()
     stations = Stations(settings)
 

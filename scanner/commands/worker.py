@@ -26,6 +26,7 @@ from scanner.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workers.pauses import Hours
     from workers.settings import WorkerSettings
     from workers.shared import ShareAt
 
@@ -36,6 +37,17 @@ def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     if not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
         raise click.BadParameter(f"a name has 1 to {LONGEST_NAME} characters that can be shown")
     return value
+
+
+def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Hours | None:
+    if value is None:
+        return None
+    from workers.pauses import parse_hours
+
+    try:
+        return parse_hours(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} are no hours: 22-7, or 22:30-7:15") from error
 
 
 @click.command()
@@ -49,6 +61,12 @@ def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str
     show_default="the host's name",
     callback=_a_name,
     help="What reports call this machine.",
+)
+@click.option(
+    "--hours",
+    callback=_hours,
+    metavar="FROM-TO",
+    help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
@@ -82,6 +100,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         label=given["name"],
         roots=parse_roots(given["roots"]),
         share=place.share,
+        hours=given["hours"],
     )
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
     click.echo(
