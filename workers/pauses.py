@@ -106,6 +106,8 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
         timer: Any = None
 
         def start(self, consumer: Any) -> None:  # noqa: ANN401
+            # Celery would begin to consume later on, when nobody looks.
+            consumer.task_consumer.consume()
             self.look(consumer)
             self.timer = consumer.timer.call_repeatedly(LOOK_SECONDS, self.look, (consumer,))
 

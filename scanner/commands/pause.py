@@ -22,12 +22,16 @@ def command(*, host: str, store: str, broker: str) -> None:
       scanner pause attic-pi
       scanner unpause attic-pi
     """
-    from scanner.hosts import require_host
+    from storage.queries import hosts
     from workers.pauses import pause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        ids = require_host(opened, queue.space, host)
+        known = hosts(opened)
         pause(queue.space, host)
     click.echo(f"{host} pauses when its batches are done")
+    ids = [one.host_id for one in known if host in (one.label, one.host_id)]
+    if not ids:
+        labels = ", ".join(sorted({one.label for one in known})) or "none"
+        click.echo(f"no machine called so has worked here yet; there are: {labels}", err=True)
     if len(ids) > 1:
         click.echo(f"{len(ids)} machines are called so; by id: {', '.join(ids)}", err=True)

@@ -38,11 +38,12 @@ def test_paused_and_unpaused(
 
 
 def test_nobody_of_that_name(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> None:
-    """A name that no machine has is refused, and one that was not paused is told so."""
+    """A name that no machine has yet is said to be such; one that was not paused is told so."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
 
-    assert "No machine called 'attic' has worked here: there is none yet" in (
-        fleet.cli.run("pause", "attic", check=1).stderr
+    assert "no machine called so has worked here yet; there are: none" in (
+        fleet.cli.run("pause", "attic").stderr
     )
+    assert "attic takes work again" in fleet.cli.run("unpause", "attic").stdout
     assert "attic was not paused" in fleet.cli.run("unpause", "attic").stdout
     assert "'25-3' are no hours" in fleet.cli.run("worker", "--hours", "25-3", check=2).stderr
