@@ -68,11 +68,11 @@ class Keeper:
         lock = self._space.key("keeper")
         if not self._space.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
-        for batch_id in leases.left_behind(self._space):
-            log.warning("batch %d was left behind by its worker; published again", batch_id)
-            left = results.again(self._store, batch_id, failed=True)
+        for part in leases.left_behind(self._space):
+            log.warning("batch %s was left behind by its worker; published again", part.name)
+            left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
-            leases.forget(self._space, batch_id)
+            leases.forget(self._space, part)
             self._publish(left)
         for batch_id in self._overlooked():
             log.warning("batch %d was on no queue; published again", batch_id)

@@ -34,12 +34,17 @@ VERSION = 1
 MAX_IMAGES = 100_000
 # What their columns in the store hold (`storage.schema`).
 MAX_ATTEMPT = 2**15 - 1
+# Parts are numbered by chance, with so many possibilities.
+MAX_PART = 2**48
 MAX_MICROSECONDS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class BatchMessage:
-    """A batch and the images of it that are asked for, with all that a worker needs to know."""
+    """A batch and the images of it that are asked for, with all that a worker needs to know.
+
+    `part` tells what was split off a batch from the batch: 0 is the batch.
+    """
 
     scan_id: int
     batch_id: int
@@ -47,6 +52,7 @@ class BatchMessage:
     collection: str
     plan: Plan
     images: tuple[BatchImage, ...]
+    part: int = 0
 
 
 def encode(message: BatchMessage) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def encode(message: BatchMessage) -> dict[str, Any]:
         "v": VERSION,
         "scan": message.scan_id,
         "batch": message.batch_id,
+        "part": message.part,
         "attempt": message.attempt,
         "collection": message.collection,
         "plan": message.plan.body(),
@@ -76,6 +83,7 @@ def decode(raw: object) -> BatchMessage:
             scan_id=wire.number(raw["scan"]),
             batch_id=wire.number(raw["batch"]),
             attempt=wire.number(raw["attempt"], MAX_ATTEMPT),
+            part=wire.number(raw["part"], MAX_PART),
             collection=wire.text(raw["collection"]),
             plan=plan_from(raw["plan"]),
             images=tuple(

@@ -9,6 +9,7 @@ from workers.app import make_app, make_redis
 from workers.channel import Channel
 from workers.host import this_host
 from workers.ledger import QueueLedger, StoreLedger
+from workers.pace import Pace
 from workers.pipeline import make_pipeline
 from workers.roots import Roots
 from workers.space import Space
@@ -43,6 +44,7 @@ class Station:
             settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
         )
         self.channel = Channel(self.space, name, self.host.label)
+        self.pace = Pace()
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")
         self._pipelines: dict[str, Pipeline] = {}
