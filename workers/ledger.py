@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from storage.records import Verdict
-    from storage.results import Host, Run
+    from storage.results import Run
+    from workers.host import Vitals
     from workers.messages import BatchMessage
     from workers.places import Place
     from workers.shared import ShareAt
@@ -77,13 +78,16 @@ class StoreLedger:
 
     remembers = True
 
-    def __init__(self, store_url: str, host: Host, worker: str) -> None:
+    def __init__(self, store_url: str, host: Vitals, worker: str) -> None:
         self._store = Store.open(store_url)
-        self._worker = (host.host_id, worker)
-        results.know_host(self._store, host)
+        self._host = host
+        self._worker = (host.now().host_id, worker)
+        results.know_host(self._store, host.now())
 
     def begin(self, message: BatchMessage) -> Account | None:
         """Start on a batch; None where it is done, forgotten or cancelled."""
+        if self._host.is_due():
+            results.know_host(self._store, self._host.now())
         begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreAccount(self._store, *begun)
 
@@ -116,7 +120,7 @@ class QueueLedger:
     remembers = False
 
     def __init__(
-        self, app: Celery, space: Space, host: Host, worker: str, share: ShareAt | None
+        self, app: Celery, space: Space, host: Vitals, worker: str, share: ShareAt | None
     ) -> None:
         self._app = app
         self._share = share
@@ -126,9 +130,8 @@ class QueueLedger:
 
     def begin(self, message: BatchMessage) -> Account:
         """Start on a batch: all that its message names is to be done."""
-        return _QueueAccount(
-            message, partial(Received, host=self._host, worker=self._worker), self._send
-        )
+        of_this_worker = partial(Received, host=self._host.now(), worker=self._worker)
+        return _QueueAccount(message, of_this_worker, self._send)
 
     def place_of(self, collection: str) -> Place:
         """The hub's share, if there is one: only the store knows the root."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.app import make_app, make_redis
 from workers.channel import Channel
-from workers.host import this_host
+from workers.host import Vitals, this_host
 from workers.ledger import QueueLedger, StoreLedger
 from workers.pace import Pace
 from workers.pipeline import make_pipeline
@@ -35,11 +35,12 @@ class Station:
         self.space = Space(make_redis(settings.broker_url), settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
         self.host = this_host(settings.state_dir, settings.label)
+        vitals = Vitals(self.host)
         self.ledger: Ledger
         if settings.store_url is None:
-            self.ledger = QueueLedger(self.app, self.space, self.host, name, settings.share)
+            self.ledger = QueueLedger(self.app, self.space, vitals, name, settings.share)
         else:
-            self.ledger = StoreLedger(settings.store_url, self.host, name)
+            self.ledger = StoreLedger(settings.store_url, vitals, name)
         self.roots = Roots(
             settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
         )
