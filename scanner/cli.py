@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor": "What is wrong with this set-up, and how to mend it.",
     "train": "Train a net (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
+    "bench": "Measure this machine alone.",
 }
 
 
