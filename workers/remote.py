@@ -28,6 +28,10 @@ class Url:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    def has_password(self) -> bool:
+        """Whether it has one where URLs have them."""
+        return urlsplit(self.url).password is not None
+
 
 class RemoteRoot:
     """A folder on such a file system; not for two threads at a time."""

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 LONGEST_NAME = 100
 
 
-def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     if not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
         raise click.BadParameter(f"a name has 1 to {LONGEST_NAME} characters that can be shown")
     return value
@@ -50,7 +52,7 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
         raise click.BadParameter(f"{value!r} are no hours: 22-7, or 22:30-7:15") from error
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @store_option
 @broker_option
 @root_option
@@ -84,6 +86,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
       scanner worker --root photos=/mnt/nas/photos
       SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
     from scanner.preflight import NotFit, preflight
@@ -115,6 +119,72 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         raise Failed(str(error)) from error
     with _keeper_beside(settings, wanted=given["keeper"]):
         ctx.exit(_work(settings))
+
+
+@command.command()
+@root_option
+@click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
+@click.option("--name", callback=_a_name, help="What reports call this machine.")
+@click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
+@click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
+@click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
+def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any) -> None:  # noqa: ANN401
+    """Have systemd start a worker whenever this machine runs.
+
+    Of the system it runs as you, or as whoever called sudo; that user has to have joined a hub. It
+    is started again when it fails, gives its work back when it is stopped, and keeps to 80 % of the
+    memory.
+
+    \b
+    Examples:
+      sudo scanner worker install --root photos=/mnt/nas/photos
+      scanner worker install --user --hours 22-7
+      scanner worker install --print
+    """
+    from scanner.config import parse_roots
+    from scanner.service import Service, ServiceError
+    from workers.remote import Url
+
+    arguments: list[str] = []
+    for name, place in parse_roots(roots).items():
+        if isinstance(place, Url) and place.has_password():
+            raise click.BadParameter(
+                f"the password in {place} would stand in the unit: use a key instead",
+                param_hint="--root",
+            )
+        where = place.url if isinstance(place, Url) else place
+        arguments += ["--root", f"{name}={where}"]
+    for option in ("concurrency", "name", "hours"):
+        if given[option] is not None:
+            arguments += [f"--{option}", str(given[option])]
+    service = Service(arguments, of_user)
+    try:
+        if shows:
+            click.echo(service.unit(), nl=False)
+            return
+        service.install()
+    except ServiceError as error:
+        raise Failed(str(error)) from error
+    click.echo(f"{service.file} is enabled and runs")
+
+
+@command.command()
+@click.option("--user", "of_user", is_flag=True, help="The service of yours, not the system's.")
+def uninstall(*, of_user: bool) -> None:
+    """Stop the service that `install` made, and remove it.
+
+    \b
+    Example:
+      sudo scanner worker uninstall
+    """
+    from scanner.service import Service, ServiceError
+
+    service = Service(of_user=of_user)
+    try:
+        service.uninstall()
+    except ServiceError as error:
+        raise Failed(str(error)) from error
+    click.echo(f"{service.file} is removed")
 
 
 @dataclass(frozen=True, slots=True)
