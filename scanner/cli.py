@@ -24,7 +24,11 @@ COMMANDS = {
     "status": "How far a scan is.",
     "scans": "List or forget scans.",
     "enqueue": "List a folder and put its batches on the queue.",
+    "hub": "Be the machine that a fleet joins.",
+    "join": "Make this machine one of a hub's.",
     "worker": "Take batches from the queue until stopped.",
+    "pause": "Have a machine take no more work.",
+    "unpause": "Have a machine take work again.",
     "resume": "Publish again what of a scan is not done.",
     "cancel": "Stop a scan; what is judged stays.",
     "detectors": "List the detectors, show a card, add your own.",
@@ -33,6 +37,7 @@ COMMANDS = {
     "calibrate": "Set thresholds by photos that you know to be real.",
     "train": "Train a net (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
+    "bench": "Measure this machine alone.",
 }
 
 

@@ -11,10 +11,13 @@ import tomllib
 from collections import UserDict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import platformdirs
+
+if TYPE_CHECKING:
+    from workers.places import Place
 
 APP = "scanner"
 # Where a Redis of one's own listens by default.
@@ -104,12 +107,17 @@ class FileSettings(UserDict[str, Any]):
             raise
 
 
-def parse_roots(pairs: tuple[str, ...]) -> dict[str, Path]:
-    """`NAME=PATH` pairs as a mapping; raises click.BadParameter for anything else."""
-    roots = {}
+def parse_roots(pairs: tuple[str, ...]) -> dict[str, Place]:
+    """`NAME=PATH` pairs as a mapping; raises click.BadParameter for anything else.
+
+    PATH may be a URL.
+    """
+    from workers.remote import Url  # noqa: PLC0415 - for the few who name a root
+
+    roots: dict[str, Place] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not (name and equals and path):
             raise click.BadParameter(f"{pair!r} is not NAME=PATH", param_hint="--root")
-        roots[name] = Path(path).expanduser().absolute()
+        roots[name] = Url(path) if "://" in path else Path(path).expanduser().absolute()
     return roots

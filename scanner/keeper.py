@@ -23,6 +23,7 @@ from storage.scans import find_scan
 from workers import leases
 from workers.plan import PlanError
 from workers.settings import FLEET
+from workers.space import unrecorded
 
 if TYPE_CHECKING:
     from scanner.options import Broker
@@ -67,11 +68,11 @@ class Keeper:
         lock = self._space.key("keeper")
         if not self._space.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
-        for batch_id in leases.left_behind(self._space):
-            log.warning("batch %d was left behind by its worker; published again", batch_id)
-            left = results.again(self._store, batch_id, failed=True)
+        for part in leases.left_behind(self._space):
+            log.warning("batch %s was left behind by its worker; published again", part.name)
+            left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
-            leases.forget(self._space, batch_id)
+            leases.forget(self._space, part)
             self._publish(left)
         for batch_id in self._overlooked():
             log.warning("batch %d was on no queue; published again", batch_id)
@@ -81,10 +82,11 @@ class Keeper:
     def _overlooked(self) -> set[int]:
         """The undone batches that nobody is at work on, if the queue was empty twice in a row.
 
-        Twice: a batch may be on its way into the queue, or out of it, just now.
+        Twice: a batch may be on its way into the queue, or out of it, just now. What waits to be
+        recorded may be all that is undone.
         """
         before, self._idle = self._idle, set()
-        if self._space.client.llen(self._space.queue):
+        if self._space.client.llen(self._space.queue) or unrecorded(self._space):
             return set()
         undone = results.undone(self._store, self._name)
         self._idle = set(leases.unleased(self._space, undone))

@@ -42,12 +42,23 @@ store_option = click.option(
     help="Where verdicts are kept: an SQLite file or a postgresql:// URL.",
 )
 
+
+def _default_broker() -> str:
+    from scanner.joined import JoinError, the_hub  # noqa: PLC0415 - that `--help` should not cost
+
+    try:
+        hub = the_hub()
+    except JoinError as error:
+        raise Failed(str(error)) from error
+    return DEFAULT_BROKER if hub is None else hub.broker_url()
+
+
 broker_option = click.option(
     "--broker",
     envvar="SCANNER_BROKER_URL",
     show_envvar=True,
-    default=DEFAULT_BROKER,
-    show_default=True,
+    default=_default_broker,
+    show_default=f"the hub's that this machine has joined, else {DEFAULT_BROKER}",
     metavar="URL",
     help="The Redis that batches wait in.",
 )
@@ -67,7 +78,8 @@ root_option = click.option(
     envvar="SCANNER_ROOTS",
     show_envvar=True,
     metavar="NAME=PATH",
-    help="Where a collection lies on this machine, if elsewhere than where it was enqueued. "
+    help="Where a collection lies for this machine, if elsewhere than where it was enqueued: a "
+    "folder, or a URL (sftp://…, s3://…, http://…; needs the extra `remote`). "
     f"Repeatable; in the environment the pairs are split at {os.pathsep!r}.",
 )
 

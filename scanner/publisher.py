@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.app import SCAN_BATCH
-from workers.messages import BatchMessage, encode
+from workers.messages import BatchMessage
 from workers.plan import plan_from
+from workers.send import send_batch
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from storage.records import Batch
     from storage.scans import Scan
-
-# Seconds between tries to publish while the broker is away, and how many there are.
-RETRY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2.0}
 
 
 def publish(app: Celery, scan: Scan, batch: Batch) -> None:
@@ -28,4 +25,4 @@ def publish(app: Celery, scan: Scan, batch: Batch) -> None:
         plan=plan_from(scan.plan),
         images=batch.images,
     )
-    app.send_task(SCAN_BATCH, args=[encode(message)], retry=True, retry_policy=RETRY)
+    send_batch(app, message)

@@ -7,10 +7,10 @@ images takes seconds and little memory.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -46,7 +46,8 @@ class Percentiles:
 class HostFigures:
     """What one host did for a scan; a stage that no image went through there is not in `stages`.
 
-    `seconds` runs from its first batch's start to its last commit.
+    `seconds` runs from its first batch's start to its last commit. `info` is what the host said of
+    itself last.
     """
 
     host_id: str
@@ -55,6 +56,7 @@ class HostFigures:
     images: int
     seconds: float
     stages: Mapping[str, Percentiles]
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,13 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostFigures, ...]:
     judged = sa.select(done.c.host_id, sa.func.sum(done.c.images)).group_by(done.c.host_id)
     images = {host_id: int(number) for host_id, number in connection.execute(judged) if number}
     stages = _stages(connection, scan_id, sum(images.values()))
+    # By itself: Postgres groups by no JSON.
+    known = connection.execute(sa.select(host.c.id, host.c.info))
+    info = {row.id: row.info for row in known}
     found = [
-        HostFigures(row.id, row.label, row.arch, images[row.id], row.seconds, stages[row.id])
+        HostFigures(
+            row.id, row.label, row.arch, images[row.id], row.seconds, stages[row.id], info[row.id]
+        )
         for row in connection.execute(spans)
         if row.id in images
     ]

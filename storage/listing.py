@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
 from storage.scans import lock
-from storage.schema import batch, entry, finding, image, review, scan, verdict
+from storage.schema import batch, collection, entry, finding, image, review, scan, verdict
 from storage.store import insert_one, upsert
 
 if TYPE_CHECKING:
@@ -95,6 +95,18 @@ def retry_errors(
                 )
             connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
             total += len(ids)
+
+
+def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
+    """The root of the collection of that name, if one of its scans lists the image."""
+    with store.read() as connection:
+        root: bytes | None = connection.scalar(
+            sa.select(collection.c.root)
+            .select_from(collection.join(image).join(entry))
+            .where(collection.c.name == name, image.c.path == path)
+            .limit(1)
+        )
+    return root
 
 
 def _look_again(

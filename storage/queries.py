@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from storage.errors import NotFound
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
+from storage.results import Host
 from storage.schema import entry, finding, host, image, run, scan, verdict
 
 if TYPE_CHECKING:
@@ -204,3 +205,10 @@ def _verdict(row: sa.Row[Any], findings: tuple[Finding, ...]) -> Verdict | None:
         digest=None if row.digest is None else bytes(row.digest),
         timings=Timings(row.fetch_us, row.decode_us, row.infer_us),
     )
+
+
+def hosts(store: Store) -> list[Host]:
+    """Every machine that has worked, by label."""
+    with store.read() as connection:
+        rows = connection.execute(sa.select(host).order_by(host.c.label, host.c.id))
+        return [Host(row.id, row.label, row.arch, row.info) for row in rows]

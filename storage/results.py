@@ -7,8 +7,6 @@ any after an `error`, replaces it. So a batch may be run any number of times, by
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.clean import clean, clean_json
 from storage.records import Batch, BatchImage, Outcome
 from storage.scans import finish_if_done
 from storage.schema import batch, entry, finding, host, image, run, scan, verdict
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from storage.records import Verdict
     from storage.store import Store
 
-# What Postgres takes neither in a text nor, as an escape, in JSON: a NUL, half a surrogate pair.
-_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+# The stage of the detectors that the router chooses.
+ROUTED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's go at one batch; `stage` is 1 for routed detectors, 2 for strong ones.
+    """One worker's go at one batch; `stage` is ROUTED, or 2 for strong detectors.
 
     `attempt` is the batch's, or its message's where that one is higher.
     """
@@ -52,20 +51,25 @@ class Run:
     scan_id: int
     batch_id: int
     attempt: int
-    stage: int = 1
+    stage: int = ROUTED
 
 
 def know_host(store: Store, known: Host) -> None:
     """Record a host, or what is new about it."""
+    with store.write() as connection:
+        put_host(connection, known)
+
+
+def put_host(connection: sa.Connection, known: Host) -> None:
+    """Record a host, or what is new about it, within a transaction."""
     values = {
         "id": known.host_id,
         "label": known.label,
         "arch": known.arch,
         "info": dict(known.info),
     }
-    with store.write() as connection:
-        insert = upsert(connection.dialect.name, host).values(**values)
-        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+    insert = upsert(connection.dialect.name, host).values(**values)
+    connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def begin_run(
@@ -111,31 +115,35 @@ def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
     if not verdicts:
         return
     with store.write() as connection:
-        accepted = _make_way(connection, of, verdicts)
-        put_verdicts, put_findings = _statements(connection.dialect)
-        put_verdicts.run(connection, [_verdict_row(of, judged) for judged in accepted])
-        findings = [row for judged in accepted for row in _finding_rows(of, judged)]
-        put_findings.run(connection, findings)
+        put(connection, of, make_way(connection, of.scan_id, of.stage, verdicts))
         connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
 
 
-def _make_way(connection: sa.Connection, of: Run, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+def put(connection: sa.Connection, of: Run, accepted: Sequence[Verdict]) -> None:
+    """Write verdicts that `make_way` has let through, and their findings."""
+    put_verdicts, put_findings = _statements(connection.dialect)
+    put_verdicts.run(connection, [_verdict_row(of, judged) for judged in accepted])
+    findings = [row for judged in accepted for row in _finding_rows(of, judged)]
+    put_findings.run(connection, findings)
+
+
+def make_way(
+    connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
+) -> Sequence[Verdict]:
     """The verdicts that are not refused; the findings that they replace are deleted."""
     there = connection.execute(
         sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
-            verdict.c.scan_id == of.scan_id,
+            verdict.c.scan_id == scan_id,
             verdict.c.image_id.in_([judged.image_id for judged in verdicts]),
         )
     ).all()
     if not there:  # but for a batch that somebody else has run too
         return verdicts
     # As the upsert has it, see `_statements`.
-    replaced = {
-        row.image_id for row in there if of.stage > row.stage or row.outcome == Outcome.ERROR
-    }
+    replaced = {row.image_id for row in there if stage > row.stage or row.outcome == Outcome.ERROR}
     connection.execute(
         sa.delete(finding).where(
-            finding.c.scan_id == of.scan_id, finding.c.image_id.in_(sorted(replaced))
+            finding.c.scan_id == scan_id, finding.c.image_id.in_(sorted(replaced))
         )
     )
     refused = {row.image_id for row in there} - replaced
@@ -146,7 +154,7 @@ def _make_way(connection: sa.Connection, of: Run, verdicts: Sequence[Verdict]) -
 def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
     """How verdicts and findings are written, where they are new or replace what is there.
 
-    The verdicts' condition is `_make_way`'s, for what another worker commits after that has looked.
+    The verdicts' condition is `make_way`'s, for what another worker commits after that has looked.
     """
     insert = upsert(dialect.name, verdict)
     later = insert.excluded.stage > verdict.c.stage
@@ -164,14 +172,19 @@ def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
 def finish_batch(store: Store, of: Run) -> bool:
     """Mark a batch done if every image of it has a verdict; whether it is."""
     with store.write() as connection:
-        if connection.execute(_pending(of.batch_id).limit(1)).first() is not None:
-            return False
-        connection.execute(
-            sa.update(batch)
-            .where(batch.c.id == of.batch_id, batch.c.done_at.is_(None))
-            .values(done_at=time.time())
-        )
-        finish_if_done(connection, of.scan_id)
+        return finish(connection, of.scan_id, of.batch_id)
+
+
+def finish(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
+    """The same within a transaction."""
+    if connection.execute(_pending(batch_id).limit(1)).first() is not None:
+        return False
+    connection.execute(
+        sa.update(batch)
+        .where(batch.c.id == batch_id, batch.c.done_at.is_(None))
+        .values(done_at=time.time())
+    )
+    finish_if_done(connection, scan_id)
     return True
 
 
@@ -258,7 +271,7 @@ def _verdict_row(of: Run, judged: Verdict) -> dict[str, Any]:
         "attempt": of.attempt,
         "stage": of.stage,
         "error_kind": None if error is None else error.kind.value,
-        "error_text": None if error is None else _clean(error.text),
+        "error_text": None if error is None else clean(error.text),
         "digest": judged.digest,
         "fetch_us": judged.timings.fetch_us,
         "decode_us": judged.timings.decode_us,
@@ -276,29 +289,8 @@ def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
             "n": n,
             "kind": said.kind,
             "score": said.score,
-            "text": _clean(said.text) if said.text else "",
-            "detail": json.dumps(_clean_json(dict(said.detail))) if said.detail else None,
+            "text": clean(said.text) if said.text else "",
+            "detail": json.dumps(clean_json(dict(said.detail))) if said.detail else None,
         }
         for n, said in enumerate(judged.findings)
     ]
-
-
-def _clean(text: str) -> str:
-    """A text that both kinds of store take: what is no character becomes U+FFFD.
-
-    Texts and details quote what stands in a file, which may be anything.
-    """
-    return _NO_TEXT.sub("\ufffd", text)
-
-
-def _clean_json(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
-    """The same for every text in a detail; a number that is none, which JSON lacks, is null."""
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, dict):
-        return {_clean_json(key): _clean_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

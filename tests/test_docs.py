@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ STANDS_FOR = {
     "postgresql://scanner:secret@laptop/scanner": "$TEST_STORE",
     "/mnt/nas/photos": "$PWD/photos",
     "/photos": "$PWD/photos",
+    "192.168.1.5": "127.0.0.1:$TEST_PORT",
 }
 
 
@@ -55,7 +57,8 @@ def runnable(line: str) -> str | None:
         return None
     for written, meant in STANDS_FOR.items():
         line = re.sub(rf"(?<![\w$/]){re.escape(written)}(?![\w/])", meant, line)
-    # The port of the pages may be taken by another's.
+    # A hub runs beside what follows; the port of the pages may be taken by another's.
+    line = re.sub(r"^(scanner hub .*)$", r"\1 & sleep 5", line)
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
     # A worker works until it is stopped, and so do they.
     return re.sub(
@@ -74,6 +77,13 @@ BEFORE = {
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
 
 
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.mark.parametrize(
     "page", PAGES_WITH_COMMANDS, ids=[str(page.relative_to(ROOT)) for page in PAGES_WITH_COMMANDS]
 )
@@ -89,9 +99,10 @@ def test_commands_run(
         "SCANNER_TEST_DATA": str(test_data),
         "TEST_BROKER": clean_redis,
         "TEST_STORE": postgres_url,
+        "TEST_PORT": str(free_port()),
     }
     lines = [line for line in map(runnable, commands(page)) if line is not None]
-    lines = [*BEFORE.get(page.name, ()), *lines]
+    lines = ["trap 'kill $(jobs -p)' EXIT", *BEFORE.get(page.name, ()), *lines]
     script = "\n".join(
         f"{line}\ncode=$?; [ $code = 0 ] || [ $code = 3 ] || exit 1" for line in lines
     )

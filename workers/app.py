@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
-from workers.space import queue_name
+from workers.space import queue_name, recording_key, results_queue
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     import redis
 
 SCAN_BATCH = "scanner.scan_batch"
+RECORD_BATCH = "scanner.record_batch"
 
 # Well above the slowest batch: what it brings back early is done twice.
 VISIBILITY_SECONDS = 2 * 3600
 # A batch that hangs in native code, where the worker's own watch cannot run, ends with its process.
 TASK_SECONDS = 3600
+# What a recorder took and did not acknowledge goes back after so long: it had died. A result that
+# waits longer for the store is written twice, which changes nothing.
+RECORDING_SECONDS = 15
 
 NO_REDIS_URL = (
     "this is no Redis URL: redis://[:PASSWORD@]HOST[:PORT][/NUMBER], with / ? # and @ in the "
@@ -75,6 +79,26 @@ def make_app(broker_url: str, store_id: str) -> Celery:
     """A Celery app for the queue of a store; it connects when it is first used."""
     app = Celery("scanner", broker=broker_url, set_as_current=False)
     app.conf.update(SETTINGS, task_default_queue=queue_name(store_id))
+    return app
+
+
+def make_recorder_app(broker_url: str, store_id: str) -> Celery:
+    """A Celery app for the queue of a store's results.
+
+    What it has taken is kept apart from what workers have: its time to come back is another.
+    """
+    app = make_app(broker_url, store_id)
+    recording = recording_key(store_id)
+    app.conf.update(
+        task_default_queue=results_queue(store_id),
+        broker_transport_options=TRANSPORT
+        | {
+            "visibility_timeout": RECORDING_SECONDS,
+            "unacked_key": recording,
+            "unacked_index_key": f"{recording}:index",
+            "unacked_mutex_key": f"{recording}:mutex",
+        },
+    )
     return app
 
 

@@ -16,8 +16,8 @@ from celery.worker.consumer import Consumer
 from kombu import compression
 from redis import RedisError
 
-from workers.app import SCAN_BATCH
-from workers.messages import MessageError
+from workers.app import RECORD_BATCH, SCAN_BATCH
+from workers.wire import MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a message may come to when it is unpacked; a batch has less than a megabyte.
+# What a message may come to when it is unpacked; a batch or a result has less than a megabyte.
 MOST_BYTES = 16 * 2**20
 
 _PACKED = "application/x-gzip"
@@ -45,13 +45,15 @@ _UNUSED = ("expires", "group", "shadow", "stamped_headers", "stamps")
 class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """Celery's consumer, which no message ends."""
 
+    expects = SCAN_BATCH
+
     def create_task_handler(self, *args: object, **options: object) -> Callable[[Message], None]:
         """Celery's way of taking a message, behind a look at whether it is one of ours."""
         take: Callable[[Message], None] = super().create_task_handler(*args, **options)
 
         def guarded(message: Message) -> None:
             try:
-                require_ours(message)
+                require_ours(message, self.expects)
                 take(message)
             except (RedisError, OSError):
                 # The broker's own trouble is Celery's, which connects anew.
@@ -70,24 +72,30 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         message.ack()  # type: ignore[no-untyped-call]
 
 
-def require_ours(message: Message) -> None:
-    """Refuse, with some error or other, what differs from what `scanner enqueue` publishes.
+class RecorderConsumer(GuardedConsumer):
+    """The same for the queue of results."""
+
+    expects = RECORD_BATCH
+
+
+def require_ours(message: Message, task: str) -> None:
+    """Refuse, with some error or other, what differs from what `workers.send` publishes.
 
     Time limits, for one, are only looked at when the batch is under way, where an odd one would
     end the worker; and what is to be done next is not for others to say.
     """
     headers = message.headers
-    if headers["task"] != SCAN_BATCH or not isinstance(headers["id"], str):
-        raise MessageError("it is no batch")
+    if headers["task"] != task or not isinstance(headers["id"], str):
+        raise MessageError("it is neither a batch nor a result, or on the wrong queue")
     if headers.get("timelimit") not in (None, [None, None]):
-        raise MessageError("it has limits on its time, which no batch has")
+        raise MessageError("it has limits on its time, which none of ours has")
     if any(headers.get(name) for name in _UNUSED):
-        raise MessageError("it asks for what no batch asks for")
+        raise MessageError("it asks for what none of ours asks for")
     if not all(isinstance(headers.get(name), kinds) for name, kinds in _KINDS.items()):
         raise MessageError("a header is not of its type")
     args, kwargs, embed = message.payload
     if len(args) != 1 or kwargs or any(embed.values()):
-        raise MessageError("it has more in it than a batch")
+        raise MessageError("it has more in it than ours have")
 
 
 def bound_unpacking() -> None:

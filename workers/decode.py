@@ -11,8 +11,7 @@ import re
 import struct
 import warnings
 import zlib
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from io import BytesIO
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
-from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from storage.records import ErrorKind
@@ -29,6 +27,7 @@ from workers.errors import ImageTrouble
 from workers.pixels import to_rgb
 from workers.silence import without_stderr
 from workers.sniff import NOT_LOOKED_AT, image_format, refusal
+from workers.upright import UPRIGHT, orientation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +130,7 @@ class Decoded:
     header: Header
     pixels: NDArray[np.uint8]
     native: Image.Image | None = None
-    orientation: int = 1
+    orientation: int = UPRIGHT
 
 
 def decode(
@@ -158,7 +157,9 @@ def decode(
         image = _opened(form, data, max_pixels)
         header = Header(form, *image.size)
         if native and header.width * header.height <= max_pixels:
-            return _whole(header, image, long_side)
+            decoded = _whole(header, image, long_side)
+            turned = orientation(data) if "exif" in image.info else UPRIGHT
+            return replace(decoded, orientation=turned)
         large = max(image.size) >= 2 * long_side
         pixels = _scaled(image, long_side) if large else _pixels(image)
     except _TROUBLE as error:
@@ -172,18 +173,7 @@ def _whole(header: Header, image: ImageFile, long_side: int) -> Decoded:
     pixels = _pixels(image, longer // long_side if longer >= 2 * long_side else 1)
     # Numbers without a range of their own are scaled by the whole picture's, not by a crop's.
     native = to_rgb(image) if image.mode in {"I", "F"} else image
-    return Decoded(header, pixels, native, _orientation(image))
-
-
-def _orientation(image: ImageFile) -> int:
-    """How EXIF has the picture turned; what EXIF says is a remark, so a bad one is none."""
-    if "exif" not in image.info:
-        return 1
-    with suppress(*_TROUBLE):
-        turned = image.getexif().get(Base.Orientation, 1)
-        if isinstance(turned, int) and turned in range(1, 9):
-            return turned
-    return 1
+    return Decoded(header, pixels, native)
 
 
 def _quieten() -> None:

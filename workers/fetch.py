@@ -6,22 +6,26 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
 from workers.sniff import HEAD_BYTES, TAIL_BYTES, image_format, refusal
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # Bytes of one file; no picture of a camera or a generator comes near it.
 MAX_BYTES = 512 * 2**20
 
 # Bytes from which on the first ones are looked at before the rest is read: below, a second read
 # costs more than it saves; above, a few processes that hold videos fill a small board's memory.
-_LARGE_BYTES = 32 * 2**20
+LARGE_BYTES = 32 * 2**20
 
 # Folders kept open: images come folder by folder, and several workers of one process tree share
 # the limit on open files.
@@ -84,14 +88,15 @@ class Root:
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path = path
+        self.place = path
         self._max_bytes = max_bytes
         self._real = os.path.realpath(os.fsencode(path))
         try:
             self._root = os.open(self._real, _FOLDER_FLAGS)
         except OSError as error:
             raise RootGone(f"{shown(self._real)} cannot be read ({error.strerror})") from error
-        self._identity = _identity(os.fstat(self._root))
+        # Of what is mounted there: another disk in its place has another one.
+        self.identity = _identity(os.fstat(self._root))
         self._folders: dict[bytes, int] = {}
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
@@ -101,6 +106,15 @@ class Root:
         `empty`, `too_large`, or `changed` where the size is another or the file was written to
         meanwhile, and of a large file `not_an_image` or `unsupported`, so that it is not read to
         be refused by `workers.decode`; `RootGone` where it is the root that cannot be read.
+        """
+        with self.opened(relative) as descriptor:
+            return _read(descriptor, expected_size, self._max_bytes)
+
+    @contextmanager
+    def opened(self, relative: bytes) -> Iterator[int]:
+        """A descriptor of the file at a relative path; raises what `fetch` does, in the block too.
+
+        What it is of (a folder, a device) was not looked at.
         """
         folder, _, name = relative.rpartition(b"/")
         if name in _NO_NAMES or relative.startswith(b"/") or b"\0" in relative:
@@ -117,7 +131,7 @@ class Root:
             if descriptor < 0:
                 descriptor = self._open(folder, name)
             try:
-                return _read(descriptor, expected_size, self._max_bytes)
+                yield descriptor
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -200,14 +214,14 @@ class Root:
 
     def _raise_for(self, relative: bytes, error: OSError) -> NoReturn:
         """Tell a file that cannot be read from a root that is gone."""
-        name = shown(os.fsencode(self.path))
+        name = shown(os.fsencode(self.place))
         try:
-            found = os.stat(self.path)
-            with os.scandir(self.path) as entries:
+            found = os.stat(self.place)
+            with os.scandir(self.place) as entries:
                 empty = next(entries, None) is None
         except OSError as trouble:
             raise RootGone(f"{name} cannot be read ({trouble.strerror})") from error
-        if _identity(found) != self._identity:
+        if _identity(found) != self.identity:
             raise RootGone(f"{name} is not the folder that it was") from error
         if empty:
             raise RootGone(f"{name} is empty; is its disk mounted?") from error
@@ -252,7 +266,7 @@ def _read(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched
         raise FetchError(ErrorKind.TOO_LARGE, f"has {size} bytes, more than {max_bytes}")
     if not size:
         raise FetchError(ErrorKind.EMPTY, "has no bytes at all")
-    if size > _LARGE_BYTES:
+    if size > LARGE_BYTES:
         _require_image(descriptor, size)
     # One byte more than there should be: a file that has grown tells itself.
     data = os.read(descriptor, size + 1)

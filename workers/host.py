@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.metadata
 import os
 import platform
 import re
+import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from storage.results import Host
+from workers.health import health, made_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # An id, whoever wrote it: ours are 32 digits. What else the file holds is no id.
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# Seconds between two looks at a machine's health: each costs its store a commit.
+LOOK_SECONDS = 30.0
 # Bytes that are read of the file, which is more than an id and its line end.
 _MOST_BYTES = 256
 
@@ -31,8 +37,38 @@ def this_host(state_dir: Path, label: str) -> Host:
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "system": platform.system(),
+            "runtime": _runtime(),
+            **made_of(),
         },
     )
+
+
+class Vitals:
+    """A host as it is: what it is made of, and its health, looked at now and then."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._seen = host
+        self._at = 0.0
+
+    def is_due(self) -> bool:
+        """Whether the last look was a while ago."""
+        return time.monotonic() - self._at >= LOOK_SECONDS
+
+    def now(self) -> Host:
+        """The host, its health not much older than LOOK_SECONDS."""
+        if self.is_due():
+            self._at = time.monotonic()
+            self._seen = replace(self._host, info={**self._host.info, **health()})
+        return self._seen
+
+
+def _runtime() -> str:
+    """What runs the nets here."""
+    try:
+        return f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def _host_id(file: Path) -> str:

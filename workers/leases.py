@@ -1,4 +1,4 @@
-"""Leases on batches: who is at work on what, by Redis' own clock.
+"""Leases on batches, or parts of them: who is at work on what, by Redis' own clock.
 
 A batch at work has a key that its worker renews and that expires soon after the worker dies; the
 batch's number stays in a hash until its work ends in an orderly way. A number in the hash without
@@ -9,15 +9,17 @@ costs double work, never rows.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from workers.space import Space
 
@@ -27,8 +29,8 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 20
 # and between two renewals: three may fail.
 RENEW_SECONDS = 5.0
-# Of the largest id that a store gives out, less one.
-MAX_DIGITS = 18
+# A part's name in Redis; an id has one digit less than the largest that a store gives out.
+_PART = re.compile(rb"(\d{1,18})(?:\.(\d{1,18}))?")
 
 # Take a free lease, renew our own (asked twice where an answer was lost), take it back where Redis
 # lost it; leave it where another one has it.
@@ -58,6 +60,19 @@ return left
 """
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Part:
+    """A batch, or what was split off one: then with a number, by chance unlike any other's."""
+
+    batch_id: int
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """As it is called in Redis."""
+        return f"{self.batch_id}.{self.number}" if self.number else str(self.batch_id)
+
+
 class Watch:
     """When the image at work was begun, and how long one may take."""
 
@@ -80,18 +95,18 @@ class Watch:
 
 
 class Lease:
-    """A lease on one batch, renewed by a thread until it is released, lost or overrun."""
+    """A lease on one part, renewed by a thread until it is released, lost or overrun."""
 
     def __init__(
         self,
         space: Space,
-        batch_id: int,
+        part: Part,
         holder: str,
         watch: Watch,
         on_overrun: Callable[[], object],
     ) -> None:
         self._space = space
-        self._batch_id = batch_id
+        self._part = part
         # Unlike any other, even of a process of the same name and number on another machine.
         self._holder = f"{holder}/{uuid.uuid4().hex}"
         self._watch = watch
@@ -101,15 +116,15 @@ class Lease:
         self.lost = False
 
     def acquire(self) -> bool:
-        """Whether the batch was free and is ours now; renewed from here on."""
-        if not self._run(_HOLD, LEASE_SECONDS, self._batch_id):
+        """Whether the part was free and is ours now; renewed from here on."""
+        if not self._run(_HOLD, LEASE_SECONDS, self._part.name):
             return False
         self._thread.start()
         return True
 
     def release(self) -> None:
         """The work ended in an orderly way: done, or given back."""
-        self._run(_RELEASE, self._batch_id)
+        self._run(_RELEASE, self._part.name)
 
     def __enter__(self) -> Self:
         return self
@@ -126,45 +141,48 @@ class Lease:
                 self._on_overrun()
                 return
             try:
-                renewed = self._run(_HOLD, LEASE_SECONDS, self._batch_id)
+                renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
             except redis.RedisError as error:
-                log.warning("batch %d: the lease could not be renewed: %s", self._batch_id, error)
+                log.warning("batch %s: the lease could not be renewed: %s", self._part.name, error)
                 continue
             if not renewed:
                 self.lost = True
                 return
 
-    def _run(self, script: str, *arguments: int) -> bool:
+    def _run(self, script: str, *arguments: int | str) -> bool:
         """Run one of the scripts on our two keys; whether it did what it is for."""
-        keys = (lease_key(self._space, self._batch_id), working_key(self._space))
+        keys = (lease_key(self._space, self._part), working_key(self._space))
         return bool(self._space.client.eval(script, 2, *keys, self._holder, *arguments))
 
 
-def lease_key(space: Space, batch_id: int) -> str:
-    """The key that stands while somebody is at work on the batch."""
-    return space.key("lease", batch_id)
+def lease_key(space: Space, part: Part) -> str:
+    """The key that stands while somebody is at work on the part."""
+    return space.key("lease", part.name)
 
 
 def working_key(space: Space) -> str:
-    """The hash of all batches at work."""
+    """The hash of all parts at work."""
     return space.key("working")
 
 
-def left_behind(space: Space) -> list[int]:
-    """The batches whose worker is gone without a word; what is no batch's number is passed over."""
-    left = space.client.eval(_LEFT_BEHIND, 1, working_key(space), space.key("lease", ""))
-    numbers = [int(raw) for raw in left if raw.isdigit() and len(raw) <= MAX_DIGITS]
-    return sorted(numbers)
+def left_behind(space: Space) -> list[Part]:
+    """The parts whose worker is gone without a word; what is no part's name is passed over."""
+    return _parts(space.client.eval(_LEFT_BEHIND, 1, working_key(space), space.key("lease", "")))
 
 
 def unleased(space: Space, batches: list[int]) -> list[int]:
-    """Of these batches, those that nobody is at work on."""
+    """Of these batches, those of which nobody is at work on any part."""
     if not batches:
         return []
-    holders = space.client.mget([lease_key(space, number) for number in batches])
-    return [number for number, held in zip(batches, holders, strict=True) if held is None]
+    at_work = {part.batch_id for part in _parts(space.client.hkeys(working_key(space)))}
+    return [number for number in batches if number not in at_work]
 
 
-def forget(space: Space, batch_id: int) -> None:
-    """Strike a batch off the list of those at work."""
-    space.client.hdel(working_key(space), str(batch_id))
+def forget(space: Space, part: Part) -> None:
+    """Strike a part off the list of those at work."""
+    space.client.hdel(working_key(space), part.name)
+
+
+def _parts(names: Iterable[bytes | str]) -> list[Part]:
+    found = [_PART.fullmatch(name) for name in names if isinstance(name, bytes)]
+    return sorted(Part(int(one[1]), int(one[2] or 0)) for one in found if one is not None)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 import redis
+from kombu.exceptions import OperationalError
 
 from storage.errors import StoreUnavailable
 from workers.fetch import RootGone
@@ -20,9 +21,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+
+class RecorderAway(Exception):
+    """Results pile up that nobody records; more of them would fill Redis' memory."""
+
+
 # A Redis that answers with an error (its disk or memory is full, it is a replica now) is as good as
 # away.
-WORLD = (StoreUnavailable, RootGone, redis.RedisError)
+# OperationalError is what kombu makes of it; its other transports are of no concern here.
+WORLD = (StoreUnavailable, RootGone, RecorderAway, redis.RedisError, OperationalError)
 
 # Seconds that a batch waits for the world before it goes back to the queue: somebody else may
 # have what is missing here.

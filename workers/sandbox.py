@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from storage.paths import from_wire, to_wire
 from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
-from workers.fetch import RootGone, open_root
-from workers.messages import MessageError, verdict_from_json, verdict_to_json
+from workers.fetch import RootGone
+from workers.messages import verdict_from_json, verdict_to_json
+from workers.places import open_place, place_from_json, place_to_json
 from workers.plan import plan_from
+from workers.wire import MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workers.fetch import Root
+    from workers.places import Source
     from workers.plan import Plan
     from workers.settings import Limits
 
@@ -56,12 +58,12 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
 
     def chunk(
-        self, root: Root, images: Sequence[BatchImage], _begin: Callable[[BatchImage], object]
+        self, root: Source, images: Sequence[BatchImage], _begin: Callable[[BatchImage], object]
     ) -> list[Verdict]:
         """The verdict on the first of the images: cautious work is one image a transaction."""
         return [self.examine(root, images[0])]
 
-    def examine(self, root: Root, image: BatchImage) -> Verdict:
+    def examine(self, root: Source, image: BatchImage) -> Verdict:
         """The verdict on one image; `error` where it killed its process or its time ran out."""
         kind = ErrorKind.CRASHED
         request = [image.image_id, to_wire(image.path), image.size_bytes]
@@ -93,7 +95,7 @@ class Sandbox:
             timings=Timings(),
         )
 
-    def _start(self, root: Root) -> subprocess.Popen[bytes]:
+    def _start(self, root: Source) -> subprocess.Popen[bytes]:
         # Not multiprocessing: a pool's child is a daemon and may have no children of that kind.
         self._process = process = subprocess.Popen(
             [sys.executable, "-m", "workers.sandbox"],
@@ -104,7 +106,7 @@ class Sandbox:
             stderr=subprocess.DEVNULL,
         )
         task = {
-            "root": to_wire(os.fsencode(root.path)),
+            "place": place_to_json(root.place),
             "plan": self._plan.body(),
             "max_pixels": self._limits.max_pixels,
             "max_bytes": self._limits.max_bytes,
@@ -195,7 +197,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (task["bytes"], task["bytes"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pipeline = make_pipeline(plan_from(task["plan"]), task["max_pixels"])
-    root = open_root(os.fsdecode(from_wire(task["root"])), task["max_bytes"])
+    root = open_place(place_from_json(task["place"]), task["max_bytes"])
     answers.write(b"{}\n")
     answers.flush()
     for line in lines:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from workers.pauses import Hours
+    from workers.places import Place
+    from workers.shared import ShareAt
+
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"
 
@@ -31,14 +35,19 @@ class Limits:
 class WorkerSettings:
     """One worker: where its work comes from, where its verdicts go, and where its images are.
 
-    `store_id` is what the store calls itself: its queue in the broker has that name.
+    `store_id` is what the store calls itself: its queue in the broker has that name. Without a
+    `store_url` verdicts go to the store's recorder, and images of collections that are in no root
+    come from the hub's `share`.
     """
 
     broker_url: str
-    store_url: str
+    store_url: str | None
     store_id: str
     state_dir: Path
     concurrency: int
     label: str
-    roots: Mapping[str, Path] = field(default_factory=dict)
+    roots: Mapping[str, Place] = field(default_factory=dict)
+    share: ShareAt | None = None
+    # When it may take work; at any time where it is None.
+    hours: Hours | None = None
     limits: Limits = field(default_factory=Limits)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from workers import views
 from workers.decide import RESIZED_FROM
 from workers.degraded import degraded
 from workers.route import TOO_LARGE, Router
+from workers.upright import upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -104,7 +106,7 @@ class Showing:
         """The largest faces, each for the one detector that is for its size."""
         if self._finder is None or max(picture.size) <= NO_FACE_SIDE:
             return
-        seen = views.upright(decoded)
+        seen = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
         faces = views.enlarged(self._finder.find(seen), seen, decoded)
         for face in sorted(faces, key=lambda one: -one.side)[:MOST_FACES]:
             name = self._router.for_face(face.side)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workers import views
+from workers.upright import upright
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workers.decode import Decoded
@@ -30,7 +32,7 @@ def seen(decoded: Decoded, view: View, wanted: Input) -> list[NDArray[np.uint8]]
         if min(picture.size) < wanted.smallest_side:
             return []
         return views.crops(picture, wanted, view.crops)
-    afar = views.upright(decoded)
+    afar = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
     faces = views.enlarged(_finder().find(afar), afar, decoded)
     large = [face for face in faces if face.side >= wanted.smallest_side]
     if not large:

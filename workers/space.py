@@ -22,6 +22,16 @@ def queue_name(store_id: str) -> str:
     return key(store_id, "queue")
 
 
+def results_queue(store_id: str) -> str:
+    """The queue on which results wait for the store's recorder."""
+    return key(store_id, "results")
+
+
+def recording_key(store_id: str) -> str:
+    """The hash of what the recorder has taken and not acknowledged."""
+    return key(store_id, "recording")
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A store's part of a Redis."""
@@ -37,3 +47,11 @@ class Space:
     def queue(self) -> str:
         """The queue that batches wait in."""
         return queue_name(self.store_id)
+
+
+def unrecorded(space: Space) -> int:
+    """The results that wait for the recorder, or are being written by it."""
+    with space.client.pipeline() as pipe:
+        pipe.llen(results_queue(space.store_id))
+        pipe.hlen(recording_key(space.store_id))
+        return int(sum(pipe.execute()))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from storage.results import know_host
-from storage.store import Store
-from workers.app import make_redis
+from workers.app import make_app, make_redis
 from workers.channel import Channel
-from workers.host import this_host
+from workers.host import Vitals, this_host
+from workers.ledger import QueueLedger, StoreLedger
+from workers.pace import Pace
 from workers.pipeline import make_pipeline
 from workers.roots import Roots
 from workers.space import Space
 
 if TYPE_CHECKING:
+    from workers.ledger import Ledger
     from workers.pipeline import Pipeline
     from workers.plan import Plan
     from workers.settings import WorkerSettings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Station:
-    """One process's store, broker, roots and loaded detectors.
+    """One process's ledger, broker, roots and loaded detectors.
 
     Made after the fork: neither connections nor interpreters survive one.
     """
@@ -31,15 +32,23 @@ class Station:
         self.settings = settings
         self.name = name
         self.stop = stop
-        self.store = Store.open(settings.store_url)
         self.space = Space(make_redis(settings.broker_url), settings.store_id)
-        self.roots = Roots(settings.roots, self.store, settings.limits.max_bytes)
+        self.app = make_app(settings.broker_url, settings.store_id)
         self.host = this_host(settings.state_dir, settings.label)
+        vitals = Vitals(self.host)
+        self.ledger: Ledger
+        if settings.store_url is None:
+            self.ledger = QueueLedger(self.app, self.space, vitals, name, settings.share)
+        else:
+            self.ledger = StoreLedger(settings.store_url, vitals, name)
+        self.roots = Roots(
+            settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
+        )
         self.channel = Channel(self.space, name, self.host.label)
+        self.pace = Pace()
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")
         self._pipelines: dict[str, Pipeline] = {}
-        know_host(self.store, self.host)
 
     def pipeline(self, plan: Plan) -> Pipeline:
         """The stages for a plan; PlanError where this machine has other detectors."""
@@ -51,5 +60,6 @@ class Station:
     def close(self) -> None:
         """Give everything back."""
         self.writer.shutdown()
-        self.store.close()
+        self.ledger.close()
+        self.app.close()
         self.space.client.close()

@@ -16,10 +16,12 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
 from workers.consumer import bound_unpacking
-from workers.messages import MessageError, decode
+from workers.messages import decode
 from workers.patience import WORLD, GiveBack
+from workers.pauses import pause_step
 from workers.station import Station
 from workers.stopping import StopFlag
+from workers.wire import MessageError
 from workers.work import BatchWork
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     app = make_app(settings.broker_url, settings.store_id)
     # Whoever can write to the broker could otherwise end every worker with one message.
     app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
+    app.steps["consumer"].add(pause_step(settings))
     bound_unpacking()
     stations = Stations(settings)
 
@@ -74,10 +77,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     def scan_batch(_task: Task, message: object) -> None:
         do_batch(stations, message)
 
-    # Celery's own tasks could make a worker send anything to anyone.
-    app.finalize()
-    for name in set(app.tasks) - {SCAN_BATCH}:
-        app.tasks.unregister(name)
+    leave_only(app, SCAN_BATCH)
 
     # Weak references would let the closure go at once.
     @worker_shutting_down.connect(weak=False)
@@ -85,6 +85,13 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
         stations.stop.set()
 
     return app
+
+
+def leave_only(app: Celery, task: str) -> None:
+    """Unregister Celery's own tasks, which could make a worker send anything to anyone."""
+    app.finalize()
+    for name in set(app.tasks) - {task}:
+        app.tasks.unregister(name)
 
 
 def do_batch(stations: Stations, raw: object) -> None:

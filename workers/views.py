@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from workers.pixels import to_rgb
+from workers.upright import UPRIGHT, is_sideways, upright
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]
 
-# How EXIF has a stored picture turned to stand upright (CIPA DC-008, "Orientation").
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# From here on width and height change places.
-_LYING = 5
 # Probabilities are kept so far from 0 and 1 that their logits are finite.
 _SURE = 1e-9
 
@@ -68,21 +57,13 @@ def _within(middle: float, size: int, side: int) -> int:
     return min(max(round(middle - size / 2), 0), side - size)
 
 
-def upright(decoded: Decoded) -> NDArray[np.uint8]:
-    """The picture from afar, as a viewer shows it."""
-    turn = _TURNS.get(decoded.orientation)
-    if turn is None:
-        return decoded.pixels
-    return np.asarray(Image.fromarray(decoded.pixels).transpose(turn))
-
-
 def upright_size(decoded: Decoded) -> tuple[int, int]:
     """Width and height of the picture itself, as a viewer shows it."""
     if decoded.native is None:
         width, height = decoded.header.width, decoded.header.height
     else:
         width, height = decoded.native.size
-    return (height, width) if decoded.orientation >= _LYING else (width, height)
+    return (height, width) if is_sideways(decoded.orientation) else (width, height)
 
 
 def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -> list[Face]:
@@ -95,9 +76,8 @@ def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -
 def face(picture: Image.Image, orientation: int, box: Box, wanted: Input) -> NDArray[np.uint8]:
     """The square around an upright box, turned upright, at the input's size."""
     piece = to_rgb(picture.crop(_round(stored(box, orientation, picture.size))))
-    turn = _TURNS.get(orientation)
-    if turn is not None:
-        piece = piece.transpose(turn)
+    if orientation != UPRIGHT:
+        piece = Image.fromarray(np.ascontiguousarray(upright(np.asarray(piece), orientation)))
     return np.asarray(piece.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
 
 

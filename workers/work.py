@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from storage import results
+import redis
+
 from storage.errors import StoreError
 from workers.fetch import RootGone
-from workers.leases import Lease, Watch
-from workers.patience import GiveBack, Patience
+from workers.leases import Lease, Part, Watch
+from workers.messages import MAX_PART
+from workers.patience import WORLD, GiveBack, Patience
 from workers.plan import PlanError
 from workers.sandbox import Sandbox, SandboxError
+from workers.send import send_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from storage.records import BatchImage, Verdict
-    from storage.results import Run
-    from workers.fetch import Root
+    from workers.ledger import Account
     from workers.messages import BatchMessage
+    from workers.places import Source
     from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -43,7 +49,7 @@ class Examiner(Protocol):
     """What turns images into verdicts: the pipeline, or a sandbox around one."""
 
     def chunk(
-        self, root: Root, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
+        self, root: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
     ) -> list[Verdict]:
         """Verdicts on the first of the images, as many as make one transaction."""
 
@@ -56,9 +62,12 @@ class BatchWork:
         self._message = message
         self._watch = Watch(station.settings.limits.image_seconds)
         self._patience = Patience(station.stop, self._tell)
-        self._lease = Lease(
-            station.space, message.batch_id, station.name, self._watch, _end_this_process
-        )
+        self._written: set[int] = set()
+        # The ids of what was split off, which is a message of its own by now.
+        self._given: set[int] = set()
+        self._cautious = False
+        part = Part(message.batch_id, message.part)
+        self._lease = Lease(station.space, part, station.name, self._watch, _end_this_process)
 
     def run(self) -> None:
         """Judge what is left of the batch; returns when it is done or somebody else has it.
@@ -78,45 +87,40 @@ class BatchWork:
             except (GiveBack, StoreError, OSError):
                 # It goes back: nobody has to wait until the lease has run out.
                 self._patience.until_done(self._lease.release)
-                raise
+                if not self._hand_back():
+                    raise
+                return
             self._patience.until_done(self._lease.release)
 
     def _run_leased(self) -> None:
         message, station = self._message, self._station
-        begin = partial(
-            results.begin_run,
-            station.store,
-            message.batch_id,
-            message.attempt,
-            (station.host.host_id, station.name),
-        )
-        begun = self._patience.until_done(begin)
-        if begun is None:
+        account = self._patience.until_done(partial(station.ledger.begin, message))
+        if account is None:
             log.info("batch %d is done, forgotten or cancelled", message.batch_id)
             return
-        run, pending = begun
+        pending = account.pending
         try:
-            self._judge(run, [image for image in message.images if image.image_id in pending])
+            self._judge(account, [image for image in message.images if image.image_id in pending])
         finally:
             # An open folder keeps its disk from being unmounted.
             station.roots.forget(message.collection)
         if not self._lease.lost:
-            self._patience.until_done(partial(results.finish_batch, station.store, run))
+            self._patience.until_done(account.finish)
 
-    def _judge(self, run: Run, images: Sequence[BatchImage]) -> None:
+    def _judge(self, account: Account, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
-        station = self._station
+        station, message = self._station, self._message
         station.channel.begin()
         writing: Future[None] | None = None
-        with self._examiner(run.attempt) as examiner:
+        with self._examiner(account.attempt) as examiner:
             for chunk in self._chunks(examiner, images):
                 if writing is not None:
                     writing.result()
-                writing = station.writer.submit(self._write, run, chunk)
+                writing = station.writer.submit(self._write, account, chunk)
                 if self._lease.lost:
-                    log.warning("batch %d was taken over; left to its new worker", run.batch_id)
+                    log.warning("batch %d was taken over; left to its new worker", message.batch_id)
                     break
-                if station.channel.cancelled(run.scan_id, run.batch_id):
+                if station.channel.cancelled(message.scan_id, message.batch_id):
                     break
                 if station.stop.is_set():
                     writing.result()
@@ -124,35 +128,88 @@ class BatchWork:
         if writing is not None:
             writing.result()
 
-    def _write(self, run: Run, chunk: Sequence[Verdict]) -> None:
-        self._patience.until_done(partial(results.record, self._station.store, run, chunk))
+    def _write(self, account: Account, chunk: Sequence[Verdict]) -> None:
+        self._patience.until_done(partial(account.record, chunk))
+        self._written.update(verdict.image_id for verdict in chunk)
+
+    def _hand_back(self) -> bool:
+        """Put what is left on the queue as a message of its own, if some of it is done already.
+
+        For a ledger that does not remember: it would do everything again. And for a batch of which
+        others have a part.
+        """
+        message = self._message
+        gone = self._written | self._given
+        left = [image for image in message.images if image.image_id not in gone]
+        if len(left) == len(message.images):
+            return False
+        if self._station.ledger.remembers and not self._given:
+            return False
+        return not left or self._send(left, message.part)
+
+    def _split(self, left: Sequence[BatchImage]) -> int:
+        """Give back what is too much for this machine; how many images of what is left it keeps."""
+        station = self._station
+        if not left or self._cautious:
+            return len(left)
+        keeps = station.pace.keeps(len(left))
+        if keeps == len(left) and station.pace.may_look() and self._nothing_waits():
+            keeps = station.pace.keeps_at_the_end(len(left))
+        given = left[keeps:]
+        if not given or not self._send(given, secrets.randbelow(MAX_PART) + 1):
+            return len(left)
+        self._given.update(image.image_id for image in given)
+        log.info("batch %d: %d images go to others", self._message.batch_id, len(given))
+        return keeps
+
+    def _nothing_waits(self) -> bool:
+        try:
+            return not self._station.space.client.llen(self._station.space.queue)
+        except redis.RedisError:
+            return False
+
+    def _send(self, images: Sequence[BatchImage], part: int) -> bool:
+        """Put images of the batch on the queue; whether the broker took them."""
+        message = replace(self._message, images=tuple(images), part=part)
+        try:
+            send_batch(self._station.app, message)
+        except (*WORLD, OSError) as error:
+            log.warning("batch %d stays whole: %s", message.batch_id, error)
+            return False
+        return True
 
     @contextmanager
     def _examiner(self, attempt: int) -> Iterator[Examiner]:
         plan = self._message.plan
-        if attempt < CAUTIOUS_FROM:
+        self._cautious = attempt >= CAUTIOUS_FROM
+        if not self._cautious:
             yield self._station.pipeline(plan)
             return
         with Sandbox(plan, self._station.settings.limits) as sandbox:
             yield sandbox
 
     def _chunks(self, examiner: Examiner, images: Sequence[BatchImage]) -> Iterator[list[Verdict]]:
-        done = 0
-        while done < len(images):
-            chunk = self._patience.until_done(partial(self._next_chunk, examiner, images[done:]))
+        self._station.pace.begin()
+        left = images
+        while left := left[: self._split(left)]:
+            chunk = self._patience.until_done(partial(self._next_chunk, examiner, left))
             yield chunk
-            done += len(chunk)
+            left = left[len(chunk) :]
 
     def _next_chunk(self, examiner: Examiner, images: Sequence[BatchImage]) -> list[Verdict]:
         roots, collection = self._station.roots, self._message.collection
         try:
-            return examiner.chunk(roots.root(collection), images, self._watch.begin)
+            root, started = roots.root(collection), time.monotonic()
+            chunk = examiner.chunk(root, images, self._watch.begin)
         except RootGone:
             # What is there when it comes back may be another mount: look again, don't remember.
             roots.forget(collection)
             raise
         finally:
             self._watch.pause()
+        if not self._cautious:
+            self._station.pace.mark(len(chunk), time.monotonic() - started)
+        return chunk
 
     def _tell(self, note: str) -> None:
         self._station.channel.tell(self._message.scan_id, self._message.batch_id, note)

@@ -47,6 +47,7 @@ def command(
     Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
     from scanner.walk import WalkError
+    from workers.fetch import RootGone
 
     request = make_request(asked, FLEET)
     try:
@@ -54,7 +55,7 @@ def command(
             unreadable = say_dry(request, as_json=as_json)
         else:
             unreadable = _enqueue(request, given, as_json=as_json)
-    except WalkError as error:
+    except (WalkError, RootGone) as error:
         raise Failed(str(error)) from error
     ctx.exit(INCOMPLETE if unreadable else DONE)
 
@@ -62,8 +63,10 @@ def command(
 def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     """Enqueue, and say so; how many folders could not be read."""
     from scanner import producer
+    from scanner.sampling import take_sample
     from storage.scans import find_scan
     from workers.channel import uncancel
+    from workers.proof import leave_sample
 
     with (
         open_store(given["store"], make=True) as store,
@@ -71,6 +74,8 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     ):
         opened = producer.open_scan(store, request)
         uncancel(broker.space, opened.scan.scan_id)
+        # Before the first batch: a worker may take it at once.
+        leave_sample(broker.space, request.name, take_sample(request))
         sent = producer.enqueue(store, broker.app, opened, request, lambda: None)
         scan = find_scan(store, opened.scan.scan_id)
     if as_json:

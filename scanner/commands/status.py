@@ -103,10 +103,9 @@ def _print_queue(state: QueueState | None, broker: str) -> None:
     for worker in state.workers:
         ago = max(0.0, time.time() - worker.at)
         note = f": {worker.note}" if worker.note else ""
-        click.echo(
-            f"    {worker.name} batch {worker.batch_id} of scan {worker.scan_id}, "
-            f"{ago:.0f} s ago{note}"
-        )
+        # A worker that was paused is at none.
+        at = f" batch {worker.batch_id} of scan {worker.scan_id}," if worker.batch_id else ""
+        click.echo(f"    {worker.name}{at} {ago:.0f} s ago{note}")
 
 
 def _waiting(state: QueueState) -> str:

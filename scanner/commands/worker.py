@@ -6,11 +6,13 @@ import os
 import socket
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import INTERRUPTED
+from scanner.exits import INTERRUPTED, Failed
 from scanner.options import (
     broker_option,
     concurrency_option,
@@ -24,10 +26,33 @@ from scanner.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workers.pauses import Hours
     from workers.settings import WorkerSettings
+    from workers.shared import ShareAt
+
+LONGEST_NAME = 100
 
 
-@click.command()
+def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+        raise click.BadParameter(f"a name has 1 to {LONGEST_NAME} characters that can be shown")
+    return value
+
+
+def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Hours | None:
+    if value is None:
+        return None
+    from workers.pauses import parse_hours
+
+    try:
+        return parse_hours(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} are no hours: 22-7, or 22:30-7:15") from error
+
+
+@click.group(invoke_without_command=True)
 @store_option
 @broker_option
 @root_option
@@ -36,7 +61,14 @@ if TYPE_CHECKING:
     "--name",
     default=socket.gethostname,
     show_default="the host's name",
+    callback=_a_name,
     help="What reports call this machine.",
+)
+@click.option(
+    "--hours",
+    callback=_hours,
+    metavar="FROM-TO",
+    help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
@@ -45,33 +77,34 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     """Take batches from the queue and judge their images, until stopped.
 
     Ctrl-C, or SIGTERM, ends it after the images at work; what is left of their batches goes back
-    to the queue.
+    to the queue. On a machine that has joined a hub it needs no options.
 
     \b
     Examples:
+      scanner worker
       scanner worker --broker redis://:secret@laptop:6379/0 --store postgresql://scanner@laptop/scanner
       scanner worker --root photos=/mnt/nas/photos
       SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
     """
+    if ctx.invoked_subcommand is not None:
+        return
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
+    from scanner.preflight import NotFit, preflight
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
-    # Both have to answer before anything is taken from the queue.
-    with (
-        open_store(given["store"], make=True) as store,
-        open_broker(given["broker"], store.identity),
-    ):
-        store_id = store.identity
+    place = _place(ctx, given["broker"], given["store"])
     settings = WorkerSettings(
-        broker_url=given["broker"],
-        store_url=given["store"],
-        store_id=store_id,
+        broker_url=place.broker_url,
+        store_url=place.store_url,
+        store_id=place.store_id,
         state_dir=state_dir(),
         concurrency=given["concurrency"],
         label=given["name"],
         roots=parse_roots(given["roots"]),
+        share=place.share,
+        hours=given["hours"],
     )
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
     click.echo(
@@ -79,8 +112,112 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work",
         err=True,
     )
+    try:
+        with open_broker(settings.broker_url, settings.store_id) as broker:
+            preflight(broker.space, settings, partial(click.echo, err=True))
+    except NotFit as error:
+        raise Failed(str(error)) from error
     with _keeper_beside(settings, wanted=given["keeper"]):
         ctx.exit(_work(settings))
+
+
+@command.command()
+@root_option
+@click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
+@click.option("--name", callback=_a_name, help="What reports call this machine.")
+@click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
+@click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
+@click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
+def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any) -> None:  # noqa: ANN401
+    """Have systemd start a worker whenever this machine runs.
+
+    Of the system it runs as you, or as whoever called sudo; that user has to have joined a hub. It
+    is started again when it fails, gives its work back when it is stopped, and keeps to 80 % of the
+    memory.
+
+    \b
+    Examples:
+      sudo scanner worker install --root photos=/mnt/nas/photos
+      scanner worker install --user --hours 22-7
+      scanner worker install --print
+    """
+    from scanner.config import parse_roots
+    from scanner.service import Service, ServiceError
+    from workers.remote import Url
+
+    arguments: list[str] = []
+    for name, place in parse_roots(roots).items():
+        if isinstance(place, Url) and place.has_password():
+            raise click.BadParameter(
+                f"the password in {place} would stand in the unit: use a key instead",
+                param_hint="--root",
+            )
+        where = place.url if isinstance(place, Url) else place
+        arguments += ["--root", f"{name}={where}"]
+    for option in ("concurrency", "name", "hours"):
+        if given[option] is not None:
+            arguments += [f"--{option}", str(given[option])]
+    service = Service(arguments, of_user)
+    try:
+        if shows:
+            click.echo(service.unit(), nl=False)
+            return
+        service.install()
+    except ServiceError as error:
+        raise Failed(str(error)) from error
+    click.echo(f"{service.file} is enabled and runs")
+
+
+@command.command()
+@click.option("--user", "of_user", is_flag=True, help="The service of yours, not the system's.")
+def uninstall(*, of_user: bool) -> None:
+    """Stop the service that `install` made, and remove it.
+
+    \b
+    Example:
+      sudo scanner worker uninstall
+    """
+    from scanner.service import Service, ServiceError
+
+    service = Service(of_user=of_user)
+    try:
+        service.uninstall()
+    except ServiceError as error:
+        raise Failed(str(error)) from error
+    click.echo(f"{service.file} is removed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a worker's batches come from, and the store that its verdicts go to if it has one."""
+
+    broker_url: str
+    store_url: str | None
+    store_id: str
+    share: ShareAt | None = None
+
+
+def _place(ctx: click.Context, broker: str, store: str) -> _Place:
+    """As named; what is not named is the hub's that this machine has joined, if it has."""
+    from scanner.joined import JoinError, the_hub
+    from workers.shared import ShareAt
+
+    try:
+        hub = the_hub()
+    except JoinError as error:
+        raise Failed(str(error)) from error
+    named = any(not _is_default(ctx, name) for name in ("broker", "store"))
+    if hub is not None and not named:
+        share = None
+        if hub.share is not None and hub.token is not None:
+            share = ShareAt(hub.share, hub.token, hub.cert, collection="")
+        return _Place(broker, hub.store_url, hub.store, share)
+    with open_store(store, make=True) as opened:
+        return _Place(broker, store, opened.identity)
+
+
+def _is_default(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
 
 
 def _work(settings: WorkerSettings) -> int:
@@ -120,7 +257,7 @@ def _work(settings: WorkerSettings) -> int:
 @contextmanager
 def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
     """A keeper as a process of its own: threads and a pool that forks do not go together."""
-    if not wanted:
+    if not wanted or settings.store_url is None:
         yield
         return
     from scanner import processes

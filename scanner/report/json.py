@@ -107,6 +107,7 @@ def _host(host: HostFigures) -> dict[str, Any]:
         "seconds": _time(host.seconds),
         "images_per_second": _time(host.images / host.seconds) if host.seconds > 0 else None,
         "stages_ms": stages,
+        "info": dict(host.info),
     }
 
 

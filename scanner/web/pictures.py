@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scanner.web.cache import Cache
     from storage.gallery import Listed
     from storage.scans import Scan
+    from workers.places import Place
 
 # Pictures that are decoded at a time: each may take some hundred megabytes.
 AT_ONCE = 2
@@ -51,8 +52,8 @@ class NoPicture(Exception):
 class Pictures:
     """Makes the pictures of every collection of a store."""
 
-    def __init__(self, roots: Mapping[str, Path], cache: Cache) -> None:
-        """`roots` are those of collections that lie elsewhere on this machine."""
+    def __init__(self, roots: Mapping[str, Place], cache: Cache) -> None:
+        """`roots` are those of collections that lie elsewhere here; URLs are not read."""
         self._roots = roots
         self._cache = cache
         self._turns = threading.BoundedSemaphore(AT_ONCE)
@@ -89,7 +90,8 @@ class Pictures:
         return header.width, header.height
 
     def _root(self, collection: str, root: bytes) -> Path:
-        return self._roots.get(collection) or Path(os.fsdecode(root))
+        mapped = self._roots.get(collection)
+        return mapped if isinstance(mapped, Path) else Path(os.fsdecode(root))
 
     @staticmethod
     def _digest(listed: Listed) -> bytes:

@@ -141,6 +141,48 @@ def fleet(fleet_on: Callable[[str], Fleet], store_url: str) -> Fleet:
     return fleet_on(store_url)
 
 
+class Machine:
+    """Another machine: a home of its own, and no word of any store but what it has joined."""
+
+    def __init__(self, home: Path) -> None:
+        places = {
+            "HOME": home,
+            "XDG_CONFIG_HOME": home / "config",
+            "XDG_STATE_HOME": home / "state",
+            "XDG_DATA_HOME": home / "data",
+        }
+        home.mkdir()
+        ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
+        self.cli = Cli(ours | {name: str(place) for name, place in places.items()})
+
+    def join(self, line: str) -> None:
+        """Join a hub by its line."""
+        subprocess.run(
+            [sys.executable, "-m", "scanner", "join", "-"],
+            env=self.cli.env,
+            input=line,
+            text=True,
+            check=True,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[str], Machine]:
+    """Makes another machine."""
+    return lambda name: Machine(tmp_path / name)
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that end with the test, whatever comes of it."""
+    made: list[subprocess.Popen[str]] = []
+    yield made
+    for process in made:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One noisy photograph of three megapixels, which takes a worker some 30 ms."""

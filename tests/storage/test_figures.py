@@ -91,6 +91,7 @@ def test_hosts(fill: Fill) -> None:
                 "decode": Percentiles(20, 38),
                 "infer": Percentiles(30, 57),
             },
+            {"cores": 4},
         ),
         HostFigures("h2", "pi4", "armv8", 4, 4.0, {"fetch": Percentiles(7, 7)}),
     )

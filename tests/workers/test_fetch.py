@@ -316,7 +316,7 @@ def test_a_large_file_that_is_no_image_is_not_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, tail: bytes
 ) -> None:
     """Its ends tell a video, and what is said is what decoding it would say."""
-    monkeypatch.setattr("workers.fetch._LARGE_BYTES", 100_000)
+    monkeypatch.setattr("workers.fetch.LARGE_BYTES", 100_000)
     data = head + bytes(200_000) + tail
     (folder / "b.jpg").write_bytes(data)
     with pytest.raises(DecodeError) as expected:
@@ -331,7 +331,7 @@ def test_a_large_file_that_is_no_image_is_not_read(
 
 def test_a_large_image_is_read_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be an image by its first bytes is read from the first byte on."""
-    monkeypatch.setattr("workers.fetch._LARGE_BYTES", 100_000)
+    monkeypatch.setattr("workers.fetch.LARGE_BYTES", 100_000)
     data = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
     (folder / "b.jpg").write_bytes(data)
 

@@ -10,13 +10,13 @@ import pytest
 import redis
 
 from workers import leases
-from workers.leases import Lease, Watch, lease_key, left_behind, unleased, working_key
+from workers.leases import Lease, Part, Watch, lease_key, left_behind, unleased, working_key
 from workers.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BATCH = 7
+PART = Part(7)
 # Instead of 20 s and 5 s; Redis counts whole seconds here.
 LEASE_SECONDS, RENEW_SECONDS = 1, 0.1
 
@@ -47,7 +47,7 @@ def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = 
         raise AssertionError("no image has overrun")
 
     callback: Callable[[], object] = on_overrun if callable(on_overrun) else never
-    return Lease(space(client), BATCH, "host:1", watch or Watch(60.0), callback)
+    return Lease(space(client), PART, "host:1", watch or Watch(60.0), callback)
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
@@ -62,8 +62,8 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 def keys(client: redis.Redis) -> tuple[bool, bool]:
     """Whether the lease stands, and whether the batch is listed as at work."""
-    return bool(client.exists(lease_key(space(client), BATCH))), bool(
-        client.hexists(working_key(space(client)), str(BATCH))
+    return bool(client.exists(lease_key(space(client), PART))), bool(
+        client.hexists(working_key(space(client)), PART.name)
     )
 
 
@@ -78,7 +78,7 @@ def test_only_one_has_it(client: redis.Redis) -> None:
 def test_asked_twice(client: redis.Redis) -> None:
     """A worker whose first answer was lost asks again and has its lease."""
     with lease(client) as ours:
-        assert ours._run(leases._HOLD, LEASE_SECONDS, BATCH)
+        assert ours._run(leases._HOLD, LEASE_SECONDS, PART.name)
         assert ours.acquire()
         ours.release()
 
@@ -121,7 +121,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
 def test_another_store_has_its_own(client: redis.Redis) -> None:
     """Batches of one number of two stores that share a Redis are not in each other's way."""
-    other = Lease(Space(client, "s2"), BATCH, "host:1", Watch(60.0), print)
+    other = Lease(Space(client, "s2"), PART, "host:1", Watch(60.0), print)
     with lease(client) as ours, other:
         assert ours.acquire()
         assert other.acquire()
@@ -132,17 +132,18 @@ def test_another_store_has_its_own(client: redis.Redis) -> None:
 def test_junk_among_those_at_work(client: redis.Redis) -> None:
     """What somebody else wrote among the batches at work is passed over."""
     client.hset(
-        working_key(space(client)), mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone"}
+        working_key(space(client)),
+        mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
     )
 
-    assert [12] == left_behind(space(client))
+    assert [Part(12), Part(12, 5)] == left_behind(space(client))
 
 
 def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
     """A worker that lost its lease does not release the one that another worker has now."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(space(client), BATCH), "another")
+        client.set(lease_key(space(client), PART), "another")
         ours.release()
 
     assert (True, True) == keys(client)
@@ -174,10 +175,10 @@ def test_lost_to_another(client: redis.Redis) -> None:
     """A worker sees that another one has its batch, and leaves that one's lease as it is."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(space(client), BATCH), "another")
+        client.set(lease_key(space(client), PART), "another")
 
         assert wait_for(lambda: ours.lost)
-    assert b"another" == client.get(lease_key(space(client), BATCH))
+    assert b"another" == client.get(lease_key(space(client), PART))
 
 
 def test_left_behind(client: redis.Redis) -> None:
@@ -187,10 +188,22 @@ def test_left_behind(client: redis.Redis) -> None:
 
         assert [] == left_behind(space(client))
 
-    assert wait_for(lambda: left_behind(space(client)) == [BATCH])
+    assert wait_for(lambda: left_behind(space(client)) == [PART])
     assert (False, True) == keys(client)
-    leases.forget(space(client), BATCH)
+    leases.forget(space(client), PART)
     assert [] == left_behind(space(client))
+
+
+def test_a_part_is_its_own(client: redis.Redis) -> None:
+    """What was split off a batch is leased beside what was kept; the batch is at work in both."""
+    with lease(client) as kept, Lease(space(client), Part(7, 5), "x", Watch(60.0), print) as rest:
+        assert kept.acquire()
+        assert rest.acquire()
+        kept.release()
+
+        assert [6, 8] == unleased(space(client), [6, 7, 8])
+        rest.release()
+    assert [6, 7, 8] == unleased(space(client), [6, 7, 8])
 
 
 def test_unleased(client: redis.Redis) -> None:
@@ -198,7 +211,7 @@ def test_unleased(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [6, 8] == unleased(space(client), [6, BATCH, 8])
+        assert [6, 8] == unleased(space(client), [6, 7, 8])
         assert [] == unleased(space(client), [])
         ours.release()
 
@@ -211,7 +224,7 @@ def test_overrun(client: redis.Redis) -> None:
         ours.acquire()
         watch.begin()
 
-        assert wait_for(lambda: left_behind(space(client)) == [BATCH])
+        assert wait_for(lambda: left_behind(space(client)) == [PART])
     assert [None] == told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,13 +25,13 @@ from workers import messages
 from workers.messages import (
     MAX_IMAGES,
     BatchMessage,
-    MessageError,
     decode,
     encode,
     verdict_from_json,
     verdict_to_json,
 )
 from workers.plan import Plan, PlannedDetector
+from workers.wire import MessageError
 
 IDS = st.integers(0, 2**63 - 1)
 # Text that JSON and both stores take: no half of a surrogate pair, no NUL.
@@ -122,6 +123,11 @@ def test_batch_round_trip(message: BatchMessage) -> None:
     assert message == decode(sent(encode(message)))
 
 
+def without_needless_error(verdict: Verdict) -> Verdict:
+    """Only what came to an error says why."""
+    return verdict if verdict.outcome is Outcome.ERROR else replace(verdict, error=None)
+
+
 @given(
     st.builds(
         Verdict,
@@ -134,14 +140,33 @@ def test_batch_round_trip(message: BatchMessage) -> None:
             st.builds(Finding, TEXTS, TEXTS, SCORES, TEXTS, st.dictionaries(TEXTS, TEXTS)),
             max_size=3,
         ).map(tuple),
-        error=st.none() | st.builds(ImageError, st.sampled_from(ErrorKind), TEXTS),
+        error=st.builds(ImageError, st.sampled_from(ErrorKind), TEXTS),
         digest=st.none() | st.binary(min_size=32, max_size=32),
         timings=st.builds(Timings, *[st.integers(0, 2**31 - 1)] * 3),
-    )
+    ).map(without_needless_error)
 )
 def test_verdict_round_trip(verdict: Verdict) -> None:
     """A verdict arrives as it was sent."""
     assert verdict == verdict_from_json(sent(verdict_to_json(verdict)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"outcome": "error"}, {"error": ["damaged", "broken"]}],
+    ids=["no reason", "a reason"],
+)
+def test_an_error_and_its_reason(changed: dict[str, Any]) -> None:
+    """An error without a reason is no verdict, nor is a reason without an error."""
+    with pytest.raises(MessageError):
+        verdict_from_json(verdict_to_json(VERDICT) | changed)
+
+
+def test_texts_that_no_store_takes() -> None:
+    """What a file made a detector say arrives as direct writing would have stored it."""
+    said = Finding("provenance", "generator_tag", 0.9, "a\0b", {"k\ud800": float("nan")})
+    came = verdict_from_json(sent(verdict_to_json(replace(VERDICT, findings=(said,)))))
+
+    assert ("a\ufffdb", {"k\ufffd": None}) == (came.findings[0].text, came.findings[0].detail)
 
 
 @given(JUNK)

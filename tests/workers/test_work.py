@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import threading
 import time
+import zlib
+from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -29,8 +32,8 @@ from storage.store import Store
 from workers import channel, leases, patience, pipeline, work
 from workers.detectors import catalogue
 from workers.detectors.card import Card, Input, Thresholds, load_card
-from workers.leases import Lease, Watch
-from workers.messages import BatchMessage
+from workers.leases import Lease, Part, Watch
+from workers.messages import BatchMessage, decode
 from workers.patience import GiveBack
 from workers.pipeline import Pipeline
 from workers.plan import Plan, PlannedDetector, make_plan, plan_from
@@ -276,7 +279,7 @@ def test_leased_elsewhere(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     station = desk.station()
-    with Lease(station.space, batch.batch_id, "pi5:1", Watch(60.0), print) as other:
+    with Lease(station.space, Part(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
         other.acquire()
         BatchWork(station, batch).run()
 
@@ -321,7 +324,7 @@ def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPa
     going = BatchWork(station, batch)
 
     def take_over() -> None:
-        station.space.client.set(leases.lease_key(station.space, batch.batch_id), "pi5:1")
+        station.space.client.set(leases.lease_key(station.space, Part(batch.batch_id)), "pi5:1")
         until = time.monotonic() + 20
         while not going._lease.lost and time.monotonic() < until:
             time.sleep(0.01)
@@ -536,7 +539,7 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 1)
     station = desk.station(limits=Limits(image_seconds=0.1))
-    seen: list[list[int]] = []
+    seen: list[list[Part]] = []
 
     def hang() -> None:
         assert ended.wait(30)
@@ -548,7 +551,101 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.grey.before = hang
     BatchWork(station, batch).run()
 
-    assert [[batch.batch_id]] == seen
+    assert [[Part(batch.batch_id)]] == seen
+
+
+def split_off(station: Station) -> list[BatchMessage]:
+    """The messages on the queue, taken from it."""
+    found = []
+    while (raw := station.space.client.rpop(station.space.queue)) is not None:
+        body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
+        found.append(decode(body[0][0]))
+    return found
+
+
+def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
+    """What would take too long goes back at once: two workers do one batch, each image once."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)  # four images in 20 s
+    BatchWork(slow, batch).run()
+    half = desk.outcomes(scan)
+    rest = split_off(slow)
+
+    assert {"ai": 4, "pending": 5} == half
+    assert [batch.images[4:]] == [message.images for message in rest]
+    assert (batch.batch_id, batch.attempt) == (rest[0].batch_id, rest[0].attempt)
+    assert rest[0].part > 0
+    assert not desk.done(scan)
+    BatchWork(desk.station("pi5:1"), rest[0]).run()
+    assert {"ai": 9} == desk.outcomes(scan)
+    assert 9 == desk.grey.images
+    assert desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
+    """The part that was given away is done while the rest is still at work."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow, other = desk.station(), desk.station("pi5:1")
+    slow.pace.mark(1, 5.0)
+
+    def others_turn() -> None:
+        desk.grey.before = lambda: None
+        (rest,) = split_off(slow)
+        BatchWork(other, rest).run()
+
+    desk.grey.before = others_turn
+    BatchWork(slow, batch).run()
+
+    assert {"ai": 9} == desk.outcomes(scan)
+    assert 9 == desk.grey.images
+    assert desk.done(scan)
+
+
+def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
+    """A worker that stops gives back what it has, and not again what it has given away."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)
+    desk.grey.before = slow.stop.set
+    BatchWork(slow, batch).run()
+    given, left = split_off(slow)
+
+    assert batch.images[4:] == given.images
+    assert batch.images[2:4] == left.images
+    assert 0 == left.part
+
+
+def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
+    """What is looked at one by one is slow for reasons of its own, and says nothing of the pace."""
+    scan = desk.scan(PROVENANCE)
+    station = desk.station()
+    station.pace.mark(1, 30.0)
+    BatchWork(station, desk.batch(scan, 3, attempt=2)).run()
+
+    assert {"no_evidence": 3} == desk.outcomes(scan)
+    assert 30.0 == station.pace._each
+
+
+def test_not_split_without_the_broker(
+    desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that cannot be split is done as it is."""
+
+    def away(*_: object) -> None:
+        raise leases.redis.ConnectionError("away")
+
+    monkeypatch.setattr(work, "send_batch", away)
+    scan = desk.scan()
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)
+    BatchWork(slow, desk.batch(scan, 9)).run()
+
+    assert {"ai": 9} == desk.outcomes(scan)
 
 
 @pytest.mark.parametrize("stopping", [False, True])

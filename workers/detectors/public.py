@@ -142,7 +142,7 @@ def _from_hub(hub: Hub, path: str, folder: Path) -> Path:
     except ModuleNotFoundError as error:
         raise FetchError(WITHOUT_HUB.format(name=error.name)) from error
     # It would report each of its retries; the last one is what we say.
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_propagation()
     try:
         got = hf_hub_download(

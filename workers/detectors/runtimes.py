@@ -28,10 +28,14 @@ class LiteRT:
     carried across a fork.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, side: int | None = None) -> None:
+        """`side` has a convolutional net take squares of another size than it was made for."""
         try:
             with without_info_lines():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                if side is not None:
+                    (given,) = self._interpreter.get_input_details()
+                    self._interpreter.resize_tensor_input(given["index"], [1, side, side, 3])
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path.name} is no model that LiteRT can run: {error}") from error

@@ -1,0 +1,25 @@
+"""`scanner unpause`: have a machine take work again."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.options import broker_option, open_broker, open_store, store_option
+
+
+@click.command()
+@click.argument("host")
+@store_option
+@broker_option
+def command(*, host: str, store: str, broker: str) -> None:
+    """Have HOST, which was paused by that name or id, take work again.
+
+    \b
+    Example:
+      scanner unpause attic-pi
+    """
+    from workers.pauses import unpause
+
+    with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
+        was_paused = unpause(queue.space, host)
+    click.echo(f"{host} takes work again" if was_paused else f"{host} was not paused")

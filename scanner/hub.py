@@ -1,0 +1,267 @@
+"""A fleet's hub: its queue, the recorder and the keeper of its store, and a share of its files.
+
+HubError   it cannot be had as asked for
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import json
+import logging
+import secrets
+import socket
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from scanner import processes
+from scanner.certificate import NoCertificate, certificate
+from scanner.embedded import (
+    HOST,
+    EmbeddedServer,
+    Lasting,
+    find_program,
+    find_tls_program,
+    is_wildcard,
+)
+from scanner.joined import Hub, remember, write_private
+from scanner.local import keeper
+from scanner.options import open_broker, without_password
+from scanner.share import Rate, Share
+from scanner.version import own_version
+from workers.hello import say_hello
+from workers.settings import FLEET, Limits
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+# Seconds between two looks at what a hub is made of.
+LOOK_SECONDS = 1.0
+# Seconds until a recorder that ended is started again.
+RECORDER_PAUSE_SECONDS = 2.0
+RECORDER_GRACE_SECONDS = 10.0
+
+
+class HubError(Exception):
+    """The hub cannot be had as it was asked for; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """What a hub is to be; without a `broker_url` it has a queue server of its own."""
+
+    address: str
+    port: int
+    store_url: str
+    broker_url: str | None = None
+    share_port: int | None = None
+    share_bytes_per_second: float = 0.0
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A hub that runs: what others are told, and a check that raises where a part is gone."""
+
+    hub: Hub
+    look_after: Callable[[], object]
+
+
+@contextmanager
+def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Running]:
+    """A hub for as long as the context lasts. Raises HubError and EmbeddedServerError."""
+    with ExitStack() as parts:
+        folder = parts.enter_context(_folder_of_ours(state_dir))
+        words = _secrets(folder)
+        cert = _certificate(folder) if options.tls else None
+        check: Callable[[], object] = lambda: None  # noqa: E731
+        if options.broker_url is None:
+            server = parts.enter_context(_server(options, folder, words["password"]))
+            inside, check = server.url, server.check
+            outside = _named(options, inside)
+        else:
+            inside = outside = _with_password(options.broker_url)
+        broker = parts.enter_context(open_broker(inside, store.identity))
+        keeper_lives = parts.enter_context(keeper(store, broker, FLEET))
+        recorder = parts.enter_context(RecorderProcess(inside, options.store_url))
+        hub = Hub(outside, store.identity, cert=cert)
+        if options.share_port is not None:
+            parts.enter_context(_share(options, options.share_port, store, words["token"], folder))
+            scheme = "https" if options.tls else "http"
+            where = _bracketed(_reachable(options.address))
+            share = f"{scheme}://{where}:{options.share_port}"
+            hub = Hub(outside, store.identity, share, words["token"], cert)
+        # This very machine works on the store itself.
+        remember(Hub(inside, store.identity, store_url=options.store_url))
+
+        def look_after() -> None:
+            check()
+            keeper_lives()
+            recorder.look_after()
+            say_hello(broker.space, own_version())
+
+        look_after()
+        yield Running(hub, look_after)
+
+
+class RecorderProcess:
+    """The recorder, started again whenever it ends; from the main thread, see `processes.start`."""
+
+    def __init__(self, broker_url: str, store_url: str) -> None:
+        self._env = processes.environment(
+            SCANNER_BROKER_URL=broker_url, SCANNER_STORE_URL=store_url
+        )
+        self._process: subprocess.Popen[bytes]
+        self._ended_at: float | None = None
+
+    def look_after(self) -> None:
+        """Start it again, after a pause, if it has ended."""
+        status = self._process.poll()
+        if status is None:
+            return
+        now = time.monotonic()
+        if self._ended_at is None:
+            log.warning("the recorder ended (%d) and is started again", status)
+            self._ended_at = now
+        elif now - self._ended_at >= RECORDER_PAUSE_SECONDS:
+            self._start()
+
+    def _start(self) -> None:
+        self._ended_at = None
+        argv = [sys.executable, "-m", "scanner.recorder"]
+        self._process = processes.start(argv, env=self._env)
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        processes.stop(self._process, RECORDER_GRACE_SECONDS)
+
+
+@contextmanager
+def _folder_of_ours(state_dir: Path) -> Iterator[Path]:
+    """The hub's own folder, which lasts; HubError where another hub has it."""
+    folder = state_dir / "hub"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with (folder / "lock").open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HubError("A hub is running on this machine already") from error
+        yield folder
+
+
+def _secrets(folder: Path) -> dict[str, str]:
+    """The queue's password and the share's token, made once: who joined stays joined."""
+    file = folder / "secrets.json"
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        return {name: str(found[name]) for name in ("password", "token")}
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError) as error:
+        raise HubError(
+            f"{file} is damaged: remove it, and join every machine with the new line"
+        ) from error
+    made = {name: secrets.token_urlsafe(32) for name in ("password", "token")}
+    write_private(file, json.dumps(made) + "\n")
+    return made
+
+
+def _queue_folder(folder: Path, *, tls: bool) -> Path:
+    """Where the queue's files lie; the server that speaks TLS may not read the other one's."""
+    place = folder / ("queue-tls" if tls else "queue")
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def _certificate(folder: Path) -> str:
+    try:
+        return certificate(_queue_folder(folder, tls=True))
+    except NoCertificate as error:
+        raise HubError(str(error)) from error
+
+
+def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
+    place = _queue_folder(folder, tls=options.tls)
+    program = find_tls_program() if options.tls else find_program()
+    lasting = Lasting(place, options.address, options.port, password, tls=options.tls)
+    return EmbeddedServer(folder, program, lasting)
+
+
+def _named(options: HubOptions, inside: str) -> str:
+    """The queue's URL as other machines need it."""
+    parts = urlsplit(inside)
+    credentials, _, _ = parts.netloc.rpartition("@")
+    where = f"{credentials}@{_bracketed(_reachable(options.address))}:{options.port}"
+    return urlunsplit((parts.scheme, where, parts.path, "", ""))
+
+
+def _with_password(broker_url: str) -> str:
+    """A broker that was given; HubError where anyone on the network could use it."""
+    parts = urlsplit(broker_url)
+    if not parts.password and not _is_loopback(parts.hostname or HOST):
+        raise HubError(
+            f"The broker {without_password(broker_url)} has no password: a hub's needs one, "
+            "redis://:PASSWORD@HOST"
+        )
+    return broker_url
+
+
+@contextmanager
+def _share(
+    options: HubOptions, port: int, store: Store, token: str, folder: Path
+) -> Iterator[None]:
+    address = "0.0.0.0" if is_wildcard(options.address) else options.address  # noqa: S104 - asked for
+    try:
+        share = Share(
+            (address, port), store, token, Rate(options.share_bytes_per_second), Limits().max_bytes
+        )
+    except OSError as error:
+        raise HubError(f"The share cannot listen on {address}:{port}: {error.strerror}") from error
+    if options.tls:
+        place = _queue_folder(folder, tls=True)
+        share.use_tls(place / "cert.pem", place / "key.pem")
+    share.start()
+    try:
+        yield
+    finally:
+        share.stop()
+
+
+def _reachable(address: str) -> str:
+    """The address by which others reach this machine; where it listens on all, the usual one."""
+    if not is_wildcard(address):
+        return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # No packet is sent: it only asks which way one would go.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,103 @@
+"""What a worker looks at before it takes work: the hub's version, the clock, where pictures are."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from scanner.version import own_version
+from workers.fetch import RootGone
+from workers.hello import MOST_SKEW_SECONDS, Hello, hello, skew_seconds
+from workers.ledger import not_mapped
+from workers.places import open_place
+from workers.proof import WrongPlace, collections, prove, sample_of
+from workers.roots import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from workers.places import Place
+    from workers.settings import WorkerSettings
+    from workers.space import Space
+
+CLOCK_PAUSE_SECONDS = 2.0
+
+
+class NotFit(Exception):
+    """This worker would do harm, or nothing; the message says why, and what to do."""
+
+
+def preflight(space: Space, settings: WorkerSettings, say: Callable[[str], object]) -> None:
+    """Say what the worker will do. Raises NotFit, and redis.RedisError.
+
+    Waits while the clock differs from the broker's.
+    """
+    if settings.store_url is None:
+        for line in _about_the_hub(hello(space)):
+            say(line)
+    _wait_for_the_clock(space, say)
+    for line in _about_the_pictures(space, settings):
+        say(line)
+
+
+def _about_the_hub(said: Hello | None) -> Iterator[str]:
+    ours = own_version()
+    if said is None:
+        yield "the hub does not run just now: what is found waits on its queue"
+        return
+    if said != Hello(said.version):
+        raise NotFit(
+            f"The hub runs scanner {said.version}, this machine {ours}, and they do not understand "
+            "each other: upgrade the older one"
+        )
+    if said.version != ours:
+        yield f"the hub runs scanner {said.version}, this machine {ours}, which fit together"
+
+
+def _wait_for_the_clock(space: Space, say: Callable[[str], object]) -> None:
+    told = False
+    while abs(skew := skew_seconds(space)) > MOST_SKEW_SECONDS:
+        if not told:
+            direction = "ahead of" if skew > 0 else "behind"
+            say(
+                f"this machine's clock is {abs(skew):,.0f} seconds {direction} the broker's: "
+                "waiting until they agree (`timedatectl set-ntp true` sets it by the network)"
+            )
+            told = True
+        time.sleep(CLOCK_PAUSE_SECONDS)
+    if told:
+        say("the clocks agree")
+
+
+def _about_the_pictures(space: Space, settings: WorkerSettings) -> Iterator[str]:
+    known = collections(space)
+    for name, place in settings.roots.items():
+        yield _proved(space, name, place, settings.limits.max_bytes)
+    for name in known:
+        if name in settings.roots:
+            continue
+        if settings.share is not None:
+            yield f"  {name}: from {settings.share}"
+        elif settings.store_url is None:
+            yield f"  {name}: {not_mapped(name)}; its batches are left to others"
+
+
+def _proved(space: Space, name: str, place: Place, max_bytes: int) -> str:
+    """What is to be said of a mapped collection; NotFit where it is another one."""
+    sample = sample_of(space, name)
+    if not sample:
+        return f"  {name}: in {name_of(place)}, looked at when its first batch comes"
+    try:
+        source = open_place(place, max_bytes)
+        try:
+            prove(source, sample)
+        finally:
+            source.close()
+    except RootGone as gone:
+        return f"  {name}: {gone}; its batches wait"
+    except WrongPlace as error:
+        raise NotFit(
+            f"{name_of(place)} is not the collection {name}: {error}; give its folder on this "
+            f"machine, --root {name}=PATH"
+        ) from error
+    return f"  {name}: in {name_of(place)}"

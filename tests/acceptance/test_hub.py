@@ -1,0 +1,131 @@
+"""A hub and the machines that join it, as somebody at their keyboards has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scanner.samples import draw
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixtures give: see conftest.py.
+    Machine = Any
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_hub(
+    hub: Machine, port: int, started: list[subprocess.Popen[str]]
+) -> tuple[subprocess.Popen[str], str]:
+    """A hub with a share, and its line."""
+    process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share")
+    started.append(process)
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(process.stderr.read())
+    return process, line
+
+
+def wait_for(hub: Machine, scan_id: int, images: int) -> None:
+    """Wait until so many images are judged."""
+    until = time.monotonic() + 150
+    while time.monotonic() < until:
+        seen = hub.cli.json("status", str(scan_id), "--json")["verdicts"]
+        if sum(seen.values()) - seen["pending"] >= images:
+            return
+        time.sleep(0.3)
+    pytest.fail(f"still {seen}")
+
+
+def rows(hub: Machine, scan_id: int) -> list[dict[str, Any]]:
+    """All that is said of each image, but who said it and in what time."""
+    found = [json.loads(line) for line in hub.cli.run("verdicts", str(scan_id)).stdout.splitlines()]
+    for row in found:
+        for name in ("host", "fetch_ms", "decode_ms", "infer_ms"):
+            del row[name]
+    return sorted(found, key=lambda row: str(row["path"]))
+
+
+def test_a_fleet(
+    machine: Callable[[str], Machine],
+    photos: Path,
+    tmp_path: Path,
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """One machine with the folder elsewhere, one without: what they find is what `scan` finds."""
+    hub, mounted, bare = machine("hub"), machine("mounted"), machine("bare")
+    for file in photos.glob("[123]*.jpg"):
+        file.unlink()
+    # Real pictures of many kinds, some of which cannot be read.
+    draw(photos / "samples")
+    alone = hub.cli.json("scan", photos, "--json", check=3)["scan"]
+    port = free_port()
+    process, line = start_hub(hub, port, started)
+    for one in (mounted, bare):
+        one.join(line)
+    mount = tmp_path / "mnt"
+    mount.symlink_to(photos)
+    # On the hub's own machine no option is needed.
+    scan_id = hub.cli.json("enqueue", photos, "--rescan", "--json")["scan"]
+    workers = [
+        mounted.cli.start(
+            "worker", "--concurrency", "1", "--name", "mounted", "--root", f"photos={mount}"
+        ),
+        bare.cli.start("worker", "--concurrency", "1", "--name", "bare"),
+    ]
+    started += workers
+    wait_for(hub, scan_id, 20)
+    os.killpg(process.pid, signal.SIGKILL)
+    _, again = start_hub(hub, port, started)
+    assert line == again
+    hub.cli.run("status", str(scan_id), "--watch")
+    report = hub.cli.json("report", str(scan_id), "--format", "json")
+
+    assert alone != scan_id
+    assert rows(hub, alone) == rows(hub, scan_id)
+    assert {"mounted", "bare"} == {one["host"] for one in report["hosts"]}
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    said = [worker.communicate(timeout=60)[1] for worker in workers]
+    assert re.search(rf"  photos: in {mount}\n", said[0])
+    assert f"  photos: from the hub's share http://127.0.0.1:{port + 1}\n" in said[1]
+    # No secret in what anyone sees.
+    secret = line.partition(":@")[0].rpartition("redis://:")[2].partition("@")[0]
+    assert secret
+    assert not any(secret in one for one in said)
+
+
+def test_the_wrong_folder(
+    machine: Callable[[str], Machine],
+    photos: Path,
+    tmp_path: Path,
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """A worker that is sent to another folder says so and takes no work; secrets stay unseen."""
+    hub, pi = machine("hub"), machine("pi")
+    _, line = start_hub(hub, free_port(), started)
+    pi.join(line)
+    hub.cli.run("enqueue", photos)
+    other = tmp_path / "other"
+    draw(other)
+    refused = pi.cli.run("worker", "--root", f"photos={other}", check=1)
+
+    assert "other is not the collection photos: 5 of 5 files" in refused.stderr
+    assert 0 == hub.cli.json("status", "--json")["verdicts"]["no_evidence"]

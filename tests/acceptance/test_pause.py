@@ -1,0 +1,49 @@
+"""A machine that is to do no more for a while."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixtures give: see conftest.py.
+    Fleet = Any
+
+
+def test_paused_and_unpaused(
+    fleet_on: Callable[[str], Fleet], photos: Path, tmp_path: Path
+) -> None:
+    """A paused worker finishes its batch and takes no other, until it is told to go on."""
+    fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
+    fleet.work("--name", "attic")
+    scan_id = fleet.cli.json("enqueue", photos, "--json")["scan"]
+    fleet.wait(scan_id, lambda seen: seen.judged > 0)
+    fleet.cli.run("pause", "attic")
+    until, before, seen = time.monotonic() + 60, -1, 0
+    while seen != before and time.monotonic() < until:
+        before = seen
+        time.sleep(3)
+        seen = fleet.counts(scan_id).judged
+    status = fleet.cli.run("status").stdout
+
+    assert 0 < seen < 400
+    assert "attic:" in status
+    assert "paused; `scanner unpause` has it go on" in status
+    assert "takes work again" in fleet.cli.run("unpause", "attic").stdout
+    assert 400 == fleet.wait(scan_id, lambda seen: seen.pending == 0).no_evidence
+
+
+def test_nobody_of_that_name(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> None:
+    """A name that no machine has yet is said to be such; one that was not paused is told so."""
+    fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
+
+    assert "no machine called so has worked here yet; there are: none" in (
+        fleet.cli.run("pause", "attic").stderr
+    )
+    assert "attic takes work again" in fleet.cli.run("unpause", "attic").stdout
+    assert "attic was not paused" in fleet.cli.run("unpause", "attic").stdout
+    assert "'25-3' are no hours" in fleet.cli.run("worker", "--hours", "25-3", check=2).stderr

@@ -1,0 +1,88 @@
+"""Machines without a store: they join a hub's broker, and a recorder writes what they find."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from scanner.joined import Hub
+from storage.schema import host, run, verdict
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    # What the fixtures give: see conftest.py.
+    Cli = Any
+    Fleet = Any
+    Machine = Any
+
+
+@pytest.fixture
+def fleet(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> Fleet:
+    """A broker and an SQLite store."""
+    return fleet_on(f"sqlite:///{tmp_path}/store.db")
+
+
+def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
+    """One of the processes that a hub has beside its store."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"scanner.{module}"],
+        env=fleet.cli.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_killed_in_the_middle(
+    fleet: Fleet,
+    photos: Path,
+    machine: Callable[[str], Machine],
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """A recorder, then a worker, is killed: each image has one verdict in the end, from the Pis."""
+    store = Store.open(fleet.store_url)
+    with closing(store):
+        line = Hub(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).line()
+    pis = [machine("one"), machine("two")]
+    for pi in pis:
+        pi.join(line)
+    work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
+    recorder, first = beside(fleet, "recorder"), pis[0].cli.start(*work)
+    started += [recorder, first, beside(fleet, "keeper")]
+    scan_id = int(fleet.cli.json("enqueue", photos, "--name", "elsewhere", "--json")["scan"])
+    fleet.wait(scan_id, lambda seen: seen.judged >= 20)
+    os.killpg(recorder.pid, signal.SIGKILL)
+    time.sleep(1)
+    started.append(beside(fleet, "recorder"))
+    before = fleet.counts(scan_id).judged
+    fleet.wait(scan_id, lambda seen: seen.judged > before + 20)
+    os.killpg(first.pid, signal.SIGKILL)
+    started.append(pis[1].cli.start(*work))
+    seen = fleet.wait(scan_id, lambda seen: seen.pending == 0)
+    store = Store.open(fleet.store_url)
+    with closing(store), store.read() as connection:
+        hosts = connection.execute(sa.select(host.c.id, host.c.label).distinct()).all()
+        verdicts = connection.scalar(sa.select(sa.func.count()).select_from(verdict))
+        attempts = set(connection.scalars(sa.select(run.c.attempt)))
+
+    assert (400, 0) == (seen.no_evidence, seen.error)
+    assert 400 == verdicts
+    # Two boards of one name stay apart.
+    assert ["pi", "pi"] == [label for _, label in hosts]
+    assert {1, 2} == attempts
+    report = fleet.cli.json("report", str(scan_id), "--format", "json")
+    assert ["pi", "pi"] == [one["host"] for one in report["hosts"]]
+    assert 400 == sum(one["images"] for one in report["hosts"])

@@ -1,0 +1,88 @@
+"""How a machine is, as its system tells it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.results import Host
+from workers import health, host
+from workers.host import Vitals
+from workers.result_message import _host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a Raspberry Pi's system tells, in folders that stand for /proc, /sys and the path."""
+    proc, sys = tmp_path / "proc", tmp_path / "sys"
+    (proc / "device-tree").mkdir(parents=True)
+    (proc / "device-tree" / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.5\0")
+    (proc / "meminfo").write_text("MemTotal:  3884000 kB\nMemAvailable:  1000000 kB\n")
+    (proc / "self").mkdir()
+    (proc / "self" / "statm").write_text("90000 25000 8000 1 0 1 0\n")
+    for number, millidegrees in enumerate(("48312", "81250", "-274000", "junk")):
+        zone = sys / "class" / "thermal" / f"thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "temp").write_text(millidegrees)
+    command = tmp_path / "bin" / "vcgencmd"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n[ $1 = get_throttled ] && echo throttled=0x50005\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(health, "PROC", proc)
+    monkeypatch.setattr(health, "SYS", sys)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_a_pi(pi: Path) -> None:
+    """Board, memory, the warmest zone, and the bits that say it was throttled."""
+    said = health.health()
+
+    assert {"model": "Raspberry Pi 4 Model B Rev 1.5", "memory_mb": 3977} == health.made_of()
+    assert (81.2, "0x50005", 1024) == (said["temperature_c"], said["throttled"], said["free_mb"])
+    assert 25000 * os.sysconf("SC_PAGE_SIZE") // 10**6 == said["process_mb"]
+
+
+def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is nothing to be read nothing is said."""
+    monkeypatch.setattr(health, "PROC", tmp_path)
+    monkeypatch.setattr(health, "SYS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert {} == health.made_of()
+    assert {"load"} == health.health().keys()
+
+
+def test_a_command_that_fails(pi: Path) -> None:
+    """A `vcgencmd` that may not ask says nothing of throttling."""
+    (pi / "bin" / "vcgencmd").write_text("#!/bin/sh\necho VCHI initialization failed\nexit 1\n")
+
+    assert "throttled" not in health.health()
+
+
+def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host is looked at twice a minute, and is the same host."""
+    now = [1000.0]
+    monkeypatch.setattr(host.time, "monotonic", lambda: now[0])
+    vitals = Vitals(Host("a" * 32, "pi4", "aarch64", {"cores": 4}))
+    first = vitals.now()
+    (pi / "sys" / "class" / "thermal" / "thermal_zone1" / "temp").write_text("50000")
+    now[0] += 29
+    assert vitals.now() is first
+    now[0] += 1
+    assert vitals.is_due()
+
+    assert 50.0 == vitals.now().info["temperature_c"]
+    assert 4 == vitals.now().info["cores"]
+
+
+def test_it_fits_a_message(pi: Path) -> None:
+    """A recorder takes what a host says of itself."""
+    said = Vitals(Host("a" * 32, "pi4", "aarch64", dict(health.made_of()))).now()
+
+    assert said == _host(said.host_id, said.label, said.arch, dict(said.info))
