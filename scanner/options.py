@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -77,6 +78,19 @@ concurrency_option = click.option(
     default=lambda: os.cpu_count() or 1,
     show_default="the number of cores",
     help="Processes that judge images.",
+)
+
+output_option = click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write it there, not to stdout; there as a whole or not at all.",
+)
+
+fail_on_option = click.option(
+    "--fail-on",
+    type=click.Choice(["ai"]),
+    help="Exit with 5 where an image is called AI-made.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

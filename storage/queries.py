@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.conditions import clause
 from storage.errors import NotFound
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.schema import entry, finding, host, image, run, scan, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from storage.conditions import Condition
     from storage.store import Store
 
 # Rows read at a time: enough to make a query worth its while, few enough for a Pi's memory.
@@ -110,8 +112,12 @@ def read_span(connection: sa.Connection, scan_id: int) -> tuple[float, float] | 
     return None if first is None else (first, last)
 
 
-def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
+def verdict_rows(
+    store: Store, scan_id: int, where: Sequence[Condition] = ()
+) -> Iterator[VerdictRow]:
     """Every image of a scan, pending ones too, in the order in which they were listed.
+
+    With conditions, those that meet all of them.
 
     Read in pages of a transaction each: a reader who takes his time (a pager, say) must not hold
     up the write-ahead log. So what is judged meanwhile may show in later rows, not in earlier ones.
@@ -119,10 +125,10 @@ def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
     after = 0
     while True:
         with store.read() as connection:
-            page = list(connection.execute(_page(scan_id, after)))
+            page = list(connection.execute(_page(scan_id, after, where)))
             if not page:
                 return
-            findings = _findings(connection, scan_id, after, page[-1].image_id)
+            findings = _findings(connection, scan_id, [row.image_id for row in page])
         after = page[-1].image_id
         for row in page:
             yield VerdictRow(
@@ -134,7 +140,7 @@ def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
             )
 
 
-def _page(scan_id: int, after: int) -> sa.Select[Any]:
+def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:
     judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
     return (
         sa.select(
@@ -150,19 +156,19 @@ def _page(scan_id: int, after: int) -> sa.Select[Any]:
             .outerjoin(run, run.c.id == verdict.c.run_id)
             .outerjoin(host, host.c.id == run.c.host_id)
         )
-        .where(entry.c.scan_id == scan_id, entry.c.image_id > after)
+        .where(entry.c.scan_id == scan_id, entry.c.image_id > after, *map(clause, where))
         .order_by(entry.c.image_id)
         .limit(PAGE_ROWS)
     )
 
 
 def _findings(
-    connection: sa.Connection, scan_id: int, after: int, last: int
+    connection: sa.Connection, scan_id: int, images: Sequence[int]
 ) -> dict[int, tuple[Finding, ...]]:
     """The findings on the images of one page, by image, in the order they were made."""
     rows = connection.execute(
         sa.select(finding)
-        .where(finding.c.scan_id == scan_id, finding.c.image_id > after, finding.c.image_id <= last)
+        .where(finding.c.scan_id == scan_id, finding.c.image_id.in_(images))
         .order_by(finding.c.image_id, finding.c.n, finding.c.detector)
     )
     return {
