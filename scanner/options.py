@@ -95,6 +95,13 @@ fail_on_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
+json_lines_option = click.option(
+    "--json-lines",
+    is_flag=True,
+    help="Print events as they come, one JSON object a line: status, error, and last a summary "
+    "with all that --json prints.",
+)
+
 
 def scan_argument(function: F) -> F:
     """The optional argument SCAN, passed as `scan_id`."""

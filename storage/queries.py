@@ -15,7 +15,7 @@ from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Ve
 from storage.schema import entry, finding, host, image, run, scan, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from storage.conditions import Condition
     from storage.store import Store
@@ -138,6 +138,39 @@ def verdict_rows(
                 row.label,
                 _verdict(row, findings.get(row.image_id, ())),
             )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that could not be judged, and why."""
+
+    image_id: int
+    path: bytes
+    kind: ErrorKind
+    text: str
+
+
+def new_errors(store: Store, scan_id: int, known: Container[int]) -> Iterator[FailedImage]:
+    """The images of a scan that ended in `error`, but for those that are known."""
+    failed = sa.select(verdict.c.image_id).where(
+        verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
+    )
+    with store.read() as connection:
+        new = [image_id for image_id in connection.scalars(failed) if image_id not in known]
+        for start in range(0, len(new), PAGE_ROWS):
+            rows = connection.execute(
+                sa.select(
+                    verdict.c.image_id, image.c.path, verdict.c.error_kind, verdict.c.error_text
+                )
+                .select_from(verdict.join(image, image.c.id == verdict.c.image_id))
+                .where(
+                    verdict.c.scan_id == scan_id,
+                    verdict.c.image_id.in_(new[start : start + PAGE_ROWS]),
+                )
+                .order_by(verdict.c.image_id)
+            )
+            for image_id, path, kind, text in rows:
+                yield FailedImage(image_id, bytes(path), ErrorKind(kind), text or "")
 
 
 def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:

@@ -98,9 +98,9 @@ def evidence_counts(
     reasons: Counter[str] = Counter()
     for one in said:
         if one.detector == ROUTER:
-            reasons[words.EVIDENCE.get(one.kind, one.kind)] += one.images
+            reasons[words.EVIDENCE.get(one.kind, safe(one.kind))] += one.images
         else:
-            kind = words.EVIDENCE.get(one.kind, f"{one.detector}: {one.kind}")
+            kind = words.EVIDENCE.get(one.kind, safe(f"{one.detector}: {one.kind}"))
             generator = safe(words.program(one.generator or ""))
             found[kind, generator, safe(one.signature or "")] += one.images
     return found, reasons

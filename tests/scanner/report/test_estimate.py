@@ -78,6 +78,23 @@ def test_the_interval_holds_the_truth(percent: int) -> None:
     assert held >= 0.92 * 500
 
 
+@pytest.mark.parametrize("percent", [5, 10, 20, 30, 40, 50, 60])
+def test_its_rate_is_the_stated_one(percent: int) -> None:
+    """Where images are a sample of many with that share, 95 in 100 hold it: no fewer, no more."""
+    dice = np.random.default_rng(percent)
+    truth, se, fa = percent / 100, FOUND / AI, ACCUSED / REAL
+    held = 0
+    for _ in range(1000):
+        rates = Rates(
+            Share(int(dice.binomial(2500, se)), 2500), Share(int(dice.binomial(2500, fa)), 2500)
+        )
+        flagged = int(dice.binomial(1000, truth * se + (1 - truth) * fa))
+        low, high = lang_reiczigel(Share(flagged, 1000), rates)
+        held += low <= truth <= high
+
+    assert 0.93 * 1000 <= held <= 0.97 * 1000
+
+
 def test_the_interval_is_no_wider_than_it_need_be() -> None:
     """Ten thousand images and rates from ten thousand leave about a point on either side."""
     low, high = lang_reiczigel(Share(4_764, 10_000), RATES)
