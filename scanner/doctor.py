@@ -17,8 +17,8 @@ import redis
 
 from scanner.config import config_file, file_settings
 from scanner.embedded import EmbeddedServerError, find_program
-from scanner.options import require_store_url, without_password, without_query, words
-from storage.engine import version
+from scanner.options import without_password, words
+from storage.engine import shown_url, version
 from storage.errors import StoreError, StoreUnavailable
 from storage.paths import shown
 from storage.schema import HEAD
@@ -134,13 +134,11 @@ def _models() -> Iterator[Checked]:
 
 def _store(url: str) -> Checked:
     try:
-        require_store_url(url)
         store = Store.unchecked(url)
         found = version(store.engine)
     except StoreError as error:
-        said = without_query(str(error), url)
-        return Checked("store", Level.WRONG, said, _mend_of_store(url, error))
-    where = without_password(store.engine.url.render_as_string(hide_password=True))
+        return Checked("store", Level.WRONG, str(error), _mend_of_store(url, error))
+    where = shown_url(store.engine.url)
     store.close()
     if found == HEAD:
         return Checked("store", Level.OK, f"{where}, schema {found}")

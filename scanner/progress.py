@@ -60,11 +60,21 @@ def look(store: Store, scan_id: int) -> Look:
 class Follower:
     """Shows how a scan goes on; on stderr, for stdout is for data."""
 
-    def __init__(self, store: Store, scan_id: int, note: Callable[[], str] = str) -> None:
-        """`note` says what the scan waits for, if it does."""
+    def __init__(
+        self,
+        store: Store,
+        scan_id: int,
+        note: Callable[[], str] = str,
+        tell: Callable[[Look, float], object] | None = None,
+    ) -> None:
+        """`note` says what the scan waits for, if it does.
+
+        `tell` is called with each look, and with the images judged a second of late.
+        """
         self._store = store
         self._scan_id = scan_id
         self._note = note
+        self._tell = tell
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._bar = _Bar(
@@ -115,6 +125,8 @@ class Follower:
         counts = seen.counts
         is_listed = seen.scan.listed_at is not None
         rate = self._rate.at(now, counts.judged)
+        if self._tell is not None:
+            self._tell(seen, rate)
         speed = f"{rate:,.0f}/s" if rate else ""
         left = ""
         # While a folder is listed, nobody knows how much is to come.

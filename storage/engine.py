@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -30,6 +31,12 @@ KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 # and what was sent has to be acknowledged within these milliseconds.
 TCP_USER_TIMEOUT_MS = 15_000
 
+# Not the URL itself, nor what a parser says of it: there may be a password in it.
+NO_URL = (
+    "This is not the URL of a store: sqlite:////PATH, or "
+    "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME, with / ? # and @ in the password written as "
+    "%2F %3F %23 and %40"
+)
 # What SQLite takes for a database in memory, or for one that is deleted when it is closed.
 _NO_FILE = ("", ":memory:")
 
@@ -44,19 +51,25 @@ def store_url(text: str) -> sa.URL:
         return sa.URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
     try:
         url = sa.make_url(text)
-    except (exc.ArgumentError, ValueError) as error:
-        # Not the URL itself, nor what the parser says of it: there may be a password in it.
-        raise StoreError(
-            "This is not the URL of a store: postgresql://USER:PASSWORD@HOST/DATABASE, or a file"
-        ) from error
+        parts = urlsplit(text)
+    except (exc.ArgumentError, ValueError):
+        raise StoreError(NO_URL) from None
+    # A password with a slash in it ends the host's part early, and would be taken for a name.
+    if parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        raise StoreError(NO_URL)
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite":
         raise StoreError(f"A store is SQLite or Postgres, not {url.get_backend_name()!r}")
     if (url.database or "") in _NO_FILE:
-        raise _no_file(text)
+        raise _no_file(shown_url(url))
     # Whatever driver is named: ours is the standard library's.
     return url.set(drivername="sqlite")
+
+
+def shown_url(url: sa.URL) -> str:
+    """A store's URL as it can be shown: no password, and no query, where one may stand too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _no_file(text: str) -> StoreError:
@@ -177,8 +190,7 @@ def _connected(engine: sa.Engine) -> sa.Connection:
 
 
 def _shown(engine: sa.Engine) -> str:
-    # Without the query: a password may stand in it too.
-    return f"The store {engine.url.set(query={}).render_as_string(hide_password=True)}"
+    return f"The store {shown_url(engine.url)}"
 
 
 def _reason(error: exc.SQLAlchemyError) -> str:

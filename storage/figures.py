@@ -6,7 +6,7 @@ images takes seconds and little memory.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.breakdown import Breakdown, read_breakdown
 from storage.queries import Counts, read_counts, read_span
 from storage.records import ErrorKind, Outcome
 from storage.schema import entry, finding, host, image, run, verdict
@@ -21,6 +22,7 @@ from storage.schema import entry, finding, host, image, run, verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from storage.breakdown import RunFigures
     from storage.store import Store
 
 # Timings are taken from all images up to this many, else from every n-th batch of each host.
@@ -32,6 +34,10 @@ PROVENANCE = "provenance"
 # A bare score is no kind of evidence; the detectors' own figures count it.
 BARE_SCORE = "score"
 STAGES = ("fetch", "decode", "infer")
+# Scores of up to this many labelled images are told apart however little they differ, else in
+# steps (a power of two, so that even odds lie between two of them).
+SCORES_TOLD_APART = 100_000
+SCORE_STEPS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +114,32 @@ class Figures:
     evidence: tuple[EvidenceCount, ...]
     errors: tuple[ErrorCount, ...]
     labelled: tuple[LabelledCount, ...]
+    breakdown: Breakdown
 
 
-def figures(store: Store, scan_id: int, detectors: Iterable[str]) -> Figures:
-    """The figures of a scan; `detectors` are the names of those that its plan has.
+def figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figures:
+    """The figures of a scan; `detectors` are those of its plan, with their thresholds for AI.
 
     Raises NotFound where there is no such scan.
     """
+    scoring = {name: ai for name, ai in detectors.items() if name != PROVENANCE}
     with store.read() as connection:
+        counts = read_counts(connection, scan_id)
         span = read_span(connection, scan_id)
+        breakdown = read_breakdown(connection, scan_id, scoring)
+        images = {name: looked.scored for name, looked in breakdown.looked.items()}
+        if PROVENANCE in detectors:
+            images[PROVENANCE] = _spoken_of(connection, scan_id)
         return Figures(
-            counts=read_counts(connection, scan_id),
+            counts=counts,
             seconds=0.0 if span is None else span[1] - span[0],
             active_seconds=_active_seconds(connection, scan_id),
-            hosts=_hosts(connection, scan_id),
-            detectors={name: _spoken_of(connection, scan_id, name) for name in detectors},
+            hosts=_hosts(connection, scan_id, breakdown.runs),
+            detectors=images,
             evidence=_evidence(connection, scan_id),
             errors=_errors(connection, scan_id),
             labelled=_labelled(connection, scan_id),
+            breakdown=breakdown,
         )
 
 
@@ -138,7 +152,9 @@ def _active_seconds(connection: sa.Connection, scan_id: int) -> float:
     return total
 
 
-def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostFigures, ...]:
+def _hosts(
+    connection: sa.Connection, scan_id: int, runs: Iterable[RunFigures]
+) -> tuple[HostFigures, ...]:
     """What each host did, the one with most images first.
 
     A kept verdict does not count: it names a run of the scan that it was taken from.
@@ -154,15 +170,11 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostFigures, ...]:
         .where(run.c.scan_id == scan_id)
         .group_by(host.c.id, host.c.label, host.c.arch)
     )
-    # Run by run, for then the index on them has all that is needed.
-    of_run = sa.select(sa.func.count()).where(
-        verdict.c.run_id == run.c.id, verdict.c.scan_id == scan_id
-    )
-    runs = sa.select(run.c.host_id, of_run.scalar_subquery().label("images"))
-    done = runs.where(run.c.scan_id == scan_id).subquery()
-    judged = sa.select(done.c.host_id, sa.func.sum(done.c.images)).group_by(done.c.host_id)
-    images = {host_id: int(number) for host_id, number in connection.execute(judged) if number}
-    stages = _stages(connection, scan_id, sum(images.values()))
+    images: Counter[str] = Counter()
+    for one in runs:
+        images[one.host_id] += one.images
+    images = +images
+    stages = _stages(connection, scan_id, images.total())
     # By itself: Postgres groups by no JSON.
     known = connection.execute(sa.select(host.c.id, host.c.info))
     info = {row.id: row.info for row in known}
@@ -210,11 +222,9 @@ def nearest_rank(ordered: Sequence[int], percent: int) -> int:
     return ordered[-(-len(ordered) * percent // 100) - 1]
 
 
-def _spoken_of(connection: sa.Connection, scan_id: int, detector: str) -> int:
-    """The images on which a detector has a score, or for provenance anything to say."""
-    ours = (finding.c.scan_id == scan_id) & (finding.c.detector == detector)
-    if detector != PROVENANCE:
-        ours &= finding.c.score.is_not(None)
+def _spoken_of(connection: sa.Connection, scan_id: int) -> int:
+    """The images of which provenance has anything to say."""
+    ours = (finding.c.scan_id == scan_id) & (finding.c.detector == PROVENANCE)
     # Grouped, not counted distinct: the findings lie in this order already.
     images = sa.select(finding.c.image_id).where(ours).group_by(finding.c.image_id).subquery()
     return int(connection.execute(sa.select(sa.func.count()).select_from(images)).scalar_one())
@@ -273,15 +283,30 @@ def _errors(connection: sa.Connection, scan_id: int) -> tuple[ErrorCount, ...]:
 
 
 def _labelled(connection: sa.Connection, scan_id: int) -> tuple[LabelledCount, ...]:
+    """Counts by score; of many images by SCORE_STEPS steps of it, each told by its middle."""
+    labelled = (entry.c.scan_id == scan_id) & entry.c.truth.is_not(None)
+    many = sa.select(entry.c.truth).where(labelled).offset(SCORES_TOLD_APART).limit(1)
+    is_exact = connection.execute(many).first() is None
+    score: sa.ColumnElement[Any] = verdict.c.score
+    if not is_exact:
+        score = verdict.c.score * SCORE_STEPS
+        # A cast cuts off on SQLite, whose floor() is not always there; elsewhere it rounds.
+        score = sa.cast(
+            score if connection.dialect.name == "sqlite" else sa.func.floor(score), sa.Integer
+        )
     judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
-    same = (entry.c.truth, verdict.c.score, verdict.c.outcome)
     rows = connection.execute(
-        sa.select(*same, sa.func.count())
+        sa.select(entry.c.truth, verdict.c.outcome, score, sa.func.count())
         .select_from(entry.outerjoin(verdict, judged))
-        .where(entry.c.scan_id == scan_id, entry.c.truth.is_not(None))
-        .group_by(*same)
+        .where(labelled)
+        .group_by(*(sa.text(str(place)) for place in range(1, 4)))
     )
     return tuple(
-        LabelledCount(truth, None if outcome is None else Outcome(outcome), score, images)
-        for truth, score, outcome, images in rows
+        LabelledCount(
+            truth,
+            None if outcome is None else Outcome(outcome),
+            found if found is None or is_exact else min(1.0, (found + 0.5) / SCORE_STEPS),
+            images,
+        )
+        for truth, outcome, found, images in rows
     )

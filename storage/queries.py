@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.conditions import clause
 from storage.errors import NotFound
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.results import Host
 from storage.schema import entry, finding, host, image, run, scan, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
+    from storage.conditions import Condition
     from storage.store import Store
 
 # Rows read at a time: enough to make a query worth its while, few enough for a Pi's memory.
@@ -111,8 +113,12 @@ def read_span(connection: sa.Connection, scan_id: int) -> tuple[float, float] | 
     return None if first is None else (first, last)
 
 
-def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
+def verdict_rows(
+    store: Store, scan_id: int, where: Sequence[Condition] = ()
+) -> Iterator[VerdictRow]:
     """Every image of a scan, pending ones too, in the order in which they were listed.
+
+    With conditions, those that meet all of them.
 
     Read in pages of a transaction each: a reader who takes his time (a pager, say) must not hold
     up the write-ahead log. So what is judged meanwhile may show in later rows, not in earlier ones.
@@ -120,10 +126,10 @@ def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
     after = 0
     while True:
         with store.read() as connection:
-            page = list(connection.execute(_page(scan_id, after)))
+            page = list(connection.execute(_page(scan_id, after, where)))
             if not page:
                 return
-            findings = _findings(connection, scan_id, after, page[-1].image_id)
+            findings = _findings(connection, scan_id, [row.image_id for row in page])
         after = page[-1].image_id
         for row in page:
             yield _verdict_row(row, findings)
@@ -132,10 +138,10 @@ def verdict_rows(store: Store, scan_id: int) -> Iterator[VerdictRow]:
 def verdict_row(store: Store, scan_id: int, image_id: int) -> VerdictRow | None:
     """One image of a scan; None where the scan has no such image."""
     with store.read() as connection:
-        row = connection.execute(_page(scan_id, image_id - 1).limit(1)).first()
+        row = connection.execute(_page(scan_id, image_id - 1, ()).limit(1)).first()
         if row is None or row.image_id != image_id:
             return None
-        findings = _findings(connection, scan_id, image_id - 1, image_id)
+        findings = _findings(connection, scan_id, [image_id])
     return _verdict_row(row, findings)
 
 
@@ -149,7 +155,40 @@ def _verdict_row(row: sa.Row[Any], findings: Mapping[int, tuple[Finding, ...]]) 
     )
 
 
-def _page(scan_id: int, after: int) -> sa.Select[Any]:
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that could not be judged, and why."""
+
+    image_id: int
+    path: bytes
+    kind: ErrorKind
+    text: str
+
+
+def new_errors(store: Store, scan_id: int, known: Container[int]) -> Iterator[FailedImage]:
+    """The images of a scan that ended in `error`, but for those that are known."""
+    failed = sa.select(verdict.c.image_id).where(
+        verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
+    )
+    with store.read() as connection:
+        new = [image_id for image_id in connection.scalars(failed) if image_id not in known]
+        for start in range(0, len(new), PAGE_ROWS):
+            rows = connection.execute(
+                sa.select(
+                    verdict.c.image_id, image.c.path, verdict.c.error_kind, verdict.c.error_text
+                )
+                .select_from(verdict.join(image, image.c.id == verdict.c.image_id))
+                .where(
+                    verdict.c.scan_id == scan_id,
+                    verdict.c.image_id.in_(new[start : start + PAGE_ROWS]),
+                )
+                .order_by(verdict.c.image_id)
+            )
+            for image_id, path, kind, text in rows:
+                yield FailedImage(image_id, bytes(path), ErrorKind(kind), text or "")
+
+
+def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:
     judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
     return (
         sa.select(
@@ -165,19 +204,19 @@ def _page(scan_id: int, after: int) -> sa.Select[Any]:
             .outerjoin(run, run.c.id == verdict.c.run_id)
             .outerjoin(host, host.c.id == run.c.host_id)
         )
-        .where(entry.c.scan_id == scan_id, entry.c.image_id > after)
+        .where(entry.c.scan_id == scan_id, entry.c.image_id > after, *map(clause, where))
         .order_by(entry.c.image_id)
         .limit(PAGE_ROWS)
     )
 
 
 def _findings(
-    connection: sa.Connection, scan_id: int, after: int, last: int
+    connection: sa.Connection, scan_id: int, images: Sequence[int]
 ) -> dict[int, tuple[Finding, ...]]:
     """The findings on the images of one page, by image, in the order they were made."""
     rows = connection.execute(
         sa.select(finding)
-        .where(finding.c.scan_id == scan_id, finding.c.image_id > after, finding.c.image_id <= last)
+        .where(finding.c.scan_id == scan_id, finding.c.image_id.in_(images))
         .order_by(finding.c.image_id, finding.c.n, finding.c.detector)
     )
     return {

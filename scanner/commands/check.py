@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options import json_option
+from scanner.exits import DONE, FAIL_ON, INCOMPLETE, Failed
+from scanner.options import fail_on_option, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,10 +36,16 @@ MEANING = {
     metavar="FILE...",
 )
 @click.option("--detectors", metavar="A,B", help="Use only these.  [default: what suits it]")
+@fail_on_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, *, files: Sequence[Path], detectors: str | None, as_json: bool
+    ctx: click.Context,
+    *,
+    files: Sequence[Path],
+    detectors: str | None,
+    fail_on: str | None,
+    as_json: bool,
 ) -> None:
     """Look at each FILE and say what is found, here and now.
 
@@ -49,17 +55,21 @@ def command(
       scanner check *.png --json
       scanner check photo.jpg --detectors provenance
 
-    With --json, one object a line. Exit codes: 0, or 3 if a file could not be read.
+    With --json, one object a line. Exit codes: 0, 3 if a file could not be read, 5 if a --fail-on
+    was met.
     """
     from scanner.report.row import check_row
 
-    failed = False
+    failed, found = False, False
     for file, verdict in _judged(files, detectors):
         failed = failed or verdict.error is not None
+        found = found or verdict.outcome == "ai"
         if as_json:
             click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
         else:
             _print(file, verdict)
+    if fail_on == "ai" and found:
+        ctx.exit(FAIL_ON)
     ctx.exit(INCOMPLETE if failed else DONE)
 
 

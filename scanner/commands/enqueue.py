@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options import broker_option, json_option, open_broker, open_store, store_option
+from scanner.options import (
+    broker_option,
+    json_lines_option,
+    json_option,
+    open_broker,
+    open_store,
+    store_option,
+)
 from scanner.requests import dry_run_option, make_request, request_options
 from workers.settings import FLEET
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @broker_option
 @dry_run_option
 @json_option
+@json_lines_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -43,6 +51,7 @@ def command(
       scanner enqueue /photos --dry-run
       scanner enqueue /photos --name photos --broker redis://:secret@laptop:6379/0
       scanner enqueue test-set --labels truth.csv
+      scanner enqueue /photos --json-lines
 
     Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
@@ -63,7 +72,9 @@ def command(
 def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     """Enqueue, and say so; how many folders could not be read."""
     from scanner import producer
+    from scanner.events import Events
     from scanner.sampling import take_sample
+    from storage.queries import counts
     from storage.scans import find_scan
     from workers.channel import uncancel
     from workers.proof import leave_sample
@@ -76,17 +87,23 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
         uncancel(broker.space, opened.scan.scan_id)
         # Before the first batch: a worker may take it at once.
         leave_sample(broker.space, request.name, take_sample(request))
-        sent = producer.enqueue(store, broker.app, opened, request, lambda: None)
+        events = Events(store, opened.scan.scan_id) if given["json_lines"] else None
+        tell = events.update if events is not None else lambda: None
+        sent = producer.enqueue(store, broker.app, opened, request, tell)
         scan = find_scan(store, opened.scan.scan_id)
+        errors = counts(store, scan.scan_id).error
+    done = {
+        "scan": scan.scan_id,
+        "collection": scan.collection,
+        "images": scan.images,
+        "batches": sent,
+        "skipped": sum(scan.skipped.values()),
+        "enqueue_seconds": round(scan.enqueue_seconds, 3),
+    }
+    if events is not None:
+        events.summary(done, errors)
+        return scan.unreadable_folders
     if as_json:
-        done = {
-            "scan": scan.scan_id,
-            "collection": scan.collection,
-            "images": scan.images,
-            "batches": sent,
-            "skipped": sum(scan.skipped.values()),
-            "enqueue_seconds": round(scan.enqueue_seconds, 3),
-        }
         click.echo(json.dumps(done))
         return scan.unreadable_folders
     went_on = " (went on with it)" if opened.resumed else ""

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import DONE, INCOMPLETE, INTERRUPTED, Failed, Unavailable
+from scanner.exits import DONE, FAIL_ON, INCOMPLETE, INTERRUPTED, Failed, Unavailable
 from scanner.options import (
     concurrency_option,
+    fail_on_option,
+    json_lines_option,
     json_option,
     open_store,
     root_option,
     store_option,
 )
 from scanner.requests import dry_run_option, make_request, request_options
+from scanner.webhook import require_url
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scanner.producer import Opened, Request
+    from scanner.report.build import Report
     from storage.store import Store
 
 
@@ -40,7 +44,18 @@ if TYPE_CHECKING:
 @concurrency_option
 @root_option
 @dry_run_option
+@fail_on_option
+@click.option(
+    "--webhook",
+    envvar="SCANNER_WEBHOOK_URL",
+    show_envvar=True,
+    metavar="URL",
+    callback=require_url,
+    help="POST the report there as JSON when the scan is over; signed with the secret in "
+    "SCANNER_WEBHOOK_SECRET.",
+)
 @json_option
+@json_lines_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -62,14 +77,13 @@ def command(
       scanner scan ~/Pictures --exclude 'raw/**' --name home
       scanner scan ~/Pictures --retry-errors
       scanner scan test-set --labels-from-folders --json > figures.json
+      scanner scan /photos --fail-on ai --webhook https://example.org/scanned
 
-    Exit codes: 0 done, 3 done but some images could not be read, 4 a service is not there,
-    130 interrupted.
+    Exit codes: 0 done, 3 done but some images could not be read, 4 a service is not there, 5 a
+    --fail-on was met, 130 interrupted.
     """
     from scanner import producer
     from scanner.progress import look
-    from scanner.report.output import print_report
-    from storage.scans import find_scan
 
     stop = _Stop()
     # A service manager's stop is a Ctrl-C.
@@ -92,11 +106,32 @@ def command(
                 err=True,
             )
             ctx.exit(INTERRUPTED)
-        report = print_report(store, find_scan(store, scan_id), as_json=as_json)
+        report = _report(store, scan_id, given, as_json=as_json)
     if report.state != "finished":
         raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
+    if given["fail_on"] == "ai" and report.counts.ai:
+        ctx.exit(FAIL_ON)
     incomplete = report.counts.error or report.scan.unreadable_folders
     ctx.exit(INCOMPLETE if incomplete else DONE)
+
+
+def _report(store: Store, scan_id: int, given: dict[str, Any], *, as_json: bool) -> Report:
+    """Print the report, tell the webhook; the report."""
+    from scanner.events import Events
+    from scanner.report.build import build
+    from scanner.report.forms import write
+    from scanner.report.json import to_json
+    from scanner.webhook import deliver
+    from storage.scans import find_scan
+
+    report = build(store, find_scan(store, scan_id))
+    if given["json_lines"]:
+        Events(store, scan_id).summary(to_json(report), report.counts.error)
+    else:
+        write(report, "json" if as_json else "table", None)
+    if given["webhook"] is not None:
+        deliver(given["webhook"], to_json(report))
+    return report
 
 
 class _Stop:
@@ -146,6 +181,7 @@ def _run(
     from scanner import local, producer
     from scanner.config import state_dir
     from scanner.embedded import EmbeddedServerError
+    from scanner.events import Events
     from scanner.progress import Follower
     from scanner.queue_state import waits_for
     from scanner.walk import WalkError
@@ -163,8 +199,9 @@ def _run(
             kept = stack.enter_context(local.keeper(store, own.broker, request.broker))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())
+            tell = Events(store, scan_id).look if given["json_lines"] else None
             follower = stack.enter_context(
-                Follower(store, scan_id, lambda: waits_for(own.broker.space))
+                Follower(store, scan_id, lambda: waits_for(own.broker.space), tell)
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
             follower.follow(stop.check, own.check, worker.check, kept)

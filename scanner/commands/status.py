@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scanner.options import (
     broker_option,
+    json_lines_option,
     json_option,
     open_store,
     scan_argument,
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
 @broker_option
 @click.option("--watch", is_flag=True, help="Stay and show how it goes on, until it is over.")
 @json_option
-def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_json: bool) -> None:
+@json_lines_option
+def command(
+    *,
+    scan_id: int | None,
+    store: str,
+    broker: str,
+    watch: bool,
+    **how: bool,
+) -> None:
     """How far SCAN is (default: the latest), and who is at work.
 
     What is judged comes from the store; the queue and the workers from the broker, if it answers.
@@ -42,7 +51,9 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
       scanner status
       scanner status 7 --watch
       scanner status --json | jq .verdicts.pending
+      scanner status --watch --json-lines
     """
+    from scanner.events import Events
     from scanner.progress import Follower, look
     from scanner.queue_state import queue_state
 
@@ -50,29 +61,34 @@ def command(*, scan_id: int | None, store: str, broker: str, watch: bool, as_jso
         from storage.scans import find_scan
 
         found = find_scan(opened, scan_id)
+        events = Events(opened, found.scan_id) if how["json_lines"] else None
         if watch:
-            with Follower(opened, found.scan_id) as follower:
+            tell = None if events is None else events.look
+            with Follower(opened, found.scan_id, tell=tell) as follower:
                 follower.follow()
         # Read anew: it may have been handed to the fleet meanwhile.
         seen = look(opened, found.scan_id)
         is_of_fleet = seen.scan.broker == FLEET
         state = queue_state(broker, opened.identity) if is_of_fleet else None
-        if as_json:
-            _print_json(opened, found.scan_id, state)
+        if events is not None:
+            events.summary(_body(opened, found.scan_id, state), seen.counts.error)
+            return
+        if how["as_json"]:
+            click.echo(json.dumps(_body(opened, found.scan_id, state)))
             return
         _print(seen, state)
         if is_of_fleet and not seen.over:
             _print_queue(state, broker)
 
 
-def _print_json(store: Store, scan_id: int, state: QueueState | None) -> None:
+def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:
     from scanner.report.build import build
     from scanner.report.json import to_json
     from storage.scans import find_scan
 
     body = to_json(build(store, find_scan(store, scan_id)))
     body["queue"] = None if state is None else asdict(state)
-    click.echo(json.dumps(body))
+    return body
 
 
 def _print(seen: Look, state: QueueState | None) -> None:

@@ -93,7 +93,7 @@ def where_command(*, store: str) -> None:
       scanner store where
       sqlite3 "$(scanner store where)"
     """
-    from storage.engine import store_url
+    from storage.engine import shown_url, store_url
     from storage.errors import StoreError
 
     try:
@@ -101,6 +101,4 @@ def where_command(*, store: str) -> None:
     except StoreError as error:
         raise Failed(str(error)) from error
     is_file = url.get_backend_name() == "sqlite"
-    # A password may stand in the query too.
-    shown = url.set(query={}).render_as_string(hide_password=True)
-    click.echo(url.database if is_file else shown)
+    click.echo(url.database if is_file else shown_url(url))

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
-from scanner.options import open_store, scan_argument, store_option
+from scanner.options import open_store, output_option, scan_argument, store_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @scan_argument
 @store_option
 @click.option(
+    "--where",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only images that meet this: verdict, score, folder, detector, host, error, truth. "
+    "Repeatable: all have to be met; VALUE may be several, split at commas.",
+)
+@click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "csv"]),
+    type=click.Choice(["jsonl", "csv", "parquet", "table"]),
     default="jsonl",
     show_default=True,
-    help="JSON lines, or CSV with a header.",
+    help="JSON lines, CSV with a header, Parquet (needs the `parquet` extra), or lines for people.",
 )
-def command(*, scan_id: int | None, store: str, form: str) -> None:
+@output_option
+def command(
+    *, scan_id: int | None, store: str, where: tuple[str, ...], form: str, output: Path | None
+) -> None:
     """Print one row per image of SCAN (default: the latest), pending ones too.
 
     Rows come as they are read, whatever their number. Columns: path (and path_b64 where it is not
@@ -29,14 +45,21 @@ def command(*, scan_id: int | None, store: str, form: str) -> None:
     Examples:
       scanner verdicts > verdicts.jsonl
       scanner verdicts 7 --format csv > verdicts.csv
-      scanner verdicts | jq -r 'select(.verdict == "ai") | .path'
-      scanner verdicts | jq 'select(.error == "truncated")'
+      scanner verdicts --where verdict=ai,unsure --where folder=2019 --format table
+      scanner verdicts --where 'score>=0.5' --where 'score<0.9' | jq -r .path
+      scanner verdicts --format parquet --output verdicts.parquet
     """
     from scanner.report.row import row_json
-    from scanner.report.stream import PRINTERS
+    from scanner.report.stream import WRITERS, stdout, written
+    from scanner.where import parse_where
     from storage.queries import verdict_rows
     from storage.scans import find_scan
 
+    conditions = parse_where(where)
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal: name a file with --output")
     with open_store(store) as opened:
         found = find_scan(opened, scan_id)
-        PRINTERS[form](row_json(row) for row in verdict_rows(opened, found.scan_id))
+        rows = (row_json(row) for row in verdict_rows(opened, found.scan_id, conditions))
+        with stdout() if output is None else written(output) as out:
+            WRITERS[form](rows, out)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.report.metrics import Classification, ScoreCount, classification
+from scanner.report.course import Course, course
+from scanner.report.curves import Curves, curves
+from scanner.report.estimate import CorrectedShare, corrected_share
+from scanner.report.intervals import Interval, wilson
+from scanner.report.measured import card_rates
+from scanner.report.metrics import Classification, Confusion, ScoreCount, classification
 from storage.figures import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
+    from scanner.report.estimate import Rates
+    from storage.breakdown import Breakdown, Calls
     from storage.figures import ErrorCount, EvidenceCount, Figures, HostFigures, LabelledCount
     from storage.queries import Counts
     from storage.records import Outcome
@@ -37,13 +45,19 @@ class DetectorFigures:
 class Truth:
     """What labels say of the verdicts; `figures` are over the `scored` of the labelled `images`.
 
-    `by_verdict` counts labelled images by (truth, outcome), the outcome None while pending.
+    `intervals` are those of the figures that are defined, by name. `by_verdict` counts labelled
+    images by (truth, outcome), the outcome None while pending; `by_folder` and `by_detector` have
+    the confusion matrices of the scored ones.
     """
 
     images: int
     scored: int
     figures: Classification
+    intervals: Mapping[str, Interval]
+    curves: Curves
     by_verdict: Mapping[tuple[bool, Outcome | None], int]
+    by_folder: Mapping[bytes, Confusion]
+    by_detector: Mapping[str, Confusion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,9 @@ class Report:
     evidence: tuple[EvidenceCount, ...]
     errors: tuple[ErrorCount, ...]
     truth: Truth | None
+    breakdown: Breakdown
+    corrected: CorrectedShare | None
+    course: Course
 
     @property
     def images_per_second(self) -> float | None:
@@ -73,10 +90,17 @@ class Report:
         return "unfinished" if self.scan.cancelled_at is None else "cancelled"
 
 
-def build(store: Store, scan: Scan) -> Report:
-    """The report on a scan as the store has it now; NotFound where it is gone."""
-    planned = scan.plan.get("detectors", ())
-    read = figures(store, scan.scan_id, [one["name"] for one in planned])
+def build(
+    store: Store, scan: Scan, rates: Callable[[Mapping[str, Any]], Rates | None] = card_rates
+) -> Report:
+    """The report on a scan as the store has it now; NotFound where it is gone.
+
+    `rates` says how often a detector of the plan is right, for the corrected share.
+    """
+    planned = {one["name"]: one for one in scan.plan.get("detectors", ())}
+    thresholds = {name: one["thresholds"]["ai"] for name, one in planned.items()}
+    read = figures(store, scan.scan_id, thresholds)
+    looked = read.breakdown.looked
     return Report(
         scan=scan,
         counts=read.counts,
@@ -86,7 +110,13 @@ def build(store: Store, scan: Scan) -> Report:
         detectors=tuple(_detectors(scan, read)),
         evidence=read.evidence,
         errors=read.errors,
-        truth=truth_of(read.labelled),
+        truth=truth_of(read.labelled, read.breakdown),
+        breakdown=read.breakdown,
+        corrected=corrected_share(
+            ((name, one.native, one.flagged) for name, one in looked.items()),
+            lambda name: rates(planned[name]),
+        ),
+        course=course(read.breakdown.runs),
     )
 
 
@@ -102,7 +132,7 @@ def _detectors(scan: Scan, read: Figures) -> Iterable[DetectorFigures]:
         )
 
 
-def truth_of(labelled: Iterable[LabelledCount]) -> Truth | None:
+def truth_of(labelled: Iterable[LabelledCount], breakdown: Breakdown) -> Truth | None:
     """The figures against labels; None where nothing is labelled."""
     labelled = tuple(labelled)
     if not labelled:
@@ -116,9 +146,37 @@ def truth_of(labelled: Iterable[LabelledCount]) -> Truth | None:
         for group in labelled
         if group.score is not None
     ]
+    found = classification(scored)
     return Truth(
         images=sum(by_verdict.values()),
         scored=sum(group.images for group in scored),
-        figures=classification(scored),
+        figures=found,
+        intervals=_intervals(found.confusion, scored),
+        curves=curves(scored),
         by_verdict=by_verdict,
+        by_folder={name: _confusion(calls) for name, calls in breakdown.calls_by_folder.items()},
+        by_detector={name: _confusion(one) for name, one in breakdown.calls_by_detector.items()},
+    )
+
+
+def _intervals(at: Confusion, scored: list[ScoreCount]) -> dict[str, Interval]:
+    """Wilson's intervals of what is a share of images, bootstrap intervals of the rest."""
+    if not scored:
+        return {}
+    from scanner.report.bootstrap import intervals  # noqa: PLC0415 - it needs NumPy
+
+    shares = {
+        "accuracy": wilson(at.tp + at.tn, at.images),
+        "precision": wilson(at.tp, at.tp + at.fp),
+        "recall": wilson(at.tp, at.tp + at.fn),
+        "precision_real": wilson(at.tn, at.tn + at.fn),
+        "recall_real": wilson(at.tn, at.tn + at.fp),
+    }
+    known = {name: interval for name, interval in shares.items() if interval is not None}
+    return known | intervals(scored)
+
+
+def _confusion(calls: Calls) -> Confusion:
+    return Confusion(
+        tp=calls[True, True], fp=calls[False, True], fn=calls[True, False], tn=calls[False, False]
     )

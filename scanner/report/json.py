@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scanner.report.json_parts import (
+    copies_json,
+    corrected_json,
+    course_json,
+    deciding_json,
+    folders_json,
+    months_json,
+    share,
+    time_json,
+)
+from scanner.report.json_truth import truth_json
 from storage.figures import STAGES
 from storage.paths import fields, shown
-from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from scanner.report.build import Report, Truth
-    from scanner.report.metrics import ClassFigures
+    from scanner.report.build import Report
+    from scanner.report.compare import Comparison
     from storage.figures import EvidenceCount, HostFigures
     from storage.queries import Counts
-
-# Digits behind the point: of shares and scores, and of seconds and milliseconds.
-SHARE_DIGITS = 6
-TIME_DIGITS = 3
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -27,8 +33,8 @@ def to_json(report: Report) -> dict[str, Any]:
         "collection": scan.collection,
         "root": shown(scan.root),
         "state": report.state,
-        "created_at": _time(scan.created_at),
-        "finished_at": _time(scan.finished_at),
+        "created_at": time_json(scan.created_at),
+        "finished_at": time_json(scan.finished_at),
         "images": counts.images,
         "verdicts": verdicts_json(counts),
         "not_examined": counts.not_examined,
@@ -36,10 +42,10 @@ def to_json(report: Report) -> dict[str, Any]:
         "skipped": sum(scan.skipped.values()),
         "skipped_by_kind": dict(sorted(scan.skipped.items())),
         "unreadable_folders": scan.unreadable_folders,
-        "enqueue_seconds": _time(scan.enqueue_seconds),
-        "seconds": _time(report.seconds),
-        "active_seconds": _time(report.active_seconds),
-        "images_per_second": _time(report.images_per_second),
+        "enqueue_seconds": time_json(scan.enqueue_seconds),
+        "seconds": time_json(report.seconds),
+        "active_seconds": time_json(report.active_seconds),
+        "images_per_second": time_json(report.images_per_second),
         "hosts": [_host(one) for one in report.hosts],
         "detectors": [
             {
@@ -61,9 +67,43 @@ def to_json(report: Report) -> dict[str, Any]:
             for one in report.errors
         ],
     }
+    breakdown = report.breakdown
+    body |= {
+        "corrected_share": corrected_json(report),
+        **folders_json(breakdown.folders),
+        "months": months_json(breakdown.months),
+        "deciding": deciding_json(breakdown.deciding),
+        "copies": copies_json(breakdown.copies),
+        "course": course_json(report),
+    }
     if report.truth is not None:
-        body["truth"] = _truth(report.truth)
+        body["truth"] = truth_json(report.truth)
     return body
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """Two scans and what changed between them."""
+    return {
+        "before": to_json(found.before),
+        "after": to_json(found.after),
+        "both": found.both,
+        "changed": found.changed,
+        "flips": [
+            {"before": before.value, "after": after.value, "images": images}
+            for before, after, images in found.flips
+        ],
+        "examples": [
+            {**fields(one.path), "before": one.before.value, "after": one.after.value}
+            for one in found.examples
+        ],
+        "mcnemar": None
+        if found.mcnemar is None
+        else {
+            "only_before_right": found.mcnemar.only_before,
+            "only_after_right": found.mcnemar.only_after,
+            "p_value": share(found.mcnemar.p_value),
+        },
+    }
 
 
 def verdicts_json(counts: Counts) -> dict[str, int]:
@@ -77,18 +117,9 @@ def verdicts_json(counts: Counts) -> dict[str, int]:
     }
 
 
-def share(value: float | None) -> float | None:
-    """A share or score, rounded."""
-    return None if value is None else round(value, SHARE_DIGITS)
-
-
 def milliseconds(us: int) -> float:
     """Microseconds in milliseconds."""
     return us / 1000
-
-
-def _time(value: float | None) -> float | None:
-    return None if value is None else round(value, TIME_DIGITS)
 
 
 def _host(host: HostFigures) -> dict[str, Any]:
@@ -104,8 +135,8 @@ def _host(host: HostFigures) -> dict[str, Any]:
         "host_id": host.host_id,
         "arch": host.arch,
         "images": host.images,
-        "seconds": _time(host.seconds),
-        "images_per_second": _time(host.images / host.seconds) if host.seconds > 0 else None,
+        "seconds": time_json(host.seconds),
+        "images_per_second": time_json(host.images / host.seconds) if host.seconds > 0 else None,
         "stages_ms": stages,
         "info": dict(host.info),
     }
@@ -118,49 +149,4 @@ def _evidence(one: EvidenceCount) -> dict[str, Any]:
         "generator": one.generator,
         "signature": one.signature,
         "images": one.images,
-    }
-
-
-def _truth(truth: Truth) -> dict[str, Any]:
-    figures = truth.figures
-    return {
-        "images": truth.images,
-        "scored": truth.scored,
-        "accuracy": share(figures.accuracy),
-        "precision": share(figures.fake.precision),
-        "recall": share(figures.fake.recall),
-        "f1": share(figures.fake.f1),
-        "average_precision": share(figures.average_precision),
-        "average_precision_real": share(figures.average_precision_real),
-        "roc_auc": share(figures.roc_auc),
-        "confusion": {
-            "tp": figures.confusion.tp,
-            "fp": figures.confusion.fp,
-            "fn": figures.confusion.fn,
-            "tn": figures.confusion.tn,
-        },
-        "classes": {
-            "FAKE": _class(figures.fake),
-            "REAL": _class(figures.real),
-            "macro_average": _class(figures.macro),
-            "weighted_average": _class(figures.weighted),
-        },
-        "by_verdict": {
-            label: {
-                "pending" if outcome is None else outcome.value: truth.by_verdict.get(
-                    (made, outcome), 0
-                )
-                for outcome in (*Outcome, None)
-            }
-            for label, made in (("ai", True), ("real", False))
-        },
-    }
-
-
-def _class(figures: ClassFigures) -> dict[str, float | int | None]:
-    return {
-        "precision": share(figures.precision),
-        "recall": share(figures.recall),
-        "f1": share(figures.f1),
-        "support": figures.support,
     }

@@ -35,6 +35,11 @@ class Confusion:
     fn: int
     tn: int
 
+    @property
+    def images(self) -> int:
+        """All of them."""
+        return self.tp + self.fp + self.fn + self.tn
+
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.json import milliseconds, share
+from scanner.report.json import milliseconds
+from scanner.report.json_parts import share
 from storage.paths import fields
 
 if TYPE_CHECKING:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from scanner.report import words
+from scanner.report.grid import columns, heading, safe
+from scanner.report.sentences import answer
 from scanner.report.truth_table import print_truth
+from scanner.report.where_table import print_estimate, print_where
 from storage.figures import STAGES
 from storage.paths import shown
 from storage.records import Outcome
@@ -33,7 +35,9 @@ MOSTLY_AT_WORK = 0.9
 def print_table(report: Report, console: Console) -> None:
     """Print the report; nothing in it needs colour to be understood."""
     _print_answer(report, console)
+    print_estimate(report, console)
     _print_evidence(report, console)
+    print_where(report, console)
     _print_errors(report, console)
     if report.truth is not None:
         print_truth(report.truth, console)
@@ -43,47 +47,9 @@ def print_table(report: Report, console: Console) -> None:
     _print_which(report, console)
 
 
-def answer(report: Report) -> str:
-    """The one sentence or two that the scan was made for."""
-    counts = report.counts
-    if counts.images == 0:
-        return "There was no image to judge."
-    looks = "looks" if counts.ai == 1 else "look"
-    text = f"{counts.ai:,} of {words.count(counts.images, 'image', 'images')} {looks} AI-made"
-    if counts.unsure:
-        text += f", {words.count(counts.unsure, 'is', 'are')} doubtful"
-    if counts.error:
-        text += f", {counts.error:,} could not be read"
-    text += "."
-    if counts.pending:
-        text += f" Not finished: {words.count(counts.pending, 'is', 'are')} still to be judged."
-    return text
-
-
-def _columns(*headers: str, left: int = 1) -> Table:
-    """A plain table: the first `left` columns are words, the others numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for place, header in enumerate(headers):
-        if place < left:
-            table.add_column(header, overflow="fold")
-        else:
-            table.add_column(header, justify="right", no_wrap=True)
-    return table
-
-
-def _shown(text: str) -> str:
-    """Text from a file, a host or a user as one harmless line."""
-    return shown(text.encode(errors="replace"))
-
-
-def _heading(console: Console, title: str) -> None:
-    console.print()
-    console.print(Text(title, style="bold"))
-
-
 def _print_answer(report: Report, console: Console) -> None:
     scan, counts = report.scan, report.counts
-    name = Text.assemble(f"Scan {scan.scan_id} of ", (_shown(scan.collection), "bold"))
+    name = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
     console.print(name.append(f", {report.state}"), soft_wrap=True)
     console.print(Text(answer(report), style="bold"))
     console.print()
@@ -96,7 +62,7 @@ def _print_answer(report: Report, console: Console) -> None:
         (words.VERDICTS[Outcome.ERROR], counts.error),
         (words.VERDICTS[None], counts.pending),
     )
-    table = _columns("Verdict", "Images", "Share")
+    table = columns("Verdict", "Images", "Share")
     table.add_column(overflow="fold")
     for (verdict, meaning), images in rows:
         share = words.percent(images, counts.images)
@@ -106,10 +72,10 @@ def _print_answer(report: Report, console: Console) -> None:
 
 
 def _print_evidence(report: Report, console: Console) -> None:
-    found, reasons = _evidence(report.evidence)
+    found, reasons = evidence_counts(report.evidence)
     if found:
-        _heading(console, "Evidence in the files")
-        table = _columns("Kind", "Generator", "Signature", "Images", left=3)
+        heading(console, "Evidence in the files")
+        table = columns("Kind", "Generator", "Signature", "Images", left=3)
         for (kind, generator, signature), images in found.most_common(EVIDENCE_ROWS):
             table.add_row(Text(kind), Text(generator), Text(signature), f"{images:,}")
         console.print(table)
@@ -117,14 +83,14 @@ def _print_evidence(report: Report, console: Console) -> None:
         more = len(found) - EVIDENCE_ROWS
         console.print(Text(f"and {more} more: --format json has all", style="dim"))
     if reasons:
-        _heading(console, "Why no detector looked at the pixels")
-        table = _columns("Reason", "Images")
+        heading(console, "Why no detector looked at the pixels")
+        table = columns("Reason", "Images")
         for reason, images in reasons.most_common():
             table.add_row(Text(reason), f"{images:,}")
         console.print(table)
 
 
-def _evidence(
+def evidence_counts(
     said: Iterable[EvidenceCount],
 ) -> tuple[Counter[tuple[str, str, str]], Counter[str]]:
     """Images by (kind, generator whatever its version, signature), and by reason of the router."""
@@ -132,18 +98,18 @@ def _evidence(
     reasons: Counter[str] = Counter()
     for one in said:
         if one.detector == ROUTER:
-            reasons[words.EVIDENCE.get(one.kind, one.kind)] += one.images
+            reasons[words.EVIDENCE.get(one.kind, safe(one.kind))] += one.images
         else:
-            kind = words.EVIDENCE.get(one.kind, f"{one.detector}: {one.kind}")
-            generator = _shown(words.program(one.generator or ""))
-            found[kind, generator, _shown(one.signature or "")] += one.images
+            kind = words.EVIDENCE.get(one.kind, safe(f"{one.detector}: {one.kind}"))
+            generator = safe(words.program(one.generator or ""))
+            found[kind, generator, safe(one.signature or "")] += one.images
     return found, reasons
 
 
 def _print_errors(report: Report, console: Console) -> None:
     if not report.errors:
         return
-    _heading(console, "Could not be read")
+    heading(console, "Could not be read")
     for one in report.errors:
         console.print(Text(f"{one.kind.value}: {words.count(one.images, 'image', 'images')}"))
         for path, text in one.examples:
@@ -156,8 +122,8 @@ def _print_errors(report: Report, console: Console) -> None:
 def _print_detectors(report: Report, console: Console) -> None:
     if not report.detectors:
         return
-    _heading(console, "Detectors")
-    table = _columns("Name", "Version", "Images", "Doubtful from", "AI-made from", left=2)
+    heading(console, "Detectors")
+    table = columns("Name", "Version", "Images", "Doubtful from", "AI-made from", left=2)
     for one in report.detectors:
         table.add_row(
             Text(one.name),
@@ -172,12 +138,12 @@ def _print_detectors(report: Report, console: Console) -> None:
 def _print_hosts(report: Report, console: Console) -> None:
     if not report.hosts:
         return
-    _heading(console, "Hosts (milliseconds an image: median / 95 of 100 are below)")
-    table = _columns("Host", "Arch", "Images", "a second", *STAGES, left=2)
+    heading(console, "Hosts (milliseconds an image: median / 95 of 100 are below)")
+    table = columns("Host", "Arch", "Images", "a second", *STAGES, left=2)
     for one in report.hosts:
         rate = f"{one.images / one.seconds:,.1f}" if one.seconds > 0 else "-"
         table.add_row(
-            Text(_shown(one.label)),
+            Text(safe(one.label)),
             Text(one.arch),
             f"{one.images:,}",
             rate,

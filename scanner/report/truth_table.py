@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from scanner.report import words
-from scanner.report.metrics import THRESHOLD
+from scanner.report.grid import columns, safe
+from scanner.report.metrics import THRESHOLD, ratio
+from scanner.report.sentences import accusations, interval
+from storage.paths import shown
 from storage.records import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
+    from rich.table import Table
 
     from scanner.report.build import Truth
-    from scanner.report.metrics import ClassFigures, Classification
+    from scanner.report.metrics import ClassFigures, Classification, Confusion
 
 # AI-made first, as the classes are called in the literature's data sets.
 LABELS = ((True, "FAKE"), (False, "REAL"))
+# Figures that have an interval: what they are called, and how the interval is got.
+INTERVALS = {
+    "accuracy": ("accuracy", "Wilson"),
+    "precision": ("precision", "Wilson"),
+    "recall": ("recall", "Wilson"),
+    "f1": ("F1", "bootstrap"),
+    "average_precision": ("average precision", "bootstrap"),
+    "roc_auc": ("ROC AUC", "bootstrap"),
+    "ece": ("expected calibration error", "bootstrap"),
+}
+# Rows of a table by folder; the JSON has all.
+ROWS = 12
 
 
 def print_truth(truth: Truth, console: Console) -> None:
@@ -35,33 +52,24 @@ def print_truth(truth: Truth, console: Console) -> None:
         console.print()
         console.print(_confusion(truth.figures))
         console.print()
-        console.print(_ranking(truth.figures))
+        console.print(_ranking(truth))
+        console.print()
+        console.print(_intervals(truth))
     console.print()
     console.print(_verdicts(truth))
     console.print(Text(accusations(truth)))
-
-
-def accusations(truth: Truth) -> str:
-    """How often the verdict `ai` was wrong, in words."""
-    called = {made: truth.by_verdict.get((made, Outcome.AI), 0) for made, _ in LABELS}
-    real = sum(number for (made, _), number in truth.by_verdict.items() if not made)
-    total = called[True] + called[False]
-    if total == 0:
-        return "No labelled image was called AI-made."
-    were = "was" if called[False] == 1 else "were"
-    text = f"Of {total:,} called AI-made, {called[False]:,} {were} not"
-    return f"{text}: {words.percent(called[False], real)} of the REAL ones." if real else f"{text}."
-
-
-def _grid(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for place, header in enumerate(headers):
-        table.add_column(header, justify="right" if place else "left", no_wrap=True)
-    return table
+    parts = (
+        ("By folder", {shown(name or b"."): one for name, one in truth.by_folder.items()}),
+        ("By detector", {safe(name): one for name, one in truth.by_detector.items()}),
+    )
+    for title, confusions in parts:
+        if len(confusions) > 1:
+            console.print()
+            console.print(_accuracies(title, confusions))
 
 
 def _classes(figures: Classification) -> Table:
-    table = _grid("", "precision", "recall", "F1", "support")
+    table = columns("", "precision", "recall", "F1", "support")
 
     def add(name: str, one: ClassFigures) -> None:
         each = (words.figure(value) for value in (one.precision, one.recall, one.f1))
@@ -77,26 +85,50 @@ def _classes(figures: Classification) -> Table:
 
 def _confusion(figures: Classification) -> Table:
     matrix = figures.confusion
-    table = _grid("", "scored FAKE", "scored REAL")
+    table = columns("", "scored FAKE", "scored REAL")
     table.add_row("FAKE", f"{matrix.tp:,}", f"{matrix.fn:,}")
     table.add_row("REAL", f"{matrix.fp:,}", f"{matrix.tn:,}")
     return table
 
 
-def _ranking(figures: Classification) -> Table:
-    table = _grid("", "FAKE", "REAL")
+def _ranking(truth: Truth) -> Table:
+    figures = truth.figures
+    table = columns("", "FAKE", "REAL")
     table.add_row(
         "average precision",
         words.figure(figures.average_precision),
         words.figure(figures.average_precision_real),
     )
     table.add_row("ROC AUC", words.figure(figures.roc_auc), "")
+    table.add_row("expected calibration error", words.figure(truth.curves.ece), "")
+    return table
+
+
+def _intervals(truth: Truth) -> Table:
+    table = columns("95 % intervals (FAKE is positive)", "from", "to")
+    for name, (title, _) in INTERVALS.items():
+        if name in truth.intervals:
+            table.add_row(title, *interval(truth.intervals[name]).split(" to "))
+    return table
+
+
+def _accuracies(title: str, confusions: Mapping[str, Confusion]) -> Table:
+    table = columns(title, "images", "accuracy", "missed", "accused")
+    most = sorted(confusions.items(), key=lambda item: -item[1].images)
+    for name, at in most[:ROWS]:
+        table.add_row(
+            Text(name),
+            f"{at.images:,}",
+            words.figure(ratio(at.tp + at.tn, at.images)),
+            f"{at.fn:,}",
+            f"{at.fp:,}",
+        )
     return table
 
 
 def _verdicts(truth: Truth) -> Table:
     outcomes = (*Outcome, None)
-    table = _grid("By verdict", *(words.VERDICTS[outcome][0] for outcome in outcomes))
+    table = columns("By verdict", *(words.VERDICTS[outcome][0] for outcome in outcomes))
     for made, label in LABELS:
         numbers = (truth.by_verdict.get((made, outcome), 0) for outcome in outcomes)
         table.add_row(label, *(f"{number:,}" for number in numbers))

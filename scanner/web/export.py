@@ -14,7 +14,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.report.json import share
+from scanner.report.json_parts import share
 from storage.paths import fields
 
 if TYPE_CHECKING:

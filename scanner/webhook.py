@@ -1,0 +1,100 @@
+"""Telling a URL that a scan is over: a POST with the report as JSON.
+
+Signed where a secret is known: `X-Scanner-Signature-256: sha256=` and the hex digits of the body's
+HMAC-SHA256, as GitHub signs its webhooks. It is tried again where that may help; whatever comes of
+it, the scan is what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from scanner.options import without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SECRET_VARIABLE = "SCANNER_WEBHOOK_SECRET"  # noqa: S105 - its name
+SIGNATURE_HEADER = "X-Scanner-Signature-256"
+# Seconds that an answer may take,
+TIMEOUT_SECONDS = 10.0
+# and before each further try.
+PAUSES = (1.0, 3.0, 9.0)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A POST that is redirected would go on as a GET, without its body, and count as delivered."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nowhere."""
+
+
+def require_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """The URL if it is one of HTTP; click.BadParameter otherwise, without quoting it."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or not url.isprintable() or " " in url:
+        raise click.BadParameter("this is not the URL of a webhook: https://HOST/PATH")
+    return url
+
+
+def deliver(
+    url: str, body: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
+) -> bool:
+    """Post a report; whether it arrived. A sentence on stderr says why it did not."""
+    data = json.dumps(body, allow_nan=False).encode()
+    reason = ""
+    for pause in (*PAUSES, None):
+        reason, again = _post(url, data)
+        if not reason:
+            return True
+        if pause is None or not again:
+            break
+        sleep(pause)
+    click.echo(f"The webhook {without_password(url)} was not delivered: {reason}", err=True)
+    return False
+
+
+def _post(url: str, data: bytes) -> tuple[str, bool]:
+    """Why a POST was not taken, empty where it was, and whether another try may help."""
+    headers = {"Content-Type": "application/json", "User-Agent": "scanner"}
+    if secret := os.environ.get(SECRET_VARIABLE):
+        digest = hmac.new(os.fsencode(secret), data, hashlib.sha256).hexdigest()
+        headers[SIGNATURE_HEADER] = f"sha256={digest}"
+    # Of http or https, see `require_url`.
+    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310
+    opener = urllib.request.build_opener(_NoRedirects)
+    try:
+        with opener.open(request, timeout=TIMEOUT_SECONDS):
+            return "", False
+    except urllib.error.HTTPError as error:
+        error.close()
+        busy = error.code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        return f"it answered {error.code}", busy or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    except urllib.error.URLError as error:
+        return f"it cannot be reached ({_words(error.reason)})", True
+    except (OSError, http.client.HTTPException) as error:
+        return f"it does not answer ({_words(error)})", True
+
+
+def _words(reason: object) -> str:
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason) or type(reason).__name__
