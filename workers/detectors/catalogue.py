@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 # Those that ship with the project: what a scan plans by itself.
-NAMES = ("faces", "objects-32", "provenance")
+NAMES = ("faces", "faces-96", "objects-32", "provenance", "scenes")
 
 
 def shipped() -> dict[str, Card]:

@@ -78,7 +78,7 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     for copy in range(probe.copies + 1):
         copies.append(_features(probe, run, squares, base, copy))
         tell(f"features of copy {copy}")
-    fitted = _fit(probe, run.seed, squares, copies, tell)
+    fitted = fit(probe, run.seed, squares, copies, tell)
     net = lite0.probe(base, fitted.slope, fitted.intercept, probe.name)
     path = run.out / f"{probe.name}.tflite"
     export_floats(net, path)
@@ -157,7 +157,7 @@ def _middle(squares: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return squares[:, start : start + size, start : start + size]
 
 
-def _fit(
+def fit(
     probe: Probe,
     seed: int,
     squares: Squares,

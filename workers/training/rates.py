@@ -56,26 +56,18 @@ class Cosines(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[
             "epochs": epochs,
             "peak": how.peak,
             "warmup_epochs": how.warmup_epochs,
-            "more": how.more,
-            "again": how.again,
         }
         return cls(schedule, steps)
 
     def __call__(self, step: int) -> Any:  # noqa: ANN401 - a tensor
-        """Give the rate; linear first, then down a cosine, then perhaps down a second one."""
-        how = self._how
-        peak, warm, first = how["peak"], how["warmup_epochs"], how["epochs"] - how["more"]
+        """Give the rate; linear first, then down a cosine."""
+        peak, warm = self._how["peak"], self._how["warmup_epochs"]
         epoch = ops.cast(step, "float32") / self._steps
         rising = peak * (1 / 25 + (1 - 1 / 25) * epoch / max(warm, 1e-9))
-        falling = _cosine(peak, (epoch - warm) / max(first - warm, 1e-9))
-        again = _cosine(how["again"], (epoch - first) / max(how["more"], 1))
-        down = ops.where(epoch < first, falling, again) if how["more"] else falling
-        return ops.where(epoch < warm, rising, down)
+        share = (epoch - warm) / max(self._how["epochs"] - warm, 1e-9)
+        falling = peak / 2 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
+        return ops.where(epoch < warm, rising, falling)
 
     def get_config(self) -> dict[str, object]:
         """What Keras saves with a net that is trained by it."""
         return {"schedule": dict(self._how), "steps": self._steps}
-
-
-def _cosine(peak: float, share: Any) -> Any:  # noqa: ANN401 - tensors
-    return peak / 2 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))

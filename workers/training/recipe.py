@@ -126,16 +126,10 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """Learning rate: linear warm-up, then a cosine down to zero; perhaps once more from `again`.
-
-    The last `more` of the epochs are a second cosine (warm restarts: Loshchilov and Hutter 2017,
-    arXiv:1608.03983).
-    """
+    """Learning rate: linear warm-up to `peak`, then a cosine down to zero over the epochs."""
 
     peak: float
     warmup_epochs: float = 1.0
-    more: int = 0
-    again: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

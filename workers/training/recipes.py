@@ -29,16 +29,16 @@ CIFAKE = Data(
 
 OBJECTS_32 = Recipe(
     name="objects-32",
-    version="2",
+    version="1",
     net=Residual(widths=(24, 48, 96, 128), blocks=(1, 2, 2, 2)),
     data=CIFAKE,
     phases=(
         Phase(
-            epochs=26,
-            rate=Cosine(peak=3e-3, more=12, again=2e-3),
+            epochs=14,
+            rate=Cosine(peak=3e-3),
             weight_decay=0.05,
             label_smoothing=0.02,
-            patience=14,
+            patience=5,
         ),
     ),
     ships=True,

@@ -13,7 +13,7 @@ def test_the_shipped_detectors_are_these() -> None:
     """Each card stands under its own name."""
     cards = catalogue.shipped()
 
-    assert ["objects-32", "provenance"] == sorted(cards)
+    assert ["faces", "faces-96", "objects-32", "provenance", "scenes"] == sorted(cards)
     assert all(name == card.name for name, card in cards.items())
 
 

@@ -1,0 +1,61 @@
+"""How often the check for worn pixels speaks, of pictures as they are and after changes.
+
+    python benchmarks/degraded.py FOLDER
+
+FOLDER holds scenes.zip, of which the training crops are looked at. A row is a change, with the
+share of pictures that are called worn.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from workers.degraded import degraded
+from workers.pixels import to_rgb
+from workers.training.changes import saved
+from workers.training.pictures import of, read_each
+from workers.training.recipe import Pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PICTURES = 700
+
+
+def enlarged(picture: Image.Image, factor: float) -> Image.Image:
+    """The picture with so many times its sides."""
+    size = round(picture.width * factor), round(picture.height * factor)
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "as it is": lambda picture: picture,
+    "enlarged 1.5 times": lambda picture: enlarged(picture, 1.5),
+    "enlarged 2 times": lambda picture: enlarged(picture, 2),
+    "enlarged 4 times": lambda picture: enlarged(picture, 4),
+    "JPEG of quality 50": lambda picture: saved(picture, 50),
+    "JPEG of quality 20": lambda picture: saved(picture, 20),
+    "JPEG of quality 10": lambda picture: saved(picture, 10),
+}
+
+
+def main() -> None:
+    """Print the table."""
+    each = list(read_each(Path(sys.argv[1]), [Pictures("scenes.zip", "train/")]))
+    chosen = np.random.default_rng(0).permutation(len(each))[:PICTURES]
+    pictures = [each[place].decoded.native for place in chosen.tolist()]
+    print(f"{'change':22}{'worn':>7}")
+    for name, change in CHANGES.items():
+        said = [
+            degraded(of(change(to_rgb(picture)))) for picture in pictures if picture is not None
+        ]
+        print(f"{name:22}{np.mean([one is not None for one in said]):>7.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What each part of a probe's features is worth, on pictures of owners that were left out.
+
+    python benchmarks/probe_parts.py scenes runs/scenes
+
+RUNDIR is one that `scanner train scenes --out RUNDIR` made: its features are taken from there. A
+row is a part of the features, with the changed copies of the pictures and without; the figure is
+the area under the ROC curve over one piece of each picture, every picture scored by a fit that
+saw none of its owner's. The test pictures are not touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from workers.training import environment
+
+environment.prepare()
+
+from sklearn.metrics import roc_auc_score  # noqa: E402 - after `prepare`
+
+from workers.training import lite0, probe  # noqa: E402
+from workers.training.probes import PROBES  # noqa: E402
+
+WIDTHS = [lite0.STEM, *(stage.width for stage in lite0.STAGES)]
+
+
+def columns() -> dict[str, np.ndarray]:
+    """The features' places by the part of the net that they come from."""
+    start, means, spreads = 0, [], []
+    for width in WIDTHS:
+        means.append(np.arange(start, start + width))
+        spreads.append(np.arange(start + width, start + 2 * width))
+        start += 2 * width
+    head = np.arange(start, start + lite0.HEAD)
+    stages = [np.concatenate(pair) for pair in zip(means, spreads, strict=True)]
+    return {
+        "all of it": np.arange(start + lite0.HEAD),
+        "the head alone, as classifiers use it": head,
+        "stem and stages 1 to 3": np.concatenate(stages[:4]),
+        "stages 3 to 5": np.concatenate(stages[3:6]),
+        "stages 6 and 7": np.concatenate(stages[6:]),
+        "stem and stages 1 to 5 (0.7 million parameters)": np.concatenate(stages[:6]),
+        "means alone, of all stages": np.concatenate(means),
+        "spreads alone, of all stages": np.concatenate(spreads),
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    how, out = PROBES[sys.argv[1]], Path(sys.argv[2])
+    with np.load(out / "squares.npz") as kept:
+        squares = probe.Squares(kept["pixels"][:, :1, :1], *(
+            kept[name] for name in ("labels", "sources", "owners")
+        ))  # fmt: skip
+    copies = [
+        np.load(out / f"features-{copy}.npy").astype(np.float32) for copy in range(how.copies + 1)
+    ]
+    how = replace(how, strengths=(3e-4, 1e-3))
+    print(f"{'part':50}{'features':>9}{'as it is':>10}{'changed too':>13}")
+    for name, places in columns().items():
+        row = []
+        for used in (copies[:1], copies):
+            part = [np.ascontiguousarray(copy[:, places]) for copy in used]
+            fitted = probe.fit(
+                replace(how, strengths=(3e-4, 1e-3)), 1, squares, part, lambda _: None
+            )
+            row.append(roc_auc_score(squares.labels, fitted.left_out))
+        print(f"{name:50}{len(places):>9}{row[0]:>10.4f}{row[1]:>13.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
