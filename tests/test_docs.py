@@ -28,6 +28,8 @@ NOT_RUN = {
     r"pipx? install|venv ~/scanner": "changes the user's home; these tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
+    r"--webhook": "needs a receiver; tests/scanner/test_webhook.py has one",
+    r"datasette|polars": "too large for the development environment",
     r"bin/lock": "asks the package index for newer versions",
 }
 
@@ -58,7 +60,10 @@ def runnable(line: str) -> str | None:
 
 
 # What the reader of a page has done before he comes to it.
-BEFORE = {"recover.md": ["scanner scan photos"]}
+BEFORE = {
+    name: ["scanner scan photos"]
+    for name in ("recover.md", "report.md", "analyse.md", "automate.md")
+}
 
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
 
