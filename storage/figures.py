@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from storage.breakdown import RunFigures
     from storage.store import Store
 
-# Timings are taken from all images up to this many, else from every n-th batch of each host.
+# Timings are taken from all images up to this many,
 TIMED_IMAGES = 100_000
+# else from every n-th batch of each host, so that about this many are.
+TIMED_SAMPLE = 25_000
 # Images named for each kind of error.
 EXAMPLES = 5
 # The detector whose silence is no row: every finding of its counts.
@@ -126,7 +128,8 @@ def figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figur
     with store.read() as connection:
         counts = read_counts(connection, scan_id)
         span = read_span(connection, scan_id)
-        breakdown = read_breakdown(connection, scan_id, scoring)
+        labelled = _labelled(connection, scan_id)
+        breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
         images = {name: looked.scored for name, looked in breakdown.looked.items()}
         if PROVENANCE in detectors:
             images[PROVENANCE] = _spoken_of(connection, scan_id)
@@ -138,7 +141,7 @@ def figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figur
             detectors=images,
             evidence=_evidence(connection, scan_id),
             errors=_errors(connection, scan_id),
-            labelled=_labelled(connection, scan_id),
+            labelled=labelled,
             breakdown=breakdown,
         )
 
@@ -192,7 +195,7 @@ def _stages(
     connection: sa.Connection, scan_id: int, judged: int
 ) -> Mapping[str, dict[str, Percentiles]]:
     """The percentiles of each stage by host id; an image that a stage never saw does not count."""
-    every = max(1, -(-judged // TIMED_IMAGES))
+    every = 1 if judged <= TIMED_IMAGES else -(-judged // TIMED_SAMPLE)
     nth = sa.func.row_number().over(partition_by=run.c.host_id, order_by=run.c.id)
     runs = sa.select(run.c.id, run.c.host_id, nth.label("nth")).where(run.c.scan_id == scan_id)
     numbered = runs.subquery()
@@ -285,8 +288,10 @@ def _errors(connection: sa.Connection, scan_id: int) -> tuple[ErrorCount, ...]:
 def _labelled(connection: sa.Connection, scan_id: int) -> tuple[LabelledCount, ...]:
     """Counts by score; of many images by SCORE_STEPS steps of it, each told by its middle."""
     labelled = (entry.c.scan_id == scan_id) & entry.c.truth.is_not(None)
-    many = sa.select(entry.c.truth).where(labelled).offset(SCORES_TOLD_APART).limit(1)
-    is_exact = connection.execute(many).first() is None
+    images = connection.scalar(sa.select(sa.func.count()).select_from(entry).where(labelled)) or 0
+    if not images:
+        return ()
+    is_exact = images <= SCORES_TOLD_APART
     score: sa.ColumnElement[Any] = verdict.c.score
     if not is_exact:
         score = verdict.c.score * SCORE_STEPS

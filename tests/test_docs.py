@@ -31,6 +31,8 @@ NOT_RUN = {
     r"pip download": "asks the package index",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
     r"scanner detectors get": "fetches 75 MB; test_public.py fetches from mirrors",
+    r"--webhook": "needs a receiver; tests/scanner/test_webhook.py has one",
+    r"datasette|polars": "too large for the development environment",
     r"bin/lock": "asks the package index for newer versions",
 }
 
@@ -69,8 +71,9 @@ def runnable(line: str) -> str | None:
 # What the reader of a page has done before he comes to it.
 SMALL = ROOT / "tests" / "workers" / "detectors" / "models" / "small.tflite"
 BEFORE = {
-    "recover.md": ["scanner scan photos"],
-    "web.md": ["scanner scan photos"],
+    name: ["scanner scan photos"]
+    for name in ("recover.md", "report.md", "analyse.md", "automate.md", "web.md")
+} | {
     "own-detectors.md": [f"cp {SMALL} net.tflite"],
 }
 

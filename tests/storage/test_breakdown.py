@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def read(fill: Fill, scan: Scan, ai_from: Mapping[str, float] | None = None) -> Breakdown:
     """The breakdown of a scan."""
     with fill.store.read() as connection:
-        return breakdown.read_breakdown(connection, scan.scan_id, ai_from or {})
+        return breakdown.read_breakdown(connection, scan.scan_id, ai_from or {}, is_labelled=True)
 
 
 def judged(fill: Fill, scan: Scan, outcomes: Mapping[bytes, Outcome | None]) -> Batch:

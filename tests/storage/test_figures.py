@@ -126,6 +126,7 @@ def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
 def test_timings_of_every_nth_batch(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the bound, timings come from some batches of each host, counts from all."""
     monkeypatch.setattr(figures, "TIMED_IMAGES", 2)
+    monkeypatch.setattr(figures, "TIMED_SAMPLE", 2)
     results.know_host(fill.store, results.Host("h2", "pi5", "aarch64", {}))
     scan = fill.scan()
     # Of four images every second run of each host is timed: the first and the third.

@@ -20,7 +20,7 @@ from workers.training.pictures import of
 from workers.views import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from workers.decode import Decoded
     from workers.detectors.card import Card
@@ -56,31 +56,34 @@ def changed(card: Card, pictures: Sequence[Picture], tell: Callable[[str], None]
     """The card with its figures on these pictures after each of CHANGES."""
     changes = []
     for name, change in CHANGES.items():
-        after = [replace(each, decoded=of(change(_picture(each.decoded)))) for each in pictures]
+        # One at a time: all of them at twice their sides would fill the memory.
+        after = (replace(each, decoded=of(change(_picture(each.decoded)))) for each in pictures)
         changes.append(_after(card, name, look(card, after, name).scored))
         tell(f"{name}: ROC AUC {changes[-1].roc_auc:.4f}")
     return replace(card, changes=tuple(changes))
 
 
-def look(card: Card, pictures: Sequence[Picture], on: str) -> Seen:
+def look(card: Card, pictures: Iterable[Picture], on: str) -> Seen:
     """Score pictures by the largest face, the pieces or the whole that the card's view shows."""
     if card.input is None:
         raise CardError(f"{card.name} looks at no pixels")
     detector = load(card)
-    scores, kept = [], []
+    scores, labels, sources, total = [], [], [], 0
     for picture in pictures:
+        total += 1
         views = seen(picture.decoded, card.view, card.input)
         if views:
             scores.append(joined(detector.score(views)))
-            kept.append(picture)
+            labels.append(picture.label)
+            sources.append(picture.source)
     return Seen(
         Scored(
             on,
             np.array(scores),
-            np.array([each.label for each in kept], np.uint8),
-            np.array([each.source for each in kept]),
+            np.array(labels, np.uint8),
+            np.array(sources),
         ),
-        len(pictures) - len(kept),
+        total - len(scores),
     )
 
 
