@@ -37,14 +37,15 @@ def whole(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:
 
 
 def crops(picture: Image.Image, wanted: Input, most: int) -> list[NDArray[np.uint8]]:
-    """Pieces of the input's size, nothing resized: the middle, then the middle of each quarter.
+    """Pieces of the input's size, nothing resized: the middle, then the four corners.
 
+    So they lie as far from each other as they can: near ones would say the same once more.
     The net never sees the picture turned: which way is up says nothing of how it was made.
     """
     width, height = picture.size
     places = {
         (_within(x * width, wanted.width, width), _within(y * height, wanted.height, height))
-        for x, y in ((0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))[:most]
+        for x, y in ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))[:most]
     }
     return [
         np.asarray(to_rgb(picture.crop((left, top, left + wanted.width, top + wanted.height))))

@@ -256,7 +256,7 @@ def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
     error = ImageError(ErrorKind.DAMAGED, "chunk te\0t")
     fill.judge(batch, fill.verdict(first, Outcome.AI, odd), fill.failed(second, error))
     verdicts = stored(fill, scan)
-    found = figures(fill.store, scan.scan_id, ["provenance"])
+    found = figures(fill.store, scan.scan_id, {"provenance": 0.9})
 
     assert verdicts[0] is not None
     assert verdicts[0].findings == (

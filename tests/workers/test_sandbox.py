@@ -48,7 +48,7 @@ def everywhere(line):
         except OSError:
             pass
 
-def evil(data, *, max_pixels):
+def evil(data, **how):
     if b"EVIL once" in data and not os.path.exists(os.environ["EVIL_ONCE"]):
         open(os.environ["EVIL_ONCE"], "w").close()
         os.abort()
@@ -80,7 +80,7 @@ def evil(data, *, max_pixels):
     if b"EVIL flood" in data:
         while True:
             everywhere(b"x" * 4096)
-    return decode(data, max_pixels=max_pixels)
+    return decode(data, **how)
 
 workers.pipeline.decode = evil
 """
