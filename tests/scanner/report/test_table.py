@@ -112,8 +112,16 @@ def test_verdicts_against_labels(report: Report) -> None:
     )
 
     # The confusion matrix, the table by verdict, and the accuracy of the folder of that name.
-    assert fake == [["2", "1"], ["2", "0", "1", "0", "0"], ["3", "0.6667", "1", "0"]]
-    assert real == [["1", "1"], ["0", "1", "2", "1", "1"], ["2", "0.5000", "0", "1"]]
+    assert fake == [
+        ["2", "1"],
+        ["2", "0", "1", "0", "0"],
+        ["3", "0.6667", "0.2077", "0.9385", "1", "0"],
+    ]
+    assert real == [
+        ["1", "1"],
+        ["0", "1", "2", "1", "1"],
+        ["2", "0.5000", "0.0945", "0.9055", "0", "1"],
+    ]
     assert "Of 2 called AI-made, 0 were not: 0.0 % of the REAL ones." in printed(report)
 
 
