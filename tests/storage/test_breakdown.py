@@ -151,7 +151,7 @@ def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % n for n in range(4)))
     assert batch is not None
-    digests = [b"\x0f" * 32, b"\x0f" * 32, b"\x10" * 32, b"\x10" * 32]
+    digests = [b"\x0f" * 32, b"\x0f" * 32, b"\x10" * 32, b"\xf0" * 32]
     fill.judge(
         batch,
         *(
