@@ -14,6 +14,7 @@ import click
 
 from scanner.progress import look
 from scanner.report.json import verdicts_json
+from storage.errors import StoreUnavailable
 from storage.paths import fields
 from storage.queries import new_errors
 
@@ -76,8 +77,13 @@ class Events:
     def _tell_errors(self, seen: Look) -> None:
         if seen.counts.error == self._errors:
             return
+        try:
+            errors = new_errors(self._store, self._scan_id, self._told)
+        except StoreUnavailable:
+            # The next look asks again, and it is the one that knows how long to be patient.
+            return
         self._errors = seen.counts.error
-        for one in new_errors(self._store, self._scan_id, self._told):
+        for one in errors:
             self._told.add(one.image_id)
             body = {"scan": self._scan_id, **fields(one.path)}
             _print("error", {**body, "error": one.kind.value, "error_text": one.text})

@@ -21,8 +21,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from scanner.options import without_password
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -68,7 +66,10 @@ def deliver(
         if pause is None or not again:
             break
         sleep(pause)
-    click.echo(f"The webhook {without_password(url)} was not delivered: {reason}", err=True)
+    # Its path may be a secret as well.
+    parts = urlsplit(url)
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    click.echo(f"The webhook at {where} was not delivered: {reason}", err=True)
     return False
 
 

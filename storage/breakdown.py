@@ -161,11 +161,12 @@ def _places(connection: sa.Connection, scan_id: int) -> tuple[Folders, dict[str,
     of_scan = sa.select(scan.c.collection_id, scan.c.images).where(scan.c.id == scan_id)
     collection_id, images = connection.execute(of_scan).one()
     ours = image.c.collection_id == collection_id
-    # Each by itself: so they are looked up at the ends of the index.
-    first = connection.scalar(sa.select(sa.func.min(image.c.path)).where(ours))
-    last = connection.scalar(sa.select(sa.func.max(image.c.path)).where(ours))
+    # By order, not by min() and max(): Postgres has them for bytes since 18 only.
+    paths = sa.select(image.c.path).where(ours).limit(1)
+    first = connection.scalar(paths.order_by(image.c.path))
+    last = connection.scalar(paths.order_by(image.c.path.desc()))
     known = connection.scalar(sa.select(sa.func.count()).select_from(image).where(ours))
-    parent = b"" if first is None else _common_folder(bytes(first), bytes(last))
+    parent = b"" if first is None or last is None else _common_folder(bytes(first), bytes(last))
     names = _names(connection, ours, parent)
     if known != images:
         # The collection has images that this scan has not.
@@ -206,8 +207,8 @@ def _names(
     names: list[bytes] = []
     after = parent
     for _ in range(MAX_STEPS):
-        next_one = sa.select(sa.func.min(image.c.path)).where(ours, image.c.path > after)
-        path = connection.scalar(next_one)
+        behind = sa.select(image.c.path).where(ours, image.c.path >= after)
+        path = connection.scalar(behind.order_by(image.c.path).limit(1))
         if path is None:
             return names
         folder, slash, _ = bytes(path)[len(parent) :].partition(SLASH)
@@ -215,7 +216,7 @@ def _names(
             names.append(folder)
             after = parent + folder + AFTER_SLASH
         else:
-            after = bytes(path)
+            after = bytes(path) + b"\0"
             if b"" not in names:
                 names.append(b"")
     return None

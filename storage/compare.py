@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.breakdown import EVEN
 from storage.records import Outcome
 from storage.schema import entry, image, verdict
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 # Images named whose verdict changed.
 EXAMPLES = 20
-# A score from here on counts as AI, where scores are held against labels.
-EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)

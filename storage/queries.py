@@ -165,11 +165,12 @@ class FailedImage:
     text: str
 
 
-def new_errors(store: Store, scan_id: int, known: Container[int]) -> Iterator[FailedImage]:
+def new_errors(store: Store, scan_id: int, known: Container[int]) -> list[FailedImage]:
     """The images of a scan that ended in `error`, but for those that are known."""
     failed = sa.select(verdict.c.image_id).where(
         verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
     )
+    found: list[FailedImage] = []
     with store.read() as connection:
         new = [image_id for image_id in connection.scalars(failed) if image_id not in known]
         for start in range(0, len(new), PAGE_ROWS):
@@ -184,8 +185,11 @@ def new_errors(store: Store, scan_id: int, known: Container[int]) -> Iterator[Fa
                 )
                 .order_by(verdict.c.image_id)
             )
-            for image_id, path, kind, text in rows:
-                yield FailedImage(image_id, bytes(path), ErrorKind(kind), text or "")
+            found += [
+                FailedImage(image_id, bytes(path), ErrorKind(kind), text or "")
+                for image_id, path, kind, text in rows
+            ]
+    return found
 
 
 def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:

@@ -61,7 +61,7 @@ def command(
     request = make_request(asked, FLEET)
     try:
         if dry_run:
-            unreadable = say_dry(request, as_json=as_json)
+            unreadable = say_dry(request, as_json=as_json or given["json_lines"])
         else:
             unreadable = _enqueue(request, given, as_json=as_json)
     except (WalkError, RootGone) as error:

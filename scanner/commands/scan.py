@@ -92,7 +92,7 @@ def command(
     # A broker of one's own has a keeper of one's own; a named one is looked after by its fleet's.
     request = make_request(asked, uuid.uuid4().hex if given["broker"] is None else FLEET)
     if dry_run:
-        ctx.exit(INCOMPLETE if _dry_run(request, as_json=as_json) else DONE)
+        ctx.exit(INCOMPLETE if _dry_run(request, as_json=as_json or given["json_lines"]) else DONE)
     with open_store(given["store"], make=True) as store, _alone(store, request):
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id

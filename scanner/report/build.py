@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.report.course import Course, course
 from scanner.report.curves import Curves, curves
 from scanner.report.estimate import CorrectedShare, corrected_share
-from scanner.report.intervals import Interval, wilson
+from scanner.report.intervals import Interval, accuracy_interval, wilson
 from scanner.report.measured import card_rates
 from scanner.report.metrics import Classification, Confusion, ScoreCount, classification
 from storage.figures import figures
@@ -166,7 +166,7 @@ def _intervals(at: Confusion, scored: list[ScoreCount]) -> dict[str, Interval]:
     from scanner.report.bootstrap import intervals  # noqa: PLC0415 - it needs NumPy
 
     shares = {
-        "accuracy": wilson(at.tp + at.tn, at.images),
+        "accuracy": accuracy_interval(at),
         "precision": wilson(at.tp, at.tp + at.fp),
         "recall": wilson(at.tp, at.tp + at.fn),
         "precision_real": wilson(at.tn, at.tn + at.fn),

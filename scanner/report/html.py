@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from scanner.report import sentences, words
 from scanner.report.charts import Chart, course_chart, curve_charts, months_chart
 from scanner.report.grid import safe
+from scanner.report.intervals import accuracy_interval
 from scanner.report.metrics import ratio
 from scanner.report.table import evidence_counts
 from scanner.report.truth_table import INTERVALS, LABELS
@@ -71,6 +72,7 @@ def _environment() -> Environment:
         "stages": STAGES,
         "interval": sentences.interval,
         "ratio": ratio,
+        "accuracy_interval": accuracy_interval,
     }
     return environment
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from scanner.report.metrics import Confusion
 
 # The normal deviate of a two-sided 95 % interval.
 Z = 1.959963984540054
@@ -39,3 +42,8 @@ def wilson(part: float, whole: float) -> Interval | None:
     half = Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole * whole))
     half /= 1 + square / whole
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def accuracy_interval(at: Confusion) -> Interval | None:
+    """Wilson's interval of the accuracy that a confusion matrix comes to."""
+    return wilson(at.tp + at.tn, at.images)

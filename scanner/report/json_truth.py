@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scanner.report.intervals import accuracy_interval
 from scanner.report.json_parts import CONFIDENCE, ends, share
 from scanner.report.metrics import ratio
 from storage.paths import fields
@@ -74,6 +75,7 @@ def _judged(at: Confusion) -> dict[str, Any]:
     return {
         "images": at.images,
         "accuracy": share(ratio(at.tp + at.tn, at.images)),
+        **({} if (sure := accuracy_interval(at)) is None else ends(sure)),
         "confusion": _confusion(at),
     }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 # Rows that are in memory at a time, and that readers skip or read as a whole.
-GROUP_ROWS = 20_000
+GROUP_ROWS = 5_000
 
 _NUMBERS = ("score", "fetch_ms", "decode_ms", "infer_ms")
 # Texts are UTF-8: `path` is as shown, and where it is not the name itself, `path_b64` has that.

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from scanner.report import words
 from scanner.report.grid import columns, safe
+from scanner.report.intervals import accuracy_interval
 from scanner.report.metrics import THRESHOLD, ratio
 from scanner.report.sentences import accusations, interval
 from storage.paths import shown
@@ -113,13 +114,14 @@ def _intervals(truth: Truth) -> Table:
 
 
 def _accuracies(title: str, confusions: Mapping[str, Confusion]) -> Table:
-    table = columns(title, "images", "accuracy", "missed", "accused")
+    table = columns(title, "images", "accuracy", "from", "to", "missed", "accused")
     most = sorted(confusions.items(), key=lambda item: -item[1].images)
     for name, at in most[:ROWS]:
         table.add_row(
             Text(name),
             f"{at.images:,}",
             words.figure(ratio(at.tp + at.tn, at.images)),
+            *interval(accuracy_interval(at)).split(" to "),
             f"{at.fn:,}",
             f"{at.fp:,}",
         )

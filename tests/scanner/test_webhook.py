@@ -51,7 +51,7 @@ def receiver() -> Iterator[Receiver]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/hook?key=s3cret"
+    made.url = f"http://127.0.0.1:{server.server_address[1]}/s3cret?key=s3cret"
     yield made
     server.shutdown()
     thread.join()
@@ -66,7 +66,7 @@ def test_signed_report(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> N
     expected = hmac.new(b"hunter2", data, hashlib.sha256).hexdigest()
 
     assert arrived
-    assert path == "/hook?key=s3cret"
+    assert path == "/s3cret?key=s3cret"
     assert json.loads(data) == BODY
     assert headers["Content-Type"] == "application/json"
     assert headers["X-Scanner-Signature-256"] == f"sha256={expected}"

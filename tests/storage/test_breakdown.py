@@ -68,6 +68,19 @@ def test_by_folder(fill: Fill, monkeypatch: pytest.MonkeyPatch, steps: int) -> N
     )
 
 
+def test_names_that_sort_between(fill: Fill) -> None:
+    """A file that is called as the step behind a folder, and a folder that sorts before it."""
+    scan = fill.scan()
+    judged(fill, scan, {b"a/1": Outcome.AI, b"a0": None, b"a-b/2": None, b"a-b0/3": None})
+
+    assert read(fill, scan).folders.by_name == {
+        b"a": Told(1, ai=1),
+        b"a-b": Told(1),
+        b"a-b0": Told(1),
+        b"": Told(1),
+    }
+
+
 def test_common_folder_is_left_out(fill: Fill) -> None:
     """What all images lie in says nothing: the folders below it are listed."""
     scan = fill.scan()
@@ -138,7 +151,7 @@ def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % n for n in range(4)))
     assert batch is not None
-    digests = [b"\x0f" * 32, b"\x0f" * 32, b"\x10" * 32, b"\x10" * 32]
+    digests = [b"\x0f" * 32, b"\x0f" * 32, b"\x10" * 32, b"\xf0" * 32]
     fill.judge(
         batch,
         *(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from scanner.report.metrics import Confusion
 from scanner.report.sentences import answer
 from scanner.report.table import print_table
+from storage.breakdown import Told
 from storage.figures import EvidenceCount, HostFigures, Percentiles
 
 if TYPE_CHECKING:
@@ -112,8 +114,16 @@ def test_verdicts_against_labels(report: Report) -> None:
     )
 
     # The confusion matrix, the table by verdict, and the accuracy of the folder of that name.
-    assert fake == [["2", "1"], ["2", "0", "1", "0", "0"], ["3", "0.6667", "1", "0"]]
-    assert real == [["1", "1"], ["0", "1", "2", "1", "1"], ["2", "0.5000", "0", "1"]]
+    assert fake == [
+        ["2", "1"],
+        ["2", "0", "1", "0", "0"],
+        ["3", "0.6667", "0.2077", "0.9385", "1", "0"],
+    ]
+    assert real == [
+        ["1", "1"],
+        ["0", "1", "2", "1", "1"],
+        ["2", "0.5000", "0.0945", "0.9055", "0", "1"],
+    ]
     assert "Of 2 called AI-made, 0 were not: 0.0 % of the REAL ones." in printed(report)
 
 
@@ -159,7 +169,20 @@ def test_fits_eighty_columns(report: Report) -> None:
         EvidenceCount("provenance", "c2pa_remote", f"Generator {n} " * 6, "untrusted", 12_345_678)
         for n in range(30)
     )
-    text = printed(replace(report, counts=counts, hosts=(host,), evidence=evidence))
+    folders = {
+        b"a folder with a name that goes on and on %d" % n: Told(12_345_678, 1_234_567, 999_999, 9)
+        for n in range(20)
+    }
+    breakdown = replace(
+        report.breakdown,
+        folders=replace(report.breakdown.folders, by_name=folders),
+        months={f"2024-{n:02}": Told(12_345_678, 7) for n in range(1, 13)},
+    )
+    assert report.truth is not None
+    confusion = Confusion(12_345_678, 1_234_567, 1_234_567, 12_345_678)
+    truth = replace(report.truth, by_folder=dict.fromkeys(folders, confusion))
+    large = replace(report, counts=counts, hosts=(host,), evidence=evidence, breakdown=breakdown)
+    text = printed(replace(large, truth=truth))
 
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "and 15 more" in text

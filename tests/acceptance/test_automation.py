@@ -1,0 +1,107 @@
+"""Scans that another program watches: events, exit codes, the webhook."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    Cli = Any
+    Fleet = Any
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """The sample pictures: 14 files, two of which cannot be read, four AI-made."""
+    folder = tmp_path / "samples"
+    subprocess.run([sys.executable, "-m", "scanner.samples", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def received() -> Iterator[tuple[str, list[bytes]]]:
+    """A webhook's URL, and the bodies that were posted to it."""
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/", bodies
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """The events that were printed."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_scan_that_is_watched(cli: Cli, samples: Path, received: tuple[str, list[bytes]]) -> None:
+    """Events come a line each, the last is the report, and so is what the webhook gets."""
+    url, bodies = received
+    done = cli.run("scan", samples, "--json-lines", "--webhook", url, check=3)
+    *before, last = events(done.stdout)
+    told = cli.json("report", "--json")
+
+    assert {"status", "error"} == {line["event"] for line in before}
+    assert {"broken/cut-off.jpg", "broken/no-picture.jpg"} == {
+        line["path"] for line in before if line["event"] == "error"
+    }
+    assert ("summary", 0.0, 2) == tuple(
+        last.pop(key) for key in ("event", "seconds_remaining", "error_count")
+    )
+    assert told == last == json.loads(bodies[0])
+    assert 1 == len(bodies)
+
+
+def test_fail_on_ai(cli: Cli, samples: Path) -> None:
+    """Who asks for it gets 5 where something is AI-made, from each command that finds it."""
+    cli.run("scan", samples, "--fail-on", "ai", check=5)
+    cli.run("scan", samples / "plain", "--fail-on", "ai", check=0)
+    cli.run("report", "1", "--fail-on", "ai", check=5)
+    cli.run("check", samples / "tagged" / "webui.png", "--fail-on", "ai", check=5)
+    cli.run("check", samples / "plain" / "poster.png", "--fail-on", "ai", check=0)
+
+
+def test_webhook_that_is_refused(cli: Cli, samples: Path) -> None:
+    """A URL that is none is a usage error, before anything is scanned."""
+    done = cli.run("scan", samples, "--webhook", "file:///etc/passwd", check=2)
+
+    assert "not the URL of a webhook" in done.stderr
+    assert "There is no store" in cli.run("scans", check=1).stderr
+
+
+def test_fleet_that_is_watched(fleet: Fleet, samples: Path) -> None:
+    """`enqueue` tells of its listing, `status --watch` of the rest, to the same end."""
+    *_, queued = events(fleet.cli.run("enqueue", samples, "--json-lines").stdout)
+    fleet.work()
+    *before, last = events(fleet.cli.run("status", "--watch", "--json-lines").stdout)
+
+    assert ("summary", 14, None) == (
+        queued["event"],
+        queued["images"],
+        queued["seconds_remaining"],
+    )
+    assert 14 == before[-1]["judged"]
+    assert ("summary", "finished", 2) == (last["event"], last["state"], last["error_count"])
+    assert "queue" in last
