@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from workers.wilson import wilson as ends
 
 if TYPE_CHECKING:
     from scanner.report.metrics import Confusion
@@ -34,14 +35,8 @@ class Share:
 
 
 def wilson(part: float, whole: float) -> Interval | None:
-    """Wilson's score interval of a share (Wilson 1927); None of nothing."""
-    if whole == 0:
-        return None
-    share, square = part / whole, Z * Z
-    middle = (share + square / (2 * whole)) / (1 + square / whole)
-    half = Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole * whole))
-    half /= 1 + square / whole
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+    """Wilson's score interval of a share; None of nothing."""
+    return Interval(*ends(part, whole)) if whole else None
 
 
 def accuracy_interval(at: Confusion) -> Interval | None:

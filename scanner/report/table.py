@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Rows of the evidence table; a long tail of generators is for the JSON.
 EVIDENCE_ROWS = 15
-# What speaks of images that no detector suits.
+# What speaks of images that no detector suits, or whose pixels say little.
 ROUTER = "router"
 # Below this part of a scan's time at work, the two are told apart.
 MOSTLY_AT_WORK = 0.9
@@ -83,7 +83,7 @@ def _print_evidence(report: Report, console: Console) -> None:
         more = len(found) - EVIDENCE_ROWS
         console.print(Text(f"and {more} more: --format json has all", style="dim"))
     if reasons:
-        heading(console, "Why no detector looked at the pixels")
+        heading(console, "Pixels not looked at, or worn")
         table = columns("Reason", "Images")
         for reason, images in reasons.most_common():
             table.add_row(Text(reason), f"{images:,}")

@@ -27,6 +27,8 @@ EVIDENCE = {
     "no_detector": "no detector for this size yet",
     "too_small": "smaller than any detector is made for",
     "not_planned": "its detector is not in the scan's plan",
+    "too_large": "too large to be looked at at its own size",
+    "degraded": "worn pixels, doubtful at most",
 }
 
 

@@ -20,7 +20,6 @@ from scanner.web.site import (
     scan_of,
     site_of,
 )
-from scanner.wilson import wilson
 from storage import reviews
 from storage.errors import NotFound
 from storage.gallery import Selection
@@ -28,6 +27,7 @@ from storage.queries import verdict_row
 from storage.records import Outcome
 from storage.reviews import Answer
 from storage.sampling import sample_outcome
+from workers.wilson import wilson
 
 if TYPE_CHECKING:
     from starlette.requests import Request

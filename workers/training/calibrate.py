@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from workers.detectors.card import Calibration, Thresholds
-from workers.training.intervals import wilson
+from workers.wilson import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

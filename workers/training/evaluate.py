@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource, Thresholds
 from workers.training.data import DataError
-from workers.training.intervals import wilson
+from workers.wilson import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

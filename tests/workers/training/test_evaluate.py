@@ -9,7 +9,7 @@ from sklearn.metrics import classification_report
 from workers.detectors.card import Confusion, Thresholds
 from workers.training.classification import sources, table
 from workers.training.evaluate import Scored, by_source, expected_calibration_error, measure
-from workers.training.intervals import wilson
+from workers.wilson import wilson
 
 
 def eight() -> Scored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanner.wilson import wilson
+from workers.wilson import wilson
 
 
 @pytest.mark.parametrize(

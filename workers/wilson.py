@@ -6,7 +6,7 @@ from math import sqrt
 from statistics import NormalDist
 
 
-def wilson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(hits: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a share (Wilson 1927, without correction for continuity).
 
     A sample without replacement from a finite population is a little more exact than it says.
