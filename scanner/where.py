@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from storage.conditions import Condition
+from storage.conditions import NOT_REVIEWED, Condition
 from storage.records import ErrorKind, Outcome
+from storage.reviews import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,4 +87,5 @@ FIELDS: dict[str, Callable[[str], Any]] = {
     "host": str,
     "error": _one_of(ErrorKind),
     "truth": _truth,
+    "reviewed": _one_of((*Answer, NOT_REVIEWED)),
 }

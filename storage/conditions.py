@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.reviews import last_answer
 from storage.schema import entry, host, image, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PENDING = "pending"
+# What stands for no answer of a person.
+NOT_REVIEWED = "no"
 # The columns that the fields of conditions stand for, as the query of the rows has them.
 COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "verdict": sa.func.coalesce(verdict.c.outcome, PENDING),
@@ -23,6 +26,7 @@ COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "host": host.c.label,
     "truth": entry.c.truth,
     "folder": image.c.path,
+    "reviewed": sa.func.coalesce(last_answer(), NOT_REVIEWED),
 }
 COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,

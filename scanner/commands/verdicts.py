@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     "--where",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Only images that meet this: verdict, score, folder, detector, host, error, truth. "
-    "Repeatable: all have to be met; VALUE may be several, split at commas.",
+    help="Only images that meet this: verdict, score, folder, detector, host, error, truth, "
+    "reviewed. Repeatable: all have to be met; VALUE may be several, split at commas.",
 )
 @click.option(
     "--format",

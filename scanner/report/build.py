@@ -12,6 +12,7 @@ from scanner.report.intervals import Interval, accuracy_interval, wilson
 from scanner.report.measured import card_rates
 from scanner.report.metrics import Classification, Confusion, ScoreCount, classification
 from storage.figures import figures
+from storage.sampling import sample_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from storage.figures import ErrorCount, EvidenceCount, Figures, HostFigures, LabelledCount
     from storage.queries import Counts
     from storage.records import Outcome
+    from storage.sampling import SampleOutcome
     from storage.scans import Scan
     from storage.store import Store
 
@@ -62,7 +64,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A scan summed up, all of it read from one state of the store."""
+    """A scan summed up, read from one state of the store, and a sample that people looked at."""
 
     scan: Scan
     counts: Counts
@@ -75,6 +77,7 @@ class Report:
     truth: Truth | None
     breakdown: Breakdown
     corrected: CorrectedShare | None
+    sample: SampleOutcome | None
     course: Course
 
     @property
@@ -116,6 +119,7 @@ def build(
             ((name, one.native, one.flagged) for name, one in looked.items()),
             lambda name: rates(planned[name]),
         ),
+        sample=sample_outcome(store, scan.scan_id),
         course=course(read.breakdown.runs),
     )
 

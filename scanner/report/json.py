@@ -11,6 +11,7 @@ from scanner.report.json_parts import (
     deciding_json,
     folders_json,
     months_json,
+    sample_json,
     share,
     time_json,
 )
@@ -70,6 +71,7 @@ def to_json(report: Report) -> dict[str, Any]:
     breakdown = report.breakdown
     body |= {
         "corrected_share": corrected_json(report),
+        "sample": sample_json(report),
         **folders_json(breakdown.folders),
         "months": months_json(breakdown.months),
         "deciding": deciding_json(breakdown.deciding),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scanner.report.intervals import Interval
 from storage.paths import fields, shown
+from workers.wilson import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scanner.report.build import Report
     from scanner.report.estimate import DetectorShare
-    from scanner.report.intervals import Interval, Share
+    from scanner.report.intervals import Share
     from storage.breakdown import Copies, Folders, Told
 
 # Digits behind the point: of shares and scores, and of seconds and milliseconds.
@@ -56,6 +58,24 @@ def corrected_json(report: Report) -> dict[str, Any] | None:
         "false_accusations_high": round(accused.high, 1),
         "detectors": [_detector(one) for one in found.by_detector],
         "unmeasured": list(found.unmeasured),
+    }
+
+
+def sample_json(report: Report) -> dict[str, Any] | None:
+    """What people said of the latest random sample; None where none was drawn."""
+    found = report.sample
+    if found is None:
+        return None
+    told = found.ai + found.not_ai
+    return {
+        "images": found.size,
+        "population": found.population,
+        "ai": found.ai,
+        "not_ai": found.not_ai,
+        "cant_tell": found.cant_tell,
+        "left": found.left,
+        "share": share(found.ai / told) if told else None,
+        **(ends(Interval(*wilson(found.ai, told))) if told else {}),
     }
 
 

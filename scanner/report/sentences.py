@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scanner.report import words
 from storage.records import Outcome
+from workers.wilson import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scanner.report.estimate import CorrectedShare
     from scanner.report.intervals import Interval
     from storage.breakdown import Copies
+    from storage.sampling import SampleOutcome
 
 # A p-value below this is called a difference.
 SIGNIFICANT = 0.05
@@ -40,6 +42,8 @@ def answer(report: Report) -> str:
 
 def estimate(report: Report) -> Iterator[str]:
     """How much is AI-made when the detectors' mistakes are reckoned with, sentence by sentence."""
+    if report.sample is not None and (said := _reviewed(report.sample)) is not None:
+        yield said
     found = report.corrected
     if found is None:
         yield (
@@ -63,11 +67,26 @@ def estimate(report: Report) -> Iterator[str]:
         )
     if found.unmeasured:
         yield (
-            f"Left out as well, for its mistakes were not measured: {', '.join(found.unmeasured)}."
+            "Left out as well, for what was measured of them does not tell a share: "
+            f"{', '.join(found.unmeasured)}."
         )
     yield (
         "All this holds as far as these pictures are like those that the detectors were measured "
         "on; of other generators they may miss far more."
+    )
+
+
+def _reviewed(sample: SampleOutcome) -> str | None:
+    """What people found in a random sample, which no detector's mistakes touch."""
+    told = sample.ai + sample.not_ai
+    if not told:
+        return None
+    low, high = wilson(sample.ai, told)
+    return (
+        f"People could tell of {told:,} of a random sample of "
+        f"{words.count(sample.size, 'image', 'images')}, and called {sample.ai:,} AI-made: "
+        f"{_percent(sample.ai / told)} % (95 % interval: {_percent(low)} to {_percent(high)} %) of "
+        f"the {sample.population:,} that could be read."
     )
 
 

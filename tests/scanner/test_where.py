@@ -8,9 +8,10 @@ import click
 import pytest
 
 from scanner.where import parse_where
-from storage import listing, results, scans
+from storage import listing, results, reviews, scans
 from storage.queries import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, ListedImage, Outcome, Timings, Verdict
+from storage.reviews import Answer
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def store(store_url: str) -> Iterator[Store]:
             Verdict(one.image_id, outcome, score, detector, True, said, error, None, Timings())
         )
     results.record(opened, going[0], verdicts)
+    for answer in (Answer.NOT_AI, Answer.AI):  # the last one stands
+        reviews.give(opened, begun.scan_id, batch.images[1].image_id, answer, "ann")
     yield opened
     opened.close()
 
@@ -74,6 +77,9 @@ def store(store_url: str) -> Iterator[Store]:
         (["host=pi", "verdict=no_evidence"], "d"),
         (["truth=ai"], "a"),
         (["truth=real"], "b"),
+        (["reviewed=ai"], "b"),
+        (["reviewed=not_ai,cant_tell"], ""),
+        (["reviewed=no", "verdict=ai"], "ac"),
     ],
 )
 def test_rows_that_meet_the_conditions(store: Store, typed: list[str], expected: str) -> None:

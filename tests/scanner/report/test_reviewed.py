@@ -1,0 +1,46 @@
+"""A report says what people found in a random sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scanner.report import sentences
+from scanner.report.build import build
+from scanner.report.json import to_json
+from storage import reviews, sampling, scans
+from storage.reviews import Answer
+
+if TYPE_CHECKING:
+    from storage.scans import Scan
+    from storage.store import Store
+
+
+def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
+    """Of three that they could tell one is AI-made: the share, its interval, and a sentence."""
+    before = build(store, scan)
+    assert before.sample is None
+    assert to_json(before)["sample"] is None
+
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = 1.0")
+    drawn = sampling.draw(store, scan.scan_id, 4, seed=1)
+    assert not any("People" in said for said in sentences.estimate(build(store, scan)))
+    images = [image for image, _ in sampling.sample_images(store, drawn)]
+    answers = (Answer.AI, Answer.NOT_AI, Answer.NOT_AI, Answer.CANT_TELL)
+    for image, answer in zip(images, answers, strict=True):
+        reviews.give(store, scan.scan_id, image, answer, "ann")
+    report = build(store, scans.find_scan(store, scan.scan_id))
+    body = to_json(report)["sample"]
+
+    assert (4, 6, 1, 2, 1, 0) == tuple(
+        body[name] for name in ("images", "population", "ai", "not_ai", "cant_tell", "left")
+    )
+    assert pytest.approx((1 / 3, 0.0615, 0.7923), abs=5e-5) == (
+        body["share"],
+        body["low"],
+        body["high"],
+    )
+    (said,) = [one for one in sentences.estimate(report) if "People" in one]
+    assert "3 of a random sample of 4 images, and called 1 AI-made: 33.3 %" in said
