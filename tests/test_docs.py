@@ -133,6 +133,8 @@ def test_no_reason_is_left_over() -> None:
 
 def help_of(name: str, command: click.Command) -> str:
     """A command's help, and that of its subcommands."""
+    # A command keeps the help option that it was first asked for, be it by another test.
+    command._help_option = None
     context = click.Context(
         command,
         info_name=name,

@@ -65,10 +65,10 @@ def test_the_wheel_names_no_place(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_wheel_is_small(wheel: zipfile.ZipFile) -> None:
-    """It is sent to Raspberry Pis: at most 10 MB."""
+    """It is sent to Raspberry Pis: three nets of 7 MB, and little else."""
     size_bytes = sum(entry.compress_size for entry in wheel.infolist())
 
-    assert size_bytes < 10_000_000
+    assert size_bytes < 22_000_000
 
 
 def test_the_tests_run_on_what_is_installed(wheel: zipfile.ZipFile) -> None:

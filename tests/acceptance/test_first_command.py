@@ -38,7 +38,7 @@ def test_bin_scan_sets_up_and_scans(clone: Path) -> None:
 
     # The second time it has nothing to set up.
     again = subprocess.run(
-        [clone / "bin" / "scan", clone / "docs", "--json"],
+        [clone / "bin" / "scan", clone / "bin", "--json"],
         capture_output=True,
         text=True,
         check=False,

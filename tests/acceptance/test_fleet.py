@@ -69,7 +69,9 @@ def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
 def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
     """JSON lines and CSV have one row an image, with the same values."""
     fleet.work()
-    scan_id = fleet.cli.json("enqueue", photos, "--include", "00*.jpg", "--json")["scan"]
+    scan_id = fleet.cli.json(
+        "enqueue", photos, "--include", "00*.jpg", "--detectors", "provenance", "--json"
+    )["scan"]
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
     lines = [json.loads(line) for line in fleet.cli.run("verdicts").stdout.splitlines()]
     rows = list(csv.DictReader(io.StringIO(fleet.cli.run("verdicts", "--format", "csv").stdout)))
@@ -78,7 +80,7 @@ def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
     assert [(line["path"], line["digest"]) for line in lines] == [
         (row["path"], row["digest"]) for row in rows
     ]
-    assert {"no detector for this size yet"} == {
+    assert {"the detector for this size is not part of this scan's plan"} == {
         said["text"] for line in lines for said in line["findings"]
     }
 

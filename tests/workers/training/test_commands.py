@@ -72,7 +72,7 @@ def test_evaluate_knows_its_detectors() -> None:
     done = CliRunner().invoke(evaluate.command, ["provenance", "--data", "."])
 
     assert 2 == done.exit_code
-    assert "only objects-32" in done.output
+    assert "only faces, faces-96, objects-32, scenes" in done.output
 
 
 def test_train_says_what_to_install(tmp_path: Path) -> None:

@@ -136,9 +136,12 @@ def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> Non
 
     assert run.out / "figures.json" == made
     assert 20 == figures["test"]["images"]
-    assert [("source-0", 1, 5), ("source-1", 1, 5), ("source-0", 0, 5), ("source-1", 0, 5)] == [
-        (each["source"], each["label"], each["images"]) for each in figures["sources"]
-    ]
+    assert [
+        ("source-0", "ai", 5),
+        ("source-1", "ai", 5),
+        ("source-0", "real", 5),
+        ("source-1", "real", 5),
+    ] == [(each["source"], each["kind"], each["images"]) for each in figures["sources"]]
     assert "weights from scratch" == figures["weights"]
     assert (run.out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "FAKE/source-0" in (run.out / "classification.txt").read_text()
