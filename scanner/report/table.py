@@ -130,7 +130,7 @@ def _print_detectors(report: Report, console: Console) -> None:
             Text(one.version),
             f"{one.images:,}",
             words.figure(one.unsure),
-            words.figure(one.ai),
+            words.figure(one.ai) if one.ai < 1.0 else "never",
         )
     console.print(table)
 
