@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from workers.detectors.detector import Detector
     from workers.fetch import Fetched
     from workers.plan import Plan
-    from workers.showing import Finder, Question
+    from workers.showing import Question
+    from workers.views import Finder
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +42,6 @@ log = logging.getLogger(__name__)
 CHUNK_IMAGES = 64
 # or as many as two seconds are enough for; a crash repeats no more than that.
 CHUNK_SECONDS = 2.0
-# Of a crowd, the largest faces are looked at.
-MOST_FACES = 4
-# Pictures up to this side have no face that is large enough for a detector.
-NO_FACE_SIDE = 64
 
 
 class Source(Protocol):

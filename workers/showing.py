@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from workers import views
 from workers.decide import RESIZED_FROM
 from workers.degraded import degraded
 from workers.route import TOO_LARGE, Router
-from workers.upright import upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
     from storage.records import Finding
     from workers.decode import Decoded
     from workers.detectors.card import Card
-    from workers.faces import Face
+    from workers.views import Finder
 
 # Of a crowd, the largest faces are looked at.
 MOST_FACES = 4
 # Pictures up to this side have no face that is large enough for a detector.
 NO_FACE_SIDE = 64
-
-
-class Finder(Protocol):
-    """What finds faces."""
-
-    def find(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        """The faces in an upright picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +97,10 @@ class Showing:
         """The largest faces, each for the one detector that is for its size."""
         if self._finder is None or max(picture.size) <= NO_FACE_SIDE:
             return
-        seen = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
-        faces = views.enlarged(self._finder.find(seen), seen, decoded)
-        for face in sorted(faces, key=lambda one: -one.side)[:MOST_FACES]:
+        for face in views.faces(decoded, self._finder)[:MOST_FACES]:
             name = self._router.for_face(face.side)
             if name is not None:
-                box = views.around(face, self._views[name].margin, views.upright_size(decoded))
-                view = views.face(picture, decoded.orientation, box, self._inputs[name])
+                margin = self._views[name].margin
+                view = views.of_face(decoded, picture, face, margin, self._inputs[name])
                 corners = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
                 yield Question(name, [view], {"box": corners})

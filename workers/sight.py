@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from workers import views
-from workers.upright import upright
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from workers.decode import Decoded
@@ -32,14 +30,10 @@ def seen(decoded: Decoded, view: View, wanted: Input) -> list[NDArray[np.uint8]]
         if min(picture.size) < wanted.smallest_side:
             return []
         return views.crops(picture, wanted, view.crops)
-    afar = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
-    faces = views.enlarged(_finder().find(afar), afar, decoded)
-    large = [face for face in faces if face.side >= wanted.smallest_side]
-    if not large:
+    largest = next(iter(views.faces(decoded, _finder())), None)
+    if largest is None or largest.side < wanted.smallest_side:
         return []
-    largest = max(large, key=lambda one: one.side)
-    box = views.around(largest, view.margin, views.upright_size(decoded))
-    return [views.face(picture, decoded.orientation, box, wanted)]
+    return [views.of_face(decoded, picture, largest, view.margin, wanted)]
 
 
 @cache

@@ -5,7 +5,7 @@ Coordinates of boxes are left, top, right, bottom, in pixels of the picture as a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from workers.decode import Decoded
     from workers.detectors.card import Input
     from workers.faces import Face
+
+
+class Finder(Protocol):
+    """What finds faces."""
+
+    def find(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        """The faces in an upright picture."""
+
 
 Box = tuple[float, float, float, float]
 
@@ -72,6 +80,21 @@ def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -
     size = upright_size(decoded)
     wide, high = size[0] / seen.shape[1], size[1] / seen.shape[0]
     return [face.scaled(wide, high) for face in faces]
+
+
+def faces(decoded: Decoded, finder: Finder) -> list[Face]:
+    """The faces in a picture, the largest first, in pixels of the picture itself."""
+    seen = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
+    found = enlarged(finder.find(seen), seen, decoded)
+    return sorted(found, key=lambda one: -one.side)
+
+
+def of_face(
+    decoded: Decoded, picture: Image.Image, found: Face, margin: float, wanted: Input
+) -> NDArray[np.uint8]:
+    """What a net is shown of a face: the square around it, see `around`."""
+    box = around(found, margin, upright_size(decoded))
+    return face(picture, decoded.orientation, box, wanted)
 
 
 def face(picture: Image.Image, orientation: int, box: Box, wanted: Input) -> NDArray[np.uint8]:

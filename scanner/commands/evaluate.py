@@ -81,9 +81,7 @@ def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
         click.echo(json.dumps(body))
         return
     click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
-    click.echo(classification.table(found.measured), nl=False)
-    click.echo(classification.sources(found.sources), nl=False)
-    click.echo(classification.changes(found.changes), nl=False)
+    click.echo(classification.whole(found.measured, found.sources, found.changes), nl=False)
     if found.measured.without_view:
         click.echo(f"\nleft out, with nothing for it: {found.measured.without_view:,}")
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Where the evidence is even, and the least that may be called AI whatever the false-alarm rate.
 EVEN = 0.5
+# The share of held-out real images that may be called AI.
+FALSE_ALARM_RATE = 0.01
 # What a detector has to promise to call anything AI: in a collection of which so much is AI-made,
 # so much of what it calls AI is.
 PREVALENCE, LEAST_PRECISION = 0.1, 0.9

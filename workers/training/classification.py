@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.detectors.card import Card, Changed, ClassFigures, Measured, OfSource
+    from workers.detectors.card import Changed, ClassFigures, Measured, OfSource
 
 
 def table(measured: Measured) -> str:
@@ -37,11 +37,9 @@ def table(measured: Measured) -> str:
     return "\n".join(lines) + "\n"
 
 
-def whole(card: Card) -> str:
-    """Give all figures that a card has."""
-    if card.measured is None:
-        return ""
-    return table(card.measured) + sources(card.sources) + changes(card.changes)
+def whole(measured: Measured, by_source: Sequence[OfSource], after: Sequence[Changed] = ()) -> str:
+    """Give all figures: the table, a line a source, a line a change."""
+    return table(measured) + sources(by_source) + changes(after)
 
 
 def sources(rows: Sequence[OfSource]) -> str:

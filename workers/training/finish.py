@@ -40,7 +40,7 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
     figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)
-    table = classification.table(measured) + classification.sources(sources)
+    table = classification.whole(measured, sources)
     (run.out / "classification.txt").write_text(table, encoding="utf-8")
     title = f"{recipe.name} version {recipe.version}"
     curves.draw(title, history, measured, run.out / "curves.png")

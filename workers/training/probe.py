@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from workers.training.probes import Probe
     from workers.training.runs import Run
 
-# The share of left-out real pictures that may be called AI.
-FALSE_ALARM_RATE = 0.01
 BATCH = 32
 # Pictures that the exported net is compared with the trained one on.
 COMPARED = 64
@@ -60,12 +58,11 @@ class Fitted:
 
     slope: NDArray[np.float64]
     intercept: float
-    strength: float
     left_out: NDArray[np.float64]
 
 
 def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
-    """Make NAME.tflite, its card NAME.toml and figures.json in the run's folder; give the card.
+    """Make NAME.tflite and its card NAME.toml in the run's folder; give the card's path.
 
     Raises DataError for pictures or weights that are missing, ExportError, RunError.
     """
@@ -92,7 +89,8 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     card = measures.measured(load_card(card.path), test, ABOUT[probe.name].test)
     card = measures.changed(card, test, tell)
     card.path.write_text(to_toml(card), encoding="utf-8")
-    tell(classification.whole(card))
+    if card.measured is not None:
+        tell(classification.whole(card.measured, card.sources, card.changes))
     return card.path
 
 
@@ -183,7 +181,7 @@ def fit(
         raise DataError(f"{probe.name} has no strength to choose from")
     fitted = _regression(best[1], features, squares, weights, np.arange(len(features)))
     slope = fitted.coef_[0] / scaler.scale_
-    return Fitted(slope, float(fitted.intercept_[0] - slope @ scaler.mean_), best[1], best[2])
+    return Fitted(slope, float(fitted.intercept_[0] - slope @ scaler.mean_), best[2])
 
 
 def _regression(
@@ -233,7 +231,7 @@ def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters
         name=probe.name,
         version=probe.version,
         summary=about.summary,
-        thresholds=calibrate.thresholds(scores, squares.labels, FALSE_ALARM_RATE),
+        thresholds=calibrate.thresholds(scores, squares.labels, calibrate.FALSE_ALARM_RATE),
         limits=about.limits,
         data=(
             DataSet(about.data, "training, and, left out in parts, all that was chosen",

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from workers.training.recipe import Recipe
     from workers.training.runs import Run
 
-# The share of held-out real images that may be called AI.
-FALSE_ALARM_RATE = 0.01
-
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
@@ -119,7 +116,7 @@ def _calibrated(held: Labelled, path: Path) -> tuple[Calibration, Thresholds]:
     logits = quantised_logits(path, list(held.images))
     fitted = calibrate.fit(logits, held.labels)
     scores = calibrated(logits, fitted)
-    return fitted, calibrate.thresholds(scores, held.labels, FALSE_ALARM_RATE)
+    return fitted, calibrate.thresholds(scores, held.labels, calibrate.FALSE_ALARM_RATE)
 
 
 def _write(card: Card) -> None:
