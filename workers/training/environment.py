@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "ai-edge-litert")
 
@@ -32,6 +33,20 @@ def prepare() -> None:
     mallopt(M_TOP_PAD, 256 * MIB)
 
 
+def numbers() -> str:
+    """Give what to compute with, as Keras names it: brain floats where they have kernels.
+
+    Those of oneDNN want AVX-512; without it TensorFlow falls back to code that is far slower than
+    32-bit floats. What is exported is made from 32-bit weights either way.
+    """
+    import tensorflow as tf  # noqa: PLC0415 - only once it is prepared for
+
+    cpuinfo = Path("/proc/cpuinfo")
+    wide = cpuinfo.exists() and "avx512bw" in cpuinfo.read_text(errors="replace")
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    return "mixed_bfloat16" if wide or gpu else "float32"
+
+
 def describe() -> dict[str, object]:
     """Give Python, machine, GPUs and package versions, JSON-able; what is not there is left out."""
     import tensorflow as tf  # noqa: PLC0415 - only once it is prepared for
@@ -48,5 +63,6 @@ def describe() -> dict[str, object]:
         "system": platform.system(),
         "cores": os.cpu_count(),
         "gpus": [each.name for each in tf.config.list_physical_devices("GPU")],
+        "numbers": numbers(),
         "packages": versions,
     }

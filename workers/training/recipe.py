@@ -164,11 +164,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One model: its net, its data, its training, and whether it `ships` or is only reported.
-
-    `precision` is Keras' name for the numbers that training computes with; what is exported is
-    made from 32-bit weights either way.
-    """
+    """One model: its net, its data, its training, and whether it `ships` or is only reported."""
 
     name: str
     version: str
@@ -178,7 +174,6 @@ class Recipe:
     augmentation: Augmentation = Augmentation()
     pretrained: Pretrained | None = None
     ships: bool = False
-    precision: str = "mixed_bfloat16"
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from workers.training import nets, rates
+from workers.training import environment, nets, rates
 from workers.training.batches import (
     Batches,
     Lessons,
@@ -140,7 +140,7 @@ def _learner(course: Course, number: int) -> Learner:
 
 def _first(recipe: Recipe, run: Run) -> keras.Model:
     """Build the net, with pretrained weights where the recipe has some; note which."""
-    net, said = nets.build(recipe, recipe.precision), "weights from scratch"
+    net, said = nets.build(recipe, environment.numbers()), "weights from scratch"
     if recipe.pretrained is not None:
         said = pour(net.get_layer(nets.BASE), recipe.pretrained, run.weights or run.data)
     write_json(run.out / WEIGHTS, said)

@@ -120,7 +120,7 @@ def test_a_frozen_base_stays_as_it_was(data: Path, tmp_path: Path) -> None:
     """Training the head alone changes no weight and no moving average of the base."""
     recipe = replace(SMALL, phases=SMALL.phases[:1])
     tensorflow.keras.utils.set_random_seed(3)
-    before = nets.build(recipe, recipe.precision).get_layer(nets.BASE).get_weights()
+    before = nets.build(recipe).get_layer(nets.BASE).get_weights()
     train(recipe, Run(data, tmp_path, seed=3), quietly)
     after = nets.best(recipe, tmp_path).get_layer(nets.BASE).get_weights()
 
