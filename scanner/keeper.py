@@ -17,7 +17,8 @@ import redis
 from kombu.exceptions import OperationalError
 
 from scanner.publisher import publish
-from storage import results
+from scanner.second_looks import SecondLooks
+from storage import opinions, results
 from storage.errors import StoreError
 from storage.scans import find_scan
 from workers import leases
@@ -54,6 +55,7 @@ class Keeper:
         self._name = name
         self._me = uuid.uuid4().hex
         self._idle: set[int] = set()
+        self._second = SecondLooks(store, broker, name)
 
     def run_until(self, stop: threading.Event) -> None:
         """One round after the other; what is away is waited for."""
@@ -70,6 +72,11 @@ class Keeper:
             return
         for part in leases.left_behind(self._space):
             log.warning("batch %s was left behind by its worker; published again", part.name)
+            if part.is_second_look:
+                # Its images still wait, and are found below.
+                opinions.failed(self._store, part.batch_id)
+                leases.forget(self._space, part)
+                continue
             left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
             leases.forget(self._space, part)
@@ -77,6 +84,7 @@ class Keeper:
         for batch_id in self._overlooked():
             log.warning("batch %d was on no queue; published again", batch_id)
             self._publish(results.again(self._store, batch_id, failed=False))
+        self._second.round()
         self._store.checkpoint()
 
     def _overlooked(self) -> set[int]:

@@ -48,6 +48,7 @@ class WorkerOptions:
     concurrency: int
     state_dir: Path
     roots: tuple[str, ...] = ()
+    strong: str | None = None
 
     def __post_init__(self) -> None:
         # Here, before anything is started: the worker would say it, but in a log.
@@ -67,6 +68,8 @@ class LocalWorker:
         )
         argv = [sys.executable, "-m", "scanner", "worker", "--no-keeper"]
         argv += ["--concurrency", str(options.concurrency)]
+        if options.strong is not None:
+            argv += ["--strong", options.strong]
         # Not joined into SCANNER_ROOTS: a path may hold what would split it there.
         argv += [word for root in options.roots for word in ("--root", root)]
         with self._log.open("wb") as log:

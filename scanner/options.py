@@ -39,6 +39,34 @@ store_option = click.option(
 )
 
 
+def strong_option(what: str) -> Callable[[F], F]:
+    """The option that names the detector of second opinions; `what` it does in this command."""
+    return click.option("--strong", metavar="DETECTOR", callback=_a_strong_one, help=what)
+
+
+def _a_strong_one(
+    _ctx: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    """A detector that is here and looks at pixels, its model verified."""
+    if value is None:
+        return None
+    from workers.detectors import catalogue  # noqa: PLC0415 - as below
+    from workers.detectors.card import CardError  # noqa: PLC0415
+
+    try:
+        cards = catalogue.shipped()
+        able = sorted(name for name, card in cards.items() if card.input is not None)
+        if value not in able:
+            raise click.BadParameter(
+                f"there is no detector {value!r} here: choose from {', '.join(able)}, or add one "
+                "by `scanner detectors`"
+            )
+        cards[value].verify()
+    except CardError as error:
+        raise Failed(f"{error}: install scanner again, or add the detector again") from error
+    return value
+
+
 def _default_broker() -> str:
     from scanner.joined import JoinError, the_hub  # noqa: PLC0415 - that `--help` should not cost
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from scanner.report.words import count
 from storage.errors import StoreUnavailable
+from storage.opinions import opinions
 from storage.queries import counts
 from storage.scans import find_scan
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from storage.opinions import Opinions
     from storage.queries import Counts
     from storage.scans import Scan
     from storage.store import Store
@@ -45,16 +47,24 @@ class Look:
 
     scan: Scan
     counts: Counts
+    opinions: Opinions | None = None
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether all is judged, or nobody goes on; second opinions may still come."""
         return self.scan.finished_at is not None or self.scan.cancelled_at is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will come, not even a second opinion."""
+        waits = self.opinions is not None and self.opinions.waiting > 0
+        return self.over and (self.scan.cancelled_at is not None or not waits)
 
 
 def look(store: Store, scan_id: int) -> Look:
     """How far a scan is, as the store has it."""
-    return Look(find_scan(store, scan_id), counts(store, scan_id))
+    found = find_scan(store, scan_id)
+    return Look(found, counts(store, scan_id), opinions(store, found))
 
 
 class Follower:
@@ -133,7 +143,10 @@ class Follower:
         if is_listed and rate and counts.pending:
             left = str(timedelta(seconds=round(counts.pending / rate)))
         found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
+        second = seen.opinions.waiting if seen.opinions is not None and seen.over else 0
         self._bar.note = self._note()
+        if second:
+            self._bar.note = f"{count(second, 'image waits', 'images wait')} for a second opinion"
         self._bar.update(
             self._task,
             description="judging" if is_listed else "listing",
@@ -157,13 +170,16 @@ class Follower:
             self._line_at = now
             self._console.print(words, highlight=False, markup=False, soft_wrap=True)
 
-    def follow(self, *checks: Callable[[], object]) -> Look:
-        """Show the scan until it is over; the checks are called all the time and may raise."""
+    def follow(self, *checks: Callable[[], object], to_the_last: bool = False) -> Look:
+        """Show the scan until it is over; the checks are called all the time and may raise.
+
+        `to_the_last` waits for the last second opinion, too: there has to be somebody to give it.
+        """
         while True:
             for check in checks:
                 check()
             seen = self.update()
-            if seen is not None and seen.over:
+            if seen is not None and (seen.settled if to_the_last else seen.over):
                 return seen
             time.sleep(LOOK_SECONDS / 5)
 

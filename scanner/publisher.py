@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workers.messages import BatchMessage
+from workers.parts import second_look_number
 from workers.plan import plan_from
 from workers.send import send_batch
 
@@ -13,16 +15,33 @@ if TYPE_CHECKING:
 
     from storage.records import Batch
     from storage.scans import Scan
+    from workers.plan import Plan
+
+# Images of one message to a strong detector: a few seconds of work, which it does not split.
+SECOND_LOOK_IMAGES = 32
 
 
 def publish(app: Celery, scan: Scan, batch: Batch) -> None:
     """Send one batch of a scan; raises kombu's OperationalError where the broker stays away."""
+    _send(app, scan, batch, plan_from(scan.plan).routed())
+
+
+def publish_second_look(app: Celery, scan: Scan, batch: Batch) -> None:
+    """Send what of a batch is for the strong detector of the scan's plan, in small messages."""
+    plan = plan_from(scan.plan)
+    for n, start in enumerate(range(0, len(batch.images), SECOND_LOOK_IMAGES)):
+        some = replace(batch, images=batch.images[start : start + SECOND_LOOK_IMAGES])
+        _send(app, scan, some, plan, second_look_number(n))
+
+
+def _send(app: Celery, scan: Scan, batch: Batch, plan: Plan, part: int = 0) -> None:
     message = BatchMessage(
         scan_id=scan.scan_id,
         batch_id=batch.batch_id,
         attempt=batch.attempt,
         collection=scan.collection,
-        plan=plan_from(scan.plan),
+        plan=plan,
         images=batch.images,
+        part=part,
     )
     send_batch(app, message)

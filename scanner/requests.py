@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scanner.exits import Failed
+from scanner.options import strong_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ _OPTIONS = (
         metavar="A,B",
         help="Use only these detectors.  [default: the one that suits each image]",
     ),
+    strong_option("Ask this detector for a second opinion on doubtful images."),
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
         "--retry-errors", is_flag=True, help="Judge only those again that ended in an error."
@@ -67,8 +69,9 @@ def request_options(function: F) -> F:
     @wraps(function)
     def with_asked(**given: Any) -> Any:  # noqa: ANN401 - whatever the command takes
         names = {
-            "folder", "name", "detectors", "rescan", "retry_errors", "labels_from_folders",
-            "labels", "include", "exclude", "hidden", "follow_symlinks", "all_files",
+            "folder", "name", "detectors", "strong", "rescan", "retry_errors",
+            "labels_from_folders", "labels", "include", "exclude", "hidden", "follow_symlinks",
+            "all_files",
         }  # fmt: skip
         asked = {name: given.pop(name) for name in names}
         return function(asked=asked, **given)
@@ -92,7 +95,7 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
     if asked["rescan"] and asked["retry_errors"]:
         raise click.UsageError("--rescan judges everything again, --retry-errors only errors")
     _require_patterns(asked)
-    plan = plan_for(asked["detectors"])
+    plan = plan_for(asked["detectors"], asked["strong"])
     root = folder.resolve()
     return Request(
         root=root,
@@ -113,18 +116,18 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
     )
 
 
-def plan_for(detectors: str | None) -> Plan:
-    """The plan with the detectors of an option `--detectors A,B`, by one's own thresholds."""
+def plan_for(detectors: str | None, strong: str | None = None) -> Plan:
+    """The plan with the detectors of the options, see below, by one's own thresholds."""
     from scanner.thresholds import ThresholdError, with_own  # noqa: PLC0415
 
     try:
-        return with_own(plan_by_cards(detectors))
+        return with_own(plan_by_cards(detectors, strong))
     except ThresholdError as error:
         raise Failed(str(error)) from error
 
 
-def plan_by_cards(detectors: str | None) -> Plan:
-    """The plan with the detectors of an option `--detectors A,B`, their models verified.
+def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
+    """The plan with the detectors of `--detectors A,B` and `--strong C`, their models verified.
 
     By default those that ship: one of another's making speaks where it is named.
 
@@ -137,10 +140,15 @@ def plan_by_cards(detectors: str | None) -> Plan:
     wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     if detectors is not None and not wanted:
         raise click.BadParameter("this names no detector", param_hint="--detectors")
+    if strong in wanted:
+        raise click.BadParameter(
+            f"{strong} is one of --detectors: it would look at the same images twice",
+            param_hint="--strong",
+        )
     try:
         cards = catalogue.shipped()
-        ours = [name for name in cards if name in catalogue.NAMES]
-        plan = make_plan(cards, wanted or ours)
+        ours = [name for name in cards if name in catalogue.NAMES and name != strong]
+        plan = make_plan(cards, wanted or ours, strong)
         for name in plan.names():
             cards[name].verify()
     except PlanError as error:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.opinions import strong_in
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
+from storage.results import STRONG
 from storage.scans import lock
 from storage.schema import batch, collection, entry, finding, image, review, scan, verdict
 from storage.store import insert_one, upsert
@@ -45,7 +47,7 @@ def add_batch(
             )
         )
         new = [item for item in listed if ids[item.path] not in have]
-        kept = _unchanged(connection, new, ids, keep_from)
+        kept = _unchanged(connection, new, ids, of, keep_from)
         fresh = [item for item in new if ids[item.path] not in kept]
         batch_id = _insert_batch(connection, of.scan_id, fresh)
         _insert_entries(connection, of.scan_id, batch_id, [(ids[i.path], i) for i in new], kept)
@@ -147,11 +149,18 @@ def _unchanged(
     connection: sa.Connection,
     listed: Sequence[ListedImage],
     ids: Mapping[bytes, int],
+    of: Scan,
     keep_from: int | None,
 ) -> set[int]:
-    """Of the images, those that an earlier scan has judged as they still are."""
+    """Of the images, those that an earlier scan has judged as they still are.
+
+    What still waited for its second opinion there is judged again: kept, it would be in no batch.
+    """
     if keep_from is None or not listed:
         return set()
+    is_last_word: sa.ColumnElement[bool] = sa.true()
+    if strong_in(of.plan) is not None:
+        is_last_word = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == STRONG)
     rows = connection.execute(
         sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)
         .join(
@@ -162,6 +171,7 @@ def _unchanged(
             entry.c.scan_id == keep_from,
             entry.c.image_id.in_([ids[item.path] for item in listed]),
             sa.func.coalesce(verdict.c.error_kind, "").not_in(PASSING_ERRORS),
+            is_last_word,
         )
     )
     judged = {(row.image_id, row.size_bytes, row.mtime_ns) for row in rows}

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Verdicts on one chunk of a batch, and who gave them when (seconds since the epoch)."""
+    """Verdicts on one chunk of a batch, and who gave them when (seconds since the epoch).
+
+    `stage` is that of `storage.results.Run`.
+    """
 
     scan_id: int
     batch_id: int
@@ -34,6 +37,7 @@ class Received:
     started_at: float
     ended_at: float
     verdicts: tuple[Verdict, ...]
+    stage: int = results.ROUTED
 
 
 def receive(store: Store, one: Received) -> int:
@@ -50,9 +54,8 @@ def receive(store: Store, one: Received) -> int:
         )
         if created_at is None:
             return 0
-        accepted = results.make_way(
-            connection, one.scan_id, results.ROUTED, _of_batch(connection, one)
-        )
+        found = _of_batch(connection, one)
+        accepted = results.make_way(connection, one.scan_id, one.stage, found)
         if accepted:
             of = _run(connection, one, created_at)
             results.put(connection, of, accepted)
@@ -107,7 +110,7 @@ def _run(connection: sa.Connection, one: Received, created_at: float) -> Run:
             .where(run.c.id == run_id, run.c.ended_at < ended_at)
             .values(ended_at=ended_at)
         )
-    return results.Run(run_id, one.scan_id, one.batch_id, one.attempt)
+    return results.Run(run_id, one.scan_id, one.batch_id, one.attempt, one.stage)
 
 
 def _know_host(connection: sa.Connection, known: Host) -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from storage.records import Verdict
     from storage.store import Store
 
-# The stage of the detectors that the router chooses.
-ROUTED = 1
+# The stages of a verdict: by the detectors that the router chooses, and by a strong one as well.
+ROUTED, STRONG = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's go at one batch; `stage` is ROUTED, or 2 for strong detectors.
+    """One worker's go at one batch; `stage` is ROUTED, or STRONG for a second look at it.
 
     `attempt` is the batch's, or its message's where that one is higher.
     """
@@ -131,6 +131,8 @@ def make_way(
     connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
     """The verdicts that are not refused; the findings that they replace are deleted."""
+    if stage > ROUTED:
+        verdicts = _without_errors(connection, scan_id, stage, verdicts)
     there = connection.execute(
         sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
             verdict.c.scan_id == scan_id,
@@ -148,6 +150,27 @@ def make_way(
     )
     refused = {row.image_id for row in there} - replaced
     return [judged for judged in verdicts if judged.image_id not in refused]
+
+
+def _without_errors(
+    connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
+) -> Sequence[Verdict]:
+    """What a second look has seen; where it failed, the first one's verdict stands.
+
+    It has been looked at all the same: nobody is to try for ever.
+    """
+    lost = [judged.image_id for judged in verdicts if judged.error is not None]
+    if lost:
+        connection.execute(
+            sa.update(verdict)
+            .where(
+                verdict.c.scan_id == scan_id,
+                verdict.c.image_id.in_(lost),
+                verdict.c.outcome != Outcome.ERROR.value,
+            )
+            .values(stage=stage)
+        )
+    return [judged for judged in verdicts if judged.error is None]
 
 
 @cache

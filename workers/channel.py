@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from storage.paths import shown
+from workers.space import listening_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,6 +59,14 @@ class Channel:
             self._space.client.set(
                 self._space.key("worker", self._name), json.dumps(asdict(state)), ex=STATE_SECONDS
             )
+        except redis.RedisError as error:
+            log.debug("no sign of life could be left: %s", error)
+
+    def listen(self, detector: str) -> None:
+        """Say that here is somebody who takes what is for a strong detector."""
+        key = listening_key(self._space.store_id, detector)
+        try:
+            self._space.client.set(key, self._name, ex=STATE_SECONDS)
         except redis.RedisError as error:
             log.debug("no sign of life could be left: %s", error)
 

@@ -8,6 +8,10 @@ round. Absence of evidence decides nothing.
 Several nets may look at one picture, at its faces and at the whole; the same rule holds: the most
 telling one decides, and each has its own thresholds at its own stated rate of false alarms.
 
+A plan may have a strong detector, which is asked for a second opinion on what the others leave
+doubtful. Where it gives one, it stands in the place of the other nets': a slower net that is asked
+because the quick ones do not know must be able to clear a picture, too. Tags stand as they are.
+
 A score on a picture that had to be resized for its net, or that has been through too much to show
 what nets look at, reaches `unsure` at most: the false alarms were measured on others.
 """
@@ -47,16 +51,20 @@ class Judge:
 
     def __init__(self, plan: Plan) -> None:
         self._thresholds = {detector.name: detector for detector in plan.detectors}
+        self._strong = plan.strong
 
     def decide(self, findings: Sequence[Finding]) -> Decision:
         """The outcome for one image from everything that was found."""
         level, score, detector, examined = 0, -1.0, None, False
         degraded = any(said.kind == DEGRADED for said in findings)
+        second = any(said.detector == self._strong for said in findings)
         for said in findings:
             if said.score is None:
                 continue
             by_pixels = said.detector != PROVENANCE
             examined = examined or by_pixels
+            if second and by_pixels and said.detector != self._strong:
+                continue
             reached = _level(self._thresholds[said.detector], said.score)
             if by_pixels and (degraded or RESIZED_FROM in said.detail):
                 reached = min(reached, 1)

@@ -13,10 +13,11 @@ import re
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import redis
+
+from workers.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,19 +59,6 @@ for _, number in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return left
 """
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Part:
-    """A batch, or what was split off one: then with a number, by chance unlike any other's."""
-
-    batch_id: int
-    number: int = 0
-
-    @property
-    def name(self) -> str:
-        """As it is called in Redis."""
-        return f"{self.batch_id}.{self.number}" if self.number else str(self.batch_id)
 
 
 class Watch:
@@ -176,6 +164,12 @@ def unleased(space: Space, batches: list[int]) -> list[int]:
         return []
     at_work = {part.batch_id for part in _parts(space.client.hkeys(working_key(space)))}
     return [number for number in batches if number not in at_work]
+
+
+def second_looks(space: Space) -> set[int]:
+    """The batches that a strong detector is at."""
+    parts = _parts(space.client.hkeys(working_key(space)))
+    return {part.batch_id for part in parts if part.is_second_look}
 
 
 def forget(space: Space, part: Part) -> None:

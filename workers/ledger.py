@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from storage import results
+from storage import opinions, results
 from storage.received import Received
 from storage.scans import collection_root
 from storage.store import Store
@@ -88,7 +88,11 @@ class StoreLedger:
         """Start on a batch; None where it is done, forgotten or cancelled."""
         if self._host.is_due():
             results.know_host(self._store, self._host.now())
-        begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
+        if message.is_second_look:
+            images = {image.image_id for image in message.images}
+            begun = opinions.begin_second(self._store, message.batch_id, images, self._worker)
+        else:
+            begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreAccount(self._store, *begun)
 
     def place_of(self, collection: str) -> Place:
@@ -111,7 +115,9 @@ class _StoreAccount:
         results.record(self._store, self._run, verdicts)
 
     def finish(self) -> None:
-        results.finish_batch(self._store, self._run)
+        # Before a second look it was done already.
+        if self._run.stage == results.ROUTED:
+            results.finish_batch(self._store, self._run)
 
 
 class QueueLedger:
@@ -177,6 +183,7 @@ class _QueueAccount:
                 scan_id=self._message.scan_id,
                 batch_id=self._message.batch_id,
                 attempt=self.attempt,
+                stage=results.STRONG if self._message.is_second_look else results.ROUTED,
                 started_at=self._started_at,
                 ended_at=time.time(),
                 verdicts=tuple(verdicts),

@@ -22,6 +22,7 @@ from storage.records import (
     Verdict,
 )
 from workers import wire
+from workers.parts import MAX_PART
 from workers.plan import Plan, PlanError, plan_from
 from workers.wire import MessageError
 
@@ -29,13 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Messages of another version are refused, not guessed at.
-VERSION = 1
+VERSION = 2
 # More images than any producer puts into one batch.
 MAX_IMAGES = 100_000
 # What their columns in the store hold (`storage.schema`).
 MAX_ATTEMPT = 2**15 - 1
-# Parts are numbered by chance, with so many possibilities.
-MAX_PART = 2**48
 MAX_MICROSECONDS = 2**31 - 1
 
 
@@ -43,7 +42,8 @@ MAX_MICROSECONDS = 2**31 - 1
 class BatchMessage:
     """A batch and the images of it that are asked for, with all that a worker needs to know.
 
-    `part` tells what was split off a batch from the batch: 0 is the batch.
+    `part` tells what was split off a batch from the batch (`workers.parts`): 0 is the batch. A plan
+    with a strong detector asks for a second opinion; the first look's message has none in it.
     """
 
     scan_id: int
@@ -53,6 +53,11 @@ class BatchMessage:
     plan: Plan
     images: tuple[BatchImage, ...]
     part: int = 0
+
+    @property
+    def is_second_look(self) -> bool:
+        """Whether a strong detector is asked."""
+        return self.plan.strong is not None
 
 
 def encode(message: BatchMessage) -> dict[str, Any]:

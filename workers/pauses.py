@@ -19,7 +19,7 @@ from celery import bootsteps
 from workers.app import make_redis
 from workers.channel import Channel, control_key
 from workers.host import this_host
-from workers.space import Space
+from workers.space import Space, queue_name, strong_queue
 
 if TYPE_CHECKING:
     from storage.results import Host
@@ -100,6 +100,7 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
     space = Space(make_redis(settings.broker_url), settings.store_id)
     gate = Gate(space, host, settings.hours)
     channel = Channel(space, f"{settings.label}:{os.getpid()}", settings.label)
+    queues = queues_of(settings)
 
     class PauseStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -120,14 +121,21 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
             taking = consumer.task_consumer.consuming_from(space.queue)
             if why:
                 channel.tell(0, 0, why)
-                if taking:
-                    log.warning("%s %s", settings.label, why)
-                    consumer.cancel_task_queue(space.queue)
-            elif not taking:
-                log.warning("%s takes work again", settings.label)
-                consumer.add_task_queue(space.queue)
+            elif settings.strong is not None:
+                channel.listen(settings.strong)
+            if taking is bool(why):
+                log.warning("%s %s", settings.label, why or "takes work again")
+                change = consumer.cancel_task_queue if why else consumer.add_task_queue
+                for queue in queues:
+                    change(queue)
 
     return PauseStep
+
+
+def queues_of(settings: WorkerSettings) -> list[str]:
+    """The queues that a worker takes batches from."""
+    queue = queue_name(settings.store_id)
+    return [queue] if settings.strong is None else [queue, strong_queue(queue, settings.strong)]
 
 
 def _field(host: str) -> str:

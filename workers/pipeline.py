@@ -79,8 +79,13 @@ class Pipeline:
         """`shipped` are the cards of all detectors that are here, in the plan or not."""
         self._judge = Judge(plan)
         self._detectors = detectors
-        cards = {name: detector.card for name, detector in detectors.items()}
+        routed = plan.routed().names()
+        cards = {name: one.card for name, one in detectors.items() if name in routed}
         self._showing = Showing(cards, shipped or {}, finder)
+        # By itself: it is asked as well as the one that suits, never in its stead.
+        strong = {name: one.card for name, one in detectors.items() if name not in routed}
+        self._strong = Showing(strong, {}, finder) if strong else None
+        self._native = self._showing.native or (self._strong is not None and self._strong.native)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -116,10 +121,12 @@ class Pipeline:
                 look.findings.extend(provenance.read(fetched.data))
             read_at = perf_counter_ns()
             look.infer_us = (read_at - fetched_at) // 1000
-            decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._showing.native)
+            decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._native)
             decoded_at = perf_counter_ns()
             look.decode_us = (decoded_at - read_at) // 1000
             look.shown = self._showing.show(decoded)
+            if self._strong is not None:
+                look.shown.ask_also(self._strong.show(decoded))
             look.infer_us += (perf_counter_ns() - decoded_at) // 1000
         except RootGone:
             raise

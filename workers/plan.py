@@ -24,13 +24,17 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlannedDetector:
-    """A detector as a plan fixes it: scores from `unsure` up are doubtful, from `ai` up AI-made."""
+    """A detector as a plan fixes it: scores from `unsure` up are doubtful, from `ai` up AI-made.
+
+    One that is `strong` is asked only about what the others leave doubtful.
+    """
 
     name: str
     version: str
     sha256: str
     unsure: float
     ai: float
+    strong: bool = False
 
     @property
     def is_added(self) -> bool:
@@ -48,6 +52,15 @@ class Plan:
         """The names of the detectors that may speak."""
         return frozenset(detector.name for detector in self.detectors)
 
+    @property
+    def strong(self) -> str | None:
+        """The name of the detector that gives second opinions, if the plan has one."""
+        return next((detector.name for detector in self.detectors if detector.strong), None)
+
+    def routed(self) -> Plan:
+        """The plan of an image's first look: without the strong detector."""
+        return Plan(tuple(detector for detector in self.detectors if not detector.strong))
+
     def body(self) -> dict[str, Any]:
         """As it is stored and sent."""
         return {
@@ -58,6 +71,8 @@ class Plan:
                     "version": detector.version,
                     "sha256": detector.sha256,
                     "thresholds": {"unsure": detector.unsure, "ai": detector.ai},
+                    # Said of a strong one only: the digests of other plans are what they were.
+                    **({"strong": True} if detector.strong else {}),
                 }
                 for detector in self.detectors
             ],
@@ -77,20 +92,23 @@ def plan_from(body: Mapping[str, Any]) -> Plan:
                 f"The scan was planned by another version of scanner (rules {body['rules']!r}, "
                 f"here {RULES_VERSION}): upgrade the older machine"
             )
-        return Plan(
-            tuple(
-                PlannedDetector(
-                    _text(one["name"]),
-                    _text(one["version"]),
-                    _text(one["sha256"]),
-                    _threshold(one["thresholds"]["unsure"]),
-                    _threshold(one["thresholds"]["ai"]),
-                )
-                for one in body["detectors"]
-            )
-        )
+        plan = Plan(tuple(_planned(one) for one in body["detectors"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanError(f"This is no plan of a scan: {str(error)[:200]}") from error
+    if sum(detector.strong for detector in plan.detectors) > 1:
+        raise PlanError("This is no plan of a scan: it has several strong detectors")
+    return plan
+
+
+def _planned(one: Mapping[str, Any]) -> PlannedDetector:
+    return PlannedDetector(
+        _text(one["name"]),
+        _text(one["version"]),
+        _text(one["sha256"]),
+        _threshold(one["thresholds"]["unsure"]),
+        _threshold(one["thresholds"]["ai"]),
+        one.get("strong") is True,
+    )
 
 
 def _text(raw: object) -> str:
@@ -105,9 +123,11 @@ def _threshold(raw: object) -> float:
     return float(raw)
 
 
-def make_plan(cards: Mapping[str, Card], names: Iterable[str] = ()) -> Plan:
-    """The plan with these detectors, or with all there are."""
-    wanted = sorted(set(names)) or sorted(cards)
+def make_plan(
+    cards: Mapping[str, Card], names: Iterable[str] = (), strong: str | None = None
+) -> Plan:
+    """The plan with these detectors, or with all there are, and a strong one if it is named."""
+    wanted = sorted({*(names or cards), *([] if strong is None else [strong])})
     unknown = [name for name in wanted if name not in cards]
     if unknown:
         raise PlanError(
@@ -117,7 +137,12 @@ def make_plan(cards: Mapping[str, Card], names: Iterable[str] = ()) -> Plan:
     return Plan(
         tuple(
             PlannedDetector(
-                card.name, card.version, card.sha256, card.thresholds.unsure, card.thresholds.ai
+                card.name,
+                card.version,
+                card.sha256,
+                card.thresholds.unsure,
+                card.thresholds.ai,
+                card.name == strong,
             )
             for card in (cards[name] for name in wanted)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from storage.received import Received
-from storage.results import Host
+from storage.results import ROUTED, STRONG, Host
 from workers import wire
 from workers.messages import MAX_ATTEMPT, VERSION, verdict_from_json, verdict_to_json
 from workers.wire import MessageError
@@ -26,6 +26,7 @@ def encode_result(received: Received) -> dict[str, Any]:
         "scan": received.scan_id,
         "batch": received.batch_id,
         "attempt": received.attempt,
+        "stage": received.stage,
         "host": [host.host_id, host.label, host.arch, dict(host.info)],
         "worker": received.worker,
         "started": received.started_at,
@@ -48,6 +49,7 @@ def decode_result(raw: object) -> Received:
             scan_id=wire.number(raw["scan"]),
             batch_id=wire.number(raw["batch"]),
             attempt=wire.number(raw["attempt"], MAX_ATTEMPT),
+            stage=_stage(raw["stage"]),
             host=_host(*raw["host"]),
             worker=wire.name(raw["worker"]),
             started_at=wire.seconds(raw["started"]),
@@ -67,6 +69,13 @@ def _host(host_id: object, label: object, arch: object, info: object) -> Host:
         wire.name(arch),
         {wire.name(key): _fact(value) for key, value in info.items()},
     )
+
+
+def _stage(raw: object) -> int:
+    stage = wire.number(raw)
+    if stage not in {ROUTED, STRONG}:
+        raise MessageError("A verdict is of the first or of the second look")
+    return stage
 
 
 def _fact(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workers.app import RECORD_BATCH, SCAN_BATCH
 from workers.messages import encode
 from workers.result_message import encode_result
-from workers.space import results_queue
+from workers.space import results_queue, strong_queue
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -21,8 +21,16 @@ RETRY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interva
 
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
-    """Put a batch, or what is left of one, on the queue."""
-    app.send_task(SCAN_BATCH, args=[encode(message)], retry=True, retry_policy=RETRY)
+    """Put a batch, or what is left of one, on the queue of those who can do it."""
+    strong = message.plan.strong
+    queue = app.conf.task_default_queue
+    app.send_task(
+        SCAN_BATCH,
+        args=[encode(message)],
+        queue=queue if strong is None else strong_queue(queue, strong),
+        retry=True,
+        retry_policy=RETRY,
+    )
 
 
 def send_result(app: Celery, space: Space, received: Received) -> None:

@@ -37,7 +37,7 @@ class WorkerSettings:
 
     `store_id` is what the store calls itself: its queue in the broker has that name. Without a
     `store_url` verdicts go to the store's recorder, and images of collections that are in no root
-    come from the hub's `share`.
+    come from the hub's `share`. With a `strong` detector it takes what waits for that one, too.
     """
 
     broker_url: str
@@ -50,4 +50,5 @@ class WorkerSettings:
     share: ShareAt | None = None
     # When it may take work; at any time where it is None.
     hours: Hours | None = None
+    strong: str | None = None
     limits: Limits = field(default_factory=Limits)

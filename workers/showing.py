@@ -49,6 +49,11 @@ class Shown:
     whole: list[Question] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
+    def ask_also(self, other: Shown) -> None:
+        """Ask the other's questions, too; why there are none is only said of ours."""
+        self.pieces.extend(other.pieces)
+        self.whole.extend(other.whole)
+
 
 class Showing:
     """Finds in a picture what the detectors of one plan are to be asked about."""

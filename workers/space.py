@@ -22,6 +22,16 @@ def queue_name(store_id: str) -> str:
     return key(store_id, "queue")
 
 
+def strong_queue(queue: str, detector: str) -> str:
+    """Beside a store's queue, that of what waits for a second opinion of a strong detector."""
+    return f"{queue}:{detector}"
+
+
+def listening_key(store_id: str, detector: str) -> str:
+    """The key that stands while a worker takes what is for a strong detector."""
+    return key(store_id, "listening", detector)
+
+
 def results_queue(store_id: str) -> str:
     """The queue on which results wait for the store's recorder."""
     return key(store_id, "results")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import signal
 import time
 from contextlib import contextmanager
@@ -21,8 +20,8 @@ import redis
 
 from storage.errors import StoreError
 from workers.fetch import RootGone
-from workers.leases import Lease, Part, Watch
-from workers.messages import MAX_PART
+from workers.leases import Lease, Watch
+from workers.parts import Part, split_number
 from workers.patience import WORLD, GiveBack, Patience
 from workers.plan import PlanError
 from workers.sandbox import Sandbox, SandboxError
@@ -150,13 +149,14 @@ class BatchWork:
     def _split(self, left: Sequence[BatchImage]) -> int:
         """Give back what is too much for this machine; how many images of what is left it keeps."""
         station = self._station
-        if not left or self._cautious:
+        # A second look comes in small messages, and is no measure of the pace of first ones.
+        if not left or self._cautious or self._message.is_second_look:
             return len(left)
         keeps = station.pace.keeps(len(left))
         if keeps == len(left) and station.pace.may_look() and self._nothing_waits():
             keeps = station.pace.keeps_at_the_end(len(left))
         given = left[keeps:]
-        if not given or not self._send(given, secrets.randbelow(MAX_PART) + 1):
+        if not given or not self._send(given, split_number()):
             return len(left)
         self._given.update(image.image_id for image in given)
         log.info("batch %d: %d images go to others", self._message.batch_id, len(given))
@@ -207,7 +207,7 @@ class BatchWork:
             raise
         finally:
             self._watch.pause()
-        if not self._cautious:
+        if not self._cautious and not self._message.is_second_look:
             self._station.pace.mark(len(chunk), time.monotonic() - started)
         return chunk
 

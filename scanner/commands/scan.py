@@ -188,7 +188,9 @@ def _run(
     from workers.channel import uncancel
 
     scan_id = opened.scan.scan_id
-    options = local.WorkerOptions(given["store"], given["concurrency"], state_dir(), given["roots"])
+    options = local.WorkerOptions(
+        given["store"], given["concurrency"], state_dir(), given["roots"], request.plan.strong
+    )
     try:
         with ExitStack() as stack:
             own = stack.enter_context(
@@ -204,7 +206,7 @@ def _run(
                 Follower(store, scan_id, lambda: waits_for(own.broker.space), tell)
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(stop.check, own.check, worker.check, kept)
+            follower.follow(stop.check, own.check, worker.check, kept, to_the_last=True)
     except EmbeddedServerError as error:
         raise Unavailable(str(error)) from error
     except (WalkError, local.KeeperGone, local.WorkerGone) as error:

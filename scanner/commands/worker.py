@@ -20,6 +20,7 @@ from scanner.options import (
     open_store,
     root_option,
     store_option,
+    strong_option,
     without_password,
 )
 
@@ -70,6 +71,7 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     metavar="FROM-TO",
     help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
+@strong_option("Give second opinions by this detector, too, where a scan asks for them.")
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
@@ -105,6 +107,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         roots=parse_roots(given["roots"]),
         share=place.share,
         hours=given["hours"],
+        strong=given["strong"],
     )
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
     click.echo(
@@ -227,12 +230,14 @@ def _work(settings: WorkerSettings) -> int:
     from celery.platforms import SecurityWarning
     from celery.signals import worker_shutting_down
 
+    from workers.pauses import queues_of
     from workers.tasks import make_worker_app
 
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = make_worker_app(settings).Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
+        queues=queues_of(settings),
         pool="prefork",
         concurrency=settings.concurrency,
         loglevel="WARNING",

@@ -12,6 +12,7 @@ from scanner.report.intervals import Interval, accuracy_interval, wilson
 from scanner.report.measured import card_rates
 from scanner.report.metrics import Classification, Confusion, ScoreCount, classification
 from storage.figures import figures
+from storage.opinions import opinions
 from storage.sampling import sample_outcome
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scanner.report.estimate import Rates
     from storage.breakdown import Breakdown, Calls
     from storage.figures import ErrorCount, EvidenceCount, Figures, HostFigures, LabelledCount
+    from storage.opinions import Opinions
     from storage.queries import Counts
     from storage.records import Outcome
     from storage.sampling import SampleOutcome
@@ -79,6 +81,7 @@ class Report:
     corrected: CorrectedShare | None
     sample: SampleOutcome | None
     course: Course
+    opinions: Opinions | None
 
     @property
     def images_per_second(self) -> float | None:
@@ -121,6 +124,7 @@ def build(
         ),
         sample=sample_outcome(store, scan.scan_id),
         course=course(read.breakdown.runs),
+        opinions=opinions(store, scan),
     )
 
 

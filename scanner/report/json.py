@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.json_parts import (
@@ -77,6 +78,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "deciding": deciding_json(breakdown.deciding),
         "copies": copies_json(breakdown.copies),
         "course": course_json(report),
+        "second_opinions": None if report.opinions is None else asdict(report.opinions),
     }
     if report.truth is not None:
         body["truth"] = truth_json(report.truth)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scanner.report.estimate import CorrectedShare
     from scanner.report.intervals import Interval
     from storage.breakdown import Copies
+    from storage.opinions import Opinions
     from storage.sampling import SampleOutcome
 
 # A p-value below this is called a difference.
@@ -37,7 +38,20 @@ def answer(report: Report) -> str:
     text += "."
     if counts.pending:
         text += f" Not finished: {words.count(counts.pending, 'is', 'are')} still to be judged."
+    if report.opinions is not None:
+        text += _second(report.opinions)
     return text
+
+
+def _second(opinions: Opinions) -> str:
+    """How far the second opinions are, as a sentence to add; nothing where nothing was doubtful."""
+    if not opinions.given + opinions.waiting:
+        return ""
+    given = words.count(opinions.given, "doubtful image", "doubtful images")
+    text = f" {opinions.detector} has looked at {given}"
+    if opinions.waiting:
+        text += f", {words.count(opinions.waiting, 'waits', 'wait')} for its second opinion"
+    return f"{text}."
 
 
 def estimate(report: Report) -> Iterator[str]:

@@ -229,7 +229,7 @@ def test_numbers_of_a_batch(name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("way", "value"),
     [
-        (("v",), 2),
+        (("v",), 1),
         (("v",), True),
         (("v",), "1"),
         (("attempt",), 2**15),

@@ -40,6 +40,7 @@ def test_digest_is_that_of_the_body() -> None:
         replace(NET, sha256="ac" * 32),
         replace(NET, unsure=0.51),
         replace(NET, ai=0.91),
+        replace(NET, strong=True),
     ],
 )
 def test_digest_of_another_plan(other: PlannedDetector) -> None:
@@ -131,3 +132,33 @@ def test_other_detectors_are_here(here: dict[str, Card], said: str) -> None:
     """A machine without the very detectors of the plan says what it has instead."""
     with pytest.raises(PlanError, match=said):
         require_same(PLAN, here)
+
+
+def test_a_strong_detector() -> None:
+    """It is asked after the others: their plan is without it, and keeps its digest."""
+    plan = Plan((NET, replace(NET, name="clip", strong=True)))
+    there = plan_from(json.loads(json.dumps(plan.body())))
+
+    assert plan == there
+    assert "clip" == there.strong
+    assert PLAN == there.routed()
+    assert PLAN.digest() == there.routed().digest()
+    assert PLAN.strong is None
+
+
+def test_one_strong_detector() -> None:
+    """Nobody says which of two would have the last word."""
+    plan = Plan((replace(NET, strong=True), replace(NET, name="clip", strong=True)))
+
+    with pytest.raises(PlanError):
+        plan_from(plan.body())
+
+
+def test_made_with_a_strong_detector() -> None:
+    """The one that is named is strong, among those that are named or all there are."""
+    cards = {name: card(name) for name in ("a", "b", "clip")}
+
+    assert {"a": False, "clip": True} == {
+        one.name: one.strong for one in make_plan(cards, ["a"], "clip").detectors
+    }
+    assert "clip" == make_plan(cards, (), "clip").strong

@@ -194,7 +194,7 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     assert caught.value.requeue
 
 
-@pytest.mark.parametrize("raw", [None, 5, {}, {"v": 1, "verdicts": []}])
+@pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
 def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """What is no result of ours is dropped and said."""
     desk.recorder.record(raw)

@@ -39,9 +39,11 @@ def test_round_trip() -> None:
 
 
 HOSTILE: dict[str, dict[str, Any]] = {
-    "another version": {"v": 2},
+    "another version": {"v": 1},
     "a batch that is no number": {"batch": "12"},
     "an attempt that no column holds": {"attempt": 2**15},
+    "a third look": {"stage": 3},
+    "a look that is true": {"stage": True},
     "no host": {"host": None},
     "a host without a name": {"host": ["a", "", "x", {}]},
     "a host whose name clears the screen": {"host": ["a", "\x1b[2J", "x", {}]},

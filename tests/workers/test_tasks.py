@@ -92,7 +92,7 @@ def test_a_batch(process: Process) -> None:
     assert [] == process.pauses
 
 
-@pytest.mark.parametrize("raw", [None, "rm -rf /", {}, {"v": 1}, encode(MESSAGE) | {"batch": True}])
+@pytest.mark.parametrize("raw", [None, "rm -rf /", {}, {"v": 2}, encode(MESSAGE) | {"batch": True}])
 def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """What is no message of ours is dropped, said, and touches nothing."""
     process.station_error = AssertionError("a station was made for it")
@@ -180,7 +180,7 @@ def test_a_lost_process(app: Celery) -> None:
 
 def test_the_task_does_a_batch(process: Process, app: Celery) -> None:
     """The task is what its name says: a message in, dropped here since it is none."""
-    app.tasks[SCAN_BATCH]({"v": 2})
+    app.tasks[SCAN_BATCH]({"v": 1})
 
     assert [] == process.done
 

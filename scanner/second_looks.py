@@ -1,0 +1,74 @@
+"""The keeper's part in second opinions: it sends doubtful images to workers with a strong detector.
+
+Only while such a worker listens, so nothing ever waits on a queue for one that does not come; and
+in waves, each when the one before it is over, so nothing has to be kept of what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from scanner.publisher import publish_second_look
+from storage import opinions
+from storage.scans import find_scan
+from workers import leases
+from workers.plan import PlanError
+from workers.space import listening_key, strong_queue, unrecorded
+
+if TYPE_CHECKING:
+    from scanner.options import Broker
+    from storage.opinions import Asking
+    from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class SecondLooks:
+    """Sends on what a store's scans leave doubtful, those that bear `name`."""
+
+    def __init__(self, store: Store, broker: Broker, name: str) -> None:
+        self._store = store
+        self._app = broker.app
+        self._space = broker.space
+        self._name = name
+        # Finished scans in which nothing waits any more, until they are opened again.
+        self._settled: set[Asking] = set()
+        self._idle: set[int] = set()
+
+    def round(self) -> None:
+        """Send what waits for a strong detector that listens and has nothing to do."""
+        scans = opinions.asking(self._store, self._name)
+        self._settled.intersection_update(scans)
+        before, self._idle = self._idle, set()
+        for scan in scans:
+            if scan in self._settled or not self._is_free(scan.detector):
+                continue
+            # Twice: a message may be on its way to its worker just now.
+            if scan.scan_id in before:
+                self._send(scan)
+            else:
+                self._idle.add(scan.scan_id)
+
+    def _is_free(self, detector: str) -> bool:
+        client, store_id = self._space.client, self._space.store_id
+        return bool(
+            client.exists(listening_key(store_id, detector))
+            and not client.llen(strong_queue(self._space.queue, detector))
+            and not unrecorded(self._space)
+        )
+
+    def _send(self, asking: Asking) -> None:
+        waiting = opinions.wanted(self._store, asking.scan_id)
+        if not waiting and asking.over:
+            self._settled.add(asking)
+        busy = leases.second_looks(self._space)
+        scan = find_scan(self._store, asking.scan_id)
+        for batch in waiting:
+            if batch.batch_id in busy:
+                continue
+            try:
+                publish_second_look(self._app, scan, batch)
+            except PlanError as error:
+                log.warning("scan %d gets no second opinions: %s", asking.scan_id, error)
+                return
