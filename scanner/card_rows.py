@@ -47,18 +47,22 @@ def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
         given = card.input
         taken = f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
         yield "input", taken + scaling(given)
-        yield "made for", _made_for(card, given)
+        yield "made for", made_for(card, given)
     if card.output is not None:
         order = ", ".join(card.classes)
         yield "output", f"{card.output.count} ({card.output.kind}), classes 0 and 1: {order}"
 
 
-def _made_for(card: Card, given: Input) -> str:
+def made_for(card: Card, given: Input) -> str:
+    """Which images a detector is for, and what of them it is shown."""
     sides = f"with sides of {given.smallest_side} to {given.largest_side} px"
     if card.view.kind == "faces":
         return f"faces {sides}, in a square {card.view.margin:g} times as wide"
     if card.view.kind == "crops":
         return f"images {sides}, up to {card.view.crops} pieces of each at its own resolution"
+    if card.view.kind == "centre":
+        shorter = card.view.shorter
+        return f"images {sides}, the middle of each when its shorter side is scaled to {shorter}"
     return f"images {sides}, resized where they are not of its input's size"
 
 

@@ -81,7 +81,7 @@ class Showing:
             if self._views[name].kind == "whole":
                 shown.whole.append(self._whole(name, decoded))
             elif decoded.native is not None:
-                shown.pieces.append(self._pieces(name, decoded.native))
+                shown.pieces.append(self._pieces(name, decoded, decoded.native))
         if shown.pieces and (why := degraded(decoded)) is not None:
             shown.findings.append(why)
         if not shown.pieces and not shown.whole:
@@ -94,8 +94,11 @@ class Showing:
             return Question(name, [view], {})
         return Question(name, [view], {RESIZED_FROM: [decoded.header.width, decoded.header.height]})
 
-    def _pieces(self, name: str, picture: Image.Image) -> Question:
-        pieces = views.crops(picture, self._inputs[name], self._views[name].crops)
+    def _pieces(self, name: str, decoded: Decoded, picture: Image.Image) -> Question:
+        view, wanted = self._views[name], self._inputs[name]
+        if view.kind == "centre":
+            return Question(name, [views.centre(decoded, picture, view.shorter, wanted)], {})
+        pieces = views.crops(picture, wanted, view.crops)
         return Question(name, pieces, {"crops": len(pieces)})
 
     def _faces(self, decoded: Decoded, picture: Image.Image) -> Iterator[Question]:

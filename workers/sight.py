@@ -26,10 +26,11 @@ def seen(decoded: Decoded, view: View, wanted: Input) -> list[NDArray[np.uint8]]
     picture = decoded.native
     if picture is None:
         return []
+    if view.kind == "centre":
+        return [views.centre(decoded, picture, view.shorter, wanted)]
     if view.kind == "crops":
-        if min(picture.size) < wanted.smallest_side:
-            return []
-        return views.crops(picture, wanted, view.crops)
+        is_large = min(picture.size) >= wanted.smallest_side
+        return views.crops(picture, wanted, view.crops) if is_large else []
     largest = next(iter(views.faces(decoded, _finder())), None)
     if largest is None or largest.side < wanted.smallest_side:
         return []

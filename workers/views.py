@@ -44,6 +44,22 @@ def whole(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:
     return np.asarray(resized)
 
 
+def centre(
+    decoded: Decoded, picture: Image.Image, shorter: int, wanted: Input
+) -> NDArray[np.uint8]:
+    """The middle of an upright picture whose shorter side was scaled to `shorter`.
+
+    As most nets that were trained on photographs are shown one: it is theirs that it is resized.
+    """
+    scale = shorter / min(picture.size)
+    size = [max(shorter, round(side * scale)) for side in picture.size]
+    small = to_rgb(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    pixels = np.ascontiguousarray(upright(np.asarray(small), decoded.orientation))
+    height, width, _ = pixels.shape
+    top, left = (height - wanted.height) // 2, (width - wanted.width) // 2
+    return pixels[top : top + wanted.height, left : left + wanted.width]
+
+
 def crops(picture: Image.Image, wanted: Input, most: int) -> list[NDArray[np.uint8]]:
     """Pieces of the input's size, nothing resized: the middle, then the four corners.
 

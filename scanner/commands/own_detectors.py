@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.card_rows import scaling
+from scanner.card_rows import made_for, scaling
 from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import json_option
 
@@ -73,6 +73,13 @@ CONVERTED = (".keras", ".h5")
     help="Pixels of the images' sides it is for.  [default: from half its input to twice]",
 )
 @click.option(
+    "--shorter-side",
+    "shorter",
+    type=click.IntRange(1, 4096),
+    help="Scale a picture's shorter side to this and show the model the middle.  [default: show "
+    "it the whole picture, resized]",
+)
+@click.option(
     "--ai-threshold",
     type=click.FloatRange(0, 1),
     help="Call AI-made what scores this and more.  [default: nothing, since nobody measured it]",
@@ -112,7 +119,7 @@ def added_words(card: Card) -> str:
             f"added {card.name}, version {card.version}, in {card.path.parent}",
             f"  takes {given.width}x{given.height} {given.channels} pixels{scaling(given)}",
             f"  gives {numbers} ({output.kind}); classes 0 and 1 are {', '.join(card.classes)}",
-            f"  for images with sides of {given.smallest_side} to {given.largest_side} px",
+            f"  for {made_for(card, given)}",
             f"  {card.limits[0]}",
             f"use it: scanner scan FOLDER --detectors provenance,{card.name}",
         ]
@@ -133,6 +140,7 @@ def _asked(file: Path, options: dict[str, Any]) -> Asked:
         channels=options["channels"],
         output=options["output"],
         sides=_sides(options["sides"]),
+        shorter=options["shorter"],
         ai_threshold=options["ai_threshold"],
         source=shown(os.fsencode(file.name)),
     )

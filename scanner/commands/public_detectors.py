@@ -99,6 +99,7 @@ def _got(entry: Public, ai_threshold: float | None) -> Card:
         std=entry.std,
         output=entry.output,
         sides=(entry.smallest_side, entry.largest_side),
+        shorter=entry.shorter,
         ai_threshold=ai_threshold,
         tensor=entry.tensor,
         calibration=entry.calibration,

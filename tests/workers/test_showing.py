@@ -139,3 +139,12 @@ def test_native_only_where_it_is_needed(
 ) -> None:
     """A plan of nets for tiny pictures does not pay for decoding large ones."""
     assert native is Showing(cards, ALL, finder).native
+
+
+def test_the_middle_of_a_picture() -> None:
+    """A net that is made for a scaled middle is shown just that, and may say what it likes."""
+    centre = card("clip", (16, 4096), View("centre", shorter=48))
+    shown = show(noise(300, 200), cards={"clip": centre})
+
+    assert [("clip", {})] == [(asked.detector, asked.detail) for asked in shown.pieces]
+    assert [[(32, 32, 3)]] == [[view.shape for view in asked.views] for asked in shown.pieces]

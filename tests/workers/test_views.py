@@ -117,3 +117,26 @@ def test_square_around_a_face(
 def test_joined(probabilities: list[float], expected: float) -> None:
     """Several views of one picture: the mean of what they say, in logits; certainty is bounded."""
     assert pytest.approx(expected) == views.joined(np.array(probabilities))
+
+
+@pytest.mark.parametrize(("size", "corner"), [((128, 64), (32, 0)), ((64, 96), (0, 16))])
+def test_centre(size: tuple[int, int], corner: tuple[int, int]) -> None:
+    """The shorter side becomes 32 and the middle is cut out: of a half-size picture, here."""
+    # Each pixel of the half says where it is in the whole, twice as large.
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    picture = Image.fromarray(np.stack([columns, rows, rows], -1).astype(np.uint8))
+    seen = views.centre(decoded(picture), picture, 32, WANTED)
+
+    assert (32, 32, 3) == seen.shape
+    # Bicubic of a ramp is the ramp: between two columns, in the middle of the picture.
+    assert pytest.approx(corner[0] + 2 * 16 + 0.5, abs=1) == seen[16, 16, 0]
+    assert pytest.approx(corner[1] + 2 * 16 + 0.5, abs=1) == seen[16, 16, 1]
+
+
+def test_centre_is_upright() -> None:
+    """A photo that is stored on its side is shown as a viewer shows it."""
+    stored = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
+    stored.paste((255, 0, 0), (0, 0, 32, 8))  # its upper edge, which a viewer shows on the right
+    seen = views.centre(decoded(stored, orientation=6), stored, 32, WANTED)
+
+    assert [0, 255] == [int(seen[16, column, 0]) for column in (4, 28)]

@@ -21,6 +21,7 @@ from workers.detectors.card import (
     Model,
     Output,
     Thresholds,
+    View,
     load_card,
 )
 from workers.detectors.detector import load
@@ -65,6 +66,7 @@ class Asked:
     channels: str = "RGB"
     output: str | None = None
     sides: tuple[int, int] | None = None
+    shorter: int | None = None
     ai_threshold: float | None = None
     tensor: str = ""
     head: Path | None = None
@@ -179,6 +181,11 @@ def input_of(asked: Asked, found: Examined) -> Input:
             "trained on 0 to 1, 127.5 with --mean 1 for -1 to 1, 1 for pixels as they are"
         )
     least, most = min(found.height, found.width), max(found.height, found.width)
+    if asked.shorter is not None and asked.shorter < most:
+        raise AddError(
+            f"of a picture whose shorter side is {asked.shorter} no {found.width}x{found.height} "
+            "pixels can be cut (--shorter-side)"
+        )
     smallest, largest = asked.sides or (max(1, least // STRETCH), most * STRETCH)
     return Input(
         width=found.width,
@@ -248,6 +255,7 @@ def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
         ),
         input=given,
         output=output,
+        view=View() if asked.shorter is None else View("centre", asked.shorter),
         calibration=asked.calibration or UNCALIBRATED,
         source=asked.source,
         licence=asked.licence,
@@ -259,7 +267,8 @@ def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
 
 def _reading(card: Card) -> str:
     """Eight digits that differ where the same model is read otherwise: plans tell them apart."""
-    read = [asdict(one) for one in (card.input, card.output, card.calibration) if one is not None]
+    parts = (card.input, card.output, card.view, card.calibration)
+    read = [asdict(one) for one in parts if one is not None]
     return hashlib.sha256(repr(read).encode()).hexdigest()[:8]
 
 

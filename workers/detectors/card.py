@@ -74,13 +74,15 @@ class Output:
 class View:
     """What of a picture the model is shown.
 
-    `whole`: all of it, resized to the input. `crops`: up to `crops` pieces of the input's size at
-    the picture's own resolution. `faces`: the square around each face, `margin` times as wide as
-    the face, resized to the input; the input's sides are then those of a face, and `finder` is
-    the model beside the card that finds it.
+    `whole`: all of it, resized to the input. `centre`: its shorter side scaled to `shorter`, and of
+    that a piece of the input's size out of the middle. `crops`: up to `crops` pieces of the input's
+    size at the picture's own resolution. `faces`: the square around each face, `margin` times as
+    wide as the face, resized to the input; the input's sides are then those of a face, and `finder`
+    is the model beside the card that finds it.
     """
 
-    kind: Literal["whole", "crops", "faces"] = "whole"
+    kind: Literal["whole", "centre", "crops", "faces"] = "whole"
+    shorter: int = 0
     crops: int = 1
     margin: float = 1.0
     finder: str = ""

@@ -78,6 +78,7 @@ class Public:
     model_sha256: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    shorter: int | None = None
     tensor: str = ""
     head: str = ""
     head_sha256: str = ""
