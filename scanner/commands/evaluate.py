@@ -32,6 +32,7 @@ class Found:
     measured: Measured
     sources: Sequence[OfSource]
     changes: Sequence[Changed] = ()
+    table: str = ""
 
 
 @click.command()
@@ -47,8 +48,9 @@ class Found:
 @click.option(
     "--changes", is_flag=True, help="Measure after saving, resizing and the like, too: slow."
 )
+@click.option("--markdown", is_flag=True, help="Print a detector's figures as a table.")
 @json_option
-def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
+def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bool) -> None:
     """Measure the detector NAME, as workers run it, on labelled pictures.
 
     \b
@@ -56,6 +58,7 @@ def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
       scanner evaluate objects-32 --data ~/datasets
       scanner evaluate scenes --data ~/datasets --changes
       scanner evaluate faces --data my-pictures/ --json
+      scanner evaluate faces --data ~/datasets --markdown
       scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 
     Pictures that have nothing for the detector in them (too small, without a face) are
@@ -79,6 +82,9 @@ def command(name: str, *, data: Path, changes: bool, as_json: bool) -> None:
         body["sources"] = [asdict(each) for each in found.sources]
         body["changes"] = [asdict(each) for each in found.changes]
         click.echo(json.dumps(body))
+        return
+    if markdown and found.table:
+        click.echo(found.table, nl=False)
         return
     click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
     click.echo(classification.whole(found.measured, found.sources, found.changes), nl=False)
@@ -136,7 +142,7 @@ def _card(name: str) -> Card:
 
 def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     from workers.detectors.card import CardError
-    from workers.training import measures
+    from workers.training import measures, overview
     from workers.training.data import DataError, located
     from workers.training.pictures import read_each
     from workers.training.probes import PROBES
@@ -151,7 +157,8 @@ def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     try:
         read = list(read_each(folder, sets))
         on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
-        card = measures.measured(card, read, on)
+        seen = measures.look(card, read, on)
+        card = measures.with_figures(card, seen)
         if changes:
             card = measures.changed(card, read, _tell)
     except (CardError, DataError) as error:
@@ -159,7 +166,8 @@ def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     if card.measured is None:
         raise Failed(f"{card.name} was not measured")
     head = {"name": card.name, "version": card.version, "sha256": card.sha256}
-    return Found(head, card.measured, card.sources, card.changes)
+    table = overview.markdown(card, seen, card.measured, card.sources)
+    return Found(head, card.measured, card.sources, card.changes, table)
 
 
 def _tell(line: str) -> None:

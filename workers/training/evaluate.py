@@ -65,6 +65,16 @@ def _reach(scores: NDArray[np.float64], threshold: float) -> float:
     return 0.0 if threshold == 1.0 else float(np.mean(scores >= threshold))
 
 
+def recall_at(scored: Scored, rate: float) -> float:
+    """Give the largest share of AI images that is found at a false-alarm rate of `rate` at most.
+
+    The threshold is one that these very images show: it says what scores can tell apart, not how
+    they are used.
+    """
+    alarms, found, _ = metrics.roc_curve(scored.labels, scored.scores, drop_intermediate=False)
+    return float(found[alarms <= rate].max())
+
+
 def by_source(scored: Scored, flag: float) -> list[OfSource]:
     """Give a row a source, AI first; from `flag` up a picture is flagged."""
     rows = []
