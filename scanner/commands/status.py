@@ -92,7 +92,7 @@ def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any
 
 
 def _print(seen: Look, state: QueueState | None) -> None:
-    from scanner.report import words
+    from scanner.report import sentences, words
 
     scan, counts = seen.scan, seen.counts
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
@@ -105,6 +105,8 @@ def _print(seen: Look, state: QueueState | None) -> None:
         f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
         f"{words.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
+    if seen.opinions is not None:
+        click.echo(f"  {sentences.second(seen.opinions)}")
 
 
 def _print_queue(state: QueueState | None, broker: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,7 @@ WITHOUT_EXTRA = (
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the data sets lie: cifake-train.zip and cifake-test.zip, or faces.zip.",
+    help="Where the data sets lie: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip.",
 )
 @click.option(
     "--out",
@@ -45,16 +45,7 @@ WITHOUT_EXTRA = (
     help="Where packages with pretrained weights lie, if not beside the data.",
 )
 @click.option("--resume", is_flag=True, help="Go on with what RUNDIR holds.")
-def command(  # noqa: PLR0913 - click passes one an option
-    name: str,
-    *,
-    data: Path,
-    out: Path,
-    epochs: int | None,
-    seed: int,
-    weights: Path | None,
-    resume: bool,
-) -> None:
+def command(name: str, *, epochs: int | None, **where: Any) -> None:  # noqa: ANN401
     """Train the net NAME and measure it; export and calibrate it if it is for workers.
 
     \b
@@ -62,12 +53,14 @@ def command(  # noqa: PLR0913 - click passes one an option
       scanner train objects-32 --data ~/datasets --out runs/objects-32
       scanner train objects-32 --data ~/datasets --out runs/objects-32 --resume
 
-    NAME is objects-32, which workers use; or, to compare with, one of cifake-vgg16,
-    cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32, which are only measured.
+    NAME is objects-32, faces, faces-96 or scenes, which workers use; or, to compare with, one of
+    cifake-vgg16, cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32, which are only
+    measured.
 
     Every epoch is kept: after a kill, the same command with --resume goes on. At the end RUNDIR
-    holds curves.png, classification.txt and figures.json, and for workers NAME.tflite and its
-    card NAME.toml. The test set is read once, after everything has been chosen.
+    holds for workers NAME.tflite and its card NAME.toml, and of whatever is trained by epochs
+    curves.png, classification.txt and figures.json. faces, faces-96 and scenes are linear probes:
+    one layer is fitted, without epochs. The test set is read once, when everything was chosen.
     """
     try:
         from workers.training import environment  # `--help` is instant
@@ -89,7 +82,7 @@ def command(  # noqa: PLR0913 - click passes one an option
             f"there is no recipe {name!r}, only {', '.join([*RECIPES, *PROBES])}",
             param_hint="NAME",
         )
-    run = Run(data, out, seed, resume, weights)
+    run = Run(**where)
     try:
         if name in PROBES:
             made = run_probe(PROBES[name], run, _tell)

@@ -38,17 +38,15 @@ def answer(report: Report) -> str:
     text += "."
     if counts.pending:
         text += f" Not finished: {words.count(counts.pending, 'is', 'are')} still to be judged."
-    if report.opinions is not None:
-        text += _second(report.opinions)
+    if report.opinions is not None and report.opinions.given + report.opinions.waiting:
+        text += f" {second(report.opinions)}"
     return text
 
 
-def _second(opinions: Opinions) -> str:
-    """How far the second opinions are, as a sentence to add; nothing where nothing was doubtful."""
-    if not opinions.given + opinions.waiting:
-        return ""
+def second(opinions: Opinions) -> str:
+    """How far the second opinions are."""
     given = words.count(opinions.given, "doubtful image", "doubtful images")
-    text = f" {opinions.detector} has looked at {given}"
+    text = f"{opinions.detector} has looked at {given}"
     if opinions.waiting:
         text += f", {words.count(opinions.waiting, 'waits', 'wait')} for its second opinion"
     return f"{text}."

@@ -87,6 +87,12 @@ def test_nobody_has_it(fleet: Fleet, pictures: Path) -> None:
         "waiting": before["verdicts"]["unsure"],
     } == before["second_opinions"]
 
+    said = fleet.cli.run("status", str(scan)).stdout
+    assert (
+        f"objects-32 has looked at 0 doubtful images, {before['verdicts']['unsure']} wait for its "
+        "second opinion." in said
+    )
+
     fleet.work("--strong", "objects-32")
     after = fleet.wait(scan, lambda seen: seen.ai > 0 and waiting(fleet, scan) == 0)
 

@@ -31,6 +31,13 @@ class Model:
     parameters: int
     runtime: str
 
+    @classmethod
+    def of(cls, path: Path, parameters: int, runtime: str) -> Model:
+        """The model in a file, as it is now."""
+        body = path.read_bytes()
+        digest = hashlib.sha256(body).hexdigest()
+        return cls(path.name, digest, len(body), parameters, runtime)
+
 
 @dataclass(frozen=True, slots=True)
 class Input:

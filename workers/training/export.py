@@ -44,16 +44,23 @@ def export(net: keras.Model, images: NDArray[np.uint8], path: Path) -> None:
 
     `images`, (n, height, width, 3), set the ranges of the activations; training images will do.
     """
-    # One image at a time: batches gain nothing on these small processors, and a fixed shape is
-    # never allocated again.
-    pixels = keras.Input(net.input_shape[1:], batch_size=1, name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = converter_of(net)
     converter.representative_dataset = lambda: _representative(images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.uint8
     path.write_bytes(converter.convert())
+
+
+def converter_of(net: keras.Model) -> tf.lite.TFLiteConverter:
+    """What makes a .tflite file of `net`, for one image at a time.
+
+    Batches gain nothing on small processors, and a fixed shape is never allocated again.
+    """
+    pixels = keras.Input(net.input_shape[1:], batch_size=1, name="pixels")
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter
 
 
 def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreement:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import TfLite
-from workers.training.export import ExportError
+from workers.training.export import ExportError, converter_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import keras
     from numpy.typing import NDArray
 
 # How far a logit may stray, in standard deviations: weights of 16 bits are three digits.
@@ -23,9 +23,7 @@ MAX_DISTANCE = 0.05
 
 def export_floats(net: keras.Model, path: Path) -> None:
     """Write `net` to `path`: one picture of 0..255 in, one logit out, weights of 16 bits."""
-    pixels = keras.Input(net.input_shape[1:], batch_size=1, name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = converter_of(net)
     converter.target_spec.supported_types = [tf.float16]
     path.write_bytes(converter.convert())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -225,7 +224,6 @@ def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters
     about = ABOUT[probe.name]
     calibration = calibrate.fit(fitted.left_out, squares.labels)
     scores = calibrated(fitted.left_out, calibration)
-    body = path.read_bytes()
     counts = np.bincount(squares.labels, minlength=2).tolist()
     return Card(
         name=probe.name,
@@ -237,13 +235,7 @@ def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters
             DataSet(about.data, "training, and, left out in parts, all that was chosen",
                     real=counts[0], ai=counts[1], terms=about.terms),
         ),
-        model=Model(
-            file=path.name,
-            sha256=hashlib.sha256(body).hexdigest(),
-            bytes=len(body),
-            parameters=parameters,
-            runtime="LiteRT, floats, weights of 16 bits",
-        ),
+        model=Model.of(path, parameters, "LiteRT, floats, weights of 16 bits"),
         input=Input(probe.size, probe.size, "RGB", 0, 255, *probe.sides),
         output=Output("logits", 1, ai=1),
         view=probe.view,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,6 @@ def _representative(parts: Parts, recipe: Recipe) -> NDArray[np.uint8]:
 def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
     about = ABOUT[recipe.name]
     calibration, at = _calibrated(parts.calibration.middle(recipe.size), path)
-    body = path.read_bytes()
     return Card(
         name=recipe.name,
         version=recipe.version,
@@ -98,13 +96,7 @@ def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
                 ("calibration and thresholds", parts.calibration),
             )
         ),
-        model=Model(
-            file=path.name,
-            sha256=hashlib.sha256(body).hexdigest(),
-            bytes=len(body),
-            parameters=parameters,
-            runtime="LiteRT, full int8",
-        ),
+        model=Model.of(path, parameters, "LiteRT, full int8"),
         input=Input(recipe.size, recipe.size, "RGB", 0, 255, *about.sides),
         calibration=calibration,
         path=path.with_suffix(".toml"),
