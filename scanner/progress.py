@@ -13,7 +13,7 @@ from rich.text import Text
 
 from scanner.report.words import count
 from storage.errors import StoreUnavailable
-from storage.opinions import opinions
+from storage.opinions import waiting
 from storage.queries import counts
 from storage.scans import find_scan
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from storage.opinions import Opinions
     from storage.queries import Counts
     from storage.scans import Scan
     from storage.store import Store
@@ -47,7 +46,8 @@ class Look:
 
     scan: Scan
     counts: Counts
-    opinions: Opinions | None = None
+    # For a second opinion, in a scan that asks for such.
+    waiting: int = 0
 
     @property
     def over(self) -> bool:
@@ -57,14 +57,13 @@ class Look:
     @property
     def settled(self) -> bool:
         """Whether nothing more will come, not even a second opinion."""
-        waits = self.opinions is not None and self.opinions.waiting > 0
-        return self.over and (self.scan.cancelled_at is not None or not waits)
+        return self.over and (self.scan.cancelled_at is not None or not self.waiting)
 
 
 def look(store: Store, scan_id: int) -> Look:
     """How far a scan is, as the store has it."""
     found = find_scan(store, scan_id)
-    return Look(found, counts(store, scan_id), opinions(store, found))
+    return Look(found, counts(store, scan_id), waiting(store, found))
 
 
 class Follower:
@@ -143,10 +142,10 @@ class Follower:
         if is_listed and rate and counts.pending:
             left = str(timedelta(seconds=round(counts.pending / rate)))
         found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
-        second = seen.opinions.waiting if seen.opinions is not None and seen.over else 0
         self._bar.note = self._note()
-        if second:
-            self._bar.note = f"{count(second, 'image waits', 'images wait')} for a second opinion"
+        if seen.over and seen.waiting:
+            waiting = count(seen.waiting, "image waits", "images wait")
+            self._bar.note = f"{waiting} for a second opinion"
         self._bar.update(
             self._task,
             description="judging" if is_listed else "listing",

@@ -97,16 +97,21 @@ def opinions(store: Store, of: Scan) -> Opinions | None:
     detector = strong_in(of.plan)
     if detector is None:
         return None
+    of_it = sa.select(sa.func.count()).select_from(verdict).where(verdict.c.scan_id == of.scan_id)
     with store.read() as connection:
-        waiting = connection.scalar(
+        given = connection.scalar(of_it.where(verdict.c.stage == STRONG))
+    return Opinions(detector, int(given or 0), waiting(store, of))
+
+
+def waiting(store: Store, of: Scan) -> int:
+    """How many images wait for a second opinion: quickly, for those who follow a scan."""
+    if strong_in(of.plan) is None:
+        return 0
+    with store.read() as connection:
+        found = connection.scalar(
             sa.select(sa.func.count()).select_from(verdict).where(_waits(of.scan_id))
         )
-        given = connection.scalar(
-            sa.select(sa.func.count())
-            .select_from(verdict)
-            .where(verdict.c.scan_id == of.scan_id, verdict.c.stage == STRONG)
-        )
-    return Opinions(detector, int(given or 0), int(waiting or 0))
+    return int(found or 0)
 
 
 def begin_second(

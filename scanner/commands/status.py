@@ -56,6 +56,8 @@ def command(
     from scanner.events import Events
     from scanner.progress import Follower, look
     from scanner.queue_state import queue_state
+    from scanner.report import sentences
+    from storage.opinions import opinions
 
     with open_store(store) as opened:
         from storage.scans import find_scan
@@ -77,6 +79,8 @@ def command(
             click.echo(json.dumps(_body(opened, found.scan_id, state)))
             return
         _print(seen, state)
+        if (said := opinions(opened, seen.scan)) is not None:
+            click.echo(f"  {sentences.second(said)}")
         if is_of_fleet and not seen.over:
             _print_queue(state, broker)
 
@@ -92,7 +96,7 @@ def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any
 
 
 def _print(seen: Look, state: QueueState | None) -> None:
-    from scanner.report import sentences, words
+    from scanner.report import words
 
     scan, counts = seen.scan, seen.counts
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
@@ -105,8 +109,6 @@ def _print(seen: Look, state: QueueState | None) -> None:
         f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
         f"{words.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
-    if seen.opinions is not None:
-        click.echo(f"  {sentences.second(seen.opinions)}")
 
 
 def _print_queue(state: QueueState | None, broker: str) -> None:
