@@ -372,25 +372,37 @@ def _copies(connection: sa.Connection, scan_id: int) -> Copies:
 
 def _looked(connection: sa.Connection, scan_id: int, detector: str, ai: float) -> Looked:
     detail = finding.c.detail
-    resized = detail.is_not(sa.null()) & detail[RESIZED_FROM].as_string().is_not(None)
+    is_resized = detail.is_not(sa.null()) & detail[RESIZED_FROM].as_string().is_not(None)
+    ours = (
+        (finding.c.scan_id == scan_id)
+        & (finding.c.detector == detector)
+        & finding.c.score.is_not(None)
+    )
+    resized = sa.case((is_resized, 1), else_=0).label("resized")
+    # One score an image, as of a net that looks at it whole, is counted as it lies there.
+    single = sa.select(finding.c.score, resized, finding.c.n).where(ours).subquery()
+    counts = sa.select(*_counted(single, ai), sa.func.max(single.c.n).label("last"))
+    row = connection.execute(counts).one()
+    if not row.last:
+        return Looked(row.scored, row.native, row.flagged)
     best = (
         sa.select(
-            sa.func.max(finding.c.score).label("score"),
-            sa.func.max(sa.case((resized, 1), else_=0)).label("resized"),
+            sa.func.max(finding.c.score).label("score"), sa.func.max(resized).label("resized")
         )
-        .where(
-            finding.c.scan_id == scan_id,
-            finding.c.detector == detector,
-            finding.c.score.is_not(None),
-        )
+        .where(ours)
         # Not counted distinct: the findings lie in this order already.
         .group_by(finding.c.image_id)
         .subquery()
     )
-    native = best.c.resized == 0
-    counts = sa.select(
-        sa.func.count(),
-        sa.func.count(sa.case((native, 1))),
-        sa.func.count(sa.case((native & (best.c.score >= ai), 1))),
+    row = connection.execute(sa.select(*_counted(best, ai))).one()
+    return Looked(row.scored, row.native, row.flagged)
+
+
+def _counted(scores: sa.Subquery, ai: float) -> tuple[sa.Label[int], ...]:
+    """The figures of `Looked`, from a score an image."""
+    is_native = scores.c.resized == 0
+    return (
+        sa.func.count().label("scored"),
+        sa.func.count(sa.case((is_native, 1))).label("native"),
+        sa.func.count(sa.case((is_native & (scores.c.score >= ai), 1))).label("flagged"),
     )
-    return Looked(*connection.execute(counts.select_from(best)).one())
