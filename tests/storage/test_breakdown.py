@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage import breakdown, compare, figures, listing
-from storage.breakdown import Copies, Folders, Looked, Told
+from storage.breakdown import Copies, Folders, Told
 from storage.compare import Change, Pair
+from storage.looked import Looked
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 
 if TYPE_CHECKING:
