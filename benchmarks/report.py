@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 BATCH = 500
 FORMATS = ("table", "json", "csv", "html")
 HOSTS = (("h1", "laptop", "x86_64"), ("h2", "pi-attic", "aarch64"), ("h3", "pi-desk", "aarch64"))
+# The thresholds on the card of `objects-32`.
+UNSURE_FROM, AI_FROM = 0.5, 0.9521
 BEGAN = 1_700_000_000.0
 YEAR_NS = 365 * 24 * 3600 * 10**9
 
@@ -68,8 +70,8 @@ def judged(
     outcome = "no_evidence"
     if failed:
         outcome = "error"
-    elif known and score >= 0.5:  # noqa: PLR2004 - the card's thresholds
-        outcome = "ai" if score >= 0.884 else "unsure"  # noqa: PLR2004
+    elif known and score >= UNSURE_FROM:
+        outcome = "ai" if score >= AI_FROM else "unsure"
     digest = dice.randbytes(32)
     if dice.random() < 0.05:  # noqa: PLR2004 - a copy
         digest = hashlib.sha256(b"%d" % dice.randrange(1_000)).digest()

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from storage.store import Store
     from tests.scanner.web.conftest import Served
 
-BOARD: Any = json.loads(
-    (Path(__file__).parents[3] / "docs" / "grafana-dashboard.json").read_text("utf-8")
-)
+DOCS = Path(__file__).parents[3] / "docs"
+HOW_TO = DOCS / "how-to" / "web.md"
+BOARD: Any = json.loads((DOCS / "grafana-dashboard.json").read_text("utf-8"))
 # Grafana's grid, which panels are placed on.
 GRID_COLUMNS = 24
 
@@ -125,6 +125,15 @@ def test_the_dashboard_asks_for_what_there_is(fleet: Served) -> None:
 
     assert served.keys() == asked
     assert label in served[name]
+
+
+def test_the_docs_name_every_metric(fleet: Served) -> None:
+    """With the labels that it is served with."""
+    families = text_string_to_metric_families(fleet.get("/metrics").text)
+    served = {one.name: {*one.samples[0].labels} for one in families}
+    rows = re.findall(r"^\| `(scanner_\w+)` \|([^|]*)\|", HOW_TO.read_text("utf-8"), re.MULTILINE)
+
+    assert served == {name: set(re.findall(r"\w+", labels)) for name, labels in rows}
 
 
 def test_the_dashboard_is_one_that_grafana_would_take() -> None:
