@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.looked import Looked, read_looked
 from storage.records import Outcome
-from storage.schema import entry, finding, image, run, scan, verdict
+from storage.schema import entry, image, run, scan, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,8 +38,6 @@ AFTER_SLASH = b"0"
 UNKNOWN_MONTH = "unknown"
 # A score from here on counts as AI, where scores are held against labels.
 EVEN = 0.5
-# In the detail of a finding on a picture that was resized for its net, see `workers.decide`.
-RESIZED_FROM = "resized_from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +76,6 @@ class Copies:
     ai_files: int
     ai_different: int
     one_in: int
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Images that a detector scored; at their native size; of these, those scored as AI-made."""
-
-    scored: int
-    native: int
-    flagged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +123,7 @@ def read_breakdown(
         months=_months(connection, scan_id),
         deciding=deciding,
         copies=_copies(connection, scan_id),
-        looked={name: _looked(connection, scan_id, name, ai) for name, ai in ai_from.items()},
+        looked=read_looked(connection, scan_id, ai_from),
         runs=read_runs(connection, scan_id),
         calls_by_folder={
             name: calls for name, calls in by_folder.items() if name in folders.by_name
@@ -165,13 +155,13 @@ def _places(connection: sa.Connection, scan_id: int) -> tuple[Folders, dict[str,
     paths = sa.select(image.c.path).where(ours).limit(1)
     first = connection.scalar(paths.order_by(image.c.path))
     last = connection.scalar(paths.order_by(image.c.path.desc()))
-    known = connection.scalar(sa.select(sa.func.count()).select_from(image).where(ours))
     parent = b"" if first is None or last is None else _common_folder(bytes(first), bytes(last))
     names = _names(connection, ours, parent)
-    if known != images:
+    listed = _listed(connection, ours, parent, names)
+    if listed.total() != images:
         # The collection has images that this scan has not.
         ours &= image.c.id.in_(sa.select(entry.c.image_id).where(entry.c.scan_id == scan_id))
-    listed = _listed(connection, ours, parent, names)
+        listed = _listed(connection, ours, parent, names)
     # Both in one go: it is these images' rows that take the time.
     key = (_folder_name(connection, parent), verdict.c.detector)
     told: dict[bytes, Counter[str]] = {}
@@ -368,29 +358,3 @@ def _copies(connection: sa.Connection, scan_id: int) -> Copies:
     ).one()
     files, different, ai_files, ai_different = map(int, row)
     return Copies(files, different, ai_files, ai_different, one_in)
-
-
-def _looked(connection: sa.Connection, scan_id: int, detector: str, ai: float) -> Looked:
-    detail = finding.c.detail
-    resized = detail.is_not(sa.null()) & detail[RESIZED_FROM].as_string().is_not(None)
-    best = (
-        sa.select(
-            sa.func.max(finding.c.score).label("score"),
-            sa.func.max(sa.case((resized, 1), else_=0)).label("resized"),
-        )
-        .where(
-            finding.c.scan_id == scan_id,
-            finding.c.detector == detector,
-            finding.c.score.is_not(None),
-        )
-        # Not counted distinct: the findings lie in this order already.
-        .group_by(finding.c.image_id)
-        .subquery()
-    )
-    native = best.c.resized == 0
-    counts = sa.select(
-        sa.func.count(),
-        sa.func.count(sa.case((native, 1))),
-        sa.func.count(sa.case((native & (best.c.score >= ai), 1))),
-    )
-    return Looked(*connection.execute(counts.select_from(best)).one())

@@ -20,7 +20,7 @@ from storage.records import ErrorKind, Outcome
 from storage.schema import entry, finding, host, image, run, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from storage.breakdown import RunFigures
     from storage.store import Store
@@ -33,6 +33,8 @@ TIMED_SAMPLE = 25_000
 EXAMPLES = 5
 # The detector whose silence is no row: every finding of its counts.
 PROVENANCE = "provenance"
+# The one that says why an image went to no detector: each reason once an image.
+ROUTER = "router"
 # A bare score is no kind of evidence; the detectors' own figures count it.
 BARE_SCORE = "score"
 STAGES = ("fetch", "decode", "infer")
@@ -227,28 +229,56 @@ def nearest_rank(ordered: Sequence[int], percent: int) -> int:
 
 def _spoken_of(connection: sa.Connection, scan_id: int) -> int:
     """The images of which provenance has anything to say."""
-    ours = (finding.c.scan_id == scan_id) & (finding.c.detector == PROVENANCE)
-    # Grouped, not counted distinct: the findings lie in this order already.
-    images = sa.select(finding.c.image_id).where(ours).group_by(finding.c.image_id).subquery()
-    return int(connection.execute(sa.select(sa.func.count()).select_from(images)).scalar_one())
+    # In the words of the index on evidence: provenance never gives a bare score.
+    ours = (finding.c.kind != BARE_SCORE) & (finding.c.detector == PROVENANCE)
+    images = sa.select(sa.func.count(finding.c.image_id.distinct()))
+    return connection.execute(images.where(finding.c.scan_id == scan_id, ours)).scalar_one()
 
 
 def _evidence(connection: sa.Connection, scan_id: int) -> tuple[EvidenceCount, ...]:
     """What was found besides scores, the most frequent first."""
+    found = [*_routed(connection, scan_id), *_spoken(connection, scan_id)]
+    return tuple(sorted(found, key=_by_images))
+
+
+def _routed(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
+    """Why images went to no detector: counted by the index alone, for it may be of most of them."""
+    rows = connection.execute(
+        sa.select(finding.c.kind, sa.func.count())
+        .where(
+            finding.c.scan_id == scan_id,
+            finding.c.kind != BARE_SCORE,
+            finding.c.detector == ROUTER,
+        )
+        .group_by(finding.c.kind)
+    )
+    for kind, images in rows:
+        yield EvidenceCount(ROUTER, kind, None, None, images)
+
+
+def _spoken(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
+    """What detectors said."""
     said = (
         finding.c.detector,
         finding.c.kind,
         finding.c.detail["generator"].as_string(),
         finding.c.detail["signature"].as_string(),
     )
+    evident = (
+        (finding.c.scan_id == scan_id)
+        & (finding.c.kind != BARE_SCORE)
+        & (finding.c.detector != ROUTER)
+    )
+    # The images come from the index; SQLite would read every finding else.
+    images = sa.select(finding.c.image_id).where(evident)
     rows = connection.execute(
         sa.select(*said, sa.func.count(finding.c.image_id.distinct()))
-        .where(finding.c.scan_id == scan_id, finding.c.kind != BARE_SCORE)
+        .where(evident, finding.c.image_id.in_(images))
         # By place: Postgres takes the same expression with two parameters for two.
         .group_by(*(sa.text(str(place)) for place in range(1, len(said) + 1)))
     )
-    found = [EvidenceCount(row[0], row[1], row[2], row[3], row[4]) for row in rows]
-    return tuple(sorted(found, key=_by_images))
+    for row in rows:
+        yield EvidenceCount(row[0], row[1], row[2], row[3], row[4])
 
 
 def _by_images(one: EvidenceCount) -> tuple[int, str, str, str, str]:

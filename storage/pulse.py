@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -24,13 +24,17 @@ LATEST_ERRORS = 8
 
 @dataclass(frozen=True, slots=True)
 class HostPulse:
-    """A host's images a second in its last minute of work, and when it last wrote a verdict."""
+    """A host's images a second in its last minute of work, and when it last wrote a verdict.
+
+    `temperature_c` is what it said of itself last, None where its system does not tell it.
+    """
 
     host_id: str
     label: str
     arch: str
     images_per_second: float
     last_at: float
+    temperature_c: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
         .group_by(host.c.id, host.c.label, host.c.arch)
         .order_by(host.c.label, host.c.id)
     )
+    # By itself: Postgres groups by no JSON.
+    said = {row.id: row.info for row in connection.execute(sa.select(host.c.id, host.c.info))}
     return tuple(
         HostPulse(
             host_id=row.id,
@@ -119,9 +125,18 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
             arch=row.arch,
             images_per_second=int(row.images) / row.seconds if row.seconds > 0 else 0.0,
             last_at=row.last_at,
+            temperature_c=_temperature_c(said[row.id]),
         )
         for row in connection.execute(query)
     )
+
+
+def _temperature_c(said: Mapping[str, Any]) -> float | None:
+    """Of what a host said of itself: by message it may have said anything."""
+    found = said.get("temperature_c")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found)
 
 
 def _errors(connection: sa.Connection, scan_id: int) -> dict[ErrorKind, int]:

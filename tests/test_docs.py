@@ -14,6 +14,8 @@ import pytest
 
 from scanner.card_rows import rows_of
 from scanner.cli import COMMANDS, cli
+from scanner.report.measured import card_rates
+from scanner.requests import plan_for
 from workers.detectors import catalogue
 
 ROOT = Path(__file__).parent.parent
@@ -208,3 +210,13 @@ def test_links_lead_somewhere() -> None:
     ]
 
     assert [] == broken
+
+
+def test_the_rates_that_the_docs_name_are_the_cards() -> None:
+    """A net that is trained anew has others, and then the page has to say so."""
+    page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
+    rates = card_rates(plan_for("objects-32").body()["detectors"][0])
+    assert rates is not None
+
+    assert f"*sensitivity* ({rates.sensitivity.value:.3f} for `objects-32`)" in page
+    assert f"*false-alarm rate* ({rates.false_alarm.value:.4f})" in page

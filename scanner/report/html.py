@@ -61,6 +61,8 @@ def _environment() -> Environment:
         "shown": shown,
         "number": lambda number: f"{number:,}",
         "figure": words.figure,
+        "ai_from": words.ai_from,
+        "skipped": words.skipped,
         "duration": words.duration,
         "day": _day,
         "verdict": lambda outcome: words.VERDICTS[outcome][0],

@@ -74,14 +74,11 @@ def estimate(report: Report) -> Iterator[str]:
     if left := report.counts.images - found.images:
         stay = "stays" if left == 1 else "stay"
         yield (
-            f"{words.count(left, 'image', 'images')} {stay} out of the estimate: no measured "
-            "detector scored them at their own size."
+            f"{words.count(left, 'image', 'images')} {stay} out of the estimate: no detector whose "
+            "measured rates tell a share scored them at their own size."
         )
     if found.unmeasured:
-        yield (
-            "Left out as well, for what was measured of them does not tell a share: "
-            f"{', '.join(found.unmeasured)}."
-        )
+        yield f"Looked, but their rates tell no share: {', '.join(found.unmeasured)}."
     yield (
         "All this holds as far as these pictures are like those that the detectors were measured "
         "on; of other generators they may miss far more."
@@ -129,11 +126,11 @@ def copies(found: Copies) -> str | None:
             f"{found.one_in} digests)."
         )
     text = (
-        f"The {found.files:,} files that were read hold {found.different:,} different pictures "
-        f"({repeated} repeat one)."
+        f"The {found.files:,} files that could be opened have {found.different:,} different "
+        f"contents ({repeated} repeat one)."
     )
     if found.ai_files != found.ai_different:
-        text += f" The {found.ai_files:,} AI-made files hold {found.ai_different:,}."
+        text += f" The {found.ai_files:,} AI-made files have {found.ai_different:,}."
     return text
 
 
@@ -160,9 +157,10 @@ def changed(found: Comparison) -> str:
         return "The scans are of different collections: their images cannot be told to be the same."
     if not found.both:
         return "No image was judged by both scans."
-    have = "has" if found.changed == 1 else "have"
+    number = f"{found.changed:,}" if found.changed else "None"
+    have = "have" if found.changed > 1 else "has"
     return (
-        f"{found.changed:,} of the {words.count(found.both, 'image', 'images')} that both judged "
+        f"{number} of the {words.count(found.both, 'image', 'images')} that both judged "
         f"{have} another verdict now."
     )
 

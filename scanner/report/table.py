@@ -130,7 +130,7 @@ def _print_detectors(report: Report, console: Console) -> None:
             Text(one.version),
             f"{one.images:,}",
             words.figure(one.unsure),
-            words.figure(one.ai) if one.ai < 1.0 else "never",
+            words.ai_from(one.ai),
         )
     console.print(table)
 
@@ -174,11 +174,8 @@ def _print_course(report: Report, console: Console) -> None:
         verdicts = words.count(counts.kept, "verdict was", "verdicts were")
         lines.append(f"{verdicts} kept from an earlier scan: the files are unchanged.")
     if scan.skipped:
-        kinds = ", ".join(
-            f"{number:,} {kind}" for kind, number in sorted(scan.skipped.items()) if number
-        )
         passed = words.count(sum(scan.skipped.values()), "file or folder", "files and folders")
-        lines.append(f"Skipped {passed}: {kinds}.")
+        lines.append(f"Skipped {passed}: {words.skipped(scan.skipped)}.")
     if scan.unreadable_folders:
         folders = words.count(scan.unreadable_folders, "folder", "folders")
         lines.append(f"{folders} could not be opened: what is in there is not counted.")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storage.records import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # By verdict: its name, and what it means. Nothing here ever says that a picture is real.
 VERDICTS = {
@@ -31,6 +36,21 @@ EVIDENCE = {
     "degraded": "worn pixels, doubtful at most",
 }
 
+# What a walk passes by, by kind. What is not here is called as it is.
+SKIPPED = {
+    "none": "without a suffix",
+    "other": "other kinds",
+    "other_image": "images of formats that are not read",
+    "raw": "RAW",
+}
+
+
+def skipped(kinds: Mapping[str, int]) -> str:
+    """What was passed by and how often, the most frequent kind first."""
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    names = ((SKIPPED.get(kind, kind).replace("_", " "), number) for kind, number in ordered)
+    return ", ".join(f"{name} {number:,}" for name, number in names if number)
+
 
 def program(generator: str) -> str:
     """The name of a generator that gives itself as `Name_of_it/1.2.3 library/4.5`."""
@@ -52,6 +72,11 @@ def percent(part: int, whole: int) -> str:
     if 99.95 <= share < 100:  # noqa: PLR2004
         return ">99.9 %"
     return f"{share:.1f} %"
+
+
+def ai_from(threshold: float) -> str:
+    """From which score on a detector calls AI-made; 1 is the threshold of one that never does."""
+    return figure(threshold) if threshold < 1 else "never"
 
 
 def figure(value: float | None) -> str:

@@ -95,9 +95,15 @@ class _Scans(Collector):
             "When a host last wrote a verdict, by its own clock.",
             labels=labels,
         )
+        # Absent where its system does not tell it, and where it has written nothing for a minute.
+        warmth = GaugeMetricFamily(
+            "scanner_host_temperature_celsius", "How warm a host is at work.", labels=labels
+        )
         for live in self._lives:
             for host in live.pulse.hosts:
                 names = [str(live.scan.scan_id), host.label, host.host_id]
                 rate.add_metric(names, live.rate_of(host))
                 last.add_metric(names, host.last_at)
-        yield from (rate, last)
+                if (celsius := live.temperature_of(host)) is not None:
+                    warmth.add_metric(names, celsius)
+        yield from (rate, last, warmth)

@@ -60,8 +60,14 @@ class Live:
 
     def rate_of(self, host: HostPulse) -> float:
         """A host's images a second just now: none where it has written nothing for a while."""
-        away = self.look.over or self.at - host.last_at > AWAY_SECONDS
-        return 0.0 if away else host.images_per_second
+        return 0.0 if self._is_away(host) else host.images_per_second
+
+    def temperature_of(self, host: HostPulse) -> float | None:
+        """How warm a host is, in degrees Celsius; None where nobody knows, or not any more."""
+        return None if self._is_away(host) else host.temperature_c
+
+    def _is_away(self, host: HostPulse) -> bool:
+        return self.look.over or self.at - host.last_at > AWAY_SECONDS
 
     @property
     def seconds_left(self) -> float | None:

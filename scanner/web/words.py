@@ -85,6 +85,11 @@ def rate(value: float | None) -> str:
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"  # noqa: PLR2004
 
 
+def temperature(celsius: float | None) -> str:
+    """Degrees Celsius."""
+    return "-" if celsius is None else f"{celsius:.0f} °C"
+
+
 def when(at: float) -> str:
     """A time on this machine's clock."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
@@ -115,6 +120,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "score": score,
     "percent": percent,
     "rate": rate,
+    "temperature": temperature,
     "when": when,
     "duration": words.duration,
     "milliseconds": words.milliseconds,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage import breakdown, compare, figures, listing
-from storage.breakdown import Copies, Folders, Looked, Told
+from storage.breakdown import Copies, Folders, Told
 from storage.compare import Change, Pair
+from storage.looked import Looked
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 
 if TYPE_CHECKING:
@@ -170,9 +171,12 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
     assert batch is not None
     said = [
         (Finding("faces", "face", 0.95), Finding("faces", "face", 0.2)),
-        (Finding("faces", "face", 0.1),),
-        (Finding("faces", "face", 0.99, "", {"resized_from": [9, 9]}),),
-        (Finding("router", "no_detector"),),
+        (Finding("faces", "face", 0.1), Finding("scenes", "score", 0.9)),
+        (
+            Finding("faces", "face", 0.99, "", {"resized_from": [9, 9]}),
+            Finding("scenes", "score", 0.95, "", {"resized_from": [9, 9]}),
+        ),
+        (Finding("router", "no_detector"), Finding("scenes", "score", 0.89)),
     ]
     fill.judge(
         batch,
@@ -182,7 +186,11 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
         ),
     )
 
-    assert read(fill, scan, {"faces": 0.9}).looked == {"faces": Looked(3, 2, 1)}
+    assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).looked == {
+        "faces": Looked(3, 2, 1),
+        "scenes": Looked(3, 2, 1),
+        "objects-32": Looked(0, 0, 0),
+    }
 
 
 def test_calls_against_labels(fill: Fill) -> None:

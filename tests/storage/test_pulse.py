@@ -43,6 +43,30 @@ def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
     assert 4 / 2 == pytest.approx(seen["behind"].images_per_second)
 
 
+@pytest.mark.parametrize(
+    ("info", "celsius"),
+    [
+        ({"temperature_c": 61.5, "cores": 4}, 61.5),
+        ({"temperature_c": 48}, 48.0),
+        ({"cores": 4}, None),  # its system does not tell it
+        ({"temperature_c": "hot"}, None),
+        ({"temperature_c": True}, None),
+    ],
+)
+def test_a_host_is_as_warm_as_it_said_last(
+    fill: Fill, info: dict[str, object], celsius: float | None
+) -> None:
+    """What a message claims that is no number is no temperature."""
+    scan = fill.scan()
+    made = fill.batch(scan, b"one")
+    assert made is not None
+    fill.judge(made, fill.verdict(made.images[0].image_id))
+    results.know_host(fill.store, results.Host("h1", "pi4", "aarch64", info))
+    (host,) = pulse(fill.store, scan.scan_id).hosts
+
+    assert celsius == host.temperature_c
+
+
 def test_the_oldest_batch_is_of_those_that_are_not_done(fill: Fill) -> None:
     """One that is done, and one that was not published, are no longer or not yet waited for."""
     scan = fill.scan()

@@ -279,6 +279,13 @@ def test_comparison_says_what_changed(store: Store, scan: Scan, later: Scan) -> 
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_nothing_changed(store: Store, scan: Scan) -> None:
+    """A scan beside itself: none of the seven that it judged has another verdict."""
+    text = scanner("report", "1", "1", store=store).stdout
+
+    assert "None of the 7 images that both judged has another verdict now." in text
+
+
 @pytest.mark.parametrize(
     ("before", "after", "p_value"),
     # By hand: 2 * (1 + 10) / 2^10; a coin that fell once; and SciPy's binomtest, chi2.sf.

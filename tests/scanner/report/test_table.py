@@ -207,5 +207,5 @@ def test_course(report: Report) -> None:
     assert "Judged 6 images in 3.5 s, at work for 2.0 s of it: 1.7 a second." in text
     assert "Listing took 0.4 s." in text
     assert "1 verdict was kept from an earlier scan" in text
-    assert "Skipped 7 files and folders: 3 raw, 4 video." in text
+    assert "Skipped 7 files and folders: video 4, RAW 3." in text
     assert "1 folder could not be opened" in text

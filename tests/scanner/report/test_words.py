@@ -38,3 +38,17 @@ def test_duration(seconds: float, shown: str) -> None:
 def test_milliseconds(us: int, shown: str) -> None:
     """Microseconds become milliseconds with about three digits."""
     assert words.milliseconds(us) == shown
+
+
+def test_a_threshold_that_nothing_reaches() -> None:
+    """A detector whose threshold is 1 calls nothing AI-made, however sure it is."""
+    assert ("0.9521", "never") == (words.ai_from(0.9521), words.ai_from(1.0))
+
+
+def test_what_was_skipped() -> None:
+    """The most frequent first, in words, and nothing that did not happen."""
+    kinds = {"none": 1, "other_image": 10, "video": 0, "symlink": 1_234}
+
+    assert "symlink 1,234, images of formats that are not read 10, without a suffix 1" == (
+        words.skipped(kinds)
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scanner.web.memo import Memo
 from storage import results
-from storage.queries import verdict_rows
+from storage.queries import hosts, verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.reviews import reviews_of
 from storage.scans import cancel, forget
@@ -96,6 +97,24 @@ def test_the_live_page_knows_the_queue_of_a_fleet(
     page = serve(store, broker=clean_redis).get("/scan/1").text
 
     assert re.search(r"<dt>Batches waiting</dt><dd>\s*0\s*</dd>", page)
+
+
+def test_the_live_page_shows_how_warm_a_host_is(serve: Callable[..., Served], store: Store) -> None:
+    """As it said last, by the store or by message; not once it has been silent for a minute."""
+    now = time.time()
+    (known,) = hosts(store)
+    results.know_host(store, replace(known, info={"temperature_c": 71.6}))
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
+        connection.exec_driver_sql(f"UPDATE run SET started_at = {now - 5}, ended_at = {now - 1}")
+    at_work = serve(store).get("/scan/1").text
+    with store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE run SET ended_at = {now - 90}, started_at = {now - 95}")
+    silent = serve(store).get("/scan/1").text
+
+    assert ">Temperature</th>" in at_work
+    assert '<td class="number">72 °C</td>' in at_work
+    assert "°C" not in silent
 
 
 def test_events_end_with_the_scan(serve: Callable[..., Served], store: Store) -> None:
