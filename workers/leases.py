@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import redis
 
+from workers.at_work import of_same_work
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -112,13 +114,15 @@ class Lease:
         self._watch = watch
         self._on_overrun = on_overrun
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew_until_ended, daemon=True)
+        self._thread: threading.Thread | None = None
         self.lost = False
 
     def acquire(self) -> bool:
         """Whether the part was free and is ours now; renewed from here on."""
         if not self._run(_HOLD, LEASE_SECONDS, self._part.name):
             return False
+        renew = of_same_work(self._renew_until_ended)
+        self._thread = threading.Thread(target=renew, daemon=True)
         self._thread.start()
         return True
 
@@ -132,7 +136,7 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Stop renewing; a lease that was not released runs out, and the keeper sees it."""
         self._ended.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
 
     def _renew_until_ended(self) -> None:
@@ -143,7 +147,7 @@ class Lease:
             try:
                 renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
             except redis.RedisError as error:
-                log.warning("batch %s: the lease could not be renewed: %s", self._part.name, error)
+                log.warning("the lease could not be renewed: %s", error)
                 continue
             if not renewed:
                 self.lost = True

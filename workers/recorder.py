@@ -18,6 +18,7 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from storage.received import receive
 from workers.app import RECORD_BATCH, make_recorder_app
+from workers.at_work import at_work
 from workers.consumer import bound_unpacking
 from workers.patience import GiveBack, Patience
 from workers.result_message import decode_result
@@ -28,6 +29,7 @@ from workers.wire import MessageError
 if TYPE_CHECKING:
     from celery import Celery
 
+    from storage.received import Received
     from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,10 @@ class Recorder:
         except MessageError as error:
             log.error("a result was dropped: %s", error)  # noqa: TRY400 - the sentence says it
             return
+        with at_work(received.scan_id, received.batch_id):
+            self._receive(received)
+
+    def _receive(self, received: Received) -> None:
         try:
             self._patience.until_done(partial(receive, self._store, received))
         except (GiveBack, StoreError) as error:

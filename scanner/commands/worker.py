@@ -93,7 +93,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     from scanner.preflight import NotFit, preflight
     from workers.settings import WorkerSettings
 
-    log_to_stderr(verbose=given["verbose"])
+    log_to_stderr(verbose=given["verbose"], host=given["name"])
     place = _place(ctx, given["broker"], given["store"])
     settings = WorkerSettings(
         broker_url=place.broker_url,
@@ -265,7 +265,7 @@ def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
     env = processes.environment(
         SCANNER_BROKER_URL=settings.broker_url, SCANNER_STORE_URL=settings.store_url
     )
-    keeper = processes.start([sys.executable, "-m", "scanner.keeper"], env=env)
+    keeper = processes.start([sys.executable, "-m", "scanner.keeper", settings.label], env=env)
     try:
         yield
     finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,9 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
     assert fleet.counts(scan_id).pending > 0
     assert "Traceback" not in said
     assert "requeue" not in said
+    about = rf"host={re.escape(socket.gethostname())} scan={scan_id} batch=\d+"
+    words = 'msg="the batch goes back to the queue: the worker stops"'
+    assert re.search(rf"^time=\S+ level=warning {about} {words}$", said, re.MULTILINE)
 
 
 def test_a_killed_worker(cli: Cli, photos: Path) -> None:
