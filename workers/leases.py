@@ -114,6 +114,8 @@ class Lease:
         self._watch = watch
         self._on_overrun = on_overrun
         self._ended = threading.Event()
+        # A renewal that is on its way when the lease is released would set it up again.
+        self._asking = threading.Lock()
         self._thread: threading.Thread | None = None
         self.lost = False
 
@@ -128,7 +130,9 @@ class Lease:
 
     def release(self) -> None:
         """The work ended in an orderly way: done, or given back."""
-        self._run(_RELEASE, self._part.name)
+        with self._asking:
+            self._run(_RELEASE, self._part.name)
+            self._ended.set()
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +149,10 @@ class Lease:
                 self._on_overrun()
                 return
             try:
-                renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
+                with self._asking:
+                    if self._ended.is_set():
+                        return
+                    renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
             except redis.RedisError as error:
                 log.warning("the lease could not be renewed: %s", error)
                 continue
