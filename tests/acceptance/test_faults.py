@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 import sqlalchemy as sa
 
-from storage.schema import entry, run, verdict
+from storage.schema import run
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -33,30 +33,6 @@ def enqueue(fleet: Fleet, photos: Path) -> int:
     answer = fleet.cli.json("enqueue", photos, "--detectors", "faces,provenance", "--json")
     assert IMAGES == answer["images"]
     return int(answer["scan"])
-
-
-def assert_each_image_once(fleet: Fleet, scan_id: int) -> None:
-    """Each image has one verdict, and the report's counts add up."""
-    report = fleet.cli.json("report", str(scan_id), "--format", "json")
-    store = Store.open(fleet.store_url)
-    with store.read() as connection:
-        images, verdicts = (
-            connection.scalar(
-                sa.select(sa.func.count()).select_from(table).where(table.c.scan_id == scan_id)
-            )
-            for table in (entry, verdict)
-        )
-    store.close()
-
-    assert (IMAGES, IMAGES) == (images, verdicts)
-    assert {
-        "ai": 0,
-        "unsure": 0,
-        "no_evidence": IMAGES,
-        "error": 0,
-        "pending": 0,
-    } == report["verdicts"]
-    assert IMAGES == report["not_examined"]
 
 
 def attempts(fleet: Fleet, scan_id: int) -> set[int]:
@@ -81,7 +57,7 @@ def test_undisturbed(fleet: Fleet, photos: Path) -> None:
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
     assert {1} == attempts(fleet, scan_id)
 
 
@@ -97,7 +73,7 @@ def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
     assert {1, 2} == attempts(fleet, scan_id)
 
 
@@ -113,7 +89,7 @@ def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
     assert worker.poll() is None
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
 
 
 def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
@@ -127,7 +103,7 @@ def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
 
 
 def test_flush_redis_with_a_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
@@ -140,7 +116,7 @@ def test_flush_redis_with_a_keeper(fleet: Fleet, photos: Path, clean_redis: str)
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
 
 
 def test_sigterm_gives_back(fleet: Fleet, photos: Path) -> None:
@@ -156,13 +132,35 @@ def test_sigterm_gives_back(fleet: Fleet, photos: Path) -> None:
     fleet.work("--no-keeper")
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
     assert {1} == attempts(fleet, scan_id)
+
+
+def test_a_far_queue_that_is_cut(
+    fleet: Fleet, photos: Path, clean_redis: str, proxy_to: Callable[..., Proxy]
+) -> None:
+    """Workers 30 ms from their queue, whose connections are cut again and again, do all of it."""
+    near = sa.make_url(clean_redis)
+    proxy = proxy_to((near.host, near.port), delay=0.03)
+    far = near.set(port=proxy.port).render_as_string(hide_password=False)
+    for _ in range(2):
+        fleet.work("--broker", far)
+    scan_id = enqueue(fleet, photos)
+    for fifth in range(1, 5):
+        fleet.wait(scan_id, lambda seen, fifth=fifth: seen.judged >= fifth * IMAGES // 5)
+        before = proxy.count
+        proxy.shut()
+        proxy.open()
+        fleet.wait(scan_id, lambda _, before=before: proxy.count > before)
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    fleet.assert_each_image_once(scan_id, IMAGES)
 
 
 def test_postgres_away(
     fleet_on: Callable[[str], Fleet],
-    proxy_to: Callable[[str], Proxy],
+    proxy_to: Callable[..., Proxy],
     postgres_url: str,
     photos: Path,
 ) -> None:
@@ -180,7 +178,7 @@ def test_postgres_away(
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
 
 
 def test_sqlite_locked(fleet_on: Callable[[str], Fleet], tmp_path: Path, photos: Path) -> None:
@@ -196,4 +194,4 @@ def test_sqlite_locked(fleet_on: Callable[[str], Fleet], tmp_path: Path, photos:
 
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
-    assert_each_image_once(fleet, scan_id)
+    fleet.assert_each_image_once(scan_id, IMAGES)
