@@ -19,7 +19,7 @@ from storage.errors import StoreError
 from storage.received import receive
 from workers.app import RECORD_BATCH, make_recorder_app
 from workers.at_work import at_work
-from workers.consumer import bound_unpacking
+from workers.consumer import guard_this_process
 from workers.patience import GiveBack, Patience
 from workers.result_message import decode_result
 from workers.stopping import StopFlag
@@ -67,7 +67,7 @@ def make_recorder(broker_url: str, store: Store) -> Celery:
     """A Celery app whose worker, of the pool `solo`, is the store's recorder."""
     app = make_recorder_app(broker_url, store.identity)
     app.conf.worker_consumer = "workers.consumer:RecorderConsumer"
-    bound_unpacking()
+    guard_this_process()
     stop = StopFlag()
     recorder = Recorder(store, stop)
 

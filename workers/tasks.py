@@ -16,7 +16,7 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
 from workers.at_work import at_work
-from workers.consumer import bound_unpacking
+from workers.consumer import guard_this_process
 from workers.messages import decode
 from workers.patience import WORLD, GiveBack
 from workers.pauses import pause_step
@@ -64,7 +64,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     # Whoever can write to the broker could otherwise end every worker with one message.
     app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
     app.steps["consumer"].add(pause_step(settings))
-    bound_unpacking()
+    guard_this_process()
     stations = Stations(settings)
 
     @app.task(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from scanner.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from workers.pauses import Hours
     from workers.settings import WorkerSettings
@@ -117,8 +116,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
             preflight(broker.space, settings, partial(click.echo, err=True))
     except NotFit as error:
         raise Failed(str(error)) from error
-    with _keeper_beside(settings, wanted=given["keeper"]):
-        ctx.exit(_work(settings))
+    with _keeper_beside(settings, wanted=given["keeper"]) as look_after:
+        ctx.exit(_work(settings, look_after))
 
 
 @command.command()
@@ -220,18 +219,24 @@ def _is_default(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
 
 
-def _work(settings: WorkerSettings) -> int:
-    """Run Celery's worker in this process; its exit code, INTERRUPTED after a Ctrl-C."""
+def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
+    """Run Celery's worker in this process; its exit code, INTERRUPTED after a Ctrl-C.
+
+    `look_after` is called every two seconds.
+    """
     import warnings
 
     from celery.platforms import SecurityWarning
     from celery.signals import worker_shutting_down
 
+    from scanner.beside import look_step
     from workers.tasks import make_worker_app
 
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    worker = make_worker_app(settings).Worker(
+    app = make_worker_app(settings)
+    app.steps["consumer"].add(look_step(look_after))
+    worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         pool="prefork",
         concurrency=settings.concurrency,
@@ -255,18 +260,16 @@ def _work(settings: WorkerSettings) -> int:
 
 
 @contextmanager
-def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
-    """A keeper as a process of its own: threads and a pool that forks do not go together."""
-    if not wanted or settings.store_url is None:
-        yield
-        return
-    from scanner import processes
+def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callable[[], object]]:
+    """A keeper as a process of its own: threads and a pool that forks do not go together.
 
-    env = processes.environment(
-        SCANNER_BROKER_URL=settings.broker_url, SCANNER_STORE_URL=settings.store_url
-    )
-    keeper = processes.start([sys.executable, "-m", "scanner.keeper", settings.label], env=env)
-    try:
-        yield
-    finally:
-        processes.stop(keeper, grace_s=5.0)
+    Gives what has to be called now and then, so that one that ended is started again.
+    """
+    if not wanted or settings.store_url is None:
+        yield lambda: None
+        return
+    from scanner.beside import Beside
+
+    module = ["scanner.keeper", settings.label]
+    with Beside("the keeper", module, settings.broker_url, settings.store_url) as keeper:
+        yield keeper.look_after

@@ -49,6 +49,11 @@ def children_of(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def command_of(pid: int) -> bytes:
+    """The command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def test_undisturbed(fleet: Fleet, photos: Path) -> None:
     """Two workers judge every image once."""
     fleet.work()
@@ -89,6 +94,21 @@ def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
     assert worker.poll() is None
+    fleet.assert_each_image_once(scan_id, IMAGES)
+
+
+def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
+    """A worker whose keeper is killed has another, which fills a queue that was lost."""
+    worker = fleet.work()
+    scan_id = enqueue(fleet, photos)
+    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    (keeper,) = [pid for pid in children_of(worker.pid) if b"scanner.keeper" in command_of(pid)]
+    os.kill(keeper, signal.SIGKILL)
+    with redis.Redis.from_url(clean_redis) as client:
+        client.flushall()
+
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
     fleet.assert_each_image_once(scan_id, IMAGES)
 
 
