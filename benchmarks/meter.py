@@ -18,7 +18,7 @@ from workers.app import make_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-BYTES = ("append-only file", "write-ahead log", "store")
+BYTES = ("to Redis", "from Redis", "write-ahead log", "store")
 
 
 @contextmanager
@@ -85,7 +85,8 @@ class Meter:
         found = {name: sum(map(seconds_of, pids)) for name, pids in self._parts.items()}
         found["Redis"] = said["used_cpu_user"] + said["used_cpu_sys"]
         found["commands"] = said["total_commands_processed"]
-        found["append-only file"] = said["aof_current_size"]
+        found["to Redis"] = said["total_net_input_bytes"]
+        found["from Redis"] = said["total_net_output_bytes"]
         url = make_url(self._store_url)
         if url.get_backend_name() == "sqlite":
             file = Path(url.database or "")
