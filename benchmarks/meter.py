@@ -12,6 +12,7 @@ import psutil
 import psycopg
 from sqlalchemy import make_url
 
+from storage.engine import store_url
 from storage.store import Store
 from workers.app import make_redis
 
@@ -87,7 +88,7 @@ class Meter:
         found["commands"] = said["total_commands_processed"]
         found["to Redis"] = said["total_net_input_bytes"]
         found["from Redis"] = said["total_net_output_bytes"]
-        url = make_url(self._store_url)
+        url = store_url(self._store_url)
         if url.get_backend_name() == "sqlite":
             file = Path(url.database or "")
             log = file.with_name(file.name + "-wal")

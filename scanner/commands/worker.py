@@ -227,13 +227,15 @@ def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
     import warnings
 
     from celery.platforms import SecurityWarning
-    from celery.signals import worker_shutting_down
+    from celery.signals import setup_logging, worker_shutting_down
 
     from scanner.beside import look_step
     from workers.tasks import make_worker_app
 
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # Where somebody listens Celery sets up no logging: it would undo --verbose.
+    setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
     app.steps["consumer"].add(look_step(look_after))
     worker = app.Worker(

@@ -38,6 +38,22 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
     assert re.search(rf"^time=\S+ level=warning {about} {words}$", said, re.MULTILINE)
 
 
+def test_verbose(fleet: Fleet, photos: Path) -> None:
+    """A worker that is asked for it has one line for each batch; else it says nothing of it."""
+    told = {}
+    for options in ((), ("--verbose",)):
+        worker = fleet.work("--name", "attic", *options)
+        asked = ("enqueue", photos, "--include", "00*.jpg", "--rescan", "--json")
+        scan_id = fleet.cli.json(*asked)["scan"]
+        fleet.wait(scan_id, lambda seen: seen.pending == 0)
+        worker.send_signal(signal.SIGTERM)
+        told[options] = worker.communicate(timeout=60)[1]
+
+    assert "time=" not in told[()]
+    line = rf'time=\S+Z level=info host=attic scan={scan_id} batch=\d+ msg="10 images in \d+\.\d s"'
+    assert [line] == [line for one in told["--verbose",].splitlines() if re.fullmatch(line, one)]
+
+
 def test_a_killed_worker(cli: Cli, photos: Path) -> None:
     """A `scan` whose worker is killed says how that ended and what to do."""
     scan = cli.start("scan", photos, "--concurrency", "1")
