@@ -172,6 +172,7 @@ class Machine:
             "XDG_DATA_HOME": home / "data",
         }
         home.mkdir()
+        self.home = home
         ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
         self.cli = Cli(ours | {name: str(place) for name, place in places.items()})
 
