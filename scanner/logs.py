@@ -54,6 +54,11 @@ def log_to_stderr(*, verbose: bool, host: str | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Logfmt(host or socket.gethostname()))
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
+    # Celery's pool has a logger that passes nothing on to the root.
+    pool = logging.getLogger("multiprocessing")
+    pool.addHandler(handler)
+    pool.propagate = False
+    pool.setLevel(logging.ERROR)
     # One line a batch and more: ours says what they say.
     for chatty in ("celery", "kombu", "amqp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -95,6 +95,11 @@ def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
 
     assert worker.poll() is None
     fleet.assert_each_image_once(scan_id, IMAGES)
+    worker.send_signal(signal.SIGTERM)
+    said = worker.communicate(timeout=60)[1].splitlines()
+    # All in one form, Celery's lines too, but for the first one, which is for people.
+    assert [line for line in said if f"pid:{child} exited with 'signal 9 (SIGKILL)'" in line]
+    assert [] == [line for line in said[1:] if not line.startswith("time=")]
 
 
 def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
