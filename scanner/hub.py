@@ -8,17 +8,14 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import json
-import logging
 import secrets
 import socket
-import sys
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from scanner import processes
+from scanner.beside import Beside
 from scanner.certificate import NoCertificate, certificate
 from scanner.embedded import (
     HOST,
@@ -37,19 +34,13 @@ from workers.hello import say_hello
 from workers.settings import FLEET, Limits
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from storage.store import Store
 
-log = logging.getLogger(__name__)
-
 # Seconds between two looks at what a hub is made of.
 LOOK_SECONDS = 1.0
-# Seconds until a recorder that ended is started again.
-RECORDER_PAUSE_SECONDS = 2.0
-RECORDER_GRACE_SECONDS = 10.0
 
 
 class HubError(Exception):
@@ -93,7 +84,9 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
             inside = outside = _with_password(options.broker_url)
         broker = parts.enter_context(open_broker(inside, store.identity))
         keeper_lives = parts.enter_context(keeper(store, broker, FLEET))
-        recorder = parts.enter_context(RecorderProcess(inside, options.store_url))
+        recorder = parts.enter_context(
+            Beside("the recorder", ["scanner.recorder"], inside, options.store_url)
+        )
         hub = Hub(outside, store.identity, cert=cert)
         if options.share_port is not None:
             parts.enter_context(_share(options, options.share_port, store, words["token"], folder))
@@ -112,41 +105,6 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
 
         look_after()
         yield Running(hub, look_after)
-
-
-class RecorderProcess:
-    """The recorder, started again whenever it ends; from the main thread, see `processes.start`."""
-
-    def __init__(self, broker_url: str, store_url: str) -> None:
-        self._env = processes.environment(
-            SCANNER_BROKER_URL=broker_url, SCANNER_STORE_URL=store_url
-        )
-        self._process: subprocess.Popen[bytes]
-        self._ended_at: float | None = None
-
-    def look_after(self) -> None:
-        """Start it again, after a pause, if it has ended."""
-        status = self._process.poll()
-        if status is None:
-            return
-        now = time.monotonic()
-        if self._ended_at is None:
-            log.warning("the recorder ended (%d) and is started again", status)
-            self._ended_at = now
-        elif now - self._ended_at >= RECORDER_PAUSE_SECONDS:
-            self._start()
-
-    def _start(self) -> None:
-        self._ended_at = None
-        argv = [sys.executable, "-m", "scanner.recorder"]
-        self._process = processes.start(argv, env=self._env)
-
-    def __enter__(self) -> Self:
-        self._start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        processes.stop(self._process, RECORDER_GRACE_SECONDS)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from storage import opinions, results
 from storage.errors import StoreError
 from storage.scans import find_scan
 from workers import leases
+from workers.at_work import at_work
 from workers.plan import PlanError
 from workers.settings import FLEET
 from workers.space import unrecorded
@@ -71,19 +73,19 @@ class Keeper:
         if not self._space.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
         for part in leases.left_behind(self._space):
-            log.warning("batch %s was left behind by its worker; published again", part.name)
             if part.is_second_look:
                 # Its images still wait, and are found below.
+                log.warning("a second look at batch %d was left behind", part.batch_id)
                 opinions.failed(self._store, part.batch_id)
                 leases.forget(self._space, part)
                 continue
             left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
             leases.forget(self._space, part)
-            self._publish(left)
+            self._publish(left, "left behind by its worker; published again")
         for batch_id in self._overlooked():
-            log.warning("batch %d was on no queue; published again", batch_id)
-            self._publish(results.again(self._store, batch_id, failed=False))
+            left = results.again(self._store, batch_id, failed=False)
+            self._publish(left, "on no queue; published again")
         self._second.round()
         self._store.checkpoint()
 
@@ -100,23 +102,28 @@ class Keeper:
         self._idle = set(leases.unleased(self._space, undone))
         return before & self._idle
 
-    def _publish(self, left: tuple[int, Batch] | None) -> None:
+    def _publish(self, left: tuple[int, Batch] | None, why: str) -> None:
         if left is None:
             return
         scan_id, batch = left
-        try:
-            publish(self._app, find_scan(self._store, scan_id), batch)
-        except PlanError as error:
-            # Another version's scan; those of this one go on.
-            log.warning("batch %d cannot be published: %s", batch.batch_id, error)
+        with at_work(scan_id, batch.batch_id):
+            try:
+                publish(self._app, find_scan(self._store, scan_id), batch)
+                log.warning(why)
+            except PlanError as error:
+                # Another version's scan; those of this one go on.
+                log.warning("it cannot be published: %s", error)
 
 
 def main() -> None:
-    """The keeper as a process beside a worker, which hands over its URLs in the environment."""
+    """The keeper as a process beside a worker.
+
+    The URLs are in the environment, the argument is what the worker calls its machine.
+    """
     from scanner.logs import log_to_stderr  # noqa: PLC0415 - only a process of its own logs
     from scanner.options import open_broker, open_store  # noqa: PLC0415
 
-    log_to_stderr(verbose=False)
+    log_to_stderr(verbose=False, host=next(iter(sys.argv[1:]), None))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

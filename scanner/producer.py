@@ -19,7 +19,7 @@ from scanner.labels import CsvLabels
 from scanner.publisher import publish
 from scanner.walk import Walk, WalkOptions, in_range
 from storage import listing, results, scans
-from storage.errors import NotFound
+from storage.errors import NotFound, Overtaken
 from storage.paths import shown
 from storage.queries import counts
 from storage.records import ListedImage
@@ -100,9 +100,18 @@ def open_scan(store: Store, request: Request) -> Opened:
     """Find the scan to go on with, or begin one.
 
     One with the same plan that is unfinished goes on; otherwise a new one keeps the verdicts of
-    the latest. Where everything is to be judged again, neither may keep any. Raises NotFound where
-    errors are to be retried and there is no scan.
+    the latest. Where everything is to be judged again, neither may keep any. Of two that ask at
+    once, one begins the scan and the other goes on with it. Raises NotFound where errors are to be
+    retried and there is no scan.
     """
+    while True:
+        try:
+            return _find_or_begin(store, request)
+        except Overtaken:
+            continue
+
+
+def _find_or_begin(store: Store, request: Request) -> Opened:
     # Links are resolved once and for all: the same folder is the same collection.
     root = os.fsencode(request.root.resolve())
     collection = scans.collection_id(store, request.name, root)
@@ -118,7 +127,13 @@ def open_scan(store: Store, request: Request) -> Opened:
             scans.cancel(store, abandoned.scan_id)
     keep_from = None if request.rescan else _fullest(store, same[:LOOKED_BACK])
     made = scans.new_scan(
-        store, collection, plan, request.broker, choices=request.choices(), keep_from=keep_from
+        store,
+        collection,
+        plan,
+        request.broker,
+        choices=request.choices(),
+        keep_from=keep_from,
+        after=same[0].scan_id if same else 0,
     )
     return Opened(made, resumed=False)
 

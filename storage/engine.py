@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -82,8 +84,12 @@ def _no_file(text: str) -> StoreError:
 def make_engine(url: sa.URL) -> sa.Engine:
     """An engine whose connections have our settings; nothing is opened yet."""
     if url.get_backend_name() == "sqlite":
-        _make_folder(Path(url.database or ""))
-        engine = sa.create_engine(url, connect_args={"check_same_thread": False})
+        file = Path(url.database or "")
+        _make_folder(file)
+        if _may_only_read(file):
+            engine = sa.create_engine(url, creator=partial(_connect_to_read, file))
+        else:
+            engine = sa.create_engine(url, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -102,6 +108,21 @@ def make_engine(url: sa.URL) -> sa.Engine:
         raise StoreError(
             "A Postgres store needs psycopg: install ai-photo-scanner[postgres]"
         ) from error
+
+
+def _may_only_read(file: Path) -> bool:
+    return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def _connect_to_read(file: Path) -> sqlite3.Connection:
+    """A connection to a file that this user may only read.
+
+    SQLite keeps an index of the write-ahead log beside the file, and refuses to read where it
+    cannot make one. Where there is no log nobody has the file open, so that it can do without.
+    """
+    still = "" if Path(f"{file}-wal").exists() else "&immutable=1"
+    url = f"file:{quote(str(file))}?mode=ro{still}"
+    return sqlite3.connect(url, uri=True, check_same_thread=False)
 
 
 def _make_folder(file: Path) -> None:

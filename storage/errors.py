@@ -4,7 +4,7 @@ StoreError
 ├── StoreUnavailable   the world: away, locked, full; may pass
 ├── StoreOutdated      made by an older version: `scanner store upgrade`
 ├── StoreTooNew        made by a newer version: upgrade this machine
-└── NotFound, NameTaken   what was asked for does not fit what is there
+└── NotFound, NameTaken, Overtaken   what was asked for does not fit what is there
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class StoreTooNew(StoreError):
 
 class NotFound(StoreError):
     """There is no such scan or collection in the store."""
+
+
+class Overtaken(StoreError):
+    """Somebody else has begun the same scan at the same time."""
 
 
 class NameTaken(StoreError):

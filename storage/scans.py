@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from storage.errors import NameTaken, NotFound
+from storage.errors import NameTaken, NotFound, Overtaken
 from storage.paths import shown
 from storage.schema import batch, collection, entry, image, plan, scan
 from storage.store import insert_one, upsert
@@ -99,12 +99,16 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
     *,
     choices: str = "",
     keep_from: int | None = None,
+    after: int | None = None,
 ) -> Scan:
     """Begin a scan of a collection with a plan; it keeps what the scan `keep_from` has judged.
 
-    `choices` tell it from a scan that takes other files, or labels them otherwise.
+    `choices` tell it from a scan that takes other files, or labels them otherwise. Raises Overtaken
+    where there is one later than `after` of the same collection and plan.
     """
     with store.write() as connection:
+        if after is not None:
+            _require_latest(connection, collection_id, plan_id, after)
         scan_id = insert_one(
             connection,
             scan,
@@ -117,6 +121,20 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
             keep_from=keep_from,
         )
     return find_scan(store, scan_id)
+
+
+def _require_latest(
+    connection: sa.Connection, collection_id: int, plan_id: int, after: int
+) -> None:
+    # Of two that begin a scan at once, the later one has to see the other's. Images of the
+    # collection, which refer to the row, can be listed meanwhile.
+    ours = sa.select(collection.c.id).where(collection.c.id == collection_id)
+    connection.execute(ours.with_for_update(key_share=True))
+    later = sa.select(scan.c.id).where(
+        scan.c.collection_id == collection_id, scan.c.plan_id == plan_id, scan.c.id > after
+    )
+    if connection.scalar(later.limit(1)) is not None:
+        raise Overtaken("Somebody has begun the same scan just now: the same command goes on")
 
 
 def find_scan(store: Store, scan_id: int | None = None) -> Scan:

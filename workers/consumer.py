@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.worker.consumer import Consumer
 from kombu import compression
-from redis import RedisError
+from kombu.transport import redis as redis_transport
+from redis import DataError, RedisError
 
 from workers.app import RECORD_BATCH, SCAN_BATCH
 from workers.wire import MessageError
@@ -98,7 +99,30 @@ def require_ours(message: Message, task: str) -> None:
         raise MessageError("it has more in it than ours have")
 
 
-def bound_unpacking() -> None:
+# What kombu makes of an item that is no message: not UTF-8, no JSON, or JSON of another shape.
+_NO_MESSAGE = (AttributeError, DataError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class GuardedChannel(redis_transport.Channel):
+    """kombu's channel, which drops what is no message at all; its own would end the worker."""
+
+    def _brpop_read(self, **options: object) -> bool:
+        try:
+            read: bool = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except _NO_MESSAGE as error:
+            # It is off the queue already.
+            log.error("an item was dropped: it is no message (%s)", type(error).__name__)  # noqa: TRY400
+            return True
+        return read
+
+
+def guard_this_process() -> None:
+    """Have whatever comes off a queue in this process unpacked with care, and no item end it."""
+    _bound_unpacking()
+    redis_transport.Transport.Channel = GuardedChannel
+
+
+def _bound_unpacking() -> None:
     """Have messages unpacked to a bounded size in this process, from the one way they are packed.
 
     A bomb of 300 kB would otherwise take 300 MB.

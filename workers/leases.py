@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import redis
 
+from workers.at_work import of_same_work
 from workers.parts import Part
 
 if TYPE_CHECKING:
@@ -100,19 +101,25 @@ class Lease:
         self._watch = watch
         self._on_overrun = on_overrun
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew_until_ended, daemon=True)
+        # A renewal that is on its way when the lease is released would set it up again.
+        self._asking = threading.Lock()
+        self._thread: threading.Thread | None = None
         self.lost = False
 
     def acquire(self) -> bool:
         """Whether the part was free and is ours now; renewed from here on."""
         if not self._run(_HOLD, LEASE_SECONDS, self._part.name):
             return False
+        renew = of_same_work(self._renew_until_ended)
+        self._thread = threading.Thread(target=renew, daemon=True)
         self._thread.start()
         return True
 
     def release(self) -> None:
         """The work ended in an orderly way: done, or given back."""
-        self._run(_RELEASE, self._part.name)
+        with self._asking:
+            self._run(_RELEASE, self._part.name)
+            self._ended.set()
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +127,7 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Stop renewing; a lease that was not released runs out, and the keeper sees it."""
         self._ended.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
 
     def _renew_until_ended(self) -> None:
@@ -129,9 +136,12 @@ class Lease:
                 self._on_overrun()
                 return
             try:
-                renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
+                with self._asking:
+                    if self._ended.is_set():
+                        return
+                    renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
             except redis.RedisError as error:
-                log.warning("batch %s: the lease could not be renewed: %s", self._part.name, error)
+                log.warning("the lease could not be renewed: %s", error)
                 continue
             if not renewed:
                 self.lost = True

@@ -18,7 +18,8 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from storage.received import receive
 from workers.app import RECORD_BATCH, make_recorder_app
-from workers.consumer import bound_unpacking
+from workers.at_work import at_work
+from workers.consumer import guard_this_process
 from workers.patience import GiveBack, Patience
 from workers.result_message import decode_result
 from workers.stopping import StopFlag
@@ -28,6 +29,7 @@ from workers.wire import MessageError
 if TYPE_CHECKING:
     from celery import Celery
 
+    from storage.received import Received
     from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,10 @@ class Recorder:
         except MessageError as error:
             log.error("a result was dropped: %s", error)  # noqa: TRY400 - the sentence says it
             return
+        with at_work(received.scan_id, received.batch_id):
+            self._receive(received)
+
+    def _receive(self, received: Received) -> None:
         try:
             self._patience.until_done(partial(receive, self._store, received))
         except (GiveBack, StoreError) as error:
@@ -61,7 +67,7 @@ def make_recorder(broker_url: str, store: Store) -> Celery:
     """A Celery app whose worker, of the pool `solo`, is the store's recorder."""
     app = make_recorder_app(broker_url, store.identity)
     app.conf.worker_consumer = "workers.consumer:RecorderConsumer"
-    bound_unpacking()
+    guard_this_process()
     stop = StopFlag()
     recorder = Recorder(store, stop)
 

@@ -15,7 +15,8 @@ from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
-from workers.consumer import bound_unpacking
+from workers.at_work import at_work
+from workers.consumer import guard_this_process
 from workers.messages import decode
 from workers.patience import WORLD, GiveBack
 from workers.pauses import pause_step
@@ -63,7 +64,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     # Whoever can write to the broker could otherwise end every worker with one message.
     app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
     app.steps["consumer"].add(pause_step(settings))
-    bound_unpacking()
+    guard_this_process()
     stations = Stations(settings)
 
     @app.task(
@@ -105,7 +106,8 @@ def do_batch(stations: Stations, raw: object) -> None:
     try:
         BatchWork(stations.mine(), message).run()
     except (GiveBack, StoreError, OSError, *WORLD) as error:
-        log.warning("batch %d goes back to the queue: %s", message.batch_id, error)
+        with at_work(message.scan_id, message.batch_id):
+            log.warning("the batch goes back to the queue: %s", error)
         if not stations.stop.is_set():
             time.sleep(GIVE_BACK_PAUSE_SECONDS)
         raise Reject(str(error), requeue=True) from error

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import redis
 
 from storage.errors import StoreError
+from workers.at_work import at_work, of_same_work
 from workers.fetch import RootGone
 from workers.leases import Lease, Watch
 from workers.parts import Part, split_number
@@ -73,9 +74,9 @@ class BatchWork:
 
         Raises GiveBack where it has to go to the queue again.
         """
-        with self._lease:
+        with at_work(self._message.scan_id, self._message.batch_id), self._lease:
             if not self._patience.until_done(self._lease.acquire):
-                log.info("batch %d is at work elsewhere", self._message.batch_id)
+                log.info("at work elsewhere")
                 return
             try:
                 self._run_leased()
@@ -95,9 +96,9 @@ class BatchWork:
         message, station = self._message, self._station
         account = self._patience.until_done(partial(station.ledger.begin, message))
         if account is None:
-            log.info("batch %d is done, forgotten or cancelled", message.batch_id)
+            log.info("done, forgotten or cancelled")
             return
-        pending = account.pending
+        pending, began = account.pending, time.monotonic()
         try:
             self._judge(account, [image for image in message.images if image.image_id in pending])
         finally:
@@ -105,6 +106,7 @@ class BatchWork:
             station.roots.forget(message.collection)
         if not self._lease.lost:
             self._patience.until_done(account.finish)
+        log.info("%d images in %.1f s", len(self._written), time.monotonic() - began)
 
     def _judge(self, account: Account, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
@@ -115,9 +117,9 @@ class BatchWork:
             for chunk in self._chunks(examiner, images):
                 if writing is not None:
                     writing.result()
-                writing = station.writer.submit(self._write, account, chunk)
+                writing = station.writer.submit(of_same_work(self._write), account, chunk)
                 if self._lease.lost:
-                    log.warning("batch %d was taken over; left to its new worker", message.batch_id)
+                    log.warning("taken over; left to its new worker")
                     break
                 if station.channel.cancelled(message.scan_id, message.batch_id):
                     break
@@ -159,7 +161,7 @@ class BatchWork:
         if not given or not self._send(given, split_number()):
             return len(left)
         self._given.update(image.image_id for image in given)
-        log.info("batch %d: %d images go to others", self._message.batch_id, len(given))
+        log.info("%d images go to others", len(given))
         return keeps
 
     def _nothing_waits(self) -> bool:
@@ -174,7 +176,7 @@ class BatchWork:
         try:
             send_batch(self._station.app, message)
         except (*WORLD, OSError) as error:
-            log.warning("batch %d stays whole: %s", message.batch_id, error)
+            log.warning("the batch stays whole: %s", error)
             return False
         return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from scanner.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from workers.pauses import Hours
     from workers.settings import WorkerSettings
@@ -95,7 +94,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     from scanner.preflight import NotFit, preflight
     from workers.settings import WorkerSettings
 
-    log_to_stderr(verbose=given["verbose"])
+    log_to_stderr(verbose=given["verbose"], host=given["name"])
     place = _place(ctx, given["broker"], given["store"])
     settings = WorkerSettings(
         broker_url=place.broker_url,
@@ -120,8 +119,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
             preflight(broker.space, settings, partial(click.echo, err=True))
     except NotFit as error:
         raise Failed(str(error)) from error
-    with _keeper_beside(settings, wanted=given["keeper"]):
-        ctx.exit(_work(settings))
+    with _keeper_beside(settings, wanted=given["keeper"]) as look_after:
+        ctx.exit(_work(settings, look_after))
 
 
 @command.command()
@@ -223,19 +222,27 @@ def _is_default(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
 
 
-def _work(settings: WorkerSettings) -> int:
-    """Run Celery's worker in this process; its exit code, INTERRUPTED after a Ctrl-C."""
+def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
+    """Run Celery's worker in this process; its exit code, INTERRUPTED after a Ctrl-C.
+
+    `look_after` is called every two seconds.
+    """
     import warnings
 
     from celery.platforms import SecurityWarning
-    from celery.signals import worker_shutting_down
+    from celery.signals import setup_logging, worker_shutting_down
 
+    from scanner.beside import look_step
     from workers.pauses import queues_of
     from workers.tasks import make_worker_app
 
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    worker = make_worker_app(settings).Worker(
+    # Where somebody listens Celery sets up no logging: it would undo --verbose.
+    setup_logging.connect(lambda **_: None, weak=False)
+    app = make_worker_app(settings)
+    app.steps["consumer"].add(look_step(look_after))
+    worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         queues=queues_of(settings),
         pool="prefork",
@@ -260,18 +267,16 @@ def _work(settings: WorkerSettings) -> int:
 
 
 @contextmanager
-def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[None]:
-    """A keeper as a process of its own: threads and a pool that forks do not go together."""
-    if not wanted or settings.store_url is None:
-        yield
-        return
-    from scanner import processes
+def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callable[[], object]]:
+    """A keeper as a process of its own: threads and a pool that forks do not go together.
 
-    env = processes.environment(
-        SCANNER_BROKER_URL=settings.broker_url, SCANNER_STORE_URL=settings.store_url
-    )
-    keeper = processes.start([sys.executable, "-m", "scanner.keeper"], env=env)
-    try:
-        yield
-    finally:
-        processes.stop(keeper, grace_s=5.0)
+    Gives what has to be called now and then, so that one that ended is started again.
+    """
+    if not wanted or settings.store_url is None:
+        yield lambda: None
+        return
+    from scanner.beside import Beside
+
+    module = ["scanner.keeper", settings.label]
+    with Beside("the keeper", module, settings.broker_url, settings.store_url) as keeper:
+        yield keeper.look_after

@@ -12,13 +12,16 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from storage import queries
+from storage.schema import entry, verdict
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -106,6 +109,23 @@ class Fleet:
             time.sleep(0.1)
         pytest.fail(f"still {seen} after {PATIENCE:.0f} s")
 
+    def assert_each_image_once(self, scan_id: int, images: int) -> None:
+        """Each of the photographs has one verdict, and the report's counts add up."""
+        report = self.cli.json("report", str(scan_id), "--format", "json")
+        store = Store.open(self.store_url)
+        with store.read() as connection:
+            found = [
+                connection.scalar(
+                    sa.select(sa.func.count()).select_from(table).where(table.c.scan_id == scan_id)
+                )
+                for table in (entry, verdict)
+            ]
+        store.close()
+
+        assert [images, images] == found
+        none = {"ai": 0, "unsure": 0, "error": 0, "pending": 0}
+        assert none | {"no_evidence": images} == report["verdicts"]
+
     def stop(self) -> None:
         """End whatever workers are left."""
         for worker in self.workers:
@@ -152,6 +172,7 @@ class Machine:
             "XDG_DATA_HOME": home / "data",
         }
         home.mkdir()
+        self.home = home
         ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
         self.cli = Cli(ours | {name: str(place) for name, place in places.items()})
 
@@ -203,12 +224,16 @@ def photos(photo: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def proxy_to() -> Iterator[Callable[[str], Proxy]]:
-    """Makes a door to the server behind a Unix socket, which can be shut and opened again."""
+def proxy_to() -> Iterator[Callable[..., Proxy]]:
+    """Makes a door to a server, see `Proxy`."""
     made: list[Proxy] = []
 
-    def make(target: str) -> Proxy:
-        made.append(Proxy(target))
+    def make(
+        target: str | tuple[str, int],
+        delay: float = 0.0,
+        listener: socket.socket | None = None,
+    ) -> Proxy:
+        made.append(Proxy(target, delay, listener))
         return made[-1]
 
     yield make
@@ -217,12 +242,23 @@ def proxy_to() -> Iterator[Callable[[str], Proxy]]:
 
 
 class Proxy:
-    """A TCP door to the server behind a Unix socket, which can be shut and opened again."""
+    """A TCP door to a server, at a Unix socket or a port: it can be shut, and may be far away.
 
-    def __init__(self, target: str) -> None:
+    What goes through, in either direction, comes out `delay` seconds later.
+    """
+
+    def __init__(
+        self,
+        target: str | tuple[str, int],
+        delay: float = 0.0,
+        listener: socket.socket | None = None,
+    ) -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._delay = delay
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        # Connections that there have been.
+        self.count = 0
         self._open = True
         self._pairs: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
@@ -254,28 +290,44 @@ class Proxy:
                 if not self._open:
                     inside.close()
                     continue
-                outside = socket.socket(socket.AF_UNIX)
+                self.count += 1
+                kind = socket.AF_UNIX if isinstance(self._target, str) else socket.AF_INET
+                outside = socket.socket(kind)
                 outside.connect(self._target)
                 self._pairs += [inside, outside]
-                self._threads.append(threading.Thread(target=_join, args=(inside, outside)))
+                self._threads.append(threading.Thread(target=self._join, args=(inside, outside)))
                 self._threads[-1].start()
 
+    def _join(self, inside: socket.socket, outside: socket.socket) -> None:
+        """Pass on what either side says until one of them ends."""
+        with inside, outside:
+            back = threading.Thread(target=_pump, args=(outside, inside, self._delay))
+            back.start()
+            _pump(inside, outside, self._delay)
+            back.join()
 
-def _join(inside: socket.socket, outside: socket.socket) -> None:
-    """Pass on what either side says until one of them ends."""
-    with inside, outside:
-        back = threading.Thread(target=_pump, args=(outside, inside))
-        back.start()
-        _pump(inside, outside)
-        back.join()
 
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, delay: float) -> None:
+    under_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+    sender = threading.Thread(target=_send, args=(under_way, target))
+    sender.start()
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
-            target.sendall(data)
+            under_way.put((time.monotonic() + delay, data))
+    under_way.put((0.0, b""))
+    sender.join()
     _cut(source)
     _cut(target)
+
+
+def _send(under_way: SimpleQueue[tuple[float, bytes]], target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            due, data = under_way.get()
+            if not data:
+                return
+            time.sleep(max(0.0, due - time.monotonic()))
+            target.sendall(data)
 
 
 def _cut(one: socket.socket) -> None:

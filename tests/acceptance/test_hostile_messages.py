@@ -100,6 +100,28 @@ HOSTILE = {
     "plenty of nothing": _body(PLENTY),
 }
 
+# Items that are no message, and end before Celery sees them.
+NO_MESSAGES = [
+    b"",
+    b"not JSON",
+    b"\xff\xfe",
+    b"null",
+    b"5",
+    b"[]",
+    b"{}",
+    b"[" * 1_000_000,
+    b'{"properties": 5}',
+    b'{"properties": 5, "body": "a"}',
+    b'{"properties": {}}',
+    b'{"properties": {"delivery_tag": ["a"]}, "body": "a"}',
+    b'{"properties": {"delivery_tag": {}}}',
+    b'{"properties": {"delivery_tag": null}}',
+    b'{"properties": {"delivery_tag": true}}',
+    b'{"properties": {"delivery_tag": "a", "body_encoding": "base64"}, "body": "a"}',
+    b'{"properties": {"delivery_tag": "a", "body_encoding": "rot13"}, "body": "a"}',
+    b'{"properties": {"delivery_tag": "a", "delivery_info": 5}, "body": "a"}',
+]
+
 
 @pytest.fixture
 def few(photo: Path, tmp_path: Path) -> Path:
@@ -118,6 +140,7 @@ def _push(client: redis.Redis, queue: bytes, template: bytes) -> None:
         envelope["properties"]["delivery_tag"] = str(uuid.uuid4())
         change(envelope)
         client.lpush(queue, json.dumps(envelope))
+    client.lpush(queue, *NO_MESSAGES)
 
 
 def test_hostile_messages(

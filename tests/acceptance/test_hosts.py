@@ -1,36 +1,43 @@
 """Three hosts with addresses of their own: network namespaces on one bridge.
 
-Each has a folder of its own and sees the pictures elsewhere, or not at all.
+Queue and store are on one of them; each of the others sees the pictures elsewhere, or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from scanner.samples import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from typing import Any
 
-    # What the fixture `machine` makes: see conftest.py.
+    # What the fixtures make: see conftest.py.
     Machine = Any
+    Proxy = Any
 
 NET = "10.213.77"
 # Of the fourteen samples, two of which cannot be read.
-COPIES = 100
+COPIES = 20
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000  # <linux/sched.h>
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,18 @@ class Network:
 
     names: tuple[str, ...]
 
-    def start(self, number: int, machine: Machine, *arguments: str) -> subprocess.Popen[str]:
-        """Start `scanner` on a host of the network, with a machine's home."""
+    def start(
+        self, number: int, machine: Machine, *arguments: str, mount: tuple[Path, Path] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start `scanner` on a host of the network, with a machine's home.
+
+        Where a folder is to be mounted on another, only this process sees it there.
+        """
+        argv = [sys.executable, "-m", "scanner", *arguments]
+        if mount is not None:
+            argv = ["sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', *mount, *argv]
         return subprocess.Popen(
-            [*self.inside(number), sys.executable, "-m", "scanner", *arguments],
+            [*self.inside(number), *argv],
             env=machine.cli.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -61,6 +76,22 @@ class Network:
     def inside(self, number: int) -> list[str]:
         """What has a command run there."""
         return ["ip", "netns", "exec", self.names[number - 1]]
+
+    def listen(self, number: int) -> socket.socket:
+        """A listening socket of a host, at a port of its choice."""
+        made: list[socket.socket] = []
+
+        def enter_and_listen() -> None:
+            # A thread may be in another namespace than its process.
+            with Path("/run/netns", self.names[number - 1]).open() as namespace:
+                if LIBC.setns(namespace.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.create_server((f"{NET}.{number}", 0)))
+
+        thread = threading.Thread(target=enter_and_listen)
+        thread.start()
+        thread.join()
+        return made[0]
 
 
 def ip(*words: str) -> None:
@@ -100,18 +131,48 @@ def network() -> Iterator[Network]:
             ip("link", "del", bridge)
 
 
+@pytest.fixture
+def store_on_the_hub(
+    request: pytest.FixtureRequest,
+    network: Network,
+    proxy_to: Callable[..., Proxy],
+    tmp_path: Path,
+) -> Callable[[str], str]:
+    """Makes an empty store of a kind that is reached, if at all, at the hub's address."""
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path}/store.db"
+        url = sa.make_url(request.getfixturevalue("postgres_url"))
+        server = f"{url.query['host']}/.s.PGSQL.{url.port or 5432}"
+        door = proxy_to(server, listener=network.listen(1))
+        there = url.set(host=f"{NET}.1", port=door.port, query={})
+        return there.render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_three_hosts(
     network: Network,
     machine: Callable[[str], Machine],
-    tmp_path: Path,
+    store_on_the_hub: Callable[[str], str],
     started: list[subprocess.Popen[str]],
+    kind: str,
 ) -> None:
-    """The hub on one, a folder mounted elsewhere on the next, none on the third; one goes away."""
-    hub, mounted, bare = machine("hub"), machine("mounted"), machine("bare")
-    pictures = tmp_path / "pictures"
+    """The hub on one, the pictures mounted elsewhere on the next, not at all on the third.
+
+    Through the recorder into SQLite, and with Postgres written directly; one host goes away and
+    another comes. What they find is what one machine alone finds.
+    """
+    hub, mounted, bare, alone = map(machine, ("hub", "mounted", "bare", "alone"))
+    pictures = alone.home / "pictures"
     draw(pictures / "0")
     for copy in range(1, COPIES):
         shutil.copytree(pictures / "0", pictures / str(copy), copy_function=os.link)
+    alone.cli.run("scan", pictures, "--name", "all", check=3)
+    hub.cli.env["SCANNER_STORE_URL"] = store_on_the_hub(kind)
+    network.run(1, hub, "store", "upgrade")
     process = network.start(1, hub, "hub", "--listen", f"{NET}.1:7000", "--share")
     started.append(process)
     line = process.stdout.readline()
@@ -119,16 +180,17 @@ def test_three_hosts(
     for number, one in ((2, mounted), (3, bare)):
         join = [*network.inside(number), sys.executable, "-m", "scanner", "join", "-"]
         subprocess.run(join, env=one.cli.env, input=line, text=True, check=True)
+        if kind == "postgres":
+            one.cli.env["SCANNER_STORE_URL"] = hub.cli.env["SCANNER_STORE_URL"]
     told = json.loads(network.run(1, hub, "enqueue", str(pictures), "--name", "all", "--json"))
     first = network.start(3, bare, "worker", "--name", "bare", "--concurrency", "1")
     started.append(first)
     wait_until(lambda: _judged(network, hub) > 0)
     os.killpg(first.pid, signal.SIGKILL)
-    mount = tmp_path / "mnt"
-    mount.symlink_to(pictures)
-    started.append(
-        network.start(2, mounted, "worker", "--name", "mounted", "--root", f"all={mount}")
-    )
+    mount = mounted.home / "mnt"
+    mount.mkdir()
+    work = ("worker", "--name", "mounted", "--root", f"all={mount}")
+    started.append(network.start(2, mounted, *work, mount=(pictures, mount)))
     # What the killed one had is left alone for 20 s.
     wait_until(lambda: _judged(network, hub) == told["images"])
     report = json.loads(network.run(1, hub, "report", "--format", "json"))
@@ -136,6 +198,16 @@ def test_three_hosts(
     assert COPIES * 14 == told["images"] == sum(report["verdicts"].values())
     assert (0, COPIES * 2) == (report["verdicts"]["pending"], report["verdicts"]["error"])
     assert {"mounted", "bare"} == {one["host"] for one in report["hosts"]}
+    assert rows(alone.cli.run("verdicts").stdout) == rows(network.run(1, hub, "verdicts"))
+
+
+def rows(said: str) -> list[dict[str, Any]]:
+    """All that is said of each image, but who said it and in what time."""
+    found = [json.loads(line) for line in said.splitlines()]
+    for row in found:
+        for name in ("host", "fetch_ms", "decode_ms", "infer_ms"):
+            del row[name]
+    return sorted(found, key=lambda row: str(row["path"]))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Cli = Any
     Fleet = Any
     Machine = Any
+    Proxy = Any
 
 
 @pytest.fixture
@@ -86,3 +87,34 @@ def test_killed_in_the_middle(
     report = fleet.cli.json("report", str(scan_id), "--format", "json")
     assert ["pi", "pi"] == [one["host"] for one in report["hosts"]]
     assert 400 == sum(one["images"] for one in report["hosts"])
+
+
+def test_a_far_queue_that_is_cut(
+    fleet: Fleet,
+    photos: Path,
+    machine: Callable[[str], Machine],
+    proxy_to: Callable[..., Proxy],
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """30 ms from the queue, with connections that are cut: each image has one verdict."""
+    near = sa.make_url(fleet.cli.env["SCANNER_BROKER_URL"])
+    proxy = proxy_to((near.host, near.port), delay=0.03)
+    far = near.set(port=proxy.port).render_as_string(hide_password=False)
+    store = Store.open(fleet.store_url)
+    with closing(store):
+        line = Hub(far, store.identity).line()
+    started += [beside(fleet, "recorder"), beside(fleet, "keeper")]
+    for name in ("one", "two"):
+        pi = machine(name)
+        pi.join(line)
+        started.append(pi.cli.start("worker", "--concurrency", "1", "--root", f"photos={photos}"))
+    scan_id = int(fleet.cli.json("enqueue", photos, "--name", "photos", "--json")["scan"])
+    for fifth in range(1, 5):
+        fleet.wait(scan_id, lambda seen, fifth=fifth: seen.judged >= fifth * 80)
+        before = proxy.count
+        proxy.shut()
+        proxy.open()
+        fleet.wait(scan_id, lambda _, before=before: proxy.count > before)
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    fleet.assert_each_image_once(scan_id, 400)

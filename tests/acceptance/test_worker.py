@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,25 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
     assert fleet.counts(scan_id).pending > 0
     assert "Traceback" not in said
     assert "requeue" not in said
+    about = rf"host={re.escape(socket.gethostname())} scan={scan_id} batch=\d+"
+    words = 'msg="the batch goes back to the queue: the worker stops"'
+    assert re.search(rf"^time=\S+ level=warning {about} {words}$", said, re.MULTILINE)
+
+
+def test_verbose(fleet: Fleet, photos: Path) -> None:
+    """A worker that is asked for it has one line for each batch; else it says nothing of it."""
+    told = {}
+    for options in ((), ("--verbose",)):
+        worker = fleet.work("--name", "attic", *options)
+        asked = ("enqueue", photos, "--include", "00*.jpg", "--rescan", "--json")
+        scan_id = fleet.cli.json(*asked)["scan"]
+        fleet.wait(scan_id, lambda seen: seen.pending == 0)
+        worker.send_signal(signal.SIGTERM)
+        told[options] = worker.communicate(timeout=60)[1]
+
+    assert "time=" not in told[()]
+    line = rf'time=\S+Z level=info host=attic scan={scan_id} batch=\d+ msg="10 images in \d+\.\d s"'
+    assert [line] == [line for one in told["--verbose",].splitlines() if re.fullmatch(line, one)]
 
 
 def test_a_killed_worker(cli: Cli, photos: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,10 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from scanner import embedded, hub
+from scanner import embedded
 from scanner.commands.hub import command
 from scanner.embedded import Lasting, NoTls, find_tls_program
-from scanner.hub import HubError, HubOptions, RecorderProcess, running_hub
+from scanner.hub import HubError, HubOptions, running_hub
 from scanner.joined import the_hub
 from storage.store import Store
 
@@ -110,24 +109,6 @@ def test_a_broker_that_is_given(
     with running_hub(given, store, tmp_path / "state") as running:
         assert clean_redis == running.hub.broker
     assert 1 == redis.Redis.from_url(clean_redis).ping()
-
-
-def test_the_recorder_is_started_again(
-    clean_redis: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A recorder that was killed is replaced."""
-    monkeypatch.setattr(hub, "RECORDER_PAUSE_SECONDS", 0.0)
-    with RecorderProcess(clean_redis, str(tmp_path / "store.db")) as recorder:
-        first = recorder._process.pid
-        recorder._process.kill()
-        recorder._process.wait()
-        until = time.monotonic() + 30
-        while recorder._process.pid == first and time.monotonic() < until:
-            recorder.look_after()
-        alive = recorder._process.poll()
-
-    assert alive is None
-    assert recorder._process.pid != first
 
 
 def test_a_port_that_is_taken(options: HubOptions, store: Store, tmp_path: Path) -> None:

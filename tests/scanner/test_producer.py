@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,35 @@ def test_finished_scan_is_kept_by_the_next(store: Store, request_: Request) -> N
     assert (second.resumed, second.scan.keep_from) == (False, first.scan_id)
     assert again.resumed
     assert again.scan == replace(second.scan, broker="mine")
+
+
+def test_overtaken(store: Store, request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan that somebody else begins just before is gone on with; no second one is begun."""
+    look, rivals = scans.list_scans, []
+
+    def look_and_be_overtaken(store: Store, collection_id: int | None = None) -> list[scans.Scan]:
+        found = look(store, collection_id)
+        monkeypatch.setattr(scans, "list_scans", look)
+        rivals.append(open_scan(store, request_))
+        return found
+
+    monkeypatch.setattr(scans, "list_scans", look_and_be_overtaken)
+    ours = open_scan(store, request_)
+
+    assert [False] == [rival.resumed for rival in rivals]
+    assert (rivals[0].scan, True) == (ours.scan, ours.resumed)
+
+
+def test_begun_by_many_at_once(store_url: str, request_: Request) -> None:
+    """Of many that begin a scan at once one does, on each kind of store."""
+    opened = Store.unchecked(store_url)
+    opened.upgrade()
+    with ThreadPoolExecutor(4) as pool:
+        begun = list(pool.map(lambda _: open_scan(opened, request_), range(4)))
+    opened.close()
+
+    assert 1 == len({one.scan.scan_id for one in begun})
+    assert [False, True, True, True] == sorted(one.resumed for one in begun)
 
 
 def test_interrupted_rescan_goes_on(store: Store, request_: Request) -> None:

@@ -139,6 +139,30 @@ def test_junk_among_those_at_work(client: redis.Redis) -> None:
     assert [Part(12), Part(12, 5)] == left_behind(space(client))
 
 
+def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that is on its way just as the lease is released does not set it up again."""
+    run, ours = client.eval, lease(client)
+    asked, released = threading.Event(), threading.Event()
+
+    def eval_(script: str, *arguments: object) -> object:
+        if script == leases._HOLD and threading.current_thread() is not threading.main_thread():
+            asked.set()
+            # Until the release has come through, if it can before this one does.
+            released.wait(1)
+        answer = run(script, *arguments)
+        if script == leases._RELEASE:
+            released.set()
+        return answer
+
+    monkeypatch.setattr(client, "eval", eval_)
+    with ours:
+        assert ours.acquire()
+        assert asked.wait(20)
+        ours.release()
+
+    assert (False, False) == keys(client)
+
+
 def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
     """A worker that lost its lease does not release the one that another worker has now."""
     with lease(client) as ours:

@@ -1,0 +1,291 @@
+"""How far one queue and one store carry: 200 simulated workers, a million images.
+
+    python benchmarks/fleet_load.py [--images 1000000] [--workers 200] [--rate 50]
+        [--store postgres|sqlite|URL] [--recorders 0]
+
+Real: Redis, Postgres or SQLite, the producer's and the workers' code for messages, leases, splits,
+results and acknowledgements, Celery's consumer, the keeper, and with `--recorders` the recorder's
+processes (without, workers write to the store themselves). Simulated: the pictures, which are not
+there, and looking at them, which is a sleep; workers are threads of a few processes, without
+Celery's pool. All of it shares this machine, so see what each part used of the processor: that is
+what carries over to machines of their own, and images a second do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from base64 import b64decode
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from meter import Meter, postgres
+from simulated import BATCH_IMAGES, COLLECTION, SimulatedWorker, begin, enqueue, path_of
+
+from scanner import processes
+from scanner.embedded import EmbeddedServer
+from scanner.keeper import Keeper
+from scanner.options import Broker
+from storage import queries
+from storage.records import BatchImage
+from storage.scans import find_scan
+from storage.schema import batch, run, verdict
+from storage.store import Store
+from workers.app import make_app, make_redis
+from workers.messages import BatchMessage
+from workers.plan import Plan
+from workers.send import send_batch
+from workers.settings import FLEET, WorkerSettings
+from workers.space import Space, results_queue, unrecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from multiprocessing.synchronize import Barrier, Event
+
+    from storage.scans import Scan
+
+# For the threads of all workers; more than there are cores, so that none waits for another's GIL.
+PROCESSES = 4
+# Of a worker: one that judges and one that writes.
+CONNECTIONS_EACH = 2
+SPARE_CONNECTIONS = 50
+QUEUE_BATCHES = 2_000
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one run takes place."""
+
+    broker_url: str
+    store_url: str
+    folder: Path
+    postgres_pid: int | None = None
+
+
+@contextmanager
+def site(store: str, workers: int) -> Iterator[Site]:
+    """A Redis, and the store that is asked for, with its schema."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
+        (folder / COLLECTION).mkdir()
+        broker = stack.enter_context(EmbeddedServer(folder))
+        url, pid = (f"sqlite:///{folder}/store.db" if store == "sqlite" else store), None
+        if store == "postgres":
+            most = CONNECTIONS_EACH * workers + SPARE_CONNECTIONS
+            url, pid = stack.enter_context(postgres(most))
+        opened = Store.unchecked(url)
+        opened.upgrade()
+        opened.close()
+        yield Site(broker.url, url, folder, pid)
+
+
+def queue_alone(at: Site) -> None:
+    """How fast one producer and one consumer are with nothing else to do."""
+    app, plan = make_app(at.broker_url, "alone"), Plan(())
+    before = memory(at)
+    began = time.monotonic()
+    for number in range(QUEUE_BATCHES):
+        first = number * BATCH_IMAGES
+        images = tuple(
+            BatchImage(10**9 + one, path_of(one), 2_500_000)
+            for one in range(first, first + BATCH_IMAGES)
+        )
+        send_batch(app, BatchMessage(1, number + 1, 1, COLLECTION, plan, images))
+    put = time.monotonic() - began
+    each = (memory(at) - before) / QUEUE_BATCHES
+    taken: list[object] = []
+
+    def take(_body: object, message: Any) -> None:  # noqa: ANN401 - kombu's
+        message.ack()
+        taken.append(None)
+
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.basic_qos(0, 1, False)
+        with app.amqp.TaskConsumer(channel, callbacks=[take]):
+            began = time.monotonic()
+            while len(taken) < QUEUE_BATCHES:
+                connection.drain_events(timeout=5)
+            took = time.monotonic() - began
+    print(
+        f"queue alone, one process: {QUEUE_BATCHES / put:,.0f} batches/s published, "
+        f"{QUEUE_BATCHES / took:,.0f} batches/s taken and acknowledged"
+    )
+    print(
+        f"Redis memory: {each:,.0f} bytes a batch of {BATCH_IMAGES}, "
+        f"{each / BATCH_IMAGES:.1f} an image"
+    )
+
+
+def memory(at: Site) -> int:
+    """Bytes that Redis uses."""
+    with make_redis(at.broker_url) as client:
+        said: Any = client.info("memory")
+        return int(said["used_memory"])
+
+
+def work(given: argparse.Namespace, at: Site, numbers: range, start: Barrier, stop: Event) -> None:
+    """The workers of one process."""
+    store = Store.open(at.store_url)
+    ended, threads = threading.Event(), []
+    for number in numbers:
+        settings = WorkerSettings(
+            broker_url=at.broker_url,
+            store_url=None if given.recorders else at.store_url,
+            store_id=store.identity,
+            state_dir=at.folder / "hosts" / str(number),
+            concurrency=1,
+            label=f"host-{number}",
+            roots={COLLECTION: at.folder / COLLECTION},
+        )
+        worker = SimulatedWorker(settings, given.rate)
+        threads.append(threading.Thread(target=worker.run, args=(ended,), daemon=True))
+    store.close()
+    start.wait()
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+@contextmanager
+def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping[str, list[int]]]:
+    """Workers, recorders and a keeper at work; which processes are what."""
+    context = multiprocessing.get_context("spawn")
+    start, stop = context.Barrier(PROCESSES + 1), context.Event()
+    shares = [range(number, given.workers, PROCESSES) for number in range(PROCESSES)]
+    workers = [
+        context.Process(target=work, args=(given, at, share, start, stop), daemon=True)
+        for share in shares
+    ]
+    for one in workers:
+        one.start()
+    env = processes.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
+    argv = [sys.executable, "-m", "scanner.recorder"]
+    recorders = [processes.start(argv, env=env) for _ in range(given.recorders)]
+    space = Space(make_redis(at.broker_url), store.identity)
+    broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), space)
+    over = threading.Event()
+    keeper = Keeper(store, broker, FLEET)
+    keeps = threading.Thread(target=keeper.run_until, args=(over,), daemon=True)
+    keeps.start()
+    start.wait()
+    parts = {"workers": [one.pid for one in workers if one.pid is not None]}
+    yield parts | ({"recorders": [one.pid for one in recorders]} if recorders else {})
+    over.set()
+    stop.set()
+    for process in (keeps, *workers):
+        process.join()
+    for recorder in recorders:
+        processes.stop(recorder, 10.0)
+
+
+class Watch:
+    """Looks at a scan twice a second: how far it is, and how far its recorders are behind."""
+
+    def __init__(self, store: Store, space: Space, scan: Scan) -> None:
+        self._store, self._space, self._scan = store, space, scan
+        # Seconds since the start, and images of the batches that were done by then.
+        self._course: list[tuple[float, int]] = []
+        self._waiting: list[int] = []
+        self._lag_seconds: list[float] = []
+
+    def until_done(self) -> None:
+        """Wait until every batch is done."""
+        done_images = sa.select(sa.func.coalesce(sa.func.sum(batch.c.images), 0)).where(
+            batch.c.scan_id == self._scan.scan_id, batch.c.done_at.is_not(None)
+        )
+        done, began = 0, time.monotonic()
+        while done < self._scan.images:
+            time.sleep(LOOK_SECONDS)
+            with self._store.read() as connection:
+                done = int(connection.execute(done_images).scalar_one())
+            self._course.append((time.monotonic() - began, done))
+            self._waiting.append(unrecorded(self._space))
+            self._lag_seconds.append(self._lag())
+
+    def say(self, *, recorders: bool) -> None:
+        """Print what was seen."""
+        images = self._scan.images
+        inner = [one for one in self._course if images * 0.1 <= one[1] <= images * 0.9]
+        (from_at, from_done), (to_at, to_done) = inner[0], inner[-1]
+        rate = (to_done - from_done) / (to_at - from_at)
+        print(f"  from a tenth to nine tenths of the way: {rate:,.0f} images/s")
+        if recorders:
+            lags = sorted(self._lag_seconds)
+            print(
+                f"  results that wait: {max(self._waiting):,} at most; the oldest is "
+                f"{lags[len(lags) // 2]:.1f} s old in the median, {lags[-1]:.1f} s at most"
+            )
+
+    def _lag(self) -> float:
+        """Seconds since the oldest result that waits was sent."""
+        raw = self._space.client.lindex(results_queue(self._space.store_id), -1)
+        if not isinstance(raw, bytes):
+            return 0.0
+        body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
+        return float(time.time() - body[0][0]["ended"])
+
+
+def require_each_once(store: Store, scan: Scan) -> None:
+    """See that every image has a verdict, and only one."""
+    began = time.monotonic()
+    counts = queries.counts(store, scan.scan_id)
+    took = time.monotonic() - began
+    with store.read() as connection:
+        rows, runs = (
+            connection.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in (verdict, run)
+        )
+    if (rows, counts.no_evidence) != (scan.images, scan.images):
+        raise RuntimeError(f"{scan.images} images came to {rows} verdicts: {counts}")
+    print(f"  each image has one verdict, in {runs:,} runs; to count them took {took:.2f} s")
+
+
+def main() -> None:
+    """Run it and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=200)
+    parser.add_argument("--rate", type=float, default=50.0, help="images a second of a worker")
+    parser.add_argument(
+        "--store", default="postgres", help="postgres, sqlite or an empty one's URL"
+    )
+    parser.add_argument("--recorders", type=int, default=0, help="0: workers write themselves")
+    given = parser.parse_args()
+    print(f"{os.cpu_count()} cores, {given}\n", flush=True)
+    with site(given.store, given.workers) as at:
+        queue_alone(at)
+        store = Store.open(at.store_url)
+        scan, filled = begin(store, at.folder / COLLECTION), memory(at)
+        meter = Meter(at.broker_url, at.store_url, {"producer": [os.getpid()]}, at.postgres_pid)
+        enqueue(store, at.broker_url, scan, given.images)
+        meter.say("enqueued by one producer", given.images)
+        print(f"  Redis memory      {(memory(at) - filled) / 1e6:10,.1f} MB", flush=True)
+        scan = find_scan(store, scan.scan_id)
+        with fleet(given, at, store) as parts:
+            meter = Meter(at.broker_url, at.store_url, parts, at.postgres_pid)
+            with make_redis(at.broker_url) as client:
+                watch = Watch(store, Space(client, store.identity), scan)
+                watch.until_done()
+            meter.say(f"{given.workers} workers of {given.rate:.0f}/s", given.images)
+            watch.say(recorders=bool(given.recorders))
+        require_each_once(store, scan)
+        store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Simulated workers: all that a worker does but look at pictures.
+
+Threads that take real batches from a real queue by Celery's own consumer, hold real leases, split,
+write by the real ledgers, and acknowledge; they sleep where a worker would look at an image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Reject
+
+from scanner.publisher import publish
+from storage import listing, scans
+from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
+from workers.app import make_app
+from workers.plan import Plan
+from workers.station import Station
+from workers.stopping import StopFlag
+from workers.tasks import do_batch
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from storage.records import BatchImage
+    from storage.scans import Scan
+    from storage.store import Store
+    from workers.places import Source
+    from workers.settings import WorkerSettings
+
+COLLECTION = "photos"
+BATCH_IMAGES = 500
+CHUNK_SECONDS = 2.0
+CHUNK_IMAGES = 64
+# Seconds that a consumer waits for a batch before it looks whether all is done.
+WAIT_SECONDS = 1.0
+
+
+class Sleeper:
+    """A pipeline of so many images a second whose every image has a score, and is no evidence."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+
+    def chunk(
+        self, _root: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
+    ) -> list[Verdict]:
+        """A chunk as the real one has it, in images and seconds."""
+        chunk = images[: max(1, min(CHUNK_IMAGES, int(CHUNK_SECONDS * self._rate)))]
+        begin(chunk[0])
+        time.sleep(len(chunk) / self._rate)
+        return [_verdict(one.image_id) for one in chunk]
+
+
+def _verdict(image_id: int) -> Verdict:
+    """As large as most are: a score, a digest, one finding."""
+    score = image_id % 997 / 2000
+    return Verdict(
+        image_id,
+        Outcome.NO_EVIDENCE,
+        score,
+        "objects-32",
+        True,
+        (Finding("objects-32", "score", score),),
+        None,
+        hashlib.sha256(b"%d" % image_id).digest(),
+        Timings(90, 70, 180),
+    )
+
+
+class SimulatedWorker:
+    """One worker of one process; `run` takes batches until it is stopped."""
+
+    def __init__(self, settings: WorkerSettings, rate: float) -> None:
+        self.stop = StopFlag()
+        self._station = Station(settings, f"{settings.label}:1", self.stop)
+        self._station.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
+
+    def mine(self) -> Station:
+        """As `workers.tasks.Stations` has it."""
+        return self._station
+
+    def run(self, stop: threading.Event) -> None:
+        """Batch after batch, one at a time, acknowledged when it is written."""
+        app = self._station.app
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            channel.basic_qos(0, 1, False)
+            with app.amqp.TaskConsumer(channel, callbacks=[self._take]):
+                while not stop.is_set():
+                    try:
+                        connection.drain_events(timeout=WAIT_SECONDS)
+                    except socket.timeout:  # noqa: UP041 - kombu's own name for it
+                        continue
+        self._station.close()
+
+    def _take(self, body: Any, message: Any) -> None:  # noqa: ANN401 - kombu's
+        try:
+            do_batch(self, body[0][0])  # type: ignore[arg-type]
+        except Reject:
+            message.requeue()
+        else:
+            message.ack()
+
+
+def begin(store: Store, folder: Path) -> Scan:
+    """A scan of a folder that need not hold anything."""
+    plan = Plan(())
+    return scans.new_scan(
+        store,
+        scans.collection_id(store, COLLECTION, os.fsencode(folder)),
+        scans.plan_id(store, plan.digest(), plan.body()),
+        "fleet",
+    )
+
+
+def enqueue(store: Store, broker_url: str, scan: Scan, images: int) -> None:
+    """Record images that are not there and put them on the queue, as a producer does."""
+    app = make_app(broker_url, store.identity)
+    for first in range(0, images, BATCH_IMAGES):
+        numbers = range(first, min(first + BATCH_IMAGES, images))
+        listed = [ListedImage(path_of(number), 2_500_000, 1) for number in numbers]
+        batch = listing.add_batch(store, scan, listed, None)
+        if batch is not None:
+            publish(app, scan, batch)
+    scans.mark_listed(store, scan.scan_id, {}, 0)
+
+
+def path_of(number: int) -> bytes:
+    """A path as cameras and people make them, 500 to a folder."""
+    folder, rest = divmod(number, 500)
+    year, month = 2005 + folder % 20, folder % 12 + 1
+    return b"%d/%02d-%05d/IMG_%d%02d14_%06d.jpg" % (year, month, folder, year, month, rest * 137)
