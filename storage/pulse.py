@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -24,13 +24,17 @@ LATEST_ERRORS = 8
 
 @dataclass(frozen=True, slots=True)
 class HostPulse:
-    """A host's images a second in its last minute of work, and when it last wrote a verdict."""
+    """A host's images a second in its last minute of work, and when it last wrote a verdict.
+
+    `info` is what it said of itself last.
+    """
 
     host_id: str
     label: str
     arch: str
     images_per_second: float
     last_at: float
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,13 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
             host.c.id,
             host.c.label,
             host.c.arch,
+            host.c.info,
             images.label("images"),
             (took - sa.func.min(recent.c.started_at)).label("seconds"),
             took.label("last_at"),
         )
         .join(recent, recent.c.host_id == host.c.id)
-        .group_by(host.c.id, host.c.label, host.c.arch)
+        .group_by(host.c.id)
         .order_by(host.c.label, host.c.id)
     )
     return tuple(
@@ -119,6 +124,7 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
             arch=row.arch,
             images_per_second=int(row.images) / row.seconds if row.seconds > 0 else 0.0,
             last_at=row.last_at,
+            info=row.info,
         )
         for row in connection.execute(query)
     )

@@ -50,4 +50,6 @@ class WorkerSettings:
     share: ShareAt | None = None
     # When it may take work; at any time where it is None.
     hours: Hours | None = None
+    # Whether fewer processes work while the board is slowed down by heat or its supply.
+    cool: bool = False
     limits: Limits = field(default_factory=Limits)

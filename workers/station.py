@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from workers.settings import WorkerSettings
     from workers.stopping import StopFlag
 
+# Threads of a net: a process a core looks at pictures, and threads would wait for each other.
+THREADS = 1
+
 
 class Station:
     """One process's ledger, broker, roots and loaded detectors.
@@ -34,7 +37,8 @@ class Station:
         self.stop = stop
         self.space = Space(make_redis(settings.broker_url), settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
-        self.host = this_host(settings.state_dir, settings.label)
+        facts = {"processes": settings.concurrency, "threads": THREADS}
+        self.host = this_host(settings.state_dir, settings.label, facts)
         vitals = Vitals(self.host)
         self.ledger: Ledger
         if settings.store_url is None:

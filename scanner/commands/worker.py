@@ -70,6 +70,9 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     metavar="FROM-TO",
     help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
+@click.option(
+    "--cool", is_flag=True, help="Work with fewer processes while the board is slowed down by heat."
+)
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
@@ -90,7 +93,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         return
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
-    from scanner.preflight import NotFit, preflight
+    from scanner.preflight import NotFit, preflight, speed_line
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
@@ -105,6 +108,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         roots=parse_roots(given["roots"]),
         share=place.share,
         hours=given["hours"],
+        cool=given["cool"],
     )
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
     click.echo(
@@ -115,6 +119,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     try:
         with open_broker(settings.broker_url, settings.store_id) as broker:
             preflight(broker.space, settings, partial(click.echo, err=True))
+        # The worker of a `scan` is to begin at once: who waits for it sees how fast it is.
+        if given["keeper"]:
+            click.echo(speed_line(), err=True)
     except NotFit as error:
         raise Failed(str(error)) from error
     with _keeper_beside(settings, wanted=given["keeper"]):
@@ -126,6 +133,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
 @click.option("--name", callback=_a_name, help="What reports call this machine.")
 @click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
+@click.option("--cool", is_flag=True, help="Fewer processes while the board is slowed down.")
 @click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
 @click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
 def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any) -> None:  # noqa: ANN401
@@ -157,6 +165,8 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
     for option in ("concurrency", "name", "hours"):
         if given[option] is not None:
             arguments += [f"--{option}", str(given[option])]
+    if given["cool"]:
+        arguments.append("--cool")
     service = Service(arguments, of_user)
     try:
         if shows:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scanner.report import words
+from scanner.report.machine import how_it_was
 from storage.paths import shown
 from storage.reviews import Answer
 
@@ -107,6 +108,7 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "plain": plain,
+    "health": how_it_was,
     "path": shown,
     "verdict": verdict,
     "evidence": evidence,
