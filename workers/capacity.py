@@ -59,6 +59,18 @@ def own_mb() -> int | None:
     return None
 
 
+def peak_mb() -> int | None:
+    """Megabytes that this process has taken at most; None where the system does not tell.
+
+    Not `getrusage`, which begins with what the process that started this one had.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = (PROC / "self" / "status").read_text().splitlines()
+        (peak,) = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+        return int(peak) * 1024 // MEGABYTE
+    return None
+
+
 def meminfo() -> dict[str, int]:
     """What the system says of its memory: bytes by name."""
     found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from contextlib import contextmanager
@@ -93,7 +94,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         return
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
-    from scanner.preflight import NotFit, preflight, speed_line
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"])
@@ -110,22 +110,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         hours=given["hours"],
         cool=given["cool"],
     )
-    processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
-    click.echo(
-        f"{settings.label} works with {processes} on the batches of "
-        f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work",
-        err=True,
-    )
-    try:
-        with open_broker(settings.broker_url, settings.store_id) as broker:
-            preflight(broker.space, settings, partial(click.echo, err=True))
-        # The worker of a `scan` is to begin at once: who waits for it sees how fast it is.
-        if given["keeper"]:
-            click.echo(speed_line(), err=True)
-    except NotFit as error:
-        raise Failed(str(error)) from error
-    with _keeper_beside(settings, wanted=given["keeper"]):
-        ctx.exit(_work(settings))
+    with _sigterm_ends_it():
+        _look_around(settings, measures=given["keeper"])
+        with _keeper_beside(settings, wanted=given["keeper"]):
+            ctx.exit(_work(settings))
 
 
 @command.command()
@@ -228,6 +216,42 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
 
 def _is_default(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
+
+
+def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
+    """Say what the worker will do, and wait or fail where it had better not.
+
+    The worker of a `scan` measures nothing and begins at once: its user sees how fast it is.
+    """
+    from scanner.preflight import NotFit, preflight, speed_line
+
+    tell = partial(click.echo, err=True)
+    processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
+    tell(
+        f"{settings.label} works with {processes} on the batches of "
+        f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"
+    )
+    try:
+        with open_broker(settings.broker_url, settings.store_id) as broker:
+            preflight(broker.space, settings, tell)
+        if measures:
+            tell(speed_line())
+    except NotFit as error:
+        raise Failed(str(error)) from error
+
+
+@contextmanager
+def _sigterm_ends_it() -> Iterator[None]:
+    """Until Celery looks after signals there is no work to be given back: end, in good order."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(settings: WorkerSettings) -> int:
