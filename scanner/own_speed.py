@@ -46,11 +46,11 @@ class OwnSpeed:
     process_mb: int
 
 
-def own_speed() -> OwnSpeed:
-    """Measure it. Raises CannotJudge."""
+def own_speed(runtime: str) -> OwnSpeed:
+    """Measure it with a runtime. Raises CannotJudge."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "scanner.own_speed"],
+        done = subprocess.run(  # noqa: S603 - no word of it is anyone else's
+            [sys.executable, "-m", "scanner.own_speed", runtime],
             # Modules are found here first, not in a folder of somebody's pictures.
             cwd=Path(__file__).resolve().parent.parent,
             capture_output=True,
@@ -69,13 +69,13 @@ def own_speed() -> OwnSpeed:
         raise CannotJudge(last) from error
 
 
-def _measured() -> OwnSpeed:
+def _measured(runtime: str) -> OwnSpeed:
     # What follows from here is for the process that measures, not for the one that asks.
     from scanner.samples import DAWN, landscape  # noqa: PLC0415
     from workers.capacity import own_mb  # noqa: PLC0415
     from workers.pipeline import make_pipeline  # noqa: PLC0415
 
-    pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
+    pipeline = make_pipeline(plan_for(None), Limits().max_pixels, runtime)
     picture = landscape(DAWN, 1)
     rates: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -99,4 +99,4 @@ def _rate(pipeline: Pipeline, file: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measured())))  # noqa: T201
+    print(json.dumps(asdict(_measured(sys.argv[1]))))  # noqa: T201

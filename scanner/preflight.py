@@ -44,10 +44,10 @@ def preflight(space: Space, settings: WorkerSettings, say: Callable[[str], objec
         say(line)
 
 
-def speed_line() -> str:
+def speed_line(runtime: str) -> str:
     """How fast one of its processes will be, measured now, in words. Raises NotFit."""
     try:
-        speed = own_speed()
+        speed = own_speed(runtime)
     except CannotJudge as error:
         raise NotFit(
             f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"

@@ -23,6 +23,7 @@ from scanner.options import (
     store_option,
     without_password,
 )
+from workers.settings import LITERT, TENSORFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workers.shared import ShareAt
 
 LONGEST_NAME = 100
+RUNTIMES = (LITERT, TENSORFLOW)
 
 
 def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -74,6 +76,13 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 @click.option(
     "--cool", is_flag=True, help="Work with fewer processes while the board is slowed down by heat."
 )
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default=RUNTIMES[0],
+    show_default=True,
+    help="What runs the nets; tensorflow, where it is installed, uses a GPU if there is one.",
+)
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
@@ -109,6 +118,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         share=place.share,
         hours=given["hours"],
         cool=given["cool"],
+        runtime=given["runtime"],
     )
     with _sigterm_ends_it():
         _look_around(settings, measures=given["keeper"])
@@ -121,6 +131,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
 @click.option("--name", callback=_a_name, help="What reports call this machine.")
 @click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="What runs the nets.")
 @click.option("--cool", is_flag=True, help="Fewer processes while the board is slowed down.")
 @click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
 @click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
@@ -150,7 +161,7 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
             )
         where = place.url if isinstance(place, Url) else place
         arguments += ["--root", f"{name}={where}"]
-    for option in ("concurrency", "name", "hours"):
+    for option in ("concurrency", "name", "hours", "runtime"):
         if given[option] is not None:
             arguments += [f"--{option}", str(given[option])]
     if given["cool"]:
@@ -235,7 +246,7 @@ def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
         with open_broker(settings.broker_url, settings.store_id) as broker:
             preflight(broker.space, settings, tell)
         if measures:
-            tell(speed_line())
+            tell(speed_line(settings.runtime))
     except NotFit as error:
         raise Failed(str(error)) from error
 

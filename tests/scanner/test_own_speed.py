@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_measured(home: Path) -> None:
     """Tiny pictures go faster than photographs; the memory is that of loaded detectors."""
-    speed = own_speed.own_speed()
+    speed = own_speed.own_speed("litert")
 
     assert 0 < speed.photographs < speed.tiny
     assert 80 < speed.process_mb < 300
@@ -38,4 +38,4 @@ def test_what_does_not_run(
     script.chmod(0o755)
     monkeypatch.setattr(own_speed.sys, "executable", str(script))
     with pytest.raises(CannotJudge, match=said):
-        own_speed.own_speed()
+        own_speed.own_speed("litert")

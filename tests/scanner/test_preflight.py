@@ -159,11 +159,11 @@ def test_a_place_that_is_away(space: Space, settings: WorkerSettings, photos: Pa
 def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker says what one of its processes does, measured with its detectors."""
     speed = OwnSpeed(photographs=3.26, tiny=1234.5, process_mb=143)
-    monkeypatch.setattr(preflight, "own_speed", lambda: speed)
+    monkeypatch.setattr(preflight, "own_speed", lambda _runtime: speed)
 
     assert (
         "  each process: about 3.3 photographs (1600 x 1200) or 1,234 pictures of 32 x 32 "
-        "a second, 143 MB of its own" == preflight.speed_line()
+        "a second, 143 MB of its own" == preflight.speed_line("litert")
     )
 
 
@@ -171,4 +171,4 @@ def test_detectors_that_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which the detectors do not run takes no work, for its batches would fail."""
     monkeypatch.setattr(own_speed.sys, "executable", "/bin/false")
     with pytest.raises(NotFit, match="The detectors do not run on this machine: they said nothing"):
-        preflight.speed_line()
+        preflight.speed_line("litert")
