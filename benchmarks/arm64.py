@@ -43,8 +43,10 @@ CPU revision\t: 3
 
 """
 ENTER = """
-mount -t proc proc "$0/proc" && mount --bind "$1" "$0/proc/cpuinfo" &&
-mount --rbind /sys "$0/sys" && mount --bind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/dev/shm" && shift && exec chroot "$0" "$@"
+set -e
+mount -t proc proc "$0/proc"; mount --bind "$1" "$0/proc/cpuinfo"; shift
+mount --rbind /sys "$0/sys"; mount --bind /dev "$0/dev"; mount -t tmpfs tmpfs "$0/dev/shm"
+HOME=/root exec chroot "$0" "$@"
 """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from scanner.own_speed import CannotJudge, own_speed
+from scanner.own_speed import LONGEST_SECONDS, CannotJudge, own_speed
 from scanner.version import own_version
 from workers.fetch import RootGone
 from workers.hello import MOST_SKEW_SECONDS, Hello, hello, skew_seconds
@@ -52,6 +52,8 @@ def speed_line(runtime: str) -> str:
         raise NotFit(
             f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"
         ) from error
+    if speed is None:
+        return f"  each process: too slow to be measured within {LONGEST_SECONDS:.0f} seconds"
     return (
         f"  each process: about {speed.photographs:,.1f} photographs (1600 x 1200) or "
         f"{speed.tiny:,.0f} pictures of 32 x 32 a second, {speed.process_mb} MB of its own"

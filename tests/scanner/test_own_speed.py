@@ -17,6 +17,7 @@ def test_measured(home: Path) -> None:
     """Tiny pictures go faster than photographs; the memory is that of loaded detectors."""
     speed = own_speed.own_speed("litert")
 
+    assert speed is not None
     assert 0 < speed.photographs < speed.tiny
     assert 80 < speed.process_mb < 300
 

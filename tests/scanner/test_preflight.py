@@ -167,6 +167,13 @@ def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too slow to be measured works all the same."""
+    monkeypatch.setattr(own_speed, "LONGEST_SECONDS", 0.01)
+
+    assert "too slow to be measured" in preflight.speed_line("litert")
+
+
 def test_detectors_that_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which the detectors do not run takes no work, for its batches would fail."""
     monkeypatch.setattr(own_speed.sys, "executable", "/bin/false")
