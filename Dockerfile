@@ -22,9 +22,10 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-d
         --no-deps --no-index /wheels/*.whl
 
 FROM python:3.12-slim-bookworm
-# The home folder keeps the host's id: share it between the workers of one machine.
+# The home folder keeps the host's id, which the workers of one machine share, and a hub's queue and
+# store: volumes that are mounted there take over whose they are.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin scanner \
-    && mkdir -p /home/scanner/.local/state/scanner \
+    && mkdir -p /home/scanner/.local/state/scanner /home/scanner/.local/share/scanner \
     && chown -R scanner:scanner /home/scanner
 COPY --from=build /opt/scanner /opt/scanner
 COPY --chmod=0755 bin/container /usr/local/bin/container

@@ -107,11 +107,18 @@ root_option = click.option(
     f"Repeatable; in the environment the pairs are split at {os.pathsep!r}.",
 )
 
+
+def _processes_that_fit() -> int:
+    from workers.capacity import processes_that_fit  # noqa: PLC0415 - for those who work
+
+    return processes_that_fit()
+
+
 concurrency_option = click.option(
     "--concurrency",
     type=click.IntRange(1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="the number of cores",
+    default=_processes_that_fit,
+    show_default="what the cores and the memory allow",
     help="Processes that judge images.",
 )
 

@@ -1,10 +1,14 @@
-"""What a worker looks at before it takes work: the hub's version, the clock, where pictures are."""
+"""What a worker looks at before it takes work: the hub's version, the clock, where pictures are.
+
+And whether, and how fast, the detectors run here.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from scanner.own_speed import LONGEST_SECONDS, CannotJudge, own_speed
 from scanner.version import own_version
 from workers.fetch import RootGone
 from workers.hello import MOST_SKEW_SECONDS, Hello, hello, skew_seconds
@@ -38,6 +42,22 @@ def preflight(space: Space, settings: WorkerSettings, say: Callable[[str], objec
     _wait_for_the_clock(space, say)
     for line in _about_the_pictures(space, settings):
         say(line)
+
+
+def speed_line(runtime: str) -> str:
+    """How fast one of its processes will be, measured now, in words. Raises NotFit."""
+    try:
+        speed = own_speed(runtime)
+    except CannotJudge as error:
+        raise NotFit(
+            f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"
+        ) from error
+    if speed is None:
+        return f"  each process: too slow to be measured within {LONGEST_SECONDS:.0f} seconds"
+    return (
+        f"  each process: about {speed.photographs:,.1f} photographs (1600 x 1200) or "
+        f"{speed.tiny:,.0f} pictures of 32 x 32 a second, {speed.process_mb} MB of its own"
+    )
 
 
 def _about_the_hub(said: Hello | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ LATEST_ERRORS = 8
 class HostPulse:
     """A host's images a second in its last minute of work, and when it last wrote a verdict.
 
-    `temperature_c` is what it said of itself last, None where its system does not tell it.
+    `info` is what it said of itself last.
     """
 
     host_id: str
@@ -34,7 +34,15 @@ class HostPulse:
     arch: str
     images_per_second: float
     last_at: float
-    temperature_c: float | None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def temperature_c(self) -> float | None:
+        """How warm it was; None where it did not say, or what a message claims is no number."""
+        found = self.info.get("temperature_c")
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        return float(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +116,15 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
             host.c.id,
             host.c.label,
             host.c.arch,
+            host.c.info,
             images.label("images"),
             (took - sa.func.min(recent.c.started_at)).label("seconds"),
             took.label("last_at"),
         )
         .join(recent, recent.c.host_id == host.c.id)
-        .group_by(host.c.id, host.c.label, host.c.arch)
+        .group_by(host.c.id)
         .order_by(host.c.label, host.c.id)
     )
-    # By itself: Postgres groups by no JSON.
-    said = {row.id: row.info for row in connection.execute(sa.select(host.c.id, host.c.info))}
     return tuple(
         HostPulse(
             host_id=row.id,
@@ -125,18 +132,10 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostPulse, ...]:
             arch=row.arch,
             images_per_second=int(row.images) / row.seconds if row.seconds > 0 else 0.0,
             last_at=row.last_at,
-            temperature_c=_temperature_c(said[row.id]),
+            info=row.info,
         )
         for row in connection.execute(query)
     )
-
-
-def _temperature_c(said: Mapping[str, Any]) -> float | None:
-    """Of what a host said of itself: by message it may have said anything."""
-    found = said.get("temperature_c")
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        return None
-    return float(found)
 
 
 def _errors(connection: sa.Connection, scan_id: int) -> dict[ErrorKind, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -49,12 +50,43 @@ def free_port() -> int:
 
 
 def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) -> None:
-    """Nothing outside reaches the queue or the store, and workers reach nothing outside."""
-    services = compose["services"].values()
+    """Nothing outside reaches the queue or the store, and workers reach nothing outside.
 
-    assert [] == [service for service in services if service.get("ports")]
-    assert [["inside"]] * 5 == [service["networks"] for service in services]
+    But for a hub, which is there to be reached, and a worker whose hub is elsewhere.
+    """
+    services = compose["services"]
+    others = {"hub": None, "joined": ["outside"]}
+
+    assert [] == [name for name, service in services.items() if service.get("ports")]
+    assert {name: others.get(name, ["inside"]) for name in services} == {
+        name: service.get("networks") for name, service in services.items()
+    }
     assert compose["networks"]["inside"]["internal"] is True
+    assert "host" == services["hub"]["network_mode"]
+
+
+def test_profiles(compose: dict[str, Any]) -> None:
+    """`docker compose up` is queue, store and workers; the rest is asked for by its profile."""
+    assert {"scanner": ["tools"], "hub": ["hub"], "joined": ["joined"]} == {
+        name: service["profiles"]
+        for name, service in compose["services"].items()
+        if "profiles" in service
+    }
+
+
+@pytest.mark.parametrize("profile", [[], ["hub"], ["joined"], ["tools"]])
+def test_compose_takes_it(profile: list[str], tmp_path: Path) -> None:
+    """Compose reads the file by its own schema, with each profile."""
+    found = next(filter(_runs, (["docker-compose"], ["docker", "compose"])), None)
+    if found is None:
+        pytest.skip("no Compose is installed")
+    profiles = [word for name in profile for word in ("--profile", name)]
+    asked = [*found, "--file", str(ROOT / "docker-compose.yml"), *profiles, "config", "--quiet"]
+    done = subprocess.run(
+        asked, env=os.environ | {"PHOTOS": "/photos"}, capture_output=True, text=True, check=False
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_passwords_are_files_and_in_no_environment(compose: dict[str, Any]) -> None:
@@ -68,8 +100,14 @@ def test_passwords_are_files_and_in_no_environment(compose: dict[str, Any]) -> N
     ]
 
     assert [] == telling
-    assert {"redis_password", "postgres_password"} == set(compose["secrets"])
+    assert {"redis_password", "postgres_password", "hub_line"} == set(compose["secrets"])
     assert all("file" in secret for secret in compose["secrets"].values())
+
+
+def _runs(compose: list[str]) -> bool:
+    if shutil.which(compose[0]) is None:
+        return False
+    return subprocess.run([*compose, "version"], capture_output=True, check=False).returncode == 0
 
 
 def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
@@ -78,7 +116,11 @@ def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
 
     assert "redis-data:/data" in services["redis"]["volumes"]
     assert "postgres-data:/var/lib/postgresql/data" in services["postgres"]["volumes"]
-    assert {"redis-data", "postgres-data", "host-state"} == set(compose["volumes"])
+    assert "hub-state:/home/scanner/.local/state/scanner" in services["hub"]["volumes"]
+    assert "hub-store:/home/scanner/.local/share/scanner" in services["hub"]["volumes"]
+    assert {"redis-data", "postgres-data", "host-state", "hub-state", "hub-store"} == set(
+        compose["volumes"]
+    )
 
 
 def test_workers_can_be_multiplied_and_cannot_alter_photos(compose: dict[str, Any]) -> None:
@@ -140,6 +182,20 @@ def test_the_queue_starts_with_its_password_and_keeps_its_data(
 
     assert {"appendonly": "yes", "maxmemory-policy": "noeviction", "save": ""} == settings
     assert "b1ue" not in arguments
+
+
+def test_a_worker_joins_with_the_hubs_line(compose: dict[str, Any], tmp_path: Path) -> None:
+    """The service's own command joins with the line in its secret, then works."""
+    (tmp_path / "hub_line").write_text("the hub's line\n")
+    program = tmp_path / "scanner"
+    program.write_text('#!/bin/sh\necho "scanner $@"\n[ "$1" != join ] || cat\n')
+    program.chmod(0o755)
+    *shell, script = compose["services"]["joined"]["entrypoint"]
+    script = script.replace("/run/secrets", str(tmp_path))
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([*shell, script], env=env, capture_output=True, text=True, check=True)
+
+    assert "scanner join -\nthe hub's line\nscanner worker\n" == done.stdout
 
 
 def test_the_container_puts_the_secrets_into_the_addresses(secrets: Path, tmp_path: Path) -> None:

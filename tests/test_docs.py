@@ -32,6 +32,8 @@ NOT_RUN = {
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"pip download": "asks the package index",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
+    r"--runtime tensorflow": "is slow to start; tests/workers/detectors/test_graph.py runs it",
+    r"scanner bench (--make|nets)": "takes minutes; test_bench_nets.py makes a smaller one",
     r"scanner detectors get": "fetches 75 MB; test_public.py fetches from mirrors",
     r"--webhook": "needs a receiver; tests/scanner/test_webhook.py has one",
     r"datasette|polars": "too large for the development environment",

@@ -11,12 +11,13 @@ import re
 import time
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from storage.results import Host
 from workers.health import health, made_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # An id, whoever wrote it: ours are 32 digits. What else the file holds is no id.
@@ -27,8 +28,11 @@ LOOK_SECONDS = 30.0
 _MOST_BYTES = 256
 
 
-def this_host(state_dir: Path, label: str) -> Host:
-    """This machine, with its id read from the state folder, or made and written there."""
+def this_host(state_dir: Path, label: str, facts: Mapping[str, Any] | None = None) -> Host:
+    """This machine, with its id read from the state folder, or made and written there.
+
+    `facts` are what else is to be known of it.
+    """
     return Host(
         host_id=_host_id(state_dir / "host-id"),
         label=label,
@@ -39,6 +43,7 @@ def this_host(state_dir: Path, label: str) -> Host:
             "system": platform.system(),
             "runtime": _runtime(),
             **made_of(),
+            **(facts or {}),
         },
     )
 

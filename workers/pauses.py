@@ -1,4 +1,4 @@
-"""When a worker takes no more work: `scanner pause`, or outside the hours that it was given.
+"""When a worker takes no more work: `scanner pause`, outside its hours, or too warm.
 
 It finishes the batches at work and waits. The worker's main process looks, and stops or starts
 consuming from the queue; what its children do is nobody else's concern.
@@ -18,6 +18,7 @@ from celery import bootsteps
 
 from workers.app import make_redis
 from workers.channel import Channel, control_key
+from workers.easing import Easing, Pool, ease
 from workers.host import this_host
 from workers.space import Space, queue_name, strong_queue
 
@@ -95,10 +96,11 @@ class Gate:
 
 
 def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
-    """The part of Celery's consumer that keeps to the gate, for one worker."""
+    """The part of Celery's consumer that keeps to the gate and eases off, for one worker."""
     host = this_host(settings.state_dir, settings.label)
     space = Space(make_redis(settings.broker_url), settings.store_id)
     gate = Gate(space, host, settings.hours)
+    easing = Easing(settings.concurrency, cool=settings.cool)
     channel = Channel(space, f"{settings.label}:{os.getpid()}", settings.label)
     queues = queues_of(settings)
 
@@ -109,6 +111,7 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
         def start(self, consumer: Any) -> None:  # noqa: ANN401
             # Celery would begin to consume later on, when nobody looks.
             consumer.task_consumer.consume()
+            self.pool = Pool(consumer)
             self.look(consumer)
             self.timer = consumer.timer.call_repeatedly(LOOK_SECONDS, self.look, (consumer,))
 
@@ -117,12 +120,13 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
                 self.timer.cancel()
 
         def look(self, consumer: Any) -> None:  # noqa: ANN401
-            why = gate.closed()
-            taking = consumer.task_consumer.consuming_from(space.queue)
-            if why:
-                channel.tell(0, 0, why)
-            elif settings.strong is not None:
+            eased = ease(easing, self.pool, settings.label)
+            why = gate.closed() or ("" if easing.allowed else eased)
+            if why or eased:
+                channel.tell(0, 0, why or eased)
+            if settings.strong is not None and not why:
                 channel.listen(settings.strong)
+            taking = consumer.task_consumer.consuming_from(space.queue)
             if taking is bool(why):
                 log.warning("%s %s", settings.label, why or "takes work again")
                 change = consumer.cancel_task_queue if why else consumer.add_task_queue

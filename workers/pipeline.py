@@ -22,6 +22,7 @@ from workers.detectors.detector import load
 from workers.errors import ImageTrouble
 from workers.fetch import RootGone
 from workers.plan import PlanError, require_same
+from workers.settings import LITERT
 from workers.showing import Showing, Shown
 from workers.views import joined
 
@@ -193,12 +194,14 @@ def _scored(detector: str, score: float, detail: dict[str, Any]) -> Finding:
     return Finding(detector, "score", score, text, detail)
 
 
-def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
-    """The stages for a plan, the shipped detectors loaded; PlanError where they are not here."""
+def make_pipeline(plan: Plan, max_pixels: int, runtime: str = LITERT) -> Pipeline:
+    """The stages for a plan, its detectors loaded; PlanError where they are not here."""
     try:
         cards = catalogue.shipped()
         require_same(plan, cards)
-        detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
+        detectors = {
+            name: load(cards[name], runtime=runtime) for name in sorted(plan.names() - {PROVENANCE})
+        }
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
     return Pipeline(plan, detectors, max_pixels, cards, _finder(cards, plan))

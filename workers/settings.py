@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 FLEET = "fleet"
 
 
+# What runs a machine's nets.
+LITERT, TENSORFLOW = "litert", "tensorflow"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one image may cost at most."""
@@ -51,4 +55,7 @@ class WorkerSettings:
     # When it may take work; at any time where it is None.
     hours: Hours | None = None
     strong: str | None = None
+    # Whether fewer processes work while the board is slowed down by heat or its supply.
+    cool: bool = False
+    runtime: str = LITERT
     limits: Limits = field(default_factory=Limits)

@@ -12,6 +12,7 @@ from workers.ledger import QueueLedger, StoreLedger
 from workers.pace import Pace
 from workers.pipeline import make_pipeline
 from workers.roots import Roots
+from workers.settings import TENSORFLOW
 from workers.space import Space
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from workers.plan import Plan
     from workers.settings import WorkerSettings
     from workers.stopping import StopFlag
+
+# Threads of a net: a process a core looks at pictures, and threads would wait for each other.
+THREADS = 1
 
 
 class Station:
@@ -34,7 +38,12 @@ class Station:
         self.stop = stop
         self.space = Space(make_redis(settings.broker_url), settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
-        self.host = this_host(settings.state_dir, settings.label)
+        facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
+        if settings.runtime == TENSORFLOW:
+            from workers.detectors import graph  # noqa: PLC0415 - for those who ask for it
+
+            facts["runtime"] = graph.name()
+        self.host = this_host(settings.state_dir, settings.label, facts)
         vitals = Vitals(self.host)
         self.ledger: Ledger
         if settings.store_url is None:
@@ -54,7 +63,9 @@ class Station:
         """The stages for a plan; PlanError where this machine has other detectors."""
         digest = plan.digest()
         if digest not in self._pipelines:
-            self._pipelines[digest] = make_pipeline(plan, self.settings.limits.max_pixels)
+            self._pipelines[digest] = make_pipeline(
+                plan, self.settings.limits.max_pixels, self.settings.runtime
+            )
         return self._pipelines[digest]
 
     def close(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +15,26 @@ from scanner.exits import Failed
 from scanner.options import json_option
 
 if TYPE_CHECKING:
-    from workers.speed import Speed
+    from collections.abc import Iterator, Sequence
+
+    from workers.speed import Speed, Subject
 
 # The pictures of the comparison that this project began with.
 IMAGES = 10_905
 MOST_PICTURES = 500
+WITHOUT_EXTRA = (
+    "Nets to measure are made by TensorFlow, which is not installed ({name}): make them on a "
+    "machine that has it (pip install 'ai-photo-scanner[train]') and name them here"
+)
 
 
 @click.command()
+@click.argument(
+    "models",
+    nargs=-1,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="[MODEL.tflite]...",
+)
 @click.option(
     "--images",
     "folder",
@@ -33,39 +47,124 @@ MOST_PICTURES = 500
     type=click.FloatRange(0.1),
     default=5.0,
     show_default=True,
-    help="How long to measure each size.",
+    help="How long to measure each net.",
+)
+@click.option(
+    "--make",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="First write nets to measure there, ResNet50 among them (needs the extra `train`).",
 )
 @json_option
-def command(*, folder: Path | None, seconds: float, as_json: bool) -> None:
+def command(
+    *,
+    models: tuple[Path, ...],
+    folder: Path | None,
+    seconds: float,
+    make: Path | None,
+    as_json: bool,
+) -> None:
     """Measure this machine alone: the same pictures at 32 x 32 and at 224 x 224.
 
-    One process on one core decodes each picture, fits it to the size and runs the same net on it.
-    Needs no queue and no store. Put a Pi's figures and a laptop's side by side.
+    One process on one core decodes each picture, fits it to the size and runs the same net on it:
+    quantised on LiteRT, and in floats on TensorFlow where that is installed. Needs no queue and no
+    store. Put a Pi's figures and a laptop's side by side.
 
     \b
     Examples:
       scanner bench
       scanner bench --images ~/Pictures --json
+      scanner bench --make nets
+      scanner bench nets/*.tflite
     """
-    from workers.health import health, made_of
-    from workers.speed import SIDES, measure
-
     pictures = _pictures(folder)
-    measured = [measure(pictures, side, seconds) for side in SIDES]
-    found = [one for one in measured if one is not None]
-    if not found:
+    rows: list[Speed] = []
+    failed: list[str] = []
+    for one in _measured([*_subjects(models, make)], pictures, seconds):
+        if isinstance(one, str):
+            failed.append(one)
+            click.echo(one, err=True)
+        else:
+            rows.append(one)
+    if not rows and not failed:
         raise Failed(f"{folder} has no picture that can be decoded")
-    machine = {**made_of(), **health()}
     if as_json:
-        click.echo(json.dumps({"machine": machine, "speeds": [_body(one) for one in found]}))
-        return
-    click.echo(", ".join(f"{name} {value}" for name, value in machine.items()))
-    for one in found:
-        click.echo(
-            f"{one.runtime}, {one.side} x {one.side}: {one.images_per_second:,.0f} images/s "
-            f"({one.decode_ms:.2f} ms decode, {one.infer_ms:.2f} ms infer), "
-            f"{_seconds(one):,.1f} s for {IMAGES:,} images"
+        from workers.health import health, made_of
+
+        body = {"machine": {**made_of(), **health()}, "speeds": [_body(one) for one in rows]}
+        click.echo(json.dumps(body))
+    else:
+        _print(rows)
+    if failed:
+        raise Failed("Not all of the nets could be measured, see above")
+
+
+def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
+    from workers.speed import of_file, shipped
+
+    yield from shipped()
+    try:
+        from workers.training import environment
+
+        environment.prepare()
+        # TensorFlow reads what `prepare` sets when it is imported.
+        from workers.training import bench_nets
+    except ModuleNotFoundError as error:
+        if make is not None:
+            raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+    else:
+        if make is not None:
+            # Keras says much of what it converts, and this command's data go there.
+            with redirect_stdout(io.StringIO()):
+                made = bench_nets.make(make)
+            yield from map(of_file, made)
+        yield from bench_nets.on_tensorflow()
+    yield from map(of_file, models)
+
+
+def _measured(
+    subjects: Sequence[Subject], pictures: Sequence[bytes], seconds: float
+) -> Iterator[Speed | str]:
+    """What was measured; a sentence for what cannot be."""
+    from workers.speed import CannotMeasure, measure
+
+    for subject in subjects:
+        try:
+            speed = measure(subject, pictures, seconds)
+        except CannotMeasure as error:
+            yield str(error)
+        else:
+            if speed is not None:
+                yield speed
+
+
+def _print(rows: Sequence[Speed]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from scanner.report import machine
+    from scanner.report.grid import columns
+    from workers.health import health, made_of
+
+    console = Console(highlight=False)
+    # Of this process, which only asks, the memory would say nothing.
+    now = {name: value for name, value in health().items() if name != "process_mb"}
+    for line in filter(None, (machine.made_of(made_of()), machine.how_it_was(now))):
+        console.print(Text(line))
+    console.print()
+    table = columns("Net", "On", "Side", "Images/s", "Seconds", "File", "Memory", left=2)
+    for one in rows:
+        table.add_row(
+            Text(one.net),
+            one.runtime,
+            str(one.side),
+            f"{one.images_per_second:,.1f}",
+            f"{_seconds(one):,.1f}",
+            f"{one.size_mb:,.1f} MB",
+            "-" if one.memory_mb is None else f"{one.memory_mb:,} MB",
         )
+    console.print(table)
+    console.print(Text(f"Seconds are those for {IMAGES:,} images; memory is a whole process's."))
 
 
 def _body(one: Speed) -> dict[str, Any]:

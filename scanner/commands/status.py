@@ -81,6 +81,7 @@ def command(
         _print(seen, state)
         if (said := opinions(opened, seen.scan)) is not None:
             click.echo(f"  {sentences.second(said)}")
+        _print_hosts(opened, found.scan_id)
         if is_of_fleet and not seen.over:
             _print_queue(state, broker)
 
@@ -109,6 +110,17 @@ def _print(seen: Look, state: QueueState | None) -> None:
         f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
         f"{words.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
+
+
+def _print_hosts(store: Store, scan_id: int) -> None:
+    from scanner.report.grid import safe
+    from scanner.report.machine import how_it_was
+    from storage.pulse import pulse
+
+    for host in pulse(store, scan_id).hosts:
+        health = how_it_was(host.info)
+        line = f"  {safe(host.label)}: {host.images_per_second:,.1f} images/s"
+        click.echo(f"{line}, {health}" if health else line)
 
 
 def _print_queue(state: QueueState | None, broker: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from scanner.options import (
     strong_option,
     without_password,
 )
+from workers.settings import LITERT, TENSORFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from workers.shared import ShareAt
 
 LONGEST_NAME = 100
+RUNTIMES = (LITERT, TENSORFLOW)
 
 
 def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -71,6 +74,16 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
     help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
 @strong_option("Give second opinions by this detector, too, where a scan asks for them.")
+@click.option(
+    "--cool", is_flag=True, help="Work with fewer processes while the board is slowed down by heat."
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default=RUNTIMES[0],
+    show_default=True,
+    help="What runs the nets; tensorflow, where it is installed, uses a GPU if there is one.",
+)
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
@@ -91,7 +104,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         return
     from scanner.config import parse_roots, state_dir
     from scanner.logs import log_to_stderr
-    from scanner.preflight import NotFit, preflight
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"], host=given["name"])
@@ -107,20 +119,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         share=place.share,
         hours=given["hours"],
         strong=given["strong"],
+        cool=given["cool"],
+        runtime=given["runtime"],
     )
-    processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
-    click.echo(
-        f"{settings.label} works with {processes} on the batches of "
-        f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work",
-        err=True,
-    )
-    try:
-        with open_broker(settings.broker_url, settings.store_id) as broker:
-            preflight(broker.space, settings, partial(click.echo, err=True))
-    except NotFit as error:
-        raise Failed(str(error)) from error
-    with _keeper_beside(settings, wanted=given["keeper"]) as look_after:
-        ctx.exit(_work(settings, look_after))
+    with _sigterm_ends_it():
+        _look_around(settings, measures=given["keeper"])
+        with _keeper_beside(settings, wanted=given["keeper"]) as look_after:
+            ctx.exit(_work(settings, look_after))
 
 
 @command.command()
@@ -128,6 +133,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
 @click.option("--name", callback=_a_name, help="What reports call this machine.")
 @click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), help="What runs the nets.")
+@click.option("--cool", is_flag=True, help="Fewer processes while the board is slowed down.")
 @click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
 @click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
 def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any) -> None:  # noqa: ANN401
@@ -156,9 +163,11 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
             )
         where = place.url if isinstance(place, Url) else place
         arguments += ["--root", f"{name}={where}"]
-    for option in ("concurrency", "name", "hours"):
+    for option in ("concurrency", "name", "hours", "runtime"):
         if given[option] is not None:
             arguments += [f"--{option}", str(given[option])]
+    if given["cool"]:
+        arguments.append("--cool")
     service = Service(arguments, of_user)
     try:
         if shows:
@@ -220,6 +229,42 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
 
 def _is_default(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) in (None, click.core.ParameterSource.DEFAULT)
+
+
+def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
+    """Say what the worker will do, and wait or fail where it had better not.
+
+    The worker of a `scan` measures nothing and begins at once: its user sees how fast it is.
+    """
+    from scanner.preflight import NotFit, preflight, speed_line
+
+    tell = partial(click.echo, err=True)
+    processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
+    tell(
+        f"{settings.label} works with {processes} on the batches of "
+        f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"
+    )
+    try:
+        with open_broker(settings.broker_url, settings.store_id) as broker:
+            preflight(broker.space, settings, tell)
+        if measures:
+            tell(speed_line(settings.runtime))
+    except NotFit as error:
+        raise Failed(str(error)) from error
+
+
+@contextmanager
+def _sigterm_ends_it() -> Iterator[None]:
+    """Until Celery looks after signals there is no work to be given back: end, in good order."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from scanner.report import sentences, words
+from scanner.report import machine, sentences, words
 from scanner.report.charts import Chart, course_chart, curve_charts, months_chart
 from scanner.report.grid import safe
 from scanner.report.intervals import accuracy_interval
@@ -58,6 +58,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "safe_text": safe,
+        "made_of": machine.made_of,
+        "health": machine.how_it_was,
         "shown": shown,
         "number": lambda number: f"{number:,}",
         "figure": words.figure,

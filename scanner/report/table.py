@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scanner.report import words
+from scanner.report import machine, words
 from scanner.report.grid import columns, heading, safe
 from scanner.report.sentences import answer
 from scanner.report.truth_table import print_truth
@@ -150,6 +150,10 @@ def _print_hosts(report: Report, console: Console) -> None:
             *(_stage(one, stage) for stage in STAGES),
         )
     console.print(table)
+    for one in report.hosts:
+        # As it was when it last wrote to this store, for whichever scan.
+        for line in filter(None, (machine.made_of(one.info), machine.how_it_was(one.info))):
+            console.print(Text(f"{safe(one.label)}: {line}", style="dim"))
 
 
 def _stage(host: HostFigures, stage: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scanner.progress import look
 from scanner.queue_state import queue_state
@@ -14,6 +14,8 @@ from storage.pulse import pulse
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scanner.progress import Look
     from scanner.queue_state import QueueState
     from storage.gallery import Tile
@@ -65,6 +67,10 @@ class Live:
     def temperature_of(self, host: HostPulse) -> float | None:
         """How warm a host is, in degrees Celsius; None where nobody knows, or not any more."""
         return None if self._is_away(host) else host.temperature_c
+
+    def said_by(self, host: HostPulse) -> Mapping[str, Any]:
+        """What a host says of itself; nothing where that is an old story."""
+        return {} if self._is_away(host) else host.info
 
     def _is_away(self, host: HostPulse) -> bool:
         return self.look.over or self.at - host.last_at > AWAY_SECONDS

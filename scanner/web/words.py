@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scanner.report import words
+from scanner.report.machine import how_it_was
 from storage.paths import shown
 from storage.reviews import Answer
 
@@ -85,11 +86,6 @@ def rate(value: float | None) -> str:
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"  # noqa: PLR2004
 
 
-def temperature(celsius: float | None) -> str:
-    """Degrees Celsius."""
-    return "-" if celsius is None else f"{celsius:.0f} °C"
-
-
 def when(at: float) -> str:
     """A time on this machine's clock."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
@@ -112,6 +108,7 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "plain": plain,
+    "health": how_it_was,
     "path": shown,
     "verdict": verdict,
     "evidence": evidence,
@@ -120,7 +117,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "score": score,
     "percent": percent,
     "rate": rate,
-    "temperature": temperature,
     "when": when,
     "duration": words.duration,
     "milliseconds": words.milliseconds,

@@ -54,6 +54,16 @@ def test_verbose(fleet: Fleet, photos: Path) -> None:
     assert [line] == [line for one in told["--verbose",].splitlines() if re.fullmatch(line, one)]
 
 
+def test_stopped_before_it_works(fleet: Fleet) -> None:
+    """A worker that is stopped while it still looks around ends at once, and has not failed."""
+    worker = fleet.work()
+    assert worker.stderr is not None
+    assert "works with 1 process" in worker.stderr.readline()
+    worker.send_signal(signal.SIGTERM)
+
+    assert 0 == worker.wait(timeout=30)
+
+
 def test_a_killed_worker(cli: Cli, photos: Path) -> None:
     """A `scan` whose worker is killed says how that ended and what to do."""
     scan = cli.start("scan", photos, "--concurrency", "1")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner import preflight
+from scanner import own_speed, preflight
+from scanner.own_speed import OwnSpeed
 from scanner.preflight import NotFit
 from scanner.producer import Request
 from scanner.sampling import take_sample
@@ -153,3 +154,28 @@ def test_a_place_that_is_away(space: Space, settings: WorkerSettings, photos: Pa
     away = replace(settings, roots={"photos": photos / "nowhere"})
 
     assert "cannot be read (No such file or directory); its batches wait" in said(space, away)
+
+
+def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker says what one of its processes does, measured with its detectors."""
+    speed = OwnSpeed(photographs=3.26, tiny=1234.5, process_mb=143)
+    monkeypatch.setattr(preflight, "own_speed", lambda _runtime: speed)
+
+    assert (
+        "  each process: about 3.3 photographs (1600 x 1200) or 1,234 pictures of 32 x 32 "
+        "a second, 143 MB of its own" == preflight.speed_line("litert")
+    )
+
+
+def test_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too slow to be measured works all the same."""
+    monkeypatch.setattr(own_speed, "LONGEST_SECONDS", 0.01)
+
+    assert "too slow to be measured" in preflight.speed_line("litert")
+
+
+def test_detectors_that_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which the detectors do not run takes no work, for its batches would fail."""
+    monkeypatch.setattr(own_speed.sys, "executable", "/bin/false")
+    with pytest.raises(NotFit, match="The detectors do not run on this machine: they said nothing"):
+        preflight.speed_line("litert")

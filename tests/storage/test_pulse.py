@@ -20,7 +20,7 @@ HOUR = 3600.0
 
 def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
     """Runs long ago do not count, one whose clock is hours behind counts like any other."""
-    results.know_host(fill.store, results.Host("h2", "behind", "aarch64", {}))
+    results.know_host(fill.store, results.Host("h2", "behind", "aarch64", {"load": 0.5}))
     scan = fill.scan()
     for host_id, images, began, ended in (
         ("h1", 8, 1000.0, 1100.0),
@@ -41,6 +41,7 @@ def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
     assert 8 / 16 == pytest.approx(seen["pi4"].images_per_second)
     assert 2006.0 == seen["pi4"].last_at
     assert 4 / 2 == pytest.approx(seen["behind"].images_per_second)
+    assert {"load": 0.5} == seen["behind"].info
 
 
 @pytest.mark.parametrize(

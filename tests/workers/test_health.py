@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.results import Host
-from workers import health, host
+from workers import capacity, health, host
 from workers.host import Vitals
 from workers.result_message import _host
 
@@ -33,8 +33,8 @@ def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     command.parent.mkdir()
     command.write_text("#!/bin/sh\n[ $1 = get_throttled ] && echo throttled=0x50005\n")
     command.chmod(0o755)
-    monkeypatch.setattr(health, "PROC", proc)
-    monkeypatch.setattr(health, "SYS", sys)
+    monkeypatch.setattr(capacity, "PROC", proc)
+    monkeypatch.setattr(capacity, "SYS", sys)
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     return tmp_path
 
@@ -50,8 +50,8 @@ def test_a_pi(pi: Path) -> None:
 
 def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to be read nothing is said."""
-    monkeypatch.setattr(health, "PROC", tmp_path)
-    monkeypatch.setattr(health, "SYS", tmp_path)
+    monkeypatch.setattr(capacity, "PROC", tmp_path)
+    monkeypatch.setattr(capacity, "SYS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert {} == health.made_of()
@@ -63,6 +63,43 @@ def test_a_command_that_fails(pi: Path) -> None:
     (pi / "bin" / "vcgencmd").write_text("#!/bin/sh\necho VCHI initialization failed\nexit 1\n")
 
     assert "throttled" not in health.health()
+
+
+def test_slowed_down(pi: Path) -> None:
+    """A Pi says why it is slowed down, by its command or, where it is, by its kernel's file."""
+    assert "too little voltage, throttled" == health.slowed_down()
+    file = pi / "sys" / "devices" / "platform" / "soc" / "soc:firmware" / "get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text("50000\n")
+
+    assert "" == health.slowed_down()
+    assert "0x50000" == health.health()["throttled"]
+
+
+def test_bits() -> None:
+    """What holds now is told from what was; nonsense says nothing."""
+    assert (["clock held down"], ["too little voltage", "at its temperature limit"]) == (
+        health.throttling("0x90002")
+    )
+    assert ([], []) == health.throttling("0x0") == health.throttling("junk")
+
+
+def test_slowed_down_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another board is slowed down where a zone is as warm as its kernel's limit for that."""
+    monkeypatch.setattr(capacity, "SYS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    zone = tmp_path / "class" / "thermal" / "thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "temp").write_text("84900\n")
+    for number, (kind, trip) in enumerate(
+        (("critical", 70000), ("passive", 85000), ("passive", 0))
+    ):
+        (zone / f"trip_point_{number}_type").write_text(f"{kind}\n")
+        (zone / f"trip_point_{number}_temp").write_text(f"{trip}\n")
+    assert "" == health.slowed_down()
+    (zone / "temp").write_text("85100\n")
+
+    assert "85 °C" == health.slowed_down()
 
 
 def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from workers.settings import LITERT, TENSORFLOW
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.detectors.card import Calibration, Card
-    from workers.detectors.runtimes import LiteRT
 
 
 class Detector(Protocol):
@@ -26,10 +27,22 @@ class Detector(Protocol):
         """
 
 
+class Session(Protocol):
+    """A net of bytes that is ready to run."""
+
+    shape: tuple[int, ...]
+
+    def run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """The raw outputs of images of `shape`, (n,)."""
+
+    def levels(self) -> NDArray[np.float64]:
+        """The number that each of the 256 raw outputs stands for, (256,)."""
+
+
 class QuantisedNet:
     """A net whose output has 256 levels: its calibrated probabilities are a table."""
 
-    def __init__(self, card: Card, calibration: Calibration, session: LiteRT) -> None:
+    def __init__(self, card: Card, calibration: Calibration, session: Session) -> None:
         self.card = card
         self._session = session
         self._probability = calibrated(session.levels(), calibration)
@@ -51,8 +64,10 @@ def calibrated(logits: NDArray[np.float64], how: Calibration) -> NDArray[np.floa
     return probabilities
 
 
-def load(card: Card, threads: int = 1) -> Detector:
+def load(card: Card, threads: int = 1, runtime: str = LITERT) -> Detector:
     """Load the card's model, ready to score; call it in the process that will (after a fork).
+
+    `runtime` is what runs it, as far as it can: what it cannot runs on LiteRT.
 
     Raises CardError when the model is missing or not the one that the card describes, or is not
     of the form that the card describes.
@@ -65,7 +80,7 @@ def load(card: Card, threads: int = 1) -> Detector:
         from workers.detectors.net import load_net  # noqa: PLC0415 - as below
 
         card.verify()
-        return load_net(card)
+        return load_net(card, runtime)
     from workers.detectors.card import CardError  # noqa: PLC0415 - with the runtime, below
     from workers.detectors.runtimes import LiteRT, ModelError  # noqa: PLC0415 - 0.2 s
 
@@ -74,7 +89,13 @@ def load(card: Card, threads: int = 1) -> Detector:
     if card.input is None or card.calibration is None:
         raise CardError(f"the card of {card.name} has no input or no calibration")
     try:
-        session = LiteRT(path, threads)
+        session: Session | None = None
+        if runtime == TENSORFLOW:
+            from workers.detectors.graph import quantised_graph  # noqa: PLC0415 - for who asks
+
+            session = quantised_graph(path)
+        if session is None:
+            session = LiteRT(path, threads)
     except ModelError as error:
         raise CardError(str(error)) from error
     if session.shape != (card.input.height, card.input.width, len(card.input.channels)):

@@ -52,7 +52,7 @@ class Session(Protocol):
 
 
 class TfLite:
-    """A .tflite model of floats or of quantised numbers, on LiteRT.
+    """A .tflite model of floats or of quantised numbers, on LiteRT; `floats` says which it takes.
 
     `inspect` runs it without XNNPACK, which hides the operations that it takes over.
     """
@@ -83,6 +83,7 @@ class TfLite:
         self._given, self._got = given, self._interpreter.get_output_details()[0]
         self.count = int(np.prod(self._got["shape"]))
         self.raw = given["dtype"] is np.uint8 and given["quantization"][0] in (0.0, 1.0)
+        self.floats = bool(np.issubdtype(given["dtype"], np.floating))
         self.last = self._last_operation() if inspect else ""
 
     def run(self, values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -209,3 +209,14 @@ def test_course(report: Report) -> None:
     assert "1 verdict was kept from an earlier scan" in text
     assert "Skipped 7 files and folders: video 4, RAW 3." in text
     assert "1 folder could not be opened" in text
+
+
+def test_machines(report: Report) -> None:
+    """Below the hosts' figures stands what each is made of, and how it was."""
+    (host,) = report.hosts
+    info = {"model": "Raspberry Pi 4", "cores": 4, "load": 0.5, "throttled": "0x4"}
+    lines = printed(replace(report, hosts=(replace(host, info=info),))).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("pi4: "))
+
+    assert "pi4: Raspberry Pi 4, 4 cores" == lines[place].rstrip()
+    assert "pi4: load 0.50 a core, slowed down: throttled" == lines[place + 1].rstrip()

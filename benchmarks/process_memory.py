@@ -1,0 +1,75 @@
+"""What one process of a worker takes: with all shipped detectors, and for a large picture.
+
+    python benchmarks/process_memory.py
+
+`workers/capacity.py` reckons with these figures when it says how many processes a machine can have.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import workers.tasks  # noqa: F401 - what a worker's main process has loaded before it forks
+from scanner.requests import plan_for
+from scanner.samples import draw
+from storage.records import BatchImage
+from workers.capacity import own_mb
+from workers.pipeline import make_pipeline
+from workers.settings import Limits
+from workers.single import SingleFiles
+
+MEGAPIXELS = (12, 24, 48, 64)
+
+
+def main() -> None:
+    """Judge the samples in a child, then each large picture in a child of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw(folder)
+        samples = sorted(folder.rglob("*.*"))
+        large = [_large(folder, size, kind) for size in MEGAPIXELS for kind in ("jpg", "png")]
+        if _in_a_child():
+            pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
+            source = SingleFiles(Limits().max_bytes)
+            for sample in samples:
+                pipeline.chunk(source, [BatchImage(1, os.fsencode(sample), 0)])
+            print(f"all detectors loaded and used: {own_mb()} MB of its own", flush=True)
+            before = _peak_mb()
+            for file in large:
+                if _in_a_child():
+                    pipeline.chunk(source, [BatchImage(1, os.fsencode(file), 0)])
+                    print(f"{file.name}: {_peak_mb() - before} MB more at most", flush=True)
+                    os._exit(0)
+            os._exit(0)
+
+
+def _large(folder: Path, megapixels: int, kind: str) -> Path:
+    """A picture of so many megapixels, four by three, with detail that does not compress away."""
+    height = round((megapixels * 750_000) ** 0.5)
+    width = height * 4 // 3
+    detail = np.random.default_rng(7).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    file = folder / f"{megapixels} megapixels.{kind}"
+    Image.fromarray(detail).resize((width, height)).save(file)
+    return file
+
+
+def _in_a_child() -> bool:
+    """True in a new process; False here, once that has ended."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return child == 0
+
+
+def _peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
+
+
+if __name__ == "__main__":
+    main()
