@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
 
 # Raised when `decide` or `route` judge otherwise than before: old verdicts are then not kept.
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 
 class PlanError(Exception):

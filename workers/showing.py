@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from storage.records import Finding
-    from workers.decode import Decoded
+    from workers.decode import Decoded, Header
     from workers.detectors.card import Card
     from workers.views import Finder
 
 # Of a crowd, the largest faces are looked at.
 MOST_FACES = 4
+# A face that takes up so much of a picture's shorter side makes it a portrait.
+PORTRAIT = 0.5
 # Pictures up to this side have no face that is large enough for a detector.
 NO_FACE_SIDE = 64
 
@@ -72,21 +74,28 @@ class Showing:
         )
 
     def show(self, decoded: Decoded) -> Shown:
-        """What to ask of whom; of faces, of pieces at the picture's own size, of the whole."""
+        """What to ask of whom; of faces, of pieces at the picture's own size, of the whole.
+
+        A portrait's pieces are pieces of a face, which is for the net that knows faces.
+        """
         shown = Shown()
         names = self._router.by_size(decoded.header)
         if decoded.native is not None:
             shown.pieces.extend(self._faces(decoded, decoded.native))
+        is_portrait = any(_fills(asked, decoded.header) for asked in shown.pieces)
         for name in names:
             if self._views[name].kind == "whole":
                 shown.whole.append(self._whole(name, decoded))
-            elif decoded.native is not None:
+            elif decoded.native is not None and not (is_portrait and self._is_of_pieces(name)):
                 shown.pieces.append(self._pieces(name, decoded, decoded.native))
         if shown.pieces and (why := degraded(decoded)) is not None:
             shown.findings.append(why)
         if not shown.pieces and not shown.whole:
             shown.findings.append(TOO_LARGE if names else self._router.why_none(decoded.header))
         return shown
+
+    def _is_of_pieces(self, name: str) -> bool:
+        return self._views[name].kind == "crops"
 
     def _whole(self, name: str, decoded: Decoded) -> Question:
         view = views.whole(decoded.pixels, self._inputs[name])
@@ -112,3 +121,9 @@ class Showing:
                 view = views.of_face(decoded, picture, face, margin, self._inputs[name])
                 corners = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
                 yield Question(name, [view], {"box": corners})
+
+
+def _fills(asked: Question, header: Header) -> bool:
+    """Whether a question is about a face that fills the picture."""
+    left, top, right, bottom = asked.detail["box"]
+    return max(right - left, bottom - top) >= PORTRAIT * min(header.width, header.height)

@@ -26,7 +26,7 @@ def test_digest_is_that_of_the_body() -> None:
     """The digest is the head of the SHA-256 of the body as JSON, sorted and without blanks."""
     body = (
         '{"detectors":[{"name":"tiny-net","sha256":"' + "ab" * 32 + '",'
-        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":2}'
+        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":3}'
     )
 
     assert hashlib.sha256(body.encode()).hexdigest()[:16] == PLAN.digest()
@@ -51,7 +51,7 @@ def test_digest_of_another_plan(other: PlannedDetector) -> None:
 def test_digest_of_other_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts that were reached by other rules are those of another plan."""
     before = PLAN.digest()
-    monkeypatch.setattr(plans, "RULES_VERSION", 3)
+    monkeypatch.setattr(plans, "RULES_VERSION", 4)
 
     assert before != PLAN.digest()
 
@@ -67,9 +67,9 @@ def test_round_trip() -> None:
 def test_other_rules_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan of other rules is refused with what to do about it."""
     body = PLAN.body()
-    monkeypatch.setattr(plans, "RULES_VERSION", 3)
+    monkeypatch.setattr(plans, "RULES_VERSION", 4)
 
-    with pytest.raises(PlanError, match=r"rules 2, here 3\): upgrade"):
+    with pytest.raises(PlanError, match=r"rules 3, here 4\): upgrade"):
         plan_from(body)
 
 

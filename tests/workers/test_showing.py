@@ -82,6 +82,14 @@ def test_a_picture_is_shown_in_pieces_and_its_faces_too() -> None:
     assert all((32, 32, 3) == view.shape for asked in shown.pieces for view in asked.views)
 
 
+@pytest.mark.parametrize(("side", "asked"), [(99, ["faces", "scenes"]), (100, ["faces"])])
+def test_a_portrait_is_for_the_net_of_faces_alone(side: int, asked: list[str]) -> None:
+    """A face of half the shorter side, 200 pixels, leaves pieces of nothing but the face."""
+    shown = show(noise(300, 200), Found(Face(50, 60, 50 + side, 90, 0.9)))
+
+    assert asked == [one.detector for one in shown.pieces]
+
+
 def test_only_the_largest_of_a_crowd() -> None:
     """The largest few faces are looked at, and none that is too small for any detector."""
     crowd = [Face(0, 0, side, side, 0.9) for side in (10, 60, 30, 50, 40, 25, 19)]
