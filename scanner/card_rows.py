@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workers.detectors.card import NEVER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -83,7 +85,7 @@ def _thresholds(card: Card) -> str:
     rate = "not measured"
     if at.false_alarm_rate is not None:
         rate = f"{at.false_alarm_rate:.2%} of {at.real_images:,} held-out real images"
-    word = f"ai from {at.ai:.3f}" if at.ai < 1.0 else "never ai"
+    word = f"ai from {at.ai:.3f}" if at.ai < NEVER else "never ai"
     return f"unsure from {at.unsure:.3f}, {word} (false alarms: {rate})"
 
 
@@ -111,7 +113,7 @@ def _measured(card: Card) -> Iterator[tuple[str, str]]:
             ),
         )
     yield "ROC AUC", f"{found.roc_auc:.4f}, expected calibration error {found.ece:.4f}"
-    if card.thresholds.ai < 1.0:
+    if card.thresholds.ai < NEVER:
         yield "at `ai`", _found(found.recall_at_ai, found.false_alarms_at_ai)
     if found.recall_at_unsure is not None and found.false_alarms_at_unsure is not None:
         yield "at `unsure`", _found(found.recall_at_unsure, found.false_alarms_at_unsure)

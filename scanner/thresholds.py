@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.config import config_file
+from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,8 +94,8 @@ def own_for(planned: PlannedDetector, at: float) -> Own:
     A detector that calls nothing AI-made goes on so: its alarms are the doubtful ones. Nothing is
     called AI that is more probably real.
     """
-    if planned.ai >= 1.0:
-        return Own(planned.sha256, at, 1.0)
+    if planned.ai >= NEVER:
+        return Own(planned.sha256, at, NEVER)
     ai = max(at, planned.unsure)
     return Own(planned.sha256, planned.unsure, ai)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage.records import Outcome
+from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,6 @@ class Judge:
 
 
 def _level(thresholds: PlannedDetector, score: float) -> int:
-    # A threshold of 1.0 is that of a detector which has not earned the word.
-    if thresholds.ai <= score and thresholds.ai < 1.0:
+    if thresholds.ai <= score and thresholds.ai < NEVER:
         return 2
     return 1 if score >= thresholds.unsure else 0

@@ -126,4 +126,5 @@ class Showing:
 def _fills(asked: Question, header: Header) -> bool:
     """Whether a question is about a face that fills the picture."""
     left, top, right, bottom = asked.detail["box"]
-    return max(right - left, bottom - top) >= PORTRAIT * min(header.width, header.height)
+    side = max(right - left, bottom - top)
+    return bool(side >= PORTRAIT * min(header.width, header.height))

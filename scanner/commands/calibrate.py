@@ -151,26 +151,28 @@ def _photos(folder: Path) -> Iterator[bytes]:
 
 def _set(planned: PlannedDetector, scores: list[float], rate: float) -> Set:
     from scanner.thresholds import allowed, own_for, threshold
+    from workers.detectors.card import flagged_from
 
     alarms = allowed(len(scores), rate)
-    before = planned.ai if planned.ai < 1.0 else planned.unsure
+    before = flagged_from(planned)
     if alarms is None:
         return Set(planned.name, len(scores), 0, before, None)
     own = own_for(planned, threshold(scores, alarms))
-    after = own.ai if own.ai < 1.0 else own.unsure
+    after = flagged_from(own)
     return Set(planned.name, len(scores), sum(one >= after for one in scores), before, own)
 
 
 def _said(one: Set, rate: float) -> str:
     from scanner.thresholds import least_photos
+    from workers.detectors.card import NEVER, flagged_from
 
     if one.own is None:
         return (
             f"{one.detector}: as it was, for it looked at {one.photos:,} of the photos, and a rate "
             f"of {rate:g} takes {least_photos(rate):,}"
         )
-    word = "ai" if one.own.ai < 1.0 else "unsure"
-    now = one.own.ai if one.own.ai < 1.0 else one.own.unsure
+    word = "ai" if one.own.ai < NEVER else "unsure"
+    now = flagged_from(one.own)
     return (
         f"{one.detector}: {word} from {now:.3f} (before: {one.before:.3f}), which "
         f"{one.alarms:,} of {one.photos:,} photos reach"

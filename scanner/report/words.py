@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage.records import Outcome
+from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +76,8 @@ def percent(part: int, whole: int) -> str:
 
 
 def ai_from(threshold: float) -> str:
-    """From which score on a detector calls AI-made; 1 is the threshold of one that never does."""
-    return figure(threshold) if threshold < 1 else "never"
+    """From which score on a detector calls AI-made; if it ever does."""
+    return figure(threshold) if threshold < NEVER else "never"
 
 
 def figure(value: float | None) -> str:

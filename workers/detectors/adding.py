@@ -14,6 +14,7 @@ import numpy as np
 from workers.detectors import added
 from workers.detectors.card import (
     KINDS,
+    NEVER,
     Calibration,
     Card,
     CardError,
@@ -237,8 +238,7 @@ def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
         if asked.ai_threshold is None
         else f"It calls AI-made what it scores {asked.ai_threshold:g} and more, as its user chose."
     )
-    # A threshold of 1 is never reached.
-    ai = 1.0 if asked.ai_threshold is None else asked.ai_threshold
+    ai = NEVER if asked.ai_threshold is None else asked.ai_threshold
     card = Card(
         name=asked.name,
         version="",

@@ -9,7 +9,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from workers.detectors.tables import TableError, build
 
@@ -96,9 +96,30 @@ class View:
     finder_sha256: str = ""
 
 
+# The threshold `ai` of a detector that has not earned the word: no score reaches it.
+NEVER = 1.0
+
+
+class Cut(Protocol):
+    """Whatever has a detector's two thresholds."""
+
+    @property
+    def unsure(self) -> float:
+        """From here up a score is doubtful."""
+
+    @property
+    def ai(self) -> float:
+        """From here up it is called AI-made, unless this is NEVER."""
+
+
+def flagged_from(at: Cut) -> float:
+    """Where a picture is singled out: at `ai`, or at `unsure` where nothing is called AI."""
+    return at.ai if at.ai < NEVER else at.unsure
+
+
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From `unsure` up a score is doubtful, from `ai` up it is called AI-made; at 1.0 it never is.
+    """From `unsure` up a score is doubtful, from `ai` up AI-made, unless that is NEVER.
 
     `false_alarm_rate` is the share of `real_images` held-out real images that score `ai` or more;
     None where nobody measured it.
@@ -111,8 +132,8 @@ class Thresholds:
 
     @property
     def flag(self) -> float:
-        """Where a picture is singled out: at `ai`, or at `unsure` where nothing is called AI."""
-        return self.ai if self.ai < 1.0 else self.unsure
+        """Where a picture is singled out."""
+        return flagged_from(self)
 
 
 @dataclass(frozen=True, slots=True)

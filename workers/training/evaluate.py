@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn import metrics
 
-from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource, Thresholds
+from workers.detectors.card import NEVER, ClassFigures, Confusion, Measured, OfSource, Thresholds
 from workers.training.data import DataError
 from workers.wilson import wilson
 
@@ -61,8 +61,8 @@ def measure(scored: Scored, at: Thresholds) -> Measured:
 
 
 def _reach(scores: NDArray[np.float64], threshold: float) -> float:
-    """The share of scores at or above it; none reach 1.0, which stands for never."""
-    return 0.0 if threshold == 1.0 else float(np.mean(scores >= threshold))
+    """The share of scores at or above it; none reach NEVER."""
+    return 0.0 if threshold >= NEVER else float(np.mean(scores >= threshold))
 
 
 def recall_at(scored: Scored, rate: float) -> float:
