@@ -34,7 +34,7 @@ BATCH = 500
 
 def flagged(archive: Path) -> dict[str, np.ndarray]:
     """For FAKE and REAL, whether each picture scores at or above the net's threshold for AI."""
-    card = catalogue.shipped()["objects-32"]
+    card = catalogue.installed()["objects-32"]
     detector = load(card)
     found = {}
     with zipfile.ZipFile(archive) as pictures:

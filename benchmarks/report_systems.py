@@ -134,7 +134,7 @@ def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
 
 def routed(data: Path, which: Pictures) -> str:
     """Say where the router sends these pictures, and how many where."""
-    made_for = {name: card.input for name, card in catalogue.shipped().items() if card.input}
+    made_for = {name: card.input for name, card in catalogue.installed().items() if card.input}
     router, counts = Router(made_for), Counter[str]()
     with zipfile.ZipFile(data / which.file) as archive:
         for name in archive.namelist():

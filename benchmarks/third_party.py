@@ -139,7 +139,7 @@ def table(name: str, rows: list[Scored]) -> None:
 
 def main(data: Path, names: list[str]) -> None:
     """Measure the sets."""
-    detector = load(catalogue.shipped()[THEIRS])
+    detector = load(catalogue.installed()[THEIRS])
     pipeline = make_pipeline(plan_for(None), MAX_PIXELS)
     for name in names:
         file, folder = SETS[name]
@@ -150,6 +150,6 @@ def main(data: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or THEIRS not in catalogue.shipped():  # noqa: PLR2004
+    if len(sys.argv) < 2 or THEIRS not in catalogue.installed():  # noqa: PLR2004
         sys.exit(f"usage: third_party.py DATA [SET...], after `scanner detectors get {THEIRS}`")
     main(Path(sys.argv[1]), sys.argv[2:] or list(SETS))

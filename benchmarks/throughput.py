@@ -57,7 +57,7 @@ BATCH = 500
 
 def bare(files: list[str], barrier: Barrier, ends: SimpleQueue[tuple[float, float]]) -> None:
     """One process of the bare loop; puts the times of its start and end."""
-    card = catalogue.shipped()["objects-32"]
+    card = catalogue.installed()["objects-32"]
     interpreter = Interpreter(str(card.model_path), num_threads=1)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -144,7 +144,7 @@ class Alone:
 def alone(folder: Path, files: list[str], home: Path) -> Alone:
     """What a batch costs without queue and neighbours, split by what is done."""
     store = Store.open(str(home / "alone.db"))
-    plan = make_plan(catalogue.shipped())
+    plan = make_plan(catalogue.installed())
     results.know_host(store, Host("bench", "bench", "any", {}))
     collection = scans.collection_id(store, "bench", os.fsencode(folder))
     of = scans.new_scan(

@@ -115,7 +115,7 @@ def _config() -> Checked:
 def _models() -> Iterator[Checked]:
     mend = "install scanner again"
     try:
-        cards = catalogue.shipped()
+        cards = catalogue.installed()
     except CardError as error:
         yield Checked("models", Level.WRONG, str(error), mend)
         return

@@ -54,7 +54,7 @@ def _a_strong_one(
     from workers.detectors.card import CardError  # noqa: PLC0415
 
     try:
-        cards = catalogue.shipped()
+        cards = catalogue.installed()
         able = sorted(name for name, card in cards.items() if card.input is not None)
         if value not in able:
             raise click.BadParameter(

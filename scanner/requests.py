@@ -146,7 +146,7 @@ def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
             param_hint="--strong",
         )
     try:
-        cards = catalogue.shipped()
+        cards = catalogue.installed()
         ours = [name for name in cards if name in catalogue.NAMES and name != strong]
         plan = make_plan(cards, wanted or ours, strong)
         for name in plan.names():

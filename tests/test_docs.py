@@ -178,7 +178,7 @@ def test_command_reference() -> None:
 def detectors() -> str:
     """The page docs/reference/detectors.md as it has to be."""
     text = "# Detectors\n\nMade from the detectors' cards by `tests/test_docs.py`.\n"
-    for name, card in catalogue.shipped().items():
+    for name, card in catalogue.installed().items():
         text += f"\n## {name}\n\n| | |\n|---|---|\n"
         text += "".join(f"| {what} | {said} |\n" for what, said in rows_of(card))
     return text
@@ -194,7 +194,7 @@ def test_detector_reference() -> None:
 
 def test_the_readme_has_the_cards_figure() -> None:
     """The accuracy that the README states is the measured one."""
-    measured = catalogue.shipped()["objects-32"].measured
+    measured = catalogue.installed()["objects-32"].measured
 
     assert measured is not None
     assert f"accuracy {measured.accuracy:.4f} on {measured.images:,} CIFAKE" in (

@@ -197,7 +197,7 @@ def _scored(detector: str, score: float, detail: dict[str, Any]) -> Finding:
 def make_pipeline(plan: Plan, max_pixels: int, runtime: str = LITERT) -> Pipeline:
     """The stages for a plan, its detectors loaded; PlanError where they are not here."""
     try:
-        cards = catalogue.shipped()
+        cards = catalogue.installed()
         require_same(plan, cards)
         detectors = {
             name: load(cards[name], runtime=runtime) for name in sorted(plan.names() - {PROVENANCE})

@@ -77,7 +77,7 @@ class Speed:
 
 def shipped() -> list[Subject]:
     """The shipped net at each of the sizes."""
-    path = catalogue.shipped()[NET].model_path
+    path = catalogue.installed()[NET].model_path
     return [Subject(NET, path.stat().st_size, partial(_quantised, path, side)) for side in SIDES]
 
 

@@ -94,7 +94,7 @@ def _cards() -> dict[str, Card]:
     try:
         for trouble in catalogue.troubles():
             click.echo(trouble, err=True)
-        return catalogue.shipped()
+        return catalogue.installed()
     except CardError as error:
         raise Failed(str(error)) from error
 

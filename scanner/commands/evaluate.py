@@ -128,7 +128,7 @@ def _card(name: str) -> Card:
     from workers.detectors.card import CardError
 
     try:
-        shipped = catalogue.shipped()
+        shipped = catalogue.installed()
     except CardError as error:
         raise Failed(f"{error}: install scanner again") from error
     cards = {each: card for each, card in shipped.items() if card.model is not None}

@@ -100,7 +100,7 @@ def add(file: Path, **options: Any) -> None:  # noqa: ANN401 - click passes one 
 
     asked = _asked(file, options)
     try:
-        require_new(asked.name, list(catalogue.shipped()))
+        require_new(asked.name, list(catalogue.installed()))
         index_of_ai(asked.classes)
         card = _added(file, asked)
     except AddError as error:
@@ -281,7 +281,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
     from workers.settings import Limits
     from workers.single import SingleFiles
 
-    cards = {each: card for each, card in catalogue.shipped().items() if card.input is not None}
+    cards = {each: card for each, card in catalogue.installed().items() if card.input is not None}
     if name not in cards:
         raise click.BadParameter(
             f"there is no detector {name!r} that looks at pixels, only {', '.join(cards)}",

@@ -69,7 +69,7 @@ def get(name: str, *, ai_threshold: float | None) -> None:
             f"the catalogue has no {name!r}, only {', '.join(entries)}", param_hint="NAME"
         )
     try:
-        require_new(name, list(catalogue.shipped()))
+        require_new(name, list(catalogue.installed()))
         card = _got(entries[name], ai_threshold)
     except (AddError, FetchError) as error:
         raise Failed(str(error)) from error

@@ -17,7 +17,7 @@ def card_rates(planned: Mapping[str, Any]) -> Rates | None:
 
     None where nobody measured them, or where the card here is that of another model or threshold.
     """
-    card = catalogue.shipped().get(planned["name"])
+    card = catalogue.installed().get(planned["name"])
     if card is None or card.measured is None:
         return None
     if (card.sha256, card.thresholds.ai) != (planned["sha256"], planned["thresholds"]["ai"]):

@@ -86,7 +86,7 @@ def test_damaged_model(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         shutil.copy(file, tmp_path)
     (tmp_path / "objects-32.tflite").write_bytes(b"something else")
     card = load_card(tmp_path / "objects-32.toml")
-    monkeypatch.setattr(catalogue, "shipped", lambda: {"objects-32": card})
+    monkeypatch.setattr(catalogue, "installed", lambda: {"objects-32": card})
     said = found(store)["model objects-32"]
 
     assert Level.WRONG is said.level

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_all_detectors_or_those_named() -> None:
     """Nothing named means all that there are; names are split at commas."""
-    assert set(catalogue.shipped()) == plan_for(None).names()
+    assert set(catalogue.installed()) == plan_for(None).names()
     assert {"objects-32", "provenance"} == plan_for("provenance, objects-32").names()
     assert {"provenance"} == plan_for("provenance").names()
 
@@ -37,7 +37,7 @@ def test_damaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copy(file, tmp_path)
     (tmp_path / "objects-32.tflite").write_bytes(b"something else")
     card = load_card(tmp_path / "objects-32.toml")
-    monkeypatch.setattr(catalogue, "shipped", lambda: {"objects-32": card})
+    monkeypatch.setattr(catalogue, "installed", lambda: {"objects-32": card})
 
     with pytest.raises(Failed, match="SHA-256"):
         plan_for(None)

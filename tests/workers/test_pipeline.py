@@ -265,7 +265,7 @@ def test_a_chunk_has_a_longest_time(
 def test_a_detector_outside_the_plan_is_not_missing() -> None:
     """A plan of the metadata reader alone says that the net for the size was not asked for."""
     source = Files({b"a": picture(1)})
-    cards = catalogue.shipped()
+    cards = catalogue.installed()
     (verdict,) = make_pipeline(make_plan(cards, ["provenance"]), 1_000_000).chunk(
         source, source.images()
     )

@@ -17,7 +17,7 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 NAMES = ("faces", "faces-96", "objects-32", "provenance", "scenes")
 
 
-def shipped() -> dict[str, Card]:
+def installed() -> dict[str, Card]:
     """Give the cards of all detectors that are here, those that ship first; loads no model.
 
     One of another's making that is damaged, or has a shipped one's name, is left out: see

@@ -11,7 +11,7 @@ from workers.provenance.evidence import SCORES
 
 def test_the_shipped_detectors_are_these() -> None:
     """Each card stands under its own name."""
-    cards = catalogue.shipped()
+    cards = catalogue.installed()
 
     assert ["faces", "faces-96", "objects-32", "provenance", "scenes"] == sorted(cards)
     assert all(name == card.name for name, card in cards.items())
@@ -19,7 +19,7 @@ def test_the_shipped_detectors_are_these() -> None:
 
 def test_every_shipped_model_is_the_one_on_its_card() -> None:
     """The models that are packaged have the checksum and the size that their cards state."""
-    models = [card for card in catalogue.shipped().values() if card.model is not None]
+    models = [card for card in catalogue.installed().values() if card.model is not None]
 
     assert models
     for card in models:
@@ -30,15 +30,15 @@ def test_every_shipped_model_is_the_one_on_its_card() -> None:
 
 def test_the_catalogue_cannot_be_spoilt() -> None:
     """What a caller does to the dictionary does not reach the next caller."""
-    catalogue.shipped().clear()
+    catalogue.installed().clear()
 
-    assert catalogue.shipped()
+    assert catalogue.installed()
 
 
 def test_looking_at_cards_loads_no_runtime() -> None:
     """Neither NumPy nor LiteRT is imported before a model is loaded."""
     code = (
-        "import sys; from workers.detectors import catalogue, detector; catalogue.shipped();"
+        "import sys; from workers.detectors import catalogue, detector; catalogue.installed();"
         "print(sorted({'numpy', 'ai_edge_litert', 'tensorflow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -48,7 +48,7 @@ def test_looking_at_cards_loads_no_runtime() -> None:
 
 def test_objects_32_says_what_it_was_measured_at() -> None:
     """Its card carries figures, terms and plain words, and its intervals hold its accuracy."""
-    card = catalogue.shipped()["objects-32"]
+    card = catalogue.installed()["objects-32"]
 
     assert card.measured is not None
     assert 10_000 == card.measured.images
@@ -60,7 +60,7 @@ def test_objects_32_says_what_it_was_measured_at() -> None:
 
 def test_objects_32_calls_few_held_out_real_images_ai() -> None:
     """Its threshold `ai` was put where at most 1 % of held-out real images reach it."""
-    at = catalogue.shipped()["objects-32"].thresholds
+    at = catalogue.installed()["objects-32"].thresholds
 
     assert at.false_alarm_rate is not None
     assert at.false_alarm_rate <= 0.01
@@ -69,7 +69,7 @@ def test_objects_32_calls_few_held_out_real_images_ai() -> None:
 
 def test_the_card_of_provenance_states_the_scores_that_provenance_gives() -> None:
     """The card's prose and the code's table of evidence agree."""
-    card = catalogue.shipped()["provenance"]
+    card = catalogue.installed()["provenance"]
 
     assert {str(kind): score for kind, score in SCORES.items()} == {
         one.kind: one.score for one in card.evidence

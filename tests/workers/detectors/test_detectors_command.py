@@ -35,7 +35,7 @@ def test_a_card_is_shown_with_its_thresholds_and_limits() -> None:
     """A person reads the checksum, the terms of the data and what the detector is bad at."""
     done = CliRunner().invoke(command, ["show", "objects-32"], env={"COLUMNS": "1000"})
 
-    card = catalogue.shipped()["objects-32"]
+    card = catalogue.installed()["objects-32"]
     assert 0 == done.exit_code
     assert card.sha256 in done.output
     assert f"ai from {card.thresholds.ai:.3f}" in done.output
@@ -48,7 +48,7 @@ def test_a_card_for_programs_is_one_object() -> None:
     done = CliRunner().invoke(command, ["show", "objects-32", "--json"])
 
     shown = json.loads(done.stdout)
-    assert catalogue.shipped()["objects-32"].sha256 == shown["model"]["sha256"]
+    assert catalogue.installed()["objects-32"].sha256 == shown["model"]["sha256"]
     assert 32 == shown["input"]["width"]
     assert "path" not in shown
 

@@ -55,7 +55,7 @@ def test_an_added_model_scores_by_its_order_of_classes() -> None:
     """With FAKE,REAL the model's one output is P(REAL), with REAL,FAKE it is P(AI)."""
     assert 0 == add(*USUAL).exit_code
     assert 0 == add("--scale", "255", "--classes", "real,ai", name="other").exit_code
-    cards = catalogue.shipped()
+    cards = catalogue.installed()
     pictures = [flat(250, 40, 10), flat(20, 10, 200)]
     real = [real_by((250, 40, 10)), real_by((20, 10, 200))]
 
@@ -66,7 +66,7 @@ def test_an_added_model_scores_by_its_order_of_classes() -> None:
 def test_colours_are_given_in_the_order_asked_for() -> None:
     """A BGR model sees red where there is blue."""
     add(*USUAL, "--channels", "BGR")
-    score = load(catalogue.shipped()["mine"]).score([flat(10, 40, 250)])
+    score = load(catalogue.installed()["mine"]).score([flat(10, 40, 250)])
 
     assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
 
@@ -101,7 +101,7 @@ def test_nothing_is_called_ai_that_nobody_measured() -> None:
     """Even a score as high as there is stays below the threshold, unless the user sets one."""
     add("--scale", "0.001", "--classes", "REAL,FAKE")
     add("--scale", "0.001", "--classes", "REAL,FAKE", "--ai-threshold", "0.9", name="bold")
-    cards = catalogue.shipped()
+    cards = catalogue.installed()
     (score,) = load(cards["mine"]).score([flat(255, 255, 0)])
 
     assert score > 0.999_999
@@ -125,7 +125,7 @@ def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
             return np.array([self._number])
 
     add(*USUAL)
-    card = catalogue.shipped()["mine"]
+    card = catalogue.installed()["mine"]
     card = replace(card, output=Output("logits", 1, 1))
 
     assert 0.999_999 < Net(card, Sure(1000.0)).score([flat(1, 2, 3)])[0] < 1.0
@@ -152,14 +152,14 @@ def test_what_is_missing_or_wrong_is_named(arguments: tuple[str, ...], said: str
 
     assert done.exit_code in (1, 2)
     assert said in done.output
-    assert "mine" not in catalogue.shipped()
+    assert "mine" not in catalogue.installed()
 
 
 @pytest.mark.parametrize("name", ["objects-32", "../up", "A", "a,b", ""])
 def test_a_name_that_cannot_be_had_is_refused(name: str) -> None:
     """No name of a shipped detector, of another folder or with a comma."""
     assert 1 == add(*USUAL, name=name).exit_code
-    assert list(catalogue.NAMES) == sorted(catalogue.shipped())
+    assert list(catalogue.NAMES) == sorted(catalogue.installed())
 
 
 def test_hostile_models_are_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
     asked = add(*inside, model="small.onnx", name="on")
     wrong = add(*USUAL, "--output", "probabilities", model="small.onnx", name="on")
     done = add(*USUAL, model="small.onnx", name="on")
-    score = load(catalogue.shipped()["on"]).score([flat(250, 40, 10)])
+    score = load(catalogue.installed()["on"]).score([flat(250, 40, 10)])
 
     assert "--output logits, or --output probabilities" in asked.output
     assert "gives no probabilities: use --output logits" in wrong.output
@@ -258,7 +258,7 @@ def test_another_machine_is_told_which_folder_it_lacks() -> None:
     kept = added.folder().with_name("kept")
     shutil.move(added.folder() / "mine", kept)
     with pytest.raises(PlanError, match=r"asks for mine .* copy its folder mine .*detectors/mine$"):
-        require_same(plan, catalogue.shipped())
+        require_same(plan, catalogue.installed())
     shutil.move(kept, added.folder() / "mine")
 
     assert make_pipeline(plan, 10**6)
@@ -287,7 +287,7 @@ def test_a_changed_model_is_not_run() -> None:
     model.write_bytes(model.read_bytes() + b"\0")
 
     with pytest.raises(CardError, match="is not the model that its card describes"):
-        load(catalogue.shipped()["mine"])
+        load(catalogue.installed()["mine"])
     checked = CliRunner().invoke(doctor.command, [])
     assert "scanner detectors remove mine" in " ".join(checked.output.split())
 
@@ -298,7 +298,7 @@ def test_only_what_was_added_is_removed(name: str) -> None:
     add(*USUAL)
 
     assert 2 == call("remove", name).exit_code
-    assert "mine" in catalogue.shipped()
+    assert "mine" in catalogue.installed()
 
 
 def test_test_prints_a_score_per_image(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_of_two_of_one_name_the_plugin_is_left_out(plugin: None) -> None:
 
     assert "bright is left out: another detector has that name" in catalogue.troubles()
     assert real_by((250, 40, 10)) == pytest.approx(
-        1 - load(catalogue.shipped()["bright"]).score(pixels)[0], abs=1e-5
+        1 - load(catalogue.installed()["bright"]).score(pixels)[0], abs=1e-5
     )
 
 

@@ -169,13 +169,13 @@ def test_a_wheel_is_read_and_not_installed(
     done = get("a")
     red, blue = np.zeros((2, 8, 8, 3), np.uint8)
     red[..., 0] = blue[..., 2] = 255
-    scores = load(catalogue.shipped()["a"]).score([red, blue])
+    scores = load(catalogue.installed()["a"]).score([red, blue])
 
     assert 0 == done.exit_code, done.output
     # The net's number is above 0 for red, below for blue; of unit length they are 1 and -1.
     assert pytest.approx([1 / (1 + np.exp(-8)), 1 / (1 + np.exp(4))]) == scores
-    assert "CC0" == catalogue.shipped()["a"].licence
-    assert catalogue.shipped()["a"].version.startswith("added-1.0-")
+    assert "CC0" == catalogue.installed()["a"].licence
+    assert catalogue.installed()["a"].version.startswith("added-1.0-")
     assert {"a.onnx", "a.head.json", "a.toml"} == {
         one.name for one in added.card_file("a").parent.iterdir()
     }
@@ -215,7 +215,7 @@ def test_a_model_comes_from_a_mirror_of_the_hub(
 
     assert 0 == done.exit_code, done.output
     assert MODEL == added.card_file("a").with_suffix(".onnx").read_bytes()
-    assert f"someone/net at {REVISION[:12]}" in catalogue.shipped()["a"].source
+    assert f"someone/net at {REVISION[:12]}" in catalogue.installed()["a"].source
 
 
 def test_a_hub_without_the_file_is_a_sentence(

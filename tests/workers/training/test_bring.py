@@ -32,7 +32,7 @@ def score() -> float:
     """What `mine` says of a red picture."""
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 255
-    return float(load(catalogue.shipped()["mine"]).score([red])[0])
+    return float(load(catalogue.installed()["mine"]).score([red])[0])
 
 
 # P(AI) = 1 - P(REAL), P(REAL) = 1 / (1 + exp(-(4 * 1 - 0.5))) by make.py's weights.
@@ -54,7 +54,7 @@ def test_models_of_every_keras_score_alike(name: str, made_by: str) -> None:
 
     assert 0 == done.exit_code, done.output
     assert pytest.approx(EXPECTED, abs=1e-5) == score()
-    assert f"{name}, saved by {made_by}" in catalogue.shipped()["mine"].source
+    assert f"{name}, saved by {made_by}" in catalogue.installed()["mine"].source
 
 
 def saved(folder: Path, run: object) -> Path:
