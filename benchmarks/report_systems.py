@@ -19,7 +19,6 @@ import time
 import zipfile
 from collections import Counter
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +31,12 @@ environment.prepare()
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
 
-from workers.decode import Header
+from workers.decode import decode
 from workers.detectors import catalogue
 from workers.detectors.runtimes import LiteRT
-from workers.route import Router
+from workers.faces import FaceFinder
+from workers.showing import Showing
 from workers.training import evaluate, nets
 from workers.training.data import read
 from workers.training.export import export
@@ -129,26 +128,21 @@ def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
     """Measure a net on pictures of another kind, resized to what it takes."""
     labelled = read(data, (which,), Pixels(recipe.size, "resized"))
     name = f"{which.file}/{which.below}".rstrip("/")
-    return evaluate.measure(judge(recipe, run, labelled, name), evaluate.CUT)
+    return evaluate.measure(judge(recipe, run, labelled, name), evaluate.EVEN)
 
 
 def routed(data: Path, which: Pictures) -> str:
-    """Say where the router sends these pictures, and how many where."""
-    made_for = {name: card.input for name, card in catalogue.installed().items() if card.input}
-    router, counts = Router(made_for), Counter[str]()
+    """Say which detectors a scan would ask about these pictures, and about how many."""
+    cards = {name: catalogue.installed()[name] for name in catalogue.NAMES}
+    looking = {name: card for name, card in cards.items() if card.input is not None}
+    showing, counts = Showing(looking, cards, FaceFinder()), Counter[str]()
     with zipfile.ZipFile(data / which.file) as archive:
         for name in archive.namelist():
             if name.startswith(which.below) and name.endswith((".jpg", ".png")):
-                went = router.route(header_of(archive.read(name)))
-                went = went if isinstance(went, str) else f"none ({went.text})"
-                counts[went] += 1
-    return ", ".join(f"{went}: {count}" for went, count in counts.items())
-
-
-def header_of(body: bytes) -> Header:
-    """Give what the router is told of a picture."""
-    with Image.open(BytesIO(body)) as picture:
-        return Header(picture.format or "", picture.width, picture.height)
+                shown = showing.show(decode(archive.read(name), native=True))
+                asked = {one.detector for one in (*shown.pieces, *shown.whole)}
+                counts[" and ".join(sorted(asked)) or "none"] += 1
+    return ", ".join(f"{asked}: {count}" for asked, count in counts.most_common())
 
 
 def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float, float]]:
