@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workers.pipeline import Pipeline
 
 # Seconds of work on each of the pictures, or one look where that takes longer.
-WORK_SECONDS = 0.5
+WORK_SECONDS = 0.2
 # Seconds until a machine is too slow to be measured: one that is emulated.
 LONGEST_SECONDS = 60.0
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scanner.commands.bench import command
-from workers.detectors.runtimes import ModelError
-from workers.speed import CannotMeasure, Runner, Subject, measure, of_file, shipped
+from workers.speed import CannotMeasure, Subject, measure, of_file, shipped
 
 MODELS = Path(__file__).parent / "detectors" / "models"
 
@@ -55,23 +53,15 @@ def test_no_picture() -> None:
     assert measure(shipped()[0], [b"junk", b""], 0.01) is None
 
 
-def crash() -> Runner:
-    """A net that ends its process, as one for which there is no memory."""
-    os.kill(os.getpid(), 9)
-    raise AssertionError
-
-
-def refuse(name: str) -> Runner:
-    """A net that is none."""
-    raise ModelError(f"{name} is no model")
-
-
-def test_what_cannot_be_measured() -> None:
+def test_what_cannot_be_measured(tmp_path: Path) -> None:
     """A net that crashes or is none ends no other: it is said in a sentence."""
     with pytest.raises(CannotMeasure, match=r"huge ended the process .* memory enough"):
-        measure(Subject("huge", 1, crash), [picture(32)], 0.01)
+        # It ends its process, as one does for which there is no memory.
+        measure(Subject("huge", 1, os.abort), [picture(32)], 0.01)
+    broken = tmp_path / "a.tflite"
+    broken.write_bytes(b"no model")
     with pytest.raises(CannotMeasure, match=r"a\.tflite is no model"):
-        measure(Subject("a", 1, partial(refuse, "a.tflite")), [picture(32)], 0.01)
+        measure(of_file(broken), [picture(32)], 0.01)
 
 
 def test_the_command(home: Path, tmp_path: Path) -> None:
@@ -100,7 +90,7 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
 
 def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteRT alone is measured; nets cannot be made."""
-    monkeypatch.setitem(sys.modules, "workers.training.environment", None)
+    monkeypatch.setitem(sys.modules, "workers.training", None)
     done = CliRunner().invoke(command, ["--seconds", "0.1"])
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("objects-32")]
 

@@ -6,6 +6,7 @@ What is quantised is computed in floats and rounded to its levels after each ope
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import struct
@@ -48,10 +49,12 @@ def tensorflow() -> Any:  # noqa: ANN401 - it has no types
         import tensorflow as tf  # noqa: PLC0415 - 3 s, and only where it is asked for
     except ModuleNotFoundError as error:
         raise ModelError(WITHOUT_TENSORFLOW) from error
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    # Refused where it has run something in this process before: then it goes on as it did.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
     return tf
 
 

@@ -9,6 +9,9 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+# TensorFlow warns of what the converter does, which is what is wanted.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 bench_nets = pytest.importorskip("workers.training.bench_nets", exc_type=ModuleNotFoundError)
 
 
