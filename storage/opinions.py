@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.records import Batch, BatchImage, Outcome
-from storage.results import ROUTED, STRONG, Run
-from storage.schema import batch, entry, image, plan, run, scan, verdict
-from storage.store import insert_one
+from storage.results import ROUTED, STRONG, Run, put_run
+from storage.schema import batch, entry, image, plan, scan, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -143,18 +142,9 @@ def begin_second(
         )
         if not pending:
             return None
-        run_id = insert_one(
-            connection,
-            run,
-            scan_id=row.scan_id,
-            batch_id=batch_id,
-            host_id=worker[0],
-            worker=worker[1],
-            attempt=row.attempt,
-            started_at=now,
-            ended_at=now,
-        )
-    return Run(run_id, row.scan_id, batch_id, row.attempt, STRONG), pending
+        of = Run(0, row.scan_id, batch_id, row.attempt, STRONG)
+        begun = put_run(connection, of, worker, (now, now))
+    return begun, pending
 
 
 def failed(store: Store, batch_id: int) -> None:

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from storage import results
 from storage.schema import batch, entry, host, run, scan
-from storage.store import insert_one
 
 if TYPE_CHECKING:
     from storage.records import Verdict
@@ -91,26 +90,17 @@ def _run(connection: sa.Connection, one: Received, created_at: float) -> Run:
             run.c.started_at == started_at,
         )
     )
+    of = results.Run(run_id or 0, one.scan_id, one.batch_id, one.attempt, one.stage)
     if run_id is None:
         _know_host(connection, one.host)
-        run_id = insert_one(
-            connection,
-            run,
-            scan_id=one.scan_id,
-            batch_id=one.batch_id,
-            host_id=one.host.host_id,
-            worker=one.worker,
-            attempt=one.attempt,
-            started_at=started_at,
-            ended_at=ended_at,
-        )
-    else:
-        connection.execute(
-            sa.update(run)
-            .where(run.c.id == run_id, run.c.ended_at < ended_at)
-            .values(ended_at=ended_at)
-        )
-    return results.Run(run_id, one.scan_id, one.batch_id, one.attempt, one.stage)
+        worker = (one.host.host_id, one.worker)
+        return results.put_run(connection, of, worker, (started_at, ended_at))
+    connection.execute(
+        sa.update(run)
+        .where(run.c.id == run_id, run.c.ended_at < ended_at)
+        .values(ended_at=ended_at)
+    )
+    return of
 
 
 def _know_host(connection: sa.Connection, known: Host) -> None:

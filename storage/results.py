@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -92,18 +92,29 @@ def begin_run(
         # An old message of the batch may come after it has failed.
         attempt = max(row.attempt, attempt)
         pending = frozenset(connection.scalars(_pending(batch_id)))
-        run_id = insert_one(
-            connection,
-            run,
-            scan_id=row.scan_id,
-            batch_id=batch_id,
-            host_id=worker[0],
-            worker=worker[1],
-            attempt=attempt,
-            started_at=now,
-            ended_at=now,
-        )
-    return Run(run_id, row.scan_id, batch_id, attempt), pending
+        begun = put_run(connection, Run(0, row.scan_id, batch_id, attempt), worker, (now, now))
+    return begun, pending
+
+
+def put_run(
+    connection: sa.Connection, of: Run, worker: tuple[str, str], span: tuple[float, float]
+) -> Run:
+    """Write a run, within a transaction, and give it with the number that it gets here.
+
+    `worker` is (host id, worker name), `span` its start and its last commit so far.
+    """
+    run_id = insert_one(
+        connection,
+        run,
+        scan_id=of.scan_id,
+        batch_id=of.batch_id,
+        host_id=worker[0],
+        worker=worker[1],
+        attempt=of.attempt,
+        started_at=span[0],
+        ended_at=span[1],
+    )
+    return replace(of, run_id=run_id)
 
 
 def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
