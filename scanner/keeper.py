@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from scanner.publisher import publish
 from scanner.second_looks import SecondLooks
-from storage import opinions, results
+from storage import results
 from storage.errors import StoreError
 from storage.scans import find_scan
 from workers import leases
@@ -74,10 +74,7 @@ class Keeper:
             return
         for part in leases.left_behind(self._space):
             if part.is_second_look:
-                # Its images still wait, and are found below.
-                log.warning("a second look at batch %d was left behind", part.batch_id)
-                opinions.failed(self._store, part.batch_id)
-                leases.forget(self._space, part)
+                self._second.left_behind(part)
                 continue
             left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scanner.options import Broker
     from storage.opinions import Asking
     from storage.store import Store
+    from workers.parts import Part
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,12 @@ class SecondLooks:
                 self._send(scan)
             else:
                 self._idle.add(scan.scan_id)
+
+    def left_behind(self, part: Part) -> None:
+        """Take back what a dead worker had: its images still wait, and a round finds them."""
+        log.warning("a second look at batch %d was left behind", part.batch_id)
+        opinions.failed(self._store, part.batch_id)
+        leases.forget(self._space, part)
 
     def _is_free(self, detector: str) -> bool:
         client, store_id = self._space.client, self._space.store_id

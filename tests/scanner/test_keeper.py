@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from scanner.keeper import Keeper
-from scanner.options import Broker
 from storage import listing, results, scans
 from storage.records import ListedImage
-from storage.store import Store
-from workers.app import make_app, make_redis
 from workers.leases import working_key
 from workers.plan import Plan
 from workers.settings import FLEET
-from workers.space import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
+    import pytest
+
+    from scanner.options import Broker
+    from storage.store import Store
+
 BODY = Plan(()).body()
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
-    made = Store.unchecked(store_url)
-    made.upgrade()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def broker(clean_redis: str, store: Store) -> Iterator[Broker]:
-    """The store's part of an empty Redis."""
-    client = make_redis(clean_redis)
-    yield Broker(clean_redis, make_app(clean_redis, store.identity), Space(client, store.identity))
-    client.close()
 
 
 def batch_of(store: Store, name: str, body: Mapping[str, Any] = BODY) -> int:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from scanner.keeper import Keeper
-from scanner.options import Broker
 from storage import listing, opinions, results, scans
 from storage.records import ListedImage, Outcome, Timings, Verdict
 from storage.results import Host
-from storage.store import Store
-from workers.app import make_app, make_redis
 from workers.channel import Channel
 from workers.leases import working_key
 from workers.parts import Part, second_look_number
 from workers.plan import Plan, PlannedDetector
 from workers.settings import FLEET
-from workers.space import Space, strong_queue
+from workers.space import strong_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from scanner.options import Broker
+    from storage.store import Store
 
 BODY = Plan(
     (
@@ -30,23 +26,6 @@ BODY = Plan(
     )
 ).body()
 HOST = Host("h1", "laptop", "x86_64", {})
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
-    made = Store.unchecked(store_url)
-    made.upgrade()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def broker(clean_redis: str, store: Store) -> Iterator[Broker]:
-    """The store's part of an empty Redis."""
-    client = make_redis(clean_redis)
-    yield Broker(clean_redis, make_app(clean_redis, store.identity), Space(client, store.identity))
-    client.close()
 
 
 def doubtful(store: Store, images: int) -> int:

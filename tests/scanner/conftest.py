@@ -1,0 +1,32 @@
+"""An empty store, and its part of an empty Redis, for those who look after scans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scanner.options import Broker
+from storage.store import Store
+from workers.app import make_app, make_redis
+from workers.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store of each kind."""
+    made = Store.unchecked(store_url)
+    made.upgrade()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def broker(clean_redis: str, store: Store) -> Iterator[Broker]:
+    """The store's part of an empty Redis."""
+    client = make_redis(clean_redis)
+    yield Broker(clean_redis, make_app(clean_redis, store.identity), Space(client, store.identity))
+    client.close()
