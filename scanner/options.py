@@ -51,9 +51,8 @@ def _a_strong_one(
     if value is None:
         return None
     from workers.detectors import catalogue  # noqa: PLC0415 - as below
-    from workers.detectors.card import CardError  # noqa: PLC0415
 
-    try:
+    with sound_models():
         cards = catalogue.installed()
         able = sorted(name for name, card in cards.items() if card.input is not None)
         if value not in able:
@@ -62,9 +61,18 @@ def _a_strong_one(
                 "by `scanner detectors`"
             )
         cards[value].verify()
+    return value
+
+
+@contextmanager
+def sound_models() -> Iterator[None]:
+    """Say in one sentence what is wrong with a detector's card or model, and what to do."""
+    from workers.detectors.card import CardError  # noqa: PLC0415 - as below
+
+    try:
+        yield
     except CardError as error:
         raise Failed(f"{error}: install scanner again, or add the detector again") from error
-    return value
 
 
 def _default_broker() -> str:

@@ -144,8 +144,8 @@ class Follower:
         found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
         self._bar.note = self._note()
         if seen.over and seen.waiting:
-            waiting = count(seen.waiting, "image waits", "images wait")
-            self._bar.note = f"{waiting} for a second opinion"
+            images = count(seen.waiting, "image waits", "images wait")
+            self._bar.note = f"{images} for a second opinion"
         self._bar.update(
             self._task,
             description="judging" if is_listed else "listing",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scanner.exits import Failed
-from scanner.options import strong_option
+from scanner.options import sound_models, strong_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +134,6 @@ def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
     Here and not by the workers: those would refuse the batches, and the scan would wait for ever.
     """
     from workers.detectors import catalogue  # noqa: PLC0415
-    from workers.detectors.card import CardError  # noqa: PLC0415
     from workers.plan import PlanError, make_plan  # noqa: PLC0415
 
     wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
@@ -145,16 +144,15 @@ def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
             f"{strong} is one of --detectors: it would look at the same images twice",
             param_hint="--strong",
         )
-    try:
+    with sound_models():
         cards = catalogue.installed()
         ours = [name for name in cards if name in catalogue.NAMES and name != strong]
-        plan = make_plan(cards, wanted or ours, strong)
+        try:
+            plan = make_plan(cards, wanted or ours, strong)
+        except PlanError as error:
+            raise click.BadParameter(str(error), param_hint="--detectors") from error
         for name in plan.names():
             cards[name].verify()
-    except PlanError as error:
-        raise click.BadParameter(str(error), param_hint="--detectors") from error
-    except CardError as error:
-        raise Failed(f"{error}: install scanner again, or add the detector again") from error
     return plan
 
 

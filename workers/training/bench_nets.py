@@ -13,7 +13,7 @@ from keras import layers
 
 from workers.speed import NET, SIDES, Runner, Subject
 from workers.training import nets
-from workers.training.export import export
+from workers.training.export import converter_of, export
 from workers.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def make(folder: Path) -> list[Path]:
     made = []
     for side in SIDES:
         path = folder / f"objects-float-{side}.tflite"
-        path.write_bytes(_in_floats(_net(side)))
+        path.write_bytes(converter_of(_net(side)).convert())
         made.append(path)
     rng = np.random.default_rng(7)
     for side in SIDES:
@@ -59,13 +59,6 @@ def _net(side: int) -> keras.Model:
     recipe = RECIPES[NET]
     pixels = replace(recipe.data.pixels, size=side)
     return nets.build(replace(recipe, data=replace(recipe.data, pixels=pixels)))
-
-
-def _in_floats(net: keras.Model) -> bytes:
-    pixels = keras.Input(net.input_shape[1:], batch_size=1, name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
-    written: bytes = converter.convert()
-    return written
 
 
 def _tensorflow(side: int) -> Runner:

@@ -45,6 +45,7 @@ def export(net: keras.Model, images: NDArray[np.uint8], path: Path) -> None:
     `images`, (n, height, width, 3), set the ranges of the activations; training images will do.
     """
     converter = converter_of(net)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _representative(images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
@@ -58,9 +59,7 @@ def converter_of(net: keras.Model) -> tf.lite.TFLiteConverter:
     Batches gain nothing on small processors, and a fixed shape is never allocated again.
     """
     pixels = keras.Input(net.input_shape[1:], batch_size=1, name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, net(pixels)))
 
 
 def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreement:

@@ -24,6 +24,7 @@ MAX_DISTANCE = 0.05
 def export_floats(net: keras.Model, path: Path) -> None:
     """Write `net` to `path`: one picture of 0..255 in, one logit out, weights of 16 bits."""
     converter = converter_of(net)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     path.write_bytes(converter.convert())
 
