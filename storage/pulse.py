@@ -38,11 +38,8 @@ class HostPulse:
 
     @property
     def temperature_c(self) -> float | None:
-        """How warm it was; None where it did not say, or what a message claims is no number."""
-        found = self.info.get("temperature_c")
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            return None
-        return float(found)
+        """How warm it was; None where it did not say."""
+        return number_of(self.info, "temperature_c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,15 @@ class Pulse:
     errors: Mapping[ErrorKind, int]
     latest_errors: tuple[LatestError, ...]
     seconds: float
+
+
+def number_of(info: Mapping[str, Any], key: str) -> float | None:
+    """A number that a host said of itself; None where it did not, or what it said is none.
+
+    Anyone who can write to the broker may have written anything.
+    """
+    found = info.get(key)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def pulse(store: Store, scan_id: int) -> Pulse:

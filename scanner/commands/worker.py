@@ -134,6 +134,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option("--name", callback=_a_name, help="What reports call this machine.")
 @click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
 @click.option("--runtime", type=click.Choice(RUNTIMES), help="What runs the nets.")
+@click.option("--strong", metavar="DETECTOR", help="Give second opinions by this detector, too.")
 @click.option("--cool", is_flag=True, help="Fewer processes while the board is slowed down.")
 @click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
 @click.option("--print", "shows", is_flag=True, help="Show the unit and change nothing.")
@@ -163,7 +164,7 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
             )
         where = place.url if isinstance(place, Url) else place
         arguments += ["--root", f"{name}={where}"]
-    for option in ("concurrency", "name", "hours", "runtime"):
+    for option in ("concurrency", "name", "hours", "runtime", "strong"):
         if given[option] is not None:
             arguments += [f"--{option}", str(given[option])]
     if given["cool"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.report import words
 from scanner.report.grid import safe
+from storage.pulse import number_of
 from workers.health import throttling
 
 if TYPE_CHECKING:
@@ -25,26 +26,26 @@ def how_it_was(info: Mapping[str, Any]) -> str:
 def _made_of(info: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(model := info.get("model"), str):
         yield safe(model)
-    if cores := _number(info, "cores"):
+    if cores := number_of(info, "cores"):
         yield words.count(round(cores), "core", "cores")
-    if memory := _number(info, "memory_mb"):
+    if memory := number_of(info, "memory_mb"):
         yield f"{memory:,.0f} MB"
     if isinstance(runtime := info.get("runtime"), str):
         yield safe(runtime)
-    if processes := _number(info, "processes"):
-        threads = _number(info, "threads") or 1
+    if processes := number_of(info, "processes"):
+        threads = number_of(info, "threads") or 1
         of = f" of {words.count(round(threads), 'thread', 'threads')}"
         yield words.count(round(processes), "process", "processes") + of
 
 
 def _how_it_was(info: Mapping[str, Any]) -> Iterator[str]:
-    if (load := _number(info, "load")) is not None:
+    if (load := number_of(info, "load")) is not None:
         yield f"load {load:.2f} a core"
-    if (size := _number(info, "process_mb")) is not None:
+    if (size := number_of(info, "process_mb")) is not None:
         yield f"{size:,.0f} MB a process"
-    if (free := _number(info, "free_mb")) is not None:
+    if (free := number_of(info, "free_mb")) is not None:
         yield f"{free:,.0f} MB free"
-    if (degrees := _number(info, "temperature_c")) is not None:
+    if (degrees := number_of(info, "temperature_c")) is not None:
         yield f"{degrees:.1f} °C"
     bits = info.get("throttled")
     if isinstance(bits, str):
@@ -55,9 +56,3 @@ def _how_it_was(info: Mapping[str, Any]) -> Iterator[str]:
             yield f"slowed down since it was started: {', '.join(before)}"
         else:
             yield "not throttled"
-
-
-def _number(info: Mapping[str, Any], key: str) -> float | None:
-    """A number of it; anyone who can write to the broker may have written something else."""
-    found = info.get(key)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else None

@@ -46,6 +46,8 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "22-7",
         "--name",
         "attic",
+        "--strong",
+        "clip",
         "--cool",
     ]
     done = CliRunner().invoke(command, asked)
@@ -61,7 +63,7 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(service["ExecStart"].replace("%%", "%").replace("$$", "$"))
     assert [sys.executable, "-m", "scanner", "worker"] == words[:4]
     assert ["--root", "a b=/mnt/100%/$x", "--name", "attic"] == words[4:8]
-    assert ["--hours", "22:00-07:00", "--cool"] == words[8:]
+    assert ["--hours", "22:00-07:00", "--strong", "clip", "--cool"] == words[8:]
     assert "network-online.target" == unit["Unit"]["After"]
     assert "multi-user.target" == unit["Install"]["WantedBy"]
 
