@@ -1,0 +1,126 @@
+"""What a wider `objects-32` would gain, and what it would cost: accuracy, milliseconds, bytes.
+
+    python benchmarks/widths.py --data FOLDER --out RUNS [--widths 0.25,0.5,1] [--epochs N]
+
+FOLDER holds cifake-train.zip. Each width is the recipe's net with its channels times that, trained
+as the recipe says, for fewer epochs if `--epochs` is given; a run that was stopped goes on.
+Accuracy is that of the quantised net on the recipe's validation pictures: the test set is not
+touched. The last row is the student report's VGG16, for its speed alone. On two cores the recipe's
+own width takes three minutes an epoch.
+"""
+
+# ruff: noqa: E402 - TensorFlow reads what `prepare` sets when it is imported
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from workers.training import environment
+
+environment.prepare()
+
+import numpy as np
+from PIL import Image
+
+from workers.speed import measure, of_file
+from workers.training import nets
+from workers.training.export import REPRESENTATIVE, export, quantised_logits
+from workers.training.recipe import Recipe, Residual
+from workers.training.recipes import CIFAKE_VGG16, OBJECTS_32
+from workers.training.runs import Run
+from workers.training.split import parts_of
+from workers.training.train import train
+
+if TYPE_CHECKING:
+    from workers.speed import Speed
+
+SECONDS = 5.0  # how long each net's speed is measured
+RANGES = 4  # noise pictures that set the ranges of a net whose answers do not matter
+
+
+def main() -> None:
+    """Train what is not trained yet, and print the table."""
+    parser = argparse.ArgumentParser(description="objects-32 by width.")
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUNS")
+    parser.add_argument("--widths", default="0.25,0.5,1", help="times the recipe's own")
+    parser.add_argument("--epochs", type=int, default=OBJECTS_32.phases[-1].epochs)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        vgg16 = speed_of_vgg16(Path(folder))
+    print(f"| net, {given.epochs} epochs | parameters | bytes | accuracy | ms | of VGG16's rate |")
+    print("|---|---|---|---|---|---|")
+    for times in map(float, given.widths.split(",")):
+        recipe = of_width(times, given.epochs)
+        out = given.out / f"width-{times:g}-{given.epochs}"
+        run = Run(given.data, out, resume=out.exists())
+        train(recipe, run, tell=lambda line: print(line, file=sys.stderr))
+        path, parameters, accuracy = exported(recipe, run)
+        cells = (f"{parameters:,}", f"{path.stat().st_size:,}", f"{accuracy:.4f}")
+        speed = speed_of(path)
+        name = f"objects-32, {times:g} of its width"
+        print(f"| {name} | {' | '.join(cells)} | {row(speed, vgg16)} |", flush=True)
+    parameters = nets.build(CIFAKE_VGG16).count_params()
+    print(f"| VGG16 | {parameters:,} | {vgg16.size_mb * 1e6:,.0f} | - | {row(vgg16, vgg16)} |")
+
+
+def of_width(times: float, epochs: int) -> Recipe:
+    """The recipe with a net of so many times its channels."""
+    of_it = OBJECTS_32.net
+    if not isinstance(of_it, Residual):
+        raise TypeError("objects-32 is no residual net")
+    net = replace(of_it, widths=tuple(round(times * width) for width in of_it.widths))
+    phases = (replace(OBJECTS_32.phases[-1], epochs=epochs),)
+    return replace(OBJECTS_32, net=net, phases=phases, ships=False)
+
+
+def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
+    """The quantised net of a finished run, its parameters, its accuracy on validation pictures."""
+    parts = parts_of(recipe.data, run.data, run.out)
+    net, path = nets.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
+    spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
+    export(net, parts.train.take(spread).middle(recipe.size).images, path)
+    validation = parts.validation.middle(recipe.size)
+    called = quantised_logits(path, list(validation.images)) >= 0
+    return path, net.count_params(), float(np.mean(called == validation.labels))
+
+
+def speed_of_vgg16(folder: Path) -> Speed:
+    """The report's net, quantised as ours is; its weights are random, its speed is not."""
+    path = folder / "vgg16.tflite"
+    export(nets.single(nets.build(CIFAKE_VGG16)), noise(RANGES), path)
+    return speed_of(path)
+
+
+def speed_of(path: Path) -> Speed:
+    """How fast one process is with a net, on one core."""
+    pictures = []
+    for pixels in noise(50):
+        Image.fromarray(pixels).save(body := io.BytesIO(), "JPEG")
+        pictures.append(body.getvalue())
+    speed = measure(of_file(path), pictures, SECONDS)
+    if speed is None:
+        raise ValueError("noise cannot be decoded")
+    return speed
+
+
+def noise(pictures: int) -> np.ndarray:
+    """Pictures of 32 by 32, always the same."""
+    return np.random.default_rng(7).integers(0, 256, (pictures, 32, 32, 3), np.uint8)
+
+
+def row(speed: Speed, vgg16: Speed) -> str:
+    """Give milliseconds a picture, decoding left out, and the speed beside VGG16's."""
+    return f"{speed.infer_ms:.2f} | {vgg16.infer_ms / speed.infer_ms:.1f}"
+
+
+if __name__ == "__main__":
+    main()
