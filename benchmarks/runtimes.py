@@ -1,0 +1,101 @@
+"""The shipped nets on one runtime and processor beside another: how far scores differ.
+
+    python benchmarks/runtimes.py score --data FOLDER [--runtime tensorflow] > NAME.json
+    python benchmarks/runtimes.py compare NAME.json OTHER.json...
+
+FOLDER holds cifake-test.zip, faces.zip and scenes.zip. `score` runs wherever a worker does, with
+what a worker has installed: on a Raspberry Pi, say, or with `--runtime tensorflow` where that is.
+`compare` prints a table of the first file beside each of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from workers.detectors import catalogue
+from workers.detectors.detector import load
+from workers.settings import LITERT, TENSORFLOW
+from workers.sight import seen
+from workers.training.pictures import read_each
+from workers.training.recipe import Pictures
+from workers.views import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.training.pictures import Picture
+
+# What each detector is shown: every so many-th picture of its test set.
+SHOWN = {
+    "objects-32": (Pictures("cifake-test.zip"), 10),
+    "faces": (Pictures("faces.zip", "test/"), 4),
+    "faces-96": (Pictures("faces.zip", "test/"), 4),
+    "scenes": (Pictures("scenes.zip", "test/"), 5),
+}
+EVEN = 0.5
+
+
+def main() -> None:
+    """Score pictures, or compare scores."""
+    parser = argparse.ArgumentParser(description="The same nets on several runtimes.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    score = verbs.add_parser("score")
+    score.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    score.add_argument("--runtime", choices=(LITERT, TENSORFLOW), default=LITERT)
+    score.add_argument("--detectors", default=",".join(SHOWN))
+    compare = verbs.add_parser("compare")
+    compare.add_argument("files", type=Path, nargs="+")
+    given = parser.parse_args()
+    if given.verb == "score":
+        names = given.detectors.split(",")
+        found = {name: dict(scored(name, given.data, given.runtime)) for name in names}
+        on = f"{given.runtime}, {platform.machine()}"
+        json.dump({"on": on, "scores": found}, sys.stdout)
+    else:
+        first, *others = (json.loads(file.read_text()) for file in given.files)
+        print_table(first, others)
+
+
+def scored(name: str, data: Path, runtime: str) -> Iterator[tuple[str, tuple[int, float]]]:
+    """Each picture's name, its label, 1 for AI, and the detector's score."""
+    card = catalogue.installed()[name]
+    if card.input is None:
+        raise ValueError(f"{name} looks at no pixels")
+    detector, (which, step) = load(card, runtime=runtime), SHOWN[name]
+    shown: Iterator[Picture] = islice(read_each(data, [which]), 0, None, step)
+    for picture in shown:
+        if views := seen(picture.decoded, card.view, card.input):
+            yield picture.name, (picture.label, joined(detector.score(views)))
+
+
+def print_table(first: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    """Print accuracy at even odds, equal verdicts, and the furthest score, by detector."""
+    print("| detector | pictures | on | accuracy | called alike | furthest score |")
+    print("|---|---|---|---|---|---|")
+    for name, ours in first["scores"].items():
+        labels, base = (np.array(each) for each in zip(*ours.values(), strict=True))
+        right = np.mean((base >= EVEN) == labels)
+        print(f"| {name} | {len(ours)} | {first['on']} | {right:.4f} | | |")
+        for other in others:
+            if name not in other["scores"]:
+                continue
+            theirs = other["scores"][name]
+            scores = np.array([theirs[picture][1] for picture in ours])
+            calls = scores >= EVEN
+            cells = np.mean(calls == labels), np.mean(calls == (base >= EVEN))
+            shares = " | ".join(f"{cell:.4f}" for cell in cells)
+            print(f"| | | {other['on']} | {shares} | {np.max(np.abs(scores - base)):.2g} |")
+
+
+if __name__ == "__main__":
+    main()
