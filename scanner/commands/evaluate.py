@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import Failed
-from scanner.options import json_option
+from scanner.options import json_option, sound_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,8 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     run = Path(name)
     if (run / "recipe.json").is_file():
+        if markdown:
+            raise click.UsageError("--markdown is for detectors, not for the folder of a run.")
         found = _of_run(run, data)
     else:
         found = _of_card(_card(name), data, changes=changes)
@@ -83,7 +85,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
         body["changes"] = [asdict(each) for each in found.changes]
         click.echo(json.dumps(body))
         return
-    if markdown and found.table:
+    if markdown:
         click.echo(found.table, nl=False)
         return
     click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
@@ -125,13 +127,10 @@ def _of_run(run: Path, data: Path) -> Found:
 
 def _card(name: str) -> Card:
     from workers.detectors import catalogue
-    from workers.detectors.card import CardError
 
-    try:
-        shipped = catalogue.installed()
-    except CardError as error:
-        raise Failed(f"{error}: install scanner again") from error
-    cards = {each: card for each, card in shipped.items() if card.model is not None}
+    with sound_models():
+        installed = catalogue.installed()
+    cards = {each: card for each, card in installed.items() if card.model is not None}
     if name not in cards:
         raise click.BadParameter(
             f"there is no detector {name!r} with a model, only {', '.join(cards)}",

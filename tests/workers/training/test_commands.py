@@ -50,6 +50,27 @@ def test_evaluate_prints_the_table(test_data: Path, tmp_path: Path) -> None:
     assert done.output.index("FAKE") < done.output.index("REAL") < done.output.index("macro avg")
 
 
+def test_evaluate_prints_the_table_of_the_docs(test_data: Path, tmp_path: Path) -> None:
+    """With --markdown: our figures, and those of the student report beside them."""
+    folder = some_of(test_data, tmp_path / "mine")
+    arguments = ["objects-32", "--data", str(folder), "--markdown"]
+    rows = CliRunner().invoke(evaluate.command, arguments).output.splitlines()
+
+    assert "| | objects-32 | the report's VGG16 at 32x32 |" in rows
+    assert "| measured on | mine: 40 images | 20,000 of CIFAKE |" in rows
+    assert any(row.startswith("| accuracy at 0.5 | ") and "| 0.9408 |" in row for row in rows)
+
+
+def test_evaluate_has_no_such_table_of_a_run(tmp_path: Path) -> None:
+    """A run's figures are no detector's: nothing is printed in the table's place."""
+    (tmp_path / "recipe.json").write_text("{}")
+    arguments = [str(tmp_path), "--data", ".", "--markdown"]
+    done = CliRunner().invoke(evaluate.command, arguments)
+
+    assert 2 == done.exit_code
+    assert "--markdown is for detectors, not for the folder of a run." in done.output
+
+
 def test_evaluate_says_which_data_are_missing(tmp_path: Path) -> None:
     """A folder that is not there is one sentence and exit code 1."""
     done = CliRunner().invoke(evaluate.command, ["objects-32", "--data", str(tmp_path / "nowhere")])
