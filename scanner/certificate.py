@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import tempfile
+from pathlib import Path
 
 # Ten years: whoever joined would have to join again.
 DAYS = "3650"
@@ -24,7 +22,12 @@ def certificate(folder: Path) -> str:
     """
     cert, key = folder / "cert.pem", folder / "key.pem"
     if not (cert.exists() and key.exists()):
-        _make(cert, key)
+        # Whole or not at all: half of one would be taken for made.
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            made = Path(name)
+            _make(made / cert.name, made / key.name)
+            (made / key.name).replace(key)
+            (made / cert.name).replace(cert)
     return cert.read_text("ascii")
 
 

@@ -11,7 +11,6 @@ import binascii
 import json
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import platformdirs
 
 from scanner.config import APP
+from scanner.whole_file import replaced
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -147,11 +147,6 @@ def _hub(raw: Mapping[str, Any]) -> Hub:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replace a file's content at once; nobody but its user can ever read it."""
-    # Made with mode 0600.
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    Path(name).replace(file)
+    """Replace a file's content at once; nobody but its user can ever read it. Raises OSError."""
+    with replaced(file) as made:
+        made.write(text.encode())

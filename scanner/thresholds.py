@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.config import config_file
+from scanner.whole_file import replaced
 from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
@@ -69,9 +70,8 @@ def keep(thresholds: Mapping[str, Own]) -> None:
         lines += ["", f"[{json.dumps(name)}]", f'sha256 = "{own.sha256}"']
         lines += [f"unsure = {own.unsure!r}", f"ai = {own.ai!r}"]
     file().parent.mkdir(parents=True, exist_ok=True)
-    partial = file().with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(file())
+    with replaced(file()) as made:
+        made.write(("\n".join(lines) + "\n").encode())
 
 
 def with_own(plan: Plan) -> Plan:

@@ -7,17 +7,17 @@ import io
 import json
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scanner.exits import Failed
 from scanner.report.row import COLUMNS
+from scanner.whole_file import replaced
 from storage.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
     from typing import BinaryIO
 
     Rows = Iterable[Mapping[str, Any]]
@@ -106,16 +106,9 @@ def stdout() -> Iterator[BinaryIO]:
 def written(file: Path) -> Iterator[BinaryIO]:
     """A file that is there as a whole or, where writing fails, as it was before."""
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as made:
-            temporary = Path(made.name)
-            try:
-                yield cast("BinaryIO", made)
-            except BaseException:
-                temporary.unlink()
-                raise
-        # As a new file would have it: the temporary one is its maker's alone.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(file)
+        # As any new file is.
+        with replaced(file, 0o666 & ~_umask()) as made:
+            yield made
     except OSError as error:
         named = shown(os.fsencode(file))
         raise Failed(f"{named} cannot be written: {error.strerror}") from error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 from typing import TYPE_CHECKING
+
+from scanner.whole_file import replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +47,8 @@ class Cache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             # Never half a file under its name, whoever asks for it meanwhile.
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as made:
+            with replaced(folder / name, durable=False) as made:
                 made.write(data)
-            os.replace(made.name, folder / name)  # noqa: PTH105 - its path is a text
             self._count(len(data))
 
     def _count(self, more: int) -> None:
