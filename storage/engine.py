@@ -66,7 +66,7 @@ def store_url(text: str) -> sa.URL:
     if (url.database or "") in _NO_FILE:
         raise _no_file(shown_url(url))
     # Whatever driver is named: ours is the standard library's.
-    return url.set(drivername="sqlite")
+    return url.set(drivername="sqlite", database=str(Path(url.database or "").absolute()))
 
 
 def shown_url(url: sa.URL) -> str:
@@ -87,7 +87,9 @@ def make_engine(url: sa.URL) -> sa.Engine:
         file = Path(url.database or "")
         _make_folder(file)
         if _may_only_read(file):
-            engine = sa.create_engine(url, creator=partial(_connect_to_read, file))
+            # Each transaction looks anew whether there is a log: a scan may have begun meanwhile.
+            reading = partial(_connect_to_read, file)
+            engine = sa.create_engine(url, creator=reading, poolclass=sa.NullPool)
         else:
             engine = sa.create_engine(url, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _set_up_sqlite)

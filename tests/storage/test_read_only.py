@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+WATCH = """
+import sys
+from storage.scans import list_scans
+from storage.store import Store
+store = Store.open(sys.argv[1])
+for _ in range(2):
+    print(len(list_scans(store)), flush=True)
+    sys.stdin.readline()
+"""
 READ = """
 import sys
 from storage.errors import StoreError
@@ -46,17 +55,23 @@ def begin_scan(store: Store) -> None:
     scans.new_scan(store, collection, scans.plan_id(store, "d", {}), "fleet")
 
 
-def read(file: Path) -> list[str]:
-    """What a process says that may read the file, and what it is told when it writes."""
+def who_may_only_read(file: Path, program: str) -> list[str]:
+    """The command that runs a program of somebody who may read the file and its folder."""
     for one in file.parent.iterdir():
         one.chmod(0o444)
     file.parent.chmod(0o555)
-    argv = [sys.executable, "-c", READ, str(file)]
+    argv = [sys.executable, "-c", program, str(file)]
     if os.geteuid() == 0:
         # Root may write anywhere, but for what it gives up.
         if shutil.which("setpriv") is None:
             pytest.skip("as root this needs setpriv, of util-linux")
         argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *argv]
+    return argv
+
+
+def read(file: Path) -> list[str]:
+    """What a process says that may read the file, and what it is told when it writes."""
+    argv = who_may_only_read(file, READ)
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
@@ -83,3 +98,26 @@ def test_while_another_writes(file: Path) -> None:
     store.close()
 
     assert "2" == scans_there
+
+
+def test_another_begins_to_write(file: Path) -> None:
+    """Who reads on and on sees what is written from then on."""
+    store = Store.open(str(file))
+    begin_scan(store)
+    store.close()
+    with subprocess.Popen(
+        who_may_only_read(file, WATCH), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        if reader.stdin is None or reader.stdout is None:
+            raise AssertionError("it has no pipes")
+        before = reader.stdout.readline()
+        file.parent.chmod(0o755)
+        file.chmod(0o644)
+        store = Store.open(str(file))
+        begin_scan(store)
+        reader.stdin.write("\n\n")
+        reader.stdin.flush()
+        after = reader.stdout.readline()
+        store.close()
+
+    assert ("1\n", "2\n") == (before, after)
