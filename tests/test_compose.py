@@ -123,6 +123,29 @@ def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
     )
 
 
+def test_a_hub_can_write_what_it_keeps(compose: dict[str, Any]) -> None:
+    """Its root is read-only: state, store and what it remembers are on volumes or in memory."""
+    hub = compose["services"]["hub"]
+    volumes = [mount.split(":")[1] for mount in hub["volumes"] if isinstance(mount, str)]
+    writable = [*hub["tmpfs"], *volumes]
+    home = {"XDG_CONFIG_HOME": ".config", "XDG_STATE_HOME": ".local/state"}
+    home["XDG_DATA_HOME"] = ".local/share"
+    places = [
+        hub.get("environment", {}).get(name, f"/home/scanner/{folder}")
+        for name, folder in home.items()
+    ]
+
+    assert hub["read_only"] is True
+    assert [] == [
+        place
+        for place in places
+        if not any(
+            f"{place}/scanner".startswith(f"{there}/") or f"{place}/scanner" == there
+            for there in writable
+        )
+    ]
+
+
 def test_workers_can_be_multiplied_and_cannot_alter_photos(compose: dict[str, Any]) -> None:
     """No fixed container name, photos read-only, limits set, started again when they fail."""
     worker = compose["services"]["worker"]
