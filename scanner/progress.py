@@ -15,7 +15,7 @@ from scanner.report.words import count
 from storage.errors import StoreUnavailable
 from storage.opinions import waiting
 from storage.queries import counts
-from storage.scans import find_scan
+from storage.scans import UNFINISHED, find_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +52,7 @@ class Look:
     @property
     def over(self) -> bool:
         """Whether all is judged, or nobody goes on; second opinions may still come."""
-        return self.scan.finished_at is not None or self.scan.cancelled_at is not None
+        return self.scan.state != UNFINISHED
 
     @property
     def settled(self) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from storage.store import Store
 
+UNFINISHED = "unfinished"
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -40,6 +42,16 @@ class Scan:
     unreadable_folders: int
     choices: str
     keep_from: int | None
+
+    @property
+    def state(self) -> str:
+        """`finished`, `cancelled`, or `unfinished`: at work, waiting or broken off.
+
+        A finished one may have been cancelled afterwards, while second opinions were waited for.
+        """
+        if self.finished_at is not None:
+            return "finished"
+        return UNFINISHED if self.cancelled_at is None else "cancelled"
 
 
 _SCANS = sa.select(

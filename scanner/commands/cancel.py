@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scanner.exits import Failed
 from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
 from workers.settings import FLEET
 
@@ -15,6 +16,8 @@ from workers.settings import FLEET
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
     """Stop SCAN (default: the latest): workers drop what is left of it within a second.
 
+    Of a finished scan that is what waits for a second opinion.
+
     Verdicts that are there stay; `scanner resume`, or the same `scan` again, goes on.
 
     \b
@@ -23,10 +26,13 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner cancel 7
     """
     from storage import scans
+    from storage.opinions import waiting
     from workers import channel
 
     with open_store(store) as opened:
         found = scans.find_scan(opened, scan_id)
+        if found.finished_at is not None and not waiting(opened, found):
+            raise Failed(f"scan {found.scan_id} of {found.collection} is finished already")
         # The store first: it outlasts the broker, and no worker begins a batch of it from now on.
         scans.cancel(opened, found.scan_id)
         click.echo(f"scan {found.scan_id} of {found.collection} is cancelled")

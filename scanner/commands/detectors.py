@@ -11,7 +11,7 @@ import click
 from scanner.card_rows import rows_of
 from scanner.commands import own_detectors, public_detectors
 from scanner.exits import Failed
-from scanner.options import json_option
+from scanner.options import json_option, refuse_before_subcommand
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +31,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
       scanner detectors list --json
       scanner detectors show objects-32
     """
+    refuse_before_subcommand(ctx)
     if ctx.invoked_subcommand is None:
         _list(as_json=as_json)
 

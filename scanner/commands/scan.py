@@ -107,7 +107,7 @@ def command(
             )
             ctx.exit(INTERRUPTED)
         report = _report(store, scan_id, given, as_json=as_json)
-    if report.state != "finished":
+    if report.scan.state != "finished":
         raise Failed(f"scan {scan_id} was cancelled; the same command goes on with it")
     if given["fail_on"] == "ai" and report.counts.ai:
         ctx.exit(FAIL_ON)

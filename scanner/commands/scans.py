@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from scanner.options import json_option, open_store, store_option
+from scanner.options import json_option, open_store, refuse_before_subcommand, store_option
 
 
 @click.group(invoke_without_command=True)
@@ -25,6 +25,7 @@ def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
     """
     # The config file's settings hold for the commands below, too.
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+    refuse_before_subcommand(ctx)
     if ctx.invoked_subcommand is None:
         _list(store, as_json=as_json)
 
@@ -32,8 +33,7 @@ def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
 @command.command("list")
 @store_option
 @json_option
-@click.pass_context
-def list_command(ctx: click.Context, *, store: str, as_json: bool) -> None:
+def list_command(*, store: str, as_json: bool) -> None:
     """List the scans, the latest first.
 
     \b
@@ -41,15 +41,14 @@ def list_command(ctx: click.Context, *, store: str, as_json: bool) -> None:
       scanner scans list
       scanner scans list --json
     """
-    _list(_named(ctx, store), as_json=as_json)
+    _list(store, as_json=as_json)
 
 
 @command.command("forget")
 @click.argument("scan_id", metavar="SCAN", type=click.IntRange(1))
 @store_option
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-@click.pass_context
-def forget_command(ctx: click.Context, *, scan_id: int, store: str, yes: bool) -> None:
+def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
     """Delete SCAN with its verdicts from the store; the pictures themselves are not touched.
 
     Verdicts that a later scan took over from it stay there.
@@ -60,29 +59,20 @@ def forget_command(ctx: click.Context, *, scan_id: int, store: str, yes: bool) -
       scanner scans forget 7 --yes
     """
     from storage.queries import counts
-    from storage.scans import find_scan, forget
+    from storage.scans import UNFINISHED, find_scan, forget
 
-    with open_store(_named(ctx, store)) as opened:
+    with open_store(store) as opened:
         found = find_scan(opened, scan_id)
         judged = counts(opened, scan_id).judged
         what = f"scan {scan_id} of {found.collection} with its {judged:,} verdicts"
         if not yes:
             if not sys.stdin.isatty():
                 raise click.UsageError(f"Say --yes to forget {what}")
-            if found.finished_at is None and found.cancelled_at is None:
+            if found.state == UNFINISHED:
                 click.echo("It is not finished: a worker may be at it.", err=True)
             click.confirm(f"Forget {what}?", abort=True, err=True)
         forget(opened, scan_id)
     click.echo(f"Forgot {what}", err=True)
-
-
-def _named(ctx: click.Context, store: str) -> str:
-    """The store that was named by a flag, be it before the subcommand's name."""
-    by_flag = click.core.ParameterSource.COMMANDLINE
-    group = ctx.parent
-    if ctx.get_parameter_source("store") is by_flag or group is None:
-        return store
-    return str(group.params["store"]) if group.get_parameter_source("store") is by_flag else store
 
 
 def _list(store: str, *, as_json: bool) -> None:

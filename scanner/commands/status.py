@@ -145,10 +145,8 @@ def _waiting(state: QueueState) -> str:
 
 
 def _phase(seen: Look, state: QueueState | None) -> str:
-    if seen.scan.cancelled_at is not None:
-        return "cancelled"
-    if seen.scan.finished_at is not None:
-        return "finished"
+    if seen.over:
+        return seen.scan.state
     # Only of a fleet it is known who works; the process of a `scan` may be gone.
     works = state is not None and bool(state.workers)
     if seen.scan.listed_at is None:

@@ -88,13 +88,6 @@ class Report:
         """Images judged in this scan, by `seconds`; None where that is no time at all."""
         return self.counts.judged_here / self.seconds if self.seconds > 0 else None
 
-    @property
-    def state(self) -> str:
-        """`finished`, `cancelled`, or `unfinished`: at work, waiting or broken off."""
-        if self.scan.finished_at is not None:
-            return "finished"
-        return "unfinished" if self.scan.cancelled_at is None else "cancelled"
-
 
 def build(
     store: Store, scan: Scan, rates: Callable[[Mapping[str, Any]], Rates | None] = card_rates

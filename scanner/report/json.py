@@ -34,7 +34,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "scan": scan.scan_id,
         "collection": scan.collection,
         "root": shown(scan.root),
-        "state": report.state,
+        "state": report.scan.state,
         "created_at": time_json(scan.created_at),
         "finished_at": time_json(scan.finished_at),
         "images": counts.images,

@@ -43,7 +43,7 @@ def scans_json(scans: list[ListedScan]) -> dict[str, Any]:
                 "scan": one.scan.scan_id,
                 "collection": one.scan.collection,
                 "root": shown(one.scan.root),
-                "state": state(one.scan),
+                "state": one.scan.state,
                 "created_at": round(one.scan.created_at, 3),
                 "images": one.counts.images,
                 "verdicts": verdicts_json(one.counts),
@@ -72,14 +72,7 @@ def print_scans(scans: list[ListedScan], console: Console) -> None:
             str(one.scan.scan_id),
             Text(shown(one.scan.collection.encode())),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(one.scan.created_at)),
-            state(one.scan),
+            one.scan.state,
             *(f"{number:,}" for number in numbers),
         )
     console.print(table)
-
-
-def state(scan: Scan) -> str:
-    """`finished`, `cancelled`, or `unfinished`: at work, waiting or broken off."""
-    if scan.finished_at is not None:
-        return "finished"
-    return "unfinished" if scan.cancelled_at is None else "cancelled"

@@ -50,7 +50,7 @@ def print_table(report: Report, console: Console) -> None:
 def _print_answer(report: Report, console: Console) -> None:
     scan, counts = report.scan, report.counts
     name = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
-    console.print(name.append(f", {report.state}"), soft_wrap=True)
+    console.print(name.append(f", {report.scan.state}"), soft_wrap=True)
     console.print(Text(answer(report), style="bold"))
     console.print()
     rows = (

@@ -8,12 +8,12 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from scanner.report.scan_list import listed_scans, state
+from scanner.report.scan_list import listed_scans
 from scanner.web.metrics import MAX_SCANS, metrics
 from scanner.web.site import html, message, rendered, scan_of, site_of
 from scanner.web.watch import LOOK_SECONDS
 from storage.errors import StoreError
-from storage.scans import list_scans
+from storage.scans import UNFINISHED, list_scans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,8 +37,7 @@ def home(request: Request) -> Response:
 
 def scans(request: Request) -> Response:
     """Every scan of the store."""
-    listed = [(one, state(one.scan)) for one in listed_scans(site_of(request).store)]
-    return html("scans.html", listed=listed)
+    return html("scans.html", listed=listed_scans(site_of(request).store))
 
 
 def live(request: Request) -> Response:
@@ -77,10 +76,8 @@ async def _events(site: Site, scan_id: int) -> AsyncIterator[str]:
 
 def phase(seen: Live) -> str:
     """What a scan is at, in words."""
-    if seen.scan.cancelled_at is not None:
-        return "cancelled"
-    if seen.scan.finished_at is not None:
-        return "finished"
+    if seen.look.over:
+        return seen.scan.state
     listing = ", while its folder is still being listed" if seen.scan.listed_at is None else ""
     if seen.images_per_second:
         return f"being judged{listing}"
@@ -94,7 +91,7 @@ def prometheus(request: Request) -> Response:
     wanted = [
         one.scan_id
         for n, one in enumerate(listed)
-        if n == 0 or (one.finished_at is None and one.cancelled_at is None)
+        if n == 0 or one.state == UNFINISHED
     ]
     lives = [site.watch.live(scan_id) for scan_id in wanted[:MAX_SCANS]]
     return Response(
