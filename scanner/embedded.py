@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scanner import processes
+from scanner.addresses import is_wildcard
 from scanner.private_folder import private_folder
 
 if TYPE_CHECKING:
@@ -158,11 +159,6 @@ class Lasting:
         if is_wildcard(self.address):
             return "* -::*"
         return HOST if self.address == HOST else f"{self.address} {HOST}"
-
-
-def is_wildcard(address: str) -> bool:
-    """Whether it stands for every address of this machine."""
-    return address in {"0.0.0.0", "::", "*"}  # noqa: S104 - it is only compared
 
 
 class EmbeddedServer:

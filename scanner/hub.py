@@ -6,30 +6,23 @@ HubError   it cannot be had as asked for
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import json
 import secrets
-import socket
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from scanner.addresses import in_url, is_loopback
 from scanner.beside import Beside
 from scanner.certificate import NoCertificate, certificate
-from scanner.embedded import (
-    HOST,
-    EmbeddedServer,
-    Lasting,
-    find_program,
-    find_tls_program,
-    is_wildcard,
-)
+from scanner.embedded import HOST, EmbeddedServer, Lasting, find_program, find_tls_program
 from scanner.joined import Hub, remember, write_private
 from scanner.local import keeper
 from scanner.options import open_broker, without_password
 from scanner.share import Rate, Share
 from scanner.version import own_version
+from storage.engine import store_url
 from workers.hello import say_hello
 from workers.settings import FLEET, Limits
 
@@ -81,7 +74,7 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
             inside, check = server.url, server.check
             outside = _named(options, inside)
         else:
-            inside = outside = _with_password(options.broker_url)
+            inside = outside = _for_others(options.broker_url, options.address)
         broker = parts.enter_context(open_broker(inside, store.identity))
         keeper_lives = parts.enter_context(keeper(store, broker, FLEET))
         recorder = parts.enter_context(
@@ -91,11 +84,11 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
         if options.share_port is not None:
             parts.enter_context(_share(options, options.share_port, store, words["token"], folder))
             scheme = "https" if options.tls else "http"
-            where = _bracketed(_reachable(options.address))
-            share = f"{scheme}://{where}:{options.share_port}"
+            share = f"{scheme}://{in_url(options.address)}:{options.share_port}"
             hub = Hub(outside, store.identity, share, words["token"], cert)
-        # This very machine works on the store itself.
-        remember(Hub(inside, store.identity, store_url=options.store_url))
+        # This very machine works on the store itself, from whatever folder.
+        named = store_url(options.store_url).render_as_string(hide_password=False)
+        remember(Hub(inside, store.identity, store_url=named))
 
         def look_after() -> None:
             check()
@@ -163,17 +156,23 @@ def _named(options: HubOptions, inside: str) -> str:
     """The queue's URL as other machines need it."""
     parts = urlsplit(inside)
     credentials, _, _ = parts.netloc.rpartition("@")
-    where = f"{credentials}@{_bracketed(_reachable(options.address))}:{options.port}"
+    where = f"{credentials}@{in_url(options.address)}:{options.port}"
     return urlunsplit((parts.scheme, where, parts.path, "", ""))
 
 
-def _with_password(broker_url: str) -> str:
-    """A broker that was given; HubError where anyone on the network could use it."""
+def _for_others(broker_url: str, address: str) -> str:
+    """A broker that was given; HubError where anyone could use it, or none of the others."""
     parts = urlsplit(broker_url)
-    if not parts.password and not _is_loopback(parts.hostname or HOST):
+    is_ours_alone = is_loopback(parts.hostname or HOST)
+    if not parts.password and not is_ours_alone:
         raise HubError(
             f"The broker {without_password(broker_url)} has no password: a hub's needs one, "
             "redis://:PASSWORD@HOST"
+        )
+    if is_ours_alone and not is_loopback(address):
+        raise HubError(
+            f"The broker {without_password(broker_url)} is this machine's alone: name the address "
+            "by which the others reach it"
         )
     return broker_url
 
@@ -182,13 +181,13 @@ def _with_password(broker_url: str) -> str:
 def _share(
     options: HubOptions, port: int, store: Store, token: str, folder: Path
 ) -> Iterator[None]:
-    address = "0.0.0.0" if is_wildcard(options.address) else options.address  # noqa: S104 - asked for
+    rate = Rate(options.share_bytes_per_second)
     try:
-        share = Share(
-            (address, port), store, token, Rate(options.share_bytes_per_second), Limits().max_bytes
-        )
+        share = Share((options.address, port), store, token, rate, Limits().max_bytes)
     except OSError as error:
-        raise HubError(f"The share cannot listen on {address}:{port}: {error.strerror}") from error
+        raise HubError(
+            f"The share cannot listen on {options.address}, port {port}: {error.strerror}"
+        ) from error
     if options.tls:
         place = _queue_folder(folder, tls=True)
         share.use_tls(place / "cert.pem", place / "key.pem")
@@ -198,28 +197,3 @@ def _share(
     finally:
         share.stop()
 
-
-def _reachable(address: str) -> str:
-    """The address by which others reach this machine; where it listens on all, the usual one."""
-    if not is_wildcard(address):
-        return address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # No packet is sent: it only asks which way one would go.
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return socket.gethostname()
-        return str(probe.getsockname()[0])
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -60,12 +60,16 @@ class Hub:
         query = [*_query(self.broker), *((name, value) for name, value in ours.items() if value)]
         return PREFIX + _with_query(self.broker, query)
 
-    def broker_url(self) -> str:
-        """The broker's URL, naming the file with the hub's certificate where there is one."""
+    def broker_url(self, cert_file: Path | None = None) -> str:
+        """The broker's URL, naming the file with the hub's certificate where there is one.
+
+        That is where a hub that is remembered has it, unless it is named.
+        """
         if self.cert is None:
             return self.broker
         # The certificate is the hub's own, whatever name the hub is called by.
-        own = [("ssl_ca_certs", str(certificate_file())), ("ssl_check_hostname", "false")]
+        file = cert_file or certificate_file()
+        own = [("ssl_ca_certs", str(file)), ("ssl_check_hostname", "false")]
         return _with_query(self.broker, [*_query(self.broker), *own])
 
 
@@ -87,10 +91,10 @@ def parse_line(line: str) -> Hub:
             cert=None if cert is None else base64.urlsafe_b64decode(cert).decode("ascii"),
         )
         make_redis(hub.broker).close()
+        has_share = not hub.share or urlsplit(hub.share).hostname is not None
     except (KeyError, ValueError, binascii.Error):
         raise JoinError(NO_JOIN_URL) from None
-    whole = line.startswith(PREFIX) and _STORE_ID.fullmatch(hub.store) is not None
-    if not whole or (hub.share and urlsplit(hub.share).hostname is None):
+    if not (line.startswith(PREFIX) and _STORE_ID.fullmatch(hub.store) and has_share):
         raise JoinError(NO_JOIN_URL)
     return hub
 

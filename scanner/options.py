@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from scanner.joined import Hub
     from storage.store import Store
     from workers.space import Space
 
@@ -28,12 +29,37 @@ F = TypeVar("F", bound="Callable[..., Any]")
 # What is shown in the place of a URL that might be a password in part.
 HIDDEN = "(a URL that is not shown)"
 
+def refuse_before_subcommand(ctx: click.Context) -> None:
+    """An option of a group that is named before a subcommand would be dropped: say so instead."""
+    for parameter in ctx.command.params:
+        given = ctx.get_parameter_source(parameter.name or "")
+        if ctx.invoked_subcommand is not None and given is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} comes after `{ctx.invoked_subcommand}`, not before it"
+            )
+
+
+def _default_store() -> str:
+    """Who runs a hub means its store, wherever that is; anyone else one of his own."""
+    hub = _hub()
+    return default_store() if hub is None or hub.store_url is None else hub.store_url
+
+
+def _hub() -> Hub | None:
+    from scanner.joined import JoinError, the_hub  # noqa: PLC0415 - that `--help` should not cost
+
+    try:
+        return the_hub()
+    except JoinError as error:
+        raise Failed(str(error)) from error
+
+
 store_option = click.option(
     "--store",
     envvar="SCANNER_STORE_URL",
     show_envvar=True,
-    default=default_store,
-    show_default="store.db in your data folder",
+    default=_default_store,
+    show_default="the hub's on the hub's own machine, else store.db in your data folder",
     metavar="URL|FILE",
     help="Where verdicts are kept: an SQLite file or a postgresql:// URL.",
 )
@@ -75,14 +101,14 @@ def sound_models() -> Iterator[None]:
         raise Failed(f"{error}: install scanner again, or add the detector again") from error
 
 
-def _default_broker() -> str:
-    from scanner.joined import JoinError, the_hub  # noqa: PLC0415 - that `--help` should not cost
+def hub_broker() -> str | None:
+    """The broker of the hub that this machine has joined; None where it has joined none."""
+    hub = _hub()
+    return None if hub is None else hub.broker_url()
 
-    try:
-        hub = the_hub()
-    except JoinError as error:
-        raise Failed(str(error)) from error
-    return DEFAULT_BROKER if hub is None else hub.broker_url()
+
+def _default_broker() -> str:
+    return hub_broker() or DEFAULT_BROKER
 
 
 broker_option = click.option(

@@ -12,6 +12,7 @@ import hmac
 import logging
 import os
 import re
+import socket
 import ssl
 import stat
 import sys
@@ -77,6 +78,8 @@ class Share(ThreadingHTTPServer):
         self.rate = rate
         self.max_bytes = max_bytes
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
         self._thread = threading.Thread(
             target=self.serve_forever, args=(POLL_SECONDS,), name="share", daemon=True

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from scanner.exits import DONE, FAILED
-from scanner.options import json_option, store_option
+from scanner.options import hub_broker, json_option, store_option
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
@@ -21,6 +21,8 @@ MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
     "--broker",
     envvar="SCANNER_BROKER_URL",
     show_envvar=True,
+    default=hub_broker,
+    show_default="the hub's that this machine has joined, if it has",
     metavar="URL",
     help="The Redis to look at.",
 )

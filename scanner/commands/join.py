@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 
@@ -24,21 +26,23 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
       scanner join - < line
       scanner join --work scanner+redis://:secret@laptop:6380/0?store=…
     """
-    from scanner.joined import JoinError, parse_line, remember
+    from scanner.joined import NO_JOIN_URL, JoinError, parse_line, remember
     from scanner.options import open_broker, without_password
 
-    if line == "-":
-        line = sys.stdin.readline()
     try:
-        hub = parse_line(line)
-    except JoinError as error:
-        raise click.BadParameter(str(error), param_hint="URL") from error
+        hub = parse_line(sys.stdin.readline() if line == "-" else line)
+    except (JoinError, UnicodeDecodeError) as error:
+        why = str(error) if isinstance(error, JoinError) else NO_JOIN_URL
+        raise click.BadParameter(why, param_hint="URL") from error
     try:
-        file = remember(hub)
+        with tempfile.TemporaryDirectory() as folder:
+            cert = Path(folder) / "hub.pem"
+            cert.write_text(hub.cert or "", encoding="ascii")
+            # One that does not answer, or not to this password, takes no other one's place.
+            with open_broker(hub.broker_url(cert), hub.store):
+                file = remember(hub)
     except OSError as error:
         raise Failed(f"The hub cannot be remembered: {error}") from error
-    with open_broker(hub.broker_url(), hub.store):
-        pass  # it answers, and takes the password
     click.echo(
         f"joined {without_password(hub.broker)}, kept in {file}: `scanner worker` works for it",
         err=True,

@@ -53,16 +53,18 @@ def command(  # noqa: PLR0913 - its options
       SCANNER_WEB_TOKEN=… scanner serve --host 192.168.1.7
     """
     try:
-        from scanner.web import guard, server
+        from scanner.web import server
     except ModuleNotFoundError as error:
         raise Failed(NEEDS_WEB) from error
     import secrets
+
+    from scanner.addresses import is_loopback
 
     if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
         raise click.BadParameter(
             f"a token has {MIN_TOKEN_CHARACTERS} characters at the least", param_hint="--token"
         )
-    is_alone = guard.is_loopback(host)
+    is_alone = is_loopback(host)
     if token is None and not is_alone:
         token = secrets.token_urlsafe()
     try:

@@ -18,6 +18,7 @@ from scanner.options import (
     concurrency_option,
     open_broker,
     open_store,
+    refuse_before_subcommand,
     root_option,
     store_option,
     strong_option,
@@ -100,6 +101,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
       scanner worker --root photos=/mnt/nas/photos
       SCANNER_BROKER_URL=… SCANNER_STORE_URL=… scanner worker --concurrency 2
     """
+    refuse_before_subcommand(ctx)
     if ctx.invoked_subcommand is not None:
         return
     from scanner.config import parse_roots, state_dir
@@ -218,13 +220,19 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
         hub = the_hub()
     except JoinError as error:
         raise Failed(str(error)) from error
-    named = any(not _is_default(ctx, name) for name in ("broker", "store"))
+    named = [name for name in ("broker", "store") if not _is_default(ctx, name)]
     if hub is not None and not named:
         share = None
         if hub.share is not None and hub.token is not None:
             share = ShareAt(hub.share, hub.token, hub.cert, collection="")
         return _Place(broker, hub.store_url, hub.store, share)
-    with open_store(store, make=True) as opened:
+    with open_store(store, make=hub is None) as opened:
+        # Batches are kept by store: on one's broker there are none of another's.
+        if hub is not None and len(named) == 1 and opened.identity != hub.store:
+            raise click.UsageError(
+                f"this machine has joined a hub, and only a {named[0]} is named that is not the "
+                "hub's: name broker and store, or neither"
+            )
         return _Place(broker, store, opened.identity)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from scanner.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,16 +115,6 @@ class Guard:
             self._cookie, self._value, COOKIE_SECONDS, httponly=True, samesite="lax"
         )
         return response
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host's name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_own_origin(headers: Headers) -> bool:

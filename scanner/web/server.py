@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from scanner.addresses import in_url
+
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
@@ -31,8 +33,7 @@ def listen(host: str, port: int) -> Door:
     family, *_, where = found[0]
     listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
     got = listener.getsockname()[1]
-    name = f"[{host}]" if family == socket.AF_INET6 else host
-    return Door(listener, f"http://{name}:{got}/")
+    return Door(listener, f"http://{in_url(host)}:{got}/")
 
 
 def make_server(app: Starlette) -> uvicorn.Server:

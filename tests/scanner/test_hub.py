@@ -13,6 +13,7 @@ import redis
 from click.testing import CliRunner
 
 from scanner import embedded
+from scanner.cli import cli
 from scanner.commands.hub import command
 from scanner.embedded import Lasting, NoTls, find_tls_program
 from scanner.hub import HubError, HubOptions, running_hub
@@ -57,8 +58,23 @@ def test_loopback_and_a_password(options: HubOptions, store: Store, tmp_path: Pa
         joined = the_hub()
 
     assert joined is not None
-    assert (running.hub.broker, options.store_url) == (joined.broker, joined.store_url)
+    assert (running.hub.broker, f"sqlite:///{options.store_url}") == (
+        joined.broker,
+        joined.store_url,
+    )
     assert "store_url" not in running.hub.line()
+
+
+def test_its_store_is_what_is_meant_on_its_machine(
+    options: HubOptions, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the hub's store lies, other commands there find it, from any folder."""
+    monkeypatch.chdir(tmp_path)
+    with running_hub(replace(options, store_url="store.db"), store, tmp_path / "state"):
+        monkeypatch.chdir("/")
+        done = CliRunner().invoke(cli, ["store", "where"])
+
+    assert f"{tmp_path / 'store.db'}\n" == done.stdout
 
 
 def test_it_keeps_its_word(options: HubOptions, store: Store, tmp_path: Path) -> None:
@@ -97,6 +113,18 @@ def test_a_broker_without_a_password(
     with (
         pytest.raises(HubError, match="has no password"),
         running_hub(replace(options, broker_url=url), store, tmp_path),
+    ):
+        pass
+
+
+def test_a_broker_that_the_others_do_not_reach(
+    options: HubOptions, store: Store, tmp_path: Path
+) -> None:
+    """The line would name an address that is each machine's own."""
+    given = replace(options, address="10.0.0.5", broker_url="redis://:s3cret@localhost/0")
+    with (
+        pytest.raises(HubError, match="is this machine's alone"),
+        running_hub(given, store, tmp_path),
     ):
         pass
 

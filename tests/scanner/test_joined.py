@@ -6,8 +6,11 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from scanner.cli import cli
 from scanner.joined import Hub, JoinError, joined_file, parse_line, remember, the_hub
+from storage.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +32,29 @@ def test_round_trip(hub: Hub, home: Path) -> None:
     file = remember(parse_line(hub.line()))
     assert hub == the_hub()
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_hub_that_does_not_answer(home: Path) -> None:
+    """It takes no other one's place."""
+    remember(PLAIN)
+    dead = Hub("rediss://:s3cret@127.0.0.1:9/0", "4567", cert=WHOLE.cert)
+    done = CliRunner().invoke(cli, ["join", dead.line()])
+
+    assert 4 == done.exit_code
+    assert "cannot be used" in done.stderr
+    assert PLAIN == the_hub()
+    assert not joined_file().with_name("hub.pem").exists()
+
+
+def test_half_of_another_fleet(home: Path, tmp_path: Path) -> None:
+    """A worker that names a store of its own, but not a broker, would wait for ever."""
+    remember(PLAIN)
+    database = str(tmp_path / "mine.db")
+    Store.open(database).close()
+    done = CliRunner().invoke(cli, ["worker", "--store", database])
+
+    assert 2 == done.exit_code
+    assert "only a store is named that is not the hub's" in " ".join(done.stderr.split())
 
 
 def test_the_line_is_one_word() -> None:
@@ -58,6 +84,7 @@ def test_its_certificate(home: Path) -> None:
         "scanner+redis://:s3cret@laptop/0?store=../../etc",
         "scanner+redis://:s3cret@laptop/0?store=0123&cert=%ff",
         "scanner+redis://:s3cret@laptop/0?store=0123&share=nowhere",
+        "scanner+redis://:s3cret@laptop/0?store=0123&share=http://[",
     ],
 )
 def test_no_line(line: str) -> None:

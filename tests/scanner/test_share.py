@@ -190,3 +190,18 @@ def test_encrypted(store: Store, tmp_path: Path) -> None:
 
     assert content == BYTES
     assert 0o600 == (tmp_path / "key.pem").stat().st_mode & 0o777
+
+
+def test_an_address_of_ipv6(store: Store) -> None:
+    """It listens there as well."""
+    share = Share(("::1", 0), store, "s3cret", Rate(0), 10_000)
+    share.start()
+    try:
+        connection = http.client.HTTPConnection("::1", share.server_address[1], timeout=10)
+        connection.request("GET", "/")
+        status = connection.getresponse().status
+        connection.close()
+    finally:
+        share.stop()
+
+    assert http.HTTPStatus.UNAUTHORIZED == status

@@ -146,13 +146,30 @@ def test_scan_is_forgotten_only_when_said_so(store: Store, scan: Scan) -> None:
     assert (before, len(scans.list_scans(store))) == (1, 0)
 
 
-def test_store_may_be_named_before_the_subcommand(store: Store, scan: Scan) -> None:
-    """`scans --store S forget` and `scans forget --store S` mean the same store."""
-    database = str(store.engine.url.database)
-    result = scanner("scans", "--store", database, "forget", "1", "--yes")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scans", "--store", "mine.db", "forget", "1", "--yes"],
+        ["worker", "--store", "mine.db", "install", "--print"],
+    ],
+)
+def test_options_come_after_the_subcommand(words: list[str]) -> None:
+    """Before it they would be dropped: one sentence says where they belong."""
+    result = scanner(*words)
 
-    assert result.exit_code == 0
-    assert scans.list_scans(store) == []
+    assert result.exit_code == 2
+    assert f"--store comes after `{words[3]}`, not before it" in result.stderr
+
+
+def test_a_finished_scan_is_not_cancelled(store: Store, scan: Scan) -> None:
+    """Whoever is a second too late is told so, and the scan stays what it is."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = 5.0")
+    result = scanner("cancel", store=store)
+
+    assert result.exit_code == 1
+    assert "scan 1 of photos is finished already" in result.stderr
+    assert scans.find_scan(store, 1).cancelled_at is None
 
 
 def test_config_file_names_the_store(
