@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_NAMES = frozenset({"", ".", ".."})
+_WEB = frozenset({"http", "https"})
+_NO_FILE = "there is no such file"
+# What a web server says of itself, or of who asks, and not of the file.
+_OF_THE_SERVER = frozenset({401, 407, 408, 429})
+_CLIENT_ERRORS = range(400, 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,13 @@ class RemoteRoot:
     def _read(self, path: str, expected_size: int | None) -> bytes:
         try:
             size = _until_world(self.place, lambda: self._fs.size(path))
-            # Some servers do not say.
             if size is not None:
                 _require(size, expected_size, self._max_bytes)
-            data: bytes = _until_world(self.place, lambda: self._fs.cat_file(path))
+            data: bytes = _until_world(self.place, lambda: self._bytes(path, size))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             self._require_base(error)
-            raise FetchError(ErrorKind.UNREADABLE, f"cannot be read ({error.strerror})") from error
+            why = error.strerror or _NO_FILE
+            raise FetchError(ErrorKind.UNREADABLE, f"cannot be read ({why})") from error
         except UnicodeError as error:
             raise FetchError(
                 ErrorKind.UNREADABLE, "cannot be read (its name is no text, which URLs are)"
@@ -75,10 +81,28 @@ class RemoteRoot:
         _require(len(data), expected_size, self._max_bytes)
         return data
 
+    def _bytes(self, path: str, size: int | None) -> bytes:
+        """All of a file; of one that the server gives no length of, not more than is allowed."""
+        if size is not None:
+            return bytes(self._fs.cat_file(path))
+        with self._fs.open(path, "rb") as file:
+            return bytes(file.read(self._max_bytes + 1))
+
     def _require_base(self, error: Exception) -> None:
         """Tell a file that is not there from a folder that is not."""
-        if not _until_world(self.place, lambda: self._fs.exists(self._base)):
+        if urlsplit(self.place.url).scheme in _WEB:
+            self._require_answer(error)
+        elif not _until_world(self.place, lambda: self._fs.exists(self._base)):
             raise RootGone(f"{self.place} is not there") from error
+
+    def _require_answer(self, error: Exception) -> None:
+        """Tell what a web server says of a file from one that says nothing.
+
+        It need not know of folders, and to fsspec all that fails is a file that is not there.
+        """
+        cause = error.__cause__
+        if not (cause is None or isinstance(cause, FileNotFoundError) or _is_of_a_file(cause)):
+            raise RootGone(f"{self.place} cannot be read just now ({type(cause).__name__})")
 
 
 def _open(url: str) -> tuple[Any, str]:
@@ -106,8 +130,16 @@ def _until_world(place: Url, action: Callable[[], Any]) -> Any:  # noqa: ANN401 
             f"'ai-photo-scanner[remote]'` ({error})"
         ) from error
     except Exception as error:
+        if _is_of_a_file(error):
+            raise PermissionError(errno.EACCES, "the server does not give it") from error
         # Each library behind fsspec has errors of its own; none of them is a picture's.
         raise RootGone(f"{place} cannot be read just now ({type(error).__name__})") from error
+
+
+def _is_of_a_file(error: BaseException) -> bool:
+    """Whether it is a web server's answer about the file that was asked for."""
+    status = getattr(error, "status", None)
+    return status in _CLIENT_ERRORS and status not in _OF_THE_SERVER
 
 
 def _require(size: int, expected_size: int | None, max_bytes: int) -> None:

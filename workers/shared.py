@@ -24,6 +24,10 @@ PATIENCE_SECONDS = 30
 _REFUSALS = {
     HTTPStatus.NOT_FOUND: (ErrorKind.UNREADABLE, "cannot be read (the hub has no such file)"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (ErrorKind.TOO_LARGE, "is larger than the hub sends"),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: (
+        ErrorKind.CHANGED,
+        "is smaller than when it was listed",
+    ),
 }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +21,7 @@ from workers.places import open_place, place_from_json, place_to_json
 from workers.remote import RemoteRoot, Url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 if importlib.util.find_spec("fsspec") is None:
@@ -101,6 +105,72 @@ def test_a_protocol_that_nobody_knows() -> None:
 
     assert "nosuch://nas/photos cannot be read" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+class Web:
+    """A web server that has files and lists nothing, says no lengths, and refuses some."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Files)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/photos"
+
+    def stop(self) -> None:
+        """Be gone."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Files(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/photos/")
+        if name not in {"1.jpg", "endless.jpg"}:
+            self.send_error(403 if name == "secret.jpg" else 404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        if self.command == "GET":
+            # What is read is bounded, so somebody hangs up on the endless one.
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(b"one" if name == "1.jpg" else bytes(10_000_000))
+
+    do_HEAD = do_GET  # noqa: N815 - so it is called
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """That server."""
+    made = Web()
+    yield made
+    made.stop()
+
+
+def test_a_web_server_that_lists_nothing(web: Web) -> None:
+    """What it does not have, or does not give, is an error of that file and holds nothing up."""
+    root = RemoteRoot(Url(web.url), 100)
+    told = []
+    for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
+        with pytest.raises(FetchError) as caught:
+            root.fetch(name)
+        told.append((caught.value.kind, caught.value.text))
+
+    assert b"one" == root.fetch(b"1.jpg").data
+    assert [
+        (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
+        (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
+        (ErrorKind.TOO_LARGE, "has 101 bytes, more than 100"),
+    ] == told
+
+
+def test_a_web_server_that_is_gone(web: Web) -> None:
+    """Its files are waited for."""
+    root = RemoteRoot(Url(web.url), 100)
+    web.stop()
+    with pytest.raises(RootGone, match="cannot be read just now"):
+        root.fetch(b"1.jpg")
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -116,6 +116,16 @@ def test_a_large_film(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None
     assert ["bytes=0-4095", "bytes=8980-"] == asked
 
 
+def test_a_large_file_that_shrank(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is not where it was listed: an error of this file, and nothing to wait for."""
+    monkeypatch.setattr(shared, "LARGE_BYTES", 1000)
+    for name, size in ((b"empty.png", 5000), (b"film.mp4", 50_000)):
+        with pytest.raises(FetchError) as caught:
+            root.fetch(name, size)
+
+        assert ErrorKind.CHANGED is caught.value.kind
+
+
 def test_another_token(root: SharedRoot) -> None:
     """A token that is no longer taken is nothing that a picture could help."""
     stranger = SharedRoot(replace(root.place, token="old"), 2**20)
