@@ -196,4 +196,3 @@ def _share(
         yield
     finally:
         share.stop()
-

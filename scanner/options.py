@@ -29,6 +29,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 # What is shown in the place of a URL that might be a password in part.
 HIDDEN = "(a URL that is not shown)"
 
+
 def refuse_before_subcommand(ctx: click.Context) -> None:
     """An option of a group that is named before a subcommand would be dropped: say so instead."""
     for parameter in ctx.command.params:

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 # Errors that may be gone the next time somebody looks; others are kept like any verdict.
-PASSING_ERRORS = (ErrorKind.UNREADABLE, ErrorKind.CHANGED, ErrorKind.OUTSIDE, ErrorKind.TIMEOUT)
+PASSING_ERRORS = (
+    ErrorKind.UNREADABLE,
+    ErrorKind.CHANGED,
+    ErrorKind.OUTSIDE,
+    ErrorKind.TIMEOUT,
+    ErrorKind.INTERNAL,
+)
 
 
 def add_batch(
@@ -75,16 +81,28 @@ def retry_errors(
     failed = sa.select(verdict.c.image_id).where(
         verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
     )
+    next_ones = (
+        sa.select(image.c.id, image.c.path)
+        .where(image.c.id.in_(failed))
+        .order_by(image.c.id)
+        .limit(max_images)
+    )
     total = 0
     while True:
+        with store.read() as connection:
+            found = connection.execute(next_ones).all()
+        # Outside of any transaction: a share that hangs must not hold up those who write.
+        now = {image_id: look(bytes(path)) for image_id, path in found}
+        if not now:
+            return total
         with store.write() as connection:
-            # Somebody else may be retrying the same ones.
+            # Somebody else may have retried some of them meanwhile.
             lock(connection, scan_id)
-            ids = list(connection.scalars(failed.order_by(verdict.c.image_id).limit(max_images)))
+            ids = list(connection.scalars(failed.where(verdict.c.image_id.in_(now))))
             if not ids:
-                return total
+                continue
             ours = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
-            _look_again(connection, scan_id, ids, look)
+            _note(connection, scan_id, {image_id: now[image_id] for image_id in ids})
             size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(ours))
             # No first attempt: one of them may have killed a worker, so they are run cautiously.
             made = insert_one(
@@ -111,21 +129,16 @@ def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
     return root
 
 
-def _look_again(
-    connection: sa.Connection,
-    scan_id: int,
-    ids: Sequence[int],
-    look: Callable[[bytes], tuple[int, int] | None],
+def _note(
+    connection: sa.Connection, scan_id: int, now: Mapping[int, tuple[int, int] | None]
 ) -> None:
-    """Note the sizes and times that images have now."""
-    paths = sa.select(image.c.id, image.c.path).where(image.c.id.in_(ids))
-    for image_id, path in connection.execute(paths).all():
-        now = look(bytes(path))
-        if now is not None:
+    """Note the sizes and times that images have now, where that is known."""
+    for image_id, found in now.items():
+        if found is not None:
             connection.execute(
                 sa.update(entry)
                 .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
-                .values(size_bytes=now[0], mtime_ns=now[1])
+                .values(size_bytes=found[0], mtime_ns=found[1])
             )
 
 

@@ -31,6 +31,7 @@ class ErrorKind(StrEnum):
     UNSUPPORTED = "unsupported"  # an image format, or a variant of one, that we do not decode
     TRUNCATED = "truncated"  # the file ends before the picture does
     DAMAGED = "damaged"  # the content contradicts its own format
+    INTERNAL = "internal"  # a mistake of ours came to light with it
     TOO_LARGE = "too_large"  # over the pixel or the byte budget
     CHANGED = "changed"  # not the file that was listed, or altered while it was read
     OUTSIDE = "outside"  # its path leaves the collection's root

@@ -122,9 +122,9 @@ class Decoded:
     """A picture: its header and its pixels, HxWx3, RGB, 0 to 255, not writable.
 
     The pixels are the file's own where its longer side is under 1,024; larger pictures come scaled
-    down to 512 to 1,023. They are not turned as EXIF has it: `orientation` says how (1 to 8, 1 for
-    upright). `native` is the picture at its own size, where that was asked for and is not too
-    large; it may be of any mode that `to_rgb` takes.
+    down to 512 to 1,023. `native` is the picture at its own size, where that was asked for and is
+    not too large; it may be of any mode that `to_rgb` takes. Neither is turned as EXIF has it: with
+    `native`, `orientation` says how (1 to 8, 1 for upright); without, nobody looks it up.
     """
 
     header: Header

@@ -135,6 +135,9 @@ class Lease:
             if self._watch.overrun():
                 self._on_overrun()
                 return
+            if self.lost:
+                # Somebody else has the part, but an image that hangs here hangs on.
+                continue
             try:
                 with self._asking:
                     if self._ended.is_set():
@@ -143,9 +146,7 @@ class Lease:
             except redis.RedisError as error:
                 log.warning("the lease could not be renewed: %s", error)
                 continue
-            if not renewed:
-                self.lost = True
-                return
+            self.lost = not renewed
 
     def _run(self, script: str, *arguments: int | str) -> bool:
         """Run one of the scripts on our two keys; whether it did what it is for."""

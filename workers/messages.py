@@ -23,7 +23,7 @@ from storage.records import (
 )
 from workers import wire
 from workers.parts import MAX_PART
-from workers.plan import Plan, PlanError, plan_from
+from workers.plan import NewerRules, Plan, PlanError, plan_from
 from workers.wire import MessageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ MAX_IMAGES = 100_000
 # What their columns in the store hold (`storage.schema`).
 MAX_ATTEMPT = 2**15 - 1
 MAX_MICROSECONDS = 2**31 - 1
+
+
+class NewerMessage(Exception):
+    """It is for a later version of scanner, which other machines may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,15 @@ def encode(message: BatchMessage) -> dict[str, Any]:
 
 
 def decode(raw: object) -> BatchMessage:
-    """A batch message from what came off the queue; MessageError says what is wrong with it."""
+    """A batch message from what came off the queue; MessageError says what is wrong with it.
+
+    NewerMessage where nothing is wrong with it but that this machine is too old for it.
+    """
     try:
-        if not isinstance(raw, dict) or wire.number(raw["v"]) != VERSION:
+        if not isinstance(raw, dict) or (version := wire.number(raw["v"])) < VERSION:
             raise MessageError(f"This is no batch message of version {VERSION}")
+        if version > VERSION:
+            raise NewerMessage(f"It is a message of version {version}, here they are of {VERSION}")
         images = raw["images"]
         if not isinstance(images, list) or len(images) > MAX_IMAGES:
             raise MessageError(f"A batch is a list of at most {MAX_IMAGES} images")
@@ -96,6 +105,8 @@ def decode(raw: object) -> BatchMessage:
                 for image_id, path, size in images
             ),
         )
+    except NewerRules as error:
+        raise NewerMessage(str(error)) from error
     except (*wire.TROUBLE, PlanError) as error:
         raise wire.message_error("batch message", error) from error
 

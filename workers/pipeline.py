@@ -94,17 +94,18 @@ class Pipeline:
         self,
         root: Source,
         images: Sequence[BatchImage],
-        begin: Callable[[BatchImage], object] = id,
+        begin: Callable[[BatchImage], object] | None = None,
     ) -> list[Verdict]:
         """Verdicts on the first of the images, as many as make one transaction.
 
-        `begin` is called with each image before it is looked at. RootGone comes through: nothing
-        is said then of any image of the chunk.
+        `begin`, if any, is called with each image before it is looked at. RootGone comes through:
+        nothing is said then of any image of the chunk.
         """
         looks: list[_Look] = []
         until = monotonic() + CHUNK_SECONDS
         for image in images[:CHUNK_IMAGES]:
-            begin(image)
+            if begin is not None:
+                begin(image)
             looks.append(self._look(root, image))
             if monotonic() >= until:
                 break
@@ -133,10 +134,13 @@ class Pipeline:
             raise
         except ImageTrouble as trouble:
             look.error = ImageError(trouble.kind, trouble.text)
+        except MemoryError:
+            look.error = ImageError(ErrorKind.TOO_LARGE, "takes more memory than there is")
         except Exception as error:
-            # The one place that catches everything: no image may stop the others of its batch.
+            # Whatever it is: no image may stop the others of its batch.
             log.exception("image %d of the store", image.image_id)
-            look.error = ImageError(ErrorKind.DAMAGED, f"cannot be read ({type(error).__name__})")
+            text = f"could not be looked at: {type(error).__name__}, a mistake in scanner"
+            look.error = ImageError(ErrorKind.INTERNAL, text)
         look.fetch_us = (fetched_at - started) // 1000
         # Not in there: a detector that fails is no trouble of the image's.
         self._ask_pieces(look)

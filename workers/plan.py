@@ -22,6 +22,10 @@ class PlanError(Exception):
     """The plan asks for what is not here; the message says what and where to get it."""
 
 
+class NewerRules(PlanError):
+    """The plan is of a later version of scanner; a machine that has that can go by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedDetector:
     """A detector as a plan fixes it: scores from `unsure` up are doubtful, from `ai` up AI-made.
@@ -87,9 +91,11 @@ class Plan:
 def plan_from(body: Mapping[str, Any]) -> Plan:
     """A plan from its body; PlanError where that is none, or of rules that we do not know."""
     try:
-        if body["rules"] != RULES_VERSION:
-            raise PlanError(
-                f"The scan was planned by another version of scanner (rules {body['rules']!r}, "
+        rules = body["rules"]
+        if rules != RULES_VERSION:
+            is_newer = isinstance(rules, int) and rules > RULES_VERSION
+            raise (NewerRules if is_newer else PlanError)(
+                f"The scan was planned by another version of scanner (rules {rules!r}, "
                 f"here {RULES_VERSION}): upgrade the older machine"
             )
         plan = Plan(tuple(_planned(one) for one in body["detectors"]))

@@ -24,7 +24,7 @@ from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings,
 from workers.fetch import RootGone
 from workers.messages import verdict_from_json, verdict_to_json
 from workers.places import open_place, place_from_json, place_to_json
-from workers.plan import plan_from
+from workers.plan import PlanError, plan_from
 from workers.wire import MessageError
 
 if TYPE_CHECKING:
@@ -114,12 +114,15 @@ class Sandbox:
             "image_seconds": self._limits.image_seconds,
         }
         try:
-            _ask(process, task, START_SECONDS)
-        except (_Ended, _TookTooLong) as error:
+            _require_ready(_ask(process, task, START_SECONDS))
+        except (_Ended, _TookTooLong, MessageError) as error:
             self._kill()
             raise SandboxError(
                 f"the process that looks at images one by one does not start: {error}"
             ) from error
+        except RootGone:
+            self._kill()
+            raise
         return process
 
     def _kill(self) -> None:
@@ -172,15 +175,28 @@ def _ask(process: subprocess.Popen[bytes], line: object, seconds: float) -> byte
     return answer
 
 
-def _verdict(answer: bytes, image: BatchImage) -> Verdict:
-    """The child's verdict on the image; MessageError where it is none, or one on another image."""
+def _require_ready(answer: bytes) -> None:
+    """The child's first answer; MessageError where it says why it cannot work."""
+    if refused := _parsed(answer).get("refused"):
+        raise MessageError(str(refused))
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    """What the child says; MessageError where that is nonsense, RootGone where it says so."""
     try:
         raw = json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise MessageError("an answer that is no JSON") from error
-    if isinstance(raw, dict) and "gone" in raw:
+    if not isinstance(raw, dict):
+        raise MessageError("an answer of another kind")
+    if "gone" in raw:
         raise RootGone(str(raw["gone"]))
-    verdict = verdict_from_json(raw)
+    return raw
+
+
+def _verdict(answer: bytes, image: BatchImage) -> Verdict:
+    """The child's verdict on the image; MessageError where it is none, or one on another image."""
+    verdict = verdict_from_json(_parsed(answer))
     if verdict.image_id != image.image_id:
         raise MessageError("an answer about another image")
     return verdict
@@ -196,10 +212,19 @@ def main() -> None:
     task: dict[str, Any] = json.loads(lines.readline())
     resource.setrlimit(resource.RLIMIT_AS, (task["bytes"], task["bytes"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pipeline = make_pipeline(plan_from(task["plan"]), task["max_pixels"])
-    root = open_place(place_from_json(task["place"]), task["max_bytes"])
-    answers.write(b"{}\n")
+    ready: dict[str, str] = {}
+    try:
+        # On LiteRT, whatever runs the nets elsewhere: it takes the least memory.
+        pipeline = make_pipeline(plan_from(task["plan"]), task["max_pixels"])
+        root = open_place(place_from_json(task["place"]), task["max_bytes"])
+    except RootGone as gone:
+        ready = {"gone": str(gone)}
+    except (PlanError, MemoryError) as error:
+        ready = {"refused": str(error) or type(error).__name__}
+    answers.write(json.dumps(ready).encode() + b"\n")
     answers.flush()
+    if ready:
+        return
     for line in lines:
         image_id, path, size = json.loads(line)
         _limit_cpu(task["image_seconds"])

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Threads of a net: a process a core looks at pictures, and threads would wait for each other.
 THREADS = 1
+# Plans whose detectors stay loaded: those of a first and of a second look.
+KEPT_PIPELINES = 2
 
 
 class Station:
@@ -62,10 +64,13 @@ class Station:
     def pipeline(self, plan: Plan) -> Pipeline:
         """The stages for a plan; PlanError where this machine has other detectors."""
         digest = plan.digest()
-        if digest not in self._pipelines:
-            self._pipelines[digest] = make_pipeline(
-                plan, self.settings.limits.max_pixels, self.settings.runtime
-            )
+        known = self._pipelines.pop(digest, None)
+        if known is None and len(self._pipelines) == KEPT_PIPELINES:
+            # The one that was used longest ago: each has nets of its own in memory.
+            del self._pipelines[next(iter(self._pipelines))]
+        self._pipelines[digest] = known or make_pipeline(
+            plan, self.settings.limits.max_pixels, self.settings.runtime
+        )
         return self._pipelines[digest]
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from storage.errors import StoreError
 from workers.app import SCAN_BATCH, make_app
 from workers.at_work import at_work
 from workers.consumer import guard_this_process
-from workers.messages import decode
+from workers.messages import NewerMessage, decode
 from workers.patience import WORLD, GiveBack
 from workers.pauses import pause_step
 from workers.station import Station
@@ -99,6 +99,9 @@ def do_batch(stations: Stations, raw: object) -> None:
     """Do one batch; Reject puts its message back on the queue, returning acknowledges it."""
     try:
         message = decode(raw)
+    except NewerMessage as error:
+        # One old machine must not eat what is for the others.
+        raise _back_to_the_queue(stations, error) from error
     except MessageError as error:
         # Acknowledged: nobody else could do more with it.
         log.error("a message was dropped: %s", error)  # noqa: TRY400 - the sentence says it
@@ -107,7 +110,11 @@ def do_batch(stations: Stations, raw: object) -> None:
         BatchWork(stations.mine(), message).run()
     except (GiveBack, StoreError, OSError, *WORLD) as error:
         with at_work(message.scan_id, message.batch_id):
-            log.warning("the batch goes back to the queue: %s", error)
-        if not stations.stop.is_set():
-            time.sleep(GIVE_BACK_PAUSE_SECONDS)
-        raise Reject(str(error), requeue=True) from error
+            raise _back_to_the_queue(stations, error) from error
+
+
+def _back_to_the_queue(stations: Stations, error: Exception) -> Reject:
+    log.warning("the batch goes back to the queue: %s", error)
+    if not stations.stop.is_set():
+        time.sleep(GIVE_BACK_PAUSE_SECONDS)
+    return Reject(str(error), requeue=True)

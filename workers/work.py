@@ -80,15 +80,13 @@ class BatchWork:
                 return
             try:
                 self._run_leased()
-            except (PlanError, SandboxError) as error:
-                self._tell(str(error))
-                self._patience.until_done(self._lease.release)
-                raise GiveBack(str(error)) from error
-            except (GiveBack, StoreError, OSError):
+            except (GiveBack, PlanError, SandboxError, StoreError, OSError) as error:
+                if isinstance(error, PlanError | SandboxError):
+                    self._tell(str(error))
                 # It goes back: nobody has to wait until the lease has run out.
                 self._patience.until_done(self._lease.release)
                 if not self._hand_back():
-                    raise
+                    raise GiveBack(str(error)) from error
                 return
             self._patience.until_done(self._lease.release)
 
@@ -113,21 +111,23 @@ class BatchWork:
         station, message = self._station, self._message
         station.channel.begin()
         writing: Future[None] | None = None
-        with self._examiner(account.attempt) as examiner:
-            for chunk in self._chunks(examiner, images):
-                if writing is not None:
-                    writing.result()
-                writing = station.writer.submit(of_same_work(self._write), account, chunk)
-                if self._lease.lost:
-                    log.warning("taken over; left to its new worker")
-                    break
-                if station.channel.cancelled(message.scan_id, message.batch_id):
-                    break
-                if station.stop.is_set():
-                    writing.result()
-                    raise GiveBack("the worker stops")
-        if writing is not None:
-            writing.result()
+        try:
+            with self._examiner(account.attempt) as examiner:
+                for chunk in self._chunks(examiner, images):
+                    if writing is not None:
+                        writing.result()
+                    writing = station.writer.submit(of_same_work(self._write), account, chunk)
+                    if self._lease.lost:
+                        log.warning("taken over; left to its new worker")
+                        break
+                    if station.channel.cancelled(message.scan_id, message.batch_id):
+                        break
+                    if station.stop.is_set():
+                        raise GiveBack("the worker stops")
+        finally:
+            # However it ends: what goes back depends on what is written.
+            if writing is not None:
+                writing.result()
 
     def _write(self, account: Account, chunk: Sequence[Verdict]) -> None:
         self._patience.until_done(partial(account.record, chunk))

@@ -88,11 +88,7 @@ def prometheus(request: Request) -> Response:
     """The figures of the scans that are not over, and of the latest one."""
     site = site_of(request)
     listed = list_scans(site.store)
-    wanted = [
-        one.scan_id
-        for n, one in enumerate(listed)
-        if n == 0 or one.state == UNFINISHED
-    ]
+    wanted = [one.scan_id for n, one in enumerate(listed) if n == 0 or one.state == UNFINISHED]
     lives = [site.watch.live(scan_id) for scan_id in wanted[:MAX_SCANS]]
     return Response(
         metrics(lives, site.watch.queue()),

@@ -252,6 +252,19 @@ def test_overrun(client: redis.Redis) -> None:
     assert [None] == told
 
 
+def test_overrun_of_what_is_lost(client: redis.Redis) -> None:
+    """An image that hangs is ended also where another worker has its batch by now."""
+    told: list[None] = []
+    watch = Watch(0.0)
+    with lease(client, watch, lambda: told.append(None)) as ours:
+        ours.acquire()
+        client.set(lease_key(space(client), PART), "another")
+        assert wait_for(lambda: ours.lost)
+        watch.begin()
+
+        assert wait_for(lambda: told == [None])
+
+
 def test_waiting_is_no_overrun() -> None:
     """Time in which no image is at work is not counted, nor that of the image before."""
     watch = Watch(0.05)

@@ -188,8 +188,8 @@ BAD = {
     ErrorKind.UNSUPPORTED: b"%PDF-1.7\n" + bytes(100),
     ErrorKind.TRUNCATED: picture(9)[:-30],
     ErrorKind.TOO_LARGE: picture(9, (1001, 1000)),
-    # What nobody foresaw: the one place that catches everything.
-    ErrorKind.DAMAGED: ZeroDivisionError("never thought of"),
+    # What nobody foresaw.
+    ErrorKind.INTERNAL: ZeroDivisionError("never thought of"),
 }
 
 
@@ -218,7 +218,7 @@ def test_provenance_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "read", read)
     bad, good = judge(Files({b"bad": broken, b"good": tagged(255)}))
 
-    assert ErrorKind.DAMAGED == (bad.error.kind if bad.error else None)
+    assert ErrorKind.INTERNAL == (bad.error.kind if bad.error else None)
     assert "RuntimeError" in (bad.error.text if bad.error else "")
     assert hashlib.sha256(broken).digest() == bad.digest
     assert Outcome.AI == good.outcome

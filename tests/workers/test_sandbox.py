@@ -162,8 +162,8 @@ def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
     process = pid(opened)
     (after,) = examine(opened, folder, put(folder, 3))
 
-    assert [ErrorKind.NOT_AN_IMAGE, ErrorKind.DAMAGED] == [kind(verdict) for verdict in verdicts]
-    assert "MemoryError" in (verdicts[1].error.text if verdicts[1].error else "")
+    assert [ErrorKind.NOT_AN_IMAGE, ErrorKind.TOO_LARGE] == [kind(verdict) for verdict in verdicts]
+    assert "more memory than" in (verdicts[1].error.text if verdicts[1].error else "")
     assert Outcome.NO_EVIDENCE == after.outcome
     assert process == pid(opened)
 

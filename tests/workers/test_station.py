@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.store import Store
+from workers.detectors import catalogue
+from workers.plan import Plan, PlannedDetector
 from workers.settings import TENSORFLOW, WorkerSettings
 from workers.station import Station
 from workers.stopping import StopFlag
@@ -38,3 +40,21 @@ def test_what_is_recorded_of_its_machine(settings: WorkerSettings, runtime: str)
 
     assert info["runtime"].startswith(f"{runtime} ")
     assert (3, 1) == (info["processes"], info["threads"])
+
+
+def test_what_stays_loaded(settings: WorkerSettings) -> None:
+    """The detectors of two plans, those that were used last: not of every scan there ever was."""
+    card = catalogue.installed()["provenance"]
+    plans = [
+        Plan((PlannedDetector(card.name, card.version, card.sha256, 0.5, ai),))
+        for ai in (0.7, 0.8, 0.9)
+    ]
+    station = Station(settings, "pi4:1", StopFlag())
+    first, second = station.pipeline(plans[0]), station.pipeline(plans[1])
+    again = station.pipeline(plans[0])
+    station.pipeline(plans[2])
+
+    assert first is again
+    assert first is station.pipeline(plans[0])
+    assert second is not station.pipeline(plans[1])
+    station.close()

@@ -103,6 +103,20 @@ def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize(
+    "newer",
+    [{"v": 3, "whatever": "comes then"}, encode(MESSAGE) | {"plan": {"rules": 99, "cards": []}}],
+    ids=["message", "rules"],
+)
+def test_messages_of_a_later_version(process: Process, newer: object) -> None:
+    """A machine that was not upgraded leaves them to others; it does not eat their queue."""
+    with pytest.raises(Reject) as caught:
+        process.do(newer)
+
+    assert caught.value.requeue
+    assert [2.0] == process.pauses
+
+
+@pytest.mark.parametrize(
     "error",
     [
         GiveBack("the worker stops"),
