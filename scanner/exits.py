@@ -6,7 +6,7 @@ import click
 
 DONE = 0
 FAILED = 1
-USAGE = 2
+# 2 is Click's own, for wrong usage.
 # Done, but some images could not be read.
 INCOMPLETE = 3
 # A service that is needed (broker, store) is not there.

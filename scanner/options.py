@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,6 +122,22 @@ broker_option = click.option(
     metavar="URL",
     help="The Redis that batches wait in.",
 )
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers in a range: to Click NaN is within any, and infinity within those without an end."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """The number."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no number in this range", param, ctx)
+        return found
 
 
 class _Pair(click.types.StringParamType):

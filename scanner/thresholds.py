@@ -62,16 +62,19 @@ def kept() -> dict[str, Own]:
 
 
 def keep(thresholds: Mapping[str, Own]) -> None:
-    """Write them, in place of all that were kept before."""
+    """Write them, in place of all that were kept before; ThresholdError where that cannot be."""
     lines = [
         "# Written by `scanner calibrate`; `scanner calibrate --forget` goes back to the cards."
     ]
     for name, own in sorted(thresholds.items()):
         lines += ["", f"[{json.dumps(name)}]", f'sha256 = "{own.sha256}"']
         lines += [f"unsure = {own.unsure!r}", f"ai = {own.ai!r}"]
-    file().parent.mkdir(parents=True, exist_ok=True)
-    with replaced(file()) as made:
-        made.write(("\n".join(lines) + "\n").encode())
+    try:
+        file().parent.mkdir(parents=True, exist_ok=True)
+        with replaced(file()) as made:
+            made.write(("\n".join(lines) + "\n").encode())
+    except OSError as error:
+        raise ThresholdError(f"{file()} cannot be written: {error.strerror}") from error
 
 
 def with_own(plan: Plan) -> Plan:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import Failed
-from scanner.options import json_option
+from scanner.options import FiniteRange, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Set:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     help="The most of them that may raise an alarm.",
@@ -76,11 +76,13 @@ def command(
         click.echo("thresholds are those of the cards again", err=True)
         return
     plan = _plan(detectors)
-    scores = _scores(real, plan)
     try:
+        # First: looking at all the photos takes a while.
+        kept = thresholds.kept()
+        scores = _scores(real, plan)
         made = [_set(one, scores[one.name], rate) for one in plan.detectors if one.sha256]
         fresh = {one.detector: one.own for one in made if one.own is not None}
-        thresholds.keep(thresholds.kept() | fresh)
+        thresholds.keep(kept | fresh)
     except thresholds.ThresholdError as error:
         raise Failed(str(error)) from error
     if as_json:

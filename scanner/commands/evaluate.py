@@ -1,4 +1,4 @@
-"""`scanner evaluate`: measure a shipped detector on labelled images."""
+"""`scanner evaluate`: measure a detector, or the net of a run, on labelled images."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     run = Path(name)
     if (run / "recipe.json").is_file():
-        if markdown:
-            raise click.UsageError("--markdown is for detectors, not for the folder of a run.")
+        if markdown or changes:
+            option = "--markdown" if markdown else "--changes"
+            raise click.UsageError(f"{option} is for detectors, not for the folder of a run.")
         found = _of_run(run, data)
     else:
         found = _of_card(_card(name), data, changes=changes)
@@ -109,10 +110,11 @@ def _of_run(run: Path, data: Path) -> Found:
     from workers.training.recipe import Pixels
     from workers.training.recipes import RECIPES
 
-    name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
-    if name not in RECIPES:
-        raise Failed(f"{run} is a run of {name!r}, for which there is no recipe")
-    recipe = RECIPES[name]
+    try:
+        name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
+        recipe = RECIPES[name]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Failed(f"{run} is no folder of a run that `scanner train` made") from error
     folder, pictures = located(data)
     try:
         labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))

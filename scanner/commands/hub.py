@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, INTERRUPTED, Failed
-from scanner.options import open_store, store_option
+from scanner.options import FiniteRange, open_store, store_option
 
 if TYPE_CHECKING:
     from scanner.hub import HubOptions
@@ -66,7 +66,7 @@ def _listen(_ctx: click.Context, _parameter: click.Parameter, value: str) -> tup
 )
 @click.option(
     "--share-rate",
-    type=click.FloatRange(0.01),
+    type=FiniteRange(0.01),
     default=DEFAULT_RATE_MB,
     show_default=True,
     metavar="MB",

@@ -14,7 +14,7 @@ import click
 
 from scanner.card_rows import made_for, scaling
 from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options import json_option
+from scanner.options import FiniteRange, json_option, sound_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ CONVERTED = (".keras", ".h5")
 )
 @click.option(
     "--scale",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="What pixels of 0 to 255 are divided by: 255 for a model that takes 0 to 1, 1 for one "
     "that takes them as they are.  [asked for, unless the model takes bytes]",
 )
@@ -81,7 +81,7 @@ CONVERTED = (".keras", ".h5")
 )
 @click.option(
     "--ai-threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Call AI-made what scores this and more.  [default: nothing, since nobody measured it]",
 )
 def add(file: Path, **options: Any) -> None:  # noqa: ANN401 - click passes one an option
@@ -100,7 +100,8 @@ def add(file: Path, **options: Any) -> None:  # noqa: ANN401 - click passes one 
 
     asked = _asked(file, options)
     try:
-        require_new(asked.name, list(catalogue.installed()))
+        with sound_models():
+            require_new(asked.name, list(catalogue.installed()))
         index_of_ai(asked.classes)
         card = _added(file, asked)
     except AddError as error:
@@ -275,22 +276,21 @@ def test(ctx: click.Context, name: str, images: Sequence[Path], *, as_json: bool
 def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | None, str | None]]:
     """(image, score, what is wrong with it) for each."""
     from workers.detectors import catalogue
-    from workers.detectors.card import CardError
     from workers.detectors.detector import load
     from workers.errors import ImageTrouble
     from workers.settings import Limits
     from workers.single import SingleFiles
 
-    cards = {each: card for each, card in catalogue.installed().items() if card.input is not None}
+    with sound_models():
+        installed = catalogue.installed()
+    cards = {each: card for each, card in installed.items() if card.input is not None}
     if name not in cards:
         raise click.BadParameter(
             f"there is no detector {name!r} that looks at pixels, only {', '.join(cards)}",
             param_hint="NAME",
         )
-    try:
+    with sound_models():
         detector = load(cards[name])
-    except CardError as error:
-        raise Failed(str(error)) from error
     source = SingleFiles(Limits().max_bytes)
     for image in images:
         try:

@@ -10,7 +10,7 @@ import click
 
 from scanner.commands.own_detectors import added_words
 from scanner.exits import Failed
-from scanner.options import json_option
+from scanner.options import FiniteRange, json_option, sound_models
 
 if TYPE_CHECKING:
     from workers.detectors.card import Card
@@ -46,7 +46,7 @@ def catalog(*, as_json: bool) -> None:
 @click.argument("name")
 @click.option(
     "--ai-threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Call AI-made what scores this and more.  [default: nothing, since it is not measured]",
 )
 def get(name: str, *, ai_threshold: float | None) -> None:
@@ -69,7 +69,8 @@ def get(name: str, *, ai_threshold: float | None) -> None:
             f"the catalogue has no {name!r}, only {', '.join(entries)}", param_hint="NAME"
         )
     try:
-        require_new(name, list(catalogue.installed()))
+        with sound_models():
+            require_new(name, list(catalogue.installed()))
         card = _got(entries[name], ai_threshold)
     except (AddError, FetchError) as error:
         raise Failed(str(error)) from error

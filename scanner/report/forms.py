@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from scanner.report.build import Report
 
-FORMS = ("table", "json", "csv", "parquet", "html")
 # A table wider than this is no easier to read; in a file it has as many columns as a terminal.
 MAX_COLUMNS = 100
 FILE_COLUMNS = 80
@@ -29,7 +28,7 @@ COLUMNS = ("figure", "number", "text")
 
 
 def write(what: Report | Comparison, form: str, file: Path | None) -> None:
-    """Write a report, or a comparison of two, in one of FORMS; to stdout where no file is named.
+    """Write a report, or a comparison of two, as `--format` has it; to stdout without a file.
 
     A file is there as a whole or, where writing fails, as it was before.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.report.estimate import Rates
 from scanner.report.intervals import Share
 from workers.detectors import catalogue
+from workers.detectors.card import CardError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 def card_rates(planned: Mapping[str, Any]) -> Rates | None:
     """The rates on the card of a scan's detector, at the threshold that the scan had.
 
-    None where nobody measured them, or where the card here is that of another model or threshold.
+    None where nobody measured them, or where the card here is damaged, or that of another model or
+    threshold.
     """
-    card = catalogue.installed().get(planned["name"])
+    try:
+        card = catalogue.installed().get(planned["name"])
+    except CardError:
+        return None
     if card is None or card.measured is None:
         return None
     if (card.sha256, card.thresholds.ai) != (planned["sha256"], planned["thresholds"]["ai"]):

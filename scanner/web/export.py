@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.report.json_parts import share
+from scanner.report.stream import cell
 from storage.paths import fields
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from storage.gallery import Tile
 
 CSV_COLUMNS = ("path", "path_b64", "verdict", "score", "detector", "error", "review")
-# A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _MOVE = b"""#!/bin/sh
 # Moves the selected pictures below the folder that is named; run it as `sh move.sh FOLDER`.
@@ -85,12 +84,9 @@ def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
     yield _row(CSV_COLUMNS)
     for tile in tiles:
         named = fields(tile.path)
-        path = named["path"]
-        # It names the same file.
-        path = f"./{path}" if path.startswith(_FORMULA_STARTS) else path
         yield _row(
             (
-                path,
+                cell("path", named["path"]),
                 named.get("path_b64", ""),
                 tile.outcome.value,
                 share(tile.score),

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from scanner.addresses import is_loopback
+from scanner.web.body import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +92,10 @@ class Guard:
     async def _ask_for_token(self, request: Request) -> Response | None:
         """The page that asks for the token; None for whoever has given it before."""
         if request.url.path == "/enter" and request.method == "POST":
-            given = dict(parse_qsl((await _short_body(request)).decode("utf-8", "replace")))
+            try:
+                given = await form_of(request)
+            except HTTPException:
+                given = {}
             return self._let_in(request, given.get("token", ""), "/")
         if "token" in request.query_params:
             return self._let_in(request, request.query_params["token"], _without_token(request))
@@ -138,12 +143,3 @@ def _without_token(request: Request) -> str:
     # Two slashes at the beginning would lead to another host.
     path = "/" + request.url.path.lstrip("/")
     return f"{path}?{urlencode(rest)}" if rest else path
-
-
-async def _short_body(request: Request, max_bytes: int = 10_000) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > max_bytes:
-            return b""
-    return body

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from scanner.web.address import Address, query, row_id
+from scanner.web.body import form_of
 from scanner.web.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # What is reviewed where nothing is said.
 DOUBTFUL = Selection(outcomes=(Outcome.UNSURE,))
-MAX_BODY_BYTES = 10_000
 REVIEWER_SECONDS = 365 * 24 * 3600
 
 
@@ -80,7 +79,7 @@ def show(request: Request) -> Response:
 
 async def answer(request: Request) -> Response:
     """Keep an answer, and go on to the next image that nobody has answered."""
-    form = await _form(request)
+    form = await form_of(request)
     return await run_in_threadpool(_answer, request, form)
 
 
@@ -106,7 +105,7 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
 
 async def undo(request: Request) -> Response:
     """Take the reviewer's last answer back, and show its image."""
-    await _form(request)
+    await form_of(request)
     return await run_in_threadpool(_undo, request)
 
 
@@ -120,8 +119,9 @@ def _undo(request: Request) -> Response:
 
 async def call_me(request: Request) -> Response:
     """Remember what the reviewer calls himself."""
-    form = await _form(request)
-    response = _to(f"/scan/{scan_of(request).scan_id}/review", request.url.query)
+    form = await form_of(request)
+    scan = await run_in_threadpool(scan_of, request)
+    response = _to(f"/scan/{scan.scan_id}/review", request.url.query)
     # As ASCII: a cookie takes no other letters.
     name = json.dumps(reviewer_name(form.get("name", "").replace('"', "'")))
     response.set_cookie(REVIEWER_COOKIE, name, REVIEWER_SECONDS, httponly=True, samesite="lax")
@@ -145,13 +145,3 @@ def _queue(
 
 def _to(path: str, said: str) -> RedirectResponse:
     return RedirectResponse(f"{path}?{said}" if said else path, 303)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """A short form; the guard has seen that it comes from one of our pages."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, "This is more than a form of ours has.")
-    return dict(parse_qsl(body.decode("utf-8", "replace")))

@@ -98,7 +98,7 @@ class Watch:
         self._store = store
         self._broker_url = broker_url
         self._lives: Memo[Live] = Memo(LOOK_SECONDS)
-        self._queues: Memo[tuple[QueueState | None]] = Memo(LOOK_SECONDS)
+        self._queues: Memo[QueueState | None] = Memo(LOOK_SECONDS)
 
     def live(self, scan_id: int) -> Live:
         """A scan just now; NotFound where there is none."""
@@ -106,10 +106,9 @@ class Watch:
 
     def queue(self) -> QueueState | None:
         """The fleet's queue, or None where its broker does not answer."""
-        (state,) = self._queues.get(
-            "queue", lambda: (queue_state(self._broker_url, self._store.identity),)
+        return self._queues.get(
+            "queue", lambda: queue_state(self._broker_url, self._store.identity)
         )
-        return state
 
     def _look(self, scan_id: int) -> Live:
         seen = look(self._store, scan_id)

@@ -1,10 +1,11 @@
-"""What is shown of URLs, which may hold passwords."""
+"""Options that several commands share: what of URLs is shown, and which numbers are taken."""
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from scanner.options import HIDDEN, without_password
+from scanner.options import HIDDEN, FiniteRange, without_password
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,12 @@ from scanner.options import HIDDEN, without_password
 def test_no_password_is_shown(url: str, expected: str) -> None:
     """Scheme, host, port and path are shown, or nothing where they are in doubt."""
     assert expected == without_password(url)
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "much"])
+def test_numbers_that_nobody_can_count_with(given: str) -> None:
+    """NaN is between no two numbers, and no number of seconds is infinite."""
+    with pytest.raises(click.BadParameter):
+        FiniteRange(0.1).convert(given, None, None)
+
+    assert 0.5 == FiniteRange(0.1).convert("0.5", None, None)

@@ -61,14 +61,24 @@ def test_evaluate_prints_the_table_of_the_docs(test_data: Path, tmp_path: Path) 
     assert any(row.startswith("| accuracy at 0.5 | ") and "| 0.9408 |" in row for row in rows)
 
 
-def test_evaluate_has_no_such_table_of_a_run(tmp_path: Path) -> None:
-    """A run's figures are no detector's: nothing is printed in the table's place."""
+@pytest.mark.parametrize("option", ["--markdown", "--changes"])
+def test_evaluate_has_no_such_figures_of_a_run(tmp_path: Path, option: str) -> None:
+    """What is made of detectors only is refused for a run, not left out."""
     (tmp_path / "recipe.json").write_text("{}")
-    arguments = [str(tmp_path), "--data", ".", "--markdown"]
-    done = CliRunner().invoke(evaluate.command, arguments)
+    done = CliRunner().invoke(evaluate.command, [str(tmp_path), "--data", ".", option])
 
     assert 2 == done.exit_code
-    assert "--markdown is for detectors, not for the folder of a run." in done.output
+    assert f"{option} is for detectors, not for the folder of a run." in done.output
+
+
+@pytest.mark.parametrize("recipe", ["{", "{}", "[]", '{"recipe": {"name": []}}'])
+def test_evaluate_knows_its_runs(tmp_path: Path, recipe: str) -> None:
+    """Another program's recipe.json is one sentence."""
+    (tmp_path / "recipe.json").write_text(recipe)
+    done = CliRunner().invoke(evaluate.command, [str(tmp_path), "--data", "."])
+
+    assert 1 == done.exit_code
+    assert "is no folder of a run that `scanner train` made" in done.output
 
 
 def test_evaluate_says_which_data_are_missing(tmp_path: Path) -> None:
