@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
+from storage.extras import with_extra
 from storage.schema import HEAD
 
 if TYPE_CHECKING:
@@ -107,9 +108,7 @@ def make_engine(url: sa.URL) -> sa.Engine:
             },
         )
     except ModuleNotFoundError as error:
-        raise StoreError(
-            "A Postgres store needs psycopg: install ai-photo-scanner[postgres]"
-        ) from error
+        raise StoreError(f"A Postgres store needs psycopg: {with_extra('postgres')}") from error
 
 
 def _may_only_read(file: Path) -> bool:

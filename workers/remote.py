@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from storage.extras import with_extra
 from storage.records import ErrorKind
 from workers.fetch import Fetched, FetchError, RootGone
 
@@ -126,8 +127,7 @@ def _until_world(place: Url, action: Callable[[], Any]) -> Any:  # noqa: ANN401 
         raise
     except ImportError as error:
         raise RootGone(
-            f"{place} needs a package that is not installed: `pip install "
-            f"'ai-photo-scanner[remote]'` ({error})"
+            f"{place} needs a package that is not installed ({error}): {with_extra('remote')}"
         ) from error
     except Exception as error:
         if _is_of_a_file(error):

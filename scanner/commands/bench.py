@@ -13,6 +13,7 @@ import click
 
 from scanner.exits import Failed
 from scanner.options import FiniteRange, json_option
+from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ IMAGES = 10_905
 MOST_PICTURES = 500
 WITHOUT_EXTRA = (
     "Nets to measure are made by TensorFlow, which is not installed ({name}): make them on a "
-    "machine that has it (pip install 'ai-photo-scanner[train]') and name them here"
+    f"machine that has it and name them here, or {with_extra('train')}"
 )
 
 

@@ -11,6 +11,7 @@ import click
 
 from scanner.exits import Failed
 from scanner.options import json_option, sound_models
+from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card, Changed, Measured, OfSource
     from workers.training.recipe import Pictures
 
-WITHOUT_EXTRA = (
-    "Measuring needs packages that are not installed ({name}): "
-    "pip install 'ai-photo-scanner[train]'"
-)
+WITHOUT_EXTRA = f"Measuring needs packages that are not installed ({{name}}): {with_extra('train')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import click
 from scanner.card_rows import made_for, scaling
 from scanner.exits import DONE, INCOMPLETE, Failed
 from scanner.options import FiniteRange, json_option, sound_models
+from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
 
 WITHOUT_EXTRA = (
-    "Converting this model needs packages that are not installed ({name}): "
-    "pip install 'ai-photo-scanner[train]'"
+    "Converting this model needs packages that are not installed ({name}): " + with_extra("train")
 )
 READY = (".tflite", ".onnx")
 CONVERTED = (".keras", ".h5")

@@ -8,13 +8,14 @@ import click
 
 from scanner.exits import Failed
 from scanner.options import broker_option, open_store, root_option, store_option
+from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from scanner.web.server import Door
 
 DEFAULT_PORT = 8765
 MIN_TOKEN_CHARACTERS = 16
-NEEDS_WEB = "The pages need a few packages more: install ai-photo-scanner[web]"
+NEEDS_WEB = f"The pages need a few packages more: {with_extra('web')}"
 
 
 @click.command()

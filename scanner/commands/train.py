@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import Failed
+from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from workers.training.recipe import Recipe
 
-WITHOUT_EXTRA = (
-    "Training needs packages that are not installed ({name}): pip install 'ai-photo-scanner[train]'"
-)
+WITHOUT_EXTRA = f"Training needs packages that are not installed ({{name}}): {with_extra('train')}"
 
 
 @click.command()

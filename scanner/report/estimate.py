@@ -10,8 +10,8 @@ with the interval of Lang and Reiczigel (2014), which takes into account that al
 from samples. A scan is of the whole collection, not of a sample of it, so the interval is a little
 wider than it need be.
 
-Of several detectors, each looks at other images (the router gives an image to one of them): the
-share of all is the mean of theirs, by the images that each looked at. Their errors are independent,
+Of several detectors, each looks at other images (but for pictures with a face in them, which count
+with each that looked): the share of all is the mean of theirs, by the images that each looked at. Their errors are independent,
 so the intervals are joined by MOVER (Zou and Donner 2008): the distances from each estimate to its
 ends, weighted and added as squares.
 

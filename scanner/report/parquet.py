@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.exits import Failed
 from scanner.report.row import COLUMNS
+from storage.extras import with_extra
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ModuleNotFoundError as error:
-    raise Failed("Parquet needs pyarrow: install ai-photo-scanner[parquet]") from error
+    raise Failed(f"Parquet needs pyarrow: {with_extra('parquet')}") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -196,4 +196,4 @@ def test_without_fsspec() -> None:
         [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
     )
 
-    assert "pip install 'ai-photo-scanner[remote]'" in done.stdout
+    assert "pip install '.[remote]'" in done.stdout

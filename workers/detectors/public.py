@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.extras import with_extra
 from workers.detectors.card import Calibration, CardError
 from workers.detectors.tables import TableError, build
 
@@ -29,7 +30,7 @@ FILE = Path(__file__).with_suffix(".toml")
 MAX_BYTES = 2 * 2**30
 WITHOUT_HUB = (
     "Fetching from Hugging Face needs a package that is not installed ({name}): "
-    "pip install 'ai-photo-scanner[hub]'"
+    + with_extra("hub")
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from storage.extras import with_extra
 from workers.detectors.quiet import without_info_lines
 from workers.detectors.runtimes import ModelError
 
@@ -27,10 +28,7 @@ ONNX_TYPES = {
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
 }
-WITHOUT_ONNX = (
-    "ONNX models need a package that is not installed ({name}): "
-    "pip install 'ai-photo-scanner[onnx]'"
-)
+WITHOUT_ONNX = "ONNX models need a package that is not installed ({name}): " + with_extra("onnx")
 
 
 class Session(Protocol):

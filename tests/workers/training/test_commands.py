@@ -115,7 +115,7 @@ def test_train_says_what_to_install(tmp_path: Path) -> None:
     )
 
     assert 1 == done.exit_code
-    assert "pip install 'ai-photo-scanner[train]'" in done.output
+    assert "pip install '.[train]'" in done.output
     assert not (tmp_path / "run").exists()
 
 
