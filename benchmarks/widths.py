@@ -87,8 +87,8 @@ def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
     parts = parts_of(recipe.data, run.data, run.out)
     net, path = nets.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
     spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
-    export(net, parts.train.take(spread).middle(recipe.size).images, path)
-    validation = parts.validation.middle(recipe.size)
+    export(net, parts.train.take(spread).images, path)
+    validation = parts.validation
     called = quantised_logits(path, list(validation.images)) >= 0
     return path, net.count_params(), float(np.mean(called == validation.labels))
 

@@ -11,9 +11,9 @@ from samples. A scan is of the whole collection, not of a sample of it, so the i
 wider than it need be.
 
 Of several detectors, each looks at other images (but for pictures with a face in them, which count
-with each that looked): the share of all is the mean of theirs, by the images that each looked at. Their errors are independent,
-so the intervals are joined by MOVER (Zou and Donner 2008): the distances from each estimate to its
-ends, weighted and added as squares.
+with each that looked): the share of all is the mean of theirs, by the images that each looked at.
+Their errors are independent, so the intervals are joined by MOVER (Zou and Donner 2008): the
+distances from each estimate to its ends, weighted and added as squares.
 
 Left out are images that no measured detector has scored at their native size, and so all that is
 known from metadata alone; how many these are stands beside the figure. What nobody can put into an

@@ -28,16 +28,3 @@ def augmented(
     columns += lefts[:, None]
     moved: NDArray[np.uint8] = padded[np.arange(count)[:, None, None], rows, columns[:, None, :]]
     return moved
-
-
-def windows(images: NDArray[np.uint8], size: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Cut a window of `size` by `size` out of each picture, at a random place."""
-    count, height, width, _ = images.shape
-    tops = draw.integers(0, height - size + 1, count)
-    lefts = draw.integers(0, width - size + 1, count)
-    rows = tops[:, None] + np.arange(size)
-    columns = lefts[:, None] + np.arange(size)
-    cut: NDArray[np.uint8] = images[
-        np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
-    ]
-    return cut

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from workers.training.augment import augmented, windows
+from workers.training.augment import augmented
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,16 +69,14 @@ def to_learn(part: Labelled, recipe: Recipe) -> Lessons:
     """Give pictures with the changes that the recipe makes to them while training."""
 
     def change(images: NDArray[np.uint8], draw: np.random.Generator) -> NDArray[np.uint8]:
-        if recipe.data.pixels.spare:
-            images = windows(images, recipe.size, draw)
         return augmented(images, recipe.augmentation, draw)
 
     return Lessons(part.images, part.labels, change)
 
 
-def unchanged(part: Labelled, recipe: Recipe, base: keras.Model | None) -> Lessons:
+def unchanged(part: Labelled, base: keras.Model | None) -> Lessons:
     """Give pictures as they are, or what a base that stays as it is makes of them."""
-    images = part.middle(recipe.size).images
+    images = part.images
     if base is None:
         return Lessons(images, part.labels)
     made = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,6 @@ class Labelled:
     def take(self, places: NDArray[np.intp]) -> Labelled:
         """Give the pictures at these places, in this order."""
         return Labelled(self.images[places], self.labels[places], self.sources[places])
-
-    def middle(self, size: int) -> Labelled:
-        """Give the middle `size` by `size` pixels of each picture."""
-        top, left = ((side - size) // 2 for side in self.images.shape[1:3])
-        return replace(self, images=self.images[:, top : top + size, left : left + size])
 
 
 def known(path: PurePosixPath) -> tuple[int, str] | None:
@@ -117,12 +112,9 @@ def _pixels(name: str, body: bytes, how: Pixels) -> NDArray[np.uint8]:
 
 
 def _fitted(name: str, picture: Image.Image, how: Pixels) -> Image.Image:
-    side = how.kept
+    side = how.size
     if how.way == "resized":
         return picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-    if how.way == "cropped" and min(picture.size) >= side:
-        left, top = ((length - side) // 2 for length in picture.size)
-        return picture.crop((left, top, left + side, top + side))
     if picture.size != (side, side):
         raise DataError(f"{name} is {picture.size}, not {side} by {side} pixels")
     return picture

@@ -18,6 +18,5 @@ if TYPE_CHECKING:
 
 def judge(recipe: Recipe, run: Path, labelled: Labelled, on: str) -> Scored:
     """Score pictures, kept as the recipe's data are, by the best net of a run; uncalibrated."""
-    seen = labelled.middle(recipe.size)
-    logits = nets.logits(nets.best(recipe, run), seen.images)
-    return Scored(on, 1.0 / (1.0 + np.exp(-logits)), seen.labels, seen.sources)
+    logits = nets.logits(nets.best(recipe, run), labelled.images)
+    return Scored(on, 1.0 / (1.0 + np.exp(-logits)), labelled.labels, labelled.sources)

@@ -24,19 +24,11 @@ class Pixels:
     """How a picture becomes the `size` by `size` pixels that the net is given.
 
     `exact`: as it is, and one of another size is refused. `resized`: the whole picture, brought to
-    a square. `cropped`: a window at native resolution, at a random place while training and the
-    middle one otherwise; of a larger picture only the middle square of `size + spare` is kept, a
-    smaller one is refused.
+    a square.
     """
 
     size: int
-    way: Literal["exact", "resized", "cropped"] = "exact"
-    spare: int = 0
-
-    @property
-    def kept(self) -> int:
-        """The side of the square that is kept of a picture."""
-        return self.size + self.spare
+    way: Literal["exact", "resized"] = "exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +36,12 @@ class Split:
     """How many pictures of each class are held out of the training data, and by which seed.
 
     `validation` pictures choose the epoch; `calibration` pictures set the calibration and the
-    thresholds and nothing else. Neither is ever trained on. By `class`, pictures are drawn; by
-    `source`, whole sources are (the folders below FAKE and REAL), until there are at least so many.
+    thresholds and nothing else. Neither is ever trained on.
     """
 
     validation: int
     calibration: int
     seed: int = 20_260
-    by: Literal["class", "source"] = "class"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
     net = nets.best(recipe, run.out)
     path = run.out / f"{recipe.name}.tflite"
     export(net, _representative(parts, recipe), path)
-    agreement = compare(net, path, parts.validation.middle(recipe.size).images)
+    agreement = compare(net, path, parts.validation.images)
     tell(f"exported, {agreement.called_otherwise:.2%} of {agreement.images} called otherwise")
     card = _card(recipe, parts, path, net.count_params())
     _write(card)
@@ -70,12 +70,12 @@ def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
 def _representative(parts: Parts, recipe: Recipe) -> NDArray[np.uint8]:
     draw = np.random.default_rng(recipe.data.split.seed)
     chosen = draw.permutation(len(parts.train))[:REPRESENTATIVE]
-    return parts.train.take(chosen).middle(recipe.size).images
+    return parts.train.take(chosen).images
 
 
 def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
     about = ABOUT[recipe.name]
-    calibration, at = _calibrated(parts.calibration.middle(recipe.size), path)
+    calibration, at = _calibrated(parts.calibration, path)
     return Card(
         name=recipe.name,
         version=recipe.version,

@@ -36,7 +36,7 @@ def split(labelled: Labelled, how: Split) -> Parts:
 
     Raises DataError where a class would have nothing left to train on.
     """
-    part = _by_source(labelled, how) if how.by == "source" else _by_class(labelled, how)
+    part = _by_class(labelled, how)
     validation, calibration, train = (labelled.take(np.flatnonzero(part == n)) for n in range(3))
     return Parts(train, validation, calibration)
 
@@ -54,22 +54,4 @@ def _by_class(labelled: Labelled, how: Split) -> NDArray[np.intp]:
             )
         for number, chosen in enumerate(np.split(places, ends)):
             part[chosen] = number
-    return part
-
-
-def _by_source(labelled: Labelled, how: Split) -> NDArray[np.intp]:
-    """Do as `_by_class` does with whole sources; one of both classes stays together as well."""
-    draw = np.random.default_rng(how.seed)
-    part = np.full(len(labelled), 2)
-    for source in draw.permutation(np.unique(labelled.sources)):
-        of_it = labelled.sources == source
-        for number, wanted in enumerate((how.validation, how.calibration)):
-            held = labelled.labels[part == number]
-            if any(np.sum(held == label) < wanted for label in np.unique(labelled.labels[of_it])):
-                part[of_it] = number
-                break
-    for label in (0, 1):
-        counts = np.bincount(part[labelled.labels == label], minlength=3)
-        if counts[0] < how.validation or counts[1] < how.calibration or not counts[2]:
-            raise DataError(f"too few sources of class {label} to hold some out")
     return part

@@ -100,11 +100,11 @@ def _phase(course: Course, number: int) -> Iterator[Epoch]:
     phase = recipe.phases[number]
     learner = _learner(course, number)
     lessons = (
-        unchanged(course.parts.train, recipe, learner.base)
+        unchanged(course.parts.train, learner.base)
         if phase.frozen
         else to_learn(course.parts.train, recipe)
     )
-    exam = unchanged(course.parts.validation, recipe, learner.base)
+    exam = unchanged(course.parts.validation, learner.base)
     while not course.over(number):
         if isinstance(phase.rate, Plateau):
             accuracies = [each.validation_accuracy for each in course.epochs_of(number)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # How a file of torch begins.
 TORCH = 0x1950A86A20F9469CFC6C
 # What reading damaged bytes may raise.
-WRONG = (pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError, EOFError)
+_TROUBLE = (pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError, EOFError)
 # An array that is yet to be cut out of its storage: storage, offset, shape, strides.
 Tensor = tuple[str, int, tuple[int, ...], tuple[int, ...]]
 
@@ -38,14 +38,7 @@ def arrays(body: bytes) -> dict[str, NDArray[Any]]:
         file = io.BytesIO(body)
         first = _Numpy(file).load()
         return _torch(file) if first == TORCH else dict(_flat(first))
-    except (
-        pickle.UnpicklingError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-    ) as error:
+    except _TROUBLE as error:
         raise UnpickleError(f"no arrays can be read: {error}") from error
 
 

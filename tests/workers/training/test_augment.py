@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workers.training.augment import augmented, windows
+from workers.training.augment import augmented
 from workers.training.recipe import Augmentation
 
 
@@ -34,13 +34,3 @@ def test_no_augmentation_changes_nothing() -> None:
     given = augmented(images, Augmentation(flip=False, shift=0), np.random.default_rng(1))
 
     assert images.tolist() == given.tolist()
-
-
-def test_windows_are_cut_at_every_place_that_fits() -> None:
-    """Of a picture of 5 by 4 pixels, six windows of 3 by 3 can be cut, each with its own corner."""
-    given = windows(counting(400), 3, np.random.default_rng(1))
-    corners = {0, 1, 4, 5, 8, 9}
-
-    assert (400, 3, 3, 3) == given.shape
-    assert corners == set(given[:, 0, 0, 0].tolist())
-    assert [0, 1, 4, 8] == (given[0] - given[0, 0, 0])[[0, 0, 1, 2], [0, 1, 0, 0], 0].tolist()

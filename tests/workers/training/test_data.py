@@ -33,16 +33,6 @@ def numbered(real: int, ai: int) -> Labelled:
     return Labelled(images, labels, np.array([""] * len(labels)))
 
 
-def in_sources(sizes: dict[str, tuple[int, int]]) -> Labelled:
-    """Pictures of one pixel whose value is their number, so many real and AI ones a source."""
-    labels, sources = [], []
-    for source, (real, ai) in sizes.items():
-        labels += [0] * real + [1] * ai
-        sources += [source] * (real + ai)
-    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return Labelled(images, np.array(labels, np.uint8), np.array(sources))
-
-
 SET = (Pictures("set.zip"),)
 FOUR = Pixels(4)
 
@@ -147,19 +137,6 @@ def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> No
     assert [0, 255] == image[0, [0, 3], 0].tolist()
 
 
-def test_a_crop_is_the_middle_at_native_resolution(tmp_path: Path) -> None:
-    """Of 9 by 7 numbered pixels the middle 5 by 5 are kept, and the middle 3 by 3 of those."""
-    numbers = np.arange(63, dtype=np.uint8).reshape(7, 9)
-    body = io.BytesIO()
-    Image.fromarray(numbers).save(body, "PNG")
-    (tmp_path / "REAL").mkdir()
-    (tmp_path / "REAL" / "a.png").write_bytes(body.getvalue())
-    labelled = read(tmp_path, (Pictures("REAL"),), Pixels(3, "cropped", spare=2))
-
-    assert numbers[1:6, 2:7].tolist() == labelled.images[0, ..., 0].tolist()
-    assert numbers[2:5, 3:6].tolist() == labelled.middle(3).images[0, ..., 0].tolist()
-
-
 def test_a_missing_set_is_one_sentence(tmp_path: Path) -> None:
     """A data set that is not there is named, with the folder where it should be."""
     with pytest.raises(DataError, match=r"there is no set\.zip in "):
@@ -223,38 +200,3 @@ def test_too_few_pictures_cannot_be_split() -> None:
     """Where nothing would be left to train on, that is said."""
     with pytest.raises(DataError, match="8 pictures of class 1: too few to hold out 8"):
         split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))
-
-
-SOURCES = {
-    "a": (9, 0),
-    "b": (9, 0),
-    "c": (9, 0),
-    "d": (0, 9),
-    "e": (0, 9),
-    "f": (0, 9),
-    "g": (3, 3),
-}
-
-
-def test_whole_sources_are_held_out() -> None:
-    """No source is on two sides, not even one of both classes, and enough pictures are held."""
-    for seed in range(20):
-        parts = split(in_sources(SOURCES), Split(4, 4, seed, by="source"))
-        sides = [
-            set(part.sources.tolist())
-            for part in (parts.train, parts.validation, parts.calibration)
-        ]
-
-        assert set(SOURCES) == set.union(*sides)
-        assert len(SOURCES) == sum(len(side) for side in sides)
-        for part in (parts.validation, parts.calibration):
-            assert min(np.bincount(part.labels)) >= 4
-
-
-@pytest.mark.parametrize("fake", ["d", "de"])
-def test_too_few_sources_cannot_be_split(fake: str) -> None:
-    """Where nothing would be held out, or nothing be left to train on, that is said."""
-    sources = dict.fromkeys("abc", (9, 0)) | dict.fromkeys(fake, (0, 9))
-
-    with pytest.raises(DataError, match="too few sources of class 1"):
-        split(in_sources(sources), Split(4, 4, 1, by="source"))
