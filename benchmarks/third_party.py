@@ -21,8 +21,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from scanner.requests import plan_for
-from storage.records import BatchImage
-from workers.decide import PROVENANCE
+from storage.records import PROVENANCE, BatchImage
 from workers.decode import decode
 from workers.detectors import catalogue
 from workers.detectors.detector import load

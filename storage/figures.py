@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from storage.breakdown import Breakdown, read_breakdown
 from storage.queries import Counts, read_counts, read_span
-from storage.records import ErrorKind, Outcome
+from storage.records import PROVENANCE, ROUTER, ErrorKind, Outcome
 from storage.schema import entry, finding, host, image, run, verdict
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ TIMED_IMAGES = 100_000
 TIMED_SAMPLE = 25_000
 # Images named for each kind of error.
 EXAMPLES = 5
-# The detector whose silence is no row: every finding of its counts.
-PROVENANCE = "provenance"
-# The one that says why an image went to no detector: each reason once an image.
-ROUTER = "router"
 # A bare score is no kind of evidence; the detectors' own figures count it.
 BARE_SCORE = "score"
 STAGES = ("fetch", "decode", "infer")
@@ -134,6 +130,7 @@ def figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figur
         breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
         images = {name: looked.scored for name, looked in breakdown.looked.items()}
         if PROVENANCE in detectors:
+            # Its silence is no row.
             images[PROVENANCE] = _spoken_of(connection, scan_id)
         return Figures(
             counts=counts,

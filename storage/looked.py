@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.records import RESIZED_FROM
 from storage.schema import finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# In the detail of a finding on a picture that was resized for its net, see `workers.decide`.
-RESIZED_FROM = "resized_from"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Words in findings that verdicts are decided by, and counted by in reports: the two that speak
+# beside the nets,
+PROVENANCE = "provenance"
+ROUTER = "router"
+# and what the detail of a finding on a resized picture has: its own size.
+RESIZED_FROM = "resized_from"
+
+
 class Outcome(StrEnum):
     """What the findings come to for one image; an image without one is pending."""
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.records import Outcome
+from storage.records import PROVENANCE, RESIZED_FROM, Outcome
 from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.plan import Plan, PlannedDetector
 
-PROVENANCE = "provenance"
-# In the detail of a finding on a resized picture: its own size.
-RESIZED_FROM = "resized_from"
 # The kind of finding that says that the pixels have been through too much.
 DEGRADED = "degraded"
 

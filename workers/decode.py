@@ -25,6 +25,7 @@ from storage.records import ErrorKind
 from workers.containers import runs_out
 from workers.errors import ImageTrouble
 from workers.pixels import to_rgb
+from workers.settings import Limits
 from workers.silence import without_stderr
 from workers.sniff import NOT_LOOKED_AT, image_format, refusal
 from workers.upright import UPRIGHT, orientation
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 # Pixels that a picture without a scaled decode may have. Pillow's own limit (a global of the
 # process, 89 megapixels) is not used: nothing here goes through `Image.open`, which asks for it.
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = Limits().max_pixels
 
 # The longer side, in pixels, that larger pictures are scaled down to at the least.
 LONG_SIDE = 512

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.records import Finding
+from storage.records import ROUTER, Finding
 from workers.decide import DEGRADED
 from workers.pixels import to_rgb
 
@@ -46,7 +46,7 @@ def degraded(decoded: Decoded) -> Finding | None:
     else:
         return None
     detail = {"fineness": round(fine, 3), "blockiness": round(blocky, 3)}
-    return Finding("router", DEGRADED, None, text, detail)
+    return Finding(ROUTER, DEGRADED, None, text, detail)
 
 
 def fineness(grey: NDArray[np.float32]) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from workers.detectors.quiet import without_info_lines
+from workers.silence import without_info_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

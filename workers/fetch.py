@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
+from workers.settings import Limits
 from workers.sniff import HEAD_BYTES, TAIL_BYTES, image_format, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Bytes of one file; no picture of a camera or a generator comes near it.
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = Limits().max_bytes
 
 # Bytes from which on the first ones are looked at before the rest is read: below, a second read
 # costs more than it saves; above, a few processes that hold videos fill a small board's memory.

@@ -12,9 +12,18 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
+from storage.records import (
+    PROVENANCE,
+    RESIZED_FROM,
+    ErrorKind,
+    Finding,
+    ImageError,
+    Outcome,
+    Timings,
+    Verdict,
+)
 from workers import provenance
-from workers.decide import PROVENANCE, RESIZED_FROM, Judge
+from workers.decide import Judge
 from workers.decode import decode
 from workers.detectors import catalogue
 from workers.detectors.card import CardError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import Finding
+from storage.records import ROUTER, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from workers.decode import Header
     from workers.detectors.card import Card, Input
 
-NO_DETECTOR = Finding("router", "no_detector", None, "no detector for this size yet")
-TOO_SMALL = Finding("router", "too_small", None, "smaller than any detector is made for")
-TOO_LARGE = Finding("router", "too_large", None, "too large to be looked at at its own size")
+NO_DETECTOR = Finding(ROUTER, "no_detector", None, "no detector for this size yet")
+TOO_SMALL = Finding(ROUTER, "too_small", None, "smaller than any detector is made for")
+TOO_LARGE = Finding(ROUTER, "too_large", None, "too large to be looked at at its own size")
 NOT_PLANNED = Finding(
-    "router", "not_planned", None, "the detector for this size is not part of this scan's plan"
+    ROUTER, "not_planned", None, "the detector for this size is not part of this scan's plan"
 )
 
 

@@ -27,7 +27,7 @@ class Limits:
 
     # Pixels of a picture that has no scaled decode: 64 megapixels are 200 MB as RGB.
     max_pixels: int = 64_000_000
-    # Bytes of one file.
+    # Bytes of one file; no picture of a camera or a generator comes near it.
     max_bytes: int = 512 * 2**20
     # Seconds; whatever takes longer is tried once more by itself and then `error: timeout`.
     image_seconds: float = 60.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from storage.records import RESIZED_FROM
 from workers import views
-from workers.decide import RESIZED_FROM
 from workers.degraded import degraded
 from workers.route import TOO_LARGE, Router
 

@@ -105,8 +105,7 @@ def _plan(detectors: str | None) -> Plan:
 
 def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     """Each detector's scores of the photos that it looks at: of several faces, the highest."""
-    from storage.records import BatchImage
-    from workers.decide import PROVENANCE
+    from storage.records import PROVENANCE, BatchImage
     from workers.pipeline import make_pipeline
     from workers.plan import PlanError
     from workers.settings import Limits

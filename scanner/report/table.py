@@ -14,7 +14,7 @@ from scanner.report.truth_table import print_truth
 from scanner.report.where_table import print_estimate, print_where
 from storage.figures import STAGES
 from storage.paths import shown
-from storage.records import Outcome
+from storage.records import ROUTER, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # Rows of the evidence table; a long tail of generators is for the JSON.
 EVIDENCE_ROWS = 15
-# What speaks of images that no detector suits, or whose pixels say little.
-ROUTER = "router"
 # Below this part of a scan's time at work, the two are told apart.
 MOSTLY_AT_WORK = 0.9
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from storage.extras import with_extra
-from workers.detectors.quiet import without_info_lines
 from workers.detectors.runtimes import ModelError
+from workers.silence import without_info_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

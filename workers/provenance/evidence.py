@@ -5,12 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from storage.records import Finding
+from storage.records import PROVENANCE, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DETECTOR = "provenance"
 
 
 class Kind(StrEnum):
@@ -65,4 +63,4 @@ def finding(
     score = SCORES.get(kind)
     if signature is not None:
         score = SIGNED_SCORES.get((kind, signature), score)
-    return Finding(DETECTOR, str(kind), score, text, detail)
+    return Finding(PROVENANCE, str(kind), score, text, detail)

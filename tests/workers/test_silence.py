@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from workers.detectors.quiet import without_info_lines
+from workers.silence import without_info_lines
 
 
 def say(line: str) -> None:
