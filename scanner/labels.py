@@ -11,16 +11,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from storage.paths import shown
+from storage.records import AI_NAMES, REAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# Folder names, in any case: what is below `FAKE` is AI-made, what is below `REAL` is not.
-_FOLDERS = {b"fake": True, b"ai": True, b"generated": True, b"real": False, b"photo": False}
-
 # What may stand in the column `label`, in any case.
-_LABELS = {name.decode(): label for name, label in _FOLDERS.items()} | {"1": True, "0": False}
+_LABELS = dict.fromkeys(AI_NAMES | {"1"}, True) | dict.fromkeys(REAL_NAMES | {"0"}, False)
+# The same of folders: what is below `FAKE` is AI-made, what is below `REAL` is not.
+_FOLDERS = {name.encode(): name in AI_NAMES for name in AI_NAMES | REAL_NAMES}
 
 _PATH, _LABEL = "path", "label"
 

@@ -20,6 +20,10 @@ ROUTER = "router"
 # and what the detail of a finding on a resized picture has: its own size.
 RESIZED_FROM = "resized_from"
 
+# What folders and classes are called, in any case, by people who know what is in them.
+AI_NAMES = frozenset({"fake", "ai", "generated"})
+REAL_NAMES = frozenset({"real", "photo"})
+
 
 class Outcome(StrEnum):
     """What the findings come to for one image; an image without one is pending."""

@@ -54,7 +54,7 @@ CHUNK_IMAGES = 64
 CHUNK_SECONDS = 2.0
 
 
-class Source(Protocol):
+class BytesSource(Protocol):
     """Where the bytes of a collection's images come from."""
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
@@ -101,7 +101,7 @@ class Pipeline:
 
     def chunk(
         self,
-        root: Source,
+        root: BytesSource,
         images: Sequence[BatchImage],
         begin: Callable[[BatchImage], object] | None = None,
     ) -> list[Verdict]:
@@ -120,7 +120,7 @@ class Pipeline:
                 break
         return self._judged(looks)
 
-    def _look(self, source: Source, image: BatchImage) -> _Look:
+    def _look(self, source: BytesSource, image: BatchImage) -> _Look:
         """Fetch, read and decode one image, and show it to the detectors that suit it."""
         look = _Look(image)
         started = fetched_at = perf_counter_ns()

@@ -61,7 +61,7 @@ def get(name: str, *, ai_threshold: float | None) -> None:
     """
     from workers.detectors import catalogue
     from workers.detectors.adding import AddError, require_new
-    from workers.detectors.public import FetchError
+    from workers.detectors.public import DownloadError
 
     entries = _entries()
     if name not in entries:
@@ -72,7 +72,7 @@ def get(name: str, *, ai_threshold: float | None) -> None:
         with sound_models():
             require_new(name, list(catalogue.installed()))
         card = _got(entries[name], ai_threshold)
-    except (AddError, FetchError) as error:
+    except (AddError, DownloadError) as error:
         raise Failed(str(error)) from error
     click.echo(added_words(card))
 

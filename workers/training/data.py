@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from storage.records import AI_NAMES, REAL_NAMES
 from workers.training.recipe import Pictures
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from workers.training.recipe import Pixels
 
-FAKE_FOLDERS = frozenset({"fake", "ai", "generated"})
-REAL_FOLDERS = frozenset({"real", "photo"})
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
@@ -53,7 +52,7 @@ def known(path: PurePosixPath) -> tuple[int, str] | None:
     """
     folders = path.parts[:-1]
     for place in range(len(folders) - 1, -1, -1):
-        for label, names in ((1, FAKE_FOLDERS), (0, REAL_FOLDERS)):
+        for label, names in ((1, AI_NAMES), (0, REAL_NAMES)):
             if folders[place].lower() in names:
                 return label, "/".join(folders[place + 1 :])
     return None
