@@ -107,6 +107,7 @@ def _of_run(run: Path, data: Path) -> Found:
     from workers.training.data import DataError, located, read
     from workers.training.recipe import Pixels
     from workers.training.recipes import RECIPES
+    from workers.training.runs import RunError
 
     try:
         name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
@@ -119,7 +120,7 @@ def _of_run(run: Path, data: Path) -> Found:
         on = f"{pictures.file}/{pictures.below}".rstrip("/")
         scored = judge(recipe, run, labelled, on)
         measured = evaluate.measure(scored, evaluate.EVEN)
-    except (DataError, OSError, ValueError) as error:
+    except (DataError, OSError, RunError, ValueError) as error:
         raise Failed(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
     return Found(head, measured, evaluate.by_source(scored, evaluate.EVEN.flag))

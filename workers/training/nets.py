@@ -10,7 +10,7 @@ from keras import layers
 
 from workers.training import imagenet
 from workers.training.recipe import Residual
-from workers.training.runs import BEST
+from workers.training.runs import RunError, best_net, best_of, history_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,16 @@ def joined(base: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def best(recipe: Recipe, run: Path) -> keras.Model:
-    """Give the best net of a run, in 32 bits throughout, whatever it was trained in."""
+    """Give the best net of a run, in 32 bits throughout, whatever it was trained in.
+
+    RunError where the run has none yet.
+    """
+    history = history_of(run)
+    if not history:
+        raise RunError(f"{run} has no net yet: not one epoch came to its end")
     net = build(recipe)
-    net.set_weights(keras.models.load_model(run / BEST, compile=False).get_weights())
+    path = best_net(run, best_of(history).epoch)
+    net.set_weights(keras.models.load_model(path, compile=False).get_weights())
     return net
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workers.training.probes import Probe
     from workers.training.recipe import Recipe
 
-BEST, HISTORY, RECIPE = "best.keras", "history.json", "recipe.json"
+HISTORY, RECIPE = "history.json", "recipe.json"
 ENVIRONMENT, WEIGHTS = "environment.json", "weights.json"
 
 
@@ -80,6 +80,11 @@ def history_of(out: Path) -> list[Epoch]:
 def best_of(history: Sequence[Epoch]) -> Epoch:
     """Give the epoch with the best validation accuracy, the first of equals."""
     return max(history, key=lambda each: each.validation_accuracy)
+
+
+def best_net(out: Path, epoch: int) -> Path:
+    """Where the net is kept as it was after an epoch that was the best so far."""
+    return out / f"best-{epoch:03}.keras"
 
 
 def checkpoint(out: Path, epoch: int) -> Path:

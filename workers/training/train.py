@@ -20,11 +20,11 @@ from workers.training.batches import (
 from workers.training.pretrained import pour
 from workers.training.recipe import Plateau
 from workers.training.runs import (
-    BEST,
     HISTORY,
     WEIGHTS,
     Epoch,
     Run,
+    best_net,
     best_of,
     checkpoint,
     claim,
@@ -75,7 +75,7 @@ class Course:
 def train(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> list[Epoch]:
     """Train through the recipe's phases; give the epochs.
 
-    The run's folder then holds `best.keras` (best validation accuracy), the last epoch's model
+    The run's folder then holds `best-NNN.keras` (best validation accuracy), the last epoch's model
     with the optimiser's state, `history.json`, `recipe.json` and `environment.json`. Raises
     RunError when the folder holds another run.
     """
@@ -111,14 +111,17 @@ def _phase(course: Course, number: int) -> Iterator[Epoch]:
             learner.trained.optimizer.learning_rate = rates.on_plateau(phase.rate, accuracies)
         batches = Batches(lessons, phase.batch, (run.seed, len(history) + 1))
         epoch = _epoch(learner.trained, batches, exam, (len(history) + 1, number))
-        if all(epoch.validation_accuracy > before.validation_accuracy for before in history):
-            save(learner.whole(), run.out / BEST)
+        before = best_of(history) if history else None
         history.append(epoch)
-        # The history is written last and says which checkpoint is whole: killed in between, the
-        # epoch is run again as it was.
+        if best_of(history) is epoch:
+            save(learner.whole(), best_net(run.out, epoch.epoch))
+        # The history is written last and says which nets count: killed in between, the epoch is
+        # run again as it was.
         save(learner.trained, checkpoint(run.out, epoch.epoch))
         write_json(run.out / HISTORY, [asdict(each) for each in history])
         checkpoint(run.out, epoch.epoch - 1).unlink(missing_ok=True)
+        if before is not None and best_of(history) is epoch:
+            best_net(run.out, before.epoch).unlink(missing_ok=True)
         yield epoch
 
 
@@ -127,7 +130,7 @@ def _learner(course: Course, number: int) -> Learner:
     recipe, out, epochs = course.recipe, course.run.out, len(course.history)
     phase = recipe.phases[number]
     if epochs:
-        whole = keras.models.load_model(out / BEST, compile=False)
+        whole = keras.models.load_model(best_net(out, best_of(course.history).epoch), compile=False)
     else:
         whole = _first(recipe, course.run)
     base = whole.get_layer(nets.BASE) if phase.frozen else None
