@@ -40,6 +40,9 @@ SMALL = replace(
     phases=(replace(OBJECTS_32.phases[0], epochs=2, batch=16),),
 )
 
+# Its second phase begins with the best net of the first.
+IN_PHASES = replace(SMALL, phases=(replace(SMALL.phases[0], epochs=1),) * 2)
+
 
 def write_set(path: Path, each: int, seed: int) -> None:
     """Pictures that are easily told apart: the real ones dark, the others bright."""
@@ -90,11 +93,12 @@ def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None
     assert {"python", "gpus", "packages"} <= set(noted)
 
 
+@pytest.mark.parametrize("recipe", [SMALL, IN_PHASES], ids=["one phase", "two phases"])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
 ) -> None:
     """Killed while the second epoch is written, the run ends with the epochs of an undisturbed."""
-    train(SMALL, Run(data, tmp_path / "whole", seed=5), quietly)
+    train(recipe, Run(data, tmp_path / "whole", seed=5), quietly)
 
     class Killed(BaseException):
         """The end of the process."""
@@ -107,10 +111,10 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     write = runs.write_json
     monkeypatch.setattr(training, "write_json", die_at_the_second)
     with pytest.raises(Killed):
-        train(SMALL, Run(data, tmp_path / "cut", seed=5), quietly)
+        train(recipe, Run(data, tmp_path / "cut", seed=5), quietly)
     monkeypatch.undo()
     assert 1 == len(histories(tmp_path / "cut"))
-    train(SMALL, Run(data, tmp_path / "cut", seed=5, resume=True), quietly)
+    train(recipe, Run(data, tmp_path / "cut", seed=5, resume=True), quietly)
 
     whole, cut = histories(tmp_path / "whole"), histories(tmp_path / "cut")
     assert [1, 2] == [row["epoch"] for row in cut]
