@@ -187,11 +187,23 @@ fail_on_option = click.option(
     help="Exit with 5 where an image is called AI-made.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+def _one_form(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - Click's
+    others = {"as_json", "json_lines"} - {parameter.name}
+    # Whichever of them comes second sees the first.
+    if value and any(ctx.params.get(name) for name in others):
+        raise click.UsageError("--json and --json-lines are two forms of the same: name one")
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_one_form, help="Print one JSON object."
+)
 
 json_lines_option = click.option(
     "--json-lines",
     is_flag=True,
+    callback=_one_form,
     help="Print events as they come, one JSON object a line: status, error, and last a summary "
     "with all that --json prints.",
 )

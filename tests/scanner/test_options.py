@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import pytest
+from click.testing import CliRunner
 
+from scanner.cli import cli
 from scanner.options import HIDDEN, FiniteRange, without_password
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -40,3 +47,12 @@ def test_numbers_that_nobody_can_count_with(given: str) -> None:
         FiniteRange(0.1).convert(given, None, None)
 
     assert 0.5 == FiniteRange(0.1).convert("0.5", None, None)
+
+
+@pytest.mark.parametrize("order", [["--json", "--json-lines"], ["--json-lines", "--json"]])
+def test_one_form(home: Path, order: list[str]) -> None:
+    """Of two forms of the same output one is named."""
+    done = CliRunner().invoke(cli, ["status", *order])
+
+    assert 2 == done.exit_code
+    assert "name one" in done.stderr
