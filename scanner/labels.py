@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What may stand in the column `label`, in any case.
-_LABELS = dict.fromkeys(AI_NAMES | {"1"}, True) | dict.fromkeys(REAL_NAMES | {"0"}, False)
+_LABELS = dict.fromkeys((*AI_NAMES, "1"), True) | dict.fromkeys((*REAL_NAMES, "0"), False)
 # The same of folders: what is below `FAKE` is AI-made, what is below `REAL` is not.
-_FOLDERS = {name.encode(): name in AI_NAMES for name in AI_NAMES | REAL_NAMES}
+_FOLDERS = {name.encode(): name in AI_NAMES for name in AI_NAMES + REAL_NAMES}
 
 _PATH, _LABEL = "path", "label"
 

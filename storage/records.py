@@ -21,8 +21,8 @@ ROUTER = "router"
 RESIZED_FROM = "resized_from"
 
 # What folders and classes are called, in any case, by people who know what is in them.
-AI_NAMES = frozenset({"fake", "ai", "generated"})
-REAL_NAMES = frozenset({"real", "photo"})
+AI_NAMES = ("fake", "ai", "generated")
+REAL_NAMES = ("real", "photo")
 
 
 class Outcome(StrEnum):

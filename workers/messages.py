@@ -106,7 +106,7 @@ def decode(raw: object) -> BatchMessage:
             ),
         )
     except NewerRules as error:
-        raise NewerMessage(str(error)) from error
+        raise NewerMessage(str(error)[:200]) from error
     except (*wire.TROUBLE, PlanError) as error:
         raise wire.message_error("batch message", error) from error
 
