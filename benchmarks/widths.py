@@ -17,6 +17,7 @@ import argparse
 import io
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ from workers.training.split import parts_of
 from workers.training.train import train
 
 if TYPE_CHECKING:
+    import keras
+
     from workers.speed import Speed
 
 SECONDS = 5.0  # how long each net's speed is measured
@@ -87,16 +90,22 @@ def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
     parts = parts_of(recipe.data, run.data, run.out)
     net, path = nets.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
     spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
-    export(net, parts.train.take(spread).images, path)
+    quantise(net, parts.train.take(spread).images, path)
     validation = parts.validation
     called = quantised_logits(path, list(validation.images)) >= 0
     return path, net.count_params(), float(np.mean(called == validation.labels))
 
 
+def quantise(net: keras.Model, images: np.ndarray, path: Path) -> None:
+    """Export a net; what the converter has to say is no part of the table."""
+    with redirect_stdout(sys.stderr):
+        export(net, images, path)
+
+
 def speed_of_vgg16(folder: Path) -> Speed:
     """The report's net, quantised as ours is; its weights are random, its speed is not."""
     path = folder / "vgg16.tflite"
-    export(nets.single(nets.build(CIFAKE_VGG16)), noise(RANGES), path)
+    quantise(nets.single(nets.build(CIFAKE_VGG16)), noise(RANGES), path)
     return speed_of(path)
 
 
