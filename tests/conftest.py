@@ -16,6 +16,7 @@ import redis
 from sqlalchemy import make_url
 
 from scanner.embedded import EmbeddedServer, EmbeddedServerError
+from storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,15 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.sqlite3"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store with its schema, once of each kind."""
+    opened = Store.unchecked(store_url)
+    opened.upgrade()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

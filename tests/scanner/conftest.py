@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.options import Broker
-from storage.store import Store
 from workers.app import make_app, make_redis
 from workers.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
-    made = Store.unchecked(store_url)
-    made.upgrade()
-    yield made
-    made.close()
+    from storage.store import Store
 
 
 @pytest.fixture

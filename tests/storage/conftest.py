@@ -1,4 +1,4 @@
-"""A store with its schema, and a short way to fill it."""
+"""A short way to fill the store."""
 
 from __future__ import annotations
 
@@ -84,15 +84,6 @@ class Fill:
             row.path: "pending" if row.verdict is None else row.verdict.outcome.value
             for row in verdict_rows(self.store, of.scan_id)
         }
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    """An empty store with its schema, once of each kind."""
-    opened = Store.unchecked(store_url)
-    opened.upgrade()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
