@@ -12,8 +12,6 @@ from workers.training.data import DataError, Labelled, read_cached
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from workers.training.recipe import Data, Split
 
 
@@ -36,14 +34,8 @@ def split(labelled: Labelled, how: Split) -> Parts:
 
     Raises DataError where a class would have nothing left to train on.
     """
-    part = _by_class(labelled, how)
-    validation, calibration, train = (labelled.take(np.flatnonzero(part == n)) for n in range(3))
-    return Parts(train, validation, calibration)
-
-
-def _by_class(labelled: Labelled, how: Split) -> NDArray[np.intp]:
-    """Give the part of each picture, (n,): 0 validation, 1 calibration, 2 training."""
     draw = np.random.default_rng(how.seed)
+    # Of each picture: 0 validation, 1 calibration, 2 training.
     part = np.full(len(labelled), 2)
     for label in (0, 1):
         places = draw.permutation(np.flatnonzero(labelled.labels == label))
@@ -54,4 +46,5 @@ def _by_class(labelled: Labelled, how: Split) -> NDArray[np.intp]:
             )
         for number, chosen in enumerate(np.split(places, ends)):
             part[chosen] = number
-    return part
+    validation, calibration, train = (labelled.take(np.flatnonzero(part == n)) for n in range(3))
+    return Parts(train, validation, calibration)

@@ -113,14 +113,15 @@ def _phase(course: Course, number: int) -> Iterator[Epoch]:
         epoch = _epoch(learner.trained, batches, exam, (len(history) + 1, number))
         before = best_of(history) if history else None
         history.append(epoch)
-        if best_of(history) is epoch:
+        is_best = best_of(history) is epoch
+        if is_best:
             save(learner.whole(), best_net(run.out, epoch.epoch))
         # The history is written last and says which nets count: killed in between, the epoch is
         # run again as it was.
         save(learner.trained, checkpoint(run.out, epoch.epoch))
         write_json(run.out / HISTORY, [asdict(each) for each in history])
         checkpoint(run.out, epoch.epoch - 1).unlink(missing_ok=True)
-        if before is not None and best_of(history) is epoch:
+        if is_best and before is not None:
             best_net(run.out, before.epoch).unlink(missing_ok=True)
         yield epoch
 
