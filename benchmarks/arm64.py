@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scanner.samples import draw
+from scanner.listing.sample_images import draw
 
 # Scores of quantised nets have 256 levels and are equal; those of nets in floats are nearly so.
 TOLERANCE = 1e-4

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from simulated import SimulatedWorker, begin, enqueue
 
-from scanner.embedded import EmbeddedServer
-from storage import queries
-from storage.store import Store
-from workers import pace
+from scanner.processes.embedded_broker import EmbeddedServer
+from storage.database.store import Store
+from storage.reads import queries
+from workers.batch import throughput
 from workers.settings import WorkerSettings
 
 # Images a second of each machine.
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true")
     given = parser.parse_args()
     if given.whole:
-        pace.TARGET_SECONDS = pace.LEAST_SECONDS = 1e9
+        throughput.TARGET_SECONDS = throughput.LEAST_SECONDS = 1e9
     images = round(sum(RATES) * given.seconds)
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name)) as server:
         folder = Path(name)

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scanner.report.estimate import Rates, lang_reiczigel, rogan_gladen
-from scanner.report.intervals import Share
-from workers.detectors import catalogue
+from scanner.report.figures.estimate import Rates, lang_reiczigel, rogan_gladen
+from scanner.report.figures.intervals import Share
+from workers.detectors import installed
 from workers.detectors.detector import load
 
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -34,7 +34,7 @@ BATCH = 500
 
 def flagged(archive: Path) -> dict[str, np.ndarray]:
     """For FAKE and REAL, whether each picture scores at or above the net's threshold for AI."""
-    card = catalogue.installed()["objects-32"]
+    card = installed.installed()["objects-32"]
     detector = load(card)
     found = {}
     with zipfile.ZipFile(archive) as pictures:

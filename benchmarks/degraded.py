@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from workers.degraded import degraded
-from workers.pixels import to_rgb
-from workers.training.changes import saved
-from workers.training.pictures import of, read_each
-from workers.training.recipe import Pictures
+from workers.images.degraded import degraded
+from workers.images.rgb import to_rgb
+from workers.training.data.corruptions import saved
+from workers.training.data.images import of, read_each
+from workers.training.recipes.recipe import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,27 +32,27 @@ import sqlalchemy as sa
 from meter import Meter, postgres
 from simulated import BATCH_IMAGES, COLLECTION, SimulatedWorker, begin, enqueue, path_of
 
-from scanner import processes
-from scanner.embedded import EmbeddedServer
-from scanner.keeper import Keeper
-from scanner.options import Broker
-from storage import queries
+from scanner.fleet.rescuer import Keeper
+from scanner.options.common import Broker
+from scanner.processes import children
+from scanner.processes.embedded_broker import EmbeddedServer
+from storage.database.schema import batch, run, verdict
+from storage.database.store import Store
+from storage.reads import queries
 from storage.records import BatchImage
-from storage.scans import find_scan
-from storage.schema import batch, run, verdict
-from storage.store import Store
-from workers.app import make_app, make_redis
-from workers.messages import BatchMessage
-from workers.plan import Plan
-from workers.send import send_batch
+from storage.writes.scans import find_scan
+from workers.broker.app import make_app, make_redis
+from workers.broker.messages import BatchMessage
+from workers.broker.namespace import Space, results_queue, unrecorded
+from workers.broker.publish import send_batch
+from workers.pipeline.plan import Plan
 from workers.settings import FLEET, WorkerSettings
-from workers.space import Space, results_queue, unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from multiprocessing.synchronize import Barrier, Event
 
-    from storage.scans import Scan
+    from storage.writes.scans import Scan
 
 # For the threads of all workers; more than there are cores, so that none waits for another's GIL.
 PROCESSES = 4
@@ -173,9 +173,9 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     ]
     for one in workers:
         one.start()
-    env = processes.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
-    argv = [sys.executable, "-m", "scanner.recorder"]
-    recorders = [processes.start(argv, env=env) for _ in range(given.recorders)]
+    env = children.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
+    argv = [sys.executable, "-m", "scanner.fleet.result_writer"]
+    recorders = [children.start(argv, env=env) for _ in range(given.recorders)]
     space = Space(make_redis(at.broker_url), store.identity)
     broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), space)
     over = threading.Event()
@@ -190,7 +190,7 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     for process in (keeps, *workers):
         process.join()
     for recorder in recorders:
-        processes.stop(recorder, 10.0)
+        children.stop(recorder, 10.0)
 
 
 class Watch:

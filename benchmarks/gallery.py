@@ -24,10 +24,10 @@ from urllib.parse import urlsplit
 
 from synthetic import fill
 
-from storage.gallery import Place, Selection, page
+from storage.database.store import Store
+from storage.reads.gallery import Place, Selection, page
 from storage.records import Outcome
-from storage.scans import find_scan
-from storage.store import Store
+from storage.writes.scans import find_scan
 
 CONNECTIONS = 6
 TIMES = 5

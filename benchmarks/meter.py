@@ -12,9 +12,9 @@ import psutil
 import psycopg
 from sqlalchemy import make_url
 
-from storage.engine import store_url
-from storage.store import Store
-from workers.app import make_redis
+from storage.database.engine import store_url
+from storage.database.store import Store
+from workers.broker.app import make_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

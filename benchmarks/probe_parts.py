@@ -22,8 +22,9 @@ environment.prepare()
 
 from sklearn.metrics import roc_auc_score  # noqa: E402 - after `prepare`
 
-from workers.training import lite0, probe  # noqa: E402
-from workers.training.probes import PROBES  # noqa: E402
+from workers.training import probe  # noqa: E402
+from workers.training.nets import lite0  # noqa: E402
+from workers.training.recipes.probes import PROBES  # noqa: E402
 
 WIDTHS = [lite0.STEM, *(stage.width for stage in lite0.STAGES)]
 

@@ -2,7 +2,7 @@
 
     python benchmarks/process_memory.py
 
-`workers/capacity.py` reckons with these figures when it says how many processes a machine can have.
+`workers/host/capacity.py` uses these figures to say how many processes a machine can have.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import workers.tasks  # noqa: F401 - what a worker's main process has loaded before it forks
-from scanner.requests import plan_for
-from scanner.samples import draw
+import workers.batch.tasks  # noqa: F401 - what a worker's main process has loaded before it forks
+from scanner.listing.sample_images import draw
+from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
-from workers.capacity import own_mb
-from workers.pipeline import make_pipeline
+from workers.host.capacity import own_mb
+from workers.pipeline.pipeline import make_pipeline
 from workers.settings import Limits
-from workers.single import SingleFiles
+from workers.sources.files import SingleFiles
 
 MEGAPIXELS = (12, 24, 48, 64)
 

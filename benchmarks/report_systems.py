@@ -32,23 +32,24 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from workers.decode import decode
-from workers.detectors import catalogue
+from workers.detectors import installed
 from workers.detectors.runtimes import LiteRT
-from workers.faces import FaceFinder
-from workers.showing import Showing
-from workers.training import evaluate, nets
-from workers.training.data import read
-from workers.training.export import export
-from workers.training.judge import judge
-from workers.training.recipe import Pictures, Pixels
-from workers.training.recipes import RECIPES
+from workers.images.decode import decode
+from workers.images.faces import FaceFinder
+from workers.pipeline.inputs import Showing
+from workers.training.data.datasets import read
+from workers.training.evaluation import metrics
+from workers.training.evaluation.score import judge
+from workers.training.export.quantised import export
+from workers.training.nets import networks
+from workers.training.recipes.builtin import RECIPES
+from workers.training.recipes.recipe import Pictures, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.detectors.card import Measured
-    from workers.training.recipe import Recipe
+    from workers.training.recipes.recipe import Recipe
 
 OBJECTS, FACES = Pictures("cifake-test.zip"), Pictures("faces.zip", "test/")
 # What the report states: accuracy, F1 (macro average), average precision, images a second.
@@ -114,12 +115,12 @@ def pictures(recipe: Recipe, data: Path) -> np.ndarray:
 
 def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
     """Give how many pictures a second the net scores on TensorFlow, decoding left out."""
-    net, images = nets.best(recipe, run), pictures(recipe, data)[:TIMED]
-    nets.logits(net, images)
+    net, images = networks.best(recipe, run), pictures(recipe, data)[:TIMED]
+    networks.logits(net, images)
     seconds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        nets.logits(net, images)
+        networks.logits(net, images)
         seconds.append(time.perf_counter() - started)
     return len(images) / min(seconds)
 
@@ -128,12 +129,12 @@ def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
     """Measure a net on pictures of another kind, resized to what it takes."""
     labelled = read(data, (which,), Pixels(recipe.size, "resized"))
     name = f"{which.file}/{which.below}".rstrip("/")
-    return evaluate.measure(judge(recipe, run, labelled, name), evaluate.EVEN)
+    return metrics.measure(judge(recipe, run, labelled, name), metrics.EVEN)
 
 
 def routed(data: Path, which: Pictures) -> str:
     """Say which detectors a scan would ask about these pictures, and about how many."""
-    cards = {name: catalogue.installed()[name] for name in catalogue.NAMES}
+    cards = {name: installed.installed()[name] for name in installed.NAMES}
     looking = {name: card for name, card in cards.items() if card.input is not None}
     showing, counts = Showing(looking, cards, FaceFinder()), Counter[str]()
     with zipfile.ZipFile(data / which.file) as archive:
@@ -150,9 +151,9 @@ def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float
 
     The test pictures are those of `SAMPLE` places spread over the whole set.
     """
-    net, images = nets.single(nets.best(recipe, run)), pictures(recipe, data)
+    net, images = networks.single(networks.best(recipe, run)), pictures(recipe, data)
     images = images[np.linspace(0, len(images) - 1, SAMPLE).astype(int)]
-    trained = nets.logits(net, images)
+    trained = networks.logits(net, images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(net).convert())

@@ -22,18 +22,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from workers.detectors import catalogue
+from workers.detectors import installed
 from workers.detectors.detector import load
+from workers.pipeline.crops import joined
+from workers.pipeline.sight import seen
 from workers.settings import LITERT, TENSORFLOW
-from workers.sight import seen
-from workers.training.pictures import read_each
-from workers.training.recipe import Pictures
-from workers.views import joined
+from workers.training.data.images import read_each
+from workers.training.recipes.recipe import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.training.pictures import Picture
+    from workers.training.data.images import Picture
 
 # What each detector is shown: every so many-th picture of its test set.
 SHOWN = {
@@ -68,7 +68,7 @@ def main() -> None:
 
 def scored(name: str, data: Path, runtime: str) -> Iterator[tuple[str, tuple[int, float]]]:
     """Each picture's name, its label, 1 for AI, and the detector's score."""
-    card = catalogue.installed()[name]
+    card = installed.installed()[name]
     if card.input is None:
         raise ValueError(f"{name} looks at no pixels")
     detector, (which, step) = load(card, runtime=runtime), SHOWN[name]

@@ -30,8 +30,8 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 from sklearn.model_selection import GroupKFold  # noqa: E402
 
 from workers.training import probe  # noqa: E402
-from workers.training.changes import changed  # noqa: E402
-from workers.training.probes import PROBES  # noqa: E402
+from workers.training.data.corruptions import changed  # noqa: E402
+from workers.training.recipes.probes import PROBES  # noqa: E402
 from workers.training.runs import Run  # noqa: E402
 
 QUALITY = 90

@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Reject
 
-from scanner.publisher import publish
-from storage import listing, scans
+from scanner.fleet.publisher import publish
 from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
-from workers.app import make_app
-from workers.plan import Plan
-from workers.station import Station
-from workers.stopping import StopFlag
-from workers.tasks import do_batch
+from storage.writes import listing, scans
+from workers.batch.context import Station
+from workers.batch.stopping import StopFlag
+from workers.batch.tasks import do_batch
+from workers.broker.app import make_app
+from workers.pipeline.plan import Plan
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from storage.database.store import Store
     from storage.records import BatchImage
-    from storage.scans import Scan
-    from storage.store import Store
-    from workers.places import Source
+    from storage.writes.scans import Scan
     from workers.settings import WorkerSettings
+    from workers.sources.places import Source
 
 COLLECTION = "photos"
 BATCH_IMAGES = 500
@@ -83,7 +83,7 @@ class SimulatedWorker:
         self._station.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
 
     def mine(self) -> Station:
-        """As `workers.tasks.Stations` has it."""
+        """As `workers.batch.tasks.Stations` has it."""
         return self._station
 
     def run(self, stop: threading.Event) -> None:

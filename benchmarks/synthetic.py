@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scanner.samples import DAWN, DUSK, NOON, landscape
-from storage import results, scans
-from storage.schema import batch, entry, finding, image, run, scan, verdict
-from storage.store import BulkInsert, Store
+from scanner.listing.sample_images import DAWN, DUSK, NOON, landscape
+from storage.database.schema import batch, entry, finding, image, run, scan, verdict
+from storage.database.store import BulkInsert, Store
+from storage.writes import results, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

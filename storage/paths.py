@@ -60,7 +60,7 @@ def from_wire(value: object) -> bytes:
     """The path that `to_wire` made this JSON value of.
 
     Raises `ValueError` for everything that `to_wire` does not write, so that each path has one
-    form on the wire. Says nothing of where the path leads: `workers.fetch` confines it.
+    form on the wire. Says nothing of where the path leads: `workers.sources.local` confines it.
     """
     if isinstance(value, str):
         try:

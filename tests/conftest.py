@@ -15,8 +15,8 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from scanner.embedded import EmbeddedServer, EmbeddedServerError
-from storage.store import Store
+from scanner.processes.embedded_broker import EmbeddedServer, EmbeddedServerError
+from storage.database.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

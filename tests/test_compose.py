@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scanner import embedded, processes
+from scanner.processes import children, embedded_broker
 
 ROOT = Path(__file__).parents[1]
 NO_RETRY = Retry(NoBackoff(), 0)
@@ -183,15 +183,15 @@ def test_the_queue_starts_with_its_password_and_keeps_its_data(
     script = script.replace("appendonly yes", f"appendonly yes\nport {port}")
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "redis-server").symlink_to(embedded.find_program())
+    (programs / "redis-server").symlink_to(embedded_broker.find_program())
     env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
-    process = processes.start([shell, flag, script], env=env, cwd=tmp_path)
+    process = children.start([shell, flag, script], env=env, cwd=tmp_path)
     try:
         with redis.Redis(
             port=port, password="b1ue", retry=NO_RETRY, decode_responses=True
         ) as client:
             deadline = time.monotonic() + 30
-            while not embedded._answers(client) and time.monotonic() < deadline:
+            while not embedded_broker._answers(client) and time.monotonic() < deadline:
                 time.sleep(0.02)
             settings = client.config_get("appendonly", "maxmemory-policy", "save")
         with (
@@ -201,7 +201,7 @@ def test_the_queue_starts_with_its_password_and_keeps_its_data(
             stranger.ping()
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
     finally:
-        processes.stop(process, grace_s=10)
+        children.stop(process, grace_s=10)
 
     assert {"appendonly": "yes", "maxmemory-policy": "noeviction", "save": ""} == settings
     assert "b1ue" not in arguments

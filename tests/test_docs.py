@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
-from scanner.card_rows import rows_of
 from scanner.cli import COMMANDS, cli
-from scanner.report.measured import card_rates
-from scanner.requests import plan_for
-from workers.detectors import catalogue
+from scanner.options.scan_request import plan_for
+from scanner.report.figures.error_rates import card_rates
+from scanner.report.text.card import rows_of
+from workers.detectors import installed
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -100,7 +100,9 @@ def test_commands_run(
 ) -> None:
     """Every command of the page ends with 0, or 3 where samples that cannot be read are scanned."""
     for folder in ("photos", "labelled/FAKE", "labelled/REAL"):
-        subprocess.run([sys.executable, "-m", "scanner.samples", tmp_path / folder], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "scanner.listing.sample_images", tmp_path / folder], check=True
+        )
     (tmp_path / "labels.csv").write_text("path,label\nFAKE/tiny/1.png,ai\n", encoding="utf-8")
     env = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -179,7 +181,7 @@ def test_command_reference() -> None:
 def detectors() -> str:
     """The page docs/reference/detectors.md as it has to be."""
     text = "# Detectors\n\nMade from the detectors' cards by `tests/test_docs.py`.\n"
-    for name, card in catalogue.installed().items():
+    for name, card in installed.installed().items():
         text += f"\n## {name}\n\n| | |\n|---|---|\n"
         text += "".join(f"| {what} | {said} |\n" for what, said in rows_of(card))
     return text
@@ -195,7 +197,7 @@ def test_detector_reference() -> None:
 
 def test_the_readme_has_the_cards_figure() -> None:
     """The accuracy that the README states is the measured one."""
-    measured = catalogue.installed()["objects-32"].measured
+    measured = installed.installed()["objects-32"].measured
 
     assert measured is not None
     assert f"accuracy {measured.accuracy:.4f} on {measured.images:,} CIFAKE" in (

@@ -44,7 +44,9 @@ def test_the_wheel_holds_all_that_is_not_python(wheel: zipfile.ZipFile) -> None:
     assert ["LICENSE", "NOTICE"] == sorted(
         Path(name).name for name in names if "/licenses/" in name
     )
-    assert [name for name in names if re.match(r"storage/migrations/versions/\w+\.py$", name)]
+    assert [
+        name for name in names if re.match(r"storage/database/migrations/versions/\w+\.py$", name)
+    ]
     assert {"scanner/web/templates/base.html", "scanner/web/static/style.css"} <= set(names)
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.tflite$", name)]
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.toml$", name)]

@@ -1,10 +1,10 @@
 """What can be wrong with one image; caught around that image, where it becomes its verdict.
 
     ImageTrouble
-    ├── FetchError   (workers.fetch)   its bytes cannot be had
-    └── DecodeError  (workers.decode)  its bytes are no picture that can be looked at
+    ├── FetchError   (workers.sources.local)   its bytes cannot be had
+    └── DecodeError  (workers.images.decode)  its bytes are no picture that can be looked at
 
-What is wrong with the world (`workers.fetch.RootGone`) is none of these.
+What is wrong with the world (`workers.sources.local.RootGone`) is none of these.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workers.pauses import Hours
-    from workers.places import Place
-    from workers.shared import ShareAt
+    from workers.host.availability import Hours
+    from workers.sources.hub import ShareAt
+    from workers.sources.places import Place
 
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"

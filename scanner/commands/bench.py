@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import Failed
-from scanner.options import FiniteRange, json_option
+from scanner.options.common import FiniteRange, json_option
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.speed import Speed, Subject
+    from workers.host.benchmark import Speed, Subject
 
 # The pictures of the comparison that this project began with.
 IMAGES = 10_905
@@ -90,7 +90,7 @@ def command(
     if not rows and not failed:
         raise Failed(f"{folder} has no picture that can be decoded")
     if as_json:
-        from workers.health import health, made_of
+        from workers.host.health import health, made_of
 
         body = {"machine": {**made_of(), **health()}, "speeds": [_body(one) for one in rows]}
         click.echo(json.dumps(body))
@@ -101,7 +101,7 @@ def command(
 
 
 def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
-    from workers.speed import of_file, shipped
+    from workers.host.benchmark import of_file, shipped
 
     yield from shipped()
     try:
@@ -109,7 +109,7 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training import bench_nets
+        from workers.training.nets import benchmark_nets
     except ModuleNotFoundError as error:
         if make is not None:
             raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
@@ -117,9 +117,9 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
         if make is not None:
             # Keras says much of what it converts, and this command's data go there.
             with redirect_stdout(io.StringIO()):
-                made = bench_nets.make(make)
+                made = benchmark_nets.make(make)
             yield from map(of_file, made)
-        yield from bench_nets.on_tensorflow()
+        yield from benchmark_nets.on_tensorflow()
     yield from map(of_file, models)
 
 
@@ -127,7 +127,7 @@ def _measured(
     subjects: Sequence[Subject], pictures: Sequence[bytes], seconds: float
 ) -> Iterator[Speed | str]:
     """What was measured; a sentence for what cannot be."""
-    from workers.speed import CannotMeasure, measure
+    from workers.host.benchmark import CannotMeasure, measure
 
     for subject in subjects:
         try:
@@ -143,9 +143,9 @@ def _print(rows: Sequence[Speed]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from scanner.report import machine
-    from scanner.report.grid import columns
-    from workers.health import health, made_of
+    from scanner.report.text import machine
+    from scanner.report.text.grid import columns
+    from workers.host.health import health, made_of
 
     console = Console(highlight=False)
     # Of this process, which only asks, the memory would say nothing.
@@ -186,9 +186,9 @@ def _pictures(folder: Path | None) -> list[bytes]:
     import tempfile
     from itertools import islice
 
-    from scanner.samples import draw
-    from scanner.walk import Walk, WalkOptions
-    from workers.fetch import FetchError, open_root
+    from scanner.listing.sample_images import draw
+    from scanner.listing.walk import Walk, WalkOptions
+    from workers.sources.local import FetchError, open_root
 
     if folder is None:
         with tempfile.TemporaryDirectory() as drawn:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import Failed
-from scanner.options import FiniteRange, json_option
+from scanner.options.common import FiniteRange, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.thresholds import Own
-    from workers.plan import Plan, PlannedDetector
+    from scanner.options.thresholds import Own
+    from workers.pipeline.plan import Plan, PlannedDetector
 
 # A word on how far it is, so often.
 TELL_EVERY = 100
@@ -67,7 +67,7 @@ def command(
     that calls nothing AI-made), with a certainty of 95 %: one in a hundred takes 299 photos. The
     thresholds are part of a scan's plan: a scan with new ones judges everything anew.
     """
-    from scanner import thresholds
+    from scanner.options import thresholds
 
     if forget == (real is not None):
         raise click.UsageError("Name a folder of real photos with --real, or --forget")
@@ -98,7 +98,7 @@ def command(
 
 
 def _plan(detectors: str | None) -> Plan:
-    from scanner.requests import plan_by_cards
+    from scanner.options.scan_request import plan_by_cards
 
     return plan_by_cards(detectors)
 
@@ -106,10 +106,10 @@ def _plan(detectors: str | None) -> Plan:
 def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     """Each detector's scores of the photos that it looks at: of several faces, the highest."""
     from storage.records import PROVENANCE, BatchImage
-    from workers.pipeline import make_pipeline
-    from workers.plan import PlanError
+    from workers.pipeline.pipeline import make_pipeline
+    from workers.pipeline.plan import PlanError
     from workers.settings import Limits
-    from workers.single import SingleFiles
+    from workers.sources.files import SingleFiles
 
     limits = Limits()
     try:
@@ -140,7 +140,7 @@ def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
 
 
 def _photos(folder: Path) -> Iterator[bytes]:
-    from scanner.walk import Walk, WalkError, WalkOptions
+    from scanner.listing.walk import Walk, WalkError, WalkOptions
 
     root = folder.absolute()
     try:
@@ -151,7 +151,7 @@ def _photos(folder: Path) -> Iterator[bytes]:
 
 
 def _set(planned: PlannedDetector, scores: list[float], rate: float) -> Set:
-    from scanner.thresholds import allowed, own_for, threshold
+    from scanner.options.thresholds import allowed, own_for, threshold
     from workers.detectors.card import flagged_from
 
     alarms = allowed(len(scores), rate)
@@ -164,7 +164,7 @@ def _set(planned: PlannedDetector, scores: list[float], rate: float) -> Set:
 
 
 def _said(one: Set, rate: float) -> str:
-    from scanner.thresholds import least_photos
+    from scanner.options.thresholds import least_photos
     from workers.detectors.card import NEVER, flagged_from
 
     if one.own is None:

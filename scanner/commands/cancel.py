@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 from scanner.exits import Failed
-from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
+from scanner.options.common import (
+    broker_option,
+    open_broker,
+    open_store,
+    scan_argument,
+    store_option,
+)
 from workers.settings import FLEET
 
 
@@ -25,9 +31,9 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner cancel
       scanner cancel 7
     """
-    from storage import scans
-    from storage.opinions import waiting
-    from workers import channel
+    from storage.writes import scans
+    from storage.writes.cascade import waiting
+    from workers.broker import heartbeat
 
     with open_store(store) as opened:
         found = scans.find_scan(opened, scan_id)
@@ -39,4 +45,4 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         if found.broker != FLEET:
             return  # it belongs to a `scan` with a broker of its own, which sees it in the store
         with open_broker(broker, opened.identity) as queue:
-            channel.cancel(queue.space, found.scan_id)
+            heartbeat.cancel(queue.space, found.scan_id)

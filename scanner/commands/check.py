@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE, Failed
-from scanner.options import fail_on_option, json_option
+from scanner.options.common import fail_on_option, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def command(
     With --json, one object a line. Exit codes: 0, 3 if a file could not be read, 5 if a --fail-on
     was met.
     """
-    from scanner.report.row import check_row
+    from scanner.report.formats.row import check_row
 
     failed, found = False, False
     for file, verdict in _judged(files, detectors):
@@ -75,12 +75,12 @@ def command(
 
 def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path, Verdict]]:
     """Each file with its verdict, as soon as there is one."""
-    from scanner.requests import plan_for
+    from scanner.options.scan_request import plan_for
     from storage.records import BatchImage
-    from workers.pipeline import make_pipeline
-    from workers.plan import PlanError
+    from workers.pipeline.pipeline import make_pipeline
+    from workers.pipeline.plan import PlanError
     from workers.settings import Limits
-    from workers.single import SingleFiles
+    from workers.sources.files import SingleFiles
 
     try:
         pipeline = make_pipeline(plan_for(detectors), Limits().max_pixels)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.card_rows import rows_of
-from scanner.commands import own_detectors, public_detectors
+from scanner.commands import custom_detectors, published_detectors
 from scanner.exits import Failed
-from scanner.options import json_option, refuse_before_subcommand
+from scanner.options.common import json_option, refuse_before_subcommand
+from scanner.report.text.card import rows_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,11 +71,11 @@ def show(name: str, *, as_json: bool) -> None:
     Console(highlight=False).print(_shown(cards[name]))
 
 
-command.add_command(own_detectors.add)
-command.add_command(own_detectors.remove)
-command.add_command(own_detectors.test)
-command.add_command(public_detectors.catalog)
-command.add_command(public_detectors.get)
+command.add_command(custom_detectors.add)
+command.add_command(custom_detectors.remove)
+command.add_command(custom_detectors.test)
+command.add_command(published_detectors.catalog)
+command.add_command(published_detectors.get)
 
 
 def _list(*, as_json: bool) -> None:
@@ -89,13 +89,13 @@ def _list(*, as_json: bool) -> None:
 
 
 def _cards() -> dict[str, Card]:
-    from workers.detectors import catalogue
+    from workers.detectors import installed
     from workers.detectors.card import CardError
 
     try:
-        for trouble in catalogue.troubles():
+        for trouble in installed.troubles():
             click.echo(trouble, err=True)
-        return catalogue.installed()
+        return installed.installed()
     except CardError as error:
         raise Failed(str(error)) from error
 

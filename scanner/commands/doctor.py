@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from scanner.exits import DONE, FAILED
-from scanner.options import hub_broker, json_option, store_option
+from scanner.options.common import hub_broker, json_option, store_option
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 

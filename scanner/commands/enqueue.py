@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options import (
+from scanner.options.common import (
     broker_option,
     json_lines_option,
     json_option,
@@ -17,11 +17,11 @@ from scanner.options import (
     open_store,
     store_option,
 )
-from scanner.requests import dry_run_option, make_request, request_options
+from scanner.options.scan_request import dry_run_option, make_request, request_options
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.producer import Request
+    from scanner.fleet.producer import Request
 
 
 @click.command()
@@ -55,8 +55,8 @@ def command(
 
     Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
-    from scanner.walk import WalkError
-    from workers.fetch import RootGone
+    from scanner.listing.walk import WalkError
+    from workers.sources.local import RootGone
 
     request = make_request(asked, FLEET)
     try:
@@ -71,13 +71,13 @@ def command(
 
 def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     """Enqueue, and say so; how many folders could not be read."""
-    from scanner import producer
-    from scanner.events import Events
-    from scanner.sampling import take_sample
-    from storage.queries import counts
-    from storage.scans import find_scan
-    from workers.channel import uncancel
-    from workers.proof import leave_sample
+    from scanner.fleet import producer
+    from scanner.fleet.fingerprint import take_sample
+    from scanner.follow.events import Events
+    from storage.reads.queries import counts
+    from storage.writes.scans import find_scan
+    from workers.broker.heartbeat import uncancel
+    from workers.sources.fingerprint import leave_sample
 
     with (
         open_store(given["store"], make=True) as store,
@@ -117,7 +117,7 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
 
 def say_dry(request: Request, *, as_json: bool) -> int:
     """Say what would be listed; how many folders could not be read."""
-    from scanner import producer
+    from scanner.fleet import producer
 
     found = producer.dry_run(request)
     if as_json:

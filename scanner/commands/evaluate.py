@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import Failed
-from scanner.options import json_option, sound_models
+from scanner.options.common import json_option, sound_models
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.detectors.card import Card, Changed, Measured, OfSource
-    from workers.training.recipe import Pictures
+    from workers.training.recipes.recipe import Pictures
 
 WITHOUT_EXTRA = f"Measuring needs packages that are not installed ({{name}}): {with_extra('train')}"
 
@@ -67,7 +67,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
     (this needs TensorFlow), on pictures of any size: they are resized to what it takes.
     """
     try:
-        from workers.training import classification  # `--help` is instant
+        from workers.training.evaluation import classification  # `--help` is instant
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     run = Path(name)
@@ -100,13 +100,13 @@ def _of_run(run: Path, data: Path) -> Found:
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training.judge import judge
+        from workers.training.evaluation.score import judge
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    from workers.training import evaluate
-    from workers.training.data import DataError, located, read
-    from workers.training.recipe import Pixels
-    from workers.training.recipes import RECIPES
+    from workers.training.data.datasets import DataError, located, read
+    from workers.training.evaluation import metrics
+    from workers.training.recipes.builtin import RECIPES
+    from workers.training.recipes.recipe import Pixels
     from workers.training.runs import RunError
 
     try:
@@ -119,15 +119,15 @@ def _of_run(run: Path, data: Path) -> Found:
         labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))
         on = f"{pictures.file}/{pictures.below}".rstrip("/")
         scored = judge(recipe, run, labelled, on)
-        measured = evaluate.measure(scored, evaluate.EVEN)
+        measured = metrics.measure(scored, metrics.EVEN)
     except (DataError, OSError, RunError, ValueError) as error:
         raise Failed(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
-    return Found(head, measured, evaluate.by_source(scored, evaluate.EVEN.flag))
+    return Found(head, measured, metrics.by_source(scored, metrics.EVEN.flag))
 
 
 def _card(name: str) -> Card:
-    from workers.detectors import catalogue
+    from workers.detectors import installed as catalogue
 
     with sound_models():
         installed = catalogue.installed()
@@ -142,11 +142,11 @@ def _card(name: str) -> Card:
 
 def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     from workers.detectors.card import CardError
-    from workers.training import measures, overview
-    from workers.training.data import DataError, located
-    from workers.training.pictures import read_each
-    from workers.training.probes import PROBES
-    from workers.training.recipes import RECIPES
+    from workers.training.data.datasets import DataError, located
+    from workers.training.data.images import read_each
+    from workers.training.evaluation import measure, overview
+    from workers.training.recipes.builtin import RECIPES
+    from workers.training.recipes.probes import PROBES
 
     folder, pictures = located(data)
     sets: Sequence[Pictures] = (pictures,)
@@ -157,10 +157,10 @@ def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     try:
         read = list(read_each(folder, sets))
         on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
-        seen = measures.look(card, read, on)
-        card = measures.with_figures(card, seen)
+        seen = measure.look(card, read, on)
+        card = measure.with_figures(card, seen)
         if changes:
-            card = measures.changed(card, read, _tell)
+            card = measure.changed(card, read, _tell)
     except (CardError, DataError) as error:
         raise Failed(str(error)) from error
     if card.measured is None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, INTERRUPTED, Failed
-from scanner.options import FiniteRange, open_store, store_option
+from scanner.options.common import FiniteRange, open_store, store_option
 
 if TYPE_CHECKING:
-    from scanner.hub import HubOptions
+    from scanner.fleet.hub import HubOptions
 
 DEFAULT_PORT = 6380
 DEFAULT_RATE_MB = 100
@@ -92,10 +92,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
       scanner hub --listen 0.0.0.0 --tls > line
     """
     from scanner.config import state_dir
-    from scanner.embedded import EmbeddedServerError
-    from scanner.hub import HubError, running_hub
-    from scanner.local import KeeperGone
-    from scanner.logs import log_to_stderr
+    from scanner.fleet.hub import HubError, running_hub
+    from scanner.processes.embedded_broker import EmbeddedServerError
+    from scanner.processes.local import KeeperGone
+    from scanner.processes.logs import log_to_stderr
 
     log_to_stderr(verbose=False)
     options = _options(given)
@@ -124,7 +124,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 
 
 def _options(given: dict[str, Any]) -> HubOptions:
-    from scanner.hub import HubOptions
+    from scanner.fleet.hub import HubOptions
 
     address, port = given["listen"]
     if given["broker"] and given["tls"]:

@@ -26,8 +26,8 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
       scanner join - < line
       scanner join --work scanner+redis://:secret@laptop:6380/0?store=…
     """
-    from scanner.joined import NO_JOIN_URL, JoinError, parse_line, remember
-    from scanner.options import open_broker, without_password
+    from scanner.fleet.hub_config import NO_JOIN_URL, JoinError, parse_line, remember
+    from scanner.options.common import open_broker, without_password
 
     try:
         hub = parse_line(sys.stdin.readline() if line == "-" else line)

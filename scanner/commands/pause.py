@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scanner.options import broker_option, open_broker, open_store, store_option
+from scanner.options.common import broker_option, open_broker, open_store, store_option
 
 
 @click.command()
@@ -22,8 +22,8 @@ def command(*, host: str, store: str, broker: str) -> None:
       scanner pause attic-pi
       scanner unpause attic-pi
     """
-    from storage.queries import hosts
-    from workers.pauses import pause
+    from storage.reads.queries import hosts
+    from workers.host.availability import pause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         known = hosts(opened)

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, FAIL_ON
-from scanner.options import fail_on_option, json_option, open_store, output_option, store_option
+from scanner.options.common import (
+    fail_on_option,
+    json_option,
+    open_store,
+    output_option,
+    store_option,
+)
 
 if TYPE_CHECKING:
-    from scanner.report.build import Report
-    from scanner.report.compare import Comparison
-    from storage.store import Store
+    from scanner.report.figures.build import Report
+    from scanner.report.figures.compare import Comparison
+    from storage.database.store import Store
 
 
 @click.command()
@@ -57,8 +63,8 @@ def command(
 
     Exit codes: 0 done, 5 a --fail-on was met.
     """
-    from scanner.report.forms import write
-    from scanner.report.redact import redacted
+    from scanner.report.figures.redact import redacted
+    from scanner.report.formats.write import write
 
     if len(scans) > 2:  # noqa: PLR2004 - one, or two to compare
         raise click.UsageError("Two scans can be compared, no more")
@@ -71,9 +77,9 @@ def command(
 
 def _found(store: Store, scans: tuple[int, ...]) -> Report | Comparison:
     """The report on a scan, or the comparison of two."""
-    from scanner.report.build import build
-    from scanner.report.compare import compare
-    from storage.scans import find_scan
+    from scanner.report.figures.build import build
+    from scanner.report.figures.compare import compare
+    from storage.writes.scans import find_scan
 
     if len(scans) > 1:
         return compare(store, *(find_scan(store, one) for one in scans))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 from scanner.exits import Failed
-from scanner.options import broker_option, open_broker, open_store, scan_argument, store_option
+from scanner.options.common import (
+    broker_option,
+    open_broker,
+    open_store,
+    scan_argument,
+    store_option,
+)
 from workers.settings import FLEET
 
 
@@ -25,10 +31,10 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner resume
       scanner resume 7 --broker redis://:secret@laptop:6379/0
     """
-    from scanner import producer
-    from storage import scans
-    from workers.channel import uncancel
-    from workers.plan import PlanError
+    from scanner.fleet import producer
+    from storage.writes import scans
+    from workers.broker.heartbeat import uncancel
+    from workers.pipeline.plan import PlanError
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         found = scans.find_scan(opened, scan_id)

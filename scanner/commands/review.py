@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options import json_option, open_store, scan_argument, store_option
+from scanner.options.common import json_option, open_store, scan_argument, store_option
 
 if TYPE_CHECKING:
-    from storage.reviews import Progress
-    from storage.sampling import SampleOutcome
+    from storage.writes.reviews import Progress
+    from storage.writes.samples import SampleOutcome
 
 
 @click.command()
@@ -47,8 +47,8 @@ def command(
     """
     import secrets
 
-    from storage import reviews, sampling
-    from storage.scans import find_scan
+    from storage.writes import reviews, samples
+    from storage.writes.scans import find_scan
 
     if seed is not None and size is None:
         raise click.UsageError("--seed belongs to --sample")
@@ -56,8 +56,8 @@ def command(
         found = find_scan(opened, scan_id).scan_id
         if size is not None:
             chosen = secrets.randbits(31) if seed is None else seed
-            sampling.draw(opened, found, size, chosen)
-        sample = sampling.sample_outcome(opened, found)
+            samples.draw(opened, found, size, chosen)
+        sample = samples.sample_outcome(opened, found)
         progress = reviews.progress(opened, found)
     if as_json:
         click.echo(json.dumps(_json(found, sample, progress)))
@@ -68,7 +68,7 @@ def command(
 def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from workers.wilson import wilson
+    from workers.evaluation.wilson import wilson
 
     reviewed = [
         {"verdict": outcome.value, "answer": answer.value, "images": number}
@@ -92,7 +92,7 @@ def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dic
 
 
 def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> None:
-    from scanner.report.words import count
+    from scanner.report.text.labels import count
 
     reviewed = sum(progress.answers.values())
     click.echo(
@@ -113,7 +113,7 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> No
 
 
 def _estimate(sample: SampleOutcome) -> str:
-    from workers.wilson import wilson
+    from workers.evaluation.wilson import wilson
 
     told = sample.ai + sample.not_ai
     if not told:

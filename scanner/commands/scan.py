@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE, INTERRUPTED, Failed, Unavailable
-from scanner.options import (
+from scanner.follow.webhook import require_url
+from scanner.options.common import (
     concurrency_option,
     fail_on_option,
     json_lines_option,
@@ -19,16 +20,15 @@ from scanner.options import (
     root_option,
     store_option,
 )
-from scanner.requests import dry_run_option, make_request, request_options
-from scanner.webhook import require_url
+from scanner.options.scan_request import dry_run_option, make_request, request_options
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.producer import Opened, Request
-    from scanner.report.build import Report
-    from storage.store import Store
+    from scanner.fleet.producer import Opened, Request
+    from scanner.report.figures.build import Report
+    from storage.database.store import Store
 
 
 @click.command()
@@ -82,8 +82,8 @@ def command(
     Exit codes: 0 done, 3 done but some images could not be read, 4 a service is not there, 5 a
     --fail-on was met, 130 interrupted.
     """
-    from scanner import producer
-    from scanner.progress import look
+    from scanner.fleet import producer
+    from scanner.follow.progress import look
 
     stop = _Stop()
     # A service manager's stop is a Ctrl-C.
@@ -117,12 +117,12 @@ def command(
 
 def _report(store: Store, scan_id: int, given: dict[str, Any], *, as_json: bool) -> Report:
     """Print the report, tell the webhook; the report."""
-    from scanner.events import Events
-    from scanner.report.build import build
-    from scanner.report.forms import write
-    from scanner.report.json import to_json
-    from scanner.webhook import deliver
-    from storage.scans import find_scan
+    from scanner.follow.events import Events
+    from scanner.follow.webhook import deliver
+    from scanner.report.figures.build import build
+    from scanner.report.formats.json import to_json
+    from scanner.report.formats.write import write
+    from storage.writes.scans import find_scan
 
     report = build(store, find_scan(store, scan_id))
     if given["json_lines"]:
@@ -152,7 +152,7 @@ class _Stop:
 
 def _dry_run(request: Request, *, as_json: bool) -> int:
     from scanner.commands.enqueue import say_dry
-    from scanner.walk import WalkError
+    from scanner.listing.walk import WalkError
 
     try:
         return say_dry(request, as_json=as_json)
@@ -164,7 +164,7 @@ def _dry_run(request: Request, *, as_json: bool) -> int:
 def _alone(store: Store, request: Request) -> Iterator[None]:
     """See that no other process is at the same scan, before anything of it is touched."""
     from scanner.config import state_dir
-    from scanner.lock import AlreadyRunning, only_one
+    from scanner.processes.lock import AlreadyRunning, only_one
 
     digest = request.plan.digest()
     try:
@@ -178,14 +178,15 @@ def _run(
     store: Store, opened: Opened, request: Request, given: dict[str, Any], stop: _Stop
 ) -> None:
     """Do the whole scan; what it was started for is stopped again, however it ends."""
-    from scanner import local, producer
     from scanner.config import state_dir
-    from scanner.embedded import EmbeddedServerError
-    from scanner.events import Events
-    from scanner.progress import Follower
-    from scanner.queue_state import waits_for
-    from scanner.walk import WalkError
-    from workers.channel import uncancel
+    from scanner.fleet import producer
+    from scanner.follow.events import Events
+    from scanner.follow.progress import Follower
+    from scanner.follow.queue_state import waits_for
+    from scanner.listing.walk import WalkError
+    from scanner.processes import local
+    from scanner.processes.embedded_broker import EmbeddedServerError
+    from workers.broker.heartbeat import uncancel
 
     scan_id = opened.scan.scan_id
     options = local.WorkerOptions(

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from scanner.options import json_option, open_store, refuse_before_subcommand, store_option
+from scanner.options.common import json_option, open_store, refuse_before_subcommand, store_option
 
 
 @click.group(invoke_without_command=True)
@@ -58,8 +58,8 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
       scanner scans forget 7
       scanner scans forget 7 --yes
     """
-    from storage.queries import counts
-    from storage.scans import UNFINISHED, find_scan, forget
+    from storage.reads.queries import counts
+    from storage.writes.scans import UNFINISHED, find_scan, forget
 
     with open_store(store) as opened:
         found = find_scan(opened, scan_id)
@@ -78,7 +78,7 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
 def _list(store: str, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from scanner.report.scan_list import listed_scans, print_scans, scans_json
+    from scanner.report.text.scan_list import listed_scans, print_scans, scans_json
 
     with open_store(store) as opened:
         scans = listed_scans(opened)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import Failed
-from scanner.options import broker_option, open_store, root_option, store_option
+from scanner.options.common import broker_option, open_store, root_option, store_option
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(  # noqa: PLR0913 - its options
         raise Failed(NEEDS_WEB) from error
     import secrets
 
-    from scanner.addresses import is_loopback
+    from scanner.fleet.addresses import is_loopback
 
     if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
         raise click.BadParameter(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options import (
+from scanner.options.common import (
     broker_option,
     json_lines_option,
     json_option,
@@ -21,9 +21,9 @@ from scanner.options import (
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.progress import Look
-    from scanner.queue_state import QueueState
-    from storage.store import Store
+    from scanner.follow.progress import Look
+    from scanner.follow.queue_state import QueueState
+    from storage.database.store import Store
 
 
 @click.command()
@@ -53,14 +53,14 @@ def command(
       scanner status --json | jq .verdicts.pending
       scanner status --watch --json-lines
     """
-    from scanner.events import Events
-    from scanner.progress import Follower, look
-    from scanner.queue_state import queue_state
-    from scanner.report import sentences
-    from storage.opinions import opinions
+    from scanner.follow.events import Events
+    from scanner.follow.progress import Follower, look
+    from scanner.follow.queue_state import queue_state
+    from scanner.report.text import sentences
+    from storage.writes.cascade import opinions
 
     with open_store(store) as opened:
-        from storage.scans import find_scan
+        from storage.writes.scans import find_scan
 
         found = find_scan(opened, scan_id)
         events = Events(opened, found.scan_id) if how["json_lines"] else None
@@ -87,9 +87,9 @@ def command(
 
 
 def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:
-    from scanner.report.build import build
-    from scanner.report.json import to_json
-    from storage.scans import find_scan
+    from scanner.report.figures.build import build
+    from scanner.report.formats.json import to_json
+    from storage.writes.scans import find_scan
 
     body = to_json(build(store, find_scan(store, scan_id)))
     body["queue"] = None if state is None else asdict(state)
@@ -97,25 +97,25 @@ def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any
 
 
 def _print(seen: Look, state: QueueState | None) -> None:
-    from scanner.report import words
+    from scanner.report.text import labels
 
     scan, counts = seen.scan, seen.counts
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
-    judged = f"{counts.judged:,} of {words.count(counts.images, 'image', 'images')} judged"
+    judged = f"{counts.judged:,} of {labels.count(counts.images, 'image', 'images')} judged"
     # While a folder is listed, a share would be one of what is known so far.
     if scan.listed_at is not None and counts.images:
-        judged += f" ({words.percent(counts.judged, counts.images)})"
+        judged += f" ({labels.percent(counts.judged, counts.images)})"
     click.echo(f"  {judged}")
     click.echo(
         f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
-        f"{words.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
+        f"{labels.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
 
 
 def _print_hosts(store: Store, scan_id: int) -> None:
-    from scanner.report.grid import safe
-    from scanner.report.machine import how_it_was
-    from storage.pulse import pulse
+    from scanner.report.text.grid import safe
+    from scanner.report.text.machine import how_it_was
+    from storage.reads.health import pulse
 
     for host in pulse(store, scan_id).hosts:
         health = how_it_was(host.info)

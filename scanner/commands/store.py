@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from scanner.exits import Failed, Unavailable
-from scanner.options import open_store, store_option
+from scanner.options.common import open_store, store_option
 
 
 @click.group()
@@ -37,8 +37,8 @@ def upgrade_command(*, store: str) -> None:
       scanner store upgrade
       scanner store upgrade --store postgresql://scanner@nas/scanner
     """
+    from storage.database.store import Store
     from storage.errors import StoreError, StoreUnavailable
-    from storage.store import Store
 
     try:
         opened = Store.unchecked(store)
@@ -69,7 +69,7 @@ def backup_command(*, file: Path, store: str) -> None:
       scanner store backup scans-2026-11.db
       scanner store backup /mnt/nas/scans.db --store ~/scans.db
     """
-    from storage.backup import backup
+    from storage.database.backup import backup
 
     with open_store(store) as opened:
         if opened.engine.dialect.name != "sqlite":
@@ -93,7 +93,7 @@ def where_command(*, store: str) -> None:
       scanner store where
       sqlite3 "$(scanner store where)"
     """
-    from storage.engine import shown_url, store_url
+    from storage.database.engine import shown_url, store_url
     from storage.errors import StoreError
 
     try:

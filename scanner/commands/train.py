@@ -12,7 +12,7 @@ from scanner.exits import Failed
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
-    from workers.training.recipe import Recipe
+    from workers.training.recipes.recipe import Recipe
 
 WITHOUT_EXTRA = f"Training needs packages that are not installed ({{name}}): {with_extra('train')}"
 
@@ -66,12 +66,12 @@ def command(name: str, *, epochs: int | None, **where: Any) -> None:  # noqa: AN
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training.data import DataError
-        from workers.training.export import ExportError
+        from workers.training.data.datasets import DataError
+        from workers.training.export.quantised import ExportError
         from workers.training.finish import finish
         from workers.training.probe import run_probe
-        from workers.training.probes import PROBES
-        from workers.training.recipes import RECIPES
+        from workers.training.recipes.builtin import RECIPES
+        from workers.training.recipes.probes import PROBES
         from workers.training.runs import Run, RunError
         from workers.training.train import train
     except ModuleNotFoundError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scanner.options import broker_option, open_broker, open_store, store_option
+from scanner.options.common import broker_option, open_broker, open_store, store_option
 
 
 @click.command()
@@ -18,7 +18,7 @@ def command(*, host: str, store: str, broker: str) -> None:
     Example:
       scanner unpause attic-pi
     """
-    from workers.pauses import unpause
+    from workers.host.availability import unpause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         was_paused = unpause(queue.space, host)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.options import open_store, output_option, scan_argument, store_option
+from scanner.options.common import open_store, output_option, scan_argument, store_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,11 +49,11 @@ def command(
       scanner verdicts --where 'score>=0.5' --where 'score<0.9' | jq -r .path
       scanner verdicts --format parquet --output verdicts.parquet
     """
-    from scanner.report.row import row_json
-    from scanner.report.stream import WRITERS, stdout, written
-    from scanner.where import parse_where
-    from storage.queries import verdict_rows
-    from storage.scans import find_scan
+    from scanner.options.where import parse_where
+    from scanner.report.formats.row import row_json
+    from scanner.report.formats.stream import WRITERS, stdout, written
+    from storage.reads.queries import verdict_rows
+    from storage.writes.scans import find_scan
 
     conditions = parse_where(where)
     if form == "parquet" and output is None and sys.stdout.isatty():

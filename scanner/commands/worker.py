@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.exits import INTERRUPTED, Failed
-from scanner.options import (
+from scanner.options.common import (
     broker_option,
     concurrency_option,
     open_broker,
@@ -29,9 +29,9 @@ from workers.settings import LITERT, TENSORFLOW
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.pauses import Hours
+    from workers.host.availability import Hours
     from workers.settings import WorkerSettings
-    from workers.shared import ShareAt
+    from workers.sources.hub import ShareAt
 
 LONGEST_NAME = 100
 RUNTIMES = (LITERT, TENSORFLOW)
@@ -48,7 +48,7 @@ def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
 def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Hours | None:
     if value is None:
         return None
-    from workers.pauses import parse_hours
+    from workers.host.availability import parse_hours
 
     try:
         return parse_hours(value)
@@ -105,7 +105,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     if ctx.invoked_subcommand is not None:
         return
     from scanner.config import parse_roots, state_dir
-    from scanner.logs import log_to_stderr
+    from scanner.processes.logs import log_to_stderr
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=given["verbose"], host=given["name"])
@@ -154,8 +154,8 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
       scanner worker install --print
     """
     from scanner.config import parse_roots
-    from scanner.service import Service, ServiceError
-    from workers.remote import Url
+    from scanner.fleet.service import Service, ServiceError
+    from workers.sources.remote import Url
 
     arguments: list[str] = []
     for name, place in parse_roots(roots).items():
@@ -191,7 +191,7 @@ def uninstall(*, of_user: bool) -> None:
     Example:
       sudo scanner worker uninstall
     """
-    from scanner.service import Service, ServiceError
+    from scanner.fleet.service import Service, ServiceError
 
     service = Service(of_user=of_user)
     try:
@@ -213,8 +213,8 @@ class _Place:
 
 def _place(ctx: click.Context, broker: str, store: str) -> _Place:
     """As named; what is not named is the hub's that this machine has joined, if it has."""
-    from scanner.joined import JoinError, the_hub
-    from workers.shared import ShareAt
+    from scanner.fleet.hub_config import JoinError, the_hub
+    from workers.sources.hub import ShareAt
 
     try:
         hub = the_hub()
@@ -245,7 +245,7 @@ def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
 
     The worker of a `scan` measures nothing and begins at once: its user sees how fast it is.
     """
-    from scanner.preflight import NotFit, preflight, speed_line
+    from scanner.fleet.preflight import NotFit, preflight, speed_line
 
     tell = partial(click.echo, err=True)
     processes = "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
@@ -286,9 +286,9 @@ def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
     from celery.platforms import SecurityWarning
     from celery.signals import setup_logging, worker_shutting_down
 
-    from scanner.beside import look_step
-    from workers.pauses import queues_of
-    from workers.tasks import make_worker_app
+    from scanner.processes.supervisor import look_step
+    from workers.batch.tasks import make_worker_app
+    from workers.host.availability import queues_of
 
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -329,8 +329,8 @@ def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callab
     if not wanted or settings.store_url is None:
         yield lambda: None
         return
-    from scanner.beside import Beside
+    from scanner.processes.supervisor import Beside
 
-    module = ["scanner.keeper", settings.label]
+    module = ["scanner.fleet.rescuer", settings.label]
     with Beside("the keeper", module, settings.broker_url, settings.store_url) as keeper:
         yield keeper.look_after

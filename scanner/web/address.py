@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.exceptions import HTTPException
 
-from storage.gallery import Place, Reviewed, Selection
+from storage.reads.gallery import Place, Reviewed, Selection
 from storage.records import ErrorKind, Outcome
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from scanner.web import gallery, live, review
 from scanner.web.guard import Guard
+from scanner.web.pages import gallery, live, review
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from scanner.whole_file import replaced
+from scanner.processes.atomic_write import replaced
 
 if TYPE_CHECKING:
     from pathlib import Path

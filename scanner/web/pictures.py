@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from storage.records import Outcome
-from workers.decode import decode
 from workers.errors import ImageTrouble
-from workers.fetch import RootGone, open_root
-from workers.upright import is_sideways, orientation, upright
+from workers.images.decode import decode
+from workers.images.orientation import is_sideways, orientation, upright
+from workers.sources.local import RootGone, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scanner.web.cache import Cache
-    from storage.gallery import Listed
-    from storage.scans import Scan
-    from workers.places import Place
+    from storage.reads.gallery import Listed
+    from storage.writes.scans import Scan
+    from workers.sources.places import Place
 
 # Pictures that are decoded at a time: each may take some hundred megabytes.
 AT_ONCE = 2

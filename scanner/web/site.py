@@ -13,16 +13,16 @@ from starlette.responses import HTMLResponse
 from scanner.web import address, words
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
-from storage.reviews import Answer
-from storage.scans import find_scan
+from storage.writes.reviews import Answer
+from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scanner.web.pictures import Pictures
     from scanner.web.watch import Watch
-    from storage.scans import Scan
-    from storage.store import Store
+    from storage.database.store import Store
+    from storage.writes.scans import Scan
 
 REVIEWER_COOKIE = "scanner_reviewer"
 MAX_NAME_CHARACTERS = 60

@@ -6,23 +6,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scanner.progress import look
-from scanner.queue_state import queue_state
+from scanner.follow.progress import look
+from scanner.follow.queue_state import queue_state
 from scanner.web.memo import Memo
-from storage.gallery import Selection, page
-from storage.pulse import pulse
+from storage.reads.gallery import Selection, page
+from storage.reads.health import pulse
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.progress import Look
-    from scanner.queue_state import QueueState
-    from storage.gallery import Tile
-    from storage.pulse import HostPulse, Pulse
-    from storage.queries import Counts
-    from storage.scans import Scan
-    from storage.store import Store
+    from scanner.follow.progress import Look
+    from scanner.follow.queue_state import QueueState
+    from storage.database.store import Store
+    from storage.reads.gallery import Tile
+    from storage.reads.health import HostPulse, Pulse
+    from storage.reads.queries import Counts
+    from storage.writes.scans import Scan
 
 # Seconds between two looks at the store, and at a broker.
 LOOK_SECONDS = 1.0

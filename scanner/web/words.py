@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from scanner.report import words
-from scanner.report.machine import how_it_was
+from scanner.report.text import labels
+from scanner.report.text.machine import how_it_was
 from storage.paths import shown
-from storage.reviews import Answer
+from storage.writes.reviews import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +47,12 @@ def plain(text: object) -> str:
 
 def verdict(outcome: Outcome | None) -> str:
     """A verdict's name."""
-    return words.VERDICTS[outcome][0]
+    return labels.VERDICTS[outcome][0]
 
 
 def evidence(kind: str) -> str:
     """A kind of finding, in words."""
-    return words.EVIDENCE.get(kind, plain(kind))
+    return labels.EVIDENCE.get(kind, plain(kind))
 
 
 def error(kind: ErrorKind) -> str:
@@ -118,6 +118,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "rate": rate,
     "when": when,
-    "duration": words.duration,
-    "milliseconds": words.milliseconds,
+    "duration": labels.duration,
+    "milliseconds": labels.milliseconds,
 }

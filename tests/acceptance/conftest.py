@@ -20,9 +20,9 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from storage import queries
-from storage.schema import entry, verdict
-from storage.store import Store
+from storage.database.schema import entry, verdict
+from storage.database.store import Store
+from storage.reads import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

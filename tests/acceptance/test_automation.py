@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def samples(tmp_path: Path) -> Path:
     """The sample pictures: 14 files, two of which cannot be read, four AI-made."""
     folder = tmp_path / "samples"
-    subprocess.run([sys.executable, "-m", "scanner.samples", folder], check=True)
+    subprocess.run([sys.executable, "-m", "scanner.listing.sample_images", folder], check=True)
     return folder
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
     """The sample pictures."""
-    subprocess.run([sys.executable, "-m", "scanner.samples", tmp_path / "samples"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "scanner.listing.sample_images", tmp_path / "samples"], check=True
+    )
     return tmp_path / "samples"
 
 

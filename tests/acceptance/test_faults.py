@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import redis
 import sqlalchemy as sa
 
-from storage.schema import run
-from storage.store import Store
+from storage.database.schema import run
+from storage.database.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,9 @@ def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
     worker = fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
-    (keeper,) = [pid for pid in children_of(worker.pid) if b"scanner.keeper" in command_of(pid)]
+    (keeper,) = [
+        pid for pid in children_of(worker.pid) if b"scanner.fleet.rescuer" in command_of(pid)
+    ]
     os.kill(keeper, signal.SIGKILL)
     with redis.Redis.from_url(clean_redis) as client:
         client.flushall()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from scanner.samples import draw
+from scanner.listing.sample_images import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.samples import draw
+from scanner.listing.sample_images import draw
 
 if TYPE_CHECKING:
     import subprocess

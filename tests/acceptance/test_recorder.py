@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from scanner.joined import Hub
-from storage.schema import host, run, verdict
-from storage.store import Store
+from scanner.fleet.hub_config import Hub
+from storage.database.schema import host, run, verdict
+from storage.database.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.detectors import catalogue
+from workers.detectors import installed
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGES = 120
 # A detector of a user's: the model that ships, which by itself calls nothing AI-made.
 FIRST = (
-    Path(catalogue.__file__).parents[1] / "models" / "objects-32.tflite",
+    Path(installed.__file__).parents[1] / "models" / "objects-32.tflite",
     "--name", "first", "--scale", "1", "--classes", "REAL,FAKE", "--output", "logits",
 )  # fmt: skip
 ASKED = ("--detectors", "first", "--strong", "objects-32")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.options import Broker
-from workers.app import make_app, make_redis
-from workers.space import Space
+from scanner.options.common import Broker
+from workers.broker.app import make_app, make_redis
+from workers.broker.namespace import Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.store import Store
+    from storage.database.store import Store
 
 
 @pytest.fixture

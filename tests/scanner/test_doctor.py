@@ -12,8 +12,8 @@ import redis
 
 from scanner import doctor
 from scanner.doctor import Level, examine
-from storage.store import Store
-from workers.detectors import catalogue
+from storage.database.store import Store
+from workers.detectors import installed
 from workers.detectors.card import load_card
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def test_no_store_yet(tmp_path: Path) -> None:
 
 def test_damaged_model(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that is not the one of its card is found by its checksum."""
-    for file in catalogue.MODELS.glob("objects-32.*"):
+    for file in installed.MODELS.glob("objects-32.*"):
         shutil.copy(file, tmp_path)
     (tmp_path / "objects-32.tflite").write_bytes(b"something else")
     card = load_card(tmp_path / "objects-32.toml")
-    monkeypatch.setattr(catalogue, "installed", lambda: {"objects-32": card})
+    monkeypatch.setattr(installed, "installed", lambda: {"objects-32": card})
     said = found(store)["model objects-32"]
 
     assert Level.WRONG is said.level

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage import listing, results, scans
-from storage.queries import verdict_rows
+from storage.database.store import Store
+from storage.reads.queries import verdict_rows
 from storage.records import ListedImage, Outcome, Timings, Verdict
-from storage.store import Store
+from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from storage.records import Batch, Finding, ImageError
-    from storage.results import Run
-    from storage.scans import Scan
+    from storage.writes.results import Run
+    from storage.writes.scans import Scan
 
 HOST = results.Host("h1", "pi4", "aarch64", {"cores": 4})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.records import AI_NAMES, REAL_NAMES
-from workers.detectors import added
+from workers.detectors import custom
 from workers.detectors.card import (
     KINDS,
     NEVER,
@@ -26,12 +26,12 @@ from workers.detectors.card import (
     View,
     load_card,
 )
+from workers.detectors.card_writer import to_toml
+from workers.detectors.custom_model import prepared
 from workers.detectors.detector import load
-from workers.detectors.net import prepared
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import CHANNELS, Session, open_session
-from workers.detectors.toml import to_toml
-from workers.detectors.trial import Examined, examine
+from workers.detectors.trial_run import Examined, examine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,12 +82,12 @@ class Asked:
 
 def require_new(name: str, known: Sequence[str]) -> None:
     """Raise AddError for a name that cannot be had."""
-    if not added.NAME.fullmatch(name):
+    if not custom.NAME.fullmatch(name):
         raise AddError(
             f"{name!r} is no name for a detector: small letters, digits, dots, dashes and "
             "underscores, please (--name)"
         )
-    if name in known or added.card_file(name).parent.exists():
+    if name in known or custom.card_file(name).parent.exists():
         raise AddError(
             f"there is a detector {name} already: choose another --name, or "
             f"`scanner detectors remove {name}` first"
@@ -208,8 +208,8 @@ def _written(
     model: Path, asked: Asked, given: Input, output: Output, samples: list[NDArray[np.uint8]]
 ) -> Card:
     """Write model and card, load them as a worker would, and put them in their place."""
-    added.folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=added.folder(), prefix=".adding-") as place:
+    custom.folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=custom.folder(), prefix=".adding-") as place:
         there = Path(place, asked.name)
         there.mkdir()
         file = there / f"{asked.name}{model.suffix}"
@@ -224,8 +224,8 @@ def _written(
             load(load_card(card.path)).score(samples)
         except (CardError, ValueError) as error:
             raise AddError(str(error)) from error
-        there.rename(added.folder() / asked.name)
-    return load_card(added.card_file(asked.name))
+        there.rename(custom.folder() / asked.name)
+    return load_card(custom.card_file(asked.name))
 
 
 def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
@@ -254,7 +254,7 @@ def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
         published=asked.published,
         path=file.with_suffix(".toml"),
     )
-    return replace(card, version=f"{added.VERSION}{asked.version}{_reading(card)}")
+    return replace(card, version=f"{custom.VERSION}{asked.version}{_reading(card)}")
 
 
 def _reading(card: Card) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from workers.detectors.tables import TableError, build
+from workers.detectors.toml_tables import TableError, build
 
 # What the numbers of a model may be, see `Output`.
 KINDS = ("logits", "probabilities", "embedding")

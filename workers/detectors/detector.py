@@ -77,7 +77,7 @@ def load(card: Card, threads: int = 1, runtime: str = LITERT) -> Detector:
 
         return plugins.load(card)
     if card.output is not None:
-        from workers.detectors.net import load_net  # noqa: PLC0415 - as below
+        from workers.detectors.custom_model import load_net  # noqa: PLC0415 - as below
 
         card.verify()
         return load_net(card, runtime)

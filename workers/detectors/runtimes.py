@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from workers.silence import without_info_lines
+from workers.native_output import without_info_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

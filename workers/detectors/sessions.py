@@ -12,7 +12,7 @@ import numpy as np
 
 from storage.extras import with_extra
 from workers.detectors.runtimes import ModelError
-from workers.silence import without_info_lines
+from workers.native_output import without_info_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

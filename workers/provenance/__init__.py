@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.provenance import head as _head
+from workers.images import metadata as _head
 
 if TYPE_CHECKING:
     from storage.records import Finding

@@ -10,12 +10,13 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.provenance import exif, xmp
+from workers.images import tiff as exif
+from workers.provenance import xmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.provenance.head import Carrier, Head
+    from workers.images.metadata import Carrier, Head
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_FILE_BYTES = 4 << 20  # of text, in one file

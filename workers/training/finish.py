@@ -6,17 +6,17 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from workers.training import classification, curves, evaluate
-from workers.training.data import read
-from workers.training.judge import judge
+from workers.training.data.datasets import read
+from workers.training.evaluation import classification, curves, metrics
+from workers.training.evaluation.score import judge
+from workers.training.export.ship import ship
 from workers.training.runs import WEIGHTS, write_json
-from workers.training.ship import ship
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from workers.training.recipe import Recipe
+    from workers.training.recipes.recipe import Recipe
     from workers.training.runs import Epoch, Run
 
 FIGURES = "figures.json"
@@ -35,8 +35,8 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
     else:
         test = read(run.data, recipe.data.test, recipe.data.pixels)
         scored = judge(recipe, run.out, test, recipe.data.test[0].file)
-        measured, made = evaluate.measure(scored, evaluate.EVEN), run.out / FIGURES
-        sources = tuple(evaluate.by_source(scored, evaluate.EVEN.flag))
+        measured, made = metrics.measure(scored, metrics.EVEN), run.out / FIGURES
+        sources = tuple(metrics.by_source(scored, metrics.EVEN.flag))
     figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)

@@ -12,18 +12,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from workers.detectors import catalogue
+from workers.detectors import installed
 from workers.detectors.card import Card, DataSet, Input, Model, Output, load_card
+from workers.detectors.card_writer import to_toml
 from workers.detectors.detector import calibrated
-from workers.detectors.toml import to_toml
-from workers.sight import seen
-from workers.training import calibrate, classification, lite0, measures
-from workers.training.about import ABOUT
-from workers.training.changes import changed
-from workers.training.data import DataError
-from workers.training.export_floats import compare_floats, export_floats
-from workers.training.pictures import owners, read_each
-from workers.training.pretrained import pour
+from workers.pipeline.sight import seen
+from workers.training.data.corruptions import changed
+from workers.training.data.datasets import DataError
+from workers.training.data.images import owners, read_each
+from workers.training.evaluation import classification, measure
+from workers.training.export import calibrate
+from workers.training.export.card_text import ABOUT
+from workers.training.export.floats import compare_floats, export_floats
+from workers.training.nets import lite0
+from workers.training.nets.pretrained import pour
 from workers.training.runs import claim
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from workers.training.probes import Probe
+    from workers.training.recipes.probes import Probe
     from workers.training.runs import Run
 
 BATCH = 32
@@ -84,9 +86,9 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     test = list(read_each(run.data, probe.test))
     if probe.view.finder:
         # The card vouches for it, so it lies beside the card here as well.
-        shutil.copyfile(catalogue.MODELS / probe.view.finder, run.out / probe.view.finder)
-    card = measures.measured(load_card(card.path), test, ABOUT[probe.name].test)
-    card = measures.changed(card, test, tell)
+        shutil.copyfile(installed.MODELS / probe.view.finder, run.out / probe.view.finder)
+    card = measure.measured(load_card(card.path), test, ABOUT[probe.name].test)
+    card = measure.changed(card, test, tell)
     card.path.write_text(to_toml(card), encoding="utf-8")
     if card.measured is not None:
         tell(classification.whole(card.measured, card.sources, card.changes))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import keras
 
-    from workers.training.probes import Probe
-    from workers.training.recipe import Recipe
+    from workers.training.recipes.probes import Probe
+    from workers.training.recipes.recipe import Recipe
 
 HISTORY, RECIPE = "history.json", "recipe.json"
 ENVIRONMENT, WEIGHTS = "environment.json", "weights.json"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from workers.training import environment, nets, rates
-from workers.training.batches import (
+from workers.training import environment, learning_rates
+from workers.training.data.batches import (
     Batches,
     Lessons,
     steps_of,
@@ -17,8 +17,10 @@ from workers.training.batches import (
     to_learn,
     unchanged,
 )
-from workers.training.pretrained import pour
-from workers.training.recipe import Plateau
+from workers.training.data.split import Parts, parts_of
+from workers.training.nets import networks
+from workers.training.nets.pretrained import pour
+from workers.training.recipes.recipe import Plateau
 from workers.training.runs import (
     HISTORY,
     WEIGHTS,
@@ -32,12 +34,11 @@ from workers.training.runs import (
     save,
     write_json,
 )
-from workers.training.split import Parts, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from workers.training.recipe import Phase, Recipe
+    from workers.training.recipes.recipe import Phase, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Learner:
 
     def whole(self) -> keras.Model:
         """Give the net from pixels to logits."""
-        return self.trained if self.base is None else nets.joined(self.base, self.trained)
+        return self.trained if self.base is None else networks.joined(self.base, self.trained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ def _phase(course: Course, number: int) -> Iterator[Epoch]:
     while not course.over(number):
         if isinstance(phase.rate, Plateau):
             accuracies = [each.validation_accuracy for each in course.epochs_of(number)]
-            learner.trained.optimizer.learning_rate = rates.on_plateau(phase.rate, accuracies)
+            learner.trained.optimizer.learning_rate = learning_rates.on_plateau(
+                phase.rate, accuracies
+            )
         batches = Batches(lessons, phase.batch, (run.seed, len(history) + 1))
         epoch = _epoch(learner.trained, batches, exam, (len(history) + 1, number))
         before = best_of(history) if history else None
@@ -134,19 +137,19 @@ def _learner(course: Course, number: int) -> Learner:
         whole = keras.models.load_model(best_net(out, best_of(course.history).epoch), compile=False)
     else:
         whole = _first(recipe, course.run)
-    base = whole.get_layer(nets.BASE) if phase.frozen else None
+    base = whole.get_layer(networks.BASE) if phase.frozen else None
     if course.epochs_of(number):
         return Learner(keras.models.load_model(checkpoint(out, epochs)), base)
-    trained = whole.get_layer(nets.HEAD) if phase.frozen else whole
+    trained = whole.get_layer(networks.HEAD) if phase.frozen else whole
     _compile(trained, phase, steps_of(len(course.parts.train), phase.batch))
     return Learner(trained, base)
 
 
 def _first(recipe: Recipe, run: Run) -> keras.Model:
     """Build the net, with pretrained weights where the recipe has some; note which."""
-    net, said = nets.build(recipe, environment.numbers()), "weights from scratch"
+    net, said = networks.build(recipe, environment.numbers()), "weights from scratch"
     if recipe.pretrained is not None:
-        said = pour(net.get_layer(nets.BASE), recipe.pretrained, run.weights or run.data)
+        said = pour(net.get_layer(networks.BASE), recipe.pretrained, run.weights or run.data)
     write_json(run.out / WEIGHTS, said)
     return net
 
@@ -161,7 +164,7 @@ def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     net.compile(
-        rates.optimizer(phase, steps),
+        learning_rates.optimizer(phase, steps),
         loss,
         metrics=[accuracy],
         # XLA's convolutions on a CPU are slower than those of oneDNN.

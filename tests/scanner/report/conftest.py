@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from scanner.report.build import build
-from storage import listing, results, scans
+from scanner.report.figures.build import build
+from storage.database.schema import run
+from storage.database.store import Store
 from storage.records import (
     ErrorKind,
     Finding,
@@ -19,15 +20,14 @@ from storage.records import (
     Timings,
     Verdict,
 )
-from storage.schema import run
-from storage.store import Store
+from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scanner.report.build import Report
-    from storage.scans import Scan
+    from scanner.report.figures.build import Report
+    from storage.writes.scans import Scan
 
 PLAN = {
     "rules": 1,

@@ -13,15 +13,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scanner.cli import cli
-from storage import listing, scans
+from storage.database.schema import HEAD
 from storage.records import ListedImage
-from storage.schema import HEAD
+from storage.writes import listing, scans
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.scans import Scan
-    from storage.store import Store
+    from storage.database.store import Store
+    from storage.writes.scans import Scan
 
 
 def scanner(*words: str, store: Store | None = None) -> Result:

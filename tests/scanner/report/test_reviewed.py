@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.report import sentences
-from scanner.report.build import build
-from scanner.report.json import to_json
-from storage import reviews, sampling, scans
-from storage.reviews import Answer
+from scanner.report.figures.build import build
+from scanner.report.formats.json import to_json
+from scanner.report.text import sentences
+from storage.writes import reviews, samples, scans
+from storage.writes.reviews import Answer
 
 if TYPE_CHECKING:
-    from storage.scans import Scan
-    from storage.store import Store
+    from storage.database.store import Store
+    from storage.writes.scans import Scan
 
 
 def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
@@ -25,9 +25,9 @@ def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
 
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = 1.0")
-    drawn = sampling.draw(store, scan.scan_id, 4, seed=1)
+    drawn = samples.draw(store, scan.scan_id, 4, seed=1)
     assert not any("People" in said for said in sentences.estimate(build(store, scan)))
-    images = [image for image, _ in sampling.sample_images(store, drawn)]
+    images = [image for image, _ in samples.sample_images(store, drawn)]
     answers = (Answer.AI, Answer.NOT_AI, Answer.NOT_AI, Answer.CANT_TELL)
     for image, answer in zip(images, answers, strict=True):
         reviews.give(store, scan.scan_id, image, answer, "ann")

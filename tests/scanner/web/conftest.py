@@ -26,7 +26,7 @@ from scanner.web.pictures import Pictures
 from scanner.web.server import listen, make_server
 from scanner.web.site import Site
 from scanner.web.watch import Watch
-from storage.store import Store
+from storage.database.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +56,9 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     place = tmp_path_factory.mktemp("scanned")
     folder = place / "photos"
     env = os.environ | {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
-    subprocess.run([sys.executable, "-m", "scanner.samples", folder], check=True, env=env)
+    subprocess.run(
+        [sys.executable, "-m", "scanner.listing.sample_images", folder], check=True, env=env
+    )
     for name in HOSTILE:
         shutil.copy(folder / "tiny" / "10.jpg", folder / name)
     store_file = place / "store.db"

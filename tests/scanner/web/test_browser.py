@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from storage import sampling
-from storage.queries import verdict_rows
+from storage.database.store import Store
+from storage.reads.queries import verdict_rows
 from storage.records import Outcome
-from storage.reviews import progress, reviews_of
-from storage.store import Store
+from storage.writes import samples
+from storage.writes.reviews import progress, reviews_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -243,8 +243,8 @@ def test_a_sample_is_looked_at_with_fresh_eyes(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:
     """Neither name nor verdict is shown before the answer; the estimate comes with the answers."""
-    drawn = sampling.draw(store, 1, 3, seed=1)
-    (first, _), *_ = sampling.sample_images(store, drawn)
+    drawn = samples.draw(store, 1, 3, seed=1)
+    (first, _), *_ = samples.sample_images(store, drawn)
     row = next(one for one in verdict_rows(store, 1) if one.image_id == first)
     page = visitor.page
     page.goto(f"{serve(store).url}scan/1/review?sample=1")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.reviews import reviews_of
+from storage.writes.reviews import reviews_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.store import Store
+    from storage.database.store import Store
     from tests.scanner.web.conftest import Served
 
 TOKEN = "a-token-of-many-characters"

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.web.memo import Memo
-from storage import results
-from storage.queries import hosts, verdict_rows
+from storage.reads.queries import hosts, verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
-from storage.reviews import reviews_of
-from storage.scans import cancel, forget
+from storage.writes import results
+from storage.writes.reviews import reviews_of
+from storage.writes.scans import cancel, forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.store import Store
+    from storage.database.store import Store
     from tests.scanner.web.conftest import Served
 
 ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"

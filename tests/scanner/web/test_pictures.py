@@ -13,15 +13,15 @@ import pytest
 from PIL import Image, ImageOps
 
 from scanner.web.cache import Cache
-from storage.gallery import find
-from storage.queries import verdict_rows
-from workers.upright import orientation, upright
+from storage.reads.gallery import find
+from storage.reads.queries import verdict_rows
+from workers.images.orientation import orientation, upright
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from storage.store import Store
+    from storage.database.store import Store
     from tests.scanner.web.conftest import Scanned, Served
 
 

@@ -15,7 +15,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from workers.detectors import catalogue
+from workers.detectors import installed
 from workers.detectors.card import Card, CardError
 from workers.detectors.detector import Detector, load
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def objects() -> Detector:
     """The shipped detector of tiny images."""
-    return load(catalogue.installed()["objects-32"])
+    return load(installed.installed()["objects-32"])
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_another_shape_is_refused(objects: Detector, shape: tuple[int, ...]) -> 
 
 def test_a_changed_model_is_not_loaded(tmp_path: Path) -> None:
     """A model with one byte changed never gets to speak."""
-    card = elsewhere(catalogue.installed()["objects-32"], tmp_path)
+    card = elsewhere(installed.installed()["objects-32"], tmp_path)
     body = bytearray(card.model_path.read_bytes())
     body[len(body) // 2] ^= 1
     card.model_path.write_bytes(body)
@@ -117,7 +117,7 @@ def test_a_changed_model_is_not_loaded(tmp_path: Path) -> None:
 
 def test_what_is_no_model_is_not_loaded(tmp_path: Path) -> None:
     """Bytes that LiteRT cannot run are refused even where the card vouches for them."""
-    card = elsewhere(catalogue.installed()["objects-32"], tmp_path)
+    card = elsewhere(installed.installed()["objects-32"], tmp_path)
     card.model_path.write_bytes(b"no model")
     assert card.model is not None
     card = replace(card, model=replace(card.model, sha256=hashlib.sha256(b"no model").hexdigest()))
@@ -128,7 +128,7 @@ def test_what_is_no_model_is_not_loaded(tmp_path: Path) -> None:
 
 def test_a_model_of_another_size_is_not_loaded() -> None:
     """A card that states another input than its model has is refused."""
-    card = catalogue.installed()["objects-32"]
+    card = installed.installed()["objects-32"]
     assert card.input is not None
 
     with pytest.raises(CardError, match="its card says otherwise"):
@@ -138,12 +138,12 @@ def test_a_model_of_another_size_is_not_loaded() -> None:
 def test_a_detector_without_a_model_cannot_be_loaded() -> None:
     """Provenance looks at no pixels, and says so."""
     with pytest.raises(CardError, match="provenance has no model"):
-        load(catalogue.installed()["provenance"])
+        load(installed.installed()["provenance"])
 
 
 def test_loading_leaves_stderr_clean(capfd: pytest.CaptureFixture[str]) -> None:
     """The runtime's announcements do not reach the terminal."""
-    load(catalogue.installed()["objects-32"])
+    load(installed.installed()["objects-32"])
 
     assert "" == capfd.readouterr().err
 

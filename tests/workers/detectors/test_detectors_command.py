@@ -7,7 +7,7 @@ import json
 from click.testing import CliRunner
 
 from scanner.commands.detectors import command
-from workers.detectors import catalogue
+from workers.detectors import installed
 
 
 def test_the_list_is_what_one_gets_without_asking() -> None:
@@ -26,7 +26,7 @@ def test_the_list_for_programs_holds_every_card() -> None:
     for arguments in (["--json"], ["list", "--json"]):
         done = CliRunner().invoke(command, arguments)
 
-        assert list(catalogue.NAMES) == [
+        assert list(installed.NAMES) == [
             one["name"] for one in json.loads(done.stdout)["detectors"]
         ]
 
@@ -35,7 +35,7 @@ def test_a_card_is_shown_with_its_thresholds_and_limits() -> None:
     """A person reads the checksum, the terms of the data and what the detector is bad at."""
     done = CliRunner().invoke(command, ["show", "objects-32"], env={"COLUMNS": "1000"})
 
-    card = catalogue.installed()["objects-32"]
+    card = installed.installed()["objects-32"]
     assert 0 == done.exit_code
     assert card.sha256 in done.output
     assert f"ai from {card.thresholds.ai:.3f}" in done.output
@@ -48,7 +48,7 @@ def test_a_card_for_programs_is_one_object() -> None:
     done = CliRunner().invoke(command, ["show", "objects-32", "--json"])
 
     shown = json.loads(done.stdout)
-    assert catalogue.installed()["objects-32"].sha256 == shown["model"]["sha256"]
+    assert installed.installed()["objects-32"].sha256 == shown["model"]["sha256"]
     assert 32 == shown["input"]["width"]
     assert "path" not in shown
 
@@ -58,4 +58,4 @@ def test_an_unknown_detector_is_a_usage_error() -> None:
     done = CliRunner().invoke(command, ["show", "nothing"])
 
     assert 2 == done.exit_code
-    assert ", ".join(catalogue.NAMES) in " ".join(done.output.split())
+    assert ", ".join(installed.NAMES) in " ".join(done.output.split())

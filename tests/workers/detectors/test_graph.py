@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanner.samples import DAWN, DUSK, NIGHT, landscape, shapes
-from workers.detectors import catalogue, detector, graph
+from scanner.listing.sample_images import DAWN, DUSK, NIGHT, landscape, shapes
+from workers.detectors import detector, graph, installed
 from workers.detectors.runtimes import LiteRT, ModelError
 from workers.settings import LITERT, TENSORFLOW
 
@@ -31,7 +31,7 @@ def pictures() -> list[np.ndarray]:
 @pytest.mark.parametrize("name", ["scenes", "faces", "faces-96"])
 def test_scores_of_nets_in_floats(name: str, pictures: list[np.ndarray]) -> None:
     """They agree to four digits."""
-    card = catalogue.installed()[name]
+    card = installed.installed()[name]
     assert card.input is not None
     side = card.input.height
     given = [picture[:side, :side] for picture in pictures]
@@ -42,7 +42,7 @@ def test_scores_of_nets_in_floats(name: str, pictures: list[np.ndarray]) -> None
 
 def test_scores_of_the_quantised_net(pictures: list[np.ndarray]) -> None:
     """Its outputs are at most one level of 256 apart."""
-    path = catalogue.installed()["objects-32"].model_path
+    path = installed.installed()["objects-32"].model_path
     given = [picture[y : y + 32, :32] for picture in pictures for y in range(0, 256, 32)]
     session = graph.quantised_graph(path)
     assert session is not None
@@ -61,7 +61,7 @@ def test_an_operation_that_is_not_known(
 ) -> None:
     """The net runs on LiteRT, and the log says so."""
     monkeypatch.delattr(graph.Graph, "_sqrt")
-    card = catalogue.installed()["faces-96"]
+    card = installed.installed()["faces-96"]
     given = [picture[:96, :96] for picture in pictures]
     here = detector.load(card, runtime=TENSORFLOW).score(given)
 

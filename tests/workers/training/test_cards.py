@@ -17,7 +17,7 @@ from workers.detectors.card import (
     Thresholds,
     load_card,
 )
-from workers.detectors.toml import to_toml
+from workers.detectors.card_writer import to_toml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,11 @@ from workers.detectors.card import load_card  # noqa: E402 - after the check abo
 from workers.detectors.detector import load  # noqa: E402
 from workers.training import runs  # noqa: E402
 from workers.training import train as training  # noqa: E402
-from workers.training.export import ExportError, compare, export  # noqa: E402
+from workers.training.export.quantised import ExportError, compare, export  # noqa: E402
 from workers.training.finish import finish  # noqa: E402
-from workers.training.nets import build  # noqa: E402
-from workers.training.recipe import Recipe, Residual, Split  # noqa: E402
-from workers.training.recipes import RECIPES  # noqa: E402
+from workers.training.nets.networks import build  # noqa: E402
+from workers.training.recipes.builtin import RECIPES  # noqa: E402
+from workers.training.recipes.recipe import Recipe, Residual, Split  # noqa: E402
 from workers.training.runs import Epoch, Run, RunError  # noqa: E402
 from workers.training.train import train  # noqa: E402
 

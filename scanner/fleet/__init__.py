@@ -1,0 +1,1 @@
+"""From batches to machines: producer, hub, join, rescuer, preflight, file server."""

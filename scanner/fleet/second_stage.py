@@ -1,0 +1,81 @@
+"""The keeper's part in second opinions: it sends doubtful images to workers with a strong detector.
+
+Only while such a worker listens, so nothing ever waits on a queue for one that does not come; and
+in waves, each when the one before it is over, so nothing has to be kept of what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from scanner.fleet.publisher import publish_second_look
+from storage.writes import cascade
+from storage.writes.scans import find_scan
+from workers.broker import leases
+from workers.broker.namespace import listening_key, strong_queue, unrecorded
+from workers.pipeline.plan import PlanError
+
+if TYPE_CHECKING:
+    from scanner.options.common import Broker
+    from storage.database.store import Store
+    from storage.writes.cascade import Asking
+    from workers.broker.parts import Part
+
+log = logging.getLogger(__name__)
+
+
+class SecondLooks:
+    """Sends on what a store's scans leave doubtful, those that bear `name`."""
+
+    def __init__(self, store: Store, broker: Broker, name: str) -> None:
+        self._store = store
+        self._app = broker.app
+        self._space = broker.space
+        self._name = name
+        # Finished scans in which nothing waits any more, until they are opened again.
+        self._settled: set[Asking] = set()
+        self._idle: set[int] = set()
+
+    def round(self) -> None:
+        """Send what waits for a strong detector that listens and has nothing to do."""
+        scans = cascade.asking(self._store, self._name)
+        self._settled.intersection_update(scans)
+        before, self._idle = self._idle, set()
+        for scan in scans:
+            if scan in self._settled or not self._is_free(scan.detector):
+                continue
+            # Twice: a message may be on its way to its worker just now.
+            if scan.scan_id in before:
+                self._send(scan)
+            else:
+                self._idle.add(scan.scan_id)
+
+    def left_behind(self, part: Part) -> None:
+        """Take back what a dead worker had: its images still wait, and a round finds them."""
+        log.warning("a second look at batch %d was left behind", part.batch_id)
+        cascade.failed(self._store, part.batch_id)
+        leases.forget(self._space, part)
+
+    def _is_free(self, detector: str) -> bool:
+        client, store_id = self._space.client, self._space.store_id
+        return bool(
+            client.exists(listening_key(store_id, detector))
+            and not client.llen(strong_queue(self._space.queue, detector))
+            and not unrecorded(self._space)
+        )
+
+    def _send(self, asking: Asking) -> None:
+        waiting = cascade.wanted(self._store, asking.scan_id)
+        if not waiting and asking.over:
+            self._settled.add(asking)
+        busy = leases.second_looks(self._space)
+        scan = find_scan(self._store, asking.scan_id)
+        for batch in waiting:
+            if batch.batch_id in busy:
+                continue
+            try:
+                publish_second_look(self._app, scan, batch)
+            except PlanError as error:
+                log.warning("scan %d gets no second opinions: %s", asking.scan_id, error)
+                return

@@ -1,0 +1,102 @@
+"""How fast this machine judges pictures: a moment's work on two of the project's own making.
+
+In a process of its own, for interpreters are not to be made before a worker forks; and a machine on
+which the detectors crash finds that out before it takes work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from scanner.options.scan_request import plan_for
+from storage.records import BatchImage
+from workers.settings import Limits
+from workers.sources.files import SingleFiles
+
+if TYPE_CHECKING:
+    from workers.pipeline.pipeline import Pipeline
+
+# Seconds of work on each of the pictures, or one look where that takes longer.
+WORK_SECONDS = 0.2
+# Seconds until a machine is too slow to be measured: one that is emulated.
+LONGEST_SECONDS = 60.0
+
+
+class CannotJudge(Exception):
+    """The detectors do not run here; the message says what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSpeed:
+    """What one process does in a second: photographs (1600 x 1200), and pictures of 32 x 32.
+
+    `process_mb` is the memory that it had to itself then.
+    """
+
+    photographs: float
+    tiny: float
+    process_mb: int
+
+
+def own_speed(runtime: str) -> OwnSpeed | None:
+    """Measure it with a runtime; None where that takes too long. Raises CannotJudge."""
+    try:
+        done = subprocess.run(  # noqa: S603 - no word of it is anyone else's
+            [sys.executable, "-m", "scanner.fleet.self_test", runtime],
+            # Modules are found here first, not in a folder of somebody's pictures.
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode < 0:
+        raise CannotJudge(f"signal {-done.returncode} ended them")
+    try:
+        return OwnSpeed(**json.loads(done.stdout))
+    except (ValueError, TypeError) as error:
+        last = (done.stderr.strip().splitlines() or ["they said nothing"])[-1]
+        raise CannotJudge(last) from error
+
+
+def _measured(runtime: str) -> OwnSpeed:
+    # What follows from here is for the process that measures, not for the one that asks.
+    from scanner.listing.sample_images import DAWN, landscape  # noqa: PLC0415
+    from workers.host.capacity import own_mb  # noqa: PLC0415
+    from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415
+
+    pipeline = make_pipeline(plan_for(None), Limits().max_pixels, runtime)
+    picture = landscape(DAWN, 1)
+    rates: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, size in (("photographs", (1600, 1200)), ("tiny", (32, 32))):
+            file = Path(folder, f"{name}.jpg")
+            picture.resize(size).save(file, quality=88)
+            rates[name] = _rate(pipeline, file)
+    return OwnSpeed(**rates, process_mb=own_mb() or 0)
+
+
+def _rate(pipeline: Pipeline, file: Path) -> float:
+    """Pictures a second; the first look, which takes longer than all others, is not counted."""
+    source = SingleFiles(Limits().max_bytes)
+    image = BatchImage(1, os.fsencode(file), 0)
+    pipeline.chunk(source, [image])
+    looks, began = 0, perf_counter()
+    while (took := perf_counter() - began) < WORK_SECONDS:
+        pipeline.chunk(source, [image])
+        looks += 1
+    return looks / took
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(_measured(sys.argv[1]))))  # noqa: T201

@@ -1,0 +1,1 @@
+"""Follow a scan while it runs: progress, events, webhook."""

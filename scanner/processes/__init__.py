@@ -1,0 +1,1 @@
+"""Child processes, the embedded broker, locks and atomic writes."""

@@ -1,0 +1,1 @@
+"""Figures of a report: what is computed from a store."""

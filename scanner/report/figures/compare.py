@@ -1,0 +1,93 @@
+"""What changed between two scans of one collection: counts, flips, who is right, speed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.report.figures.build import build
+from storage.reads.compare import changes
+
+if TYPE_CHECKING:
+    from scanner.report.figures.build import Report
+    from storage.database.store import Store
+    from storage.reads.compare import Change
+    from storage.reads.queries import Counts
+    from storage.records import Outcome
+    from storage.writes.scans import Scan
+
+# Up to this many images on which the scans differ the test is exact.
+EXACT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Images that one scan's score has right and the other's wrong, and whether that is chance.
+
+    `p_value` is that of McNemar's test (1947), two-sided: exact up to EXACT images, else from
+    chi-squared with Edwards' correction for continuity. None where no image is told apart.
+    """
+
+    only_before: int
+    only_after: int
+    p_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two reports, the images that both judged by (verdict before, after), and who is right."""
+
+    before: Report
+    after: Report
+    both: int
+    flips: tuple[tuple[Outcome, Outcome, int], ...]
+    examples: tuple[Change, ...]
+    mcnemar: McNemar | None
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of the later scan."""
+        return self.after.counts
+
+    @property
+    def changed(self) -> int:
+        """Images whose verdict is another one."""
+        return sum(images for before, after, images in self.flips if before != after)
+
+
+def compare(store: Store, before: Scan, after: Scan) -> Comparison:
+    """The comparison of two scans; NotFound where one is gone."""
+    found = changes(store, before.scan_id, after.scan_id)
+    flips: dict[tuple[Outcome, Outcome], int] = {}
+    only_before = only_after = labelled = 0
+    for pair in found.pairs:
+        key = (pair.before, pair.after)
+        flips[key] = flips.get(key, 0) + pair.images
+        if pair.right_before is None or pair.right_after is None:
+            continue
+        labelled += pair.images
+        only_before += pair.images * (pair.right_before and not pair.right_after)
+        only_after += pair.images * (pair.right_after and not pair.right_before)
+    return Comparison(
+        before=build(store, before),
+        after=build(store, after),
+        both=sum(flips.values()),
+        flips=tuple((*key, images) for key, images in sorted(flips.items())),
+        examples=found.examples,
+        mcnemar=mcnemar(only_before, only_after) if labelled else None,
+    )
+
+
+def mcnemar(only_before: int, only_after: int) -> McNemar:
+    """McNemar's test of the images that exactly one of the two has right."""
+    differ, fewer = only_before + only_after, min(only_before, only_after)
+    if differ == 0:
+        return McNemar(0, 0, None)
+    if differ <= EXACT:
+        tail = sum(math.comb(differ, k) for k in range(fewer + 1))
+        p_value = min(1.0, 2 * tail / 2**differ)
+    else:
+        chi_squared = max(0, abs(only_before - only_after) - 1) ** 2 / differ
+        p_value = math.erfc(math.sqrt(chi_squared / 2))
+    return McNemar(only_before, only_after, p_value)

@@ -1,0 +1,35 @@
+"""What the detectors' cards say of how often they are right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scanner.report.figures.estimate import Rates
+from scanner.report.figures.intervals import Share
+from workers.detectors import installed
+from workers.detectors.card import CardError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def card_rates(planned: Mapping[str, Any]) -> Rates | None:
+    """The rates on the card of a scan's detector, at the threshold that the scan had.
+
+    None where nobody measured them, or where the card here is damaged, or that of another model or
+    threshold.
+    """
+    try:
+        card = installed.installed().get(planned["name"])
+    except CardError:
+        return None
+    if card is None or card.measured is None:
+        return None
+    if (card.sha256, card.thresholds.ai) != (planned["sha256"], planned["thresholds"]["ai"]):
+        return None
+    at = card.measured.confusion
+    ai, real = at.tp + at.fn, at.fp + at.tn
+    return Rates(
+        Share(round(card.measured.recall_at_ai * ai), ai),
+        Share(round(card.measured.false_alarms_at_ai * real), real),
+    )

@@ -1,0 +1,77 @@
+"""Parquet, by pyarrow, which is an extra: rows of verdicts as a stream, a report as one table."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from scanner.exits import Failed
+from scanner.report.formats.row import COLUMNS
+from storage.extras import with_extra
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ModuleNotFoundError as error:
+    raise Failed(f"Parquet needs pyarrow: {with_extra('parquet')}") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+# Rows that are in memory at a time, and that readers skip or read as a whole.
+GROUP_ROWS = 5_000
+
+_NUMBERS = ("score", "fetch_ms", "decode_ms", "infer_ms")
+# Texts are UTF-8: `path` is as shown, and where it is not the name itself, `path_b64` has that.
+# `findings` is JSON: each detector may say other things in `detail`.
+VERDICTS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("path_b64", pa.string()),
+        *(
+            (
+                name,
+                pa.float64()
+                if name in _NUMBERS
+                else pa.bool_()
+                if name == "examined"
+                else pa.string(),
+            )
+            for name in COLUMNS[1:]
+        ),
+    ]
+)
+REPORT = pa.schema([("figure", pa.string()), ("number", pa.float64()), ("text", pa.string())])
+
+
+def write_verdicts(rows: Iterable[Mapping[str, Any]], out: BinaryIO) -> None:
+    """Write rows of verdicts, group by group, whatever their number."""
+    with pq.ParquetWriter(out, VERDICTS, compression="zstd") as writer:
+        for group in _groups(iter(rows)):
+            writer.write_table(pa.Table.from_pylist(group, schema=VERDICTS))
+
+
+def parquet_of(rows: Iterable[tuple[str, float | None, str | None]]) -> bytes:
+    """The figures of a report as one file."""
+    figures, numbers, texts = zip(*rows, strict=True)
+    table = pa.table([figures, numbers, texts], schema=REPORT)
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+def _groups(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while group := [_flat(row) for row in islice(rows, GROUP_ROWS)]:
+        yield group
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose texts are UTF-8: half a surrogate pair, say from a tag, has no place there."""
+    flat = {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }
+    return flat | {"findings": json.dumps(row["findings"])}

@@ -1,0 +1,164 @@
+"""A selection to take away: as CSV, as a list of files, or as a script that moves or tags them.
+
+Nothing here changes a file: a script does, when somebody runs it. Names are bytes and may hold
+anything but a NUL, so scripts quote them and never begin an argument with one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import posixpath
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.report.formats.json_parts import share
+from scanner.report.formats.stream import cell
+from storage.paths import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from storage.reads.gallery import Tile
+
+CSV_COLUMNS = ("path", "path_b64", "verdict", "score", "detector", "error", "review")
+
+_MOVE = b"""#!/bin/sh
+# Moves the selected pictures below the folder that is named; run it as `sh move.sh FOLDER`.
+# What is there already is left alone, and so is what would take its place.
+target=${1:?"say where to: sh $0 FOLDER"}
+mkdir -p -- "$target" && target=$(CDPATH= cd -- "$target" && pwd) || exit 1
+failed=0
+move() { # FILE FOLDER NAME
+    if [ -e "$target/$2/$3" ] || [ -L "$target/$2/$3" ]; then
+        printf 'already there: %s\\n' "$target/$2/$3" >&2
+        failed=1
+    elif ! { mkdir -p -- "$target/$2" && mv -- "$1" "$target/$2/$3"; }; then
+        failed=1
+    fi
+}
+"""
+_TAG = b"""#!/bin/sh
+# Writes an XMP sidecar (NAME.xmp) with the verdict as a keyword beside each selected picture.
+# A sidecar that is there already is left alone. Run it as `sh tag.sh`.
+failed=0
+tag() { # FILE KEYWORD
+    if [ -e "$1.xmp" ] || [ -L "$1.xmp" ]; then
+        printf 'already there: %s\\n' "$1.xmp" >&2
+        failed=1
+        return
+    fi
+    cat >"$1.xmp" <<END || failed=1
+<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+   <dc:subject><rdf:Bag><rdf:li>$2</rdf:li></rdf:Bag></dc:subject>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+END
+}
+"""
+_END = b"exit $failed\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to take a selection away: its file's name and type, and how its parts are made.
+
+    `make` takes the images and their collection's root.
+    """
+
+    file: str
+    media_type: str
+    words: str
+    make: Callable[[Iterable[Tile], bytes], Iterator[bytes]]
+
+
+def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
+    """A row an image; no cell can be taken for a formula."""
+    yield _row(CSV_COLUMNS)
+    for tile in tiles:
+        named = fields(tile.path)
+        yield _row(
+            (
+                cell("path", named["path"]),
+                named.get("path_b64", ""),
+                tile.outcome.value,
+                share(tile.score),
+                tile.detector,
+                tile.error,
+                tile.answer,
+            )
+        )
+
+
+def as_lines(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+    """A path a line; a name with a line break in it cannot be one, and is left out."""
+    for tile in tiles:
+        if b"\n" not in tile.path:
+            yield posixpath.join(root, tile.path) + b"\n"
+
+
+def as_nul(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+    """Every path, each with a NUL behind it, for `xargs -0`."""
+    for tile in tiles:
+        yield posixpath.join(root, tile.path) + b"\0"
+
+
+def as_move(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+    """A shell script that moves the files, with their folders, below another folder."""
+    yield _MOVE
+    for tile in tiles:
+        folder, name = posixpath.split(tile.path)
+        words = (posixpath.join(root, tile.path), folder or b".", name)
+        yield b"move " + b" ".join(map(quoted, words)) + b"\n"
+    yield _END
+
+
+def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+    """A shell script that writes a sidecar beside each file; a person's answer is a keyword too."""
+    yield _TAG
+    for tile in tiles:
+        keyword = f"scanner:{tile.outcome}" if tile.answer is None else f"reviewed:{tile.answer}"
+        path = quoted(posixpath.join(root, tile.path))
+        yield b"tag " + path + b" " + quoted(keyword.encode()) + b"\n"
+    yield _END
+
+
+FORMS = {
+    "csv": Form("selection.csv", "text/csv; charset=utf-8", "CSV, a row an image", as_csv),
+    "list": Form(
+        "selection.txt",
+        "text/plain; charset=utf-8",
+        "list of files, one a line (without names that hold a line break)",
+        as_lines,
+    ),
+    "nul": Form(
+        "selection.nul",
+        "application/octet-stream",
+        "list of files, each ended by a NUL, for xargs -0",
+        as_nul,
+    ),
+    "move": Form(
+        "move.sh", "text/x-shellscript", "script that moves them to a folder you name", as_move
+    ),
+    "tag": Form(
+        "tag.sh", "text/x-shellscript", "script that writes XMP sidecars beside them", as_tag
+    ),
+}
+
+
+def quoted(word: bytes) -> bytes:
+    """A word for a POSIX shell, whatever bytes it has but a NUL."""
+    return os.fsencode(shlex.quote(os.fsdecode(word)))
+
+
+def _row(cells: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()

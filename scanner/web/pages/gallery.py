@@ -1,0 +1,184 @@
+"""The gallery, one image, its pictures, and exports."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from scanner.report.text.labels import EVIDENCE
+from scanner.web.address import Address
+from scanner.web.pages.export import FORMS
+from scanner.web.pictures import Kind, NoPicture
+from scanner.web.site import html, reviewer_of, scan_of, site_of
+from storage.reads import gallery
+from storage.reads.queries import verdict_row
+from storage.writes.reviews import reviews_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+    from scanner.web.site import Site
+    from storage.reads.gallery import Listed
+    from storage.records import Finding
+    from storage.writes.scans import Scan
+
+PAGE_TILES = 60
+# Boxes that are drawn; more would hide the picture.
+MAX_BOXES = 100
+
+
+def tiles(request: Request) -> Response:
+    """One page of the gallery."""
+    site, scan, address = site_of(request), scan_of(request), Address(request)
+    selection = address.selection()
+    before, after = address.place("before"), address.place("after")
+    # One more than is shown tells whether there are more.
+    if before is not None:
+        found = gallery.page_before(site.store, scan, selection, PAGE_TILES + 1, before)
+        shown_tiles, has_before, has_after = found[-PAGE_TILES:], len(found) > PAGE_TILES, True
+    else:
+        found = gallery.page(site.store, scan, selection, PAGE_TILES + 1, after)
+        shown_tiles, has_before = found[:PAGE_TILES], after is not None
+        has_after = len(found) > PAGE_TILES
+    return html(
+        "gallery.html",
+        scan=scan,
+        selection=selection,
+        tiles=shown_tiles,
+        has_before=has_before and bool(shown_tiles),
+        has_after=has_after and bool(shown_tiles),
+        counts=site.watch.live(scan.scan_id).counts,
+        hosts=gallery.hosts(site.store, scan.scan_id),
+        detectors=[one["name"] for one in scan.plan.get("detectors", ())],
+        evidence_kinds=list(EVIDENCE),
+        forms=FORMS,
+    )
+
+
+def image(request: Request) -> Response:
+    """One image, large, with everything that is known of it."""
+    site, scan, image_id = site_of(request), scan_of(request), _image_id(request)
+    listed = _listed(site, scan, image_id)
+    row = verdict_row(site.store, scan.scan_id, image_id)
+    if row is None:
+        raise HTTPException(404, f"Scan {scan.scan_id} has no image {image_id}.")
+    findings = () if row.verdict is None else row.verdict.findings
+    boxes = list(boxes_of(findings))
+    selection = Address(request).selection()
+    score = None if row.verdict is None else row.verdict.score
+    place = gallery.place_of(listed.outcome, score, image_id)
+    before = gallery.page_before(site.store, scan, selection, 1, place)
+    following = gallery.page(site.store, scan, selection, 1, place)
+    folder, slash, _ = row.path.rpartition(b"/")
+    return html(
+        "image.html",
+        scan=scan,
+        row=row,
+        listed=listed,
+        folder=folder if slash else b"",
+        file=os.fsencode(site.pictures.root(scan)) + b"/" + row.path,
+        boxes=boxes,
+        size=_size(site, scan, listed) if boxes else None,
+        reviews=reviews_of(site.store, scan.scan_id, image_id),
+        reviewer=reviewer_of(request),
+        selection=selection,
+        before=before[0] if before else None,
+        following=following[0] if following else None,
+    )
+
+
+def thumbnail(request: Request) -> Response:
+    """A small picture of an image."""
+    return _picture(request, Kind.THUMBNAIL)
+
+
+def large(request: Request) -> Response:
+    """A large picture of an image."""
+    return _picture(request, Kind.LARGE)
+
+
+def export(request: Request) -> Response:
+    """A selection, to take away."""
+    site, scan, address = site_of(request), scan_of(request), Address(request)
+    form = FORMS.get(next(iter(address.values("form")), ""))
+    if form is None:
+        raise HTTPException(400, f"An export is one of: {', '.join(FORMS)}.")
+    selected = gallery.every(site.store, scan, address.selection())
+    root = os.fsencode(site.pictures.root(scan))
+    return StreamingResponse(
+        form.make(selected, root),
+        media_type=form.media_type,
+        headers={"content-disposition": f'attachment; filename="scan-{scan.scan_id}-{form.file}"'},
+    )
+
+
+def boxes_of(findings: Sequence[Finding]) -> list[tuple[int, tuple[float, float, float, float]]]:
+    """The boxes of findings, as (number of the finding, (left, top, width, height))."""
+    boxes = []
+    for number, said in enumerate(findings, start=1):
+        box = said.detail.get("box")
+        if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004 - two corners
+            continue
+        if all(isinstance(side, int | float) for side in box):
+            left, top, right, bottom = box
+            boxes.append((number, (left, top, max(0.0, right - left), max(0.0, bottom - top))))
+    return boxes[:MAX_BOXES]
+
+
+def _size(site: Site, scan: Scan, listed: Listed) -> tuple[int, int] | None:
+    try:
+        return site.pictures.size(scan, listed)
+    except NoPicture:
+        return None
+
+
+def _picture(request: Request, kind: Kind) -> Response:
+    site, scan = site_of(request), scan_of(request)
+    listed = _listed(site, scan, _image_id(request))
+    etag = f'"{(listed.digest or b"-").hex()}-{kind.name.lower()}"'
+    # Revalidated, not trusted for long: after a repair the same address has another picture.
+    headers = {"cache-control": "private, max-age=60", "etag": etag}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    try:
+        data = site.pictures.get(scan, listed, kind)
+    except NoPicture as error:
+        return _placeholder(str(error))
+    png = data.startswith(b"\x89PNG")
+    return Response(data, media_type="image/png" if png else "image/jpeg", headers=headers)
+
+
+def _placeholder(words: str) -> Response:
+    """A picture that says why there is none; browsers show it although it is a 404."""
+    lines = words.split(" ")
+    half = -(-len(lines) // 2)
+    rows = [" ".join(lines[:half]), " ".join(lines[half:])]
+    texts = "".join(
+        f'<text x="160" y="{110 + 24 * n}" text-anchor="middle">{escape(row)}</text>'
+        for n, row in enumerate(rows)
+    )
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" '
+        # Legible on light pages and on dark ones.
+        'font-family="sans-serif" font-size="17" fill="#fff">'
+        f'<rect width="320" height="240" fill="#63676d"/>{texts}</svg>'
+    )
+    return Response(svg, 404, media_type="image/svg+xml")
+
+
+def _image_id(request: Request) -> int:
+    # No image has a number that a store has no room for.
+    return min(int(request.path_params["image"]), 2**63 - 1)
+
+
+def _listed(site: Site, scan: Scan, image_id: int) -> Listed:
+    found = gallery.find(site.store, scan.scan_id, image_id)
+    if found is None:
+        raise HTTPException(404, f"Scan {scan.scan_id} has no image {image_id}.")
+    return found

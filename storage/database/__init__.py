@@ -1,0 +1,1 @@
+"""The database of a store: engine, schema, transactions, migrations, backup."""

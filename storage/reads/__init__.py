@@ -1,0 +1,1 @@
+"""Queries on a store: progress, aggregates, pages of images, filters."""

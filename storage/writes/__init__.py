@@ -1,0 +1,1 @@
+"""What is written to a store: listings, results, reviews, scans."""

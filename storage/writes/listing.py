@@ -1,0 +1,241 @@
+"""What a scan asks for: images as the walk lists them, in batches.
+
+Images and their batch are committed here before anything is published.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from storage.database.schema import batch, collection, entry, finding, image, review, scan, verdict
+from storage.database.store import insert_one, upsert
+from storage.records import Batch, BatchImage, ErrorKind, Outcome
+from storage.writes.cascade import strong_in
+from storage.writes.results import STRONG
+from storage.writes.scans import lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from storage.database.store import Store
+    from storage.records import ListedImage
+    from storage.writes.scans import Scan
+
+# Errors that may be gone the next time somebody looks; others are kept like any verdict.
+PASSING_ERRORS = (
+    ErrorKind.UNREADABLE,
+    ErrorKind.CHANGED,
+    ErrorKind.OUTSIDE,
+    ErrorKind.TIMEOUT,
+    ErrorKind.INTERNAL,
+)
+
+
+def add_batch(
+    store: Store, of: Scan, listed: Sequence[ListedImage], keep_from: int | None
+) -> Batch | None:
+    """Record images and their batch in one transaction.
+
+    Images that the scan has already are passed over. Those that are unchanged since the scan
+    `keep_from` take its verdict with them. What is left becomes the batch; None if nothing is.
+    """
+    with store.write() as connection:
+        # Another producer of the same scan may be listing the same images.
+        lock(connection, of.scan_id)
+        ids = _image_ids(connection, of.collection_id, listed)
+        have = set(
+            connection.scalars(
+                sa.select(entry.c.image_id).where(
+                    entry.c.scan_id == of.scan_id, entry.c.image_id.in_(ids.values())
+                )
+            )
+        )
+        new = [item for item in listed if ids[item.path] not in have]
+        kept = _unchanged(connection, new, ids, of, keep_from)
+        fresh = [item for item in new if ids[item.path] not in kept]
+        batch_id = _insert_batch(connection, of.scan_id, fresh)
+        _insert_entries(connection, of.scan_id, batch_id, [(ids[i.path], i) for i in new], kept)
+        if kept and keep_from is not None:
+            _copy_verdicts(connection, keep_from, of.scan_id, kept)
+        connection.execute(
+            sa.update(scan)
+            .where(scan.c.id == of.scan_id)
+            .values(images=scan.c.images + len(new), finished_at=None)
+        )
+    if batch_id is None:
+        return None
+    images = tuple(BatchImage(ids[item.path], item.path, item.size_bytes) for item in fresh)
+    return Batch(batch_id, 1, images)
+
+
+def retry_errors(
+    store: Store, scan_id: int, max_images: int, look: Callable[[bytes], tuple[int, int] | None]
+) -> int:
+    """Put every image that ended in `error` into new batches, its verdict taken back; how many.
+
+    `look` gives the size in bytes and the time of change (ns) that a path has now, or None: a file
+    may have been repaired since it was listed.
+    """
+    failed = sa.select(verdict.c.image_id).where(
+        verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
+    )
+    next_ones = (
+        sa.select(image.c.id, image.c.path)
+        .where(image.c.id.in_(failed))
+        .order_by(image.c.id)
+        .limit(max_images)
+    )
+    total = 0
+    while True:
+        with store.read() as connection:
+            found = connection.execute(next_ones).all()
+        # Outside of any transaction: a share that hangs must not hold up those who write.
+        now = {image_id: look(bytes(path)) for image_id, path in found}
+        if not now:
+            return total
+        with store.write() as connection:
+            # Somebody else may have retried some of them meanwhile.
+            lock(connection, scan_id)
+            ids = list(connection.scalars(failed.where(verdict.c.image_id.in_(now))))
+            if not ids:
+                continue
+            ours = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
+            _note(connection, scan_id, {image_id: now[image_id] for image_id in ids})
+            size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(ours))
+            # No first attempt: one of them may have killed a worker, so they are run cautiously.
+            made = insert_one(
+                connection, batch, scan_id=scan_id, images=len(ids), size_bytes=size, attempt=2
+            )
+            connection.execute(sa.update(entry).where(ours).values(batch_id=made))
+            for table in (finding, verdict):
+                connection.execute(
+                    sa.delete(table).where(table.c.scan_id == scan_id, table.c.image_id.in_(ids))
+                )
+            connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
+            total += len(ids)
+
+
+def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
+    """The root of the collection of that name, if one of its scans lists the image."""
+    with store.read() as connection:
+        root: bytes | None = connection.scalar(
+            sa.select(collection.c.root)
+            .select_from(collection.join(image).join(entry))
+            .where(collection.c.name == name, image.c.path == path)
+            .limit(1)
+        )
+    return root
+
+
+def _note(
+    connection: sa.Connection, scan_id: int, now: Mapping[int, tuple[int, int] | None]
+) -> None:
+    """Note the sizes and times that images have now, where that is known."""
+    for image_id, found in now.items():
+        if found is not None:
+            connection.execute(
+                sa.update(entry)
+                .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
+                .values(size_bytes=found[0], mtime_ns=found[1])
+            )
+
+
+def _image_ids(
+    connection: sa.Connection, collection_id: int, listed: Sequence[ListedImage]
+) -> dict[bytes, int]:
+    """The images' ids by path; those never seen before are inserted."""
+    connection.execute(
+        upsert(connection.dialect.name, image).on_conflict_do_nothing(),
+        [{"collection_id": collection_id, "path": item.path} for item in listed],
+    )
+    rows = connection.execute(
+        sa.select(image.c.path, image.c.id).where(
+            image.c.collection_id == collection_id, image.c.path.in_([item.path for item in listed])
+        )
+    )
+    return {bytes(path): image_id for path, image_id in rows}
+
+
+def _unchanged(
+    connection: sa.Connection,
+    listed: Sequence[ListedImage],
+    ids: Mapping[bytes, int],
+    of: Scan,
+    keep_from: int | None,
+) -> set[int]:
+    """Of the images, those that an earlier scan has judged as they still are.
+
+    What still waited for its second opinion there is judged again: kept, it would be in no batch.
+    """
+    if keep_from is None or not listed:
+        return set()
+    is_last_word: sa.ColumnElement[bool] = sa.true()
+    if strong_in(of.plan) is not None:
+        is_last_word = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == STRONG)
+    rows = connection.execute(
+        sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)
+        .join(
+            verdict,
+            (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id),
+        )
+        .where(
+            entry.c.scan_id == keep_from,
+            entry.c.image_id.in_([ids[item.path] for item in listed]),
+            sa.func.coalesce(verdict.c.error_kind, "").not_in(PASSING_ERRORS),
+            is_last_word,
+        )
+    )
+    judged = {(row.image_id, row.size_bytes, row.mtime_ns) for row in rows}
+    return {
+        ids[item.path]
+        for item in listed
+        if (ids[item.path], item.size_bytes, item.mtime_ns) in judged
+    }
+
+
+def _insert_batch(
+    connection: sa.Connection, scan_id: int, fresh: Sequence[ListedImage]
+) -> int | None:
+    if not fresh:
+        return None
+    size_bytes = sum(item.size_bytes for item in fresh)
+    return insert_one(connection, batch, scan_id=scan_id, images=len(fresh), size_bytes=size_bytes)
+
+
+def _insert_entries(
+    connection: sa.Connection,
+    scan_id: int,
+    batch_id: int | None,
+    images: Sequence[tuple[int, ListedImage]],
+    kept: set[int],
+) -> None:
+    if not images:
+        return
+    connection.execute(
+        sa.insert(entry),
+        [
+            {
+                "scan_id": scan_id,
+                "image_id": image_id,
+                "batch_id": None if image_id in kept else batch_id,
+                "size_bytes": item.size_bytes,
+                "mtime_ns": item.mtime_ns,
+                "truth": item.truth,
+            }
+            for image_id, item in images
+        ],
+    )
+
+
+def _copy_verdicts(connection: sa.Connection, source: int, target: int, images: set[int]) -> None:
+    """Repeat the verdicts, findings and reviews of unchanged images in another scan."""
+    replaced = {"scan_id": sa.literal(target), "kept_from": sa.literal(source)}
+    for table in (verdict, finding, review):
+        # A review has a number of its own.
+        names = [column.name for column in table.c if column.name != "id"]
+        rows = sa.select(*(replaced.get(name, table.c[name]) for name in names)).where(
+            table.c.scan_id == source, table.c.image_id.in_(sorted(images))
+        )
+        connection.execute(sa.insert(table).from_select(names, rows))

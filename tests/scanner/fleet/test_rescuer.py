@@ -1,0 +1,97 @@
+"""The keeper's rounds: what it publishes again, and what it does not trip over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scanner.fleet.rescuer import Keeper
+from storage.records import ListedImage
+from storage.writes import listing, results, scans
+from workers.broker.leases import working_key
+from workers.pipeline.plan import Plan
+from workers.settings import FLEET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import pytest
+
+    from scanner.options.common import Broker
+    from storage.database.store import Store
+
+BODY = Plan(()).body()
+
+
+def batch_of(store: Store, name: str, body: Mapping[str, Any] = BODY) -> int:
+    """A batch of one image in a scan of its own."""
+    collection = scans.collection_id(store, name, name.encode())
+    of = scans.new_scan(store, collection, scans.plan_id(store, name, body), FLEET)
+    batch = listing.add_batch(store, of, [ListedImage(b"a.jpg", 1, 1)], None)
+    assert batch is not None
+    return batch.batch_id
+
+
+def waiting(broker: Broker) -> int:
+    """Messages on the queue."""
+    return int(broker.space.client.llen(broker.space.queue))
+
+
+def test_left_behind_is_published_at_once(store: Store, broker: Broker) -> None:
+    """A batch whose worker is gone is on the queue after one round, one attempt higher."""
+    batch_id = batch_of(store, "one")
+    broker.space.client.hset(working_key(broker.space), str(batch_id), "gone")
+    Keeper(store, broker, FLEET).round()
+    left = results.again(store, batch_id, failed=False)
+
+    assert 1 == waiting(broker)
+    assert left is not None
+    assert 2 == left[1].attempt
+    assert 0 == broker.space.client.hlen(working_key(broker.space))
+
+
+def test_overlooked_is_published_the_second_time(store: Store, broker: Broker) -> None:
+    """A batch on no queue may be on its way there; seen twice in a row, it is published."""
+    batch_of(store, "one")
+    keeper = Keeper(store, broker, FLEET)
+    seen = []
+    for _ in range(3):
+        keeper.round()
+        seen.append(waiting(broker))
+
+    assert [0, 1, 1] == seen
+
+
+def test_one_keeper_at_a_time(store: Store, broker: Broker) -> None:
+    """While one keeper is at it, another does nothing."""
+    batch_of(store, "one")
+    first, second = Keeper(store, broker, FLEET), Keeper(store, broker, FLEET)
+    first.round()
+    for _ in range(3):
+        second.round()
+
+    assert 0 == waiting(broker)
+
+
+def test_scans_of_others_are_left_alone(store: Store, broker: Broker) -> None:
+    """A `scan` with a broker of its own has its own keeper."""
+    batch_of(store, "one")
+    keeper = Keeper(store, broker, "somebody else")
+    for _ in range(3):
+        keeper.round()
+
+    assert 0 == waiting(broker)
+
+
+def test_scan_of_another_version(
+    store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scan that another version planned is passed over with a word; others are looked after."""
+    batch_of(store, "newer", {"rules": 99, "detectors": []})
+    batch_of(store, "ours")
+    keeper = Keeper(store, broker, FLEET)
+    for _ in range(2):
+        keeper.round()
+
+    assert 1 == waiting(broker)
+    assert "planned by another version" in caplog.text

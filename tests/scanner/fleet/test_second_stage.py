@@ -1,0 +1,112 @@
+"""Doubtful images go to a strong detector while somebody listens for it, each once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scanner.fleet.rescuer import Keeper
+from storage.records import ListedImage, Outcome, Timings, Verdict
+from storage.writes import cascade, listing, results, scans
+from storage.writes.results import Host
+from workers.broker.heartbeat import Channel
+from workers.broker.leases import working_key
+from workers.broker.namespace import strong_queue
+from workers.broker.parts import Part, second_look_number
+from workers.pipeline.plan import Plan, PlannedDetector
+from workers.settings import FLEET
+
+if TYPE_CHECKING:
+    from scanner.options.common import Broker
+    from storage.database.store import Store
+
+BODY = Plan(
+    (
+        PlannedDetector("clip", "1", "", 0.5, 0.9, strong=True),
+        PlannedDetector("net", "1", "", 0.5, 0.9),
+    )
+).body()
+HOST = Host("h1", "laptop", "x86_64", {})
+
+
+def doubtful(store: Store, images: int) -> int:
+    """A finished scan of one batch, all of it doubtful; the batch."""
+    collection = scans.collection_id(store, "photos", b"/photos")
+    of = scans.new_scan(store, collection, scans.plan_id(store, "plan", BODY), FLEET)
+    batch = listing.add_batch(
+        store, of, [ListedImage(b"%d.jpg" % n, 1, 1) for n in range(images)], None
+    )
+    assert batch is not None
+    scans.mark_listed(store, of.scan_id, {}, 0)
+    results.know_host(store, HOST)
+    begun = results.begin_run(store, batch.batch_id, 1, ("h1", "w1"))
+    assert begun is not None
+    results.record(
+        store,
+        begun[0],
+        [
+            Verdict(one.image_id, Outcome.UNSURE, 0.6, "net", True, (), None, None, Timings())
+            for one in batch.images
+        ],
+    )
+    results.finish_batch(store, begun[0])
+    return batch.batch_id
+
+
+def queued(broker: Broker) -> tuple[int, int]:
+    """Messages on the queue of first looks, and on that of the strong detector."""
+    client, queue = broker.space.client, broker.space.queue
+    return int(client.llen(queue)), int(client.llen(strong_queue(queue, "clip")))
+
+
+def listen(broker: Broker) -> None:
+    """Be a worker that has the strong detector."""
+    Channel(broker.space, "laptop:1", "laptop").listen("clip")
+
+
+def rounds(store: Store, broker: Broker, count: int = 3) -> None:
+    """Have a keeper look so many times."""
+    keeper = Keeper(store, broker, FLEET)
+    for _ in range(count):
+        keeper.round()
+
+
+def test_nobody_listens(store: Store, broker: Broker) -> None:
+    """Nothing is sent where nobody would take it: it would wait for ever."""
+    doubtful(store, 3)
+    rounds(store, broker)
+
+    assert (0, 0) == queued(broker)
+
+
+def test_in_small_messages_and_once(store: Store, broker: Broker) -> None:
+    """Seventy images are three messages of at most 32, sent once while they wait."""
+    doubtful(store, 70)
+    listen(broker)
+    rounds(store, broker, 6)
+
+    assert (0, 3) == queued(broker)
+
+
+def test_not_while_they_are_at_work(store: Store, broker: Broker) -> None:
+    """A batch that a strong detector is at is not sent a second time."""
+    batch_id = doubtful(store, 3)
+    listen(broker)
+    part = Part(batch_id, second_look_number(0))
+    broker.space.client.hset(working_key(broker.space), part.name, "laptop")
+    broker.space.client.set(broker.space.key("lease", part.name), "laptop")
+    rounds(store, broker, 4)
+
+    assert (0, 0) == queued(broker)
+
+
+def test_left_behind(store: Store, broker: Broker) -> None:
+    """What a dead worker had goes to the next one, one attempt higher; not to the others' queue."""
+    batch_id = doubtful(store, 3)
+    listen(broker)
+    part = Part(batch_id, second_look_number(0))
+    broker.space.client.hset(working_key(broker.space), part.name, "gone")
+    rounds(store, broker)
+    (waits,) = cascade.wanted(store, 1)
+
+    assert (0, 1) == queued(broker)
+    assert 2 == waits.attempt

@@ -1,0 +1,129 @@
+"""The worker as a service."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from scanner.commands.worker import command
+from scanner.fleet.service import UNIT, Service, ServiceError
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `systemctl` that writes down what it is asked."""
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    asked = tmp_path / "asked"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n[ ! -e {tmp_path}/broken ]\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return asked
+
+
+def parsed(unit: str) -> configparser.ConfigParser:
+    """A unit's text."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(unit)
+    return parser
+
+
+def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs as who called sudo, is started again, has a bound, and waits for the network."""
+    monkeypatch.setenv("SUDO_USER", "pi")
+    asked = [
+        "install",
+        "--print",
+        "--root",
+        "a b=/mnt/100%/$x",
+        "--hours",
+        "22-7",
+        "--name",
+        "attic",
+        "--strong",
+        "clip",
+        "--cool",
+    ]
+    done = CliRunner().invoke(command, asked)
+    unit = parsed(done.output)
+    service = unit["Service"]
+
+    assert 0 == done.exit_code
+    assert ("pi", "on-failure", "80%") == (
+        service["User"],
+        service["Restart"],
+        service["MemoryMax"],
+    )
+    words = shlex.split(service["ExecStart"].replace("%%", "%").replace("$$", "$"))
+    assert [sys.executable, "-m", "scanner", "worker"] == words[:4]
+    assert ["--root", "a b=/mnt/100%/$x", "--name", "attic"] == words[4:8]
+    assert ["--hours", "22:00-07:00", "--strong", "clip", "--cool"] == words[8:]
+    assert "network-online.target" == unit["Unit"]["After"]
+    assert "multi-user.target" == unit["Install"]["WantedBy"]
+
+
+def test_installed_and_removed(home: Path, systemctl: Path) -> None:
+    """The user's own service is written, enabled, started; and all of it taken back."""
+    service = Service((), of_user=True)
+    done = CliRunner().invoke(command, ["install", "--user"])
+    text = service.file.read_text()
+    gone = CliRunner().invoke(command, ["uninstall", "--user"])
+
+    assert (0, 0) == (done.exit_code, gone.exit_code)
+    assert home in service.file.parents
+    assert "User=" not in text
+    assert "WantedBy=default.target" in text
+    assert not service.file.exists()
+    assert [
+        "--user daemon-reload",
+        f"--user enable {UNIT}",
+        f"--user restart {UNIT}",
+        f"--user disable --now {UNIT}",
+        "--user daemon-reload",
+    ] == systemctl.read_text().splitlines()
+
+
+def test_what_systemd_refuses(home: Path, systemctl: Path) -> None:
+    """One sentence."""
+    (systemctl.parent / "broken").touch()
+    done = CliRunner().invoke(command, ["install", "--user"])
+
+    assert 1 == done.exit_code
+    assert "systemctl daemon-reload failed" in done.output
+
+
+def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none, --print is what helps."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = CliRunner().invoke(command, ["install", "--user"])
+
+    assert 1 == done.exit_code
+    assert "--print shows the unit" in done.output
+
+
+def test_no_secret_in_a_unit(home: Path) -> None:
+    """A unit can be read by all, and a relative folder means nothing to systemd."""
+    secret = ["install", "--print", "--root", "photos=sftp://pi:s3cret@nas/photos"]
+    refused = CliRunner().invoke(command, secret)
+    relative = CliRunner().invoke(command, ["install", "--print", "--root", "photos=pics"])
+
+    assert 2 == refused.exit_code
+    assert "s3cret" not in refused.output
+    assert f"photos={Path.cwd()}/pics" in relative.output
+
+
+def test_nothing_to_remove(home: Path, systemctl: Path) -> None:
+    """What is not there cannot be removed."""
+    assert 1 == CliRunner().invoke(command, ["uninstall", "--user"]).exit_code
+
+
+def test_one_line() -> None:
+    """No option can add lines to the unit."""
+    with pytest.raises(ServiceError):
+        Service(("--root", "a=/b\nExecStartPre=/bin/evil")).unit()

@@ -1,0 +1,95 @@
+"""`--json-lines`: events of a scan on stdout."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scanner.follow.events import Events
+from scanner.follow.progress import look
+from storage.database.store import Store
+from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Timings, Verdict
+from storage.writes import listing, results, scans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with a scan of three images, two of which have failed."""
+    opened = Store.open(str(tmp_path / "store.db"))
+    results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
+    collection_id = scans.collection_id(opened, "photos", b"/photos")
+    begun = scans.new_scan(opened, collection_id, scans.plan_id(opened, "d", {}), "fleet")
+    listed = [ListedImage(path, 10, 1) for path in (b"1.jpg", b"\xff.jpg", b"3.jpg")]
+    batch = listing.add_batch(opened, begun, listed, None)
+    assert batch is not None
+    going = results.begin_run(opened, batch.batch_id, 1, ("h1", "w"))
+    assert going is not None
+    error = ImageError(ErrorKind.EMPTY, "no bytes")
+    failed = [
+        Verdict(one.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
+        for one in batch.images[:2]
+    ]
+    results.record(opened, going[0], failed)
+    yield opened
+    opened.close()
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines that were printed since the last time."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_errors_come_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each image that failed is told once, with its exact path."""
+    events = Events(store, 1)
+    events.look(look(store, 1), 0)
+    first = printed(capsys)
+    events.look(look(store, 1), 0)
+
+    assert [line["event"] for line in first] == ["error", "error", "status"]
+    assert first[0] == {
+        "event": "error",
+        "scan": 1,
+        "path": "1.jpg",
+        "error": "empty",
+        "error_text": "no bytes",
+    }
+    assert first[1]["path_b64"] == "/y5qcGc="
+    assert printed(capsys) == []
+
+
+def test_time_left(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """What remains is known when all is listed and something moves: one image at two a second."""
+    Events(store, 1).look(look(store, 1), 2.0)
+    scans.mark_listed(store, 1, {}, 0)
+    Events(store, 1).look(look(store, 1), 2.0)
+    Events(store, 1).look(look(store, 1), 0.0)
+    status = [line for line in printed(capsys) if line["event"] == "status"]
+
+    assert [line["seconds_remaining"] for line in status] == [None, 0.5, None]
+    assert [line["error_count"] for line in status] == [2, 2, 2]
+    assert status[0]["verdicts"]["pending"] == 1
+
+
+def test_summary(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line has all of the report, and that nothing remains where it is over."""
+    events = Events(store, 1)
+    events.summary({"scan": 1, "state": "finished", "images": 3}, 2)
+    events.summary({"scan": 1, "state": "unfinished"}, 2)
+    over, going = printed(capsys)
+
+    assert over == {
+        "event": "summary",
+        "scan": 1,
+        "state": "finished",
+        "images": 3,
+        "seconds_remaining": 0.0,
+        "error_count": 2,
+    }
+    assert going["seconds_remaining"] is None

@@ -1,0 +1,80 @@
+"""The sample pictures: something of each kind, the same each time."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+from scanner.listing.sample_images import draw
+from workers.provenance import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the samples in it."""
+    place = tmp_path_factory.mktemp("samples")
+    draw(place)
+    return place
+
+
+def test_count_is_of_files(tmp_path: Path) -> None:
+    """As many files are written as are counted, in folders that are made."""
+    count = draw(tmp_path / "new" / "folder")
+
+    assert 14 == count
+    assert count == sum(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_drawing_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    """The pictures are the same each time, byte for byte."""
+    draw(tmp_path)
+    digests = [
+        {path.relative_to(root): sha256(path.read_bytes()).digest() for path in root.rglob("*.*")}
+        for root in (folder, tmp_path)
+    ]
+
+    assert digests[0] == digests[1]
+
+
+def test_tagged_pictures_give_findings(folder: Path) -> None:
+    """Each tag is one that the provenance detector reads, and no other picture has any."""
+    found = {
+        path.relative_to(folder).as_posix(): [finding.kind for finding in read(path.read_bytes())]
+        for path in folder.rglob("*.*")
+    }
+
+    expected = {
+        "tagged/webui.png": ["generator_tag"],
+        "tagged/comfyui.png": ["generator_tag"],
+        "tagged/webui.webp": ["generator_tag"],
+        "tagged/source-type-made.jpg": ["iptc_generated"],
+        "tagged/source-type-edited.jpg": ["iptc_edited"],
+    }
+    assert expected == {name: kinds for name, kinds in found.items() if kinds}
+
+
+def test_tiny_pictures_are_tiny(folder: Path) -> None:
+    """The tiny ones are small enough for the detector of tiny pictures, and not of its own size."""
+    sizes = []
+    for path in sorted((folder / "tiny").iterdir()):
+        with Image.open(path) as picture:
+            sizes.append(picture.size)
+
+    assert [(40, 40)] * 4 == sizes
+
+
+def test_broken_files_are_broken(folder: Path) -> None:
+    """One file ends before its picture does, and one is no picture at all."""
+    with (
+        Image.open(folder / "broken" / "cut-off.jpg") as picture,
+        pytest.raises(OSError, match="truncated"),
+    ):
+        picture.load()
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(folder / "broken" / "no-picture.jpg")

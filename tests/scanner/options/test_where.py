@@ -1,0 +1,117 @@
+"""The conditions of `--where`: as they are typed, and as either kind of store takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from scanner.options.where import parse_where
+from storage.database.store import Store
+from storage.reads.queries import verdict_rows
+from storage.records import ErrorKind, Finding, ImageError, ListedImage, Outcome, Timings, Verdict
+from storage.writes import listing, results, reviews, scans
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Path, truth, outcome, score, detector.
+IMAGES = [
+    (b"2019/a.jpg", True, Outcome.AI, 0.95, "objects-32"),
+    (b"2019/sub/b.jpg", False, Outcome.UNSURE, 0.6, "objects-32"),
+    (b"2019x/c.jpg", None, Outcome.AI, 0.98, "provenance"),
+    (b"d,e/d.jpg", None, Outcome.NO_EVIDENCE, 0.1, "objects-32"),
+    (b"\xff/e.jpg", None, Outcome.ERROR, None, None),
+    (b"f.jpg", None, None, None, None),
+]
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A store of each kind with the images."""
+    opened = Store.unchecked(store_url)
+    opened.upgrade()
+    results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
+    collection_id = scans.collection_id(opened, "photos", b"/photos")
+    begun = scans.new_scan(opened, collection_id, scans.plan_id(opened, "d", {}), "fleet")
+    listed = [ListedImage(path, 10, 1, truth) for path, truth, *_ in IMAGES]
+    batch = listing.add_batch(opened, begun, listed, None)
+    assert batch is not None
+    going = results.begin_run(opened, batch.batch_id, 1, ("h1", "w"))
+    assert going is not None
+    verdicts = []
+    for one, (_, _, outcome, score, detector) in zip(batch.images, IMAGES, strict=True):
+        if outcome is None:
+            continue
+        error = ImageError(ErrorKind.EMPTY, "-") if outcome == Outcome.ERROR else None
+        said = () if detector is None else (Finding(detector, "score", score),)
+        verdicts.append(
+            Verdict(one.image_id, outcome, score, detector, True, said, error, None, Timings())
+        )
+    results.record(opened, going[0], verdicts)
+    for answer in (Answer.NOT_AI, Answer.AI):  # the last one stands
+        reviews.give(opened, begun.scan_id, batch.images[1].image_id, answer, "ann")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([], "abcdef"),
+        (["verdict=ai"], "ac"),
+        (["verdict=ai, unsure"], "abc"),
+        (["verdict=pending"], "f"),
+        (["verdict!=ai"], "bdef"),
+        (["score>=0.6", "score<0.98"], "ab"),
+        (["score <= 0.1"], "d"),
+        (["folder=2019"], "ab"),
+        (["folder=2019/sub/"], "b"),
+        (["folder=./d,e"], "d"),
+        (["folder=\udcff"], "e"),
+        (["detector=provenance"], "c"),
+        (["detector!=objects-32"], "cef"),
+        (["error=empty,truncated"], "e"),
+        (["host=pi", "verdict=no_evidence"], "d"),
+        (["truth=ai"], "a"),
+        (["truth=real"], "b"),
+        (["reviewed=ai"], "b"),
+        (["reviewed=not_ai,cant_tell"], ""),
+        (["reviewed=no", "verdict=ai"], "ac"),
+    ],
+)
+def test_rows_that_meet_the_conditions(store: Store, typed: list[str], expected: str) -> None:
+    """All conditions have to be met, of several values any; findings come with their rows."""
+    rows = list(verdict_rows(store, 1, parse_where(typed)))
+
+    assert "".join(chr(row.path.rpartition(b"/")[2][0]) for row in rows) == expected
+    assert all(
+        [said.score for said in row.verdict.findings] == [row.verdict.score]
+        for row in rows
+        if row.verdict is not None and row.verdict.error is None
+    )
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "nonsense",
+        "colour=red",
+        "verdict=fake",
+        "score>=many",
+        "score=2",
+        "score=nan",
+        "verdict>ai",
+        "folder=/",
+        "truth=perhaps",
+        "error=bad",
+    ],
+)
+def test_what_is_no_condition(typed: str) -> None:
+    """Anything else is refused in a sentence."""
+    with pytest.raises(click.BadParameter) as refusal:
+        parse_where([typed])
+
+    assert refusal.value.param_hint == "--where"

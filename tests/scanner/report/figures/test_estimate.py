@@ -1,0 +1,145 @@
+"""The corrected share: worked out by hand, and held against mixtures whose share is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scanner.report.figures.estimate import (
+    Rates,
+    corrected_share,
+    lang_reiczigel,
+    rogan_gladen,
+)
+from scanner.report.figures.intervals import Interval, Share, wilson
+
+# As on the card of objects-32.
+AI, FOUND = 5_000, 4_717
+REAL, ACCUSED = 5_000, 47
+RATES = Rates(Share(FOUND, AI), Share(ACCUSED, REAL))
+
+
+def test_by_hand() -> None:
+    """Sensitivity 0.9, false alarms 0.1: a third of images flagged means 29 in 100 AI-made."""
+    rates = Rates(Share(90, 100), Share(10, 100))
+
+    assert rogan_gladen(Share(33, 100), rates) == pytest.approx(0.2875)
+    assert rogan_gladen(Share(5, 100), rates) == 0
+    assert rogan_gladen(Share(95, 100), rates) == 1
+
+
+def test_interval_by_hand() -> None:
+    """Lang and Reiczigel's equation 16 with 60 of 200 flagged, step by step."""
+    rates = Rates(Share(80, 100), Share(5, 100))
+    # z^2 = 3.8415: n' = 203.8415, p' = 61.9207 / 203.8415; Se' = 81 / 102, Sp' = 96 / 102.
+    apparent, se, sp = 61.92073 / 203.84146, 81 / 102, 96 / 102
+    share = (apparent + sp - 1) / (se + sp - 1)
+    shift = 2 * 3.8414588 * (share * se * (1 - se) / 102 - (1 - share) * sp * (1 - sp) / 102)
+    variance = (
+        apparent * (1 - apparent) / 203.84146
+        + share**2 * se * (1 - se) / 102
+        + (1 - share) ** 2 * sp * (1 - sp) / 102
+    )
+    half = 1.959964 * variance**0.5 / (se + sp - 1)
+    low, high = lang_reiczigel(Share(60, 200), rates)
+
+    assert (low, high) == pytest.approx((share + shift - half, share + shift + half), abs=1e-6)
+    assert low < rogan_gladen(Share(60, 200), rates) < high
+
+
+def test_wilson_by_hand() -> None:
+    """The textbook's example: 0 of 10 is compatible with up to 27.8 %."""
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 0) is None
+
+
+@pytest.mark.parametrize("percent", [0, 1, 2, 5, 10, 20, 30, 40, 50, 60])
+def test_the_interval_holds_the_truth(percent: int) -> None:
+    """Of mixtures with a known share, 95 in 100 intervals hold it, the rates being a sample too.
+
+    The test pictures are split at random: the rates are measured on one half, the mixture of a
+    thousand is drawn from the other. 500 such draws lie within 3 points of their rate.
+    """
+    dice = np.random.default_rng(percent)
+    held = 0
+    for _ in range(500):
+        found = int(dice.hypergeometric(FOUND, AI - FOUND, AI // 2))
+        accused = int(dice.hypergeometric(ACCUSED, REAL - ACCUSED, REAL // 2))
+        rates = Rates(Share(found, AI // 2), Share(accused, REAL // 2))
+        made = 10 * percent
+        flagged = dice.hypergeometric(FOUND - found, AI // 2 - (FOUND - found), made)
+        flagged += dice.hypergeometric(
+            ACCUSED - accused, REAL // 2 - (ACCUSED - accused), 1000 - made
+        )
+        low, high = lang_reiczigel(Share(int(flagged), 1000), rates)
+        held += low <= percent / 100 <= high
+
+    assert held >= 0.92 * 500
+
+
+@pytest.mark.parametrize("percent", [5, 10, 20, 30, 40, 50, 60])
+def test_its_rate_is_the_stated_one(percent: int) -> None:
+    """Where images are a sample of many with that share, 95 in 100 hold it: no fewer, no more."""
+    dice = np.random.default_rng(percent)
+    truth, se, fa = percent / 100, FOUND / AI, ACCUSED / REAL
+    held = 0
+    for _ in range(1000):
+        rates = Rates(
+            Share(int(dice.binomial(2500, se)), 2500), Share(int(dice.binomial(2500, fa)), 2500)
+        )
+        flagged = int(dice.binomial(1000, truth * se + (1 - truth) * fa))
+        low, high = lang_reiczigel(Share(flagged, 1000), rates)
+        held += low <= truth <= high
+
+    assert 0.93 * 1000 <= held <= 0.97 * 1000
+
+
+def test_the_interval_is_no_wider_than_it_need_be() -> None:
+    """Ten thousand images and rates from ten thousand leave about a point on either side."""
+    low, high = lang_reiczigel(Share(4_764, 10_000), RATES)
+
+    assert 0.015 < high - low < 0.03
+
+
+def test_several_detectors() -> None:
+    """Each is corrected by its own rates; the whole is their mean by the images they looked at."""
+    coarse = Rates(Share(800, 1000), Share(100, 1000))
+    known = {"fine": RATES, "coarse": coarse}
+    looked = [("fine", 3_000, 900), ("coarse", 1_000, 240), ("unmeasured", 500, 3), ("idle", 0, 0)]
+    found = corrected_share(looked, known.get)
+    assert found is not None
+    fine, other = found.by_detector
+
+    assert other.share == pytest.approx((0.24 - 0.1) / 0.7)
+    assert found.images == 4_000
+    assert found.share == pytest.approx(0.75 * fine.share + 0.25 * other.share)
+    assert found.unmeasured == ("unmeasured",)
+    # The joint interval is narrower than the mean of both, and than the coarse one.
+    mean = sum(one.images * (one.interval.high - one.interval.low) for one in (fine, other)) / 4_000
+    assert found.interval.high - found.interval.low < mean
+
+
+def test_false_accusations() -> None:
+    """Where nothing is AI-made, all that is flagged is accused falsely, and no more."""
+    nothing = corrected_share([("d", 10_000, 94)], lambda _: RATES)
+    some = corrected_share([("d", 10_000, 4_764)], lambda _: RATES)
+    assert nothing is not None
+    assert some is not None
+
+    assert nothing.false_accusations == pytest.approx(94)
+    assert nothing.false_accusations_interval.high <= 94
+    # Half of ten thousand are real, 9.4 in a thousand of them are flagged.
+    assert some.false_accusations == pytest.approx(47, abs=0.5)
+    low, high = some.false_accusations_interval
+    assert low < 47 < high
+
+
+def test_nothing_measured() -> None:
+    """Without rates, or with rates that tell nothing, there is no estimate rather than a guess."""
+    useless = Rates(Share(10, 100), Share(10, 100))
+
+    assert corrected_share([("d", 100, 5)], lambda _: None) is None
+    assert corrected_share([("d", 100, 5)], lambda _: useless) is None
+    assert corrected_share([], lambda _: RATES) is None
+    assert lang_reiczigel(Share(5, 100), useless) == Interval(0.0, 1.0)

@@ -1,0 +1,54 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from scanner.report.text import labels
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [
+        (0, 10, "0.0 %"),
+        (1, 3, "33.3 %"),
+        (1, 1_000_000, "<0.1 %"),
+        (999_999, 1_000_000, ">99.9 %"),
+        (10, 10, "100.0 %"),
+        (0, 0, "-"),
+    ],
+)
+def test_share(part: int, whole: int, shown: str) -> None:
+    """A share is never rounded to none or to all where it is not."""
+    assert labels.percent(part, whole) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.44, "0.4 s"), (59.9, "59.9 s"), (61, "1 min 1 s"), (7384, "2 h 3 min")],
+)
+def test_duration(seconds: float, shown: str) -> None:
+    """A time span is told in the units that fit it."""
+    assert labels.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("us", "shown"), [(40, "0.04"), (9_994, "9.99"), (12_340, "12.3"), (1_234_567, "1,235")]
+)
+def test_milliseconds(us: int, shown: str) -> None:
+    """Microseconds become milliseconds with about three digits."""
+    assert labels.milliseconds(us) == shown
+
+
+def test_a_threshold_that_nothing_reaches() -> None:
+    """A detector whose threshold is 1 calls nothing AI-made, however sure it is."""
+    assert ("0.9521", "never") == (labels.ai_from(0.9521), labels.ai_from(1.0))
+
+
+def test_what_was_skipped() -> None:
+    """The most frequent first, in words, and nothing that did not happen."""
+    kinds = {"none": 1, "other_image": 10, "video": 0, "symlink": 1_234}
+
+    assert "symlink 1,234, images of formats that are not read 10, without a suffix 1" == (
+        labels.skipped(kinds)
+    )

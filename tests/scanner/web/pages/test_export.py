@@ -1,0 +1,153 @@
+"""Exports: what they hold, and that scripts are safe with any name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from scanner.web.pages.export import as_csv, as_lines, as_move, as_nul, as_tag
+from storage.reads.gallery import Tile
+from storage.reads.queries import verdict_rows
+from storage.records import Outcome
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from storage.database.store import Store
+    from tests.scanner.web.conftest import Served
+
+NAMES = (
+    b"plain.jpg",
+    b"-rf.jpg",
+    b"a/b/--help",
+    b"a b/'quoted' \"twice\".jpg",
+    b"$(touch pwned)`touch pwned`.jpg",
+    b"line\nbreak/;touch pwned\n.jpg",
+    b"not-utf8-\xff\xfe.jpg",
+    b"=1+1.jpg",
+    b"back\\slash!*?[x]{a,b}~&|<>#.jpg",
+)
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> list[Tile]:
+    """Files of every hostile name below `root`, as selected images."""
+    for name in NAMES:
+        file = tmp_path / "root" / os.fsdecode(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name)
+    return [
+        Tile(n, name, Outcome.AI, 0.95, "objects-32", None, Answer.NOT_AI if n == 0 else None)
+        for n, name in enumerate(NAMES)
+    ]
+
+
+def run(
+    make: Callable[[Iterable[Tile], bytes], Iterator[bytes]],
+    tiles: list[Tile],
+    folder: Path,
+    *arguments: str,
+) -> subprocess.CompletedProcess[bytes]:
+    """Write a script and run it as its user would."""
+    (folder / "script.sh").write_bytes(b"".join(make(tiles, os.fsencode(folder / "root"))))
+    return subprocess.run(
+        ["sh", "script.sh", *arguments], cwd=folder, capture_output=True, check=False
+    )
+
+
+def files(folder: Path) -> set[bytes]:
+    """Every file below a folder, by its relative path."""
+    return {os.fsencode(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_script_moves_every_file_whatever_its_name(tiles: list[Tile], tmp_path: Path) -> None:
+    """All files lie below the other folder afterwards, and nothing else has happened."""
+    done = run(as_move, tiles, tmp_path, "-moved")
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert set(NAMES) == files(tmp_path / "-moved")
+    assert set() == files(tmp_path / "root")
+    assert {"root", "-moved", "script.sh"} == {one.name for one in tmp_path.iterdir()}
+
+
+def test_a_script_moves_nothing_onto_another_file(tiles: list[Tile], tmp_path: Path) -> None:
+    """What is there already stays, and the script says so; without a folder it does nothing."""
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "plain.jpg").write_bytes(b"another")
+    nowhere = run(as_move, tiles, tmp_path)
+    done = run(as_move, tiles, tmp_path, "moved")
+
+    assert 0 != nowhere.returncode
+    assert b"say where to" in nowhere.stderr
+    assert 1 == done.returncode
+    assert b"already there" in done.stderr
+    assert b"another" == (tmp_path / "moved" / "plain.jpg").read_bytes()
+    assert {b"plain.jpg"} == files(tmp_path / "root")
+
+
+def test_a_script_tags_beside_every_file(tiles: list[Tile], tmp_path: Path) -> None:
+    """Each has a sidecar of valid XMP; the pictures are as they were, an old sidecar too."""
+    (tmp_path / "root" / "-rf.jpg.xmp").write_bytes(b"mine")
+    done = run(as_tag, tiles, tmp_path)
+    subject = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
+    keywords = []
+    for name in NAMES:
+        file = tmp_path / "root" / os.fsdecode(name)
+        assert name == file.read_bytes()
+        sidecar = file.with_name(f"{file.name}.xmp").read_text()
+        if name != b"-rf.jpg":
+            keywords += [each.text for each in ET.fromstring(sidecar).iter(subject)]
+
+    assert 1 == done.returncode
+    assert b"mine" == (tmp_path / "root" / "-rf.jpg.xmp").read_bytes()
+    assert ["reviewed:not_ai", *["scanner:ai"] * 7] == keywords
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_lists_name_every_file_that_they_can(tiles: list[Tile]) -> None:
+    """NUL-separated all of them, by lines all without a line break."""
+    wanted = [b"/root/" + name for name in NAMES]
+
+    assert wanted == b"".join(as_nul(tiles, b"/root")).split(b"\0")[:-1]
+    assert [name for name in wanted if b"\n" not in name] == b"".join(
+        as_lines(tiles, b"/root")
+    ).split(b"\n")[:-1]
+
+
+def test_csv_is_no_formula(tiles: list[Tile]) -> None:
+    """It reads back row by row; no cell begins as a formula does."""
+    text = b"".join(as_csv(tiles, b"/root")).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+
+    assert len(NAMES) == len(rows)
+    assert "./=1+1.jpg" == rows[7]["path"]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+    assert "bm90LXV0Zjgt//4uanBn" == rows[6]["path_b64"]
+    assert ("ai", "0.95", "not_ai") == (rows[0]["verdict"], rows[0]["score"], rows[0]["review"])
+
+
+@pytest.mark.parametrize("form", ["csv", "list", "nul", "move", "tag"])
+def test_an_export_holds_the_selection(site: Served, store: Store, form: str) -> None:
+    """Each form is a download that names every image of the selection, and no other."""
+    answer = site.get(f"/scan/1/export?verdict=ai&form={form}")
+    rows = {row.path: row.verdict for row in verdict_rows(store, 1) if row.verdict is not None}
+    flagged = [path for path, said in rows.items() if said.outcome is Outcome.AI]
+
+    assert 200 == answer.status
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert flagged
+    assert all(path in answer.body for path in flagged)
+    assert b"plain/dunes.jpg" not in answer.body
+
+
+def test_an_export_of_no_known_form_is_refused(site: Served) -> None:
+    """With the forms that there are."""
+    assert "csv, list, nul, move, tag" in site.get("/scan/1/export?form=exe").text

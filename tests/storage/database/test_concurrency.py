@@ -1,0 +1,123 @@
+"""Several writers at once: nothing is lost, and nobody is told that the store is locked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from storage.database.store import Store
+from storage.reads.queries import counts
+from storage.records import ErrorKind, ImageError, ListedImage
+from storage.writes import listing, results, scans
+
+if TYPE_CHECKING:
+    from tests.storage.conftest import Fill
+
+BATCHES = 12
+IMAGES = 10
+
+
+# A worker process: every batch in chunks of one image, each a transaction that commits.
+JUDGE_BATCHES = """
+import json, sys
+from storage.writes import results
+from storage.records import Outcome, Timings, Verdict
+from storage.database.store import Store
+store = Store.open(sys.argv[1])
+results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
+for batch_id, images in json.loads(sys.argv[2]):
+    begun = results.begin_run(store, batch_id, 1, ("h1", "w"))
+    if begun is None:
+        continue
+    for image_id in images:
+        verdict = Verdict(image_id, Outcome.AI, 0.5, "d", True, (), None, None, Timings(1, 1, 1))
+        results.record(store, begun[0], [verdict])
+    results.finish_batch(store, begun[0])
+store.close()
+"""
+
+
+def test_two_processes_and_a_producer(fill: Fill, store_url: str) -> None:
+    """Two workers at the same batches and a producer beside them: each image has one verdict."""
+    scan = fill.scan()
+    batches = []
+    for number in range(BATCHES):
+        made = fill.batch(scan, *(b"%d/%d" % (number, image) for image in range(IMAGES)))
+        assert made is not None
+        batches.append((made.batch_id, [one.image_id for one in made.images]))
+    workers = [
+        subprocess.Popen([sys.executable, "-c", JUDGE_BATCHES, store_url, json.dumps(work)])
+        for work in (batches, batches[::-1])
+    ]
+    while any(worker.poll() is None for worker in workers):
+        number = next(fill.names)
+        listing.add_batch(fill.store, scan, [ListedImage(b"more/%d" % number, 1, 1)], None)
+    found = counts(fill.store, scan.scan_id)
+
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert found.ai == BATCHES * IMAGES
+    assert found.images == found.ai + found.pending
+    assert len(fill.outcomes(scan)) == found.images
+
+
+def test_threads_that_list_the_same_images(fill: Fill) -> None:
+    """Two producers that walk the same folder for the same scan list every image once."""
+    scan = fill.scan()
+    paths = [[b"%d" % (number * 5 + image) for image in range(5)] for number in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda part: fill.batch(scan, *part), paths * 2))
+    images = [one.path for batch in made if batch is not None for one in batch.images]
+
+    assert sorted(images) == sorted(path for part in paths for path in part)
+    assert counts(fill.store, scan.scan_id).images == 100
+
+
+def test_threads_that_list_the_same_known_images(fill: Fill) -> None:
+    """So they do where an earlier scan has listed the images, so that neither inserts them."""
+    paths = [b"%d" % number for number in range(200)]
+    fill.batch(fill.scan("photos"), *paths)
+    for _ in range(5):
+        scan = fill.scan("photos")
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda _number, of=scan: fill.batch(of, *paths), range(4)))
+
+        assert [len(batch.images) for batch in made if batch is not None] == [200]
+
+
+def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
+    """Two that retry a scan's errors at once put each image into one new batch."""
+    error = ImageError(ErrorKind.TRUNCATED, "cut")
+    for _ in range(5):
+        scan = fill.scan()
+        batch = fill.batch(scan, *(b"%d" % number for number in range(50)))
+        assert batch is not None
+        fill.judge(batch, *(fill.failed(one.image_id, error) for one in batch.images))
+        with ThreadPoolExecutor(4) as pool:
+            tries = [
+                pool.submit(listing.retry_errors, fill.store, scan.scan_id, 10, lambda _: None)
+                for _ in range(4)
+            ]
+
+        assert sum(each.result() for each in tries) == 50
+        assert len(results.undone(fill.store, "fleet", scan.scan_id)) == 5
+
+
+def test_threads_that_make_the_same_collection(store_url: str) -> None:
+    """Producers that come with the same new collection and plan at once agree on their ids."""
+    store = Store.unchecked(store_url)
+    store.upgrade()
+
+    def make(_number: int) -> tuple[int, int]:
+        return (
+            scans.collection_id(store, "photos", b"/photos"),
+            scans.plan_id(store, "digest", {"rules": 1}),
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = set(pool.map(make, range(8)))
+    store.close()
+
+    assert len(ids) == 1

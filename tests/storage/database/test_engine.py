@@ -1,0 +1,361 @@
+"""Opening a store: its address, its schema, and what stands in the way."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import storage
+from storage.database.engine import shown_url, version
+from storage.database.engine import store_url as parse_url
+from storage.database.schema import HEAD, metadata
+from storage.database.store import Store
+from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# What a process does that comes first; a lock decides who migrates.
+OPEN_AND_CLOSE = """
+import sys
+from storage.database.store import Store
+store = Store.unchecked(sys.argv[1])
+store.upgrade()
+store.close()
+"""
+
+
+def set_version(store: Store, version: str) -> None:
+    """Pretend that another version of the code made the store."""
+    with store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+
+
+def test_first_use_of_sqlite_makes_the_schema(tmp_path: Path) -> None:
+    """An SQLite store that is not there yet is made with its folder and schema."""
+    store = Store.open(str(tmp_path / "new" / "store.db"))
+    with store.read() as connection:
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    store.close()
+
+    assert version == HEAD
+
+
+def test_first_use_by_several_processes(store_url: str) -> None:
+    """Processes that come to an empty store at the same time all find it ready, none fails."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPEN_AND_CLOSE, store_url]) for _ in range(2)
+    ]
+
+    assert [process.wait() for process in processes] == [0, 0]
+    store = Store.open(store_url)
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar()
+    store.close()
+    assert rows == 1
+
+
+def test_new_file_that_another_process_is_making(tmp_path: Path) -> None:
+    """The switch to a write-ahead log waits for a writer that began before it."""
+    file = tmp_path / "store.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    # SQLite's busy timeout does not hold here: the switch fails at once while another one writes.
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, other.execute, ("COMMIT",)).start()
+    store = Store.open(str(file))
+    assert version(store.engine) == HEAD
+    store.close()
+    other.close()
+
+
+def test_postgres_is_not_upgraded_unasked(postgres_url: str) -> None:
+    """An empty Postgres store is refused with the command that mends it."""
+    with pytest.raises(StoreOutdated, match="scanner store upgrade") as refused:
+        Store.open(postgres_url)
+
+    assert "has no schema yet" in str(refused.value)
+
+
+def test_upgrade_says_what_was_and_is(store_url: str) -> None:
+    """An upgrade names the versions before and after, and a second one changes nothing."""
+    store = Store.unchecked(store_url)
+    first, second = store.upgrade(), store.upgrade()
+    store.close()
+
+    assert first == (None, HEAD)
+    assert second == (HEAD, HEAD)
+
+
+def test_newer_store_is_refused(store: Store, store_url: str) -> None:
+    """A store of a newer schema is refused with one sentence, whatever it is."""
+    set_version(store, "9999")
+
+    with pytest.raises(StoreTooNew, match="newer than this scanner knows"):
+        Store.open(store_url)
+
+
+def test_older_postgres_is_refused(postgres_url: str) -> None:
+    """A Postgres store of an older schema asks for the upgrade and names its version."""
+    store = Store.unchecked(postgres_url)
+    store.upgrade()
+    set_version(store, "0000")
+    store.close()
+
+    with pytest.raises(StoreOutdated, match="of the older schema 0000"):
+        Store.open(postgres_url)
+
+
+def test_migrations_make_the_schema_that_the_code_has(store: Store) -> None:
+    """What the migrations make is what `schema.py` says."""
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+
+    assert differences == []
+
+
+def test_head_is_the_newest_migration() -> None:
+    """The version that the code asks for is that of the newest migration."""
+    config = Config()
+    config.set_main_option("script_location", f"{storage.__path__[0]}/database/migrations")
+
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_password_is_not_shown() -> None:
+    """A Postgres that does not answer is named without its password."""
+    store = Store.unchecked("postgresql://ann:s3cret@127.0.0.1:1/scanner")
+
+    with pytest.raises(StoreUnavailable) as away, store.read():
+        pass
+    assert "s3cret" not in str(away.value)
+    assert "ann:***@127.0.0.1:1" in str(away.value)
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file that is no SQLite store is a sentence of ours, not an error of the driver's."""
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, but long enough to be read as a header of one" * 20)
+
+    with pytest.raises(StoreError):
+        Store.open(str(file))
+
+
+@pytest.mark.parametrize(
+    ("typed", "driver"),
+    [
+        ("postgresql://nas/scanner", "postgresql+psycopg"),
+        ("postgres://nas/scanner", "postgresql+psycopg"),
+        ("sqlite:////data/store.db", "sqlite"),
+        ("sqlite+aiosqlite:////data/store.db", "sqlite"),
+        ("/data/store.db", "sqlite"),
+    ],
+)
+def test_address(typed: str, driver: str) -> None:
+    """Both ways to write a Postgres address, SQLite URLs and bare paths name a store."""
+    assert parse_url(typed).drivername == driver
+
+
+def test_other_databases_are_refused() -> None:
+    """A database that is neither SQLite nor Postgres is refused by name."""
+    with pytest.raises(StoreError, match="mysql"):
+        parse_url("mysql://nas/scanner")
+
+
+@pytest.mark.parametrize("typed", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
+def test_store_in_memory_is_refused(typed: str) -> None:
+    """A store that would not last, and that each connection would have to itself, is none."""
+    with pytest.raises(StoreError, match="A store is a file"):
+        parse_url(typed)
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A store under what is no folder is one sentence that names it."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreUnavailable, match="cannot be used: its folder"):
+        Store.open(str(tmp_path / "file" / "store.db"))
+
+
+def test_store_has_a_name_of_its_own(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Whoever opens a store finds the same identity; another store has another."""
+    again = Store.open(store_url)
+    other = Store.open(str(tmp_path / "other.db"))
+    identities = [each.identity for each in (store, again, other)]
+    again.close()
+    other.close()
+
+    assert identities[0] == identities[1]
+    assert identities[2] != identities[0]
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in identities)
+
+
+def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
+    """A connection to Postgres is probed, and given up before a batch's lease runs out."""
+    store = Store.unchecked(postgres_url)
+    with store.read() as connection:
+        raw = connection.connection.dbapi_connection
+        given = raw.info.get_parameters()  # type: ignore[union-attr]
+    store.close()
+
+    assert {
+        "keepalives_idle": "10",
+        "keepalives_interval": "5",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "15000",
+    }.items() <= given.items()
+
+
+def test_sqlite_settings(tmp_path: Path) -> None:
+    """Commits outlast a power cut, readers do not stop writers, nobody checkpoints by himself."""
+    store = Store.open(str(tmp_path / "store.db"))
+    with store.read() as connection:
+        values = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")
+        }
+    store.close()
+
+    assert values == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "wal_autocheckpoint": 0,
+    }
+
+
+def test_checkpoint_folds_the_log_into_the_file(tmp_path: Path) -> None:
+    """After a checkpoint the store's file alone has what was committed."""
+    file = tmp_path / "store.db"
+    store = Store.open(str(file))
+    store.checkpoint()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(file.read_bytes())
+    store.close()
+
+    with sqlite3.connect(copy) as connection:
+        tables = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
+    connection.close()
+    assert tables == (1,)
+
+
+def test_only_one_checkpoints_at_a_time(tmp_path: Path) -> None:
+    """While another process folds the log, nothing is done; the file is as it was."""
+    file = tmp_path / "store.db"
+    store = Store.open(str(file))
+    before = file.read_bytes()
+    with (tmp_path / "store.db.checkpoint").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        store.checkpoint()
+        during = file.read_bytes()
+    store.checkpoint()
+    after = file.read_bytes()
+    store.close()
+
+    assert during == before
+    assert after != before
+
+
+def test_checkpoint_of_a_store_that_is_away(tmp_path: Path) -> None:
+    """A store whose disk has gone, or that is none any more, is a sentence here too."""
+    folder = tmp_path / "disk"
+    store = Store.open(str(folder / "store.db"))
+    store.close()
+    (folder / "store.db").write_bytes(b"no database" * 1000)
+
+    with pytest.raises(StoreUnavailable, match="cannot be folded"):
+        store.checkpoint()
+    store.close()
+    shutil.rmtree(folder)
+    with pytest.raises(StoreUnavailable, match="cannot be folded"):
+        store.checkpoint()
+
+
+def test_read_sees_one_state(store: Store) -> None:
+    """What is committed while a reading transaction is open does not show in it."""
+    insert = sa.insert(metadata.tables["host"]).values(id="h", label="l", arch="a", info={})
+    count = sa.select(sa.func.count()).select_from(metadata.tables["host"])
+    with store.read() as reader:
+        before = reader.scalar(count)
+        with store.write() as writer:
+            writer.execute(insert)
+        during = reader.scalar(count)
+    with store.read() as reader:
+        after = reader.scalar(count)
+
+    assert (before, during, after) == (0, 0, 1)
+
+
+def test_database_of_something_else(tmp_path: Path) -> None:
+    """Somebody else's SQLite file is refused and left as it was."""
+    file = tmp_path / "places.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE places (name TEXT)")
+    with pytest.raises(StoreError, match="of something else"):
+        Store.open(str(file))
+    with closing(sqlite3.connect(file)) as other:
+        tables = [row[0] for row in other.execute("SELECT name FROM sqlite_master")]
+
+    assert tables == ["places"]
+
+
+def test_upgrade_of_what_is_newer_or_unknown(store_url: str) -> None:
+    """`store upgrade` refuses a later version's store, and one of a version that never was."""
+    store = Store.unchecked(store_url)
+    store.upgrade()
+    set_version(store, "9999")
+    with pytest.raises(StoreTooNew):
+        store.upgrade()
+    set_version(store, "0000")
+    with pytest.raises(StoreError, match="not known here"):
+        store.upgrade()
+    store.close()
+
+
+def test_nothing_is_made_where_none_is_to_be(tmp_path: Path) -> None:
+    """A mistyped store is said to be none; no folder and no file come of it."""
+    with pytest.raises(StoreError, match="no store"):
+        Store.open(str(tmp_path / "typo" / "store.db"), make=False)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "postgresql://ann:s3cret@h:bad/db",
+        "postgresql:/ann:s3cret@h/db",
+        # Host ann, port 1, and the rest a name, to those who read it from the left.
+        "postgresql://ann:1/s3cret@h/db",
+        "postgresql://ann:1?s3cret@h/db",
+        "sqlite:///:memory:?password=s3cret",
+    ],
+)
+def test_no_password_in_what_is_said_of_a_url(typed: str) -> None:
+    """A URL that cannot be read is not repeated."""
+    with pytest.raises(StoreError) as refused:
+        parse_url(typed)
+
+    assert "s3cret" not in str(refused.value)
+
+
+def test_what_is_shown_of_a_url() -> None:
+    """Neither the password nor the query, where one may stand too, is shown."""
+    url = parse_url("postgresql://ann:s3cret@h/db?password=s3cret")
+
+    assert shown_url(url) == "postgresql+psycopg://ann:***@h/db"

@@ -1,0 +1,265 @@
+"""Where verdicts lie, counted by either kind of store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.reads import aggregates, breakdown, compare
+from storage.reads.breakdown import Copies, Folders, Told
+from storage.reads.compare import Change, Pair
+from storage.reads.coverage import Looked
+from storage.records import ErrorKind, Finding, ImageError, Outcome
+from storage.writes import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from storage.reads.breakdown import Breakdown
+    from storage.records import Batch
+    from storage.writes.scans import Scan
+    from tests.storage.conftest import Fill
+
+
+def read(fill: Fill, scan: Scan, ai_from: Mapping[str, float] | None = None) -> Breakdown:
+    """The breakdown of a scan."""
+    with fill.store.read() as connection:
+        return breakdown.read_breakdown(connection, scan.scan_id, ai_from or {}, is_labelled=True)
+
+
+def judged(fill: Fill, scan: Scan, outcomes: Mapping[bytes, Outcome | None]) -> Batch:
+    """A batch whose images came to these outcomes; None is not judged yet."""
+    batch = fill.batch(scan, *outcomes)
+    assert batch is not None
+    failure = ImageError(ErrorKind.EMPTY, "no bytes")
+    verdicts = [
+        fill.failed(one.image_id, failure)
+        if outcome == Outcome.ERROR
+        else fill.verdict(one.image_id, outcome)
+        for one in batch.images
+        if (outcome := outcomes[one.path]) is not None
+    ]
+    fill.judge(batch, *verdicts)
+    return batch
+
+
+OUTCOMES = {
+    b"a/x/1": Outcome.AI,
+    b"a/2": Outcome.NO_EVIDENCE,
+    b"b\xff/3": Outcome.ERROR,
+    b"b\xff/4": None,
+    b"5": Outcome.UNSURE,
+}
+
+
+@pytest.mark.parametrize("steps", [breakdown.MAX_STEPS, 1])
+def test_by_folder(fill: Fill, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Each folder has all that lies below it; files beside the folders count by themselves."""
+    monkeypatch.setattr(breakdown, "MAX_STEPS", steps)
+    scan = fill.scan()
+    judged(fill, scan, OUTCOMES)
+
+    assert read(fill, scan).folders == Folders(
+        b"",
+        {b"a": Told(2, ai=1), b"b\xff": Told(2, error=1), b"": Told(1, unsure=1)},
+        Told(0),
+    )
+
+
+def test_names_that_sort_between(fill: Fill) -> None:
+    """A file that is called as the step behind a folder, and a folder that sorts before it."""
+    scan = fill.scan()
+    judged(fill, scan, {b"a/1": Outcome.AI, b"a0": None, b"a-b/2": None, b"a-b0/3": None})
+
+    assert read(fill, scan).folders.by_name == {
+        b"a": Told(1, ai=1),
+        b"a-b": Told(1),
+        b"a-b0": Told(1),
+        b"": Told(1),
+    }
+
+
+def test_common_folder_is_left_out(fill: Fill) -> None:
+    """What all images lie in says nothing: the folders below it are listed."""
+    scan = fill.scan()
+    judged(fill, scan, {b"all/in/ab/1": Outcome.AI, b"all/in/ac/2": None, b"all/in/ac/3": None})
+    found = read(fill, scan).folders
+
+    assert found.parent == b"all/in/"
+    assert found.by_name == {b"ab": Told(1, ai=1), b"ac": Told(2)}
+
+
+def test_images_of_other_scans_do_not_count(fill: Fill) -> None:
+    """A collection may have images that a later scan has not."""
+    before, after = fill.scan("photos"), fill.scan("photos")
+    judged(fill, before, {b"a/1": Outcome.AI, b"a/2": Outcome.AI, b"b/3": Outcome.AI})
+    judged(fill, after, {b"a/1": Outcome.AI, b"b/3": None})
+
+    assert read(fill, after).folders.by_name == {b"a": Told(1, ai=1), b"b": Told(1)}
+
+
+def test_many_folders(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest are listed, what is in the others is counted together."""
+    monkeypatch.setattr(breakdown, "MAX_FOLDERS", 1)
+    scan = fill.scan()
+    judged(fill, scan, {b"a/1": None, b"b/2": Outcome.AI, b"b/3": None, b"c/4": Outcome.AI})
+    found = read(fill, scan).folders
+
+    assert found.by_name == {b"b": Told(2, ai=1)}
+    assert found.others == Told(2, ai=1)
+
+
+def test_by_month(fill: Fill) -> None:
+    """Months are those of the files, in UTC; a time that no calendar has is unknown."""
+    scan = fill.scan()
+    times = {
+        b"1": int(datetime(2024, 2, 29, 23, 59, tzinfo=UTC).timestamp()) * 10**9,
+        b"2": int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) * 10**9,
+        b"3": int(datetime(2024, 3, 31, tzinfo=UTC).timestamp()) * 10**9,
+    }
+    listed = [fill.listed(path, mtime_ns=at) for path, at in times.items()]
+    batch = listing.add_batch(fill.store, scan, listed, None)
+    assert batch is not None
+    fill.judge(batch, fill.verdict(batch.images[1].image_id, Outcome.AI))
+
+    assert read(fill, scan).months == {"2024-02": Told(1), "2024-03": Told(2, ai=1)}
+
+
+def test_copies(fill: Fill) -> None:
+    """Files of the same bytes are one picture; one without bytes is none."""
+    scan = fill.scan()
+    batch = fill.batch(scan, *(b"%d" % n for n in range(5)))
+    assert batch is not None
+    digests = [b"\x01" * 32, b"\x01" * 32, b"\xf0" * 32, b"\x01" * 32, None]
+    outcomes = [Outcome.AI, Outcome.AI, Outcome.AI, Outcome.NO_EVIDENCE, Outcome.NO_EVIDENCE]
+    fill.judge(
+        batch,
+        *(
+            replace(fill.verdict(one.image_id, outcome), digest=digest)
+            for one, outcome, digest in zip(batch.images, outcomes, digests, strict=True)
+        ),
+    )
+
+    assert read(fill, scan).copies == Copies(4, 2, 3, 2, 1)
+
+
+def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many images, those whose digest begins with one of a few bytes stand for all."""
+    monkeypatch.setattr(breakdown, "DIGESTS_COMPARED", 3)
+    scan = fill.scan()
+    batch = fill.batch(scan, *(b"%d" % n for n in range(4)))
+    assert batch is not None
+    digests = [b"\x0f" * 32, b"\x0f" * 32, b"\x10" * 32, b"\xf0" * 32]
+    fill.judge(
+        batch,
+        *(
+            replace(fill.verdict(one.image_id), digest=digest)
+            for one, digest in zip(batch.images, digests, strict=True)
+        ),
+    )
+
+    assert read(fill, scan).copies == Copies(2, 1, 0, 0, 16)
+
+
+def test_what_a_detector_looked_at(fill: Fill) -> None:
+    """Images, not regions, and only at their native size where it matters."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"1", b"2", b"3", b"4")
+    assert batch is not None
+    said = [
+        (Finding("faces", "face", 0.95), Finding("faces", "face", 0.2)),
+        (Finding("faces", "face", 0.1), Finding("scenes", "score", 0.9)),
+        (
+            Finding("faces", "face", 0.99, "", {"resized_from": [9, 9]}),
+            Finding("scenes", "score", 0.95, "", {"resized_from": [9, 9]}),
+        ),
+        (Finding("router", "no_detector"), Finding("scenes", "score", 0.89)),
+    ]
+    fill.judge(
+        batch,
+        *(
+            fill.verdict(one.image_id, Outcome.AI, *found)
+            for one, found in zip(batch.images, said, strict=True)
+        ),
+    )
+
+    assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).looked == {
+        "faces": Looked(3, 2, 1),
+        "scenes": Looked(3, 2, 1),
+        "objects-32": Looked(0, 0, 0),
+    }
+
+
+def test_calls_against_labels(fill: Fill) -> None:
+    """Scored, labelled images count by folder and by the detector that decided."""
+    scan = fill.scan()
+    truths = {b"a/1": True, b"a/2": False, b"b/3": True, b"b/4": None}
+    listed = [fill.listed(path, truth=truth) for path, truth in truths.items()]
+    batch = listing.add_batch(fill.store, scan, listed, None)
+    assert batch is not None
+    scores = (0.9, 0.5, 0.1, 0.9)
+    fill.judge(
+        batch,
+        *(
+            replace(fill.verdict(one.image_id, Outcome.AI), score=score)
+            for one, score in zip(batch.images, scores, strict=True)
+        ),
+    )
+    found = read(fill, scan)
+
+    assert found.calls_by_folder == {
+        b"a": Counter({(True, True): 1, (False, True): 1}),
+        b"b": Counter({(True, False): 1}),
+    }
+    assert found.calls_by_detector == {
+        "objects-32": Counter({(True, True): 1, (False, True): 1, (True, False): 1})
+    }
+
+
+def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of many images are told to a step; even odds stay where they were."""
+    monkeypatch.setattr(aggregates, "SCORES_TOLD_APART", 3)
+    scan = fill.scan()
+    listed = [fill.listed(b"%d" % n, truth=True) for n in range(4)]
+    batch = listing.add_batch(fill.store, scan, listed, None)
+    assert batch is not None
+    scores = (0.5, 0.4999999, 1.0, 0.0)
+    fill.judge(
+        batch,
+        *(
+            replace(fill.verdict(one.image_id, Outcome.AI), score=score)
+            for one, score in zip(batch.images, scores, strict=True)
+        ),
+    )
+    found = [one.score for one in aggregates.figures(fill.store, scan.scan_id, {}).labelled]
+    told = sorted(score for score in found if score is not None)
+
+    assert told == pytest.approx(sorted(scores), abs=1 / 4096)
+    assert [score >= 0.5 for score in told] == [False, False, True, True]
+
+
+def test_changes(fill: Fill) -> None:
+    """Images that both scans judged, by what they came to, and who is right."""
+    before, after = fill.scan("photos"), fill.scan("photos", plan="other")
+    judged(fill, before, {b"1": Outcome.AI, b"2": Outcome.NO_EVIDENCE, b"3": Outcome.AI})
+    listed = [fill.listed(b"1", truth=False), fill.listed(b"2"), fill.listed(b"3")]
+    batch = listing.add_batch(fill.store, after, listed, None)
+    assert batch is not None
+    first, second, _ = batch.images
+    fill.judge(
+        batch,
+        replace(fill.verdict(first.image_id, Outcome.UNSURE), score=0.7),
+        fill.verdict(second.image_id, Outcome.NO_EVIDENCE),
+    )
+    found = compare.changes(fill.store, before.scan_id, after.scan_id)
+
+    # A score of 0.25 was right about a real image, 0.7 is not.
+    assert set(found.pairs) == {
+        Pair(Outcome.AI, Outcome.UNSURE, False, True, False, 1),
+        Pair(Outcome.NO_EVIDENCE, Outcome.NO_EVIDENCE, None, None, None, 1),
+    }
+    assert found.examples == (Change(b"1", Outcome.AI, Outcome.UNSURE),)

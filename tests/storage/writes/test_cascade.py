@@ -1,0 +1,157 @@
+"""Second opinions: what waits for one, what it replaces, and what it leaves as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage.reads.queries import verdict_rows
+from storage.records import ErrorKind, Finding, ImageError, Outcome
+from storage.writes import cascade, listing, results, scans
+from storage.writes.cascade import Asking, Opinions
+from storage.writes.received import Received, receive
+from storage.writes.results import ROUTED, STRONG, Host
+
+if TYPE_CHECKING:
+    from storage.records import Batch, ListedImage, Verdict
+    from storage.writes.scans import Scan
+    from tests.storage.conftest import Fill
+
+WORKER = ("h1", "w1")
+PI = Host("p" * 32, "pi5", "aarch64", {})
+
+
+def planned(fill: Fill, name: str = "photos") -> Scan:
+    """A scan whose plan has a strong detector."""
+    body = {"rules": 2, "detectors": [{"name": "net"}, {"name": "clip", "strong": True}]}
+    collection = scans.collection_id(fill.store, name, b"/" + name.encode())
+    plan = scans.plan_id(fill.store, "with a strong one", body)
+    return scans.new_scan(fill.store, collection, plan, "fleet")
+
+
+def judged(fill: Fill, scan: Scan, *outcomes: Outcome) -> Batch:
+    """A batch of `scan` that has had its first look, which came to these outcomes."""
+    batch = fill.batch(scan, *(b"%d.jpg" % n for n in range(len(outcomes))))
+    assert batch is not None
+    fill.judge(
+        batch,
+        *(
+            fill.verdict(image.image_id, outcome)
+            for image, outcome in zip(batch.images, outcomes, strict=True)
+        ),
+    )
+    return batch
+
+
+def stages(fill: Fill, scan: Scan) -> list[int]:
+    """The stage of each image's verdict, by path."""
+    with fill.store.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT stage FROM verdict JOIN image ON image.id = image_id "
+            f"WHERE scan_id = {scan.scan_id} ORDER BY path"
+        )
+        return [int(row[0]) for row in rows]
+
+
+def test_only_doubtful_ones_wait(fill: Fill) -> None:
+    """Of a batch whose first look is over, the doubtful images wait; of another plan's, none."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.UNSURE)
+    judged(fill, fill.scan("other"), Outcome.UNSURE)
+    begun = fill.batch(scan, b"later.jpg", b"never.jpg")
+    assert begun is not None
+    later = fill.verdict(begun.images[0].image_id, Outcome.UNSURE)
+    results.record(fill.store, fill.run(begun), [later])
+    (waits,) = cascade.wanted(fill.store, scan.scan_id)
+
+    assert (batch.batch_id, 1) == (waits.batch_id, waits.attempt)
+    assert [b"1.jpg", b"3.jpg"] == [image.path for image in waits.images]
+    assert [Asking(scan.scan_id, "clip", over=False)] == cascade.asking(fill.store, "fleet")
+    assert [] == cascade.asking(fill.store, "somebody else")
+    assert Opinions("clip", given=0, waiting=3) == cascade.opinions(fill.store, scan)
+
+
+def test_a_second_look_replaces_the_first(fill: Fill) -> None:
+    """It may clear a picture or accuse it; who comes again finds nothing to do."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.UNSURE, Outcome.UNSURE, Outcome.NO_EVIDENCE)
+    ids = [image.image_id for image in batch.images]
+    begun = cascade.begin_second(fill.store, batch.batch_id, ids, WORKER)
+    assert begun is not None
+    run, pending = begun
+    said = Finding("clip", "score", 0.99)
+    results.record(fill.store, run, [fill.verdict(ids[0], Outcome.AI, said), fill.verdict(ids[1])])
+
+    assert (STRONG, set(ids[:2])) == (run.stage, set(pending))
+    assert {b"0.jpg": "ai", b"1.jpg": "no_evidence", b"2.jpg": "no_evidence"} == fill.outcomes(scan)
+    assert [STRONG, STRONG, ROUTED] == stages(fill, scan)
+    assert cascade.begin_second(fill.store, batch.batch_id, ids, WORKER) is None
+    assert [] == cascade.wanted(fill.store, scan.scan_id)
+    assert Opinions("clip", given=2, waiting=0) == cascade.opinions(fill.store, scan)
+
+
+def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
+    """A file that is gone by the second look keeps its verdict, and is not asked about again."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
+    before = [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+    begun = cascade.begin_second(fill.store, batch.batch_id, [batch.images[0].image_id], WORKER)
+    assert begun is not None
+    gone = ImageError(ErrorKind.UNREADABLE, "No such file or directory")
+    results.record(fill.store, begun[0], [fill.failed(batch.images[0].image_id, gone)])
+
+    assert before == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+    assert [STRONG, ROUTED] == stages(fill, scan)
+    assert [] == cascade.wanted(fill.store, scan.scan_id)
+
+
+def test_by_message(fill: Fill) -> None:
+    """The recorder writes a second look as a worker with a store does; a late first one is not."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.UNSURE)
+    of = batch.images[0].image_id
+
+    def come(verdict: Verdict, stage: int) -> int:
+        now = scan.created_at
+        chunk = Received(scan.scan_id, batch.batch_id, 1, PI, "pi5:1", now, now, (verdict,), stage)
+        return receive(fill.store, chunk)
+
+    second = fill.verdict(of, Outcome.AI, Finding("clip", "score", 0.99))
+
+    assert 1 == come(second, STRONG)
+    assert 0 == come(second, STRONG)
+    assert 0 == come(fill.verdict(of, Outcome.UNSURE), ROUTED)
+    assert {b"0.jpg": "ai"} == fill.outcomes(scan)
+
+
+def test_cancelled(fill: Fill) -> None:
+    """Of a cancelled scan nothing is asked."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.UNSURE)
+    scans.cancel(fill.store, scan.scan_id)
+
+    assert [] == cascade.asking(fill.store, "fleet")
+    assert (
+        cascade.begin_second(fill.store, batch.batch_id, [batch.images[0].image_id], WORKER) is None
+    )
+
+
+def test_an_attempt_that_failed(fill: Fill) -> None:
+    """The next one knows that it is not the first: it will be a cautious one."""
+    scan = planned(fill)
+    batch = judged(fill, scan, Outcome.UNSURE)
+    cascade.failed(fill.store, batch.batch_id)
+
+    assert [2] == [waits.attempt for waits in cascade.wanted(fill.store, scan.scan_id)]
+
+
+def test_what_waits_is_not_kept(fill: Fill) -> None:
+    """The next scan keeps what has had its last word, and judges again what waited for it."""
+    scan = planned(fill)
+    judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
+    listed: list[ListedImage] = [fill.listed(b"0.jpg"), fill.listed(b"1.jpg")]
+    again = planned(fill)
+    left = listing.add_batch(fill.store, again, listed, scan.scan_id)
+    assert left is not None
+
+    assert [b"0.jpg"] == [image.path for image in left.images]
+    assert {b"0.jpg": "pending", b"1.jpg": "no_evidence"} == fill.outcomes(again)

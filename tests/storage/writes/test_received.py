@@ -1,0 +1,126 @@
+"""Results that come by message: any number of times, in any order, from anyone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from storage.database.schema import host, run
+from storage.reads.queries import verdict_rows
+from storage.records import ErrorKind, Finding, ImageError, Outcome
+from storage.writes import scans
+from storage.writes.received import Received, receive
+from storage.writes.results import Host
+
+if TYPE_CHECKING:
+    from storage.records import Batch, Verdict
+    from storage.writes.scans import Scan
+    from tests.storage.conftest import Fill
+
+PI = Host("p" * 32, "pi5", "aarch64", {"cores": 4})
+
+
+def from_pi(scan: Scan, batch: Batch, *verdicts: Verdict) -> Received:
+    """What the Pi found in a batch just now."""
+    now = time.time()
+    return Received(scan.scan_id, batch.batch_id, 1, PI, "pi5:1", now, now + 0.001, verdicts)
+
+
+def runs(fill: Fill) -> list[tuple[str, float, float]]:
+    """Every run: its host, start and end."""
+    with fill.store.read() as connection:
+        found = connection.execute(
+            sa.select(run.c.host_id, run.c.started_at, run.c.ended_at).order_by(run.c.id)
+        )
+        return [tuple(row) for row in found]
+
+
+def test_chunk_by_chunk(fill: Fill) -> None:
+    """Chunks of one go at a batch are one run, and the last of them finishes batch and scan."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    scans.mark_listed(fill.store, scan.scan_id, {}, 0)
+    first, second = (fill.verdict(one.image_id, Outcome.AI) for one in batch.images)
+    chunk = from_pi(scan, batch, first)
+    half = receive(fill.store, chunk)
+    unfinished = scans.find_scan(fill.store, scan.scan_id).finished_at
+    rest = receive(fill.store, replace(chunk, verdicts=(second,)))
+
+    assert (1, 1, None) == (half, rest, unfinished)
+    assert {b"a": "ai", b"b": "ai"} == fill.outcomes(scan)
+    assert {PI.host_id} == {host_id for host_id, *_ in runs(fill)}
+    assert 1 == len(runs(fill))
+    assert scans.find_scan(fill.store, scan.scan_id).finished_at is not None
+    assert ["pi5", "pi5"] == [row.host for row in verdict_rows(fill.store, scan.scan_id)]
+
+
+def test_twice(fill: Fill) -> None:
+    """A message that comes again changes nothing and leaves no run without images."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    said = fill.verdict(batch.images[0].image_id, Outcome.AI, Finding("objects-32", "score", 0.75))
+    chunk = from_pi(scan, batch, said)
+    receive(fill.store, chunk)
+
+    assert 0 == receive(fill.store, chunk)
+    assert 0 == receive(fill.store, replace(chunk, started_at=chunk.started_at + 1, worker="x"))
+    assert 1 == len(runs(fill))
+    assert [said, None] == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+
+
+def test_after_an_error(fill: Fill) -> None:
+    """A verdict takes the place of an error, as when it is written directly."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    image_id = batch.images[0].image_id
+    fill.judge(batch, fill.failed(image_id, ImageError(ErrorKind.CRASHED, "killed it")))
+    receive(fill.store, from_pi(scan, batch, fill.verdict(image_id, Outcome.UNSURE)))
+
+    assert {b"a": "unsure"} == fill.outcomes(scan)
+
+
+def test_what_is_not_in_the_batch(fill: Fill) -> None:
+    """Nothing is said of images of another batch or of none, nor for a batch of another scan."""
+    scan, other = fill.scan(), fill.scan()
+    batch, elsewhere = fill.batch(scan, b"a"), fill.batch(other, b"b")
+    assert batch is not None
+    assert elsewhere is not None
+    strangers = [fill.verdict(elsewhere.images[0].image_id), fill.verdict(10**9)]
+
+    assert 0 == receive(fill.store, from_pi(scan, batch, *strangers))
+    assert 0 == receive(fill.store, from_pi(other, batch, fill.verdict(batch.images[0].image_id)))
+    assert {b"a": "pending"} == fill.outcomes(scan)
+    assert {b"b": "pending"} == fill.outcomes(other)
+    with fill.store.read() as connection:
+        assert ["h1"] == list(connection.scalars(sa.select(host.c.id)))
+
+
+def test_forgotten(fill: Fill) -> None:
+    """What comes after its scan was forgotten is dropped."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    scans.forget(fill.store, scan.scan_id)
+
+    assert 0 == receive(fill.store, from_pi(scan, batch, fill.verdict(batch.images[0].image_id)))
+
+
+def test_a_clock_that_is_wrong(fill: Fill) -> None:
+    """A scan does not seem to have lasted from 1970, or to last until the next century."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    early, late = (fill.verdict(one.image_id) for one in batch.images)
+    receive(fill.store, replace(from_pi(scan, batch, early), started_at=0.0))
+    receive(fill.store, replace(from_pi(scan, batch, late), ended_at=1e11))
+
+    assert all(
+        scan.created_at <= started <= ended <= time.time() for _, started, ended in runs(fill)
+    )
+    assert 2 == len(runs(fill))

@@ -1,0 +1,292 @@
+"""Batches at work and done, and verdicts that may be written any number of times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from storage.database.schema import run as runs
+from storage.reads.aggregates import figures
+from storage.reads.queries import verdict_rows
+from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings
+from storage.writes import results, scans
+
+if TYPE_CHECKING:
+    from storage.records import Verdict
+    from storage.writes.scans import Scan
+    from tests.storage.conftest import Fill
+
+SCORE = Finding("objects-32", "score", 0.25)
+TAG = Finding("provenance", "generator_tag", 0.98, "said so", {"generator": "ComfyUI", "n": [1]})
+CUT = ImageError(ErrorKind.TRUNCATED, "the file ends before the picture does")
+
+
+def stored(fill: Fill, scan: Scan) -> list[Verdict | None]:
+    """The verdicts of a scan in the order of its images."""
+    return [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+
+
+def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
+    """All of a verdict is stored: findings in their order, digest, error and timings."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    first, second = (one.image_id for one in batch.images)
+    judged = replace(
+        fill.verdict(first, Outcome.AI, TAG, SCORE),
+        score=0.98,
+        detector="provenance",
+        timings=Timings(1, 2, 3),
+    )
+    failed = fill.failed(second, CUT)
+    fill.judge(batch, judged, failed)
+
+    assert stored(fill, scan) == [judged, failed]
+
+
+def test_same_verdict_again_changes_nothing(fill: Fill) -> None:
+    """A batch that runs twice leaves the first run's verdicts, timings and all."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    first = fill.verdict(batch.images[0].image_id, Outcome.AI, SCORE)
+    second = replace(first, outcome=Outcome.UNSURE, timings=Timings(9, 9, 9))
+    one, two = fill.run(batch), fill.run(batch)
+    results.record(fill.store, one, [first])
+    results.record(fill.store, two, [second])
+
+    assert stored(fill, scan) == [first]
+
+
+def test_later_stage_replaces(fill: Fill) -> None:
+    """A stronger detector's verdict takes the place of a routed one, not the other way round."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    routed = fill.verdict(batch.images[0].image_id, Outcome.UNSURE, SCORE)
+    strong_says = Finding("strong", "score", 0.75)
+    strong = replace(
+        routed, outcome=Outcome.AI, score=0.75, detector="strong", findings=(SCORE, strong_says)
+    )
+    run = fill.run(batch)
+    results.record(fill.store, run, [routed])
+    results.record(fill.store, replace(run, stage=2), [strong])
+    results.record(fill.store, run, [routed])
+
+    assert stored(fill, scan) == [strong]
+
+
+def test_anything_replaces_an_error(fill: Fill) -> None:
+    """An image that failed and is then judged has the verdict and no trace of the error."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    judged = fill.verdict(batch.images[0].image_id, Outcome.AI, SCORE)
+    run = fill.run(batch)
+    results.record(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
+    results.record(fill.store, run, [judged])
+
+    assert stored(fill, scan) == [judged]
+
+
+def test_error_does_not_replace_a_verdict(fill: Fill) -> None:
+    """A second look that fails leaves what the first one found."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    judged = fill.verdict(batch.images[0].image_id, Outcome.AI, TAG, SCORE)
+    run = fill.run(batch)
+    results.record(fill.store, run, [judged])
+    results.record(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
+
+    assert stored(fill, scan) == [judged]
+
+
+def test_findings_of_a_failed_image_are_kept(fill: Fill) -> None:
+    """Metadata that was read before the pixels failed stays beside the error."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    failed = replace(fill.failed(batch.images[0].image_id, CUT), findings=(TAG,))
+    fill.judge(batch, failed)
+
+    assert stored(fill, scan) == [failed]
+
+
+def test_run_begins_with_what_is_left(fill: Fill) -> None:
+    """A second go at a batch is told only of images without a verdict."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b", b"c")
+    assert batch is not None
+    ids = [one.image_id for one in batch.images]
+    first = results.begin_run(fill.store, batch.batch_id, 1, ("h1", "w1"))
+    assert first is not None
+    results.record(fill.store, first[0], [fill.verdict(ids[1])])
+    second = results.begin_run(fill.store, batch.batch_id, 2, ("h1", "w2"))
+    assert second is not None
+
+    assert first[1] == frozenset(ids)
+    assert second[1] == frozenset({ids[0], ids[2]})
+    assert (second[0].scan_id, second[0].attempt) == (scan.scan_id, 2)
+
+
+def test_batch_is_done_with_its_last_verdict(fill: Fill) -> None:
+    """A batch is not done while an image of it has no verdict, and is not begun when it is."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    first, second = (one.image_id for one in batch.images)
+    run = fill.run(batch)
+    results.record(fill.store, run, [fill.verdict(first)])
+    early = results.finish_batch(fill.store, run)
+    results.record(fill.store, run, [fill.failed(second, CUT)])
+    late = results.finish_batch(fill.store, run)
+
+    assert (early, late) == (False, True)
+    assert results.begin_run(fill.store, batch.batch_id, 2, ("h1", "w1")) is None
+
+
+def test_batch_that_is_gone_is_not_begun(fill: Fill) -> None:
+    """A message about a batch that the store does not know is nobody's work."""
+    assert results.begin_run(fill.store, 12345, 1, ("h1", "w1")) is None
+
+
+def test_batch_again(fill: Fill) -> None:
+    """What is published again is what is left, with the attempt one higher only after a failure."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    run = fill.run(batch)
+    results.record(fill.store, run, [fill.verdict(batch.images[0].image_id)])
+    same = results.again(fill.store, batch.batch_id, failed=False)
+    after_failure = results.again(fill.store, batch.batch_id, failed=True)
+    assert same is not None
+    assert after_failure is not None
+
+    assert same[0] == scan.scan_id
+    assert same[1].images == batch.images[1:]
+    assert (same[1].attempt, after_failure[1].attempt) == (1, 2)
+
+
+def test_batch_again_with_nothing_left_is_done(fill: Fill) -> None:
+    """A worker that died between the last verdict and the end of its batch costs nothing."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    scans.mark_listed(fill.store, scan.scan_id, {}, 0)
+    results.record(fill.store, fill.run(batch), [fill.verdict(batch.images[0].image_id)])
+    again = results.again(fill.store, batch.batch_id, failed=True)
+
+    assert again is None
+    assert results.undone(fill.store, "fleet") == []
+    assert scans.find_scan(fill.store, scan.scan_id).finished_at is not None
+
+
+def test_undone_batches(fill: Fill) -> None:
+    """Undone are the batches of a broker's live scans, the oldest first, or of one scan."""
+    one, two, cancelled = fill.scan(), fill.scan(), fill.scan()
+    made = [fill.batch(scan, b"a") for scan in (one, two, cancelled, one)]
+    ids = [batch.batch_id for batch in made if batch is not None]
+    more = fill.batch(one, b"b")
+    assert more is not None
+    scans.cancel(fill.store, cancelled.scan_id)
+    done = made[1]
+    assert done is not None
+    fill.judge(done, fill.verdict(done.images[0].image_id))
+    mine = fill.scan()
+    fill.batch(mine, b"a")
+    scans.hand_to(fill.store, mine.scan_id, "mine")
+
+    assert results.undone(fill.store, "fleet") == [ids[0], more.batch_id]
+    assert results.undone(fill.store, "fleet", two.scan_id) == []
+    assert len(results.undone(fill.store, "mine")) == 1
+
+
+def test_host_is_known_by_its_id(fill: Fill) -> None:
+    """A host that is renamed is the same host, and two of the same name are two."""
+    renamed = results.Host("h1", "kitchen", "aarch64", {"cores": 4})
+    results.know_host(fill.store, renamed)
+    results.know_host(fill.store, replace(renamed, host_id="h2"))
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    fill.judge(batch, fill.verdict(batch.images[0].image_id))
+
+    assert [row.host for row in verdict_rows(fill.store, scan.scan_id)] == ["kitchen"]
+
+
+def test_empty_chunk_is_nothing(fill: Fill) -> None:
+    """A chunk without verdicts writes nothing."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    results.record(fill.store, fill.run(batch), [])
+
+    assert stored(fill, scan) == [None]
+
+
+def test_findings_follow_their_verdict(fill: Fill) -> None:
+    """A verdict that replaces another leaves none of its findings; a refused one adds none."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b", b"c")
+    assert batch is not None
+    ids = [one.image_id for one in batch.images]
+    replaced, refused = fill.verdict(ids[0], Outcome.AI, SCORE), fill.verdict(ids[1])
+    new = fill.verdict(ids[2], Outcome.AI, SCORE)
+    run = fill.run(batch)
+    results.record(
+        fill.store, run, [replace(fill.failed(ids[0], CUT), findings=(TAG, TAG)), refused]
+    )
+    results.record(fill.store, run, [replaced, replace(refused, findings=(TAG,)), new])
+
+    assert stored(fill, scan) == [replaced, refused, new]
+
+
+def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
+    """A NUL or half a character in a text, however deep, is replaced; reports can be made."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    first, second = (one.image_id for one in batch.images)
+    detail = {"generator": "Comfy\0UI", "chunks": [{"k\0": "\ud800"}, ("\0", 1)], "cfg": math.nan}
+    odd = Finding("provenance", "generator_tag", 0.98, "made by\0\udfff \u00e9", detail)
+    error = ImageError(ErrorKind.DAMAGED, "chunk te\0t")
+    fill.judge(batch, fill.verdict(first, Outcome.AI, odd), fill.failed(second, error))
+    verdicts = stored(fill, scan)
+    found = figures(fill.store, scan.scan_id, {"provenance": 0.9})
+
+    assert verdicts[0] is not None
+    assert verdicts[0].findings == (
+        replace(
+            odd,
+            text="made by\ufffd\ufffd \u00e9",
+            detail={
+                "generator": "Comfy\ufffdUI",
+                "chunks": [{"k\ufffd": "\ufffd"}, ["\ufffd", 1]],
+                "cfg": None,
+            },
+        ),
+    )
+    assert [one.generator for one in found.evidence] == ["Comfy\ufffdUI"]
+    assert [one.examples for one in found.errors] == [((b"b", "chunk te\ufffdt"),)]
+
+
+def test_run_has_the_higher_attempt(fill: Fill) -> None:
+    """An old message of a batch that has failed since does not make its run a first attempt."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a")
+    assert batch is not None
+    results.again(fill.store, batch.batch_id, failed=True)
+    attempts = []
+    for attempt in (1, 2, 3):
+        begun = results.begin_run(fill.store, batch.batch_id, attempt, ("h1", "w1"))
+        assert begun is not None
+        attempts.append(begun[0].attempt)
+    with fill.store.read() as connection:
+        recorded = list(connection.scalars(sa.select(runs.c.attempt).order_by(runs.c.id)))
+
+    assert attempts == [2, 2, 3]
+    assert recorded == attempts

@@ -1,0 +1,108 @@
+"""What people say of images, kept beside the verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.errors import NotFound
+from storage.records import Outcome
+from storage.writes import reviews
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from storage.writes.scans import Scan
+    from tests.storage.conftest import Fill
+
+
+def judged(fill: Fill, *outcomes: Outcome) -> tuple[Scan, list[int]]:
+    """A scan with an image of each outcome."""
+    scan = fill.scan("photos")
+    batch = fill.batch(scan, *(f"{n}.jpg".encode() for n in range(len(outcomes))))
+    assert batch is not None
+    ids = [image.image_id for image in batch.images]
+    fill.judge(batch, *map(fill.verdict, ids, outcomes))
+    return scan, ids
+
+
+def test_an_answer_leaves_the_verdict_and_every_earlier_answer(fill: Fill) -> None:
+    """Another answer of the same person ends his first; both stay, and so does the verdict."""
+    scan, (image,) = judged(fill, Outcome.UNSURE)
+    for answer, who in ((Answer.AI, "ann"), (Answer.NOT_AI, "ann"), (Answer.CANT_TELL, "bob")):
+        reviews.give(fill.store, scan.scan_id, image, answer, who)
+    found = reviews.reviews_of(fill.store, scan.scan_id, image)
+
+    assert [
+        (Answer.AI, "ann", False),
+        (Answer.NOT_AI, "ann", True),
+        (Answer.CANT_TELL, "bob", True),
+    ] == [(one.answer, one.reviewer, one.stands) for one in found]
+    assert {b"0.jpg": "unsure"} == fill.outcomes(scan)
+
+
+def test_undo_takes_back_ones_own_last_answer(fill: Fill) -> None:
+    """Answer after answer is taken back, the one before stands again; others' are not touched."""
+    scan, (first, second) = judged(fill, Outcome.AI, Outcome.AI)
+    said = [
+        (first, Answer.AI, "ann"),
+        (second, Answer.AI, "ann"),
+        (second, Answer.NOT_AI, "ann"),
+        (second, Answer.AI, "bob"),
+    ]
+    for image, answer, who in said:
+        reviews.give(fill.store, scan.scan_id, image, answer, who)
+
+    def standing(image: int) -> list[tuple[str, str]]:
+        found = reviews.reviews_of(fill.store, scan.scan_id, image)
+        return [(one.answer.value, one.reviewer) for one in found if one.stands]
+
+    assert second == reviews.take_back(fill.store, scan.scan_id, "ann")
+    assert [("ai", "ann"), ("ai", "bob")] == standing(second)
+    assert second == reviews.take_back(fill.store, scan.scan_id, "ann")
+    assert [("ai", "bob")] == standing(second)
+    assert first == reviews.take_back(fill.store, scan.scan_id, "ann")
+    assert reviews.take_back(fill.store, scan.scan_id, "ann") is None
+
+
+def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
+    """Each reviewed image counts once; contradictions are counted beside."""
+    scan, (ai, unsure, clean, _) = judged(
+        fill, Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.AI
+    )
+    for image, answer, who in (
+        (ai, Answer.AI, "ann"),
+        (ai, Answer.NOT_AI, "bob"),
+        (unsure, Answer.CANT_TELL, "ann"),
+        (clean, Answer.NOT_AI, "ann"),
+    ):
+        reviews.give(fill.store, scan.scan_id, image, answer, who)
+    found = reviews.progress(fill.store, scan.scan_id)
+
+    assert {
+        (Outcome.AI, Answer.NOT_AI): 1,
+        (Outcome.UNSURE, Answer.CANT_TELL): 1,
+        (Outcome.NO_EVIDENCE, Answer.NOT_AI): 1,
+    } == found.answers
+    assert 1 == found.disagreements
+
+
+def test_an_image_of_another_scan_cannot_be_reviewed(fill: Fill) -> None:
+    """It is not found, and nothing is written."""
+    scan, _ = judged(fill, Outcome.AI)
+
+    with pytest.raises(NotFound, match="has no image 99"):
+        reviews.give(fill.store, scan.scan_id, 99, Answer.AI, "ann")
+    assert {} == reviews.progress(fill.store, scan.scan_id).answers
+
+
+def test_a_rescan_keeps_the_reviews_of_what_it_keeps(fill: Fill) -> None:
+    """An unchanged image takes its answers along; they can be taken back there alone."""
+    scan, (image,) = judged(fill, Outcome.AI)
+    reviews.give(fill.store, scan.scan_id, image, Answer.NOT_AI, "ann")
+    later = fill.scan("photos")
+    fill.batch(later, b"0.jpg", keep_from=scan.scan_id)
+
+    assert image == reviews.take_back(fill.store, later.scan_id, "ann")
+    assert [True] == [one.stands for one in reviews.reviews_of(fill.store, scan.scan_id, image)]
+    assert [False] == [one.stands for one in reviews.reviews_of(fill.store, later.scan_id, image)]

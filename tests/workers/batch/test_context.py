@@ -1,0 +1,60 @@
+"""What a process has at hand, and what it says of its machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.database.store import Store
+from workers.batch.context import Station
+from workers.batch.stopping import StopFlag
+from workers.detectors import installed
+from workers.pipeline.plan import Plan, PlannedDetector
+from workers.settings import TENSORFLOW, WorkerSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
+    """A worker of three processes with a store of its own."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = Store.open(url, make=True)
+    identity = store.identity
+    store.close()
+    return WorkerSettings(clean_redis, url, identity, tmp_path / "state", 3, "pi4")
+
+
+@pytest.mark.parametrize("runtime", ["LiteRT", "TensorFlow"])
+def test_what_is_recorded_of_its_machine(settings: WorkerSettings, runtime: str) -> None:
+    """What runs its nets there, and in how many processes and threads."""
+    if runtime == "TensorFlow":
+        pytest.importorskip("tensorflow")
+        settings = replace(settings, runtime=TENSORFLOW)
+    station = Station(settings, "pi4:1", StopFlag())
+    info = station.host.info
+    station.close()
+
+    assert info["runtime"].startswith(f"{runtime} ")
+    assert (3, 1) == (info["processes"], info["threads"])
+
+
+def test_what_stays_loaded(settings: WorkerSettings) -> None:
+    """The detectors of two plans, those that were used last: not of every scan there ever was."""
+    card = installed.installed()["provenance"]
+    plans = [
+        Plan((PlannedDetector(card.name, card.version, card.sha256, 0.5, ai),))
+        for ai in (0.7, 0.8, 0.9)
+    ]
+    station = Station(settings, "pi4:1", StopFlag())
+    first, second = station.pipeline(plans[0]), station.pipeline(plans[1])
+    again = station.pipeline(plans[0])
+    station.pipeline(plans[2])
+
+    assert first is again
+    assert first is station.pipeline(plans[0])
+    assert second is not station.pipeline(plans[1])
+    station.close()

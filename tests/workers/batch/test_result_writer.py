@@ -1,0 +1,224 @@
+"""Workers without a store and the recorder: the same verdicts, through a queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from base64 import b64decode
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery.exceptions import Reject
+
+from storage.database.store import Store
+from storage.errors import StoreUnavailable
+from storage.reads import queries
+from storage.records import ListedImage
+from storage.writes import listing, scans
+from workers.batch import result_writer, retry, sinks
+from workers.batch.context import Station
+from workers.batch.result_writer import Recorder, make_recorder
+from workers.batch.retry import GiveBack
+from workers.batch.runner import BatchWork
+from workers.batch.stopping import StopFlag
+from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_recorder_app
+from workers.broker.consumer import RecorderConsumer
+from workers.broker.messages import BatchMessage, decode
+from workers.broker.namespace import recording_key, results_queue, unrecorded
+from workers.detectors import installed
+from workers.detectors.card import load_card
+from workers.pipeline import pipeline
+from workers.pipeline.plan import make_plan
+from workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from storage.writes.scans import Scan
+
+PLAN = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
+PICTURE = b"\x89PNG\r\n\x1a\n"  # and nothing else: an error, which needs no detector
+
+
+class Desk:
+    """A collection, its store, and a worker that knows only the broker."""
+
+    def __init__(self, folder: Path, broker_url: str) -> None:
+        self.folder = folder / "photos"
+        self.folder.mkdir()
+        self.store = Store.open(f"sqlite:///{folder}/store.db")
+        self.broker_url = broker_url
+        settings = WorkerSettings(
+            broker_url,
+            None,
+            self.store.identity,
+            folder / "state",
+            1,
+            "pi5",
+            roots={"photos": self.folder},
+        )
+        self.station = Station(settings, "pi5:1", StopFlag())
+        self.recorder = Recorder(self.store, StopFlag())
+
+    def batch(self, images: int) -> tuple[Scan, BatchMessage]:
+        """Files in the folder, and the message of the batch that asks for them."""
+        collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
+        plan_id = scans.plan_id(self.store, PLAN.digest(), PLAN.body())
+        scan = scans.new_scan(self.store, collection, plan_id, "fleet")
+        for number in range(images):
+            (self.folder / f"{number}.png").write_bytes(PICTURE)
+        listed = [ListedImage(b"%d.png" % number, len(PICTURE), 1) for number in range(images)]
+        made = listing.add_batch(self.store, scan, listed, None)
+        scans.mark_listed(self.store, scan.scan_id, {}, 0)
+        assert made is not None
+        message = BatchMessage(scan.scan_id, made.batch_id, 1, "photos", PLAN, made.images)
+        return scan, message
+
+    def taken(self, queue: str) -> list[Any]:
+        """What is on a queue, taken from it in its order, as the tasks get it."""
+        found = []
+        while (raw := self.station.space.client.rpop(queue)) is not None:
+            body = zlib.decompress(b64decode(json.loads(raw)["body"]))
+            found.append(json.loads(body)[0][0])
+        return found
+
+    def results(self) -> list[Any]:
+        """The results on their queue."""
+        return self.taken(results_queue(self.store.identity))
+
+    def errors(self, scan: Scan) -> int:
+        """How many images came to an error, as all of them have to."""
+        return queries.counts(self.store, scan.scan_id).error
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
+    """An empty folder, an empty store, an empty broker."""
+    made = Desk(tmp_path, clean_redis)
+    yield made
+    made.station.close()
+    made.store.close()
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of two images."""
+    monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
+
+
+def test_judged_there_and_written_here(desk: Desk) -> None:
+    """Every chunk is a result on the queue; written, they finish the scan, by the worker's host."""
+    scan, message = desk.batch(5)
+    BatchWork(desk.station, message).run()
+    before = desk.errors(scan)
+    waiting = unrecorded(desk.station.space)
+    for raw in desk.results():
+        desk.recorder.record(raw)
+    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+
+    assert (0, 3) == (before, waiting)
+    assert {"pi5"} == {row.host for row in rows}
+    assert 5 == desk.errors(scan)
+    assert scans.find_scan(desk.store, scan.scan_id).finished_at is not None
+    assert 0 == desk.station.space.client.llen(desk.station.space.queue)
+
+
+def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that stops puts what is left on the queue, and nothing of what it has sent."""
+    scan, message = desk.batch(5)
+    begin = desk.station.channel.cancelled
+
+    def stop(scan_id: int, batch_id: int) -> bool:
+        desk.station.stop.set()
+        return begin(scan_id, batch_id)
+
+    monkeypatch.setattr(desk.station.channel, "cancelled", stop)
+    BatchWork(desk.station, message).run()
+    (rest,) = desk.taken(desk.station.space.queue)
+    left = decode(rest)
+    for raw in desk.results():
+        desk.recorder.record(raw)
+
+    assert 2 == desk.errors(scan)
+    assert message.images[2:] == left.images
+    assert replace(message, images=()) == replace(left, images=())
+
+
+def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was done the message itself goes back."""
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    _, message = desk.batch(2)
+    for file in desk.folder.iterdir():
+        file.unlink()
+    with pytest.raises(GiveBack):
+        BatchWork(desk.station, message).run()
+
+    assert 0 == desk.station.space.client.llen(desk.station.space.queue)
+
+
+def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was not told where a collection lies says so and leaves its batches."""
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    _, message = desk.batch(2)
+    with pytest.raises(GiveBack, match="--root other=PATH"):
+        BatchWork(desk.station, replace(message, collection="other")).run()
+
+
+def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results do not fill Redis' memory while nobody takes them: the worker waits."""
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(sinks, "MOST_WAITING", 1)
+    _, message = desk.batch(9)
+    BatchWork(desk.station, message).run()
+
+    assert 2 == unrecorded(desk.station.space)
+    (rest,) = desk.taken(desk.station.space.queue)
+    assert 5 == len(decode(rest).images)
+
+
+def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that cannot be written just now stays on the queue."""
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(result_writer, "GIVE_BACK_PAUSE_SECONDS", 0.0)
+    _, message = desk.batch(2)
+    BatchWork(desk.station, message).run()
+
+    def away(*_: object) -> int:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(result_writer, "receive", away)
+    with pytest.raises(Reject) as caught:
+        desk.recorder.record(desk.results()[0])
+
+    assert caught.value.requeue
+
+
+@pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
+def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no result of ours is dropped and said."""
+    desk.recorder.record(raw)
+
+    assert "dropped" in caplog.text
+
+
+def test_only_results(desk: Desk) -> None:
+    """The recorder does results and nothing else, and what it has at hand comes back in time."""
+    app = make_recorder(desk.broker_url, desk.store)
+    transport = make_recorder_app(desk.broker_url, "s1").conf.broker_transport_options
+
+    assert {RECORD_BATCH} == set(app.tasks)
+    assert RECORD_BATCH == RecorderConsumer.expects != SCAN_BATCH
+    assert (15, recording_key("s1")) == (transport["visibility_timeout"], transport["unacked_key"])
+
+
+def test_images_twice_in_a_message(desk: Desk) -> None:
+    """One verdict an image, whatever a message says."""
+    scan, message = desk.batch(1)
+    BatchWork(desk.station, message).run()
+    (raw,) = desk.results()
+    desk.recorder.record(raw | {"verdicts": raw["verdicts"] * 3})
+
+    assert 1 == desk.errors(scan)

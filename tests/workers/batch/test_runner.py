@@ -1,0 +1,668 @@
+"""A batch from its message to its verdicts, with a real store and a real queue server."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+import zlib
+from base64 import b64decode
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storage.database.store import Store
+from storage.errors import StoreUnavailable
+from storage.reads import queries
+from storage.records import (
+    BatchImage,
+    ErrorKind,
+    ImageError,
+    ListedImage,
+    Outcome,
+    Timings,
+    Verdict,
+)
+from storage.writes import listing, results, scans
+from workers.batch import retry, runner
+from workers.batch.context import Station
+from workers.batch.retry import GiveBack
+from workers.batch.runner import BatchWork
+from workers.batch.stopping import StopFlag
+from workers.broker import heartbeat, leases
+from workers.broker.leases import Lease, Part, Watch
+from workers.broker.messages import BatchMessage, decode
+from workers.detectors import installed
+from workers.detectors.card import Card, Input, Thresholds, load_card
+from workers.pipeline import pipeline
+from workers.pipeline.pipeline import Pipeline
+from workers.pipeline.plan import Plan, PlannedDetector, make_plan, plan_from
+from workers.settings import Limits, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from storage.writes.scans import Scan
+
+GREY = Plan((PlannedDetector("grey", "1", "", 0.4, 0.8),))
+PROVENANCE = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
+
+
+class Grey:
+    """A detector that takes brightness for evidence, and tells when it is asked."""
+
+    card = Card(
+        "grey", "1", "", Thresholds(0.4, 0.8), (), input=Input(32, 32, "RGB", 0, 255, 16, 64)
+    )
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.before: Callable[[], object] = lambda: None
+
+    def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """The mean of each image, of 255."""
+        self.images += len(images)
+        self.before()
+        return np.array([image.mean() / 255 for image in images])
+
+
+@dataclass
+class Desk:
+    """A collection, a store and a broker; what a producer does, and the stations of workers."""
+
+    folder: Path
+    state_dir: Path
+    broker_url: str
+    store: Store
+    grey: Grey = field(default_factory=Grey)
+    stations: list[Station] = field(default_factory=list)
+
+    def station(self, name: str = "pi4:1", limits: Limits | None = None) -> Station:
+        """One process's station, its net taking brightness for evidence."""
+        url = self.store.engine.url.render_as_string()
+        settings = WorkerSettings(
+            self.broker_url,
+            url,
+            self.store.identity,
+            self.state_dir,
+            1,
+            "pi4",
+            limits=limits or Limits(),
+        )
+        made = Station(settings, name, StopFlag())
+        made._pipelines[GREY.digest()] = Pipeline(GREY, {"grey": self.grey}, 1_000_000)
+        self.stations.append(made)
+        return made
+
+    def scan(self, plan: Plan = GREY) -> Scan:
+        """A scan of the folder."""
+        collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
+        plan_id = scans.plan_id(self.store, plan.digest(), plan.body())
+        return scans.new_scan(self.store, collection, plan_id, "fleet")
+
+    def batch(self, of: Scan, images: int = 5, attempt: int = 1) -> BatchMessage:
+        """White pictures in the folder, and the message of the batch that asks for them."""
+        listed = []
+        for number in range(images):
+            (self.folder / f"{number}.png").write_bytes(WHITE)
+            listed.append(ListedImage(b"%d.png" % number, len(WHITE), 1))
+        made = listing.add_batch(self.store, of, listed, None)
+        scans.mark_listed(self.store, of.scan_id, {}, 0)
+        assert made is not None
+        plan = plan_from(of.plan)
+        return BatchMessage(of.scan_id, made.batch_id, attempt, of.collection, plan, made.images)
+
+    def outcomes(self, of: Scan) -> dict[str, int]:
+        """How many images came to what, those that came to nothing left out."""
+        seen = queries.counts(self.store, of.scan_id)
+        named = {
+            "ai": seen.ai,
+            "no_evidence": seen.no_evidence,
+            "error": seen.error,
+            "pending": seen.pending,
+        }
+        return {name: count for name, count in named.items() if count}
+
+    def done(self, of: Scan) -> bool:
+        """Whether nothing of a scan is left to do."""
+        return scans.find_scan(self.store, of.scan_id).finished_at is not None
+
+    def at_work(self) -> tuple[int, int]:
+        """How many leases stand, and how many batches are listed as at work."""
+        space = self.stations[0].space
+        found = space.client.keys(space.key("lease", "*"))
+        return len(found), space.client.hlen(leases.working_key(space))
+
+
+def white() -> bytes:
+    """A white picture of 32 x 32 pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), (255, 255, 255)).save(file, "PNG")
+    return file.getvalue()
+
+
+WHITE = white()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
+    """An empty folder, an empty store, an empty broker."""
+    (tmp_path / "photos").mkdir()
+    store = Store.open(f"sqlite:///{tmp_path}/store.db")
+    made = Desk(tmp_path / "photos", tmp_path / "state", clean_redis, store)
+    yield made
+    for station in made.stations:
+        station.close()
+    store.close()
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of two images."""
+    monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch waits for the world."""
+    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+
+
+def later(seconds: float, action: Callable[[], object]) -> threading.Timer:
+    """Do something in a while, in another thread."""
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
+    """Every image of a batch gets its verdict, batch and scan are done, the lease is gone."""
+    scan = desk.scan()
+    BatchWork(desk.station(), desk.batch(scan, 5)).run()
+    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert [(1.0, "grey", "pi4")] * 5 == [
+        (row.verdict and row.verdict.score, row.verdict and row.verdict.detector, row.host)
+        for row in rows
+    ]
+    assert desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_not_judged_again(desk: Desk) -> None:
+    """Images that have a verdict are passed over."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    begun = results.begin_run(desk.store, batch.batch_id, 1, (station.host.host_id, "other"))
+    assert begun is not None
+    error = ImageError(ErrorKind.TRUNCATED, "cut")
+    judged = [
+        Verdict(image.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
+        for image in batch.images[:2]
+    ]
+    results.record(desk.store, begun[0], judged)
+    BatchWork(station, batch).run()
+
+    assert 3 == desk.grey.images
+    assert {"ai": 3, "error": 2} == desk.outcomes(scan)
+    assert desk.done(scan)
+
+
+def test_done_batch_again(desk: Desk) -> None:
+    """A message that comes twice, or late, costs nothing."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    BatchWork(station, batch).run()
+    BatchWork(station, batch).run()
+
+    assert 5 == desk.grey.images
+    assert (0, 0) == desk.at_work()
+
+
+def test_unknown_batch(desk: Desk) -> None:
+    """A batch that the store does not know, of a scan that was forgotten, is dropped."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    scans.forget(desk.store, scan.scan_id)
+    BatchWork(desk.station(), batch).run()
+
+    assert 0 == desk.grey.images
+    assert (0, 0) == desk.at_work()
+
+
+def test_images_of_another_batch(desk: Desk) -> None:
+    """A message names images of its own batch; what else it names is not looked at."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 2)
+    strange = (*batch.images, BatchImage(10**9, b"0.png", len(WHITE)))
+    BatchWork(desk.station(), replace(batch, images=strange)).run()
+
+    assert 2 == desk.grey.images
+    assert {"ai": 2} == desk.outcomes(scan)
+
+
+def test_cancelled_before(desk: Desk) -> None:
+    """A batch of a cancelled scan is dropped."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    scans.cancel(desk.store, scan.scan_id)
+    BatchWork(desk.station(), batch).run()
+
+    assert {"pending": 5} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_cancelled_in_the_middle(desk: Desk, small_chunks: None) -> None:
+    """A scan that is cancelled while a batch is at work ends with the chunk; verdicts stay."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    desk.grey.before = lambda: heartbeat.cancel(station.space, scan.scan_id)
+    BatchWork(station, batch).run()
+
+    assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
+    assert not desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_leased_elsewhere(desk: Desk) -> None:
+    """A batch that another worker is at is left to it."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    with Lease(station.space, Part(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
+        other.acquire()
+        BatchWork(station, batch).run()
+
+        assert {"pending": 5} == desk.outcomes(scan)
+        assert (1, 1) == desk.at_work()
+        other.release()
+
+
+def test_two_at_once(desk: Desk) -> None:
+    """Of two workers that get one batch at a time, one judges it and the other goes its way."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    # Of one name, as two processes in two containers may be.
+    first, second = desk.station("pi4:7"), desk.station("pi4:7")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    desk.grey.before = hold
+    thread = threading.Thread(target=BatchWork(first, batch).run)
+    thread.start()
+    assert begun.wait(30)
+    BatchWork(second, batch).run()
+    in_between = desk.outcomes(scan)
+    go_on.set()
+    thread.join()
+
+    assert {"pending": 5} == in_between
+    assert 5 == desk.grey.images
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that lost its lease to another stops with its chunk and leaves that one's alone."""
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.02)
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    going = BatchWork(station, batch)
+
+    def take_over() -> None:
+        station.space.client.set(leases.lease_key(station.space, Part(batch.batch_id)), "pi5:1")
+        until = time.monotonic() + 20
+        while not going._lease.lost and time.monotonic() < until:
+            time.sleep(0.01)
+
+    desk.grey.before = take_over
+    going.run()
+
+    assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
+    assert (1, 1) == desk.at_work()
+
+
+def test_stopping(desk: Desk, small_chunks: None) -> None:
+    """A worker that is to stop commits its chunk and gives the rest back, its lease released."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    desk.grey.before = station.stop.set
+    with pytest.raises(GiveBack, match="stops"):
+        BatchWork(station, batch).run()
+
+    assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+    # The next worker does the rest.
+    BatchWork(desk.station("pi5:1"), batch).run()
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert 5 == desk.grey.images
+
+
+def test_second_attempt(desk: Desk) -> None:
+    """A batch that may have killed a worker is judged in a process of its own, image by image."""
+    scan = desk.scan(PROVENANCE)
+    station = desk.station()
+    BatchWork(station, desk.batch(scan, 2, attempt=2)).run()
+    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+
+    assert {"no_evidence": 2} == desk.outcomes(scan)
+    assert [["not_planned"]] * 2 == [
+        [said.kind for said in row.verdict.findings] for row in rows if row.verdict
+    ]
+    # Nothing was decoded here.
+    assert {GREY.digest()} == set(station._pipelines)
+    assert desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
+    """A machine without the plan's detectors gives the batch back, and says what it lacks."""
+    plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
+    scan = desk.scan(plan)
+    batch = desk.batch(scan, 1, attempt)
+    station = desk.station()
+    with pytest.raises(GiveBack):
+        BatchWork(station, batch).run()
+    (state,) = heartbeat.worker_states(station.space)
+
+    assert state.note
+    assert {"pending": 1} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_folder_away_at_first(desk: Desk) -> None:
+    """A collection that is not mounted is waited for, and no image becomes an error."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    station = desk.station()
+    away = desk.folder.with_name("away")
+    desk.folder.rename(away)
+    notes: list[str] = []
+
+    def back() -> None:
+        until = time.monotonic() + 30
+        while not notes and time.monotonic() < until:
+            notes.extend(state.note for state in heartbeat.worker_states(station.space))
+        away.rename(desk.folder)
+
+    timer = later(0, back)
+    BatchWork(station, batch).run()
+    timer.join()
+
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert desk.done(scan)
+    assert "photos cannot be read" in notes[0]
+
+
+def test_folder_away_in_the_middle(desk: Desk, small_chunks: None) -> None:
+    """An empty mount point is no folder of missing images: what is left of the batch waits."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    away = desk.folder.with_name("away")
+    away.mkdir()
+
+    def move(source: Path, target: Path) -> None:
+        for file in sorted(source.iterdir()):
+            file.rename(target / file.name)
+
+    timers = []
+
+    def unmount() -> None:
+        desk.grey.before = lambda: None
+        move(desk.folder, away)
+        timers.append(later(0.3, lambda: move(away, desk.folder)))
+
+    desk.grey.before = unmount
+    BatchWork(desk.station(), batch).run()
+    timers[0].join()
+
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert desk.done(scan)
+
+
+def test_another_folder_in_its_place(desk: Desk, small_chunks: None) -> None:
+    """What is mounted again is another folder to the system; it is opened anew."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    away = desk.folder.with_name("away")
+
+    def mount_again() -> None:
+        desk.grey.before = lambda: None
+        desk.folder.rename(away)
+        desk.folder.mkdir()
+        for file in away.iterdir():
+            (desk.folder / file.name).write_bytes(file.read_bytes())
+            file.unlink()
+
+    desk.grey.before = mount_again
+    BatchWork(desk.station(), batch).run()
+
+    assert {"ai": 5} == desk.outcomes(scan)
+
+
+def test_folder_stays_away(desk: Desk, impatient: None) -> None:
+    """A collection that stays away sends its batch back to the queue, with nothing said of it."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    desk.folder.rename(desk.folder.with_name("away"))
+    with pytest.raises(GiveBack, match="cannot be read"):
+        BatchWork(desk.station(), batch).run()
+
+    assert {"pending": 5} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+
+
+@pytest.mark.parametrize("name", ["begin_run", "record", "finish_batch"])
+def test_store_away_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A store that cannot be used just now is waited for at every step, and nothing is lost."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    tries: list[None] = []
+    real = getattr(results, name)
+
+    def shaky(*given: object) -> object:
+        tries.append(None)
+        if len(tries) == 1:
+            raise StoreUnavailable("locked")
+        return real(*given)
+
+    monkeypatch.setattr(results, name, shaky)
+    BatchWork(desk.station(), batch).run()
+
+    assert 2 == len(tries)
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert desk.done(scan)
+
+
+def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that stays away sends the batch back; what is not in it is judged again."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "record", away)
+        with pytest.raises(GiveBack, match="away"):
+            BatchWork(desk.station(), batch).run()
+
+    assert {"pending": 5} == desk.outcomes(scan)
+    assert (0, 0) == desk.at_work()
+    BatchWork(desk.station("pi5:1"), batch).run()
+    assert {"ai": 5} == desk.outcomes(scan)
+
+
+def test_broker_away_at_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that goes away while a batch is judged does not undo what was judged."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 5)
+    going = BatchWork(desk.station(), batch)
+    tries: list[None] = []
+    release = going._lease.release
+
+    def shaky() -> None:
+        tries.append(None)
+        if len(tries) == 1:
+            raise leases.redis.ConnectionError("away")
+        release()
+
+    monkeypatch.setattr(going._lease, "release", shaky)
+    going.run()
+
+    assert desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that takes too long ends the process; its batch is then seen as left behind."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.05)
+    ended = threading.Event()
+    monkeypatch.setattr(runner, "_end_this_process", ended.set)
+    scan = desk.scan()
+    batch = desk.batch(scan, 1)
+    station = desk.station(limits=Limits(image_seconds=0.1))
+    seen: list[list[Part]] = []
+
+    def hang() -> None:
+        assert ended.wait(30)
+        until = time.monotonic() + 30
+        while not leases.left_behind(station.space) and time.monotonic() < until:
+            time.sleep(0.05)
+        seen.append(leases.left_behind(station.space))
+
+    desk.grey.before = hang
+    BatchWork(station, batch).run()
+
+    assert [[Part(batch.batch_id)]] == seen
+
+
+def split_off(station: Station) -> list[BatchMessage]:
+    """The messages on the queue, taken from it."""
+    found = []
+    while (raw := station.space.client.rpop(station.space.queue)) is not None:
+        body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
+        found.append(decode(body[0][0]))
+    return found
+
+
+def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
+    """What would take too long goes back at once: two workers do one batch, each image once."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)  # four images in 20 s
+    BatchWork(slow, batch).run()
+    half = desk.outcomes(scan)
+    rest = split_off(slow)
+
+    assert {"ai": 4, "pending": 5} == half
+    assert [batch.images[4:]] == [message.images for message in rest]
+    assert (batch.batch_id, batch.attempt) == (rest[0].batch_id, rest[0].attempt)
+    assert rest[0].part > 0
+    assert not desk.done(scan)
+    BatchWork(desk.station("pi5:1"), rest[0]).run()
+    assert {"ai": 9} == desk.outcomes(scan)
+    assert 9 == desk.grey.images
+    assert desk.done(scan)
+    assert (0, 0) == desk.at_work()
+
+
+def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
+    """The part that was given away is done while the rest is still at work."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow, other = desk.station(), desk.station("pi5:1")
+    slow.pace.mark(1, 5.0)
+
+    def others_turn() -> None:
+        desk.grey.before = lambda: None
+        (rest,) = split_off(slow)
+        BatchWork(other, rest).run()
+
+    desk.grey.before = others_turn
+    BatchWork(slow, batch).run()
+
+    assert {"ai": 9} == desk.outcomes(scan)
+    assert 9 == desk.grey.images
+    assert desk.done(scan)
+
+
+def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
+    """A worker that stops gives back what it has, and not again what it has given away."""
+    scan = desk.scan()
+    batch = desk.batch(scan, 9)
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)
+    desk.grey.before = slow.stop.set
+    BatchWork(slow, batch).run()
+    given, left = split_off(slow)
+
+    assert batch.images[4:] == given.images
+    assert batch.images[2:4] == left.images
+    assert 0 == left.part
+
+
+def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
+    """What is looked at one by one is slow for reasons of its own, and says nothing of the pace."""
+    scan = desk.scan(PROVENANCE)
+    station = desk.station()
+    station.pace.mark(1, 30.0)
+    BatchWork(station, desk.batch(scan, 3, attempt=2)).run()
+
+    assert {"no_evidence": 3} == desk.outcomes(scan)
+    assert 30.0 == station.pace._each
+
+
+def test_not_split_without_the_broker(
+    desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that cannot be split is done as it is."""
+
+    def away(*_: object) -> None:
+        raise leases.redis.ConnectionError("away")
+
+    monkeypatch.setattr(runner, "send_batch", away)
+    scan = desk.scan()
+    slow = desk.station()
+    slow.pace.mark(1, 5.0)
+    BatchWork(slow, desk.batch(scan, 9)).run()
+
+    assert {"ai": 9} == desk.outcomes(scan)
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_an_open_folder_is_given_back(desk: Desk, small_chunks: None, *, stopping: bool) -> None:
+    """After a batch, done or given back, its disk can be unmounted: nothing of it is open."""
+    scan = desk.scan()
+    station = desk.station()
+    batch = desk.batch(scan, 3)
+    opened: list[set[str]] = []
+    desk.grey.before = lambda: opened.append(set(station.roots._opened))
+    if stopping:
+        station.stop.set()
+    with suppress(GiveBack):
+        BatchWork(station, batch).run()
+
+    assert {"photos"} == opened[0]
+    assert {} == station.roots._opened

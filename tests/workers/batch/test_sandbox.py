@@ -1,0 +1,278 @@
+"""The sandbox: an image that kills, hangs or turns its process costs that process, nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from storage.paths import to_wire
+from storage.records import BatchImage, ErrorKind, Outcome, Verdict
+from workers.batch import sandbox
+from workers.batch.sandbox import Sandbox, SandboxError
+from workers.detectors import installed
+from workers.detectors.card import load_card
+from workers.pipeline.plan import Plan, PlannedDetector, make_plan
+from workers.settings import Limits
+from workers.sources.local import RootGone, open_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from subprocess import Popen
+
+    from workers.sources.local import Root
+
+PLAN = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
+LIMITS = Limits(image_seconds=60.0, sandbox_bytes=2 * 2**30)
+# What the child does, in place of decoding, with a picture that says so: no decoder is known to do
+# these things, and one that is found to will be mended.
+EVIL = """
+import os, sys, time
+import workers.pipeline.pipeline
+
+decode = workers.pipeline.pipeline.decode
+
+def everywhere(line):
+    # The pipe to the parent is among the open files.
+    for number in range(3, 30):
+        try:
+            os.write(number, line)
+        except OSError:
+            pass
+
+def evil(data, **how):
+    if b"EVIL once" in data and not os.path.exists(os.environ["EVIL_ONCE"]):
+        open(os.environ["EVIL_ONCE"], "w").close()
+        os.abort()
+    if b"EVIL abort" in data:
+        os.abort()
+    if b"EVIL exit" in data:
+        os._exit(0)
+    if b"EVIL hang" in data:
+        time.sleep(600)
+    if b"EVIL loop" in data:
+        while True:
+            pass
+    if b"EVIL memory" in data:
+        bytearray(3 << 30)
+    if b"EVIL print" in data:
+        os.write(1, b"a native library says hello\\n")
+    if b"EVIL nonsense" in data:
+        everywhere(b"{]\\n")
+    if b"EVIL number" in data:
+        everywhere(b"5\\n")
+    if b"EVIL lie" in data:
+        everywhere(
+            b'{"image": 1, "outcome": "no_evidence", "score": null, "detector": null,'
+            b' "examined": true, "findings": [], "error": null, "digest": null, "us": []}\\n'
+        )
+    if b"EVIL drip" in data:
+        everywhere(b"{")
+        time.sleep(600)
+    if b"EVIL flood" in data:
+        while True:
+            everywhere(b"x" * 4096)
+    return decode(data, **how)
+
+workers.pipeline.pipeline.decode = evil
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for pictures, of which those that ask for it do harm in the sandbox."""
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    # Python imports a module of this name when it starts.
+    (hooks / "sitecustomize.py").write_text(EVIL)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hooks), str(sandbox.HOME)]))
+    monkeypatch.setenv("EVIL_ONCE", str(tmp_path / "done-once"))
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def opened() -> Iterator[Sandbox]:
+    """A sandbox that has not begun its process yet."""
+    with Sandbox(PLAN, LIMITS) as made:
+        yield made
+
+
+def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
+    """A picture that says something, under a name that is not UTF-8."""
+    info = PngInfo()
+    info.add_text("Comment", f"EVIL {says}")
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "PNG", pnginfo=info)
+    path = b"caf\xe9-%d.png" % number
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + path)).write_bytes(file.getvalue())
+    return BatchImage(number, path, len(file.getvalue()))
+
+
+def examine(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
+    """The verdicts on some images of the folder."""
+    root = open_root(folder)
+    try:
+        return [opened.examine(root, image) for image in images]
+    finally:
+        root.close()
+
+
+def kind(verdict: Verdict) -> ErrorKind | None:
+    """What is wrong with an image."""
+    return None if verdict.error is None else verdict.error.kind
+
+
+def pid(opened: Sandbox) -> int | None:
+    """The process at hand."""
+    return None if opened._process is None else opened._process.pid
+
+
+def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
+    """Good images are judged in one process, and what native code prints is none of the answer."""
+    first, printing = put(folder, 1), put(folder, 2, "print")
+    root = open_root(folder)
+    # Cautious work is one image a transaction.
+    (one,) = opened.chunk(root, [first, printing], print)
+    process = pid(opened)
+    (two,) = opened.chunk(root, [printing], print)
+    root.close()
+
+    assert [(1, Outcome.NO_EVIDENCE), (2, Outcome.NO_EVIDENCE)] == [
+        (verdict.image_id, verdict.outcome) for verdict in (one, two)
+    ]
+    assert ["not_planned"] == [said.kind for said in one.findings]
+    assert process == pid(opened)
+
+
+def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
+    """An image that can be refused without harm is, and costs no process."""
+    cut = put(folder, 1)
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + cut.path)).write_bytes(b"no picture")
+    huge = put(folder, 2, "memory")
+    verdicts = examine(opened, folder, BatchImage(1, cut.path, 10), huge)
+    process = pid(opened)
+    (after,) = examine(opened, folder, put(folder, 3))
+
+    assert [ErrorKind.NOT_AN_IMAGE, ErrorKind.TOO_LARGE] == [kind(verdict) for verdict in verdicts]
+    assert "more memory than" in (verdicts[1].error.text if verdicts[1].error else "")
+    assert Outcome.NO_EVIDENCE == after.outcome
+    assert process == pid(opened)
+
+
+@pytest.mark.parametrize("harm", ["exit", "nonsense", "lie", "flood"])
+def test_crashed(opened: Sandbox, folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that ends its process, or makes it talk nonsense, is `crashed`."""
+    monkeypatch.setattr(sandbox, "ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(sandbox, "TRIES", 1)
+    (verdict,) = examine(opened, folder, put(folder, 5, harm))
+
+    assert (5, Outcome.ERROR, ErrorKind.CRASHED) == (
+        verdict.image_id, verdict.outcome, kind(verdict)
+    )  # fmt: skip
+    assert pid(opened) is None
+
+
+@pytest.mark.parametrize("harm", ["hang", "drip"])
+def test_timeout(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image whose time runs out is `timeout`."""
+    monkeypatch.setattr(sandbox, "TRIES", 1)
+    with Sandbox(PLAN, replace(LIMITS, image_seconds=1.0)) as hasty:
+        (verdict,) = examine(hasty, folder, put(folder, 5, harm))
+        process = pid(hasty)
+
+    assert (5, Outcome.ERROR, ErrorKind.TIMEOUT) == (
+        verdict.image_id, verdict.outcome, kind(verdict)
+    )  # fmt: skip
+    assert process is None
+
+
+def test_a_loop_ends_without_a_parent(folder: Path) -> None:
+    """A process that nobody watches any more, with an image that loops for ever, is ended."""
+    image = put(folder, 5, "loop")
+    # Less than nothing, of what is added to it, so that the test takes two seconds.
+    limits = replace(LIMITS, image_seconds=1.0 - sandbox.SPARE_SECONDS)
+    with Sandbox(PLAN, limits) as orphaned, open_root(folder) as root:
+        process = orphaned._start(root)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps([5, to_wire(image.path), image.size_bytes]).encode() + b"\n")
+        process.stdin.flush()
+
+        assert -signal.SIGXCPU == process.wait(timeout=30)
+
+
+def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
+    """An image has two tries; after one that kills, the next is judged in a fresh process."""
+    bad, after = put(folder, 2, "abort"), put(folder, 3)
+    starts = []
+    start = opened._start
+
+    def counted(root: Root) -> Popen[bytes]:
+        starts.append(root)
+        return start(root)
+
+    opened._start = counted  # type: ignore[method-assign]
+    verdicts = examine(opened, folder, bad, after)
+
+    assert [ErrorKind.CRASHED, None] == [kind(verdict) for verdict in verdicts]
+    assert 3 == len(starts)
+
+
+def test_a_second_chance(opened: Sandbox, folder: Path) -> None:
+    """A process that dies once may have had other reasons: the image is tried again."""
+    (verdict,) = examine(opened, folder, put(folder, 1, "once"))
+
+    assert None is kind(verdict)
+    assert Outcome.NO_EVIDENCE == verdict.outcome
+
+
+def test_root_gone(opened: Sandbox, folder: Path) -> None:
+    """A collection that is gone is no image's fault, and another one in its place is looked at."""
+    image = put(folder, 1)
+    root = open_root(folder)
+    opened.examine(root, image)
+    away = folder.with_name("away")
+    for file in list(folder.iterdir()):
+        file.unlink()
+    with pytest.raises(RootGone, match="is empty"):
+        opened.examine(root, image)
+    root.close()
+    folder.rename(away)
+    folder.mkdir()
+    put(folder, 1)
+    (verdict,) = examine(opened, folder, image)
+
+    assert Outcome.NO_EVIDENCE == verdict.outcome
+
+
+def test_detectors_that_are_not_here(folder: Path) -> None:
+    """A sandbox that cannot be had says so of itself, and nothing of the image."""
+    plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
+    with Sandbox(plan, LIMITS) as made, pytest.raises(SandboxError, match="does not start"):
+        examine(made, folder, put(folder, 1))
+
+
+def test_no_module_of_the_folder(
+    opened: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `json.py` among the pictures, in the folder that the worker was started in, is not run.
+
+    And no process outlives the sandbox.
+    """
+    (folder / "json.py").write_text("raise SystemExit('run')")
+    monkeypatch.chdir(folder)
+    with opened:
+        (verdict,) = examine(opened, folder, put(folder, 1))
+        process = opened._process
+
+    assert Outcome.NO_EVIDENCE == verdict.outcome
+    assert process is not None
+    assert process.poll() is not None

@@ -1,0 +1,75 @@
+"""How much of a batch a machine keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.batch import throughput
+from workers.batch.throughput import Pace
+
+
+def paced(each: float, worked: float = 0.0) -> Pace:
+    """A process that takes so many seconds an image, and has worked so long at its batch."""
+    made = Pace()
+    made.begin()
+    made.mark(1, each)
+    made._worked = worked
+    return made
+
+
+@pytest.mark.parametrize(
+    ("each", "worked", "left", "keeps"),
+    [
+        (0.001, 0.0, 500, 500),  # half a second: all of it
+        (0.05, 0.0, 501, 400),  # 25 s: what 20 are enough for
+        (0.05, 0.0, 500, 500),  # hardly too much is none to split for
+        (1.0, 0.0, 500, 20),
+        (1.0, 12.0, 100, 8),
+        (1.0, 20.0, 100, 1),
+        (1.0, 90.0, 100, 1),
+        (60.0, 0.0, 500, 1),
+        (60.0, 0.0, 1, 1),
+    ],
+)
+def test_no_more_than_the_target(each: float, worked: float, left: int, keeps: int) -> None:
+    """A machine keeps what it can do in 20 seconds, and one image at least."""
+    assert keeps == paced(each, worked).keeps(left)
+
+
+def test_before_anything_is_known() -> None:
+    """A process that has done nothing yet keeps all until it has done a chunk."""
+    new = Pace()
+    new.begin()
+
+    assert 500 == new.keeps(500) == new.keeps_at_the_end(500)
+
+
+@pytest.mark.parametrize(("left", "keeps"), [(19, 19), (20, 10), (21, 11), (500, 250)])
+def test_when_nothing_waits(left: int, keeps: int) -> None:
+    """Half goes to others, unless it is less than two seconds' work."""
+    assert keeps == paced(0.1).keeps_at_the_end(left)
+
+
+def test_an_estimate_that_follows() -> None:
+    """One slow chunk does not make a slow machine; many do."""
+    going = paced(0.01)
+    going.mark(10, 1.0)
+    assert 300 < int(20 / (going._each or 1)) < 2000
+    for _ in range(20):
+        going.mark(10, 1.0)
+
+    assert going._each == pytest.approx(0.1, rel=0.01)
+
+
+def test_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is looked at once a second, and not before a batch has been at work that long."""
+    now = [100.0]
+    monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
+    going = Pace()
+    going.begin()
+    seen = []
+    for _ in range(5):
+        seen.append(going.may_look())
+        now[0] += 0.5
+
+    assert [False, False, True, False, True] == seen

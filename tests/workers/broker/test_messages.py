@@ -1,0 +1,331 @@
+"""Messages: exact for whatever we send, refused for whatever we would not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.fleet import producer
+from storage.records import (
+    BatchImage,
+    ErrorKind,
+    Finding,
+    ImageError,
+    Outcome,
+    Timings,
+    Verdict,
+)
+from workers.broker import messages
+from workers.broker.messages import (
+    MAX_IMAGES,
+    BatchMessage,
+    NewerMessage,
+    decode,
+    encode,
+    verdict_from_json,
+    verdict_to_json,
+)
+from workers.broker.wire import MessageError
+from workers.pipeline.plan import Plan, PlannedDetector
+
+IDS = st.integers(0, 2**63 - 1)
+# Text that JSON and both stores take: no half of a surrogate pair, no NUL.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+SCORES = st.none() | st.floats(0, 1)
+PLAN = Plan((PlannedDetector("tiny-net", "1", "ab" * 32, 0.5, 0.9),))
+MESSAGE = BatchMessage(7, 12, 1, "photos", PLAN, (BatchImage(5, b"a/b.jpg", 1000),))
+VERDICT = Verdict(
+    image_id=5,
+    outcome=Outcome.AI,
+    score=0.98,
+    detector="provenance",
+    examined=False,
+    findings=(Finding("provenance", "generator_tag", 0.98, "a tag", {"where": "png"}),),
+    error=None,
+    digest=b"\x01" * 32,
+    timings=Timings(1, 2, 3),
+)
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(2**63), 2**63])
+    | st.floats()
+    | st.text(st.characters(), max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["b64", "name", "rules", "detectors", "x"]), inner)
+    ),
+    max_leaves=4,
+)
+NOT_NUMBERS = [True, -1, 2**63, 1.0, float("nan"), "1", None, [], {}]
+
+
+def sent(body: object) -> Any:  # noqa: ANN401 - JSON
+    """What comes off the queue when this was put on it."""
+    return json.loads(json.dumps(body))
+
+
+def places(body: object, *before: str | int) -> list[tuple[str | int, ...]]:
+    """The way to each value inside a JSON body, outer ones first."""
+    inner: list[tuple[str | int, object]] = []
+    if isinstance(body, dict):
+        inner = list(body.items())
+    elif isinstance(body, list):
+        inner = list(enumerate(body))
+    return [place for at, value in inner for place in [(*before, at), *places(value, *before, at)]]
+
+
+def without(body: object, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON
+    """A copy of the body that lacks one value."""
+    changed = copy.deepcopy(body)
+    at: Any = changed
+    for step in way[:-1]:
+        at = at[step]
+    del at[way[-1]]
+    return changed
+
+
+def put(body: object, way: tuple[str | int, ...], value: object) -> Any:  # noqa: ANN401 - JSON
+    """A copy of the body that has another value in one place."""
+    changed = copy.deepcopy(body)
+    at: Any = changed
+    for step in way[:-1]:
+        at = at[step]
+    at[way[-1]] = value
+    return changed
+
+
+BATCH_BODY = sent(encode(MESSAGE))
+VERDICT_BODY = sent(verdict_to_json(VERDICT))
+
+
+@given(
+    st.builds(
+        BatchMessage,
+        scan_id=IDS,
+        batch_id=IDS,
+        attempt=st.integers(0, 32767),
+        collection=TEXTS,
+        plan=st.just(PLAN),
+        images=st.lists(st.builds(BatchImage, IDS, st.binary(max_size=30), IDS), max_size=4).map(
+            tuple
+        ),
+    )
+)
+def test_batch_round_trip(message: BatchMessage) -> None:
+    """A batch comes off the queue as it was put on it, whatever bytes its paths are."""
+    assert message == decode(sent(encode(message)))
+
+
+def without_needless_error(verdict: Verdict) -> Verdict:
+    """Only what came to an error says why."""
+    return verdict if verdict.outcome is Outcome.ERROR else replace(verdict, error=None)
+
+
+@given(
+    st.builds(
+        Verdict,
+        image_id=IDS,
+        outcome=st.sampled_from(Outcome),
+        score=SCORES,
+        detector=st.none() | TEXTS,
+        examined=st.booleans(),
+        findings=st.lists(
+            st.builds(Finding, TEXTS, TEXTS, SCORES, TEXTS, st.dictionaries(TEXTS, TEXTS)),
+            max_size=3,
+        ).map(tuple),
+        error=st.builds(ImageError, st.sampled_from(ErrorKind), TEXTS),
+        digest=st.none() | st.binary(min_size=32, max_size=32),
+        timings=st.builds(Timings, *[st.integers(0, 2**31 - 1)] * 3),
+    ).map(without_needless_error)
+)
+def test_verdict_round_trip(verdict: Verdict) -> None:
+    """A verdict arrives as it was sent."""
+    assert verdict == verdict_from_json(sent(verdict_to_json(verdict)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"outcome": "error"}, {"error": ["damaged", "broken"]}],
+    ids=["no reason", "a reason"],
+)
+def test_an_error_and_its_reason(changed: dict[str, Any]) -> None:
+    """An error without a reason is no verdict, nor is a reason without an error."""
+    with pytest.raises(MessageError):
+        verdict_from_json(verdict_to_json(VERDICT) | changed)
+
+
+def test_texts_that_no_store_takes() -> None:
+    """What a file made a detector say arrives as direct writing would have stored it."""
+    said = Finding("provenance", "generator_tag", 0.9, "a\0b", {"k\ud800": float("nan")})
+    came = verdict_from_json(sent(verdict_to_json(replace(VERDICT, findings=(said,)))))
+
+    assert ("a\ufffdb", {"k\ufffd": None}) == (came.findings[0].text, came.findings[0].detail)
+
+
+@given(JUNK)
+def test_junk_is_no_message(junk: object) -> None:
+    """Whatever else JSON can hold is a MessageError, or says that it is of a later version."""
+    with pytest.raises((MessageError, NewerMessage)):
+        decode(junk)
+    with pytest.raises(MessageError):
+        verdict_from_json(junk)  # type: ignore[arg-type]
+
+
+@given(st.sampled_from(places(BATCH_BODY)), JUNK)
+def test_junk_inside_a_batch(way: tuple[str | int, ...], junk: object) -> None:
+    """A batch with junk in one place is one of the two errors, or a batch to be sent again."""
+    try:
+        message = decode(put(BATCH_BODY, way, junk))
+    except (MessageError, NewerMessage) as error:
+        said = str(error)
+    else:
+        said = ""
+        assert message == decode(sent(encode(message)))
+
+    assert len(said) < 500
+
+
+@given(st.sampled_from(places(VERDICT_BODY)), JUNK)
+def test_junk_inside_a_verdict(way: tuple[str | int, ...], junk: object) -> None:
+    """A verdict with junk in one place is a MessageError, or one that can be sent again."""
+    try:
+        verdict = verdict_from_json(put(VERDICT_BODY, way, junk))
+    except MessageError as error:
+        said = str(error)
+    else:
+        said = ""
+        assert verdict == verdict_from_json(sent(verdict_to_json(verdict)))
+
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize("way", places(BATCH_BODY), ids=str)
+def test_batch_without_a_part(way: tuple[str | int, ...]) -> None:
+    """Nothing in a batch may be missing, except that it may name fewer images or detectors."""
+    body = without(BATCH_BODY, way)
+    if way in {("images", 0), ("plan", "detectors", 0)}:
+        assert () in {decode(body).images, decode(body).plan.detectors}
+        return
+
+    with pytest.raises(MessageError):
+        decode(body)
+
+
+@pytest.mark.parametrize("name", ["scan", "batch", "attempt"])
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+def test_numbers_of_a_batch(name: str, value: object) -> None:
+    """Ids and attempts are integers that the store can hold, and booleans are none."""
+    with pytest.raises(MessageError):
+        decode(put(BATCH_BODY, (name,), value))
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("v",), 1),
+        (("v",), True),
+        (("v",), "1"),
+        (("attempt",), 2**15),
+        (("collection",), 5),
+        (("collection",), "half \ud800"),
+        (("collection",), "nul \0"),
+        (("images",), {"0": [5, "a.jpg", 1]}),
+        (("images",), "abc"),
+        (("images", 0), 5),
+        (("images", 0), [5, "a.jpg"]),
+        (("images", 0), [5, "a.jpg", 1, 1]),
+        (("images", 0, 1), "half \ud800"),
+        (("images", 0, 1), {"b64": "YQ=="}),  # "a" is UTF-8: one form on the wire
+        (("images", 0, 1), {"b64": "?"}),
+        (("images", 0, 2), -1),
+        (("plan",), None),
+        (("plan", "rules"), 0),
+        (("plan", "detectors"), 5),
+        (("plan", "detectors", 0, "name"), 5),
+        (("plan", "detectors", 0, "thresholds"), 0.5),
+        (("plan", "detectors", 0, "thresholds", "ai"), float("nan")),
+        (("plan", "detectors", 0, "thresholds", "ai"), float("inf")),
+        (("plan", "detectors", 0, "thresholds", "ai"), 10**400),
+        (("plan", "detectors", 0, "thresholds", "ai"), "0.5"),
+        (("plan", "detectors", 0, "thresholds", "ai"), 1.5),
+        (("plan", "detectors", 0, "thresholds", "ai"), True),
+    ],
+    ids=repr,
+)
+def test_refused_batches(way: tuple[str | int, ...], value: object) -> None:
+    """A batch of another version, shape or range is refused."""
+    with pytest.raises(MessageError):
+        decode(put(BATCH_BODY, way, value))
+
+
+def test_too_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of more images than any producer sends is refused, one of just as many is not."""
+    monkeypatch.setattr(messages, "MAX_IMAGES", 3)
+    one = BATCH_BODY["images"][0]
+
+    assert 3 == len(decode(BATCH_BODY | {"images": [one] * 3}).images)
+    with pytest.raises(MessageError):
+        decode(BATCH_BODY | {"images": [one] * 4})
+
+
+def test_producers_stay_below_the_bound() -> None:
+    """The largest batch that is ever sent is taken."""
+    assert MAX_IMAGES >= producer.MAX_IMAGES
+
+
+def test_large_junk_makes_a_short_error() -> None:
+    """The message of the error is for a log: it stays short however much was sent."""
+    for body in ([1] * 10**5, BATCH_BODY | {"scan": "x" * 10**5}, {"x" * 10**5: 1}):
+        with pytest.raises(MessageError) as caught:
+            decode(body)
+        assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("image",), True),
+        (("image",), 2**63),
+        (("outcome",), "authentic"),
+        (("outcome",), []),
+        (("score",), float("nan")),
+        (("score",), 1.01),
+        (("score",), True),
+        (("score",), 10**400),
+        (("score",), "0.5"),
+        (("detector",), 5),
+        (("detector",), "half \udfff"),
+        (("examined",), 1),
+        (("examined",), "no"),
+        (("findings",), None),
+        (("findings",), [["provenance"]]),
+        (("findings", 0, 2), float("inf")),
+        (("findings", 0, 3), "nul \0"),
+        (("findings", 0, 4), [["where", "png"]]),
+        (("findings", 0, 4), {"x": float("nan")}),
+        (("error",), []),
+        (("error",), ["crashed"]),
+        (("error",), ["bored", "it"]),
+        (("error",), 5),
+        (("error",), ["crashed", {}]),
+        (("digest",), "AAAA"),
+        (("digest",), "not base64"),
+        (("digest",), 5),
+        (("us",), [1, 2, 3, 4]),
+        (("us",), [-1, 2, 3]),
+        (("us",), [2**31, 2, 3]),
+    ],
+    ids=repr,
+)
+def test_refused_verdicts(way: tuple[str | int, ...], value: object) -> None:
+    """A verdict that no store should be given is refused."""
+    with pytest.raises(MessageError):
+        verdict_from_json(put(VERDICT_BODY, way, value))

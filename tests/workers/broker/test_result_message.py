@@ -1,0 +1,78 @@
+"""Results on their way to the recorder: exact for what we send, refused for what we would not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from storage.records import Finding, Outcome, Timings, Verdict
+from storage.writes.received import Received
+from storage.writes.results import Host
+from workers.broker.result_message import decode_result, encode_result
+from workers.broker.wire import MessageError
+
+HOST = Host("a" * 32, "pi4", "aarch64", {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None})
+VERDICT = Verdict(
+    image_id=5,
+    outcome=Outcome.AI,
+    score=0.98,
+    detector="provenance",
+    examined=False,
+    findings=(Finding("provenance", "generator_tag", 0.98, "a tag", {"where": "png"}),),
+    error=None,
+    digest=b"\x01" * 32,
+    timings=Timings(1, 2, 3),
+)
+RESULT = Received(7, 12, 1, HOST, "pi4:77", 1_800_000_000.25, 1_800_000_002.5, (VERDICT,))
+
+
+def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
+    """A result as it comes off the queue."""
+    return json.loads(json.dumps(encode_result(received)))
+
+
+def test_round_trip() -> None:
+    """A result arrives as it was sent."""
+    assert RESULT == decode_result(sent(RESULT))
+
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "another version": {"v": 1},
+    "a batch that is no number": {"batch": "12"},
+    "an attempt that no column holds": {"attempt": 2**15},
+    "a third look": {"stage": 3},
+    "a look that is true": {"stage": True},
+    "no host": {"host": None},
+    "a host without a name": {"host": ["a", "", "x", {}]},
+    "a host whose name clears the screen": {"host": ["a", "\x1b[2J", "x", {}]},
+    "a host of a very long name": {"host": ["a", "n" * 300, "x", {}]},
+    "facts without end": {"host": ["a", "n", "x", {str(n): n for n in range(99)}]},
+    "a fact that is a tree": {"host": ["a", "n", "x", {"a": [[[[]]]]}]},
+    "a fact that is no number": {"host": ["a", "n", "x", {"a": float("nan")}]},
+    "a worker of two lines": {"worker": "a\nb"},
+    "a start before time": {"started": -1.0},
+    "an end after all time": {"ended": 1e300},
+    "a time that is true": {"started": True},
+    "verdicts that are none": {"verdicts": 5},
+    "a verdict that is none": {"verdicts": [None]},
+    "verdicts without end": {"verdicts": [{}] * 1001},
+    "findings without end": {
+        "verdicts": [encode_result(RESULT)["verdicts"][0] | {"findings": [["a"] * 5] * 1001}]
+    },
+}
+
+
+@pytest.mark.parametrize("changed", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile(changed: dict[str, Any]) -> None:
+    """Whatever a recorder could trip over is refused before it is used."""
+    with pytest.raises(MessageError):
+        decode_result(sent(RESULT) | changed)
+
+
+@pytest.mark.parametrize("raw", [None, 5, [], {}, "rm -rf /"])
+def test_no_result(raw: object) -> None:
+    """What is no result at all is refused."""
+    with pytest.raises(MessageError):
+        decode_result(raw)

@@ -1,0 +1,398 @@
+"""Models of one's own: what is added, what is asked for, what is refused, how they score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from scanner.commands import check, doctor
+from scanner.commands.detectors import command
+from scanner.options.scan_request import plan_for
+from workers.detectors import custom, installed, plugins
+from workers.detectors.card import Card, CardError, Input, Output, Thresholds
+from workers.detectors.custom_model import Net, logit, prepared
+from workers.detectors.detector import load
+from workers.pipeline.pipeline import make_pipeline
+from workers.pipeline.plan import PlanError, require_same
+
+MODELS = Path(__file__).parent / "models"
+# What make.py gave its net: P(class 1) by the mean of each channel.
+KERNEL, BIAS = (4.0, 2.0, -5.0), -0.5
+USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
+
+
+def call(*arguments: object) -> Result:
+    """Run `scanner detectors` with these arguments."""
+    return CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def add(*arguments: object, model: str = "small.tflite", name: str = "mine") -> Result:
+    """Add a model of the folder."""
+    return call("add", MODELS / model, "--name", name, *arguments)
+
+
+def real_by(colour: tuple[float, ...]) -> float:
+    """P(class 1) of a flat picture, worked out by hand."""
+    z = sum(weight * value / 255 for weight, value in zip(KERNEL, colour, strict=True)) + BIAS
+    return 1 / (1 + math.exp(-z))
+
+
+def flat(*colour: int) -> np.ndarray:
+    """An 8x8 picture of one colour."""
+    return np.full((8, 8, 3), colour, np.uint8)
+
+
+def test_an_added_model_scores_by_its_order_of_classes() -> None:
+    """With FAKE,REAL the model's one output is P(REAL), with REAL,FAKE it is P(AI)."""
+    assert 0 == add(*USUAL).exit_code
+    assert 0 == add("--scale", "255", "--classes", "real,ai", name="other").exit_code
+    cards = installed.installed()
+    pictures = [flat(250, 40, 10), flat(20, 10, 200)]
+    real = [real_by((250, 40, 10)), real_by((20, 10, 200))]
+
+    assert pytest.approx([1 - p for p in real], abs=1e-5) == load(cards["mine"]).score(pictures)
+    assert pytest.approx(real, abs=1e-5) == load(cards["other"]).score(pictures)
+
+
+def test_colours_are_given_in_the_order_asked_for() -> None:
+    """A BGR model sees red where there is blue."""
+    add(*USUAL, "--channels", "BGR")
+    score = load(installed.installed()["mine"]).score([flat(10, 40, 250)])
+
+    assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
+
+
+def test_pixels_are_scaled_as_asked() -> None:
+    """(pixel / scale - mean) / std, by hand."""
+    picture = flat(255, 0, 51)
+    given = Input(8, 8, "RGB", 0, 255, 1, 9, 127.5, (1.0, 1.0, 1.0), (0.5, 1.0, 2.0))
+
+    assert pytest.approx([2.0, -1.0, -0.3]) == prepared(picture, given)[0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("output", "numbers", "expected"),
+    [
+        (Output("logits", 1, 1), [2.0], 2.0),
+        (Output("logits", 1, 0), [2.0], -2.0),
+        (Output("logits", 2, 0), [3.0, 1.0], 2.0),
+        (Output("probabilities", 1, 1), [0.8], math.log(4)),
+        (Output("probabilities", 2, 1), [0.2, 0.8], math.log(4)),
+        (Output("probabilities", 2, 0), [0.2, 0.8], -math.log(4)),
+    ],
+)
+def test_one_or_two_logits_or_probabilities(
+    output: Output, numbers: list[float], expected: float
+) -> None:
+    """Each form comes to the logit of P(AI)."""
+    assert pytest.approx(expected) == logit(np.array(numbers), output)
+
+
+def test_nothing_is_called_ai_that_nobody_measured() -> None:
+    """Even a score as high as there is stays below the threshold, unless the user sets one."""
+    add("--scale", "0.001", "--classes", "REAL,FAKE")
+    add("--scale", "0.001", "--classes", "REAL,FAKE", "--ai-threshold", "0.9", name="bold")
+    cards = installed.installed()
+    (score,) = load(cards["mine"]).score([flat(255, 255, 0)])
+
+    assert score > 0.999_999
+    assert 0.5 == cards["mine"].thresholds.unsure < score < cards["mine"].thresholds.ai == 1.0
+    assert 0.9 == cards["bold"].thresholds.ai
+    assert "not measured here" in cards["mine"].summary
+    assert "nothing AI-made" in cards["mine"].limits[0]
+
+
+def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
+    """A number of a thousand comes to less than 1; one that is none is no score."""
+
+    class Sure:
+        height = width = 8
+        count, raw, last = 1, False, ""
+
+        def __init__(self, number: float) -> None:
+            self._number = number
+
+        def run(self, _values: np.ndarray) -> np.ndarray:
+            return np.array([self._number])
+
+    add(*USUAL)
+    card = installed.installed()["mine"]
+    card = replace(card, output=Output("logits", 1, 1))
+
+    assert 0.999_999 < Net(card, Sure(1000.0)).score([flat(1, 2, 3)])[0] < 1.0
+    with pytest.raises(ValueError, match="gives no number"):
+        Net(card, Sure(math.nan)).score([flat(1, 2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--classes", "FAKE,REAL"), "say with --scale"),
+        (("--scale", "255", "--classes", "FAKE,DOG"), "say with --classes"),
+        (("--scale", "255", "--classes", "FAKE"), "say with --classes"),
+        ((*USUAL, "--input", "9"), "takes pictures of 8x8, see --input"),
+        ((*USUAL, "--input", "0"), "neither N nor WxH"),
+        ((*USUAL, "--sides", "9-3"), "not MIN-MAX"),
+        ((*USUAL, "--std", "0"), "neither one number nor three"),
+        ((*USUAL, "--mean", "nan"), "neither one number nor three"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(arguments: tuple[str, ...], said: str) -> None:
+    """An option that is needed is asked for by its name, and nothing is added."""
+    done = add(*arguments)
+
+    assert done.exit_code in (1, 2)
+    assert said in done.output
+    assert "mine" not in installed.installed()
+
+
+@pytest.mark.parametrize("name", ["objects-32", "../up", "A", "a,b", ""])
+def test_a_name_that_cannot_be_had_is_refused(name: str) -> None:
+    """No name of a shipped detector, of another folder or with a comma."""
+    assert 1 == add(*USUAL, name=name).exit_code
+    assert list(installed.NAMES) == sorted(installed.installed())
+
+
+def test_hostile_models_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Garbage, a model that is cut off, one with its tables broken, one that wants two pictures."""
+    whole = (MODELS / "small.tflite").read_bytes()
+    bodies = {"noise": bytes(range(256)) * 9, "cut": whole[:700], "empty": b""}
+    for name, body in bodies.items():
+        (tmp_path / f"{name}.tflite").write_bytes(body)
+        (tmp_path / f"{name}.onnx").write_bytes(body)
+    for model in [*sorted(tmp_path.iterdir()), MODELS / "two-inputs.tflite"]:
+        done = call("add", model, "--name", "mine", *USUAL)
+
+        assert 1 == done.exit_code
+        assert done.output.startswith("Error: ")
+        assert 1 == done.output.count("\n")
+    assert not list(custom.folder().glob("*"))
+
+
+def test_a_model_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    """A sparse file of three GiB is not read."""
+    huge = tmp_path / "huge.tflite"
+    with huge.open("wb") as file:
+        file.truncate(3 * 2**30)
+
+    assert "larger than 2 GiB" in call("add", huge, "--name", "mine", *USUAL).output
+
+
+def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
+    """The net's bias made NaN."""
+    body = (MODELS / "small.tflite").read_bytes()
+    bias = np.float32(BIAS).tobytes()
+    assert 1 == body.count(bias)
+    (tmp_path / "nan.tflite").write_bytes(body.replace(bias, np.float32("nan").tobytes()))
+
+    assert "gives NaN" in call("add", tmp_path / "nan.tflite", "--name", "mine", *USUAL).output
+
+
+def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
+    """What leaves 0 to 1 is a logit; what stays inside could be either, and is asked for."""
+    pytest.importorskip("onnxruntime")
+    inside = ("--scale", "1e9", "--mean", "-1", "--classes", "FAKE,REAL")
+    asked = add(*inside, model="small.onnx", name="on")
+    wrong = add(*USUAL, "--output", "probabilities", model="small.onnx", name="on")
+    done = add(*USUAL, model="small.onnx", name="on")
+    score = load(installed.installed()["on"]).score([flat(250, 40, 10)])
+
+    assert "--output logits, or --output probabilities" in asked.output
+    assert "gives no probabilities: use --output logits" in wrong.output
+    assert "gives one number (logits)" in done.output
+    assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
+
+
+def test_an_added_detector_speaks_where_it_is_named(tmp_path: Path) -> None:
+    """A default plan is that of before; one that names it scans by it, resized at `unsure` most."""
+    before = plan_for(None).digest()
+    add("--scale", "255", "--classes", "REAL,FAKE", "--sides", "4-64", "--ai-threshold", "0.6")
+    file = tmp_path / "picture.png"
+    Image.fromarray(flat(250, 40, 10)).save(file)
+    Image.fromarray(flat(250, 40, 10)).resize((50, 50)).save(tmp_path / "large.png")
+    plan = plan_for("mine")
+    small, large = (
+        json.loads(line)
+        for line in CliRunner()
+        .invoke(
+            check.command, [str(file), str(tmp_path / "large.png"), "--detectors", "mine", "--json"]
+        )
+        .output.splitlines()
+    )
+
+    assert before == plan_for(None).digest()
+    assert (MODELS / "small.tflite").read_bytes() == custom.card_file("mine").with_suffix(
+        ".tflite"
+    ).read_bytes()
+    assert hashlib.sha256((MODELS / "small.tflite").read_bytes()).hexdigest() == (
+        plan.detectors[0].sha256
+    )
+    assert ("ai", "mine") == (small["verdict"], small["detector"])
+    assert "unsure" == large["verdict"]
+
+
+def test_the_same_model_read_otherwise_is_another_plan() -> None:
+    """Old and new verdicts are not mixed where the classes are turned round."""
+    add(*USUAL)
+    first = plan_for("mine")
+    call("remove", "mine")
+    add("--scale", "255", "--classes", "REAL,FAKE")
+
+    assert first.detectors[0].sha256 == plan_for("mine").detectors[0].sha256
+    assert first.digest() != plan_for("mine").digest()
+
+
+def test_another_machine_is_told_which_folder_it_lacks() -> None:
+    """The sentence names the detector and where its folder belongs; once copied, it runs."""
+    add(*USUAL)
+    plan = plan_for("mine")
+    kept = custom.folder().with_name("kept")
+    shutil.move(custom.folder() / "mine", kept)
+    with pytest.raises(PlanError, match=r"asks for mine .* copy its folder mine .*detectors/mine$"):
+        require_same(plan, installed.installed())
+    shutil.move(kept, custom.folder() / "mine")
+
+    assert make_pipeline(plan, 10**6)
+
+
+def test_a_damaged_one_does_not_stop_the_others() -> None:
+    """Its card cut off, it is a sentence on stderr; removed, it is gone."""
+    add(*USUAL)
+    add(*USUAL, name="fine")
+    card = custom.card_file("mine")
+    card.write_text(card.read_text()[:100])
+    done = call("list", "--json")
+
+    assert [*installed.NAMES, "fine"] == [
+        one["name"] for one in json.loads(done.stdout)["detectors"]
+    ]
+    assert "mine.toml is damaged" in done.stderr
+    assert 0 == call("remove", "mine").exit_code
+    assert [] == installed.troubles()
+
+
+def test_a_changed_model_is_not_run() -> None:
+    """The checksum is that of the card, at planning and at loading."""
+    add(*USUAL)
+    model = custom.card_file("mine").with_suffix(".tflite")
+    model.write_bytes(model.read_bytes() + b"\0")
+
+    with pytest.raises(CardError, match="is not the model that its card describes"):
+        load(installed.installed()["mine"])
+    checked = CliRunner().invoke(doctor.command, [])
+    assert "scanner detectors remove mine" in " ".join(checked.output.split())
+
+
+@pytest.mark.parametrize("name", ["objects-32", "..", "nothing", "../detectors/mine"])
+def test_only_what_was_added_is_removed(name: str) -> None:
+    """Shipped ones, unknown ones and paths are a usage error."""
+    add(*USUAL)
+
+    assert 2 == call("remove", name).exit_code
+    assert "mine" in installed.installed()
+
+
+def test_test_prints_a_score_per_image(tmp_path: Path) -> None:
+    """Images of any size are scored, what is none is a sentence and exit code 3."""
+    add(*USUAL)
+    Image.fromarray(flat(250, 40, 10)).resize((400, 300)).save(tmp_path / "a.png")
+    done = call("test", "mine", tmp_path / "a.png", tmp_path / "no.png", "--json")
+    scored, missing = map(json.loads, done.stdout.splitlines())
+
+    assert 3 == done.exit_code
+    assert pytest.approx(1 - real_by((250, 40, 10)), abs=1e-5) == scored["score"]
+    assert missing["score"] is None
+    assert missing["error"]
+    assert 2 == call("test", "provenance", tmp_path / "a.png").exit_code
+
+
+PLUGIN = """
+import numpy as np
+from workers.detectors.card import Card, Input, Thresholds
+
+class Bright:
+    card = Card("bright", "1", "Calls bright pictures AI.", Thresholds(0.5, 0.9), (),
+                input=Input(8, 8, "RGB", 0, 255, 4, 16))
+
+    def score(self, images):
+        return np.array([image.mean() / 255 for image in images])
+
+def broken():
+    raise RuntimeError("no licence key")
+"""
+ENTRIES = """[scanner.detectors]
+bright = a_plugin:Bright
+broken = a_plugin:broken
+missing = a_plugin:nothing
+objects-32 = a_plugin:Bright
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package with one good plug-in and three that are broken."""
+    site = tmp_path / "site"
+    info = site / "a_plugin-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "a_plugin.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(site)
+
+
+def test_a_plugin_speaks_and_a_broken_one_is_a_sentence(plugin: None, tmp_path: Path) -> None:
+    """The good one is listed and scans, the others are named with what is wrong."""
+    done = call("list", "--json")
+    Image.fromarray(flat(255, 255, 255)).save(tmp_path / "white.png")
+    seen = CliRunner().invoke(
+        check.command, [str(tmp_path / "white.png"), "--detectors", "bright", "--json"]
+    )
+
+    assert "bright" in [one["name"] for one in json.loads(done.stdout)["detectors"]]
+    assert "the plug-in broken (a_plugin:broken) is broken: RuntimeError: no licence" in done.stderr
+    assert "the plug-in missing (a_plugin:nothing) is broken" in done.stderr
+    assert 3 == len(done.stderr.splitlines())
+    assert ("ai", 1.0) == (json.loads(seen.output)["verdict"], json.loads(seen.output)["score"])
+
+
+def test_of_two_of_one_name_the_plugin_is_left_out(plugin: None) -> None:
+    """What the user has added stays what it was."""
+    pixels = [flat(250, 40, 10)]
+    add(*USUAL, name="other")
+    shutil.move(custom.folder() / "other", custom.folder() / "bright")
+    card = custom.card_file("other").parent.with_name("bright") / "other.toml"
+    card.rename(custom.card_file("bright"))
+    text = custom.card_file("bright").read_text()
+    custom.card_file("bright").write_text(text.replace('name = "other"', 'name = "bright"'))
+
+    assert "bright is left out: another detector has that name" in installed.troubles()
+    assert real_by((250, 40, 10)) == pytest.approx(
+        1 - load(installed.installed()["bright"]).score(pixels)[0], abs=1e-5
+    )
+
+
+def test_a_plugin_without_an_input_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be routed cannot speak."""
+    card = Card("bright", "1", "", Thresholds(0.5, 0.9), ())
+
+    class Point:
+        name, value = "bright", "x:y"
+
+        @staticmethod
+        def load() -> object:
+            return type("Detector", (), {"card": card})
+
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [Point])
+
+    assert ({}, 1) == (plugins.cards()[0], len(plugins.cards()[1]))
+    with pytest.raises(CardError, match="is broken"):
+        plugins.load(replace(card))

@@ -1,0 +1,175 @@
+"""Fewer processes while the board is slowed down or memory is short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from workers.host import autoscale
+from workers.host.autoscale import Easing, Pool
+
+
+@dataclass
+class Board:
+    """A board whose heat and memory a test sets, with a clock of its own."""
+
+    why: str = ""
+    free: int | None = 4000
+    now: float = 0.0
+
+    def pass_seconds(self, seconds: float, easing: Easing) -> list[int]:
+        """How many may work, each time that this changes, while time passes."""
+        changes = []
+        for _ in range(round(seconds / 2)):
+            self.now += 2
+            if easing.look():
+                changes.append(easing.allowed)
+        return changes
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A cool board with memory."""
+    board = Board()
+    monkeypatch.setattr(autoscale, "slowed_down", lambda: board.why)
+    monkeypatch.setattr(autoscale, "free_mb", lambda: board.free)
+    return board
+
+
+def test_heat(board: Board) -> None:
+    """One process fewer every ten seconds, down to none; one more for each minute that is well."""
+    eased = Easing(3, cool=True, clock=lambda: board.now)
+    assert not board.pass_seconds(60, eased)
+    board.why = "throttled"
+    assert [2] == board.pass_seconds(10, eased)
+    assert "works with 2 of 3 processes: the board is slowed down (throttled)" == eased.words()
+    assert [1, 0] == board.pass_seconds(60, eased)
+    assert "waits: the board is slowed down (throttled)" == eased.words()
+    board.why = ""
+    assert [1] == board.pass_seconds(70, eased)
+    assert [2, 3] == board.pass_seconds(120, eased)
+    assert "" == eased.words()
+
+
+def test_a_relapse(board: Board) -> None:
+    """A board that is too warm again at once is given more time."""
+    eased = Easing(2, cool=True, clock=lambda: board.now)
+    board.why = "throttled"
+    board.pass_seconds(10, eased)
+    board.why = ""
+    assert [2] == board.pass_seconds(70, eased)
+    board.why = "throttled"
+    board.pass_seconds(10, eased)
+    board.why = ""
+    assert [] == board.pass_seconds(120, eased)
+    assert [2] == board.pass_seconds(10, eased)
+
+
+def test_heat_of_a_worker_that_was_not_told_to_keep_cool(board: Board) -> None:
+    """Without `--cool` heat changes nothing."""
+    board.why = "throttled"
+
+    assert not board.pass_seconds(60, Easing(3, cool=False, clock=lambda: board.now))
+
+
+def test_memory(board: Board) -> None:
+    """Short of memory one process still works; another comes when there is enough for it."""
+    eased = Easing(3, cool=False, clock=lambda: board.now)
+    board.free = 329
+    assert [2, 1] == board.pass_seconds(60, eased)
+    assert "works with 1 of 3 processes: memory is short (329 MB left)" == eased.words()
+    # More than the least, less than one process more would need.
+    board.free = 469
+    assert [] == board.pass_seconds(300, eased)
+    board.free = 470
+    assert [2, 3] == board.pass_seconds(140, eased)
+
+
+def test_a_system_that_does_not_tell(board: Board) -> None:
+    """Where memory cannot be told all work."""
+    board.free = None
+
+    assert not board.pass_seconds(60, Easing(3, cool=True, clock=lambda: board.now))
+
+
+@dataclass
+class Processes:
+    """Celery's pool, as far as it is used, with so many of its processes idle."""
+
+    num_processes: int
+    idle: int = 0
+
+    def shrink(self, number: int) -> None:
+        """End one that is idle, as Celery does."""
+        if not self.idle:
+            raise ValueError("Can't shrink pool. All processes busy!")
+        self.idle -= number
+        self.num_processes -= number
+
+    def grow(self, number: int) -> None:
+        """Start one."""
+        self.num_processes += number
+
+
+@dataclass
+class Fetches:
+    """How many messages are fetched at a time."""
+
+    value: int
+
+    def increment_eventually(self) -> None:
+        """One more."""
+        self.value += 1
+
+    def decrement_eventually(self) -> None:
+        """One fewer."""
+        self.value -= 1
+
+
+@dataclass
+class Consumer:
+    """Celery's consumer, as far as it is used."""
+
+    pool: Processes
+    qos: Fetches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.qos = Fetches(self.pool.num_processes)
+
+
+def test_the_pool_follows() -> None:
+    """No more is fetched than processes will take; one ends when it is idle, and comes back."""
+    consumer = Consumer(Processes(3))
+    pool = Pool(consumer)
+    pool.keep(1)
+    assert (3, 1) == (consumer.pool.num_processes, consumer.qos.value)
+    consumer.pool.idle = 1
+    pool.keep(1)
+    assert (2, 1) == (consumer.pool.num_processes, consumer.qos.value)
+    pool.keep(2)
+    assert (2, 2) == (consumer.pool.num_processes, consumer.qos.value)
+    pool.keep(3)
+    assert (3, 3) == (consumer.pool.num_processes, consumer.qos.value)
+    consumer.pool.idle = 3
+    for _ in range(5):
+        pool.keep(0)
+    assert (1, 1) == (consumer.pool.num_processes, consumer.qos.value)
+
+
+def test_said_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has when it began and when it was over, not each step between."""
+    eased, pool = Easing(3, cool=True, clock=lambda: board.now), Pool(Consumer(Processes(3, 3)))
+    board.why = "throttled"
+    for _ in range(60):
+        board.now += 2
+        autoscale.ease(eased, pool, "pi4")
+    board.why = ""
+    for _ in range(200):
+        board.now += 2
+        autoscale.ease(eased, pool, "pi4")
+
+    assert [
+        "pi4 works with 2 of 3 processes: the board is slowed down (throttled)",
+        "pi4 works with all processes again",
+    ] == caplog.messages

@@ -1,0 +1,99 @@
+"""When a worker takes no more work."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from storage.writes.results import Host
+from workers.broker.namespace import Space
+from workers.host import availability
+from workers.host.availability import Gate, Hours, parse_hours, pause, unpause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ATTIC = Host("a" * 32, "pi", "aarch64", {})
+CELLAR = Host("c" * 32, "pi", "aarch64", {})
+
+
+@pytest.fixture
+def space(clean_redis: str) -> Iterator[Space]:
+    """An empty Redis."""
+    with redis.Redis.from_url(clean_redis) as client:
+        yield Space(client, "s1")
+
+
+def at(monkeypatch: pytest.MonkeyPatch, hour: int, minute: int = 0) -> None:
+    """Set this machine's clock."""
+    now = time.struct_time((2026, 11, 24, hour, minute, 0, 1, 328, 0))
+    monkeypatch.setattr(availability.time, "localtime", lambda: now)
+
+
+def test_by_label_and_by_id(space: Space) -> None:
+    """Both boards of one name pause by that name, one of them by its id."""
+    attic, cellar = Gate(space, ATTIC, None), Gate(space, CELLAR, None)
+    assert "" == attic.closed() == cellar.closed()
+    pause(space, CELLAR.host_id)
+    assert "" == attic.closed()
+    assert "paused; `scanner unpause` has it go on" == cellar.closed()
+    pause(space, "pi")
+    assert attic.closed()
+    assert unpause(space, "pi")
+    assert not unpause(space, "pi")
+    assert "" == attic.closed()
+    assert cellar.closed()
+
+
+def test_a_broker_that_is_away(space: Space) -> None:
+    """A worker that was paused stays so while the broker cannot be asked."""
+    pause(space, "pi")
+    gate = Gate(space, ATTIC, None)
+    assert gate.closed()
+    gate._space = Space(redis.Redis("127.0.0.1", 1), "s1")
+
+    assert gate.closed()
+
+
+def test_hours(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside its hours a worker waits, and says which they are."""
+    gate = Gate(space, ATTIC, parse_hours("22-7"))
+    at(monkeypatch, 12)
+    assert "waits for its hours, 22:00-07:00" == gate.closed()
+    at(monkeypatch, 23)
+    assert "" == gate.closed()
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("22-7", [(22, 0), (23, 59), (0, 0), (6, 59)], [(7, 0), (12, 0), (21, 59)]),
+        ("9-17", [(9, 0), (16, 59)], [(8, 59), (17, 0), (0, 0)]),
+        ("22:30-7:15", [(22, 30), (7, 14)], [(22, 29), (7, 15)]),
+        ("0-24", [(0, 0), (23, 59)], []),
+        ("22-24", [(23, 0)], [(0, 0)]),
+    ],
+)
+def test_what_hours_include(
+    text: str, inside: list[tuple[int, int]], outside: list[tuple[int, int]]
+) -> None:
+    """The first minute is one of them, the last is not; midnight may lie within."""
+    hours = parse_hours(text)
+
+    assert all(hours.includes(60 * hour + minute) for hour, minute in inside)
+    assert not any(hours.includes(60 * hour + minute) for hour, minute in outside)
+
+
+@pytest.mark.parametrize("text", ["", "22", "22-22", "22-25", "7:60-8", "-1-5", "a-b", "22-7 x"])
+def test_no_hours(text: str) -> None:
+    """What are no hours is refused."""
+    with pytest.raises(ValueError, match=r".*"):
+        parse_hours(text)
+
+
+def test_shown() -> None:
+    """Hours as people write them."""
+    assert "22:30-07:05" == str(Hours(22 * 60 + 30, 7 * 60 + 5))

@@ -1,0 +1,110 @@
+"""How fast a machine is, by its own clock."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from scanner.commands.bench import command
+from workers.host.benchmark import CannotMeasure, Subject, measure, of_file, shipped
+
+MODELS = Path(__file__).parents[1] / "detectors" / "models"
+
+
+def picture(side: int) -> bytes:
+    """A picture of that size."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (200, 10, 30)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_figures_that_fit() -> None:
+    """The rate is what decoding and inferring come to; what is no picture is passed over."""
+    for subject, side in zip(shipped(), (32, 224), strict=True):
+        found = measure(subject, [picture(300), b"junk", picture(32)], 0.05)
+
+        assert found is not None
+        assert found.images_per_second == pytest.approx(
+            1000 / (found.decode_ms + found.infer_ms), rel=1e-6
+        )
+        assert found.images >= 1
+        assert ("LiteRT int8", side) == (found.runtime, found.side)
+
+
+def test_a_file_of_floats() -> None:
+    """Any model of one picture can be measured, at its own size."""
+    path = MODELS / "small.tflite"
+    found = measure(of_file(path), [picture(300)], 0.05)
+
+    assert found is not None
+    assert ("small", "LiteRT float") == (found.net, found.runtime)
+    assert path.stat().st_size / 1e6 == found.size_mb
+
+
+def test_no_picture() -> None:
+    """Where nothing can be decoded there is no figure."""
+    assert measure(shipped()[0], [b"junk", b""], 0.01) is None
+
+
+def test_what_cannot_be_measured(tmp_path: Path) -> None:
+    """A net that crashes or is none ends no other: it is said in a sentence."""
+    with pytest.raises(CannotMeasure, match=r"huge ended the process .* memory enough"):
+        # It ends its process, as one does for which there is no memory.
+        measure(Subject("huge", 1, os.abort), [picture(32)], 0.01)
+    broken = tmp_path / "a.tflite"
+    broken.write_bytes(b"no model")
+    with pytest.raises(CannotMeasure, match=r"a\.tflite is no model"):
+        measure(of_file(broken), [picture(32)], 0.01)
+
+
+def test_the_command(home: Path, tmp_path: Path) -> None:
+    """Both sizes on each runtime that is here, and what is named; one that is no model is said."""
+    pytest.importorskip("tensorflow")
+    (tmp_path / "a.png").write_bytes(picture(64))
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"no model")
+    asked = ["--seconds", "0.1", "--images", str(tmp_path), str(broken)]
+    done = CliRunner().invoke(command, [*asked, str(MODELS / "small.tflite"), "--json"])
+    speeds = json.loads(done.stdout)["speeds"]
+
+    assert 1 == done.exit_code
+    assert "broken.tflite is no model that LiteRT can run" in done.stderr
+    assert [
+        ("objects-32", "LiteRT int8", 32),
+        ("objects-32", "LiteRT int8", 224),
+        ("objects-32", "TensorFlow float", 32),
+        ("objects-32", "TensorFlow float", 224),
+    ] == [(one["net"], one["runtime"], one["side"]) for one in speeds[:4]]
+    assert ["small"] == [one["net"] for one in speeds[4:]]
+    for one in speeds:
+        # The rate is rounded, too.
+        assert one["seconds_for_10905"] == pytest.approx(10905 / one["images_per_second"], rel=0.01)
+
+
+def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteRT alone is measured; nets cannot be made."""
+    monkeypatch.setitem(sys.modules, "workers.training", None)
+    done = CliRunner().invoke(command, ["--seconds", "0.1"])
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("objects-32")]
+
+    assert 0 == done.exit_code
+    assert [["objects-32", "LiteRT", "int8", side] for side in ("32", "224")] == [
+        row[:4] for row in rows
+    ]
+    done = CliRunner().invoke(command, ["--make", "nets"])
+    assert "Nets to measure are made by TensorFlow, which is not installed" in done.stderr
+
+
+def test_a_folder_without_pictures(home: Path, tmp_path: Path) -> None:
+    """One sentence."""
+    done = CliRunner().invoke(command, ["--images", str(tmp_path)])
+
+    assert 1 == done.exit_code
+    assert "has no picture that can be decoded" in done.output

@@ -1,0 +1,125 @@
+"""How a machine is, as its system tells it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.writes.results import Host
+from workers.broker.result_message import _host
+from workers.host import capacity, health, identity
+from workers.host.identity import Vitals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a Raspberry Pi's system tells, in folders that stand for /proc, /sys and the path."""
+    proc, sys = tmp_path / "proc", tmp_path / "sys"
+    (proc / "device-tree").mkdir(parents=True)
+    (proc / "device-tree" / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.5\0")
+    (proc / "meminfo").write_text("MemTotal:  3884000 kB\nMemAvailable:  1000000 kB\n")
+    (proc / "self").mkdir()
+    (proc / "self" / "statm").write_text("90000 25000 8000 1 0 1 0\n")
+    for number, millidegrees in enumerate(("48312", "81250", "-274000", "junk")):
+        zone = sys / "class" / "thermal" / f"thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "temp").write_text(millidegrees)
+    command = tmp_path / "bin" / "vcgencmd"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n[ $1 = get_throttled ] && echo throttled=0x50005\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(capacity, "PROC", proc)
+    monkeypatch.setattr(capacity, "SYS", sys)
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_a_pi(pi: Path) -> None:
+    """Board, memory, the warmest zone, and the bits that say it was throttled."""
+    said = health.health()
+
+    assert {"model": "Raspberry Pi 4 Model B Rev 1.5", "memory_mb": 3977} == health.made_of()
+    assert (81.2, "0x50005", 1024) == (said["temperature_c"], said["throttled"], said["free_mb"])
+    assert 25000 * os.sysconf("SC_PAGE_SIZE") // 10**6 == said["process_mb"]
+
+
+def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is nothing to be read nothing is said."""
+    monkeypatch.setattr(capacity, "PROC", tmp_path)
+    monkeypatch.setattr(capacity, "SYS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert {} == health.made_of()
+    assert {"load"} == health.health().keys()
+
+
+def test_a_command_that_fails(pi: Path) -> None:
+    """A `vcgencmd` that may not ask says nothing of throttling."""
+    (pi / "bin" / "vcgencmd").write_text("#!/bin/sh\necho VCHI initialization failed\nexit 1\n")
+
+    assert "throttled" not in health.health()
+
+
+def test_slowed_down(pi: Path) -> None:
+    """A Pi says why it is slowed down, by its command or, where it is, by its kernel's file."""
+    assert "too little voltage, throttled" == health.slowed_down()
+    file = pi / "sys" / "devices" / "platform" / "soc" / "soc:firmware" / "get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text("50000\n")
+
+    assert "" == health.slowed_down()
+    assert "0x50000" == health.health()["throttled"]
+
+
+def test_bits() -> None:
+    """What holds now is told from what was; nonsense says nothing."""
+    assert (["clock held down"], ["too little voltage", "at its temperature limit"]) == (
+        health.throttling("0x90002")
+    )
+    assert ([], []) == health.throttling("0x0") == health.throttling("junk")
+
+
+def test_slowed_down_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another board is slowed down where a zone is as warm as its kernel's limit for that."""
+    monkeypatch.setattr(capacity, "SYS", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    zone = tmp_path / "class" / "thermal" / "thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "temp").write_text("84900\n")
+    for number, (kind, trip) in enumerate(
+        (("critical", 70000), ("passive", 85000), ("passive", 0))
+    ):
+        (zone / f"trip_point_{number}_type").write_text(f"{kind}\n")
+        (zone / f"trip_point_{number}_temp").write_text(f"{trip}\n")
+    assert "" == health.slowed_down()
+    (zone / "temp").write_text("85100\n")
+
+    assert "85 °C" == health.slowed_down()
+
+
+def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host is looked at twice a minute, and is the same host."""
+    now = [1000.0]
+    monkeypatch.setattr(identity.time, "monotonic", lambda: now[0])
+    vitals = Vitals(Host("a" * 32, "pi4", "aarch64", {"cores": 4}))
+    first = vitals.now()
+    (pi / "sys" / "class" / "thermal" / "thermal_zone1" / "temp").write_text("50000")
+    now[0] += 29
+    assert vitals.now() is first
+    now[0] += 1
+    assert vitals.is_due()
+
+    assert 50.0 == vitals.now().info["temperature_c"]
+    assert 4 == vitals.now().info["cores"]
+
+
+def test_it_fits_a_message(pi: Path) -> None:
+    """A recorder takes what a host says of itself."""
+    said = Vitals(Host("a" * 32, "pi4", "aarch64", dict(health.made_of()))).now()
+
+    assert said == _host(said.host_id, said.label, said.arch, dict(said.info))

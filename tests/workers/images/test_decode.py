@@ -1,0 +1,372 @@
+"""Decoding: the pixels, the bounds, and what is said of bytes that are no picture."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from storage.records import ErrorKind
+from workers.images.decode import DecodeError, Header, decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def _picture(width: int = 96, height: int = 80) -> Image.Image:
+    """Something with colours, slopes and edges."""
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x * 255 // width, y * 255 // height, (x // 8 + y // 8) % 2 * 200], -1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def _saved(image: Image.Image, form: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def _error(data: bytes, **options: int) -> DecodeError:
+    with pytest.raises(DecodeError) as caught:
+        decode(data, **options)
+    assert 1 == len(str(caught.value).splitlines())
+    return caught.value
+
+
+def _files() -> dict[str, bytes]:
+    """A small file of every kind that is decoded, as Pillow writes it."""
+    picture = _picture()
+    turned = picture.rotate(90)
+    files = {
+        "jpeg": _saved(picture, "JPEG"),
+        "jpeg, progressive": _saved(picture, "JPEG", progressive=True),
+        "jpeg, grey": _saved(picture.convert("L"), "JPEG"),
+        "jpeg, CMYK": _saved(picture.convert("CMYK"), "JPEG"),
+        "jpeg, scaled": _saved(_picture(1300, 900), "JPEG"),
+        "mpo": _saved(picture, "MPO", save_all=True, append_images=[turned]),
+        "png": _saved(picture, "PNG"),
+        "png, palette": _saved(picture.quantize(16), "PNG"),
+        "png, bits": _saved(picture.convert("1"), "PNG"),
+        "png, alpha": _saved(picture.convert("RGBA"), "PNG"),
+        "webp": _saved(picture, "WEBP"),
+        "webp, lossless": _saved(picture, "WEBP", lossless=True),
+        "webp, animated": _saved(picture, "WEBP", save_all=True, append_images=[turned]),
+        "avif": _saved(picture, "AVIF"),
+        "gif": _saved(picture.quantize(16), "GIF"),
+        "gif, animated": _saved(picture, "GIF", save_all=True, append_images=[turned]),
+        "bmp": _saved(picture, "BMP"),
+        "bmp, palette": _saved(picture.quantize(16), "BMP"),
+        "tiff, float": _saved(picture.convert("F"), "TIFF"),
+        "tiff, fax": _saved(picture.convert("1"), "TIFF", compression="group4"),
+    }
+    for compression in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits", "zstd"):
+        files[f"tiff, {compression}"] = _saved(picture, "TIFF", compression=compression)
+    return files
+
+
+FILES = _files()
+# Grey levels of float pictures are scaled here and clipped by Pillow.
+LIKE_PILLOW = sorted(set(FILES) - {"tiff, float", "jpeg, scaled"})
+
+
+@pytest.fixture(scope="module")
+def heic(test_data: Path) -> bytes:
+    """A small HEIC picture of others' making; nothing here can write one."""
+    with zipfile.ZipFile(test_data / "hostile.zip") as archive:
+        return archive.read("pillow/files__Tests__images__avif__hopper.heif")
+
+
+@pytest.mark.parametrize("name", LIKE_PILLOW)
+def test_pixels_are_those_of_the_plain_way(name: str) -> None:
+    """What Pillow's own opening and converting gives, for every format and kind."""
+    with Image.open(io.BytesIO(FILES[name])) as image:
+        expected = np.asarray(image.convert("RGB"))
+
+    found = decode(FILES[name])
+
+    assert (80, 96, 3) == found.pixels.shape
+    assert (expected == found.pixels).all()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_header_tells_format_and_size(name: str) -> None:
+    """Format by content, size in pixels of the file, whatever was scaled."""
+    form = name.partition(",")[0].upper()
+    size = (1300, 900) if name == "jpeg, scaled" else (96, 80)
+
+    assert Header({"MPO": "JPEG"}.get(form, form), *size) == decode(FILES[name]).header
+
+
+def test_heic(heic: bytes) -> None:
+    """HEIC comes out at its size, with the picture in it."""
+    found = decode(heic)
+
+    assert Header("HEIF", 128, 128) == found.header
+    assert (128, 128, 3) == found.pixels.shape
+    assert found.pixels.std() > 30
+
+
+def _cuts(data: bytes) -> list[int]:
+    """Places to cut a file at: all of the first, many in the middle, all of the last."""
+    middle = range(100, len(data), max(1, len(data) // 60))
+    return sorted({*range(16, min(100, len(data))), *middle, *range(len(data) - 30, len(data))})
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_cut_off_anywhere_is_found_out(name: str) -> None:
+    """A file cut anywhere is `truncated`, or nothing was missing: the same pixels, none grey."""
+    data = FILES[name]
+    whole = decode(data).pixels
+    # The last bytes of a fax are end marks; libtiff sees that they are missing, not that it is
+    # the file's end.
+    allowed = {ErrorKind.TRUNCATED} | ({ErrorKind.DAMAGED} if name == "tiff, fax" else set())
+    wrong = {}
+    for length in _cuts(data):
+        try:
+            if not np.array_equal(whole, decode(data[:length]).pixels):
+                wrong[length] = "other pixels"
+        except DecodeError as error:
+            if error.kind not in allowed:
+                wrong[length] = str(error)
+
+    assert {} == wrong
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg, progressive", "jpeg, scaled", "bmp", "webp"])
+def test_half_a_picture_is_never_a_picture(name: str) -> None:
+    """Half a file of a format that other readers fill up with grey is an error."""
+    assert ErrorKind.TRUNCATED is _error(FILES[name][: len(FILES[name]) // 2]).kind
+
+
+def test_half_a_heic_is_truncated(heic: bytes) -> None:
+    """The boxes of HEIC say how long they are."""
+    assert ErrorKind.TRUNCATED is _error(heic[: len(heic) // 2]).kind
+
+
+def test_a_file_that_is_no_image() -> None:
+    """Text, nothing and zeros are of no known format."""
+    for data in (b"", b"Hello, world", bytes(1000)):
+        assert ErrorKind.NOT_AN_IMAGE is _error(data).kind
+
+
+def test_a_known_format_that_is_not_decoded_is_named() -> None:
+    """Whoever has PDFs among their pictures learns that they are."""
+    error = _error(b"%PDF-1.7\n")
+
+    assert (ErrorKind.UNSUPPORTED, "is PDF, which is not looked at") == (error.kind, str(error))
+
+
+def test_an_unsupported_kind_of_a_known_format() -> None:
+    """A BMP of three bits a pixel is not damaged; there is just nothing to read it."""
+    data = bytearray(FILES["bmp"])
+    data[28] = 3
+
+    assert ErrorKind.UNSUPPORTED is _error(bytes(data)).kind
+
+
+def test_a_contradiction_is_damage() -> None:
+    """A PNG with a wrong checksum is all there, but not as it was."""
+    data = bytearray(FILES["png"])
+    data[data.index(b"IHDR") + 4] ^= 1
+
+    assert ErrorKind.DAMAGED is _error(bytes(data)).kind
+
+
+@pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}])
+def test_a_raw_file_that_is_a_tiff_is_unsupported(tags: dict[int, object]) -> None:
+    """DNG, NEF and the like begin with a preview, which is not the picture."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info[tag] = value
+    error = _error(_saved(_picture(), "TIFF", tiffinfo=info))
+
+    assert (ErrorKind.UNSUPPORTED, True) == (error.kind, "RAW" in str(error))
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "expected"),
+    [
+        ("JPEG", (1023, 40), (1023, 40)),
+        ("JPEG", (1024, 40), (512, 20)),
+        ("PNG", (1023, 40), (1023, 40)),
+        ("PNG", (1024, 40), (512, 20)),
+        ("PNG", (1600, 900), (534, 300)),
+        ("JPEG", (3000, 1), (600, 1)),
+        ("PNG", (1, 3000), (1, 600)),
+    ],
+)
+def test_large_pictures_are_scaled_down(
+    form: str, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    """From twice the long side on, pictures come at a whole fraction of at least that."""
+    found = decode(_saved(_picture(*size), form), long_side=512)
+
+    assert Header(form, *size) == found.header
+    assert expected == found.pixels.shape[1::-1]
+
+
+def test_a_scaled_picture_is_the_picture() -> None:
+    """Scaling is averaging: a scaled decode differs little from Pillow's own reduction."""
+    data = _saved(_picture(2048, 1024), "JPEG", quality=95, subsampling=0)
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(image.reduce(4)).astype(int)
+
+    found = decode(data).pixels
+
+    assert (256, 512, 3) == found.shape
+    assert np.abs(expected - found).mean() < 3
+
+
+def _grey_jpeg(width: int, height: int, *, whole: bool) -> bytes:
+    """A JPEG of one grey, of any size, written by hand: each block is `no change, end of block`."""
+    small = _saved(Image.new("L", (8, 8), 128), "JPEG")
+    frame, scan = small.index(b"\xff\xc0"), small.index(b"\xff\xda")
+    head = small[: frame + 5] + struct.pack(">HH", height, width) + small[frame + 9 : scan + 10]
+    # 00 is `no change` and 1010 `end of block` in the standard tables: four blocks in three bytes.
+    blocks = (width // 8) * (height // 8) // 4
+    return head + (b"\x28\xa2\x8a" * blocks + b"\xff\xd9" if whole else b"")
+
+
+def test_a_200_megapixel_photo_passes() -> None:
+    """A phone's largest JPEG is decoded at an eighth, and is what it shows."""
+    found = decode(_grey_jpeg(16384, 12288, whole=True))
+
+    assert Header("JPEG", 16384, 12288) == found.header
+    assert (384, 512, 3) == found.pixels.shape
+    assert {128} == set(found.pixels.ravel().tolist())
+
+
+def test_a_200_megapixel_photo_cut_off_is_truncated() -> None:
+    """Truncation is found in a scaled decode as in any other."""
+    data = _grey_jpeg(16384, 12288, whole=True)
+
+    assert ErrorKind.TRUNCATED is _error(data[: len(data) - 1000]).kind
+
+
+def _png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def _bombs() -> dict[str, bytes]:
+    """Small files that say that they are huge."""
+    huge = 60_000
+    progressive = bytearray(FILES["jpeg, progressive"])
+    struct.pack_into(">HH", progressive, progressive.index(b"\xff\xc2") + 5, huge, huge)
+    gif, bmp = bytearray(FILES["gif"]), bytearray(FILES["bmp"])
+    struct.pack_into("<HH", gif, 6, huge, huge)
+    struct.pack_into("<HH", gif, gif.index(b"\x2c") + 5, huge, huge)
+    struct.pack_into("<ii", bmp, 18, huge, huge)
+    avif = bytearray(FILES["avif"])
+    struct.pack_into(">II", avif, avif.index(b"ispe") + 8, 16_000, 16_000)
+    tiff = bytearray(FILES["tiff, tiff_deflate"])
+    (directory,) = struct.unpack_from("<I", tiff, 4)
+    for entry in range(directory + 2, len(tiff) - 12, 12):
+        if struct.unpack_from("<H", tiff, entry)[0] in {256, 257}:
+            struct.pack_into("<HII", tiff, entry + 2, 4, 1, huge)
+    header = struct.pack(">IIBBBBB", huge, huge, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1_000_000))
+    png = b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", pixels)
+    scans = bytearray(FILES["jpeg, progressive"])
+    struct.pack_into(">HH", scans, scans.index(b"\xff\xc2") + 5, 5_000, 5_000)
+    last = scans.rindex(b"\xff\xda")
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\x5f\xea\0" * 2
+    webp = b"WEBP" + canvas + FILES["webp"][12:]
+    return {
+        "JPEG": _grey_jpeg(huge, huge, whole=False),
+        "progressive JPEG": bytes(progressive),
+        "JPEG of many scans": bytes(scans[:-2]) + bytes(scans[last:-2]) * 600 + b"\xff\xd9",
+        "PNG": png + _png_chunk(b"IEND", b""),
+        "GIF": bytes(gif),
+        "BMP": bytes(bmp),
+        "TIFF": bytes(tiff),
+        "AVIF": bytes(avif),
+        "WebP": b"RIFF" + struct.pack("<I", len(webp)) + webp,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_bombs()))
+def test_a_bomb_is_too_large(name: str) -> None:
+    """A picture over its budget is refused for what its header says."""
+    assert ErrorKind.TOO_LARGE is _error(_bombs()[name]).kind
+
+
+def test_bombs_allocate_nothing(tmp_path: Path) -> None:
+    """Refusing all of the bombs takes less memory than one small picture has pixels in it."""
+    for name, data in _bombs().items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "a").write_bytes(FILES["jpeg"])
+    script = """
+import pathlib, resource, sys
+from workers.images.decode import DecodeError, decode
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for module in ("Png", "WebP", "Avif", "Gif", "Bmp", "Tiff"):
+    __import__(f"PIL.{module}ImagePlugin")
+before = peak()
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    try:
+        decode(path.read_bytes())
+    except DecodeError as error:
+        assert error.kind == "too_large", path
+print(peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+
+    # ru_maxrss counts kilobytes on Linux and bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout) * unit < 30_000_000
+
+
+def test_the_budget_is_the_callers(heic: bytes) -> None:
+    """A picture of the budget passes, a pixel less in the budget and it does not."""
+    for data, pixels in ((FILES["png"], 96 * 80), (FILES["bmp"], 96 * 80), (heic, 128 * 128)):
+        decode(data, max_pixels=pixels)
+
+        assert ErrorKind.TOO_LARGE is _error(data, max_pixels=pixels - 1).kind
+
+
+def test_memory_that_is_not_to_be_had_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running into a limit on memory is told like running into one of ours."""
+
+    def fails(*_: object) -> NDArray[np.uint8]:
+        raise MemoryError
+
+    monkeypatch.setattr("workers.images.decode.to_rgb", fails)
+
+    assert ErrorKind.TOO_LARGE is _error(FILES["png"]).kind
+
+
+def test_nothing_is_said_of_odd_metadata(capfd: pytest.CaptureFixture[str]) -> None:
+    """Broken EXIF in a JPEG and bad codes in a fax warn nobody, in Python or on stderr."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(20)
+    jpeg = FILES["jpeg"]
+    with_exif = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+    with_exif = with_exif.replace(b"JFIF\0\1\1\0", b"JFIX\0\1\1\0")
+    fax = bytearray(FILES["tiff, fax"])
+    fax[200:210] = b"\x55\x00\x13\x77\xff\x01\x00\x24\x61\x99"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Image.open(io.BytesIO(FILES["jpeg"])) as image:
+            plain = np.asarray(image)
+
+        assert (plain == decode(with_exif).pixels).all()
+        decode(bytes(fax))
+
+    assert ("", "") == capfd.readouterr()

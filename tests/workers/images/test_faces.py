@@ -1,0 +1,84 @@
+"""Faces are found in photographs of people, and only there."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workers.images.faces import Face, FaceFinder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    """The finder, loaded once."""
+    return FaceFinder()
+
+
+def pictures(data: Path, below: str, most: int) -> list[NDArray[np.uint8]]:
+    """The first pictures of a folder of one of the data sets."""
+    archive, folder = below.split("/", 1)
+    with zipfile.ZipFile(data / archive) as kept:
+        names = sorted(name for name in kept.namelist() if name.startswith(folder))
+        return [
+            np.asarray(Image.open(io.BytesIO(kept.read(name))).convert("RGB"))
+            for name in names[:most]
+        ]
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Intersection over union."""
+    width = max(0.0, min(one.right, other.right) - max(one.left, other.left))
+    height = max(0.0, min(one.bottom, other.bottom) - max(one.top, other.top))
+    area = sum((each.right - each.left) * (each.bottom - each.top) for each in (one, other))
+    return width * height / (area - width * height)
+
+
+@pytest.mark.parametrize("source", ["ffhq", "lfw", "web"])
+def test_finds_the_face(finder: FaceFinder, test_data: Path, source: str) -> None:
+    """Of twenty portraits few are missed; those of web fill the frame: a second look."""
+    found = [finder.find(each) for each in pictures(test_data, f"faces.zip/test/REAL/{source}", 20)]
+
+    assert sum(bool(faces) for faces in found) >= 16
+
+
+def test_finds_none_where_there_is_none(finder: FaceFinder, test_data: Path) -> None:
+    """Rooms and mountains have no faces; neither has nothing at all."""
+    rooms = pictures(test_data, "scenes.zip/test/REAL/interiors", 20)
+
+    assert not any(finder.find(room) for room in rooms)
+    assert [] == finder.find(np.zeros((300, 200, 3), np.uint8))
+    assert [] == finder.find(np.zeros((1, 1000, 3), np.uint8))
+
+
+def test_boxes_are_in_the_pictures_own_pixels(finder: FaceFinder, test_data: Path) -> None:
+    """A face that is moved, and shown larger, is found where it is then."""
+    (portrait,) = pictures(test_data, "faces.zip/test/REAL/lfw", 1)
+    (there,) = finder.find(portrait)
+    moved = np.zeros((600, 900, 3), np.uint8)
+    moved[200:700, 300:800][:400, :500] = np.asarray(Image.fromarray(portrait).resize((500, 500)))[
+        :400
+    ]
+    (here,) = finder.find(moved)
+    scale = 500 / portrait.shape[1]
+    expected = there.scaled(scale, scale)
+
+    assert overlap(
+        expected._replace(
+            left=expected.left + 300,
+            right=expected.right + 300,
+            top=expected.top + 200,
+            bottom=expected.bottom + 200,
+        ),
+        here,
+    ) > 0.6  # fmt: skip
+    assert max(here.right - here.left, here.bottom - here.top) == here.side

@@ -1,0 +1,97 @@
+"""Formats by their first bytes."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from storage.records import ErrorKind
+from workers.images.formats import HEAD_BYTES, TAIL_BYTES, foreign_format, image_format, refusal
+
+
+def _saved(form: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
+def test_what_pillow_writes_is_told(form: str) -> None:
+    """Each format that is decoded is known by what a writer of it makes."""
+    assert form == image_format(_saved(form))
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        (b"MM\0*\0\0\0\x08", "TIFF"),
+        (b"II+\0\x08\0\0\0", "TIFF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"),
+        (b"\0\0\0\x14ftypmif1\0\0\0\0mif1heic", None),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),
+        (b"II*\0\x10\0\0\0CR\2\0", None),
+        (b"RIFF\x24\0\0\0WAVEfmt ", None),
+        (b"\xff\xd8", None),
+        (b"", None),
+    ],
+)
+def test_heads_by_the_books(head: bytes, form: str | None) -> None:
+    """Brands count only inside their box; a RAW in a TIFF's clothes is no TIFF."""
+    assert form == image_format(head)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"%PDF-1.7\n", "PDF"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns=', "SVG"),
+        (b"II*\0\x10\0\0\0CR\2\0", "a camera's RAW (CR2)"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's RAW (CR3)"),
+        (b"FUJIFILMCCD-RAW 0201", "a camera's RAW (RAF)"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "video (MP4)"),
+        (b"\x1aE\xdf\xa3\x93B", "video (Matroska)"),
+        (b"P6\n8 8\n255\n", "Netpbm"),
+        (bytes(20) + b"TRUEVISION-XFILE.\0", "Targa"),
+        (b"P6x", None),
+        (b"Plain text", None),
+        (b"PK\3\4", None),
+        (b"P", None),
+        (b"", None),
+    ],
+)
+def test_other_formats_have_names(head: bytes, name: str | None) -> None:
+    """What is known but not decoded is named for people, the rest is not guessed at."""
+    assert name == foreign_format(head)
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "refused"),
+    [
+        (b"%PDF-1.7\n", b"%%EOF", (ErrorKind.UNSUPPORTED, "is PDF, which is not looked at")),
+        (
+            b"",
+            b"TRUEVISION-XFILE.\0",
+            (ErrorKind.UNSUPPORTED, "is Targa, which is not looked at"),
+        ),
+        (
+            b"PK\3\4",
+            b"",
+            (ErrorKind.NOT_AN_IMAGE, "its content is of no known image format"),
+        ),
+    ],
+)
+def test_the_two_ends_of_a_file_are_enough(
+    head: bytes, tail: bytes, refused: tuple[ErrorKind, str]
+) -> None:
+    """A file is refused in the same words by all of its bytes and by its two ends."""
+    data = head + bytes(10_000) + tail
+
+    assert refused == refusal(data)
+    assert refused == refusal(data[:HEAD_BYTES] + data[-TAIL_BYTES:])

@@ -1,0 +1,128 @@
+"""The quick look: what carries metadata in each container, checked against other readers."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pi_heif
+import pytest
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from workers.images import tiff
+from workers.images.metadata import look
+from workers.provenance import may_speak
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"]
+SOFTWARE = 305
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "GIF", "BMP"])
+def test_plain_files_do_not_speak(draw: Callable[..., bytes], form: str) -> None:
+    """A picture without metadata needs no slow reader."""
+    assert not may_speak(draw(form))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_exif_speaks(draw: Callable[..., bytes], form: str) -> None:
+    """EXIF is found in every container that has a place for it, whole."""
+    tags = Image.Exif()
+    tags[SOFTWARE] = "A program with a name"
+    data = draw(form, exif=tags)
+    (carrier,) = (each for each in look(data).carriers if each.kind == "exif")
+
+    assert b"A program with a name" == tiff.read(data[carrier.start : carrier.end])[SOFTWARE][:-1]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
+def test_xmp_speaks(draw: Callable[..., bytes], packet: Callable[..., bytes], form: str) -> None:
+    """An XMP packet is found where the container keeps it, to the byte."""
+    data = draw(form, xmp=packet())
+    (carrier,) = look(data).carriers
+
+    assert ("xmp", packet()) == (carrier.kind, data[carrier.start : carrier.end])
+
+
+def test_comments_speak(draw: Callable[..., bytes]) -> None:
+    """Comments of JPEG and GIF are found, whole."""
+    found = []
+    for form in ("JPEG", "GIF"):
+        data = draw(form, comment=b"hello there")
+        found += [data[c.start : c.end] for c in look(data).carriers if c.kind == "comment"]
+
+    assert [b"hello there"] * 2 == found
+
+
+def test_text_behind_the_pixels_speaks(chunks: Callable[..., bytes]) -> None:
+    """A PNG's text counts wherever it stands, as some programs put it last."""
+    early = chunks((b"tEXt", b"Software\0NovelAI"))
+    late = early[:33] + early[33 + 12 + 16 : -12] + early[33 : 33 + 12 + 16] + early[-12:]
+
+    assert ["tEXt"] == [carrier.kind for carrier in look(late).carriers]
+
+
+def test_text_in_the_pixels_does_not_speak(draw: Callable[..., bytes]) -> None:
+    """What looks like a chunk inside another's payload is none."""
+    info = PngInfo()
+    info.add(b"teST", b"\0\0\0\x08tEXta\0bcdefgh")
+
+    assert not may_speak(draw("PNG", pnginfo=info))
+
+
+def test_importing_is_light() -> None:
+    """The package can be imported, and asked, without the slow readers."""
+    code = (
+        "import sys; from workers import provenance; provenance.may_speak(b'GIF89a');"
+        "print([name for name in ('c2pa', 'PIL', 'defusedxml', 'numpy') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]" == shown.stdout.strip()
+
+
+def test_heic_agrees_with_libheif(test_data: Path) -> None:
+    """EXIF and XMP of phones' HEIC files are those that libheif finds."""
+    found, expected = {}, {}
+    with zipfile.ZipFile(test_data / "provenance.zip") as archive:
+        for name in archive.namelist():
+            if name.lower().endswith((".heic", ".heif")):
+                data = archive.read(name)
+                parts = {c.kind: data[c.start : c.end] for c in look(data).carriers}
+                found[name] = (parts["exif"], parts.get("xmp"))
+                info = pi_heif.open_heif(io.BytesIO(data)).info
+                expected[name] = (info["exif"].removeprefix(b"Exif\0\0"), info.get("xmp") or None)
+
+    assert 3 == len(expected)
+    assert expected == found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged tags
+def test_tags_agree_with_pillow(test_data: Path) -> None:
+    """Makers, models and programs are those that Pillow reads from the same files."""
+    found, expected = {}, {}
+    with zipfile.ZipFile(test_data / "provenance.zip") as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            try:
+                seen = Image.open(io.BytesIO(data)).getexif()
+            except (UnidentifiedImageError, OSError):
+                continue
+            expected[name] = {
+                tag: seen[tag].rstrip(" \0") for tag in (271, 272, 305) if tag in seen
+            }
+            blobs = [data[c.start : c.end] for c in look(data).carriers if c.kind == "exif"]
+            tags = tiff.read(blobs[0]) if blobs else {}
+            found[name] = {
+                tag: tags[tag].rstrip(b" \0").decode() for tag in (271, 272, 305) if tag in tags
+            }
+
+    assert 16 == sum(map(bool, expected.values()))
+    assert expected == found

@@ -1,0 +1,142 @@
+"""What of a picture a net is shown, and where in it that lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
+
+from workers.detectors.card import Input
+from workers.images.decode import Decoded, Header
+from workers.images.faces import Face
+from workers.pipeline import crops
+
+WANTED = Input(32, 32, "RGB", 0, 255, 16, 4096)
+SIDES = st.integers(32, 255)
+
+
+def noise(width: int, height: int) -> Image.Image:
+    """A picture of which every piece is another."""
+    draw = np.random.default_rng(width * 1000 + height)
+    return Image.fromarray(draw.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def decoded(picture: Image.Image, orientation: int = 1, scale: int = 1) -> Decoded:
+    """As it comes out of `decode`, seen from afar at one part of its size."""
+    pixels = np.asarray(picture.reduce(scale))
+    return Decoded(Header("PNG", *picture.size), pixels, picture, orientation)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 40), (33, 64)])
+def test_whole(size: tuple[int, int]) -> None:
+    """A picture of another size is brought to the input's, its colours as they are."""
+    pixels = np.full((size[1], size[0], 3), (10, 120, 250), np.uint8)
+    fitted = crops.whole(pixels, WANTED)
+
+    assert (32, 32, 3) == fitted.shape
+    assert (np.full((32, 32, 3), (10, 120, 250)) == fitted).all()
+
+
+def test_whole_leaves_alone() -> None:
+    """A picture of the input's size is not touched: resizing destroys what the net looks for."""
+    pixels = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+
+    assert pixels is crops.whole(pixels, WANTED)
+
+
+@given(SIDES, SIDES)
+def test_crops_are_pieces_of_the_picture_as_it_is(width: int, height: int) -> None:
+    """All five lie inside and are not resized; no piece is looked at twice."""
+    # Each pixel says where it is.
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    pixels = np.stack([columns, rows, rows], -1).astype(np.uint8)
+    pieces = crops.crops(Image.fromarray(pixels), WANTED, 5)
+
+    assert len({piece.tobytes() for piece in pieces}) == len(pieces) <= 5
+    for piece in pieces:
+        left, top = piece[0, 0, :2].tolist()
+        assert (pixels[top : top + 32, left : left + 32] == piece).all()
+
+
+def test_crops_of_the_smallest_picture() -> None:
+    """One that is just as large as the input is one piece; so is the middle where one is asked."""
+    assert 1 == len(crops.crops(noise(32, 32), WANTED, 5))
+    (middle,) = crops.crops(noise(100, 64), WANTED, 1)
+    assert (np.asarray(noise(100, 64))[16:48, 34:66] == middle).all()
+
+
+def test_crops_of_any_mode() -> None:
+    """A palette, an alpha channel and grey come as RGB, like whole pictures."""
+    for mode in ("P", "LA", "L", "CMYK"):
+        assert all((32, 32, 3) == one.shape for one in crops.crops(
+            noise(64, 64).convert(mode), WANTED, 5))  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_of_turned_pictures(orientation: int) -> None:
+    """A box of the upright picture is cut out of the stored one and turned as Pillow turns it."""
+    stored = noise(110, 70)
+    stored.getexif()[Base.Orientation] = orientation
+    upright = ImageOps.exif_transpose(stored)
+    box = (5.0, 11.0, 37.0, 43.0)
+    seen = crops.face(stored, orientation, box, WANTED)
+
+    assert (np.asarray(upright.crop((5, 11, 37, 43))) == seen).all()
+    assert upright.size == crops.upright_size(decoded(stored, orientation))
+
+
+def test_faces_from_afar() -> None:
+    """A face that was found in a smaller picture lies where it does in the large one."""
+    picture = decoded(noise(400, 200), orientation=6, scale=2)
+    (large,) = crops.enlarged([Face(10, 20, 30, 60, 0.9)], picture.pixels.swapaxes(0, 1), picture)
+
+    assert Face(20, 40, 60, 120, 0.9) == large
+
+
+@given(st.floats(0, 90), st.floats(0, 40), st.floats(1, 60), st.floats(1, 60), st.floats(1, 3))
+def test_square_around_a_face(
+    left: float, top: float, width: float, height: float, margin: float
+) -> None:
+    """It is a square inside the picture, whatever the face."""
+    box = crops.around(Face(left, top, left + width, top + height, 1.0), margin, (100, 50))
+
+    assert pytest.approx(box[2] - box[0]) == box[3] - box[1]
+    assert box[0] >= 0
+    assert box[1] >= 0
+    assert box[2] <= 100 + 1e-9
+    assert box[3] <= 50 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [([0.3], 0.3), ([0.5, 0.5], 0.5), ([0.9, 0.1], 0.5), ([1.0, 0.0], 0.5)],
+)
+def test_joined(probabilities: list[float], expected: float) -> None:
+    """Several views of one picture: the mean of what they say, in logits; certainty is bounded."""
+    assert pytest.approx(expected) == crops.joined(np.array(probabilities))
+
+
+@pytest.mark.parametrize(("size", "corner"), [((128, 64), (32, 0)), ((64, 96), (0, 16))])
+def test_centre(size: tuple[int, int], corner: tuple[int, int]) -> None:
+    """The shorter side becomes 32 and the middle is cut out: of a half-size picture, here."""
+    # Each pixel of the half says where it is in the whole, twice as large.
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    picture = Image.fromarray(np.stack([columns, rows, rows], -1).astype(np.uint8))
+    seen = crops.centre(decoded(picture), picture, 32, WANTED)
+
+    assert (32, 32, 3) == seen.shape
+    # Bicubic of a ramp is the ramp: between two columns, in the middle of the picture.
+    assert pytest.approx(corner[0] + 2 * 16 + 0.5, abs=1) == seen[16, 16, 0]
+    assert pytest.approx(corner[1] + 2 * 16 + 0.5, abs=1) == seen[16, 16, 1]
+
+
+def test_centre_is_upright() -> None:
+    """A photo that is stored on its side is shown as a viewer shows it."""
+    stored = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
+    stored.paste((255, 0, 0), (0, 0, 32, 8))  # its upper edge, which a viewer shows on the right
+    seen = crops.centre(decoded(stored, orientation=6), stored, 32, WANTED)
+
+    assert [0, 255] == [int(seen[16, column, 0]) for column in (4, 28)]

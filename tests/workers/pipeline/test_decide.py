@@ -1,0 +1,138 @@
+"""Deciding: the level first, then the score; absence of evidence decides nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.records import Finding, Outcome
+from workers.pipeline.decide import Decision, Judge
+from workers.pipeline.plan import Plan, PlannedDetector
+
+# The net is trusted late, provenance early: the same score is of different levels.
+JUDGE = Judge(
+    Plan(
+        (
+            PlannedDetector("net", "1", "", 0.6, 0.9),
+            PlannedDetector("provenance", "1", "", 0.3, 0.5),
+        )
+    )
+)
+SCORED = st.builds(
+    Finding, st.sampled_from(["net", "provenance"]), st.just("score"), st.floats(0, 1)
+)
+
+
+def net(score: float | None) -> Finding:
+    """What the net says of the pixels."""
+    return Finding("net", "score", score)
+
+
+def tag(score: float | None) -> Finding:
+    """What a file says of its origin."""
+    return Finding("provenance", "generator_tag", score)
+
+
+def clip(score: float) -> Finding:
+    """What a stronger net says of them."""
+    return Finding("clip", "score", score)
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([], (Outcome.NO_EVIDENCE, None, None, False)),
+        ([net(0.0)], (Outcome.NO_EVIDENCE, 0.0, "net", True)),
+        ([net(0.5999)], (Outcome.NO_EVIDENCE, 0.5999, "net", True)),
+        ([net(0.6)], (Outcome.UNSURE, 0.6, "net", True)),
+        ([net(0.8999)], (Outcome.UNSURE, 0.8999, "net", True)),
+        ([net(0.9)], (Outcome.AI, 0.9, "net", True)),
+        ([tag(0.3)], (Outcome.UNSURE, 0.3, "provenance", False)),
+        ([tag(0.5)], (Outcome.AI, 0.5, "provenance", False)),
+    ],
+)
+def test_thresholds(findings: list[Finding], expected: tuple[object, ...]) -> None:
+    """A score at a threshold has reached it; provenance alone leaves an image unexamined."""
+    assert Decision(*expected) == JUDGE.decide(findings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        # 0.55 is `ai` for provenance, the net's higher 0.85 only `unsure`.
+        ([tag(0.55), net(0.85)], (Outcome.AI, 0.55, "provenance", True)),
+        # A tag that says little does not weaken a net that is sure.
+        ([tag(0.35), net(0.95)], (Outcome.AI, 0.95, "net", True)),
+        # A net that sees nothing does not weaken a tag.
+        ([tag(0.98), net(0.01)], (Outcome.AI, 0.98, "provenance", True)),
+        # At one level the higher score decides,
+        ([tag(0.92), net(0.97)], (Outcome.AI, 0.97, "net", True)),
+        # also among several findings of one detector.
+        ([tag(0.6), tag(0.98), tag(0.7)], (Outcome.AI, 0.98, "provenance", False)),
+    ],
+)
+def test_conflicts(findings: list[Finding], expected: tuple[object, ...]) -> None:
+    """The highest level decides, at one level the highest score, in whatever order they come."""
+    wanted = Decision(*expected)  # type: ignore[arg-type]
+
+    assert wanted == JUDGE.decide(findings)
+    assert wanted == JUDGE.decide(findings[::-1])
+
+
+def test_findings_without_a_score() -> None:
+    """What is no evidence either way decides nothing and examines nothing, whoever says it."""
+    said = [Finding("router", "no_detector"), tag(None), net(None)]
+
+    assert Decision(Outcome.NO_EVIDENCE, None, None, False) == JUDGE.decide(said)
+
+
+@given(st.lists(SCORED), SCORED)
+def test_more_evidence_never_weakens(findings: list[Finding], more: Finding) -> None:
+    """Another finding never lowers the outcome."""
+    rising = [Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI]
+    before, after = JUDGE.decide(findings), JUDGE.decide([*findings, more])
+
+    assert rising.index(before.outcome) <= rising.index(after.outcome)
+
+
+def test_degraded_pixels_are_doubtful_at_most() -> None:
+    """Pixels that have been through too much convict nobody; what the file says still does."""
+    worn = Finding("router", "degraded", None, "saved at so low a quality")
+
+    assert Decision(Outcome.UNSURE, 1.0, "net", True) == JUDGE.decide([net(1.0), worn])
+    assert Outcome.AI == JUDGE.decide([net(1.0), worn, tag(0.9)]).outcome
+
+
+def test_a_detector_that_has_not_earned_the_word() -> None:
+    """With its threshold at 1.0 it calls nothing AI-made, however sure it is."""
+    judge = Judge(Plan((PlannedDetector("net", "1", "", 0.6, 1.0),)))
+
+    assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        # It clears what the net doubts, and accuses it.
+        ([net(0.8), clip(0.2)], (Outcome.NO_EVIDENCE, 0.2, "clip", True)),
+        ([net(0.7), clip(0.95)], (Outcome.AI, 0.95, "clip", True)),
+        # A tag stands, whatever nets say.
+        ([tag(0.55), net(0.8), clip(0.0)], (Outcome.AI, 0.55, "provenance", True)),
+        # Where it was not shown the picture, the others decide.
+        ([net(0.8)], (Outcome.UNSURE, 0.8, "net", True)),
+    ],
+)
+def test_a_second_opinion(findings: list[Finding], expected: tuple[object, ...]) -> None:
+    """A strong detector stands in the place of the other nets, not in that of tags."""
+    judge = Judge(
+        Plan(
+            (
+                PlannedDetector("clip", "1", "", 0.5, 0.9, strong=True),
+                PlannedDetector("net", "1", "", 0.6, 0.9),
+                PlannedDetector("provenance", "1", "", 0.3, 0.5),
+            )
+        )
+    )
+
+    assert Decision(*expected) == judge.decide(findings)  # type: ignore[arg-type]

@@ -1,0 +1,321 @@
+"""The stages of a chunk: one bad image is one error, the world's trouble comes through."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from storage.records import BatchImage, ErrorKind, Finding, Outcome, Verdict
+from workers import provenance
+from workers.detectors import installed
+from workers.detectors.card import Card, Input, Thresholds
+from workers.pipeline import pipeline
+from workers.pipeline.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
+from workers.pipeline.plan import Plan, PlannedDetector, make_plan
+from workers.sources.local import Fetched, FetchError, RootGone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+INPUT = Input(32, 32, "RGB", 0, 255, 16, 64)
+NET = PlannedDetector("grey", "1", "", 0.4, 0.8)
+PROVENANCE = PlannedDetector("provenance", "1", "", 0.5, 0.9)
+
+
+class Grey:
+    """A detector that takes brightness for evidence."""
+
+    card = Card("grey", "1", "", Thresholds(0.4, 0.8), (), input=INPUT)
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """The mean of each image, of 255."""
+        self.calls.append(len(images))
+        assert all(image.shape == (32, 32, 3) for image in images)
+        return np.array([image.mean() / 255 for image in images])
+
+
+@dataclass
+class Files:
+    """A source that holds its files, or what happens when one is fetched."""
+
+    files: dict[bytes, bytes | Exception] = field(default_factory=dict)
+    sizes: list[int | None] = field(default_factory=list)
+
+    def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
+        """The bytes of one file."""
+        self.sizes.append(expected_size)
+        found = self.files[relative]
+        if isinstance(found, Exception):
+            raise found
+        return Fetched(found, hashlib.sha256(found).digest())
+
+    def images(self) -> list[BatchImage]:
+        """Everything that is here, numbered from 1."""
+        return [BatchImage(n, path, 100 + n) for n, path in enumerate(self.files, start=1)]
+
+
+def picture(grey: int = 0, size: tuple[int, int] = (32, 32), info: PngInfo | None = None) -> bytes:
+    """A PNG of one grey."""
+    file = io.BytesIO()
+    Image.new("RGB", size, (grey, grey, grey)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def tagged_of(size: tuple[int, int], grey: int = 0) -> bytes:
+    """A PNG as the Stable Diffusion web UI would have saved it."""
+    info = PngInfo()
+    info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1")
+    return picture(grey, size, info)
+
+
+def tagged(grey: int = 0) -> bytes:
+    """The same in the net's size."""
+    return tagged_of((32, 32), grey)
+
+
+def judge(
+    source: Files, *, plan: tuple[PlannedDetector, ...] = (NET, PROVENANCE), net: Grey | None = None
+) -> list[Verdict]:
+    """The verdicts on everything in the source."""
+    made = Pipeline(Plan(plan), {"grey": net or Grey()}, max_pixels=1_000_000)
+    return made.chunk(source, source.images())
+
+
+def test_scores_decide() -> None:
+    """Each image is scored by the net for its size; its score and the thresholds decide."""
+    dark, middle, bright = judge(Files({b"d": picture(51), b"m": picture(127), b"b": picture(255)}))
+
+    assert (Outcome.NO_EVIDENCE, 0.2, "grey", True) == (
+        dark.outcome, dark.score, dark.detector, dark.examined
+    )  # fmt: skip
+    assert (Outcome.UNSURE, 127 / 255) == (middle.outcome, pytest.approx(middle.score))
+    assert (Outcome.AI, 1.0) == (bright.outcome, bright.score)
+    assert (Finding("grey", "score", 1.0),) == bright.findings
+
+
+def test_resized_pictures_are_doubtful_at_most() -> None:
+    """A picture that is not of its net's size is scored, says so, and is never called AI-made."""
+    small, native, tagged_too = judge(
+        Files({b"s": picture(255, (20, 30)), b"n": picture(255), b"t": tagged_of((48, 48))})
+    )
+
+    assert (Outcome.UNSURE, 1.0, True) == (small.outcome, small.score, small.examined)
+    assert ({"resized_from": [20, 30]}, "resized from 20x30, so it is doubtful at most") == (
+        small.findings[0].detail,
+        small.findings[0].text,
+    )
+    assert Outcome.AI == native.outcome
+    # What its file says is not weakened by it.
+    assert (Outcome.AI, "provenance") == (tagged_too.outcome, tagged_too.detector)
+
+
+def test_what_an_image_is_known_by() -> None:
+    """A verdict has its image's id and the digest of the bytes; the listed size is passed on."""
+    files = Files({b"a": picture(1), b"b": picture(2)})
+    verdicts = judge(files)
+
+    assert [1, 2] == [verdict.image_id for verdict in verdicts]
+    assert [hashlib.sha256(picture(n)).digest() for n in (1, 2)] == [v.digest for v in verdicts]
+    assert [101, 102] == files.sizes
+
+
+def test_one_call_for_a_chunk() -> None:
+    """All images of a chunk that go to one net are scored together."""
+    net = Grey()
+    judge(Files({b"%d" % n: picture(n) for n in range(5)}), net=net)
+
+    assert [5] == net.calls
+
+
+def test_no_detector_for_the_size() -> None:
+    """A large image is not scored by a net for small ones: no evidence, not examined."""
+    net = Grey()
+    (verdict,) = judge(Files({b"large": picture(255, (200, 100))}), net=net)
+
+    assert [] == net.calls
+    assert (Outcome.NO_EVIDENCE, None, None, False) == (
+        verdict.outcome, verdict.score, verdict.detector, verdict.examined
+    )  # fmt: skip
+    assert ["no_detector"] == [said.kind for said in verdict.findings]
+
+
+def test_provenance_and_pixels() -> None:
+    """A generator's tag decides over a net that sees nothing, and both findings are kept."""
+    (verdict,) = judge(Files({b"tagged": tagged(0)}))
+
+    assert (Outcome.AI, "provenance", True) == (
+        verdict.outcome, verdict.detector, verdict.examined
+    )  # fmt: skip
+    assert [("provenance", "generator_tag"), ("grey", "score")] == [
+        (said.detector, said.kind) for said in verdict.findings
+    ]
+
+
+def test_without_provenance() -> None:
+    """A plan without provenance does not read it."""
+    (verdict,) = judge(Files({b"tagged": tagged(0)}), plan=(NET,))
+
+    assert (Finding("grey", "score", 0.0),) == verdict.findings
+
+
+def test_only_provenance() -> None:
+    """A plan with nothing but provenance examines no pixels."""
+    made = Pipeline(Plan((PROVENANCE,)), {}, max_pixels=1_000_000)
+    source = Files({b"plain": picture(255), b"tagged": tagged(255)})
+    plain, with_tag = made.chunk(source, source.images())
+
+    assert (Outcome.NO_EVIDENCE, False) == (plain.outcome, plain.examined)
+    assert (Outcome.AI, False) == (with_tag.outcome, with_tag.examined)
+
+
+BAD = {
+    ErrorKind.UNREADABLE: FetchError(ErrorKind.UNREADABLE, "cannot be read"),
+    ErrorKind.CHANGED: FetchError(ErrorKind.CHANGED, "has 5 bytes now"),
+    ErrorKind.OUTSIDE: FetchError(ErrorKind.OUTSIDE, "its path leaves the collection"),
+    ErrorKind.EMPTY: FetchError(ErrorKind.EMPTY, "has no bytes at all"),
+    ErrorKind.NOT_AN_IMAGE: b"just some words",
+    ErrorKind.UNSUPPORTED: b"%PDF-1.7\n" + bytes(100),
+    ErrorKind.TRUNCATED: picture(9)[:-30],
+    ErrorKind.TOO_LARGE: picture(9, (1001, 1000)),
+    # What nobody foresaw.
+    ErrorKind.INTERNAL: ZeroDivisionError("never thought of"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_one_bad_image(kind: ErrorKind, caplog: pytest.LogCaptureFixture) -> None:
+    """A bad image is one error of its kind; those before and after it are judged."""
+    before, bad, after = judge(
+        Files({b"before": picture(255), b"bad": BAD[kind], b"after": picture(255)})
+    )
+
+    assert (Outcome.ERROR, kind) == (bad.outcome, bad.error.kind if bad.error else None)
+    assert not bad.examined
+    assert [Outcome.AI, Outcome.AI] == [before.outcome, after.outcome]
+    assert [None, None] == [before.error, after.error]
+
+
+def test_provenance_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody expected while metadata is read is that image's error alone."""
+    broken = tagged(1)
+
+    def read(data: bytes) -> tuple[Finding, ...]:
+        if data == broken:
+            raise RuntimeError("a reader's bug")
+        return ()
+
+    monkeypatch.setattr(provenance, "read", read)
+    bad, good = judge(Files({b"bad": broken, b"good": tagged(255)}))
+
+    assert ErrorKind.INTERNAL == (bad.error.kind if bad.error else None)
+    assert "RuntimeError" in (bad.error.text if bad.error else "")
+    assert hashlib.sha256(broken).digest() == bad.digest
+    assert Outcome.AI == good.outcome
+
+
+def test_evidence_of_an_image_that_cannot_be_decoded() -> None:
+    """What the metadata of a broken picture says is kept beside its error."""
+    (verdict,) = judge(Files({b"cut": tagged(1)[:-30]}))
+
+    assert Outcome.ERROR == verdict.outcome
+    assert ["generator_tag"] == [said.kind for said in verdict.findings]
+
+
+def test_root_gone_comes_through() -> None:
+    """A collection that is gone is no image's fault: nothing is said of any."""
+    with pytest.raises(RootGone):
+        judge(Files({b"a": picture(1), b"b": RootGone("unmounted"), b"c": picture(1)}))
+
+
+def test_a_chunk_has_a_largest_size() -> None:
+    """A chunk takes the first 64 images and leaves the rest."""
+    verdicts = judge(Files({b"%03d" % n: picture(1) for n in range(CHUNK_IMAGES + 6)}))
+
+    assert list(range(1, 65)) == [verdict.image_id for verdict in verdicts]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.9, 3), (2.5, 1), (0.001, 5)])
+def test_a_chunk_has_a_longest_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
+) -> None:
+    """A chunk ends with the image during which two seconds have passed."""
+    clock = [100.0]
+    source = Files({b"%d" % n: picture(1) for n in range(5)})
+    monkeypatch.setattr(pipeline, "monotonic", lambda: clock[0])
+
+    def begin(_image: BatchImage) -> None:
+        clock[0] += seconds
+
+    made = Pipeline(Plan((NET,)), {"grey": Grey()}, max_pixels=1_000_000)
+
+    assert expected == len(made.chunk(source, source.images(), begin))
+
+
+def test_a_detector_outside_the_plan_is_not_missing() -> None:
+    """A plan of the metadata reader alone says that the net for the size was not asked for."""
+    source = Files({b"a": picture(1)})
+    cards = installed.installed()
+    (verdict,) = make_pipeline(make_plan(cards, ["provenance"]), 1_000_000).chunk(
+        source, source.images()
+    )
+
+    assert ["not_planned"] == [said.kind for said in verdict.findings]
+
+
+def test_each_image_is_begun() -> None:
+    """The watch hears of each image before it is looked at."""
+    source = Files({b"a": picture(1), b"b": FetchError(ErrorKind.EMPTY, ""), b"c": picture(1)})
+    begun: list[tuple[int, int]] = []
+    made = Pipeline(Plan((NET,)), {"grey": Grey()}, max_pixels=1_000_000)
+    made.chunk(
+        source, source.images(), lambda image: begun.append((image.image_id, len(source.sizes)))
+    )
+
+    assert [(1, 0), (2, 1), (3, 2)] == begun
+
+
+def test_timings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage has its own time; the net's is shared out among those that it scored."""
+    # Nanoseconds that pass at each look at the clock: 1 ms.
+    ticks = iter(range(0, 10**9, 10**6))
+    monkeypatch.setattr(pipeline, "perf_counter_ns", lambda: next(ticks))
+    one, bad = judge(Files({b"one": picture(1), b"bad": BAD[ErrorKind.EMPTY]}))
+
+    # Begun, fetched, metadata read, decoded, views found; then the net from its start to its end.
+    assert (1000, 1000, 3000) == (one.timings.fetch_us, one.timings.decode_us, one.timings.infer_us)
+    assert (0, 0) == (bad.timings.decode_us, bad.timings.infer_us)
+    assert bad.timings.fetch_us >= 0
+
+
+@pytest.mark.parametrize("what", [picture(1), tagged(1), *BAD.values()], ids=range(11))
+def test_no_time_is_negative(what: bytes | Exception) -> None:
+    """Wherever an image fails, its timings are none below zero."""
+    (verdict,) = judge(Files({b"it": what}))
+    spent = verdict.timings
+
+    assert min(spent.fetch_us, spent.decode_us, spent.infer_us) >= 0
+
+
+def test_detectors_trouble_is_not_an_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A net that fails on a whole chunk is not taken for bad images: it comes through."""
+    net = Grey()
+
+    def fail(_images: object) -> NDArray[np.float64]:
+        raise RuntimeError("no memory for tensors")
+
+    score: Callable[..., NDArray[np.float64]] = fail
+    monkeypatch.setattr(net, "score", score)
+    with pytest.raises(RuntimeError, match="tensors"):
+        judge(Files({b"a": picture(1)}), net=net)

@@ -1,0 +1,180 @@
+"""Pictures from the hub's share: the same bytes, or why not, and whose fault it is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scanner.fleet.file_server import Rate, Share
+from storage.database.store import Store
+from storage.records import ErrorKind, ListedImage
+from storage.writes import listing, scans
+from workers.sources import hub
+from workers.sources.hub import ShareAt, SharedRoot
+from workers.sources.local import FetchError, RootGone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = b"a b/\xff?.png"
+CONTENT = b"\x89PNG\r\n\x1a\n" + b"x" * 5000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store that lists a folder's files."""
+    folder = tmp_path / "photos"
+    (folder / "a b").mkdir(parents=True)
+    (folder / os.fsdecode(NAME)).write_bytes(CONTENT)
+    (folder / "empty.png").touch()
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + b"x" * 9000)
+    opened = Store.open(str(tmp_path / "store.db"))
+    of = scans.new_scan(
+        opened,
+        scans.collection_id(opened, "photos", os.fsencode(folder)),
+        scans.plan_id(opened, "plan", {"rules": 1, "detectors": []}),
+        "fleet",
+    )
+    names = (NAME, b"empty.png", b"film.mp4", b"gone.png")
+    listing.add_batch(opened, of, [ListedImage(name, 1, 1) for name in names], None)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def root(store: Store) -> Iterator[SharedRoot]:
+    """A worker's way to the share of that store."""
+    share = Share(("127.0.0.1", 0), store, "s3cret", Rate(1e9), 2**20)
+    share.start()
+    port = share.server_address[1]
+    made = SharedRoot(ShareAt(f"http://127.0.0.1:{port}", "s3cret", None, "photos"), 2**20)
+    yield made
+    made.close()
+    share.stop()
+
+
+def test_the_same_bytes(root: SharedRoot) -> None:
+    """A file comes as it is, with the digest of its bytes."""
+    fetched = root.fetch(NAME, len(CONTENT))
+
+    assert (CONTENT, hashlib.sha256(CONTENT).digest()) == (fetched.data, fetched.digest)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind"),
+    [
+        (NAME, 7, ErrorKind.CHANGED),
+        (b"empty.png", 0, ErrorKind.EMPTY),
+        (b"gone.png", 5, ErrorKind.UNREADABLE),
+        (b"never-listed.png", 5, ErrorKind.UNREADABLE),
+    ],
+)
+def test_a_file_that_cannot_be_had(
+    root: SharedRoot, name: bytes, size: int, kind: ErrorKind
+) -> None:
+    """What is wrong with one file is said as if it had been read here."""
+    with pytest.raises(FetchError) as caught:
+        root.fetch(name, size)
+
+    assert kind is caught.value.kind
+    # The next one comes all the same.
+    assert CONTENT == root.fetch(NAME).data
+
+
+def test_too_large(root: SharedRoot) -> None:
+    """No more is read than may be."""
+    small = SharedRoot(root.place, 100)
+    with pytest.raises(FetchError) as caught:
+        small.fetch(NAME)
+    small.close()
+
+    assert ErrorKind.TOO_LARGE is caught.value.kind
+
+
+def test_a_large_film(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is large the two ends are fetched first, and no film is to be refused here."""
+    monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
+    asked: list[str] = []
+    get = root._connection.request
+
+    def noted(method: str, path: str, headers: dict[str, str]) -> None:
+        asked.append(headers.get("Range", "all"))
+        get(method, path, headers=headers)
+
+    monkeypatch.setattr(root._connection, "request", noted)
+    with pytest.raises(FetchError):
+        root.fetch(b"film.mp4", 9012)
+
+    assert ["bytes=0-4095", "bytes=8980-"] == asked
+
+
+def test_a_large_file_that_shrank(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is not where it was listed: an error of this file, and nothing to wait for."""
+    monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
+    for name, size in ((b"empty.png", 5000), (b"film.mp4", 50_000)):
+        with pytest.raises(FetchError) as caught:
+            root.fetch(name, size)
+
+        assert ErrorKind.CHANGED is caught.value.kind
+
+
+def test_another_token(root: SharedRoot) -> None:
+    """A token that is no longer taken is nothing that a picture could help."""
+    stranger = SharedRoot(replace(root.place, token="old"), 2**20)
+    with pytest.raises(RootGone, match="join again"):
+        stranger.fetch(NAME)
+    stranger.close()
+
+    assert "s3cret" not in str(root.place)
+
+
+def test_a_hub_that_comes_back(root: SharedRoot) -> None:
+    """A hub that was started again is asked anew; one that is away is waited for."""
+    root.fetch(NAME)
+    root._connection.sock.shutdown(socket.SHUT_RDWR)
+    assert CONTENT == root.fetch(NAME).data
+    away = SharedRoot(replace(root.place, url="http://127.0.0.1:1"), 2**20)
+    with pytest.raises(RootGone, match="does not answer"):
+        away.fetch(NAME)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5008\r\n\r\n" + CONTENT[:100],
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+        b"",
+    ],
+    ids=["cut off", "cut off early", "no HTTP", "another place", "trouble", "nothing"],
+)
+def test_a_server_that_fails(said: bytes) -> None:
+    """Half an answer, or none, says nothing of the picture."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with server.accept()[0] as client:
+                        client.recv(4096)
+                        client.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        root = SharedRoot(ShareAt(url, "s3cret", None, "photos"), 2**20)
+        with pytest.raises(RootGone):
+            root.fetch(NAME, len(CONTENT))
+        root.close()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()

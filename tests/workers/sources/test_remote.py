@@ -1,0 +1,199 @@
+"""Roots by URL: the same bytes, or why not."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scanner.config import parse_roots
+from storage.records import ErrorKind
+from workers.sources.local import FetchError, RootGone
+from workers.sources.places import open_place, place_from_json, place_to_json
+from workers.sources.remote import RemoteRoot, Url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+if importlib.util.find_spec("fsspec") is None:
+    if os.environ.get("CI"):
+        pytest.fail("fsspec is not installed", pytrace=False)
+    pytest.skip("fsspec is not installed", allow_module_level=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> RemoteRoot:
+    """A folder by its URL."""
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "photos" / "empty.jpg").touch()
+    (tmp_path / "outside.jpg").write_bytes(b"secret")
+    return RemoteRoot(Url(f"file://{tmp_path}/photos"), 100)
+
+
+def test_the_same_bytes(root: RemoteRoot) -> None:
+    """A file comes as it is, with the digest of its bytes."""
+    fetched = root.fetch(b"a/1.jpg", 3)
+
+    assert (b"one", hashlib.sha256(b"one").digest()) == (fetched.data, fetched.digest)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind"),
+    [
+        (b"a/1.jpg", 4, ErrorKind.CHANGED),
+        (b"empty.jpg", None, ErrorKind.EMPTY),
+        (b"gone.jpg", None, ErrorKind.UNREADABLE),
+        (b"../outside.jpg", None, ErrorKind.OUTSIDE),
+        (b"/etc/passwd", None, ErrorKind.OUTSIDE),
+        (b"a/./1.jpg", None, ErrorKind.OUTSIDE),
+        (b"a\0", None, ErrorKind.OUTSIDE),
+    ],
+)
+def test_a_file_that_cannot_be_had(
+    root: RemoteRoot, name: bytes, size: int | None, kind: ErrorKind
+) -> None:
+    """What is wrong with one file is said as if it had been read from a folder."""
+    with pytest.raises(FetchError) as caught:
+        root.fetch(name, size)
+
+    assert kind is caught.value.kind
+
+
+def test_too_large(root: RemoteRoot) -> None:
+    """A file that is too large is not read."""
+    with pytest.raises(FetchError) as caught:
+        RemoteRoot(root.place, 2).fetch(b"a/1.jpg")
+
+    assert ErrorKind.TOO_LARGE is caught.value.kind
+
+
+def test_a_folder_that_is_gone(root: RemoteRoot, tmp_path: Path) -> None:
+    """A folder that is away makes no error of its files."""
+    (tmp_path / "photos").rename(tmp_path / "away")
+    with pytest.raises(RootGone, match="photos is not there"):
+        root.fetch(b"a/1.jpg")
+
+
+def test_a_connection_that_breaks(root: RemoteRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever error a library has of its own, it is the world's, and no picture's."""
+
+    class Odd(Exception):
+        """An error of some library's."""
+
+    def broken(_path: str) -> Any:  # noqa: ANN401
+        raise Odd
+
+    monkeypatch.setattr(root._fs, "size", broken)
+    with pytest.raises(RootGone, match=r"just now \(Odd\)"):
+        root.fetch(b"a/1.jpg")
+
+
+def test_a_protocol_that_nobody_knows() -> None:
+    """A URL that cannot be opened is one sentence, without a password."""
+    with pytest.raises(RootGone) as caught:
+        RemoteRoot(Url("nosuch://me:s3cret@nas/photos"), 100)
+
+    assert "nosuch://nas/photos cannot be read" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+class Web:
+    """A web server that has files and lists nothing, says no lengths, and refuses some."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Files)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/photos"
+
+    def stop(self) -> None:
+        """Be gone."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Files(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/photos/")
+        if name not in {"1.jpg", "endless.jpg"}:
+            self.send_error(403 if name == "secret.jpg" else 404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        if self.command == "GET":
+            # What is read is bounded, so somebody hangs up on the endless one.
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(b"one" if name == "1.jpg" else bytes(10_000_000))
+
+    do_HEAD = do_GET  # noqa: N815 - so it is called
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """That server."""
+    made = Web()
+    yield made
+    made.stop()
+
+
+def test_a_web_server_that_lists_nothing(web: Web) -> None:
+    """What it does not have, or does not give, is an error of that file and holds nothing up."""
+    root = RemoteRoot(Url(web.url), 100)
+    told = []
+    for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
+        with pytest.raises(FetchError) as caught:
+            root.fetch(name)
+        told.append((caught.value.kind, caught.value.text))
+
+    assert b"one" == root.fetch(b"1.jpg").data
+    assert [
+        (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
+        (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
+        (ErrorKind.TOO_LARGE, "has 101 bytes, more than 100"),
+    ] == told
+
+
+def test_a_web_server_that_is_gone(web: Web) -> None:
+    """Its files are waited for."""
+    root = RemoteRoot(Url(web.url), 100)
+    web.stop()
+    with pytest.raises(RootGone, match="cannot be read just now"):
+        root.fetch(b"1.jpg")
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    """A URL is taken as one, and reaches the process that looks at hostile images."""
+    url = f"file://{tmp_path}"
+    (tmp_path / "1.jpg").write_bytes(b"one")
+    place = parse_roots((f"photos={url}",))["photos"]
+
+    assert Url(url) == place == place_from_json(place_to_json(place))
+    assert b"one" == open_place(place, 100).fetch(b"1.jpg").data
+
+
+def test_without_fsspec() -> None:
+    """Where the extra is not installed, one sentence says so."""
+    script = (
+        "import sys; sys.modules['fsspec'] = None\n"
+        "from workers.sources.remote import RemoteRoot, Url\n"
+        "try: RemoteRoot(Url('sftp://nas/photos'), 1)\n"
+        "except Exception as error: print(error)\n"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
+    )
+
+    assert "pip install '.[remote]'" in done.stdout

@@ -1,0 +1,202 @@
+"""Training data: labels from folders, pictures of the right size, splits that do not overlap."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workers.training.data.datasets import DataError, Labelled, known, located, read, read_cached
+from workers.training.data.split import split
+from workers.training.recipes.recipe import Pictures, Pixels, Split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def picture(shade: int, size: int = 4) -> bytes:
+    """A PNG of one grey."""
+    body = io.BytesIO()
+    Image.new("L", (size, size), shade).save(body, "PNG")
+    return body.getvalue()
+
+
+def numbered(real: int, ai: int) -> Labelled:
+    """Pictures of one pixel whose value is their number."""
+    images = np.arange(real + ai, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    labels = np.array([0] * real + [1] * ai, np.uint8)
+    return Labelled(images, labels, np.array([""] * len(labels)))
+
+
+SET = (Pictures("set.zip"),)
+FOUR = Pixels(4)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("FAKE/a.png", (1, "")),
+        ("train/Real/x/a.png", (0, "x")),
+        ("real/generated/sd/1.5/a.png", (1, "sd/1.5")),
+        ("AI/photo/a.png", (0, "")),
+        ("other/fake.png", None),
+        ("fakes/a.png", None),
+    ],
+)
+def test_the_nearest_telling_folder_is_the_label(
+    path: str, expected: tuple[int, str] | None
+) -> None:
+    """Names of folders tell in any case, the nearest first; the folders below it are the source."""
+    assert expected == known(PurePosixPath(path))
+
+
+def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
+    """Pictures come as RGB with their labels; what is unlabelled or no picture is passed over."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("REAL/b.png", picture(20))
+        archive.writestr("FAKE/a.png", picture(10))
+        archive.writestr("loose.png", picture(30))
+        archive.writestr("REAL/notes.txt", "no picture")
+    labelled = read(tmp_path, SET, FOUR)
+
+    assert (2, 4, 4, 3) == labelled.images.shape
+    assert [10, 20] == labelled.images[:, 0, 0, 1].tolist()
+    assert [1, 0] == labelled.labels.tolist()
+
+
+def test_a_folder_is_read_as_its_zip_would_be(tmp_path: Path) -> None:
+    """A folder of labelled folders will do, and so will one that is itself called FAKE."""
+    for name, shade in (("set/FAKE/a.png", 10), ("set/REAL/b.png", 20)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(picture(shade))
+
+    assert [1, 0] == read(tmp_path, (Pictures("set"),), FOUR).labels.tolist()
+    assert [1] == read(tmp_path / "set", (Pictures("FAKE"),), FOUR).labels.tolist()
+
+
+def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
+    """Nothing is resized in silence: the picture is named."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("REAL/large.png", picture(1, size=5))
+
+    with pytest.raises(DataError, match=r"REAL/large\.png is \(5, 5\)"):
+        read(tmp_path, SET, FOUR)
+
+
+def test_only_what_is_below_is_read(tmp_path: Path) -> None:
+    """One archive may hold training and test pictures: each is read by itself, as is a folder."""
+    for name, shade in (("train/FAKE/gan/a.png", 10), ("test/REAL/web/b.png", 20)):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(picture(shade))
+        with zipfile.ZipFile(tmp_path / "set.zip", "a") as archive:
+            archive.writestr(name, picture(shade))
+
+    for file in ("set", "set.zip"):
+        labelled = read(tmp_path, (Pictures(file, "test/"),), FOUR)
+        assert [20] == labelled.images[:, 0, 0, 0].tolist()
+        assert ["web"] == labelled.sources.tolist()
+
+
+def test_several_sets_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """What a recipe trains on may lie in several archives."""
+    for name, shade in (("FAKE/a.png", 10), ("REAL/b.png", 20)):
+        with zipfile.ZipFile(tmp_path / f"{shade}.zip", "w") as archive:
+            archive.writestr(name, picture(shade))
+    labelled = read(tmp_path, (Pictures("20.zip"), Pictures("10.zip")), FOUR)
+
+    assert [20, 10] == labelled.images[:, 0, 0, 0].tolist()
+    assert [0, 1] == labelled.labels.tolist()
+
+
+def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
+    """`set.zip/test` means what the archive has below `test/`, `set.zip` all of it."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w"):
+        pass
+
+    assert (tmp_path, Pictures("set.zip", "test/")) == located(tmp_path / "set.zip" / "test")
+    assert (tmp_path, Pictures("set.zip")) == located(tmp_path / "set.zip")
+    assert (tmp_path, Pictures("set")) == located(tmp_path / "set")
+
+
+def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    """A picture of 8 by 2 pixels, left half black and right half white, becomes a square."""
+    body = io.BytesIO()
+    wide = Image.new("RGB", (8, 2))
+    wide.paste("white", (4, 0, 8, 2))
+    wide.save(body, "PNG")
+    (tmp_path / "REAL").mkdir()
+    (tmp_path / "REAL" / "a.png").write_bytes(body.getvalue())
+    (image,) = read(tmp_path, (Pictures("REAL"),), Pixels(4, "resized")).images
+
+    assert (4, 4, 3) == image.shape
+    assert [0, 255] == image[0, [0, 3], 0].tolist()
+
+
+def test_a_missing_set_is_one_sentence(tmp_path: Path) -> None:
+    """A data set that is not there is named, with the folder where it should be."""
+    with pytest.raises(DataError, match=r"there is no set\.zip in "):
+        read(tmp_path, SET, FOUR)
+
+
+def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    """A damaged archive is a DataError, not a traceback."""
+    (tmp_path / "set.zip").write_bytes(b"PK no zip")
+
+    with pytest.raises(DataError, match=r"set\.zip is damaged"):
+        read(tmp_path, SET, FOUR)
+
+
+def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
+    """Pictures without labels are no data."""
+    (tmp_path / "a.png").write_bytes(picture(1))
+
+    with pytest.raises(DataError, match="no picture below a folder named FAKE or REAL"):
+        read(tmp_path.parent, (Pictures(tmp_path.name),), FOUR)
+
+
+def test_the_cache_gives_the_same_arrays(tmp_path: Path) -> None:
+    """The second reading comes from the cache, even when the source has gone."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("REAL/b.png", picture(20))
+    first = read_cached(tmp_path, SET, FOUR, tmp_path / "run" / "set.npz")
+    (tmp_path / "set.zip").unlink()
+    second = read_cached(tmp_path, SET, FOUR, tmp_path / "run" / "set.npz")
+
+    assert first.images.tolist() == second.images.tolist()
+    assert [0] == second.labels.tolist()
+
+
+def test_parts_are_disjoint_balanced_and_complete() -> None:
+    """Each picture is in exactly one part, and what is held out has as many of each class."""
+    parts = split(numbered(real=30, ai=20), Split(validation=5, calibration=3, seed=1))
+    held = [parts.validation, parts.calibration]
+    everything = np.concatenate([part.images.ravel() for part in (parts.train, *held)])
+
+    assert list(range(50)) == sorted(everything.tolist())
+    assert [(5, 5), (3, 3)] == [
+        (int(np.sum(part.labels == 0)), int(np.sum(part.labels == 1))) for part in held
+    ]
+    for part in (parts.train, *held):
+        assert (part.images.ravel() >= 30).tolist() == part.labels.astype(bool).tolist()
+
+
+def test_a_split_is_its_seed() -> None:
+    """The same seed holds out the same pictures, another one others."""
+    first, again, other = (
+        split(numbered(60, 60), Split(5, 5, seed)).validation.images.ravel().tolist()
+        for seed in (1, 1, 2)
+    )
+
+    assert first == again
+    assert first != other
+
+
+def test_too_few_pictures_cannot_be_split() -> None:
+    """Where nothing would be left to train on, that is said."""
+    with pytest.raises(DataError, match="8 pictures of class 1: too few to hold out 8"):
+        split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))

@@ -1,0 +1,126 @@
+"""Keras models of every era become .tflite, the same as the original; code in them never runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+pytest.importorskip("tensorflow", reason="needs the `train` extra")
+pytest.importorskip("tf_keras", reason="needs the `train` extra")
+
+import tensorflow as tf
+
+from scanner.commands.detectors import command
+from workers.detectors import installed
+from workers.detectors.detector import load
+from workers.training.export import keras_import
+
+MODELS = Path(__file__).parents[2] / "detectors" / "models"
+USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
+
+
+def add(model: Path, *arguments: str) -> Result:
+    """Add a model as `mine`."""
+    return CliRunner().invoke(command, ["add", str(model), "--name", "mine", *arguments])
+
+
+def score() -> float:
+    """What `mine` says of a red picture."""
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    return float(load(installed.installed()["mine"]).score([red])[0])
+
+
+# P(AI) = 1 - P(REAL), P(REAL) = 1 / (1 + exp(-(4 * 1 - 0.5))) by make.py's weights.
+EXPECTED = 1 - 1 / (1 + np.exp(-3.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "made_by"),
+    [
+        ("tensorflow1.h5", "Keras 2.2.4-tf"),
+        ("keras2.h5", "Keras 2."),
+        ("keras3.h5", "Keras 3."),
+        ("keras3.keras", "Keras 3."),
+    ],
+)
+def test_models_of_every_keras_score_alike(name: str, made_by: str) -> None:
+    """TensorFlow 1.13's layout, Keras 2's and both of Keras 3 give the score worked out by hand."""
+    done = add(MODELS / name, *USUAL)
+
+    assert 0 == done.exit_code, done.output
+    assert pytest.approx(EXPECTED, abs=1e-5) == score()
+    assert f"{name}, saved by {made_by}" in installed.installed()["mine"].source
+
+
+def saved(folder: Path, run: object) -> Path:
+    """A SavedModel whose signature is the function."""
+    module = tf.Module()
+    module.run = tf.function(run, input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32)])
+    tf.saved_model.save(module, str(folder), signatures=module.run)
+    return folder
+
+
+def test_a_saved_model_is_converted(tmp_path: Path) -> None:
+    """Its signature's one input and one output are enough."""
+    folder = saved(
+        tmp_path / "net", lambda x: {"p": tf.sigmoid(tf.reduce_mean(x, [1, 2, 3])[:, None])}
+    )
+    done = add(folder, *USUAL)
+
+    assert 0 == done.exit_code, done.output
+    assert pytest.approx(1 - 1 / (1 + np.exp(-1 / 3)), abs=1e-5) == score()
+
+
+@pytest.mark.parametrize("name", ["lambda.h5", "lambda.keras"])
+def test_code_in_a_model_is_refused(name: str) -> None:
+    """A Lambda layer is never unpacked."""
+    done = add(MODELS / name, *USUAL)
+
+    assert 1 == done.exit_code
+    assert f"{name} has code in it (Lambda)" in done.output
+
+
+def test_a_graph_that_reads_files_is_refused(tmp_path: Path) -> None:
+    """A SavedModel is a program: one that reaches for the disk is not loaded."""
+    folder = saved(
+        tmp_path / "net",
+        lambda x: (
+            tf.reduce_mean(x)
+            + tf.cast(tf.strings.length(tf.io.read_file("/etc/passwd")), tf.float32)
+        ),
+    )
+
+    assert "reaches out by ReadFile" in add(folder, *USUAL).output
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.keras"])
+def test_garbage_is_a_sentence(name: str, tmp_path: Path) -> None:
+    """Bytes of no known form."""
+    (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\nPK" * 50)
+    done = add(tmp_path / name, *USUAL)
+
+    assert 1 == done.exit_code
+    assert done.output.startswith(f"Error: {name} is no ")
+
+
+def test_modules_other_than_keras_are_refused() -> None:
+    """A configuration may not name what is to be imported."""
+    with pytest.raises(keras_import.BringError, match="the module 'os'"):
+        keras_import._refuse_code({"config": [{"module": "os", "class_name": "system"}]}, "a.keras")
+
+
+def test_another_model_than_the_original_is_refused(tmp_path: Path) -> None:
+    """A conversion that changes the numbers is found out."""
+    shutil.copy(MODELS / "keras3.keras", tmp_path)
+    original = keras_import.convert(tmp_path / "keras3.keras", None, tmp_path / "a.tflite")
+    values = np.random.default_rng(1).random((4, 8, 8, 3), np.float32)
+    numbers = original.numbers(values).astype(np.float64)
+
+    keras_import.require_same(original, values, numbers, "a")
+    with pytest.raises(keras_import.BringError, match="other numbers after its conversion"):
+        keras_import.require_same(original, values, numbers + 0.01, "a")

@@ -1,0 +1,81 @@
+"""What a process needs at hand to do batches, opened once and kept from batch to batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from workers.batch.sinks import QueueLedger, StoreLedger
+from workers.batch.throughput import Pace
+from workers.broker.app import make_app, make_redis
+from workers.broker.heartbeat import Channel
+from workers.broker.namespace import Space
+from workers.host.identity import Vitals, this_host
+from workers.pipeline.pipeline import make_pipeline
+from workers.settings import TENSORFLOW
+from workers.sources.registry import Roots
+
+if TYPE_CHECKING:
+    from workers.batch.sinks import Ledger
+    from workers.batch.stopping import StopFlag
+    from workers.pipeline.pipeline import Pipeline
+    from workers.pipeline.plan import Plan
+    from workers.settings import WorkerSettings
+
+# Threads of a net: a process a core looks at pictures, and threads would wait for each other.
+THREADS = 1
+# Plans whose detectors stay loaded: those of a first and of a second look.
+KEPT_PIPELINES = 2
+
+
+class Station:
+    """One process's ledger, broker, roots and loaded detectors.
+
+    Made after the fork: neither connections nor interpreters survive one.
+    """
+
+    def __init__(self, settings: WorkerSettings, name: str, stop: StopFlag) -> None:
+        self.settings = settings
+        self.name = name
+        self.stop = stop
+        self.space = Space(make_redis(settings.broker_url), settings.store_id)
+        self.app = make_app(settings.broker_url, settings.store_id)
+        facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
+        if settings.runtime == TENSORFLOW:
+            from workers.detectors import graph  # noqa: PLC0415 - for those who ask for it
+
+            facts["runtime"] = graph.name()
+        self.host = this_host(settings.state_dir, settings.label, facts)
+        vitals = Vitals(self.host)
+        self.ledger: Ledger
+        if settings.store_url is None:
+            self.ledger = QueueLedger(self.app, self.space, vitals, name, settings.share)
+        else:
+            self.ledger = StoreLedger(settings.store_url, vitals, name)
+        self.roots = Roots(
+            settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
+        )
+        self.channel = Channel(self.space, name, self.host.label)
+        self.pace = Pace()
+        # One thread: a chunk is written while the next one is judged, never two at once.
+        self.writer = ThreadPoolExecutor(1, "writer")
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def pipeline(self, plan: Plan) -> Pipeline:
+        """The stages for a plan; PlanError where this machine has other detectors."""
+        digest = plan.digest()
+        known = self._pipelines.pop(digest, None)
+        if known is None and len(self._pipelines) == KEPT_PIPELINES:
+            # The one that was used longest ago: each has nets of its own in memory.
+            del self._pipelines[next(iter(self._pipelines))]
+        self._pipelines[digest] = known or make_pipeline(
+            plan, self.settings.limits.max_pixels, self.settings.runtime
+        )
+        return self._pipelines[digest]
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.writer.shutdown()
+        self.ledger.close()
+        self.app.close()
+        self.space.client.close()

@@ -1,0 +1,1 @@
+"""All that knows Celery or Redis: app, consumer, messages, leases, heartbeat, handshake."""

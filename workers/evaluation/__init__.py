@@ -1,0 +1,1 @@
+"""Statistics of labelled scores: metrics, intervals, curves."""

@@ -1,0 +1,146 @@
+"""When a worker takes no more work: `scanner pause`, outside its hours, or too warm.
+
+It finishes the batches at work and waits. The worker's main process looks, and stops or starts
+consuming from the queue; what its children do is nobody else's concern.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery import bootsteps
+
+from workers.broker.app import make_redis
+from workers.broker.heartbeat import Channel, control_key
+from workers.broker.namespace import Space, queue_name, strong_queue
+from workers.host.autoscale import Easing, Pool, ease
+from workers.host.identity import this_host
+
+if TYPE_CHECKING:
+    from storage.writes.results import Host
+    from workers.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+MINUTES_A_DAY = 24 * 60
+_HOURS = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of the day, in minutes since midnight; it may go past midnight."""
+
+    start: int
+    end: int
+
+    def includes(self, minute: int) -> bool:
+        """Whether a minute of the day is one of it."""
+        if self.start <= self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+    def __str__(self) -> str:
+        return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (self.start, self.end))
+
+
+def parse_hours(text: str) -> Hours:
+    """Hours from `22-7` or `22:30-7:15`; ValueError for anything else."""
+    found = _HOURS.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    numbers = [int(part or 0) for part in found.groups()]
+    start, end = numbers[0] * 60 + numbers[1], numbers[2] * 60 + numbers[3]
+    if max(numbers[1], numbers[3]) >= 60 or max(start, end) > MINUTES_A_DAY or start == end:  # noqa: PLR2004 - minutes
+        raise ValueError(text)
+    return Hours(start, end)
+
+
+def pause(space: Space, host: str) -> None:
+    """Have a host, by its label or its id, take no more work."""
+    space.client.hset(control_key(space), _field(host), "1")
+
+
+def unpause(space: Space, host: str) -> bool:
+    """Have it take work again; whether it was paused."""
+    return bool(space.client.hdel(control_key(space), _field(host)))
+
+
+class Gate:
+    """Whether this worker may take work now, and why not."""
+
+    def __init__(self, space: Space, host: Host, hours: Hours | None) -> None:
+        self._space = space
+        self._fields = [_field(host.label), _field(host.host_id)]
+        self._hours = hours
+        self._paused = False
+
+    def closed(self) -> str:
+        """Why no work may be taken; empty where it may. What cannot be asked is as it was."""
+        try:
+            self._paused = any(self._space.client.hmget(control_key(self._space), self._fields))
+        except redis.RedisError as error:
+            log.debug("no word from the broker: %s", error)
+        if self._paused:
+            return "paused; `scanner unpause` has it go on"
+        now = time.localtime()
+        if self._hours and not self._hours.includes(now.tm_hour * 60 + now.tm_min):
+            return f"waits for its hours, {self._hours}"
+        return ""
+
+
+def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
+    """The part of Celery's consumer that keeps to the gate and eases off, for one worker."""
+    host = this_host(settings.state_dir, settings.label)
+    space = Space(make_redis(settings.broker_url), settings.store_id)
+    gate = Gate(space, host, settings.hours)
+    easing = Easing(settings.concurrency, cool=settings.cool)
+    channel = Channel(space, f"{settings.label}:{os.getpid()}", settings.label)
+    queues = queues_of(settings)
+
+    class PauseStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+        timer: Any = None
+
+        def start(self, consumer: Any) -> None:  # noqa: ANN401
+            # Celery would begin to consume later on, when nobody looks.
+            consumer.task_consumer.consume()
+            self.pool = Pool(consumer)
+            self.look(consumer)
+            self.timer = consumer.timer.call_repeatedly(LOOK_SECONDS, self.look, (consumer,))
+
+        def stop(self, _consumer: Any) -> None:  # noqa: ANN401
+            if self.timer is not None:
+                self.timer.cancel()
+
+        def look(self, consumer: Any) -> None:  # noqa: ANN401
+            eased = ease(easing, self.pool, settings.label)
+            why = gate.closed() or ("" if easing.allowed else eased)
+            if why or eased:
+                channel.tell(0, 0, why or eased)
+            if settings.strong is not None and not why:
+                channel.listen(settings.strong)
+            taking = consumer.task_consumer.consuming_from(space.queue)
+            if taking is bool(why):
+                log.warning("%s %s", settings.label, why or "takes work again")
+                change = consumer.cancel_task_queue if why else consumer.add_task_queue
+                for queue in queues:
+                    change(queue)
+
+    return PauseStep
+
+
+def queues_of(settings: WorkerSettings) -> list[str]:
+    """The queues that a worker takes batches from."""
+    queue = queue_name(settings.store_id)
+    return [queue] if settings.strong is None else [queue, strong_queue(queue, settings.strong)]
+
+
+def _field(host: str) -> str:
+    return f"pause:{host}"

@@ -1,0 +1,1 @@
+"""Images as files and pixels: formats, containers, decoding, orientation, faces."""

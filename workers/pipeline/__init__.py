@@ -1,0 +1,1 @@
+"""From bytes to a verdict: plan, route, inputs, decide."""

@@ -1,0 +1,69 @@
+"""Where a worker finds the images of a collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage.paths import shown
+from workers.sources.fingerprint import WrongPlace, prove, sample_of
+from workers.sources.local import RootGone
+from workers.sources.places import open_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workers.broker.namespace import Space
+    from workers.sources.places import Place, Source
+
+
+class Roots:
+    """The opened places of collections: as mapped on this machine, else as `place_of` has them."""
+
+    def __init__(
+        self,
+        mapped: Mapping[str, Place],
+        place_of: Callable[[str], Place],
+        space: Space,
+        max_bytes: int,
+    ) -> None:
+        self._mapped = mapped
+        self._place_of = place_of
+        self._space = space
+        self._max_bytes = max_bytes
+        self._opened: dict[str, Source] = {}
+        # What each collection's place was when it was proved: another mount is proved anew.
+        self._proved: dict[str, object] = {}
+
+    def root(self, collection: str) -> Source:
+        """The place of a collection; RootGone where it, or the collection in it, is not there."""
+        opened = self._opened.get(collection)
+        if opened is None:
+            place = self._mapped.get(collection) or self._place_of(collection)
+            opened = open_place(place, self._max_bytes)
+            try:
+                self._prove(collection, opened)
+            except BaseException:
+                opened.close()
+                raise
+            self._opened[collection] = opened
+        return opened
+
+    def forget(self, collection: str) -> None:
+        """Close the place and open it anew the next time it is asked for."""
+        opened = self._opened.pop(collection, None)
+        if opened is not None:
+            opened.close()
+
+    def _prove(self, collection: str, opened: Source) -> None:
+        if self._proved.get(collection) == opened.identity:
+            return
+        try:
+            prove(opened, sample_of(self._space, collection))
+        except WrongPlace as error:
+            raise RootGone(f"{name_of(opened.place)} is not {collection}: {error}") from error
+        self._proved[collection] = opened.identity
+
+
+def name_of(place: Place) -> str:
+    """A place for people."""
+    return shown(str(place).encode(errors="surrogateescape"))

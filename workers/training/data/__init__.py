@@ -1,0 +1,1 @@
+"""Labelled images for training: data sets, batches, augmentation, splits."""

@@ -1,0 +1,1 @@
+"""Measure a network or a detector on labelled images."""

