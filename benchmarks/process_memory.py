@@ -20,8 +20,8 @@ from scanner.listing.sample_images import draw
 from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
 from workers.host.capacity import own_mb
+from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
-from workers.settings import Limits
 from workers.sources.files import SingleFiles
 
 MEGAPIXELS = (12, 24, 48, 64)

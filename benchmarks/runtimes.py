@@ -1,10 +1,10 @@
-"""The shipped nets on one runtime and processor beside another: how far scores differ.
+"""Compare the built-in models on one processor with another: how far scores differ.
 
-    python benchmarks/runtimes.py score --data FOLDER [--runtime tensorflow] > NAME.json
+    python benchmarks/runtimes.py score --data FOLDER > NAME.json
     python benchmarks/runtimes.py compare NAME.json OTHER.json...
 
 FOLDER holds cifake-test.zip, faces.zip and scenes.zip. `score` runs wherever a worker does, with
-what a worker has installed: on a Raspberry Pi, say, or with `--runtime tensorflow` where that is.
+what a worker has installed: on a Raspberry Pi, say.
 `compare` prints a table of the first file beside each of the others.
 """
 
@@ -23,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from workers.detectors import installed
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.pipeline.crops import joined
 from workers.pipeline.sight import seen
-from workers.settings import LITERT, TENSORFLOW
 from workers.training.data.images import read_each
 from workers.training.recipes.recipe import Pictures
 
@@ -47,31 +46,30 @@ EVEN = 0.5
 
 def main() -> None:
     """Score pictures, or compare scores."""
-    parser = argparse.ArgumentParser(description="The same nets on several runtimes.")
+    parser = argparse.ArgumentParser(description="The same models on several processors.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     score = verbs.add_parser("score")
     score.add_argument("--data", type=Path, required=True, metavar="FOLDER")
-    score.add_argument("--runtime", choices=(LITERT, TENSORFLOW), default=LITERT)
     score.add_argument("--detectors", default=",".join(SHOWN))
     compare = verbs.add_parser("compare")
     compare.add_argument("files", type=Path, nargs="+")
     given = parser.parse_args()
     if given.verb == "score":
         names = given.detectors.split(",")
-        found = {name: dict(scored(name, given.data, given.runtime)) for name in names}
-        on = f"{given.runtime}, {platform.machine()}"
+        found = {name: dict(scored(name, given.data)) for name in names}
+        on = f"LiteRT, {platform.machine()}"
         json.dump({"on": on, "scores": found}, sys.stdout)
     else:
         first, *others = (json.loads(file.read_text()) for file in given.files)
         print_table(first, others)
 
 
-def scored(name: str, data: Path, runtime: str) -> Iterator[tuple[str, tuple[int, float]]]:
+def scored(name: str, data: Path) -> Iterator[tuple[str, tuple[int, float]]]:
     """Each picture's name, its label, 1 for AI, and the detector's score."""
     card = installed.installed()[name]
     if card.input is None:
         raise ValueError(f"{name} looks at no pixels")
-    detector, (which, step) = load(card, runtime=runtime), SHOWN[name]
+    detector, (which, step) = load(card), SHOWN[name]
     shown: Iterator[Picture] = islice(read_each(data, [which]), 0, None, step)
     for picture in shown:
         if views := seen(picture.decoded, card.view, card.input):

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from scanner.options.scan_request import plan_for
 from storage.records import PROVENANCE, BatchImage
 from workers.detectors import installed
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.images.decode import decode
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.sight import seen

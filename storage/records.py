@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # beside the nets,
 PROVENANCE = "provenance"
 ROUTER = "router"
+# The kind of finding that says that the pixels are too degraded to show how they were made.
+DEGRADED = "degraded"
 # and what the detail of a finding on a resized picture has: its own size.
 RESIZED_FROM = "resized_from"
 

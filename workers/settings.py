@@ -5,34 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.limits import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workers.host.availability import Hours
+    from workers.hours import Hours
     from workers.sources.hub import ShareAt
     from workers.sources.places import Place
 
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"
-
-
-# What runs a machine's nets.
-LITERT, TENSORFLOW = "litert", "tensorflow"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one image may cost at most."""
-
-    # Pixels of a picture that has no scaled decode: 64 megapixels are 200 MB as RGB.
-    max_pixels: int = 64_000_000
-    # Bytes of one file; no picture of a camera or a generator comes near it.
-    max_bytes: int = 512 * 2**20
-    # Seconds; whatever takes longer is tried once more by itself and then `error: timeout`.
-    image_seconds: float = 60.0
-    # Bytes of address space for an image that is tried by itself.
-    sandbox_bytes: int = 3 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +41,4 @@ class WorkerSettings:
     strong: str | None = None
     # Whether fewer processes work while the board is slowed down by heat or its supply.
     cool: bool = False
-    runtime: str = LITERT
     limits: Limits = field(default_factory=Limits)

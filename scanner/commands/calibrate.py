@@ -106,9 +106,9 @@ def _plan(detectors: str | None) -> Plan:
 def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     """Each detector's scores of the photos that it looks at: of several faces, the highest."""
     from storage.records import PROVENANCE, BatchImage
+    from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.pipeline.plan import PlanError
-    from workers.settings import Limits
     from workers.sources.files import SingleFiles
 
     limits = Limits()

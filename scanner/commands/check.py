@@ -77,9 +77,9 @@ def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path
     """Each file with its verdict, as soon as there is one."""
     from scanner.options.scan_request import plan_for
     from storage.records import BatchImage
+    from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.pipeline.plan import PlanError
-    from workers.settings import Limits
     from workers.sources.files import SingleFiles
 
     try:

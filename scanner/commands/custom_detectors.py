@@ -276,9 +276,9 @@ def test(ctx: click.Context, name: str, images: Sequence[Path], *, as_json: bool
 def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | None, str | None]]:
     """(image, score, what is wrong with it) for each."""
     from workers.detectors import installed as catalogue
-    from workers.detectors.detector import load
+    from workers.detectors.loading import load
     from workers.errors import ImageTrouble
-    from workers.settings import Limits
+    from workers.limits import Limits
     from workers.sources.files import SingleFiles
 
     with sound_models():
@@ -301,9 +301,9 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
 
 def _score(detector: Any, data: bytes) -> float:  # noqa: ANN401 - any Detector
     from workers.images.decode import decode
+    from workers.limits import Limits
     from workers.pipeline.crops import joined
     from workers.pipeline.sight import seen
-    from workers.settings import Limits
 
     card = detector.card
     decoded = decode(data, max_pixels=Limits().max_pixels, native=card.view.kind != "whole")

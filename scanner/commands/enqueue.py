@@ -76,8 +76,8 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     from scanner.follow.events import Events
     from storage.reads.queries import counts
     from storage.writes.scans import find_scan
+    from workers.broker.fingerprints import leave_sample
     from workers.broker.heartbeat import uncancel
-    from workers.sources.fingerprint import leave_sample
 
     with (
         open_store(given["store"], make=True) as store,

@@ -24,17 +24,15 @@ from scanner.options.common import (
     strong_option,
     without_password,
 )
-from workers.settings import LITERT, TENSORFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.host.availability import Hours
+    from workers.hours import Hours
     from workers.settings import WorkerSettings
     from workers.sources.hub import ShareAt
 
 LONGEST_NAME = 100
-RUNTIMES = (LITERT, TENSORFLOW)
 
 
 def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -48,12 +46,23 @@ def _a_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
 def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Hours | None:
     if value is None:
         return None
-    from workers.host.availability import parse_hours
+    from workers.hours import parse_hours
 
     try:
         return parse_hours(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} are no hours: 22-7, or 22:30-7:15") from error
+
+
+def _litert(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value not in (None, "litert"):
+        raise click.BadParameter(
+            f"invalid runtime {value!r}: expected litert (TensorFlow was removed in 0.2.0)"
+        )
+
+
+# Accepted for the sake of units and scripts of 0.1, where there was a second runtime.
+runtime_option = click.option("--runtime", callback=_litert, expose_value=False, hidden=True)
 
 
 @click.group(invoke_without_command=True)
@@ -78,13 +87,7 @@ def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 @click.option(
     "--cool", is_flag=True, help="Work with fewer processes while the board is slowed down by heat."
 )
-@click.option(
-    "--runtime",
-    type=click.Choice(RUNTIMES),
-    default=RUNTIMES[0],
-    show_default=True,
-    help="What runs the nets; tensorflow, where it is installed, uses a GPU if there is one.",
-)
+@runtime_option
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 @click.option("--keeper/--no-keeper", default=True, hidden=True)
 @click.pass_context
@@ -122,7 +125,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
         hours=given["hours"],
         strong=given["strong"],
         cool=given["cool"],
-        runtime=given["runtime"],
     )
     with _sigterm_ends_it():
         _look_around(settings, measures=given["keeper"])
@@ -135,7 +137,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
 @click.option("--concurrency", type=click.IntRange(1), help="Processes that judge images.")
 @click.option("--name", callback=_a_name, help="What reports call this machine.")
 @click.option("--hours", callback=_hours, metavar="FROM-TO", help="When it may take work.")
-@click.option("--runtime", type=click.Choice(RUNTIMES), help="What runs the nets.")
+@runtime_option
 @click.option("--strong", metavar="DETECTOR", help="Give second opinions by this detector, too.")
 @click.option("--cool", is_flag=True, help="Fewer processes while the board is slowed down.")
 @click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
@@ -166,7 +168,7 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
             )
         where = place.url if isinstance(place, Url) else place
         arguments += ["--root", f"{name}={where}"]
-    for option in ("concurrency", "name", "hours", "runtime", "strong"):
+    for option in ("concurrency", "name", "hours", "strong"):
         if given[option] is not None:
             arguments += [f"--{option}", str(given[option])]
     if given["cool"]:
@@ -257,7 +259,7 @@ def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
         with open_broker(settings.broker_url, settings.store_id) as broker:
             preflight(broker.space, settings, tell)
         if measures:
-            tell(speed_line(settings.runtime))
+            tell(speed_line())
     except NotFit as error:
         raise Failed(str(error)) from error
 

@@ -30,7 +30,8 @@ from scanner.processes.supervisor import Beside
 from scanner.version import own_version
 from storage.database.engine import store_url
 from workers.broker.handshake import say_hello
-from workers.settings import FLEET, Limits
+from workers.limits import Limits
+from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, own_speed
 from scanner.version import own_version
 from workers.batch.sinks import not_mapped
+from workers.broker.fingerprints import collections, sample_of
 from workers.broker.handshake import MOST_SKEW_SECONDS, Hello, hello, skew_seconds
-from workers.sources.fingerprint import WrongPlace, collections, prove, sample_of
+from workers.sources.fingerprint import WrongPlace, prove
 from workers.sources.local import RootGone
 from workers.sources.places import open_place
 from workers.sources.registry import name_of
@@ -44,10 +45,10 @@ def preflight(space: Space, settings: WorkerSettings, say: Callable[[str], objec
         say(line)
 
 
-def speed_line(runtime: str) -> str:
+def speed_line() -> str:
     """How fast one of its processes will be, measured now, in words. Raises NotFit."""
     try:
-        speed = own_speed(runtime)
+        speed = own_speed()
     except CannotJudge as error:
         raise NotFit(
             f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
-from workers.settings import Limits
+from workers.limits import Limits
 from workers.sources.files import SingleFiles
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class OwnSpeed:
     process_mb: int
 
 
-def own_speed(runtime: str) -> OwnSpeed | None:
-    """Measure it with a runtime; None where that takes too long. Raises CannotJudge."""
+def own_speed() -> OwnSpeed | None:
+    """Measure it; None where that takes too long. Raises CannotJudge."""
     try:
-        done = subprocess.run(  # noqa: S603 - no word of it is anyone else's
-            [sys.executable, "-m", "scanner.fleet.self_test", runtime],
+        done = subprocess.run(
+            [sys.executable, "-m", "scanner.fleet.self_test"],
             # Modules are found here first, not in a folder of somebody's pictures.
             cwd=Path(__file__).resolve().parents[2],
             capture_output=True,
@@ -69,13 +69,13 @@ def own_speed(runtime: str) -> OwnSpeed | None:
         raise CannotJudge(last) from error
 
 
-def _measured(runtime: str) -> OwnSpeed:
+def _measured() -> OwnSpeed:
     # What follows from here is for the process that measures, not for the one that asks.
     from scanner.listing.sample_images import DAWN, landscape  # noqa: PLC0415
     from workers.host.capacity import own_mb  # noqa: PLC0415
     from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415
 
-    pipeline = make_pipeline(plan_for(None), Limits().max_pixels, runtime)
+    pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
     picture = landscape(DAWN, 1)
     rates: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -99,4 +99,4 @@ def _rate(pipeline: Pipeline, file: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measured(sys.argv[1]))))  # noqa: T201
+    print(json.dumps(asdict(_measured())))  # noqa: T201

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.batch.sinks import QueueLedger, StoreLedger
 from workers.batch.throughput import Pace
 from workers.broker.app import make_app, make_redis
+from workers.broker.fingerprints import sample_of
 from workers.broker.heartbeat import Channel
 from workers.broker.namespace import Space
 from workers.host.identity import Vitals, this_host
 from workers.pipeline.pipeline import make_pipeline
-from workers.settings import TENSORFLOW
 from workers.sources.registry import Roots
 
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ class Station:
         self.space = Space(make_redis(settings.broker_url), settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
-        if settings.runtime == TENSORFLOW:
-            from workers.detectors import graph  # noqa: PLC0415 - for those who ask for it
-
-            facts["runtime"] = graph.name()
         self.host = this_host(settings.state_dir, settings.label, facts)
         vitals = Vitals(self.host)
         self.ledger: Ledger
@@ -53,7 +50,10 @@ class Station:
         else:
             self.ledger = StoreLedger(settings.store_url, vitals, name)
         self.roots = Roots(
-            settings.roots, self.ledger.place_of, self.space, settings.limits.max_bytes
+            settings.roots,
+            self.ledger.place_of,
+            partial(sample_of, self.space),
+            settings.limits.max_bytes,
         )
         self.channel = Channel(self.space, name, self.host.label)
         self.pace = Pace()
@@ -68,9 +68,7 @@ class Station:
         if known is None and len(self._pipelines) == KEPT_PIPELINES:
             # The one that was used longest ago: each has nets of its own in memory.
             del self._pipelines[next(iter(self._pipelines))]
-        self._pipelines[digest] = known or make_pipeline(
-            plan, self.settings.limits.max_pixels, self.settings.runtime
-        )
+        self._pipelines[digest] = known or make_pipeline(plan, self.settings.limits.max_pixels)
         return self._pipelines[digest]
 
     def close(self) -> None:

@@ -30,8 +30,8 @@ from workers.sources.places import open_place, place_from_json, place_to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from workers.limits import Limits
     from workers.pipeline.plan import Plan
-    from workers.settings import Limits
     from workers.sources.places import Source
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from workers.detectors.card import (
 )
 from workers.detectors.card_writer import to_toml
 from workers.detectors.custom_model import prepared
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import CHANNELS, Session, open_session
 from workers.detectors.trial_run import Examined, examine

@@ -11,7 +11,6 @@ from workers.detectors.card import CardError
 from workers.detectors.detector import calibrated
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import CHANNELS, open_session
-from workers.settings import LITERT, TENSORFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,18 +61,12 @@ class Net:
         return logit(numbers, self._output)
 
 
-def load_net(card: Card, runtime: str = LITERT) -> Net:
+def load_net(card: Card) -> Net:
     """Load the card's model; CardError where it cannot be run or is not what the card says."""
     given, output, _ = described(card)
     path = card.model_path
     try:
-        session: Session | None = None
-        if runtime == TENSORFLOW and path.suffix == ".tflite":
-            from workers.detectors.graph import float_graph  # noqa: PLC0415 - for those who ask
-
-            session = float_graph(path, (given.height, given.width))
-        if session is None:
-            session = open_session(path, (given.height, given.width), output.tensor)
+        session = open_session(path, (given.height, given.width), output.tensor)
     except ModelError as error:
         raise CardError(str(error)) from error
     if session.count != output.count:

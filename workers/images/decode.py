@@ -27,8 +27,8 @@ from workers.images.containers import runs_out
 from workers.images.formats import NOT_LOOKED_AT, image_format, refusal
 from workers.images.orientation import UPRIGHT, orientation
 from workers.images.rgb import to_rgb
+from workers.limits import Limits
 from workers.native_output import without_stderr
-from workers.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.records import ROUTER, Finding
+from storage.records import DEGRADED, ROUTER, Finding
 from workers.images.rgb import to_rgb
-from workers.pipeline.decide import DEGRADED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.records import PROVENANCE, RESIZED_FROM, Outcome
+from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, Outcome
 from workers.detectors.card import NEVER
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from storage.records import Finding
     from workers.pipeline.plan import Plan, PlannedDetector
-
-# The kind of finding that says that the pixels have been through too much.
-DEGRADED = "degraded"
 
 _LEVELS = (Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI)
 

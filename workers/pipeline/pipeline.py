@@ -25,14 +25,13 @@ from storage.records import (
 from workers import provenance
 from workers.detectors import installed
 from workers.detectors.card import CardError
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.errors import ImageTrouble
 from workers.images.decode import decode
 from workers.pipeline.crops import joined
 from workers.pipeline.decide import Judge
 from workers.pipeline.inputs import Showing, Shown
 from workers.pipeline.plan import PlanError, require_same
-from workers.settings import LITERT
 from workers.sources.local import RootGone
 
 if TYPE_CHECKING:
@@ -207,14 +206,12 @@ def _scored(detector: str, score: float, detail: dict[str, Any]) -> Finding:
     return Finding(detector, "score", score, text, detail)
 
 
-def make_pipeline(plan: Plan, max_pixels: int, runtime: str = LITERT) -> Pipeline:
+def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
     """The stages for a plan, its detectors loaded; PlanError where they are not here."""
     try:
         cards = installed.installed()
         require_same(plan, cards)
-        detectors = {
-            name: load(cards[name], runtime=runtime) for name in sorted(plan.names() - {PROVENANCE})
-        }
+        detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
     return Pipeline(plan, detectors, max_pixels, cards, _finder(cards, plan))

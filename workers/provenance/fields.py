@@ -7,11 +7,11 @@ compressed text is inflated no further than that.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.images import tiff as exif
 from workers.provenance import xmp
+from workers.provenance.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +24,6 @@ MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM's record 2, data set 110; two bytes of length follow
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One text and where it stands: "png:parameters", "exif:Software", "xmp:CreatorTool"."""
-
-    where: str
-    text: str
 
 
 def read(data: bytes, head: Head) -> list[Field]:

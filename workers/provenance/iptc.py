@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
-    from workers.provenance.fields import Field
+    from workers.provenance.field import Field
 
 GENERATED = "trainedAlgorithmicMedia"
 EDITED = "compositeWithTrainedAlgorithmicMedia"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
-    from workers.provenance.fields import Field
+    from workers.provenance.field import Field
 
 EXCERPT_CHARACTERS = 200
 # Bounds on the time that patterns take: of a longer text they see the beginning and the end,

@@ -16,7 +16,7 @@ from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageTrouble
 from workers.images.formats import HEAD_BYTES, TAIL_BYTES, image_format, refusal
-from workers.settings import Limits
+from workers.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage.paths import shown
-from workers.sources.fingerprint import WrongPlace, prove, sample_of
+from workers.sources.fingerprint import WrongPlace, prove
 from workers.sources.local import RootGone
 from workers.sources.places import open_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from workers.broker.namespace import Space
+    from workers.sources.fingerprint import SampleFile
     from workers.sources.places import Place, Source
 
 
@@ -23,12 +23,12 @@ class Roots:
         self,
         mapped: Mapping[str, Place],
         place_of: Callable[[str], Place],
-        space: Space,
+        fingerprint_of: Callable[[str], Sequence[SampleFile]],
         max_bytes: int,
     ) -> None:
         self._mapped = mapped
         self._place_of = place_of
-        self._space = space
+        self._fingerprint_of = fingerprint_of
         self._max_bytes = max_bytes
         self._opened: dict[str, Source] = {}
         # What each collection's place was when it was proved: another mount is proved anew.
@@ -58,7 +58,7 @@ class Roots:
         if self._proved.get(collection) == opened.identity:
             return
         try:
-            prove(opened, sample_of(self._space, collection))
+            prove(opened, self._fingerprint_of(collection))
         except WrongPlace as error:
             raise RootGone(f"{name_of(opened.place)} is not {collection}: {error}") from error
         self._proved[collection] = opened.identity

@@ -14,11 +14,11 @@ from scanner.fleet.producer import Request
 from scanner.fleet.self_test import OwnSpeed
 from workers.broker import handshake
 from workers.broker.app import make_redis
+from workers.broker.fingerprints import leave_sample
 from workers.broker.handshake import say_hello, skew_seconds
 from workers.broker.namespace import Space
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
-from workers.sources.fingerprint import leave_sample
 from workers.sources.hub import ShareAt
 
 if TYPE_CHECKING:
@@ -159,11 +159,11 @@ def test_a_place_that_is_away(space: Space, settings: WorkerSettings, photos: Pa
 def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker says what one of its processes does, measured with its detectors."""
     speed = OwnSpeed(photographs=3.26, tiny=1234.5, process_mb=143)
-    monkeypatch.setattr(preflight, "own_speed", lambda _runtime: speed)
+    monkeypatch.setattr(preflight, "own_speed", lambda: speed)
 
     assert (
         "  each process: about 3.3 photographs (1600 x 1200) or 1,234 pictures of 32 x 32 "
-        "a second, 143 MB of its own" == preflight.speed_line("litert")
+        "a second, 143 MB of its own" == preflight.speed_line()
     )
 
 
@@ -171,11 +171,11 @@ def test_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too slow to be measured works all the same."""
     monkeypatch.setattr(self_test, "LONGEST_SECONDS", 0.01)
 
-    assert "too slow to be measured" in preflight.speed_line("litert")
+    assert "too slow to be measured" in preflight.speed_line()
 
 
 def test_detectors_that_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which the detectors do not run takes no work, for its batches would fail."""
     monkeypatch.setattr(self_test.sys, "executable", "/bin/false")
     with pytest.raises(NotFit, match="The detectors do not run on this machine: they said nothing"):
-        preflight.speed_line("litert")
+        preflight.speed_line()

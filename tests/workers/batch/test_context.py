@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ from workers.batch.context import Station
 from workers.batch.stopping import StopFlag
 from workers.detectors import installed
 from workers.pipeline.plan import Plan, PlannedDetector
-from workers.settings import TENSORFLOW, WorkerSettings
+from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +27,13 @@ def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
     return WorkerSettings(clean_redis, url, identity, tmp_path / "state", 3, "pi4")
 
 
-@pytest.mark.parametrize("runtime", ["LiteRT", "TensorFlow"])
-def test_what_is_recorded_of_its_machine(settings: WorkerSettings, runtime: str) -> None:
+def test_what_is_recorded_of_its_machine(settings: WorkerSettings) -> None:
     """What runs its nets there, and in how many processes and threads."""
-    if runtime == "TensorFlow":
-        pytest.importorskip("tensorflow")
-        settings = replace(settings, runtime=TENSORFLOW)
     station = Station(settings, "pi4:1", StopFlag())
     info = station.host.info
     station.close()
 
-    assert info["runtime"].startswith(f"{runtime} ")
+    assert info["runtime"].startswith("LiteRT ")
     assert (3, 1) == (info["processes"], info["threads"])
 
 

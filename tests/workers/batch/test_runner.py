@@ -40,10 +40,11 @@ from workers.broker.leases import Lease, Part, Watch
 from workers.broker.messages import BatchMessage, decode
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, Thresholds, load_card
+from workers.limits import Limits
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import Pipeline
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan, plan_from
-from workers.settings import Limits, WorkerSettings
+from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -20,8 +20,8 @@ from workers.batch import sandbox
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.detectors import installed
 from workers.detectors.card import load_card
+from workers.limits import Limits
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan
-from workers.settings import Limits
 from workers.sources.local import RootGone, open_root
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from scanner.options.scan_request import plan_for
 from workers.detectors import custom, installed, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
 from workers.detectors.custom_model import Net, logit, prepared
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.plan import PlanError, require_same
 

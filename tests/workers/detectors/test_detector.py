@@ -17,12 +17,14 @@ from PIL import Image
 
 from workers.detectors import installed
 from workers.detectors.card import Card, CardError
-from workers.detectors.detector import Detector, load
+from workers.detectors.loading import load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from workers.detectors.detector import Detector
 
 
 @pytest.fixture(scope="module")

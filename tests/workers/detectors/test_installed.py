@@ -38,7 +38,7 @@ def test_the_catalogue_cannot_be_spoilt() -> None:
 def test_looking_at_cards_loads_no_runtime() -> None:
     """Neither NumPy nor LiteRT is imported before a model is loaded."""
     code = (
-        "import sys; from workers.detectors import detector, installed; installed.installed();"
+        "import sys; from workers.detectors import installed, loading; installed.installed();"
         "print(sorted({'numpy', 'ai_edge_litert', 'tensorflow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

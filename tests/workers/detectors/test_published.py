@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from scanner.commands.detectors import command
 from workers.detectors import custom, installed, published
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ import redis
 from storage.writes.results import Host
 from workers.broker.namespace import Space
 from workers.host import availability
-from workers.host.availability import Gate, Hours, parse_hours, pause, unpause
+from workers.host.availability import Gate, pause, unpause
+from workers.hours import Hours, parse_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from workers.broker.app import make_redis
+from workers.broker.fingerprints import collections, leave_sample, sample_of, samples_key
 from workers.broker.namespace import Space
-from workers.sources.fingerprint import (
-    SampleFile,
-    WrongPlace,
-    collections,
-    leave_sample,
-    prove,
-    sample_of,
-    samples_key,
-)
+from workers.sources.fingerprint import SampleFile, WrongPlace, prove
 from workers.sources.local import Root, RootGone
 from workers.sources.registry import Roots
 
@@ -94,7 +88,7 @@ def test_before_anything_is_taken(space: Space, folder: Path) -> None:
     other.mkdir()
     (other / "0.jpg").write_bytes(b"x")
     places: dict[str, Place] = {"photos": other}
-    roots = Roots(places, lambda _name: other, space, 1000)
+    roots = Roots(places, lambda _name: other, partial(sample_of, space), 1000)
     with pytest.raises(RootGone, match="other is not photos: 5 of 5 files"):
         roots.root("photos")
     # Whoever mounts the right one there need not start the worker again.
@@ -108,7 +102,7 @@ def test_before_anything_is_taken(space: Space, folder: Path) -> None:
 def test_proved_once(space: Space, folder: Path) -> None:
     """The sample is read once, and again when another disk is in the place."""
     leave_sample(space, "photos", SAMPLE)
-    roots = Roots({"photos": folder}, lambda _name: folder, space, 1000)
+    roots = Roots({"photos": folder}, lambda _name: folder, partial(sample_of, space), 1000)
     roots.root("photos")
     roots.forget("photos")
     for file in folder.iterdir():

@@ -15,7 +15,7 @@ from PIL import Image
 tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not installed")
 
 from workers.detectors.card import load_card  # noqa: E402 - after the check above
-from workers.detectors.detector import load  # noqa: E402
+from workers.detectors.loading import load  # noqa: E402
 from workers.training import runs  # noqa: E402
 from workers.training import train as training  # noqa: E402
 from workers.training.export.quantised import ExportError, compare, export  # noqa: E402

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from workers.detectors.card import CardError, Changed
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.images.rgb import to_rgb
 from workers.pipeline.crops import joined
 from workers.pipeline.sight import seen

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from scanner.commands.detectors import command
 from workers.detectors import installed
-from workers.detectors.detector import load
+from workers.detectors.loading import load
 from workers.training.export import keras_import
 
 MODELS = Path(__file__).parents[2] / "detectors" / "models"
