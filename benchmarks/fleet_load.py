@@ -32,7 +32,7 @@ import sqlalchemy as sa
 from meter import Meter, postgres
 from simulated import BATCH_IMAGES, COLLECTION, SimulatedWorker, begin, enqueue, path_of
 
-from scanner.fleet.rescuer import Keeper
+from scanner.fleet.rescuer import Rescuer
 from scanner.options.common import Broker
 from scanner.processes import children
 from scanner.processes.embedded_broker import EmbeddedServer
@@ -43,7 +43,7 @@ from storage.records import BatchImage
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_redis
 from workers.broker.messages import BatchMessage
-from workers.broker.namespace import Space, results_queue, unrecorded
+from workers.broker.namespace import Namespace, results_queue, unrecorded
 from workers.broker.publish import send_batch
 from workers.pipeline.plan import Plan
 from workers.settings import FLEET, WorkerSettings
@@ -176,11 +176,11 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     env = children.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
     argv = [sys.executable, "-m", "scanner.fleet.result_writer"]
     recorders = [children.start(argv, env=env) for _ in range(given.recorders)]
-    space = Space(make_redis(at.broker_url), store.identity)
-    broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), space)
+    namespace = Namespace(make_redis(at.broker_url), store.identity)
+    broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), namespace)
     over = threading.Event()
-    keeper = Keeper(store, broker, FLEET)
-    keeps = threading.Thread(target=keeper.run_until, args=(over,), daemon=True)
+    rescuer = Rescuer(store, broker, FLEET)
+    keeps = threading.Thread(target=rescuer.run_until, args=(over,), daemon=True)
     keeps.start()
     start.wait()
     parts = {"workers": [one.pid for one in workers if one.pid is not None]}
@@ -189,15 +189,15 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     stop.set()
     for process in (keeps, *workers):
         process.join()
-    for recorder in recorders:
-        children.stop(recorder, 10.0)
+    for result_writer in recorders:
+        children.stop(result_writer, 10.0)
 
 
 class Watch:
     """Looks at a scan twice a second: how far it is, and how far its recorders are behind."""
 
-    def __init__(self, store: Store, space: Space, scan: Scan) -> None:
-        self._store, self._space, self._scan = store, space, scan
+    def __init__(self, store: Store, namespace: Namespace, scan: Scan) -> None:
+        self._store, self._namespace, self._scan = store, namespace, scan
         # Seconds since the start, and images of the batches that were done by then.
         self._course: list[tuple[float, int]] = []
         self._waiting: list[int] = []
@@ -214,7 +214,7 @@ class Watch:
             with self._store.read() as connection:
                 done = int(connection.execute(done_images).scalar_one())
             self._course.append((time.monotonic() - began, done))
-            self._waiting.append(unrecorded(self._space))
+            self._waiting.append(unrecorded(self._namespace))
             self._lag_seconds.append(self._lag())
 
     def say(self, *, recorders: bool) -> None:
@@ -233,7 +233,7 @@ class Watch:
 
     def _lag(self) -> float:
         """Seconds since the oldest result that waits was sent."""
-        raw = self._space.client.lindex(results_queue(self._space.store_id), -1)
+        raw = self._namespace.client.lindex(results_queue(self._namespace.store_id), -1)
         if not isinstance(raw, bytes):
             return 0.0
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
@@ -279,7 +279,7 @@ def main() -> None:
         with fleet(given, at, store) as parts:
             meter = Meter(at.broker_url, at.store_url, parts, at.postgres_pid)
             with make_redis(at.broker_url) as client:
-                watch = Watch(store, Space(client, store.identity), scan)
+                watch = Watch(store, Namespace(client, store.identity), scan)
                 watch.until_done()
             meter.say(f"{given.workers} workers of {given.rate:.0f}/s", given.images)
             watch.say(recorders=bool(given.recorders))

@@ -17,7 +17,7 @@ from celery.exceptions import Reject
 from scanner.fleet.publisher import publish
 from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
 from storage.writes import listing, scans
-from workers.batch.context import Station
+from workers.batch.context import WorkerContext
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import do_batch
 from workers.broker.app import make_app
@@ -79,11 +79,11 @@ class SimulatedWorker:
 
     def __init__(self, settings: WorkerSettings, rate: float) -> None:
         self.stop = StopFlag()
-        self._station = Station(settings, f"{settings.label}:1", self.stop)
+        self._station = WorkerContext(settings, f"{settings.label}:1", self.stop)
         self._station.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
 
-    def mine(self) -> Station:
-        """As `workers.batch.tasks.Stations` has it."""
+    def mine(self) -> WorkerContext:
+        """As `workers.batch.tasks.WorkerContexts` has it."""
         return self._station
 
     def run(self, stop: threading.Event) -> None:

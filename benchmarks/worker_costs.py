@@ -128,8 +128,8 @@ def judge(at: Place, pictures: Path, images: int, *, joined: bool) -> float:
         parts = {}
         if joined:
             beside = [sys.executable, "-m", "scanner.fleet.result_writer"]
-            recorder = stack.enter_context(running(beside, env, at.folder / "recorder.log"))
-            parts["recorder"] = [recorder.pid]
+            result_writer = stack.enter_context(running(beside, env, at.folder / "recorder.log"))
+            parts["recorder"] = [result_writer.pid]
         subprocess.run(enqueue, env=env, check=True, capture_output=True)
         worker = stack.enter_context(running(argv, at.env(joined=joined), log))
         parts["worker"] = [worker.pid]

@@ -17,7 +17,7 @@ import click
 import platformdirs
 
 if TYPE_CHECKING:
-    from workers.sources.places import Place
+    from workers.sources.places import SourceLocation
 
 APP = "scanner"
 # Where a Redis of one's own listens by default.
@@ -107,14 +107,14 @@ class FileSettings(UserDict[str, Any]):
             raise
 
 
-def parse_roots(pairs: tuple[str, ...]) -> dict[str, Place]:
+def parse_roots(pairs: tuple[str, ...]) -> dict[str, SourceLocation]:
     """`NAME=PATH` pairs as a mapping; raises click.BadParameter for anything else.
 
     PATH may be a URL.
     """
     from workers.sources.remote import Url  # noqa: PLC0415 - for the few who name a root
 
-    roots: dict[str, Place] = {}
+    roots: dict[str, SourceLocation] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not (name and equals and path):

@@ -1,10 +1,10 @@
 """What can be wrong with one image; caught around that image, where it becomes its verdict.
 
-    ImageTrouble
+    ImageProblem
     ├── FetchError   (workers.sources.local)   its bytes cannot be had
     └── DecodeError  (workers.images.decode)  its bytes are no picture that can be looked at
 
-What is wrong with the world (`workers.sources.local.RootGone`) is none of these.
+What is wrong with the world (`workers.sources.local.SourceUnavailable`) is none of these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage.records import ErrorKind
 
 
-class ImageTrouble(Exception):
+class ImageProblem(Exception):
     """Why an image cannot be judged: a kind to count by; the message is a phrase for people."""
 
     def __init__(self, kind: ErrorKind, text: str) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.hours import Hours
-    from workers.sources.hub import ShareAt
-    from workers.sources.places import Place
+    from workers.sources.hub import HubLocation
+    from workers.sources.places import SourceLocation
 
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"
@@ -34,8 +34,8 @@ class WorkerSettings:
     state_dir: Path
     concurrency: int
     label: str
-    roots: Mapping[str, Place] = field(default_factory=dict)
-    share: ShareAt | None = None
+    roots: Mapping[str, SourceLocation] = field(default_factory=dict)
+    share: HubLocation | None = None
     # When it may take work; at any time where it is None.
     hours: Hours | None = None
     strong: str | None = None

@@ -45,4 +45,4 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         if found.broker != FLEET:
             return  # it belongs to a `scan` with a broker of its own, which sees it in the store
         with open_broker(broker, opened.identity) as queue:
-            heartbeat.cancel(queue.space, found.scan_id)
+            heartbeat.cancel(queue.namespace, found.scan_id)

@@ -277,7 +277,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
     """(image, score, what is wrong with it) for each."""
     from workers.detectors import installed as catalogue
     from workers.detectors.loading import load
-    from workers.errors import ImageTrouble
+    from workers.errors import ImageProblem
     from workers.limits import Limits
     from workers.sources.files import SingleFiles
 
@@ -295,7 +295,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
     for image in images:
         try:
             yield image, _score(detector, source.fetch(os.fsencode(image.absolute())).data), None
-        except (ImageTrouble, ValueError) as error:
+        except (ImageProblem, ValueError) as error:
             yield image, None, str(error)
 
 

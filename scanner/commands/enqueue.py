@@ -56,7 +56,7 @@ def command(
     Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
     from scanner.listing.walk import WalkError
-    from workers.sources.local import RootGone
+    from workers.sources.local import SourceUnavailable
 
     request = make_request(asked, FLEET)
     try:
@@ -64,7 +64,7 @@ def command(
             unreadable = say_dry(request, as_json=as_json or given["json_lines"])
         else:
             unreadable = _enqueue(request, given, as_json=as_json)
-    except (WalkError, RootGone) as error:
+    except (WalkError, SourceUnavailable) as error:
         raise Failed(str(error)) from error
     ctx.exit(INCOMPLETE if unreadable else DONE)
 
@@ -72,11 +72,11 @@ def command(
 def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     """Enqueue, and say so; how many folders could not be read."""
     from scanner.fleet import producer
-    from scanner.fleet.fingerprint import take_sample
+    from scanner.fleet.fingerprint import take_fingerprint
     from scanner.follow.events import Events
     from storage.reads.queries import counts
     from storage.writes.scans import find_scan
-    from workers.broker.fingerprints import leave_sample
+    from workers.broker.fingerprints import store_fingerprint
     from workers.broker.heartbeat import uncancel
 
     with (
@@ -84,9 +84,9 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
         open_broker(given["broker"], store.identity) as broker,
     ):
         opened = producer.open_scan(store, request)
-        uncancel(broker.space, opened.scan.scan_id)
+        uncancel(broker.namespace, opened.scan.scan_id)
         # Before the first batch: a worker may take it at once.
-        leave_sample(broker.space, request.name, take_sample(request))
+        store_fingerprint(broker.namespace, request.name, take_fingerprint(request))
         events = Events(store, opened.scan.scan_id) if given["json_lines"] else None
         tell = events.update if events is not None else lambda: None
         sent = producer.enqueue(store, broker.app, opened, request, tell)

@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     from scanner.config import state_dir
     from scanner.fleet.hub import HubError, running_hub
     from scanner.processes.embedded_broker import EmbeddedServerError
-    from scanner.processes.local import KeeperGone
+    from scanner.processes.local import RescuerGone
     from scanner.processes.logs import log_to_stderr
 
     log_to_stderr(verbose=False)
@@ -118,7 +118,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
             click.echo("and then: scanner worker. Ctrl-C ends the hub.", err=True)
             while not stop.wait(1.0):
                 running.look_after()
-    except (EmbeddedServerError, HubError, KeeperGone) as error:
+    except (EmbeddedServerError, HubError, RescuerGone) as error:
         raise Failed(str(error)) from error
     ctx.exit(INTERRUPTED if signal.SIGINT in signals else DONE)
 

@@ -27,7 +27,7 @@ def command(*, host: str, store: str, broker: str) -> None:
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         known = hosts(opened)
-        pause(queue.space, host)
+        pause(queue.namespace, host)
     click.echo(f"{host} pauses when its batches are done")
     ids = [one.host_id for one in known if host in (one.label, one.host_id)]
     if not ids:

@@ -39,7 +39,7 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         found = scans.find_scan(opened, scan_id)
         scans.hand_to(opened, found.scan_id, FLEET)
-        uncancel(queue.space, found.scan_id)
+        uncancel(queue.namespace, found.scan_id)
         again = scans.find_scan(opened, found.scan_id)
         try:
             sent = producer.publish_undone(opened, queue.app, again, lambda: None)

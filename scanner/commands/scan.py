@@ -198,19 +198,19 @@ def _run(
                 local.local_broker(given["broker"], state_dir(), store.identity)
             )
             # A named broker may remember that the scan was cancelled.
-            uncancel(own.broker.space, scan_id)
-            kept = stack.enter_context(local.keeper(store, own.broker, request.broker))
+            uncancel(own.broker.namespace, scan_id)
+            kept = stack.enter_context(local.local_rescuer(store, own.broker, request.broker))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())
             tell = Events(store, scan_id).look if given["json_lines"] else None
             follower = stack.enter_context(
-                Follower(store, scan_id, lambda: waits_for(own.broker.space), tell)
+                Follower(store, scan_id, lambda: waits_for(own.broker.namespace), tell)
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
             follower.follow(stop.check, own.check, worker.check, kept, to_the_last=True)
     except EmbeddedServerError as error:
         raise Unavailable(str(error)) from error
-    except (WalkError, local.KeeperGone, local.WorkerGone) as error:
+    except (WalkError, local.RescuerGone, local.WorkerGone) as error:
         raise Failed(str(error)) from error
 
 

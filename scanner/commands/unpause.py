@@ -21,5 +21,5 @@ def command(*, host: str, store: str, broker: str) -> None:
     from workers.host.availability import unpause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        was_paused = unpause(queue.space, host)
+        was_paused = unpause(queue.namespace, host)
     click.echo(f"{host} takes work again" if was_paused else f"{host} was not paused")

@@ -20,8 +20,8 @@ from scanner.options.common import (
     open_store,
     refuse_before_subcommand,
     root_option,
+    second_stage_option,
     store_option,
-    strong_option,
     without_password,
 )
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from workers.hours import Hours
     from workers.settings import WorkerSettings
-    from workers.sources.hub import ShareAt
+    from workers.sources.hub import HubLocation
 
 LONGEST_NAME = 100
 
@@ -83,7 +83,7 @@ runtime_option = click.option("--runtime", callback=_litert, expose_value=False,
     metavar="FROM-TO",
     help="When it may take work, by this machine's clock: 22-7, 22:30-7:15.",
 )
-@strong_option("Give second opinions by this detector, too, where a scan asks for them.")
+@second_stage_option("Give second opinions by this detector, too, where a scan asks for them.")
 @click.option(
     "--cool", is_flag=True, help="Work with fewer processes while the board is slowed down by heat."
 )
@@ -128,7 +128,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401
     )
     with _sigterm_ends_it():
         _look_around(settings, measures=given["keeper"])
-        with _keeper_beside(settings, wanted=given["keeper"]) as look_after:
+        with _rescuer_beside(settings, wanted=given["keeper"]) as look_after:
             ctx.exit(_work(settings, look_after))
 
 
@@ -210,13 +210,13 @@ class _Place:
     broker_url: str
     store_url: str | None
     store_id: str
-    share: ShareAt | None = None
+    share: HubLocation | None = None
 
 
 def _place(ctx: click.Context, broker: str, store: str) -> _Place:
     """As named; what is not named is the hub's that this machine has joined, if it has."""
     from scanner.fleet.hub_config import JoinError, the_hub
-    from workers.sources.hub import ShareAt
+    from workers.sources.hub import HubLocation
 
     try:
         hub = the_hub()
@@ -226,7 +226,7 @@ def _place(ctx: click.Context, broker: str, store: str) -> _Place:
     if hub is not None and not named:
         share = None
         if hub.share is not None and hub.token is not None:
-            share = ShareAt(hub.share, hub.token, hub.cert, collection="")
+            share = HubLocation(hub.share, hub.token, hub.cert, collection="")
         return _Place(broker, hub.store_url, hub.store, share)
     with open_store(store, make=hub is None) as opened:
         # Batches are kept by store: on one's broker there are none of another's.
@@ -257,7 +257,7 @@ def _look_around(settings: WorkerSettings, *, measures: bool) -> None:
     )
     try:
         with open_broker(settings.broker_url, settings.store_id) as broker:
-            preflight(broker.space, settings, tell)
+            preflight(broker.namespace, settings, tell)
         if measures:
             tell(speed_line())
     except NotFit as error:
@@ -323,7 +323,7 @@ def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
 
 
 @contextmanager
-def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callable[[], object]]:
+def _rescuer_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callable[[], object]]:
     """A keeper as a process of its own: threads and a pool that forks do not go together.
 
     Gives what has to be called now and then, so that one that ended is started again.
@@ -331,8 +331,8 @@ def _keeper_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Callab
     if not wanted or settings.store_url is None:
         yield lambda: None
         return
-    from scanner.processes.supervisor import Beside
+    from scanner.processes.supervisor import Supervised
 
     module = ["scanner.fleet.rescuer", settings.label]
-    with Beside("the keeper", module, settings.broker_url, settings.store_url) as keeper:
-        yield keeper.look_after
+    with Supervised("the keeper", module, settings.broker_url, settings.store_url) as rescuer:
+        yield rescuer.look_after

@@ -25,8 +25,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from storage.errors import StoreError
 from storage.writes.listing import root_of_listed
-from workers.errors import ImageTrouble
-from workers.sources.local import RootGone, open_root
+from workers.errors import ImageProblem
+from workers.sources.local import SourceUnavailable, open_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 # Connections at a time; each has a thread, and each of a worker's processes has one.
 MOST_AT_ONCE = 256
 # Seconds that a client may take to ask, or to take a piece.
-PATIENCE_SECONDS = 30
+RETRY_SECONDS = 30
 # Seconds within which the server notices that it is to stop.
 POLL_SECONDS = 0.1
 PIECE_BYTES = 256 * 1024
@@ -125,7 +125,7 @@ class Share(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = PATIENCE_SECONDS
+    timeout = RETRY_SECONDS
     server: Share
 
     def do_GET(self) -> None:
@@ -144,10 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
             # Its own descriptor: what goes wrong while it is sent is no fault of the root's.
             with open_root(os.fsdecode(folder)) as root, root.opened(path) as opened:
                 descriptor = os.dup(opened)
-        except (IndexError, UnicodeDecodeError, ImageTrouble):
+        except (IndexError, UnicodeDecodeError, ImageProblem):
             self._refuse(HTTPStatus.NOT_FOUND)
             return
-        except (RootGone, StoreError) as error:
+        except (SourceUnavailable, StoreError) as error:
             log.warning("the share: %s", error)
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return

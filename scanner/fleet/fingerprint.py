@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from scanner.listing.walk import Walk
-from workers.sources.fingerprint import SAMPLE_FILES, SampleFile
+from workers.sources.fingerprint import SAMPLE_FILES, KnownFile
 from workers.sources.local import FetchError, open_root
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ FIRST_FILES = 200
 MOST_BYTES = 32 * 2**20
 
 
-def take_sample(request: Request) -> list[SampleFile]:
-    """A few of the files that a request lists. Raises WalkError and RootGone."""
+def take_fingerprint(request: Request) -> list[KnownFile]:
+    """A few of the files that a request lists. Raises WalkError and SourceUnavailable."""
     listed = islice(Walk(request.root, request.walk), FIRST_FILES)
     small = [one for one in listed if 0 < one.size_bytes <= MOST_BYTES]
     sample = []
@@ -29,5 +29,5 @@ def take_sample(request: Request) -> list[SampleFile]:
                 fetched = root.fetch(one.path)
             except FetchError:
                 continue
-            sample.append(SampleFile(one.path, len(fetched.data), fetched.digest))
+            sample.append(KnownFile(one.path, len(fetched.data), fetched.digest))
     return sample

@@ -25,11 +25,11 @@ from scanner.processes.embedded_broker import (
     find_program,
     find_tls_program,
 )
-from scanner.processes.local import keeper
-from scanner.processes.supervisor import Beside
+from scanner.processes.local import local_rescuer
+from scanner.processes.supervisor import Supervised
 from scanner.version import own_version
 from storage.database.engine import store_url
-from workers.broker.handshake import say_hello
+from workers.broker.handshake import publish_handshake
 from workers.limits import Limits
 from workers.settings import FLEET
 
@@ -83,9 +83,9 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
         else:
             inside = outside = _for_others(options.broker_url, options.address)
         broker = parts.enter_context(open_broker(inside, store.identity))
-        keeper_lives = parts.enter_context(keeper(store, broker, FLEET))
-        recorder = parts.enter_context(
-            Beside("the recorder", ["scanner.fleet.result_writer"], inside, options.store_url)
+        keeper_lives = parts.enter_context(local_rescuer(store, broker, FLEET))
+        result_writer = parts.enter_context(
+            Supervised("the recorder", ["scanner.fleet.result_writer"], inside, options.store_url)
         )
         hub = Hub(outside, store.identity, cert=cert)
         if options.share_port is not None:
@@ -100,8 +100,8 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
         def look_after() -> None:
             check()
             keeper_lives()
-            recorder.look_after()
-            say_hello(broker.space, own_version())
+            result_writer.look_after()
+            publish_handshake(broker.namespace, own_version())
 
         look_after()
         yield Running(hub, look_after)

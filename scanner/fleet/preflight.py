@@ -8,22 +8,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, own_speed
+from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, run_self_test
 from scanner.version import own_version
 from workers.batch.sinks import not_mapped
-from workers.broker.fingerprints import collections, sample_of
-from workers.broker.handshake import MOST_SKEW_SECONDS, Hello, hello, skew_seconds
-from workers.sources.fingerprint import WrongPlace, prove
-from workers.sources.local import RootGone
-from workers.sources.places import open_place
+from workers.broker.fingerprints import collections, fingerprint_of
+from workers.broker.handshake import MOST_SKEW_SECONDS, Handshake, hello, skew_seconds
+from workers.sources.fingerprint import WrongCollection, verify_fingerprint
+from workers.sources.local import SourceUnavailable
+from workers.sources.places import open_source
 from workers.sources.registry import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
     from workers.settings import WorkerSettings
-    from workers.sources.places import Place
+    from workers.sources.places import SourceLocation
 
 CLOCK_PAUSE_SECONDS = 2.0
 
@@ -32,23 +32,23 @@ class NotFit(Exception):
     """This worker would do harm, or nothing; the message says why, and what to do."""
 
 
-def preflight(space: Space, settings: WorkerSettings, say: Callable[[str], object]) -> None:
+def preflight(namespace: Namespace, settings: WorkerSettings, say: Callable[[str], object]) -> None:
     """Say what the worker will do. Raises NotFit, and redis.RedisError.
 
     Waits while the clock differs from the broker's.
     """
     if settings.store_url is None:
-        for line in _about_the_hub(hello(space)):
+        for line in _about_the_hub(hello(namespace)):
             say(line)
-    _wait_for_the_clock(space, say)
-    for line in _about_the_pictures(space, settings):
+    _wait_for_the_clock(namespace, say)
+    for line in _about_the_pictures(namespace, settings):
         say(line)
 
 
 def speed_line() -> str:
     """How fast one of its processes will be, measured now, in words. Raises NotFit."""
     try:
-        speed = own_speed()
+        speed = run_self_test()
     except CannotJudge as error:
         raise NotFit(
             f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"
@@ -61,12 +61,12 @@ def speed_line() -> str:
     )
 
 
-def _about_the_hub(said: Hello | None) -> Iterator[str]:
+def _about_the_hub(said: Handshake | None) -> Iterator[str]:
     ours = own_version()
     if said is None:
         yield "the hub does not run just now: what is found waits on its queue"
         return
-    if said != Hello(said.version):
+    if said != Handshake(said.version):
         raise NotFit(
             f"The hub runs scanner {said.version}, this machine {ours}, and they do not understand "
             "each other: upgrade the older one"
@@ -75,9 +75,9 @@ def _about_the_hub(said: Hello | None) -> Iterator[str]:
         yield f"the hub runs scanner {said.version}, this machine {ours}, which fit together"
 
 
-def _wait_for_the_clock(space: Space, say: Callable[[str], object]) -> None:
+def _wait_for_the_clock(namespace: Namespace, say: Callable[[str], object]) -> None:
     told = False
-    while abs(skew := skew_seconds(space)) > MOST_SKEW_SECONDS:
+    while abs(skew := skew_seconds(namespace)) > MOST_SKEW_SECONDS:
         if not told:
             direction = "ahead of" if skew > 0 else "behind"
             say(
@@ -90,10 +90,10 @@ def _wait_for_the_clock(space: Space, say: Callable[[str], object]) -> None:
         say("the clocks agree")
 
 
-def _about_the_pictures(space: Space, settings: WorkerSettings) -> Iterator[str]:
-    known = collections(space)
+def _about_the_pictures(namespace: Namespace, settings: WorkerSettings) -> Iterator[str]:
+    known = collections(namespace)
     for name, place in settings.roots.items():
-        yield _proved(space, name, place, settings.limits.max_bytes)
+        yield _proved(namespace, name, place, settings.limits.max_bytes)
     for name in known:
         if name in settings.roots:
             continue
@@ -103,20 +103,20 @@ def _about_the_pictures(space: Space, settings: WorkerSettings) -> Iterator[str]
             yield f"  {name}: {not_mapped(name)}; its batches are left to others"
 
 
-def _proved(space: Space, name: str, place: Place, max_bytes: int) -> str:
+def _proved(namespace: Namespace, name: str, place: SourceLocation, max_bytes: int) -> str:
     """What is to be said of a mapped collection; NotFit where it is another one."""
-    sample = sample_of(space, name)
+    sample = fingerprint_of(namespace, name)
     if not sample:
         return f"  {name}: in {name_of(place)}, looked at when its first batch comes"
     try:
-        source = open_place(place, max_bytes)
+        source = open_source(place, max_bytes)
         try:
-            prove(source, sample)
+            verify_fingerprint(source, sample)
         finally:
             source.close()
-    except RootGone as gone:
+    except SourceUnavailable as gone:
         return f"  {name}: {gone}; its batches wait"
-    except WrongPlace as error:
+    except WrongCollection as error:
         raise NotFit(
             f"{name_of(place)} is not the collection {name}: {error}; give its folder on this "
             f"machine, --root {name}=PATH"

@@ -18,7 +18,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from scanner.fleet.publisher import publish
-from scanner.fleet.second_stage import SecondLooks
+from scanner.fleet.second_stage import SecondStage
 from storage.errors import StoreError
 from storage.writes import results
 from storage.writes.scans import find_scan
@@ -47,17 +47,17 @@ return 1
 """
 
 
-class Keeper:
+class Rescuer:
     """Looks after a store's scans in one broker: those that bear `name`."""
 
     def __init__(self, store: Store, broker: Broker, name: str) -> None:
         self._store = store
         self._app = broker.app
-        self._space = broker.space
+        self._namespace = broker.namespace
         self._name = name
         self._me = uuid.uuid4().hex
         self._idle: set[int] = set()
-        self._second = SecondLooks(store, broker, name)
+        self._second = SecondStage(store, broker, name)
 
     def run_until(self, stop: threading.Event) -> None:
         """One round after the other; what is away is waited for."""
@@ -69,16 +69,16 @@ class Keeper:
 
     def round(self) -> None:
         """Publish what was left behind; if the queue is empty, whatever is undone and not begun."""
-        lock = self._space.key("keeper")
-        if not self._space.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
+        lock = self._namespace.key("keeper")
+        if not self._namespace.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
-        for part in leases.left_behind(self._space):
+        for part in leases.left_behind(self._namespace):
             if part.is_second_look:
                 self._second.left_behind(part)
                 continue
             left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
-            leases.forget(self._space, part)
+            leases.forget(self._namespace, part)
             self._publish(left, "left behind by its worker; published again")
         for batch_id in self._overlooked():
             left = results.again(self._store, batch_id, failed=False)
@@ -93,10 +93,10 @@ class Keeper:
         recorded may be all that is undone.
         """
         before, self._idle = self._idle, set()
-        if self._space.client.llen(self._space.queue) or unrecorded(self._space):
+        if self._namespace.client.llen(self._namespace.queue) or unrecorded(self._namespace):
             return set()
         undone = results.undone(self._store, self._name)
-        self._idle = set(leases.unleased(self._space, undone))
+        self._idle = set(leases.unleased(self._namespace, undone))
         return before & self._idle
 
     def _publish(self, left: tuple[int, Batch] | None, why: str) -> None:
@@ -128,7 +128,7 @@ def main() -> None:
         open_store(os.environ["SCANNER_STORE_URL"]) as store,
         open_broker(os.environ["SCANNER_BROKER_URL"], store.identity) as broker,
     ):
-        Keeper(store, broker, FLEET).run_until(stop)
+        Rescuer(store, broker, FLEET).run_until(stop)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main() -> int:
     """Write results until stopped; the exit code."""
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - after the store has answered
 
-    from workers.batch.result_writer import make_recorder  # noqa: PLC0415
+    from workers.batch.result_writer import make_result_writer  # noqa: PLC0415
 
     log_to_stderr(verbose=False)
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
@@ -23,7 +23,7 @@ def main() -> int:
     with open_store(os.environ["SCANNER_STORE_URL"]) as store:
         with open_broker(broker_url, store.identity):
             pass  # it answers
-        worker = make_recorder(broker_url, store).Worker(
+        worker = make_result_writer(broker_url, store).Worker(
             hostname=f"recorder-{os.getpid()}@scanner",
             # No fork: the store is open already, and one result at a time is what SQLite does.
             pool="solo",

@@ -13,7 +13,7 @@ from scanner.fleet.publisher import publish_second_look
 from storage.writes import cascade
 from storage.writes.scans import find_scan
 from workers.broker import leases
-from workers.broker.namespace import listening_key, strong_queue, unrecorded
+from workers.broker.namespace import listening_key, second_stage_queue, unrecorded
 from workers.pipeline.plan import PlanError
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class SecondLooks:
+class SecondStage:
     """Sends on what a store's scans leave doubtful, those that bear `name`."""
 
     def __init__(self, store: Store, broker: Broker, name: str) -> None:
         self._store = store
         self._app = broker.app
-        self._space = broker.space
+        self._namespace = broker.namespace
         self._name = name
         # Finished scans in which nothing waits any more, until they are opened again.
         self._settled: set[Asking] = set()
@@ -55,21 +55,21 @@ class SecondLooks:
         """Take back what a dead worker had: its images still wait, and a round finds them."""
         log.warning("a second look at batch %d was left behind", part.batch_id)
         cascade.failed(self._store, part.batch_id)
-        leases.forget(self._space, part)
+        leases.forget(self._namespace, part)
 
     def _is_free(self, detector: str) -> bool:
-        client, store_id = self._space.client, self._space.store_id
+        client, store_id = self._namespace.client, self._namespace.store_id
         return bool(
             client.exists(listening_key(store_id, detector))
-            and not client.llen(strong_queue(self._space.queue, detector))
-            and not unrecorded(self._space)
+            and not client.llen(second_stage_queue(self._namespace.queue, detector))
+            and not unrecorded(self._namespace)
         )
 
     def _send(self, asking: Asking) -> None:
         waiting = cascade.wanted(self._store, asking.scan_id)
         if not waiting and asking.over:
             self._settled.add(asking)
-        busy = leases.second_looks(self._space)
+        busy = leases.second_stages(self._namespace)
         scan = find_scan(self._store, asking.scan_id)
         for batch in waiting:
             if batch.batch_id in busy:

@@ -35,7 +35,7 @@ class CannotJudge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSpeed:
+class SelfTest:
     """What one process does in a second: photographs (1600 x 1200), and pictures of 32 x 32.
 
     `process_mb` is the memory that it had to itself then.
@@ -46,7 +46,7 @@ class OwnSpeed:
     process_mb: int
 
 
-def own_speed() -> OwnSpeed | None:
+def run_self_test() -> SelfTest | None:
     """Measure it; None where that takes too long. Raises CannotJudge."""
     try:
         done = subprocess.run(
@@ -63,13 +63,13 @@ def own_speed() -> OwnSpeed | None:
     if done.returncode < 0:
         raise CannotJudge(f"signal {-done.returncode} ended them")
     try:
-        return OwnSpeed(**json.loads(done.stdout))
+        return SelfTest(**json.loads(done.stdout))
     except (ValueError, TypeError) as error:
         last = (done.stderr.strip().splitlines() or ["they said nothing"])[-1]
         raise CannotJudge(last) from error
 
 
-def _measured() -> OwnSpeed:
+def _measured() -> SelfTest:
     # What follows from here is for the process that measures, not for the one that asks.
     from scanner.listing.sample_images import DAWN, landscape  # noqa: PLC0415
     from workers.host.capacity import own_mb  # noqa: PLC0415
@@ -83,7 +83,7 @@ def _measured() -> OwnSpeed:
             file = Path(folder, f"{name}.jpg")
             picture.resize(size).save(file, quality=88)
             rates[name] = _rate(pipeline, file)
-    return OwnSpeed(**rates, process_mb=own_mb() or 0)
+    return SelfTest(**rates, process_mb=own_mb() or 0)
 
 
 def _rate(pipeline: Pipeline, file: Path) -> float:

@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.5
 # and the share of the time that they may take: counting a million verdicts takes 0.1 s.
 LOOK_SHARE = 0.02
 # Seconds that a store may be away; workers wait as long.
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 # Seconds between two lines where there is no terminal.
 LINE_SECONDS = 10.0
 BAR_COLUMNS = 10
@@ -120,7 +120,7 @@ class Follower:
             seen = look(self._store, self._scan_id)
         except StoreUnavailable as error:
             self._away_since = self._away_since or now
-            if now - self._away_since > PATIENCE_SECONDS:
+            if now - self._away_since > RETRY_SECONDS:
                 raise
             self._say(now, f"waiting: {error}")
             return None

@@ -8,7 +8,7 @@ import redis
 
 from workers.broker.app import make_redis
 from workers.broker.heartbeat import WorkerState, worker_states
-from workers.broker.namespace import Space
+from workers.broker.namespace import Namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ def queue_state(broker_url: str, store_id: str) -> QueueState | None:
     except ValueError:
         return None  # no address at all
     try:
-        space = Space(client, store_id)
-        return QueueState(int(client.llen(space.queue)), tuple(worker_states(space)))
+        namespace = Namespace(client, store_id)
+        return QueueState(int(client.llen(namespace.queue)), tuple(worker_states(namespace)))
     except redis.RedisError:
         return None
     finally:
         client.close()
 
 
-def waits_for(space: Space) -> str:
+def waits_for(namespace: Namespace) -> str:
     """What some worker waits for, as it says itself; empty while all work."""
     try:
-        return next((state.note for state in worker_states(space) if state.note), "")
+        return next((state.note for state in worker_states(namespace) if state.note), "")
     except redis.RedisError:
         return ""

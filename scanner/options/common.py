@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from scanner.fleet.hub_config import Hub
     from storage.database.store import Store
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -67,7 +67,7 @@ store_option = click.option(
 )
 
 
-def strong_option(what: str) -> Callable[[F], F]:
+def second_stage_option(what: str) -> Callable[[F], F]:
     """The option that names the detector of second opinions; `what` it does in this command."""
     return click.option("--strong", metavar="DETECTOR", callback=_a_strong_one, help=what)
 
@@ -242,7 +242,7 @@ class Broker:
 
     url: str
     app: Celery
-    space: Space
+    namespace: Namespace
 
 
 @contextmanager
@@ -252,7 +252,7 @@ def open_broker(url: str, store_id: str) -> Iterator[Broker]:
     from kombu.exceptions import OperationalError  # noqa: PLC0415
 
     from workers.broker.app import make_app, make_redis  # noqa: PLC0415
-    from workers.broker.namespace import Space  # noqa: PLC0415
+    from workers.broker.namespace import Namespace  # noqa: PLC0415
 
     try:
         client = make_redis(url)
@@ -260,7 +260,7 @@ def open_broker(url: str, store_id: str) -> Iterator[Broker]:
         raise click.BadParameter(str(error), param_hint="--broker") from error
     try:
         client.ping()
-        yield Broker(url, make_app(url, store_id), Space(client, store_id))
+        yield Broker(url, make_app(url, store_id), Namespace(client, store_id))
     except redis.AuthenticationError as error:
         raise Unavailable(
             f"The broker {without_password(url)} refuses us: {words(error)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scanner.exits import Failed
-from scanner.options.common import sound_models, strong_option
+from scanner.options.common import second_stage_option, sound_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _OPTIONS = (
         metavar="A,B",
         help="Use only these detectors.  [default: the one that suits each image]",
     ),
-    strong_option("Ask this detector for a second opinion on doubtful images."),
+    second_stage_option("Ask this detector for a second opinion on doubtful images."),
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
         "--retry-errors", is_flag=True, help="Judge only those again that ended in an error."

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.config import parse_roots
-from scanner.fleet.rescuer import Keeper
+from scanner.fleet.rescuer import Rescuer
 from scanner.options.common import open_broker
 from scanner.processes import children
 from scanner.processes.embedded_broker import EmbeddedServer
@@ -32,7 +32,7 @@ GRACE_SECONDS = 30.0
 LOG_LINES_SHOWN = 5
 
 
-class KeeperGone(Exception):
+class RescuerGone(Exception):
     """The keeper ended by itself, so a batch that is lost would stay so."""
 
 
@@ -130,19 +130,19 @@ def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker
 
 
 @contextmanager
-def keeper(store: Store, broker: Broker, name: str) -> Iterator[Callable[[], object]]:
+def local_rescuer(store: Store, broker: Broker, name: str) -> Iterator[Callable[[], object]]:
     """A keeper for the scans of that name, in a thread of this process.
 
-    Gives a check that raises KeeperGone where the keeper has ended by itself.
+    Gives a check that raises RescuerGone where the keeper has ended by itself.
     """
     stop = threading.Event()
-    kept = Keeper(store, broker, name)
+    kept = Rescuer(store, broker, name)
     thread = threading.Thread(target=kept.run_until, args=(stop,), name="keeper", daemon=True)
     thread.start()
 
     def check() -> None:
         if not thread.is_alive():
-            raise KeeperGone("the keeper, which looks after lost batches, ended by itself")
+            raise RescuerGone("the keeper, which looks after lost batches, ended by itself")
 
     try:
         yield check

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 
 
-class Beside:
+class Supervised:
     """One of our modules as a process, told a broker and a store; all from the main thread.
 
     `name` is what the log calls it. See `processes.start` for the thread.

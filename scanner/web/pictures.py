@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from storage.records import Outcome
-from workers.errors import ImageTrouble
+from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import is_sideways, orientation, upright
-from workers.sources.local import RootGone, open_root
+from workers.sources.local import SourceUnavailable, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scanner.web.cache import Cache
     from storage.reads.gallery import Listed
     from storage.writes.scans import Scan
-    from workers.sources.places import Place
+    from workers.sources.places import SourceLocation
 
 # Pictures that are decoded at a time: each may take some hundred megabytes.
 AT_ONCE = 2
@@ -52,7 +52,7 @@ class NoPicture(Exception):
 class Pictures:
     """Makes the pictures of every collection of a store."""
 
-    def __init__(self, roots: Mapping[str, Place], cache: Cache) -> None:
+    def __init__(self, roots: Mapping[str, SourceLocation], cache: Cache) -> None:
         """`roots` are those of collections that lie elsewhere here; URLs are not read."""
         self._roots = roots
         self._cache = cache
@@ -83,7 +83,7 @@ class Pictures:
             data = _fetched(self._root(collection, root), listed, self._digest(listed))
             try:
                 header = decode(data).header
-            except ImageTrouble as trouble:
+            except ImageProblem as trouble:
                 raise NoPicture(trouble.text) from trouble
         if is_sideways(orientation(data)):
             return header.height, header.width
@@ -108,9 +108,9 @@ def _fetched(root: Path, listed: Listed, digest: bytes) -> bytes:
         # Opened anew each time: an open folder keeps its disk from being unmounted.
         with open_root(root) as opened:
             fetched = opened.fetch(listed.path)
-    except RootGone as gone:
+    except SourceUnavailable as gone:
         raise NoPicture("its collection cannot be reached on this machine") from gone
-    except ImageTrouble as trouble:
+    except ImageProblem as trouble:
         raise NoPicture(trouble.text) from trouble
     if fetched.digest != digest:
         raise NoPicture("is not the file that was judged")
@@ -121,7 +121,7 @@ def _made(data: bytes, kind: Kind) -> bytes:
     side, quality = kind.value
     try:
         decoded = decode(data, long_side=side)
-    except ImageTrouble as trouble:
+    except ImageProblem as trouble:
         raise NoPicture(trouble.text) from trouble
     image = Image.fromarray(upright(decoded.pixels, orientation(data)).copy())
     encoded = BytesIO()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.schema import entry, image, run, scan, verdict
-from storage.reads.coverage import Looked, read_looked
+from storage.reads.coverage import Coverage, read_looked
 from storage.records import Outcome
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Breakdown:
     months: Mapping[str, Told]
     deciding: Mapping[str, Told]
     copies: Copies
-    looked: Mapping[str, Looked]
+    looked: Mapping[str, Coverage]
     runs: Sequence[RunFigures]
     calls_by_folder: Mapping[bytes, Calls]
     calls_by_detector: Mapping[str, Calls]

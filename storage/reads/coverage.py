@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Coverage:
     """Images that a detector scored; at their native size; of these, those scored as AI-made."""
 
     scored: int
@@ -25,19 +25,19 @@ class Looked:
 
 def read_looked(
     connection: sa.Connection, scan_id: int, ai_from: Mapping[str, float]
-) -> dict[str, Looked]:
+) -> dict[str, Coverage]:
     """What each detector looked at; those that scored nothing are told at once, in one pass."""
     scored = (finding.c.scan_id == scan_id) & finding.c.score.is_not(None)
     spoke = set(connection.scalars(sa.select(finding.c.detector).where(scored).distinct()))
     return {
         name: _looked_by(connection, scored & (finding.c.detector == name), ai)
         if name in spoke
-        else Looked(0, 0, 0)
+        else Coverage(0, 0, 0)
         for name, ai in ai_from.items()
     }
 
 
-def _looked_by(connection: sa.Connection, ours: sa.ColumnElement[bool], ai: float) -> Looked:
+def _looked_by(connection: sa.Connection, ours: sa.ColumnElement[bool], ai: float) -> Coverage:
     detail = finding.c.detail
     size = sa.case((detail.is_not(sa.null()), detail[RESIZED_FROM].as_string())).label("size")
     # One score an image, as of a net that looks at it whole, is counted as it lies there.
@@ -53,11 +53,11 @@ def _looked_by(connection: sa.Connection, ours: sa.ColumnElement[bool], ai: floa
             .subquery()
         )
         row = connection.execute(sa.select(*_counted(best, ai))).one()
-    return Looked(row.scored, row.scored - row.resized, row.flagged)
+    return Coverage(row.scored, row.scored - row.resized, row.flagged)
 
 
 def _counted(scores: sa.Subquery, ai: float) -> tuple[sa.Label[int], ...]:
-    """The figures of `Looked`, from a score an image and what it was resized from."""
+    """The figures of `Coverage`, from a score an image and what it was resized from."""
     is_flagged = (scores.c.score >= ai) & scores.c.size.is_(None)
     return (
         sa.func.count().label("scored"),

@@ -37,7 +37,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinions:
+class CascadeProgress:
     """How far the second opinions of a scan are: images that were looked at, and that wait."""
 
     detector: str
@@ -91,7 +91,7 @@ def wanted(store: Store, scan_id: int) -> list[Batch]:
     ]
 
 
-def opinions(store: Store, of: Scan) -> Opinions | None:
+def opinions(store: Store, of: Scan) -> CascadeProgress | None:
     """How far they are; None where the scan's plan asks for none."""
     detector = strong_in(of.plan)
     if detector is None:
@@ -99,7 +99,7 @@ def opinions(store: Store, of: Scan) -> Opinions | None:
     of_it = sa.select(sa.func.count()).select_from(verdict).where(verdict.c.scan_id == of.scan_id)
     with store.read() as connection:
         given = connection.scalar(of_it.where(verdict.c.stage == STRONG))
-    return Opinions(detector, int(given or 0), waiting(store, of))
+    return CascadeProgress(detector, int(given or 0), waiting(store, of))
 
 
 def waiting(store: Store, of: Scan) -> int:

@@ -107,10 +107,10 @@ def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
     worker = fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
-    (keeper,) = [
+    (rescuer,) = [
         pid for pid in children_of(worker.pid) if b"scanner.fleet.rescuer" in command_of(pid)
     ]
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(rescuer, signal.SIGKILL)
     with redis.Redis.from_url(clean_redis) as client:
         client.flushall()
 

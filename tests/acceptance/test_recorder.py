@@ -61,11 +61,11 @@ def test_killed_in_the_middle(
     for pi in pis:
         pi.join(line)
     work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
-    recorder, first = beside(fleet, "recorder"), pis[0].cli.start(*work)
-    started += [recorder, first, beside(fleet, "keeper")]
+    result_writer, first = beside(fleet, "recorder"), pis[0].cli.start(*work)
+    started += [result_writer, first, beside(fleet, "keeper")]
     scan_id = int(fleet.cli.json("enqueue", photos, "--name", "elsewhere", "--json")["scan"])
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
-    os.killpg(recorder.pid, signal.SIGKILL)
+    os.killpg(result_writer.pid, signal.SIGKILL)
     time.sleep(1)
     started.append(beside(fleet, "recorder"))
     before = fleet.counts(scan_id).judged

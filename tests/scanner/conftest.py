@@ -8,7 +8,7 @@ import pytest
 
 from scanner.options.common import Broker
 from workers.broker.app import make_app, make_redis
-from workers.broker.namespace import Space
+from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,7 @@ if TYPE_CHECKING:
 def broker(clean_redis: str, store: Store) -> Iterator[Broker]:
     """The store's part of an empty Redis."""
     client = make_redis(clean_redis)
-    yield Broker(clean_redis, make_app(clean_redis, store.identity), Space(client, store.identity))
+    yield Broker(
+        clean_redis, make_app(clean_redis, store.identity), Namespace(client, store.identity)
+    )
     client.close()

@@ -6,18 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workers.batch.sinks import QueueLedger, StoreLedger
-from workers.batch.throughput import Pace
+from workers.batch.sinks import QueueSink, StoreSink
+from workers.batch.throughput import Throughput
 from workers.broker.app import make_app, make_redis
-from workers.broker.fingerprints import sample_of
-from workers.broker.heartbeat import Channel
-from workers.broker.namespace import Space
+from workers.broker.fingerprints import fingerprint_of
+from workers.broker.heartbeat import Heartbeat
+from workers.broker.namespace import Namespace
 from workers.host.identity import Vitals, this_host
 from workers.pipeline.pipeline import make_pipeline
-from workers.sources.registry import Roots
+from workers.sources.registry import SourceRegistry
 
 if TYPE_CHECKING:
-    from workers.batch.sinks import Ledger
+    from workers.batch.sinks import ResultSink
     from workers.batch.stopping import StopFlag
     from workers.pipeline.pipeline import Pipeline
     from workers.pipeline.plan import Plan
@@ -29,7 +29,7 @@ THREADS = 1
 KEPT_PIPELINES = 2
 
 
-class Station:
+class WorkerContext:
     """One process's ledger, broker, roots and loaded detectors.
 
     Made after the fork: neither connections nor interpreters survive one.
@@ -39,24 +39,24 @@ class Station:
         self.settings = settings
         self.name = name
         self.stop = stop
-        self.space = Space(make_redis(settings.broker_url), settings.store_id)
+        self.namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
         self.host = this_host(settings.state_dir, settings.label, facts)
         vitals = Vitals(self.host)
-        self.ledger: Ledger
+        self.sink: ResultSink
         if settings.store_url is None:
-            self.ledger = QueueLedger(self.app, self.space, vitals, name, settings.share)
+            self.sink = QueueSink(self.app, self.namespace, vitals, name, settings.share)
         else:
-            self.ledger = StoreLedger(settings.store_url, vitals, name)
-        self.roots = Roots(
+            self.sink = StoreSink(settings.store_url, vitals, name)
+        self.roots = SourceRegistry(
             settings.roots,
-            self.ledger.place_of,
-            partial(sample_of, self.space),
+            self.sink.place_of,
+            partial(fingerprint_of, self.namespace),
             settings.limits.max_bytes,
         )
-        self.channel = Channel(self.space, name, self.host.label)
-        self.pace = Pace()
+        self.heartbeat = Heartbeat(self.namespace, name, self.host.label)
+        self.throughput = Throughput()
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")
         self._pipelines: dict[str, Pipeline] = {}
@@ -74,6 +74,6 @@ class Station:
     def close(self) -> None:
         """Give everything back."""
         self.writer.shutdown()
-        self.ledger.close()
+        self.sink.close()
         self.app.close()
-        self.space.client.close()
+        self.namespace.client.close()

@@ -17,10 +17,10 @@ from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
 from storage.writes.received import receive
-from workers.batch.retry import GiveBack, Patience
+from workers.batch.retry import GiveBack, Retry
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import GIVE_BACK_PAUSE_SECONDS, leave_only
-from workers.broker.app import RECORD_BATCH, make_recorder_app
+from workers.broker.app import RECORD_BATCH, make_result_writer_app
 from workers.broker.consumer import guard_this_process
 from workers.broker.result_message import decode_result
 from workers.broker.wire import MessageError
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Recorder:
+class ResultWriter:
     """Writes results into a store, waiting for the store where it is away."""
 
     def __init__(self, store: Store, stop: StopFlag) -> None:
         self._store = store
         self._stop = stop
-        self._patience = Patience(stop, lambda _note: None)
+        self._retry = Retry(stop, lambda _note: None)
 
     def record(self, raw: object) -> None:
         """Write one result; Reject puts it back on the queue, returning acknowledges it."""
@@ -55,7 +55,7 @@ class Recorder:
 
     def _receive(self, received: Received) -> None:
         try:
-            self._patience.until_done(partial(receive, self._store, received))
+            self._retry.until_done(partial(receive, self._store, received))
         except (GiveBack, StoreError) as error:
             log.warning("a result goes back to its queue: %s", error)
             if not self._stop.is_set():
@@ -63,17 +63,17 @@ class Recorder:
             raise Reject(str(error), requeue=True) from error
 
 
-def make_recorder(broker_url: str, store: Store) -> Celery:
+def make_result_writer(broker_url: str, store: Store) -> Celery:
     """A Celery app whose worker, of the pool `solo`, is the store's recorder."""
-    app = make_recorder_app(broker_url, store.identity)
+    app = make_result_writer_app(broker_url, store.identity)
     app.conf.worker_consumer = "workers.broker.consumer:RecorderConsumer"
     guard_this_process()
     stop = StopFlag()
-    recorder = Recorder(store, stop)
+    result_writer = ResultWriter(store, stop)
 
     @app.task(name=RECORD_BATCH, shared=False)
     def record_batch(message: object) -> None:
-        recorder.record(message)
+        result_writer.record(message)
 
     leave_only(app, RECORD_BATCH)
 

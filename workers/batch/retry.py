@@ -10,7 +10,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from storage.errors import StoreUnavailable
-from workers.sources.local import RootGone
+from workers.sources.local import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class RecorderAway(Exception):
+class ResultWriterAway(Exception):
     """Results pile up that nobody records; more of them would fill Redis' memory."""
 
 
 # A Redis that answers with an error (its disk or memory is full, it is a replica now) is as good as
 # away.
 # OperationalError is what kombu makes of it; its other transports are of no concern here.
-WORLD = (StoreUnavailable, RootGone, RecorderAway, redis.RedisError, OperationalError)
+WORLD = (StoreUnavailable, SourceUnavailable, ResultWriterAway, redis.RedisError, OperationalError)
 
 # Seconds that a batch waits for the world before it goes back to the queue: somebody else may
 # have what is missing here.
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -41,7 +41,7 @@ class GiveBack(Exception):
     """The batch has to go back to the queue: the worker stops, or what it needs is away."""
 
 
-class Patience:
+class Retry:
     """Tries again while the world is away, telling what it waits for."""
 
     def __init__(self, stop: StopFlag, tell: Callable[[str], object]) -> None:
@@ -50,7 +50,7 @@ class Patience:
 
     def until_done(self, action: Callable[[], T]) -> T:
         """The action's result, however often it takes; GiveBack when it takes too long."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + RETRY_SECONDS
         pause = 0.5
         while True:
             try:

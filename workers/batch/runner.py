@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, Protocol
 import redis
 
 from storage.errors import StoreError
-from workers.batch.retry import WORLD, GiveBack, Patience
+from workers.batch.retry import WORLD, GiveBack, Retry
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.broker.leases import Lease, Watch
 from workers.broker.parts import Part, split_number
 from workers.broker.publish import send_batch
 from workers.log_context import at_work, of_same_work
 from workers.pipeline.plan import PlanError
-from workers.sources.local import RootGone
+from workers.sources.local import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from storage.records import BatchImage, Verdict
-    from workers.batch.context import Station
-    from workers.batch.sinks import Account
+    from workers.batch.context import WorkerContext
+    from workers.batch.sinks import BatchWriter
     from workers.broker.messages import BatchMessage
     from workers.sources.places import Source
 
@@ -54,20 +54,20 @@ class Examiner(Protocol):
         """Verdicts on the first of the images, as many as make one transaction."""
 
 
-class BatchWork:
+class BatchRunner:
     """One process's go at one batch."""
 
-    def __init__(self, station: Station, message: BatchMessage) -> None:
-        self._station = station
+    def __init__(self, context: WorkerContext, message: BatchMessage) -> None:
+        self._station = context
         self._message = message
-        self._watch = Watch(station.settings.limits.image_seconds)
-        self._patience = Patience(station.stop, self._tell)
+        self._watch = Watch(context.settings.limits.image_seconds)
+        self._retry = Retry(context.stop, self._tell)
         self._written: set[int] = set()
         # The ids of what was split off, which is a message of its own by now.
         self._given: set[int] = set()
         self._cautious = False
         part = Part(message.batch_id, message.part)
-        self._lease = Lease(station.space, part, station.name, self._watch, _end_this_process)
+        self._lease = Lease(context.namespace, part, context.name, self._watch, _end_this_process)
 
     def run(self) -> None:
         """Judge what is left of the batch; returns when it is done or somebody else has it.
@@ -75,7 +75,7 @@ class BatchWork:
         Raises GiveBack where it has to go to the queue again.
         """
         with at_work(self._message.scan_id, self._message.batch_id), self._lease:
-            if not self._patience.until_done(self._lease.acquire):
+            if not self._retry.until_done(self._lease.acquire):
                 log.info("at work elsewhere")
                 return
             try:
@@ -84,15 +84,15 @@ class BatchWork:
                 if isinstance(error, PlanError | SandboxError):
                     self._tell(str(error))
                 # It goes back: nobody has to wait until the lease has run out.
-                self._patience.until_done(self._lease.release)
+                self._retry.until_done(self._lease.release)
                 if not self._hand_back():
                     raise GiveBack(str(error)) from error
                 return
-            self._patience.until_done(self._lease.release)
+            self._retry.until_done(self._lease.release)
 
     def _run_leased(self) -> None:
-        message, station = self._message, self._station
-        account = self._patience.until_done(partial(station.ledger.begin, message))
+        message, context = self._message, self._station
+        account = self._retry.until_done(partial(context.sink.begin, message))
         if account is None:
             log.info("done, forgotten or cancelled")
             return
@@ -101,36 +101,36 @@ class BatchWork:
             self._judge(account, [image for image in message.images if image.image_id in pending])
         finally:
             # An open folder keeps its disk from being unmounted.
-            station.roots.forget(message.collection)
+            context.roots.forget(message.collection)
         if not self._lease.lost:
-            self._patience.until_done(account.finish)
+            self._retry.until_done(account.finish)
         log.info("%d images in %.1f s", len(self._written), time.monotonic() - began)
 
-    def _judge(self, account: Account, images: Sequence[BatchImage]) -> None:
+    def _judge(self, account: BatchWriter, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
-        station, message = self._station, self._message
-        station.channel.begin()
+        context, message = self._station, self._message
+        context.heartbeat.begin()
         writing: Future[None] | None = None
         try:
             with self._examiner(account.attempt) as examiner:
                 for chunk in self._chunks(examiner, images):
                     if writing is not None:
                         writing.result()
-                    writing = station.writer.submit(of_same_work(self._write), account, chunk)
+                    writing = context.writer.submit(of_same_work(self._write), account, chunk)
                     if self._lease.lost:
                         log.warning("taken over; left to its new worker")
                         break
-                    if station.channel.cancelled(message.scan_id, message.batch_id):
+                    if context.heartbeat.cancelled(message.scan_id, message.batch_id):
                         break
-                    if station.stop.is_set():
+                    if context.stop.is_set():
                         raise GiveBack("the worker stops")
         finally:
             # However it ends: what goes back depends on what is written.
             if writing is not None:
                 writing.result()
 
-    def _write(self, account: Account, chunk: Sequence[Verdict]) -> None:
-        self._patience.until_done(partial(account.record, chunk))
+    def _write(self, account: BatchWriter, chunk: Sequence[Verdict]) -> None:
+        self._retry.until_done(partial(account.record, chunk))
         self._written.update(verdict.image_id for verdict in chunk)
 
     def _hand_back(self) -> bool:
@@ -144,19 +144,19 @@ class BatchWork:
         left = [image for image in message.images if image.image_id not in gone]
         if len(left) == len(message.images):
             return False
-        if self._station.ledger.remembers and not self._given:
+        if self._station.sink.remembers and not self._given:
             return False
         return not left or self._send(left, message.part)
 
     def _split(self, left: Sequence[BatchImage]) -> int:
         """Give back what is too much for this machine; how many images of what is left it keeps."""
-        station = self._station
+        context = self._station
         # A second look comes in small messages, and is no measure of the pace of first ones.
         if not left or self._cautious or self._message.is_second_look:
             return len(left)
-        keeps = station.pace.keeps(len(left))
-        if keeps == len(left) and station.pace.may_look() and self._nothing_waits():
-            keeps = station.pace.keeps_at_the_end(len(left))
+        keeps = context.throughput.keeps(len(left))
+        if keeps == len(left) and context.throughput.may_look() and self._nothing_waits():
+            keeps = context.throughput.keeps_at_the_end(len(left))
         given = left[keeps:]
         if not given or not self._send(given, split_number()):
             return len(left)
@@ -166,7 +166,7 @@ class BatchWork:
 
     def _nothing_waits(self) -> bool:
         try:
-            return not self._station.space.client.llen(self._station.space.queue)
+            return not self._station.namespace.client.llen(self._station.namespace.queue)
         except redis.RedisError:
             return False
 
@@ -191,10 +191,10 @@ class BatchWork:
             yield sandbox
 
     def _chunks(self, examiner: Examiner, images: Sequence[BatchImage]) -> Iterator[list[Verdict]]:
-        self._station.pace.begin()
+        self._station.throughput.begin()
         left = images
         while left := left[: self._split(left)]:
-            chunk = self._patience.until_done(partial(self._next_chunk, examiner, left))
+            chunk = self._retry.until_done(partial(self._next_chunk, examiner, left))
             yield chunk
             left = left[len(chunk) :]
 
@@ -203,18 +203,18 @@ class BatchWork:
         try:
             root, started = roots.root(collection), time.monotonic()
             chunk = examiner.chunk(root, images, self._watch.begin)
-        except RootGone:
+        except SourceUnavailable:
             # What is there when it comes back may be another mount: look again, don't remember.
             roots.forget(collection)
             raise
         finally:
             self._watch.pause()
         if not self._cautious and not self._message.is_second_look:
-            self._station.pace.mark(len(chunk), time.monotonic() - started)
+            self._station.throughput.mark(len(chunk), time.monotonic() - started)
         return chunk
 
     def _tell(self, note: str) -> None:
-        self._station.channel.tell(self._message.scan_id, self._message.batch_id, note)
+        self._station.heartbeat.tell(self._message.scan_id, self._message.batch_id, note)
 
 
 def _end_this_process() -> None:

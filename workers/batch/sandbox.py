@@ -24,8 +24,8 @@ from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings,
 from workers.broker.messages import verdict_from_json, verdict_to_json
 from workers.broker.wire import MessageError
 from workers.pipeline.plan import PlanError, plan_from
-from workers.sources.local import RootGone
-from workers.sources.places import open_place, place_from_json, place_to_json
+from workers.sources.local import SourceUnavailable
+from workers.sources.places import location_from_json, location_to_json, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class Sandbox:
             process = self._process or self._start(root)
             try:
                 return _verdict(_ask(process, request, self._limits.image_seconds), image)
-            except RootGone:
+            except SourceUnavailable:
                 # The next process opens the root anew: it may be another mount by then.
                 self._kill()
                 raise
@@ -106,7 +106,7 @@ class Sandbox:
             stderr=subprocess.DEVNULL,
         )
         task = {
-            "place": place_to_json(root.place),
+            "place": location_to_json(root.place),
             "plan": self._plan.body(),
             "max_pixels": self._limits.max_pixels,
             "max_bytes": self._limits.max_bytes,
@@ -120,7 +120,7 @@ class Sandbox:
             raise SandboxError(
                 f"the process that looks at images one by one does not start: {error}"
             ) from error
-        except RootGone:
+        except SourceUnavailable:
             self._kill()
             raise
         return process
@@ -182,7 +182,7 @@ def _require_ready(answer: bytes) -> None:
 
 
 def _parsed(answer: bytes) -> dict[str, Any]:
-    """What the child says; MessageError where that is nonsense, RootGone where it says so."""
+    """What the child says; MessageError where invalid, or SourceUnavailable."""
     try:
         raw = json.loads(answer)
     except (ValueError, RecursionError) as error:
@@ -190,7 +190,7 @@ def _parsed(answer: bytes) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise MessageError("an answer of another kind")
     if "gone" in raw:
-        raise RootGone(str(raw["gone"]))
+        raise SourceUnavailable(str(raw["gone"]))
     return raw
 
 
@@ -216,8 +216,8 @@ def main() -> None:
     try:
         # On LiteRT, whatever runs the nets elsewhere: it takes the least memory.
         pipeline = make_pipeline(plan_from(task["plan"]), task["max_pixels"])
-        root = open_place(place_from_json(task["place"]), task["max_bytes"])
-    except RootGone as gone:
+        root = open_source(location_from_json(task["place"]), task["max_bytes"])
+    except SourceUnavailable as gone:
         ready = {"gone": str(gone)}
     except (PlanError, MemoryError) as error:
         ready = {"refused": str(error) or type(error).__name__}
@@ -231,7 +231,7 @@ def main() -> None:
         try:
             (verdict,) = pipeline.chunk(root, [BatchImage(image_id, from_wire(path), size)])
             answer = verdict_to_json(verdict)
-        except RootGone as gone:
+        except SourceUnavailable as gone:
             answer = {"gone": str(gone)}
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()

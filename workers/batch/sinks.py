@@ -18,7 +18,7 @@ from storage.database.store import Store
 from storage.writes import cascade, results
 from storage.writes.received import Received
 from storage.writes.scans import collection_root
-from workers.batch.retry import GiveBack, RecorderAway
+from workers.batch.retry import GiveBack, ResultWriterAway
 from workers.broker.namespace import unrecorded
 from workers.broker.publish import send_result
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from storage.records import Verdict
     from storage.writes.results import Run
     from workers.broker.messages import BatchMessage
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
     from workers.host.identity import Vitals
-    from workers.sources.hub import ShareAt
-    from workers.sources.places import Place
+    from workers.sources.hub import HubLocation
+    from workers.sources.places import SourceLocation
 
 # Results that may wait for the recorder, some 30 kB each; then workers wait for it.
 MOST_WAITING = 5_000
 
 
-class Account(Protocol):
+class BatchWriter(Protocol):
     """What is written of one worker's go at one batch."""
 
     @property
@@ -57,23 +57,23 @@ class Account(Protocol):
         """No more comes; the batch is done if all of its images have verdicts."""
 
 
-class Ledger(Protocol):
+class ResultSink(Protocol):
     """Where one process's results go."""
 
     # Whether a message that comes again is done only as far as it was not before.
     remembers: bool
 
-    def begin(self, message: BatchMessage) -> Account | None:
+    def begin(self, message: BatchMessage) -> BatchWriter | None:
         """Start on a batch; None where there is nothing to do."""
 
-    def place_of(self, collection: str) -> Place:
+    def place_of(self, collection: str) -> SourceLocation:
         """Where a collection lies that is not mapped; GiveBack where that is not known here."""
 
     def close(self) -> None:
         """Give everything back."""
 
 
-class StoreLedger:
+class StoreSink:
     """Writes to the store itself."""
 
     remembers = True
@@ -84,7 +84,7 @@ class StoreLedger:
         self._worker = (host.now().host_id, worker)
         results.know_host(self._store, host.now())
 
-    def begin(self, message: BatchMessage) -> Account | None:
+    def begin(self, message: BatchMessage) -> BatchWriter | None:
         """Start on a batch; None where it is done, forgotten or cancelled."""
         if self._host.is_due():
             results.know_host(self._store, self._host.now())
@@ -93,9 +93,9 @@ class StoreLedger:
             begun = cascade.begin_second(self._store, message.batch_id, images, self._worker)
         else:
             begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
-        return None if begun is None else _StoreAccount(self._store, *begun)
+        return None if begun is None else _StoreBatchWriter(self._store, *begun)
 
-    def place_of(self, collection: str) -> Place:
+    def place_of(self, collection: str) -> SourceLocation:
         """The root that the collection was enqueued with."""
         return Path(os.fsdecode(collection_root(self._store, collection)))
 
@@ -104,7 +104,7 @@ class StoreLedger:
         self._store.close()
 
 
-class _StoreAccount:
+class _StoreBatchWriter:
     def __init__(self, store: Store, run: Run, pending: frozenset[int]) -> None:
         self._store = store
         self._run = run
@@ -120,26 +120,31 @@ class _StoreAccount:
             results.finish_batch(self._store, self._run)
 
 
-class QueueLedger:
+class QueueSink:
     """Sends everything to the recorder."""
 
     remembers = False
 
     def __init__(
-        self, app: Celery, space: Space, host: Vitals, worker: str, share: ShareAt | None
+        self,
+        app: Celery,
+        namespace: Namespace,
+        host: Vitals,
+        worker: str,
+        share: HubLocation | None,
     ) -> None:
         self._app = app
         self._share = share
-        self._space = space
+        self._namespace = namespace
         self._host = host
         self._worker = worker
 
-    def begin(self, message: BatchMessage) -> Account:
+    def begin(self, message: BatchMessage) -> BatchWriter:
         """Start on a batch: all that its message names is to be done."""
         of_this_worker = partial(Received, host=self._host.now(), worker=self._worker)
-        return _QueueAccount(message, of_this_worker, self._send)
+        return _QueueBatchWriter(message, of_this_worker, self._send)
 
-    def place_of(self, collection: str) -> Place:
+    def place_of(self, collection: str) -> SourceLocation:
         """The hub's share, if there is one: only the store knows the root."""
         if self._share is None:
             # Somebody else may have been told.
@@ -151,9 +156,11 @@ class QueueLedger:
 
     def _send(self, received: Received) -> None:
         """Have Redis take one result; what is wrong with Redis comes through."""
-        if unrecorded(self._space) > MOST_WAITING:
-            raise RecorderAway(f"{MOST_WAITING:,} results wait to be recorded: is the hub running?")
-        send_result(self._app, self._space, received)
+        if unrecorded(self._namespace) > MOST_WAITING:
+            raise ResultWriterAway(
+                f"{MOST_WAITING:,} results wait to be recorded: is the hub running?"
+            )
+        send_result(self._app, self._namespace, received)
 
 
 def not_mapped(collection: str) -> str:
@@ -161,7 +168,7 @@ def not_mapped(collection: str) -> str:
     return f"this machine does not know where {collection} lies: --root {collection}=PATH"
 
 
-class _QueueAccount:
+class _QueueBatchWriter:
     def __init__(
         self,
         message: BatchMessage,

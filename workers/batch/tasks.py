@@ -1,4 +1,4 @@
-"""The Celery tasks: from a message to a `BatchWork`, from what that raises to what the queue does.
+"""Celery tasks: run the batch that a message names and tell the queue how it ended.
 
 Thin on purpose: all that a task does can be called without Celery.
 """
@@ -14,9 +14,9 @@ from celery.exceptions import Reject
 from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
-from workers.batch.context import Station
+from workers.batch.context import WorkerContext
 from workers.batch.retry import WORLD, GiveBack
-from workers.batch.runner import BatchWork
+from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import SCAN_BATCH, make_app
 from workers.broker.consumer import guard_this_process
@@ -40,20 +40,20 @@ LOST_RETRIES = 2
 LOST_RETRY_SECONDS = 1
 
 
-class Stations:
+class WorkerContexts:
     """The station of this process, made after the fork when the first batch comes."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self.stop = StopFlag()
-        self._station: Station | None = None
+        self._station: WorkerContext | None = None
         self._pid = 0
 
-    def mine(self) -> Station:
+    def mine(self) -> WorkerContext:
         """The station of the process that asks."""
         if self._station is None or self._pid != os.getpid():
             name = f"{self._settings.label}:{os.getpid()}"
-            self._station = Station(self._settings, name, self.stop)
+            self._station = WorkerContext(self._settings, name, self.stop)
             self._pid = os.getpid()
         return self._station
 
@@ -65,7 +65,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     app.conf.worker_consumer = "workers.broker.consumer:GuardedConsumer"
     app.steps["consumer"].add(pause_step(settings))
     guard_this_process()
-    stations = Stations(settings)
+    contexts = WorkerContexts(settings)
 
     @app.task(
         name=SCAN_BATCH,
@@ -76,14 +76,14 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
         default_retry_delay=LOST_RETRY_SECONDS,
     )
     def scan_batch(_task: Task, message: object) -> None:
-        do_batch(stations, message)
+        do_batch(contexts, message)
 
     leave_only(app, SCAN_BATCH)
 
     # Weak references would let the closure go at once.
     @worker_shutting_down.connect(weak=False)
     def stop_between_images(**_: object) -> None:
-        stations.stop.set()
+        contexts.stop.set()
 
     return app
 
@@ -95,26 +95,26 @@ def leave_only(app: Celery, task: str) -> None:
         app.tasks.unregister(name)
 
 
-def do_batch(stations: Stations, raw: object) -> None:
+def do_batch(contexts: WorkerContexts, raw: object) -> None:
     """Do one batch; Reject puts its message back on the queue, returning acknowledges it."""
     try:
         message = decode(raw)
     except NewerMessage as error:
         # One old machine must not eat what is for the others.
-        raise _back_to_the_queue(stations, error) from error
+        raise _back_to_the_queue(contexts, error) from error
     except MessageError as error:
         # Acknowledged: nobody else could do more with it.
         log.error("a message was dropped: %s", error)  # noqa: TRY400 - the sentence says it
         return
     try:
-        BatchWork(stations.mine(), message).run()
+        BatchRunner(contexts.mine(), message).run()
     except (GiveBack, StoreError, OSError, *WORLD) as error:
         with at_work(message.scan_id, message.batch_id):
-            raise _back_to_the_queue(stations, error) from error
+            raise _back_to_the_queue(contexts, error) from error
 
 
-def _back_to_the_queue(stations: Stations, error: Exception) -> Reject:
+def _back_to_the_queue(contexts: WorkerContexts, error: Exception) -> Reject:
     log.warning("the batch goes back to the queue: %s", error)
-    if not stations.stop.is_set():
+    if not contexts.stop.is_set():
         time.sleep(GIVE_BACK_PAUSE_SECONDS)
     return Reject(str(error), requeue=True)

@@ -20,7 +20,7 @@ LATEST = 0.3
 LOOK_SECONDS = 1.0
 
 
-class Pace:
+class Throughput:
     """One process's seconds an image, from chunk to chunk and batch to batch."""
 
     def __init__(self) -> None:

@@ -82,7 +82,7 @@ def make_app(broker_url: str, store_id: str) -> Celery:
     return app
 
 
-def make_recorder_app(broker_url: str, store_id: str) -> Celery:
+def make_result_writer_app(broker_url: str, store_id: str) -> Celery:
     """A Celery app for the queue of a store's results.
 
     What it has taken is kept apart from what workers have: its time to come back is another.

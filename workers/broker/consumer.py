@@ -73,7 +73,7 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         message.ack()  # type: ignore[no-untyped-call]
 
 
-class RecorderConsumer(GuardedConsumer):
+class ResultConsumer(GuardedConsumer):
     """The same for the queue of results."""
 
     expects = RECORD_BATCH

@@ -15,7 +15,7 @@ from workers.broker.messages import VERSION
 from workers.pipeline.plan import RULES_VERSION
 
 if TYPE_CHECKING:
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ MOST_SKEW_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class Handshake:
     """A hub's version, and those of its messages and its rules, which have to be ours."""
 
     version: str
@@ -35,31 +35,33 @@ class Hello:
     rules: int = RULES_VERSION
 
 
-def say_hello(space: Space, version: str) -> None:
+def publish_handshake(namespace: Namespace, version: str) -> None:
     """Say that a hub of this version runs; to be said again before HELLO_SECONDS are over."""
     try:
-        space.client.set(space.key("hub"), json.dumps(asdict(Hello(version))), ex=HELLO_SECONDS)
+        namespace.client.set(
+            namespace.key("hub"), json.dumps(asdict(Handshake(version))), ex=HELLO_SECONDS
+        )
     except redis.RedisError as error:
         log.warning("the hub's queue does not answer: %s", error)
 
 
-def hello(space: Space) -> Hello | None:
+def hello(namespace: Namespace) -> Handshake | None:
     """The hub that runs just now; None where none has said so. Raises redis.RedisError."""
-    raw = space.client.get(space.key("hub"))
+    raw = namespace.client.get(namespace.key("hub"))
     if raw is None:
         return None
     try:
         said = json.loads(raw)
-        return Hello(
+        return Handshake(
             wire.name(said["version"]), wire.number(said["messages"]), wire.number(said["rules"])
         )
     except wire.TROUBLE:
         return None
 
 
-def skew_seconds(space: Space) -> float:
+def skew_seconds(namespace: Namespace) -> float:
     """How far this machine's clock is ahead of the broker's. Raises redis.RedisError."""
     before = time.time()
-    seconds, microseconds = space.client.time()
+    seconds, microseconds = namespace.client.time()
     after = time.time()
     return (before + after) / 2 - (seconds + microseconds / 1e6)

@@ -20,14 +20,14 @@ from workers.broker.namespace import listening_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
 
 # A worker that has said nothing for so long is not shown any more.
 STATE_SECONDS = 30
 # Seconds between two looks at the hash, and two signs of life: a batch may have 60 chunks a second.
-EVERY_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class WorkerState:
     note: str = ""
 
 
-class Channel:
+class Heartbeat:
     """One process's end of the channel."""
 
-    def __init__(self, space: Space, name: str, host: str) -> None:
-        self._space = space
+    def __init__(self, namespace: Namespace, name: str, host: str) -> None:
+        self._namespace = namespace
         self._name = name
         self._host = host
         self._looked_at = 0.0
@@ -56,28 +56,30 @@ class Channel:
         """Leave a sign of life that says what this process waits for."""
         state = WorkerState(self._name, self._host, scan_id, batch_id, time.time(), note)
         try:
-            self._space.client.set(
-                self._space.key("worker", self._name), json.dumps(asdict(state)), ex=STATE_SECONDS
+            self._namespace.client.set(
+                self._namespace.key("worker", self._name),
+                json.dumps(asdict(state)),
+                ex=STATE_SECONDS,
             )
         except redis.RedisError as error:
             log.debug("no sign of life could be left: %s", error)
 
     def listen(self, detector: str) -> None:
         """Say that here is somebody who takes what is for a strong detector."""
-        key = listening_key(self._space.store_id, detector)
+        key = listening_key(self._namespace.store_id, detector)
         try:
-            self._space.client.set(key, self._name, ex=STATE_SECONDS)
+            self._namespace.client.set(key, self._name, ex=STATE_SECONDS)
         except redis.RedisError as error:
             log.debug("no sign of life could be left: %s", error)
 
     def cancelled(self, scan_id: int, batch_id: int) -> bool:
         """Whether the scan was cancelled; looks, and leaves a sign of life, once a second."""
         now = time.monotonic()
-        if now - self._looked_at >= EVERY_SECONDS:
+        if now - self._looked_at >= HEARTBEAT_SECONDS:
             self._looked_at = now
             try:
-                self._cancelled = self._space.client.hexists(
-                    control_key(self._space), _cancel_field(scan_id)
+                self._cancelled = self._namespace.client.hexists(
+                    control_key(self._namespace), _cancel_field(scan_id)
                 )
             except redis.RedisError as error:
                 log.debug("no word from the broker: %s", error)
@@ -90,25 +92,25 @@ class Channel:
         self._cancelled = False
 
 
-def control_key(space: Space) -> str:
+def control_key(namespace: Namespace) -> str:
     """The hash that workers look into."""
-    return space.key("control")
+    return namespace.key("control")
 
 
-def cancel(space: Space, scan_id: int) -> None:
+def cancel(namespace: Namespace, scan_id: int) -> None:
     """Tell every worker to drop what is left of a scan."""
-    space.client.hset(control_key(space), _cancel_field(scan_id), "1")
+    namespace.client.hset(control_key(namespace), _cancel_field(scan_id), "1")
 
 
-def uncancel(space: Space, scan_id: int) -> None:
+def uncancel(namespace: Namespace, scan_id: int) -> None:
     """Take a cancellation back."""
-    space.client.hdel(control_key(space), _cancel_field(scan_id))
+    namespace.client.hdel(control_key(namespace), _cancel_field(scan_id))
 
 
-def worker_states(space: Space) -> Iterator[WorkerState]:
+def worker_states(namespace: Namespace) -> Iterator[WorkerState]:
     """The last sign of life of each process that has given one lately."""
-    for key in sorted(space.client.scan_iter(match=space.key("worker", "*"), count=1000)):
-        raw = space.client.get(key)
+    for key in sorted(namespace.client.scan_iter(match=namespace.key("worker", "*"), count=1000)):
+        raw = namespace.client.get(key)
         if raw is None:
             continue  # it has just run out
         try:

@@ -23,7 +23,7 @@ from workers.log_context import of_same_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +88,13 @@ class Lease:
 
     def __init__(
         self,
-        space: Space,
+        namespace: Namespace,
         part: Part,
         holder: str,
         watch: Watch,
         on_overrun: Callable[[], object],
     ) -> None:
-        self._space = space
+        self._namespace = namespace
         self._part = part
         # Unlike any other, even of a process of the same name and number on another machine.
         self._holder = f"{holder}/{uuid.uuid4().hex}"
@@ -150,42 +150,44 @@ class Lease:
 
     def _run(self, script: str, *arguments: int | str) -> bool:
         """Run one of the scripts on our two keys; whether it did what it is for."""
-        keys = (lease_key(self._space, self._part), working_key(self._space))
-        return bool(self._space.client.eval(script, 2, *keys, self._holder, *arguments))
+        keys = (lease_key(self._namespace, self._part), working_key(self._namespace))
+        return bool(self._namespace.client.eval(script, 2, *keys, self._holder, *arguments))
 
 
-def lease_key(space: Space, part: Part) -> str:
+def lease_key(namespace: Namespace, part: Part) -> str:
     """The key that stands while somebody is at work on the part."""
-    return space.key("lease", part.name)
+    return namespace.key("lease", part.name)
 
 
-def working_key(space: Space) -> str:
+def working_key(namespace: Namespace) -> str:
     """The hash of all parts at work."""
-    return space.key("working")
+    return namespace.key("working")
 
 
-def left_behind(space: Space) -> list[Part]:
+def left_behind(namespace: Namespace) -> list[Part]:
     """The parts whose worker is gone without a word; what is no part's name is passed over."""
-    return _parts(space.client.eval(_LEFT_BEHIND, 1, working_key(space), space.key("lease", "")))
+    return _parts(
+        namespace.client.eval(_LEFT_BEHIND, 1, working_key(namespace), namespace.key("lease", ""))
+    )
 
 
-def unleased(space: Space, batches: list[int]) -> list[int]:
+def unleased(namespace: Namespace, batches: list[int]) -> list[int]:
     """Of these batches, those of which nobody is at work on any part."""
     if not batches:
         return []
-    at_work = {part.batch_id for part in _parts(space.client.hkeys(working_key(space)))}
+    at_work = {part.batch_id for part in _parts(namespace.client.hkeys(working_key(namespace)))}
     return [number for number in batches if number not in at_work]
 
 
-def second_looks(space: Space) -> set[int]:
+def second_stages(namespace: Namespace) -> set[int]:
     """The batches that a strong detector is at."""
-    parts = _parts(space.client.hkeys(working_key(space)))
+    parts = _parts(namespace.client.hkeys(working_key(namespace)))
     return {part.batch_id for part in parts if part.is_second_look}
 
 
-def forget(space: Space, part: Part) -> None:
+def forget(namespace: Namespace, part: Part) -> None:
     """Strike a part off the list of those at work."""
-    space.client.hdel(working_key(space), part.name)
+    namespace.client.hdel(working_key(namespace), part.name)
 
 
 def _parts(names: Iterable[bytes | str]) -> list[Part]:

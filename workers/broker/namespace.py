@@ -22,8 +22,8 @@ def queue_name(store_id: str) -> str:
     return key(store_id, "queue")
 
 
-def strong_queue(queue: str, detector: str) -> str:
-    """Beside a store's queue, that of what waits for a second opinion of a strong detector."""
+def second_stage_queue(queue: str, detector: str) -> str:
+    """Supervised a store's queue, that of what waits for a second opinion of a strong detector."""
     return f"{queue}:{detector}"
 
 
@@ -43,7 +43,7 @@ def recording_key(store_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class Namespace:
     """A store's part of a Redis."""
 
     client: redis.Redis
@@ -59,9 +59,9 @@ class Space:
         return queue_name(self.store_id)
 
 
-def unrecorded(space: Space) -> int:
+def unrecorded(namespace: Namespace) -> int:
     """The results that wait for the recorder, or are being written by it."""
-    with space.client.pipeline() as pipe:
-        pipe.llen(results_queue(space.store_id))
-        pipe.hlen(recording_key(space.store_id))
+    with namespace.client.pipeline() as pipe:
+        pipe.llen(results_queue(namespace.store_id))
+        pipe.hlen(recording_key(namespace.store_id))
         return int(sum(pipe.execute()))

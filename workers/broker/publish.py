@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.messages import encode
-from workers.broker.namespace import results_queue, strong_queue
+from workers.broker.namespace import results_queue, second_stage_queue
 from workers.broker.result_message import encode_result
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from storage.writes.received import Received
     from workers.broker.messages import BatchMessage
-    from workers.broker.namespace import Space
+    from workers.broker.namespace import Namespace
 
 # Seconds between tries to publish while the broker is away, and how many there are.
 RETRY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2.0}
@@ -27,18 +27,18 @@ def send_batch(app: Celery, message: BatchMessage) -> None:
     app.send_task(
         SCAN_BATCH,
         args=[encode(message)],
-        queue=queue if strong is None else strong_queue(queue, strong),
+        queue=queue if strong is None else second_stage_queue(queue, strong),
         retry=True,
         retry_policy=RETRY,
     )
 
 
-def send_result(app: Celery, space: Space, received: Received) -> None:
+def send_result(app: Celery, namespace: Namespace, received: Received) -> None:
     """Put a result on the queue of the store's recorder."""
     app.send_task(
         RECORD_BATCH,
         args=[encode_result(received)],
-        queue=results_queue(space.store_id),
+        queue=results_queue(namespace.store_id),
         retry=True,
         retry_policy=RETRY,
     )

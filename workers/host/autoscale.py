@@ -27,7 +27,7 @@ FIRST_WAIT_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 960.0
 
 
-class Easing:
+class Autoscaler:
     """How many of `most` processes may work; with `cool` fewer when the board is slowed down.
 
     None may while the last one is too much for the board; short of memory one still may.
@@ -116,7 +116,7 @@ class Pool:
             qos.increment_eventually()
 
 
-def ease(easing: Easing, pool: Pool, label: str) -> str:
+def ease(easing: Autoscaler, pool: Pool, label: str) -> str:
     """Look, and have the pool follow; what is to be said of it, logged when it begins and ends."""
     before = easing.words()
     easing.look()

@@ -15,9 +15,9 @@ import redis
 from celery import bootsteps
 
 from workers.broker.app import make_redis
-from workers.broker.heartbeat import Channel, control_key
-from workers.broker.namespace import Space, queue_name, strong_queue
-from workers.host.autoscale import Easing, Pool, ease
+from workers.broker.heartbeat import Heartbeat, control_key
+from workers.broker.namespace import Namespace, queue_name, second_stage_queue
+from workers.host.autoscale import Autoscaler, Pool, ease
 from workers.host.identity import this_host
 
 if TYPE_CHECKING:
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 
 
-def pause(space: Space, host: str) -> None:
+def pause(namespace: Namespace, host: str) -> None:
     """Have a host, by its label or its id, take no more work."""
-    space.client.hset(control_key(space), _field(host), "1")
+    namespace.client.hset(control_key(namespace), _field(host), "1")
 
 
-def unpause(space: Space, host: str) -> bool:
+def unpause(namespace: Namespace, host: str) -> bool:
     """Have it take work again; whether it was paused."""
-    return bool(space.client.hdel(control_key(space), _field(host)))
+    return bool(namespace.client.hdel(control_key(namespace), _field(host)))
 
 
 class Gate:
     """Whether this worker may take work now, and why not."""
 
-    def __init__(self, space: Space, host: Host, hours: Hours | None) -> None:
-        self._space = space
+    def __init__(self, namespace: Namespace, host: Host, hours: Hours | None) -> None:
+        self._namespace = namespace
         self._fields = [_field(host.label), _field(host.host_id)]
         self._hours = hours
         self._paused = False
@@ -52,7 +52,9 @@ class Gate:
     def closed(self) -> str:
         """Why no work may be taken; empty where it may. What cannot be asked is as it was."""
         try:
-            self._paused = any(self._space.client.hmget(control_key(self._space), self._fields))
+            self._paused = any(
+                self._namespace.client.hmget(control_key(self._namespace), self._fields)
+            )
         except redis.RedisError as error:
             log.debug("no word from the broker: %s", error)
         if self._paused:
@@ -66,10 +68,10 @@ class Gate:
 def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
     """The part of Celery's consumer that keeps to the gate and eases off, for one worker."""
     host = this_host(settings.state_dir, settings.label)
-    space = Space(make_redis(settings.broker_url), settings.store_id)
-    gate = Gate(space, host, settings.hours)
-    easing = Easing(settings.concurrency, cool=settings.cool)
-    channel = Channel(space, f"{settings.label}:{os.getpid()}", settings.label)
+    namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
+    gate = Gate(namespace, host, settings.hours)
+    easing = Autoscaler(settings.concurrency, cool=settings.cool)
+    heartbeat = Heartbeat(namespace, f"{settings.label}:{os.getpid()}", settings.label)
     queues = queues_of(settings)
 
     class PauseStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
@@ -91,10 +93,10 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
             eased = ease(easing, self.pool, settings.label)
             why = gate.closed() or ("" if easing.allowed else eased)
             if why or eased:
-                channel.tell(0, 0, why or eased)
+                heartbeat.tell(0, 0, why or eased)
             if settings.strong is not None and not why:
-                channel.listen(settings.strong)
-            taking = consumer.task_consumer.consuming_from(space.queue)
+                heartbeat.listen(settings.strong)
+            taking = consumer.task_consumer.consuming_from(namespace.queue)
             if taking is bool(why):
                 log.warning("%s %s", settings.label, why or "takes work again")
                 change = consumer.cancel_task_queue if why else consumer.add_task_queue
@@ -107,7 +109,9 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
 def queues_of(settings: WorkerSettings) -> list[str]:
     """The queues that a worker takes batches from."""
     queue = queue_name(settings.store_id)
-    return [queue] if settings.strong is None else [queue, strong_queue(queue, settings.strong)]
+    return (
+        [queue] if settings.strong is None else [queue, second_stage_queue(queue, settings.strong)]
+    )
 
 
 def _field(host: str) -> str:

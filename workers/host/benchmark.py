@@ -20,7 +20,7 @@ from PIL import Image
 from workers.detectors import installed
 from workers.detectors.runtimes import LiteRT, ModelError
 from workers.detectors.sessions import TfLite
-from workers.errors import ImageTrouble
+from workers.errors import ImageProblem
 from workers.host.capacity import peak_mb
 from workers.images.decode import decode
 
@@ -162,7 +162,7 @@ def _of_file(path: Path) -> Runner:
 def _fitted(picture: bytes, side: int) -> NDArray[np.uint8] | None:
     try:
         pixels = decode(picture, long_side=side).pixels
-    except ImageTrouble:
+    except ImageProblem:
         return None
     if pixels.shape[:2] == (side, side):
         return pixels

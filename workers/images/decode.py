@@ -22,7 +22,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from storage.records import ErrorKind
-from workers.errors import ImageTrouble
+from workers.errors import ImageProblem
 from workers.images.containers import runs_out
 from workers.images.formats import NOT_LOOKED_AT, image_format, refusal
 from workers.images.orientation import UPRIGHT, orientation
@@ -105,7 +105,7 @@ _UNSUPPORTED = re.compile(
 _QUIET = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
-class DecodeError(ImageTrouble):
+class DecodeError(ImageProblem):
     """The bytes are no picture that can be looked at."""
 
 

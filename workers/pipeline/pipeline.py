@@ -26,13 +26,13 @@ from workers import provenance
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.detectors.loading import load
-from workers.errors import ImageTrouble
+from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.pipeline.crops import joined
 from workers.pipeline.decide import Judge
 from workers.pipeline.inputs import Showing, Shown
 from workers.pipeline.plan import PlanError, require_same
-from workers.sources.local import RootGone
+from workers.sources.local import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class BytesSource(Protocol):
     """Where the bytes of a collection's images come from."""
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
-        """The bytes of one image; FetchError is about it, RootGone about the world."""
+        """The bytes of one image; FetchError is about it, SourceUnavailable about the world."""
 
 
 @dataclass(slots=True)
@@ -106,8 +106,8 @@ class Pipeline:
     ) -> list[Verdict]:
         """Verdicts on the first of the images, as many as make one transaction.
 
-        `begin`, if any, is called with each image before it is looked at. RootGone comes through:
-        nothing is said then of any image of the chunk.
+        `begin`, if any, is called with each image before it is looked at. SourceUnavailable comes
+        through: nothing is said then of any image of the chunk.
         """
         looks: list[_Look] = []
         until = monotonic() + CHUNK_SECONDS
@@ -138,9 +138,9 @@ class Pipeline:
             if self._strong is not None:
                 look.shown.ask_also(self._strong.show(decoded))
             look.infer_us += (perf_counter_ns() - decoded_at) // 1000
-        except RootGone:
+        except SourceUnavailable:
             raise
-        except ImageTrouble as trouble:
+        except ImageProblem as trouble:
             look.error = ImageError(trouble.kind, trouble.text)
         except MemoryError:
             look.error = ImageError(ErrorKind.TOO_LARGE, "takes more memory than there is")

@@ -20,7 +20,7 @@ SAMPLE_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class SampleFile:
+class KnownFile:
     """One file of a collection as it was when that was enqueued; `digest` is its SHA-256."""
 
     path: bytes
@@ -28,21 +28,23 @@ class SampleFile:
     digest: bytes
 
 
-class WrongPlace(Exception):
+class WrongCollection(Exception):
     """What is there is not the collection; nothing of it may be judged as if it were."""
 
 
-def prove(source: Source, files: Sequence[SampleFile]) -> None:
-    """Raise WrongPlace where most of the files are not there, or are others.
+def verify_fingerprint(source: Source, files: Sequence[KnownFile]) -> None:
+    """Raise WrongCollection where most of the files are not there, or are others.
 
-    Most: some may have been changed or deleted since. RootGone comes through.
+    Most: some may have been changed or deleted since. SourceUnavailable comes through.
     """
     same = sum(_is_there(source, one) for one in files)
     if files and 2 * same < len(files):
-        raise WrongPlace(f"{len(files) - same} of {len(files)} files are not there or are others")
+        raise WrongCollection(
+            f"{len(files) - same} of {len(files)} files are not there or are others"
+        )
 
 
-def _is_there(source: Source, one: SampleFile) -> bool:
+def _is_there(source: Source, one: KnownFile) -> bool:
     try:
         return source.fetch(one.path, one.size_bytes).digest == one.digest
     except FetchError:

@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 
 from storage.records import ErrorKind
 from workers.images.formats import HEAD_BYTES, TAIL_BYTES, image_format, refusal
-from workers.sources.local import LARGE_BYTES, Fetched, FetchError, RootGone
+from workers.sources.local import LARGE_BYTES, Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Seconds until an answer, or the next part of one, has to come.
-PATIENCE_SECONDS = 30
+RETRY_SECONDS = 30
 
 # What is the hub's answer about one file, and not about the share.
 _REFUSALS = {
@@ -32,7 +32,7 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ShareAt:
+class HubLocation:
     """A collection on a hub's share; `cert` is the hub's own certificate as PEM, if it has one."""
 
     url: str
@@ -45,10 +45,10 @@ class ShareAt:
         return f"the hub's share {self.url}"
 
 
-class SharedRoot:
+class HubSource:
     """One connection to a hub's share; not for two threads at a time."""
 
-    def __init__(self, place: ShareAt, max_bytes: int) -> None:
+    def __init__(self, place: HubLocation, max_bytes: int) -> None:
         self.place = self.identity = place
         self._max_bytes = max_bytes
         self._connection = _connection(place)
@@ -56,7 +56,7 @@ class SharedRoot:
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
         """The bytes of the file at a relative path, of the size in bytes that was listed.
 
-        Raises FetchError as `workers.sources.local.Root` does, RootGone where the hub does
+        Raises FetchError as `workers.sources.local.Root` does, SourceUnavailable where the hub does
         not answer.
         """
         if expected_size is not None and expected_size > LARGE_BYTES:
@@ -88,7 +88,7 @@ class SharedRoot:
             data = answer.read(self._max_bytes + 1)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise RootGone(
+            raise SourceUnavailable(
                 f"the share {self.place.url} does not answer ({type(error).__name__})"
             ) from error
         if promised is None or answer.length:
@@ -96,13 +96,17 @@ class SharedRoot:
             self._connection.close()
             if len(data) > self._max_bytes:
                 raise FetchError(ErrorKind.TOO_LARGE, f"has more than {self._max_bytes} bytes")
-            raise RootGone(f"the share {self.place.url} broke off in the middle of a file")
+            raise SourceUnavailable(f"the share {self.place.url} broke off in the middle of a file")
         if status in _REFUSALS:
             raise FetchError(*_REFUSALS[HTTPStatus(status)])
         if status == HTTPStatus.UNAUTHORIZED:
-            raise RootGone(f"the share {self.place.url} does not take our token: join again")
+            raise SourceUnavailable(
+                f"the share {self.place.url} does not take our token: join again"
+            )
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise RootGone(f"the share {self.place.url} cannot be read just now ({status})")
+            raise SourceUnavailable(
+                f"the share {self.place.url} cannot be read just now ({status})"
+            )
         return data
 
     def _ask(self, path: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -120,12 +124,12 @@ class SharedRoot:
         return self._connection.getresponse()
 
 
-def _connection(place: ShareAt) -> http.client.HTTPConnection:
+def _connection(place: HubLocation) -> http.client.HTTPConnection:
     parts = urlsplit(place.url)
     host = parts.hostname or ""
     if parts.scheme != "https":
-        return http.client.HTTPConnection(host, parts.port, timeout=PATIENCE_SECONDS)
+        return http.client.HTTPConnection(host, parts.port, timeout=RETRY_SECONDS)
     context = ssl.create_default_context(cadata=place.cert)
     # The certificate is the hub's own, whatever name the hub is called by.
     context.check_hostname = place.cert is None
-    return http.client.HTTPSConnection(host, parts.port, timeout=PATIENCE_SECONDS, context=context)
+    return http.client.HTTPSConnection(host, parts.port, timeout=RETRY_SECONDS, context=context)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from storage.paths import shown
 from storage.records import ErrorKind
-from workers.errors import ImageTrouble
+from workers.errors import ImageProblem
 from workers.images.formats import HEAD_BYTES, TAIL_BYTES, image_format, refusal
 from workers.limits import Limits
 
@@ -61,11 +61,11 @@ _DEVICE_ERRORS = frozenset({errno.ENODEV, errno.ENXIO})
 _NO_NAMES = frozenset({b"", b".", b".."})
 
 
-class FetchError(ImageTrouble):
+class FetchError(ImageProblem):
     """The bytes of one image cannot be had."""
 
 
-class RootGone(Exception):
+class SourceUnavailable(Exception):
     """The collection cannot be read just now (a vanished mount): wait, and open its root anew."""
 
 
@@ -94,7 +94,9 @@ class Root:
         try:
             self._root = os.open(self._real, _FOLDER_FLAGS)
         except OSError as error:
-            raise RootGone(f"{shown(self._real)} cannot be read ({error.strerror})") from error
+            raise SourceUnavailable(
+                f"{shown(self._real)} cannot be read ({error.strerror})"
+            ) from error
         # Of what is mounted there: another disk in its place has another one.
         self.identity = _identity(os.fstat(self._root))
         self._folders: dict[bytes, int] = {}
@@ -105,7 +107,7 @@ class Root:
         Raises `FetchError` of the kind `outside` for a path that leaves the root, `unreadable`,
         `empty`, `too_large`, or `changed` where the size is another or the file was written to
         meanwhile, and of a large file `not_an_image` or `unsupported`, so that it is not read to
-        be refused by `workers.images.decode`; `RootGone` where it is the root that cannot be read.
+        be refused by `workers.images.decode`; `SourceUnavailable` where the root cannot be read.
         """
         with self.opened(relative) as descriptor:
             return _read(descriptor, expected_size, self._max_bytes)
@@ -220,14 +222,14 @@ class Root:
             with os.scandir(self.place) as entries:
                 empty = next(entries, None) is None
         except OSError as trouble:
-            raise RootGone(f"{name} cannot be read ({trouble.strerror})") from error
+            raise SourceUnavailable(f"{name} cannot be read ({trouble.strerror})") from error
         if _identity(found) != self.identity:
-            raise RootGone(f"{name} is not the folder that it was") from error
+            raise SourceUnavailable(f"{name} is not the folder that it was") from error
         if empty:
-            raise RootGone(f"{name} is empty; is its disk mounted?") from error
+            raise SourceUnavailable(f"{name} is empty; is its disk mounted?") from error
         its_own = error.errno in _DEVICE_ERRORS and self._special(relative)
         if error.errno in _WORLD_ERRORS and not its_own:
-            raise RootGone(f"{name} cannot be read just now ({error.strerror})") from error
+            raise SourceUnavailable(f"{name} cannot be read just now ({error.strerror})") from error
         reason = error.strerror or str(error)
         raise FetchError(ErrorKind.UNREADABLE, f"cannot be read ({reason})") from error
 
@@ -235,7 +237,7 @@ class Root:
 def open_root(path: Path | str, max_bytes: int = MAX_BYTES) -> Root:
     """The root of a collection, of whose files at most `max_bytes` each are read.
 
-    Raises `RootGone` where it is not there.
+    Raises `SourceUnavailable` where it is not there.
     """
     return Root(Path(path), max_bytes)
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from storage.paths import from_wire, to_wire
-from workers.sources.hub import ShareAt, SharedRoot
+from workers.sources.hub import HubLocation, HubSource
 from workers.sources.local import open_root
-from workers.sources.remote import RemoteRoot, Url
+from workers.sources.remote import RemoteSource, Url
 
 if TYPE_CHECKING:
     from workers.sources.local import Fetched
 
-Place = Path | ShareAt | Url
+SourceLocation = Path | HubLocation | Url
 
 
 class Source(Protocol):
     """An opened place."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SourceLocation:
         """What was opened."""
 
     @property
@@ -30,34 +30,34 @@ class Source(Protocol):
         """Equal as long as the same thing is there."""
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
-        """The bytes of one image; FetchError is about it, RootGone about the world."""
+        """The bytes of one image; FetchError is about it, SourceUnavailable about the world."""
 
     def close(self) -> None:
         """Give everything back."""
 
 
-def open_place(place: Place, max_bytes: int) -> Source:
-    """A place's images, of at most so many bytes each; RootGone where it is not there."""
-    if isinstance(place, ShareAt):
-        return SharedRoot(place, max_bytes)
+def open_source(place: SourceLocation, max_bytes: int) -> Source:
+    """A place's images, of at most so many bytes each; SourceUnavailable where it is not there."""
+    if isinstance(place, HubLocation):
+        return HubSource(place, max_bytes)
     if isinstance(place, Url):
-        return RemoteRoot(place, max_bytes)
+        return RemoteSource(place, max_bytes)
     return open_root(place, max_bytes)
 
 
-def place_to_json(place: Place) -> dict[str, Any]:
+def location_to_json(place: SourceLocation) -> dict[str, Any]:
     """A place for another process of ours."""
-    if isinstance(place, ShareAt):
+    if isinstance(place, HubLocation):
         return {"share": asdict(place)}
     if isinstance(place, Url):
         return {"url": place.url}
     return {"folder": to_wire(os.fsencode(place))}
 
 
-def place_from_json(raw: dict[str, Any]) -> Place:
+def location_from_json(raw: dict[str, Any]) -> SourceLocation:
     """A place from another process of ours."""
     if "share" in raw:
-        return ShareAt(**raw["share"])
+        return HubLocation(**raw["share"])
     if "url" in raw:
         return Url(raw["url"])
     return Path(os.fsdecode(from_wire(raw["folder"])))

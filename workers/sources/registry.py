@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage.paths import shown
-from workers.sources.fingerprint import WrongPlace, prove
-from workers.sources.local import RootGone
-from workers.sources.places import open_place
+from workers.sources.fingerprint import WrongCollection, verify_fingerprint
+from workers.sources.local import SourceUnavailable
+from workers.sources.places import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from workers.sources.fingerprint import SampleFile
-    from workers.sources.places import Place, Source
+    from workers.sources.fingerprint import KnownFile
+    from workers.sources.places import Source, SourceLocation
 
 
-class Roots:
+class SourceRegistry:
     """The opened places of collections: as mapped on this machine, else as `place_of` has them."""
 
     def __init__(
         self,
-        mapped: Mapping[str, Place],
-        place_of: Callable[[str], Place],
-        fingerprint_of: Callable[[str], Sequence[SampleFile]],
+        mapped: Mapping[str, SourceLocation],
+        place_of: Callable[[str], SourceLocation],
+        fingerprint_of: Callable[[str], Sequence[KnownFile]],
         max_bytes: int,
     ) -> None:
         self._mapped = mapped
@@ -35,11 +35,11 @@ class Roots:
         self._proved: dict[str, object] = {}
 
     def root(self, collection: str) -> Source:
-        """The place of a collection; RootGone where it, or the collection in it, is not there."""
+        """Return the source of a collection; raise SourceUnavailable where it is not there."""
         opened = self._opened.get(collection)
         if opened is None:
             place = self._mapped.get(collection) or self._place_of(collection)
-            opened = open_place(place, self._max_bytes)
+            opened = open_source(place, self._max_bytes)
             try:
                 self._prove(collection, opened)
             except BaseException:
@@ -58,12 +58,14 @@ class Roots:
         if self._proved.get(collection) == opened.identity:
             return
         try:
-            prove(opened, self._fingerprint_of(collection))
-        except WrongPlace as error:
-            raise RootGone(f"{name_of(opened.place)} is not {collection}: {error}") from error
+            verify_fingerprint(opened, self._fingerprint_of(collection))
+        except WrongCollection as error:
+            raise SourceUnavailable(
+                f"{name_of(opened.place)} is not {collection}: {error}"
+            ) from error
         self._proved[collection] = opened.identity
 
 
-def name_of(place: Place) -> str:
+def name_of(place: SourceLocation) -> str:
     """A place for people."""
     return shown(str(place).encode(errors="surrogateescape"))

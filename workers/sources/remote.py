@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from storage.extras import with_extra
 from storage.records import ErrorKind
-from workers.sources.local import Fetched, FetchError, RootGone
+from workers.sources.local import Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +40,11 @@ class Url:
         return urlsplit(self.url).password is not None
 
 
-class RemoteRoot:
+class RemoteSource:
     """A folder on such a file system; not for two threads at a time."""
 
     def __init__(self, place: Url, max_bytes: int) -> None:
-        """RootGone where it cannot be reached, or what it takes is not installed."""
+        """SourceUnavailable where it cannot be reached, or what it takes is not installed."""
         self.place = self.identity = place
         self._max_bytes = max_bytes
         self._fs, self._base = _until_world(place, lambda: _open(place.url))
@@ -52,7 +52,8 @@ class RemoteRoot:
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
         """The bytes of the file at a relative path, of the size in bytes that was listed.
 
-        Raises FetchError as `workers.sources.local.Root` does, RootGone where it cannot be reached.
+        Raises FetchError as `workers.sources.local.Root` does, SourceUnavailable where it
+        cannot be reached.
         """
         name = os.fsdecode(relative)
         if any(part in _NO_NAMES for part in name.split("/")) or "\0" in name:
@@ -94,7 +95,7 @@ class RemoteRoot:
         if urlsplit(self.place.url).scheme in _WEB:
             self._require_answer(error)
         elif not _until_world(self.place, lambda: self._fs.exists(self._base)):
-            raise RootGone(f"{self.place} is not there") from error
+            raise SourceUnavailable(f"{self.place} is not there") from error
 
     def _require_answer(self, error: Exception) -> None:
         """Tell what a web server says of a file from one that says nothing.
@@ -103,7 +104,9 @@ class RemoteRoot:
         """
         cause = error.__cause__
         if not (cause is None or isinstance(cause, FileNotFoundError) or _is_of_a_file(cause)):
-            raise RootGone(f"{self.place} cannot be read just now ({type(cause).__name__})")
+            raise SourceUnavailable(
+                f"{self.place} cannot be read just now ({type(cause).__name__})"
+            )
 
 
 def _open(url: str) -> tuple[Any, str]:
@@ -114,7 +117,7 @@ def _open(url: str) -> tuple[Any, str]:
 
 
 def _until_world(place: Url, action: Callable[[], Any]) -> Any:  # noqa: ANN401 - fsspec has no types
-    """What the action gives; what is wrong with the connection becomes RootGone."""
+    """What the action gives; what is wrong with the connection becomes SourceUnavailable."""
     try:
         return action()
     except (
@@ -126,14 +129,16 @@ def _until_world(place: Url, action: Callable[[], Any]) -> Any:  # noqa: ANN401 
     ):
         raise
     except ImportError as error:
-        raise RootGone(
+        raise SourceUnavailable(
             f"{place} needs a package that is not installed ({error}): {with_extra('remote')}"
         ) from error
     except Exception as error:
         if _is_of_a_file(error):
             raise PermissionError(errno.EACCES, "the server does not give it") from error
         # Each library behind fsspec has errors of its own; none of them is a picture's.
-        raise RootGone(f"{place} cannot be read just now ({type(error).__name__})") from error
+        raise SourceUnavailable(
+            f"{place} cannot be read just now ({type(error).__name__})"
+        ) from error
 
 
 def _is_of_a_file(error: BaseException) -> bool:

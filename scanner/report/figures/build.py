@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from storage.reads.breakdown import Breakdown, Calls
     from storage.reads.queries import Counts
     from storage.records import Outcome
-    from storage.writes.cascade import Opinions
+    from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
     from storage.writes.scans import Scan
 
@@ -87,7 +87,7 @@ class Report:
     corrected: CorrectedShare | None
     sample: SampleOutcome | None
     course: Course
-    opinions: Opinions | None
+    opinions: CascadeProgress | None
 
     @property
     def images_per_second(self) -> float | None:

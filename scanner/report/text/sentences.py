@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scanner.report.figures.estimate import CorrectedShare
     from scanner.report.figures.intervals import Interval
     from storage.reads.breakdown import Copies
-    from storage.writes.cascade import Opinions
+    from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
 
 # A p-value below this is called a difference.
@@ -43,7 +43,7 @@ def answer(report: Report) -> str:
     return text
 
 
-def second(opinions: Opinions) -> str:
+def second(opinions: CascadeProgress) -> str:
     """How far the second opinions are."""
     given = labels.count(opinions.given, "doubtful image", "doubtful images")
     text = f"{opinions.detector} has looked at {given}"

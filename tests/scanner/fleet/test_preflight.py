@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.fleet import preflight, self_test
-from scanner.fleet.fingerprint import take_sample
+from scanner.fleet.fingerprint import take_fingerprint
 from scanner.fleet.preflight import NotFit
 from scanner.fleet.producer import Request
-from scanner.fleet.self_test import OwnSpeed
+from scanner.fleet.self_test import SelfTest
 from workers.broker import handshake
 from workers.broker.app import make_redis
-from workers.broker.fingerprints import leave_sample
-from workers.broker.handshake import say_hello, skew_seconds
-from workers.broker.namespace import Space
+from workers.broker.fingerprints import store_fingerprint
+from workers.broker.handshake import publish_handshake, skew_seconds
+from workers.broker.namespace import Namespace
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
-from workers.sources.hub import ShareAt
+from workers.sources.hub import HubLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def space(clean_redis: str) -> Iterator[Space]:
+def namespace(clean_redis: str) -> Iterator[Namespace]:
     """An empty Redis."""
     client = make_redis(clean_redis)
-    yield Space(client, "s1")
+    yield Namespace(client, "s1")
     client.close()
 
 
@@ -51,10 +51,10 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def said(space: Space, settings: WorkerSettings) -> str:
+def said(namespace: Namespace, settings: WorkerSettings) -> str:
     """All that the worker says."""
     lines: list[str] = []
-    preflight.preflight(space, settings, lines.append)
+    preflight.preflight(namespace, settings, lines.append)
     return "\n".join(lines)
 
 
@@ -63,73 +63,77 @@ def request(folder: Path) -> Request:
     return Request(folder, "photos", Plan(()), "fleet")
 
 
-def test_a_hub_of_the_same_version(space: Space, settings: WorkerSettings) -> None:
+def test_a_hub_of_the_same_version(namespace: Namespace, settings: WorkerSettings) -> None:
     """Where all is well nothing is said of the hub."""
-    say_hello(space, preflight.own_version())
+    publish_handshake(namespace, preflight.own_version())
 
-    assert "" == said(space, settings)
+    assert "" == said(namespace, settings)
 
 
-def test_no_hub(space: Space, settings: WorkerSettings) -> None:
+def test_no_hub(namespace: Namespace, settings: WorkerSettings) -> None:
     """A hub that does not run is no reason not to work."""
-    assert "the hub does not run just now" in said(space, settings)
+    assert "the hub does not run just now" in said(namespace, settings)
 
 
-def test_a_hub_of_another_version(space: Space, settings: WorkerSettings) -> None:
+def test_a_hub_of_another_version(namespace: Namespace, settings: WorkerSettings) -> None:
     """Another version that understands us is said; one that does not is refused."""
-    say_hello(space, "9.9")
-    assert "the hub runs scanner 9.9" in said(space, settings)
-    space.client.set(space.key("hub"), '{"version": "9.9", "messages": 2, "rules": 1}')
+    publish_handshake(namespace, "9.9")
+    assert "the hub runs scanner 9.9" in said(namespace, settings)
+    namespace.client.set(namespace.key("hub"), '{"version": "9.9", "messages": 2, "rules": 1}')
     with pytest.raises(NotFit, match=r"The hub runs scanner 9\.9.* upgrade the older one"):
-        said(space, settings)
+        said(namespace, settings)
 
 
 @pytest.mark.parametrize("raw", ["", "5", "{}", '{"version": "a\\nb", "messages": 1, "rules": 1}'])
-def test_a_hub_that_talks_nonsense(space: Space, settings: WorkerSettings, raw: str) -> None:
+def test_a_hub_that_talks_nonsense(
+    namespace: Namespace, settings: WorkerSettings, raw: str
+) -> None:
     """What anyone may have written there is not repeated."""
-    space.client.set(space.key("hub"), raw)
+    namespace.client.set(namespace.key("hub"), raw)
 
-    assert "the hub does not run just now" in said(space, settings)
+    assert "the hub does not run just now" in said(namespace, settings)
 
 
-def test_the_clock(space: Space, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock(
+    namespace: Namespace, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker whose clock is wrong waits until it is in step, and says so once."""
     skews = [-7200.0, -7200.0, 0.1]
     pauses: list[float] = []
-    monkeypatch.setattr(preflight, "skew_seconds", lambda _space: skews.pop(0))
+    monkeypatch.setattr(preflight, "skew_seconds", lambda _namespace: skews.pop(0))
     monkeypatch.setattr(preflight.time, "sleep", pauses.append)
-    text = said(space, settings)
+    text = said(namespace, settings)
 
     assert [2.0, 2.0] == pauses
     assert 1 == text.count("7,200 seconds behind the broker's")
     assert "the clocks agree" in text
 
 
-def test_the_skew_is_measured(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_skew_is_measured(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is that between this machine's clock and Redis'."""
-    assert abs(skew_seconds(space)) < handshake.MOST_SKEW_SECONDS
+    assert abs(skew_seconds(namespace)) < handshake.MOST_SKEW_SECONDS
     now = handshake.time.time
     monkeypatch.setattr(handshake.time, "time", lambda: now() + 3600)
 
-    assert 3590 < skew_seconds(space) < 3610
+    assert 3590 < skew_seconds(namespace) < 3610
 
 
 def test_a_sample(photos: Path) -> None:
     """A few files that are far from each other, none of them empty."""
-    sample = take_sample(request(photos))
+    sample = take_fingerprint(request(photos))
 
     assert [b"00.jpg", b"08.jpg", b"16.jpg", b"24.jpg", b"32.jpg"] == [one.path for one in sample]
     assert [1, 1, 2, 2, 2] == [one.size_bytes for one in sample]
 
 
-def test_where_pictures_are(space: Space, settings: WorkerSettings, photos: Path) -> None:
+def test_where_pictures_are(namespace: Namespace, settings: WorkerSettings, photos: Path) -> None:
     """Each collection's place is said: mapped here, on the share, or nowhere."""
-    leave_sample(space, "photos", take_sample(request(photos)))
-    leave_sample(space, "other", [])
-    nowhere = said(space, settings)
-    mapped = said(space, replace(settings, roots={"photos": photos, "later": photos}))
-    share = ShareAt("http://hub:6381", "s3cret", None, "")
-    shared = said(space, replace(settings, share=share))
+    store_fingerprint(namespace, "photos", take_fingerprint(request(photos)))
+    store_fingerprint(namespace, "other", [])
+    nowhere = said(namespace, settings)
+    mapped = said(namespace, replace(settings, roots={"photos": photos, "later": photos}))
+    share = HubLocation("http://hub:6381", "s3cret", None, "")
+    shared = said(namespace, replace(settings, share=share))
 
     assert "photos: this machine does not know where photos lies" in nowhere
     assert f"  photos: in {photos}\n" in mapped
@@ -138,27 +142,27 @@ def test_where_pictures_are(space: Space, settings: WorkerSettings, photos: Path
     assert "s3cret" not in shared
 
 
-def test_a_wrong_place(space: Space, settings: WorkerSettings, photos: Path) -> None:
+def test_a_wrong_place(namespace: Namespace, settings: WorkerSettings, photos: Path) -> None:
     """A folder that holds other pictures is refused before any work is taken."""
-    leave_sample(space, "photos", take_sample(request(photos)))
+    store_fingerprint(namespace, "photos", take_fingerprint(request(photos)))
     other = photos.with_name("other")
     other.mkdir()
     (other / "00.jpg").write_bytes(b"x")
     with pytest.raises(NotFit, match="other is not the collection photos: 5 of 5 files"):
-        said(space, replace(settings, roots={"photos": other}))
+        said(namespace, replace(settings, roots={"photos": other}))
 
 
-def test_a_place_that_is_away(space: Space, settings: WorkerSettings, photos: Path) -> None:
+def test_a_place_that_is_away(namespace: Namespace, settings: WorkerSettings, photos: Path) -> None:
     """A disk that is not mounted yet is waited for."""
-    leave_sample(space, "photos", take_sample(request(photos)))
+    store_fingerprint(namespace, "photos", take_fingerprint(request(photos)))
     away = replace(settings, roots={"photos": photos / "nowhere"})
 
-    assert "cannot be read (No such file or directory); its batches wait" in said(space, away)
+    assert "cannot be read (No such file or directory); its batches wait" in said(namespace, away)
 
 
 def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker says what one of its processes does, measured with its detectors."""
-    speed = OwnSpeed(photographs=3.26, tiny=1234.5, process_mb=143)
+    speed = SelfTest(photographs=3.26, tiny=1234.5, process_mb=143)
     monkeypatch.setattr(preflight, "own_speed", lambda: speed)
 
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scanner.fleet.rescuer import Keeper
+from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage
 from storage.writes import listing, results, scans
 from workers.broker.leases import working_key
@@ -34,29 +34,29 @@ def batch_of(store: Store, name: str, body: Mapping[str, Any] = BODY) -> int:
 
 def waiting(broker: Broker) -> int:
     """Messages on the queue."""
-    return int(broker.space.client.llen(broker.space.queue))
+    return int(broker.namespace.client.llen(broker.namespace.queue))
 
 
 def test_left_behind_is_published_at_once(store: Store, broker: Broker) -> None:
     """A batch whose worker is gone is on the queue after one round, one attempt higher."""
     batch_id = batch_of(store, "one")
-    broker.space.client.hset(working_key(broker.space), str(batch_id), "gone")
-    Keeper(store, broker, FLEET).round()
+    broker.namespace.client.hset(working_key(broker.namespace), str(batch_id), "gone")
+    Rescuer(store, broker, FLEET).round()
     left = results.again(store, batch_id, failed=False)
 
     assert 1 == waiting(broker)
     assert left is not None
     assert 2 == left[1].attempt
-    assert 0 == broker.space.client.hlen(working_key(broker.space))
+    assert 0 == broker.namespace.client.hlen(working_key(broker.namespace))
 
 
 def test_overlooked_is_published_the_second_time(store: Store, broker: Broker) -> None:
     """A batch on no queue may be on its way there; seen twice in a row, it is published."""
     batch_of(store, "one")
-    keeper = Keeper(store, broker, FLEET)
+    rescuer = Rescuer(store, broker, FLEET)
     seen = []
     for _ in range(3):
-        keeper.round()
+        rescuer.round()
         seen.append(waiting(broker))
 
     assert [0, 1, 1] == seen
@@ -65,7 +65,7 @@ def test_overlooked_is_published_the_second_time(store: Store, broker: Broker) -
 def test_one_keeper_at_a_time(store: Store, broker: Broker) -> None:
     """While one keeper is at it, another does nothing."""
     batch_of(store, "one")
-    first, second = Keeper(store, broker, FLEET), Keeper(store, broker, FLEET)
+    first, second = Rescuer(store, broker, FLEET), Rescuer(store, broker, FLEET)
     first.round()
     for _ in range(3):
         second.round()
@@ -76,9 +76,9 @@ def test_one_keeper_at_a_time(store: Store, broker: Broker) -> None:
 def test_scans_of_others_are_left_alone(store: Store, broker: Broker) -> None:
     """A `scan` with a broker of its own has its own keeper."""
     batch_of(store, "one")
-    keeper = Keeper(store, broker, "somebody else")
+    rescuer = Rescuer(store, broker, "somebody else")
     for _ in range(3):
-        keeper.round()
+        rescuer.round()
 
     assert 0 == waiting(broker)
 
@@ -89,9 +89,9 @@ def test_scan_of_another_version(
     """A scan that another version planned is passed over with a word; others are looked after."""
     batch_of(store, "newer", {"rules": 99, "detectors": []})
     batch_of(store, "ours")
-    keeper = Keeper(store, broker, FLEET)
+    rescuer = Rescuer(store, broker, FLEET)
     for _ in range(2):
-        keeper.round()
+        rescuer.round()
 
     assert 1 == waiting(broker)
     assert "planned by another version" in caplog.text

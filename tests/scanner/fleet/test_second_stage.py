@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scanner.fleet.rescuer import Keeper
+from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage, Outcome, Timings, Verdict
 from storage.writes import cascade, listing, results, scans
 from storage.writes.results import Host
-from workers.broker.heartbeat import Channel
+from workers.broker.heartbeat import Heartbeat
 from workers.broker.leases import working_key
-from workers.broker.namespace import strong_queue
+from workers.broker.namespace import second_stage_queue
 from workers.broker.parts import Part, second_look_number
 from workers.pipeline.plan import Plan, PlannedDetector
 from workers.settings import FLEET
@@ -54,20 +54,20 @@ def doubtful(store: Store, images: int) -> int:
 
 def queued(broker: Broker) -> tuple[int, int]:
     """Messages on the queue of first looks, and on that of the strong detector."""
-    client, queue = broker.space.client, broker.space.queue
-    return int(client.llen(queue)), int(client.llen(strong_queue(queue, "clip")))
+    client, queue = broker.namespace.client, broker.namespace.queue
+    return int(client.llen(queue)), int(client.llen(second_stage_queue(queue, "clip")))
 
 
 def listen(broker: Broker) -> None:
     """Be a worker that has the strong detector."""
-    Channel(broker.space, "laptop:1", "laptop").listen("clip")
+    Heartbeat(broker.namespace, "laptop:1", "laptop").listen("clip")
 
 
 def rounds(store: Store, broker: Broker, count: int = 3) -> None:
     """Have a keeper look so many times."""
-    keeper = Keeper(store, broker, FLEET)
+    rescuer = Rescuer(store, broker, FLEET)
     for _ in range(count):
-        keeper.round()
+        rescuer.round()
 
 
 def test_nobody_listens(store: Store, broker: Broker) -> None:
@@ -92,8 +92,8 @@ def test_not_while_they_are_at_work(store: Store, broker: Broker) -> None:
     batch_id = doubtful(store, 3)
     listen(broker)
     part = Part(batch_id, second_look_number(0))
-    broker.space.client.hset(working_key(broker.space), part.name, "laptop")
-    broker.space.client.set(broker.space.key("lease", part.name), "laptop")
+    broker.namespace.client.hset(working_key(broker.namespace), part.name, "laptop")
+    broker.namespace.client.set(broker.namespace.key("lease", part.name), "laptop")
     rounds(store, broker, 4)
 
     assert (0, 0) == queued(broker)
@@ -104,7 +104,7 @@ def test_left_behind(store: Store, broker: Broker) -> None:
     batch_id = doubtful(store, 3)
     listen(broker)
     part = Part(batch_id, second_look_number(0))
-    broker.space.client.hset(working_key(broker.space), part.name, "gone")
+    broker.namespace.client.hset(working_key(broker.namespace), part.name, "gone")
     rounds(store, broker)
     (waits,) = cascade.wanted(store, 1)
 

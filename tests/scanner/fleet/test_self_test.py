@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_measured(home: Path) -> None:
     """Tiny pictures go faster than photographs; the memory is that of loaded detectors."""
-    speed = self_test.own_speed()
+    speed = self_test.run_self_test()
 
     assert speed is not None
     assert 0 < speed.photographs < speed.tiny
@@ -39,4 +39,4 @@ def test_what_does_not_run(
     script.chmod(0o755)
     monkeypatch.setattr(self_test.sys, "executable", str(script))
     with pytest.raises(CannotJudge, match=said):
-        self_test.own_speed()
+        self_test.run_self_test()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.processes import supervisor
-from scanner.processes.supervisor import Beside
+from scanner.processes.supervisor import Supervised
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def test_started_again(
     monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.0)
     store_url = str(tmp_path / "store.db")
     Store.open(store_url).close()
-    with Beside("it", [f"scanner.{module}"], clean_redis, store_url) as running:
+    with Supervised("it", [f"scanner.{module}"], clean_redis, store_url) as running:
         first = running._process.pid
         running._process.kill()
         running._process.wait()

@@ -12,7 +12,7 @@ import pytest
 from storage.reads import aggregates, breakdown, compare
 from storage.reads.breakdown import Copies, Folders, Told
 from storage.reads.compare import Change, Pair
-from storage.reads.coverage import Looked
+from storage.reads.coverage import Coverage
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing
 
@@ -188,9 +188,9 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
     )
 
     assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).looked == {
-        "faces": Looked(3, 2, 1),
-        "scenes": Looked(3, 2, 1),
-        "objects-32": Looked(0, 0, 0),
+        "faces": Coverage(3, 2, 1),
+        "scenes": Coverage(3, 2, 1),
+        "objects-32": Coverage(0, 0, 0),
     }
 
 

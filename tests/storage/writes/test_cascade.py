@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from storage.reads.queries import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import cascade, listing, results, scans
-from storage.writes.cascade import Asking, Opinions
+from storage.writes.cascade import Asking, CascadeProgress
 from storage.writes.received import Received, receive
 from storage.writes.results import ROUTED, STRONG, Host
 
@@ -67,7 +67,7 @@ def test_only_doubtful_ones_wait(fill: Fill) -> None:
     assert [b"1.jpg", b"3.jpg"] == [image.path for image in waits.images]
     assert [Asking(scan.scan_id, "clip", over=False)] == cascade.asking(fill.store, "fleet")
     assert [] == cascade.asking(fill.store, "somebody else")
-    assert Opinions("clip", given=0, waiting=3) == cascade.opinions(fill.store, scan)
+    assert CascadeProgress("clip", given=0, waiting=3) == cascade.opinions(fill.store, scan)
 
 
 def test_a_second_look_replaces_the_first(fill: Fill) -> None:
@@ -86,7 +86,7 @@ def test_a_second_look_replaces_the_first(fill: Fill) -> None:
     assert [STRONG, STRONG, ROUTED] == stages(fill, scan)
     assert cascade.begin_second(fill.store, batch.batch_id, ids, WORKER) is None
     assert [] == cascade.wanted(fill.store, scan.scan_id)
-    assert Opinions("clip", given=2, waiting=0) == cascade.opinions(fill.store, scan)
+    assert CascadeProgress("clip", given=2, waiting=0) == cascade.opinions(fill.store, scan)
 
 
 def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:

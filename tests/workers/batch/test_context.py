@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database.store import Store
-from workers.batch.context import Station
+from workers.batch.context import WorkerContext
 from workers.batch.stopping import StopFlag
 from workers.detectors import installed
 from workers.pipeline.plan import Plan, PlannedDetector
@@ -29,9 +29,9 @@ def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
 
 def test_what_is_recorded_of_its_machine(settings: WorkerSettings) -> None:
     """What runs its nets there, and in how many processes and threads."""
-    station = Station(settings, "pi4:1", StopFlag())
-    info = station.host.info
-    station.close()
+    context = WorkerContext(settings, "pi4:1", StopFlag())
+    info = context.host.info
+    context.close()
 
     assert info["runtime"].startswith("LiteRT ")
     assert (3, 1) == (info["processes"], info["threads"])
@@ -44,12 +44,12 @@ def test_what_stays_loaded(settings: WorkerSettings) -> None:
         Plan((PlannedDetector(card.name, card.version, card.sha256, 0.5, ai),))
         for ai in (0.7, 0.8, 0.9)
     ]
-    station = Station(settings, "pi4:1", StopFlag())
-    first, second = station.pipeline(plans[0]), station.pipeline(plans[1])
-    again = station.pipeline(plans[0])
-    station.pipeline(plans[2])
+    context = WorkerContext(settings, "pi4:1", StopFlag())
+    first, second = context.pipeline(plans[0]), context.pipeline(plans[1])
+    again = context.pipeline(plans[0])
+    context.pipeline(plans[2])
 
     assert first is again
-    assert first is station.pipeline(plans[0])
-    assert second is not station.pipeline(plans[1])
-    station.close()
+    assert first is context.pipeline(plans[0])
+    assert second is not context.pipeline(plans[1])
+    context.close()

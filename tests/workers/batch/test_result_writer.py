@@ -18,13 +18,13 @@ from storage.reads import queries
 from storage.records import ListedImage
 from storage.writes import listing, scans
 from workers.batch import result_writer, retry, sinks
-from workers.batch.context import Station
-from workers.batch.result_writer import Recorder, make_recorder
+from workers.batch.context import WorkerContext
+from workers.batch.result_writer import ResultWriter, make_result_writer
 from workers.batch.retry import GiveBack
-from workers.batch.runner import BatchWork
+from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
-from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_recorder_app
-from workers.broker.consumer import RecorderConsumer
+from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_result_writer_app
+from workers.broker.consumer import ResultConsumer
 from workers.broker.messages import BatchMessage, decode
 from workers.broker.namespace import recording_key, results_queue, unrecorded
 from workers.detectors import installed
@@ -60,8 +60,8 @@ class Desk:
             "pi5",
             roots={"photos": self.folder},
         )
-        self.station = Station(settings, "pi5:1", StopFlag())
-        self.recorder = Recorder(self.store, StopFlag())
+        self.context = WorkerContext(settings, "pi5:1", StopFlag())
+        self.result_writer = ResultWriter(self.store, StopFlag())
 
     def batch(self, images: int) -> tuple[Scan, BatchMessage]:
         """Files in the folder, and the message of the batch that asks for them."""
@@ -80,7 +80,7 @@ class Desk:
     def taken(self, queue: str) -> list[Any]:
         """What is on a queue, taken from it in its order, as the tasks get it."""
         found = []
-        while (raw := self.station.space.client.rpop(queue)) is not None:
+        while (raw := self.context.namespace.client.rpop(queue)) is not None:
             body = zlib.decompress(b64decode(json.loads(raw)["body"]))
             found.append(json.loads(body)[0][0])
         return found
@@ -99,7 +99,7 @@ def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
     """An empty folder, an empty store, an empty broker."""
     made = Desk(tmp_path, clean_redis)
     yield made
-    made.station.close()
+    made.context.close()
     made.store.close()
 
 
@@ -112,35 +112,35 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_judged_there_and_written_here(desk: Desk) -> None:
     """Every chunk is a result on the queue; written, they finish the scan, by the worker's host."""
     scan, message = desk.batch(5)
-    BatchWork(desk.station, message).run()
+    BatchRunner(desk.context, message).run()
     before = desk.errors(scan)
-    waiting = unrecorded(desk.station.space)
+    waiting = unrecorded(desk.context.namespace)
     for raw in desk.results():
-        desk.recorder.record(raw)
+        desk.result_writer.record(raw)
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
 
     assert (0, 3) == (before, waiting)
     assert {"pi5"} == {row.host for row in rows}
     assert 5 == desk.errors(scan)
     assert scans.find_scan(desk.store, scan.scan_id).finished_at is not None
-    assert 0 == desk.station.space.client.llen(desk.station.space.queue)
+    assert 0 == desk.context.namespace.client.llen(desk.context.namespace.queue)
 
 
 def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stops puts what is left on the queue, and nothing of what it has sent."""
     scan, message = desk.batch(5)
-    begin = desk.station.channel.cancelled
+    begin = desk.context.heartbeat.cancelled
 
     def stop(scan_id: int, batch_id: int) -> bool:
-        desk.station.stop.set()
+        desk.context.stop.set()
         return begin(scan_id, batch_id)
 
-    monkeypatch.setattr(desk.station.channel, "cancelled", stop)
-    BatchWork(desk.station, message).run()
-    (rest,) = desk.taken(desk.station.space.queue)
+    monkeypatch.setattr(desk.context.heartbeat, "cancelled", stop)
+    BatchRunner(desk.context, message).run()
+    (rest,) = desk.taken(desk.context.namespace.queue)
     left = decode(rest)
     for raw in desk.results():
-        desk.recorder.record(raw)
+        desk.result_writer.record(raw)
 
     assert 2 == desk.errors(scan)
     assert message.images[2:] == left.images
@@ -154,9 +154,9 @@ def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPa
     for file in desk.folder.iterdir():
         file.unlink()
     with pytest.raises(GiveBack):
-        BatchWork(desk.station, message).run()
+        BatchRunner(desk.context, message).run()
 
-    assert 0 == desk.station.space.client.llen(desk.station.space.queue)
+    assert 0 == desk.context.namespace.client.llen(desk.context.namespace.queue)
 
 
 def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
     _, message = desk.batch(2)
     with pytest.raises(GiveBack, match="--root other=PATH"):
-        BatchWork(desk.station, replace(message, collection="other")).run()
+        BatchRunner(desk.context, replace(message, collection="other")).run()
 
 
 def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,10 +172,10 @@ def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(sinks, "MOST_WAITING", 1)
     _, message = desk.batch(9)
-    BatchWork(desk.station, message).run()
+    BatchRunner(desk.context, message).run()
 
-    assert 2 == unrecorded(desk.station.space)
-    (rest,) = desk.taken(desk.station.space.queue)
+    assert 2 == unrecorded(desk.context.namespace)
+    (rest,) = desk.taken(desk.context.namespace.queue)
     assert 5 == len(decode(rest).images)
 
 
@@ -184,14 +184,14 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(result_writer, "GIVE_BACK_PAUSE_SECONDS", 0.0)
     _, message = desk.batch(2)
-    BatchWork(desk.station, message).run()
+    BatchRunner(desk.context, message).run()
 
     def away(*_: object) -> int:
         raise StoreUnavailable("locked")
 
     monkeypatch.setattr(result_writer, "receive", away)
     with pytest.raises(Reject) as caught:
-        desk.recorder.record(desk.results()[0])
+        desk.result_writer.record(desk.results()[0])
 
     assert caught.value.requeue
 
@@ -199,26 +199,26 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
 def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """What is no result of ours is dropped and said."""
-    desk.recorder.record(raw)
+    desk.result_writer.record(raw)
 
     assert "dropped" in caplog.text
 
 
 def test_only_results(desk: Desk) -> None:
     """The recorder does results and nothing else, and what it has at hand comes back in time."""
-    app = make_recorder(desk.broker_url, desk.store)
-    transport = make_recorder_app(desk.broker_url, "s1").conf.broker_transport_options
+    app = make_result_writer(desk.broker_url, desk.store)
+    transport = make_result_writer_app(desk.broker_url, "s1").conf.broker_transport_options
 
     assert {RECORD_BATCH} == set(app.tasks)
-    assert RECORD_BATCH == RecorderConsumer.expects != SCAN_BATCH
+    assert RECORD_BATCH == ResultConsumer.expects != SCAN_BATCH
     assert (15, recording_key("s1")) == (transport["visibility_timeout"], transport["unacked_key"])
 
 
 def test_images_twice_in_a_message(desk: Desk) -> None:
     """One verdict an image, whatever a message says."""
     scan, message = desk.batch(1)
-    BatchWork(desk.station, message).run()
+    BatchRunner(desk.context, message).run()
     (raw,) = desk.results()
-    desk.recorder.record(raw | {"verdicts": raw["verdicts"] * 3})
+    desk.result_writer.record(raw | {"verdicts": raw["verdicts"] * 3})
 
     assert 1 == desk.errors(scan)

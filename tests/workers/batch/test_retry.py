@@ -1,4 +1,4 @@
-"""Patience: what is away is waited for, for a while, and not at all by one who is to stop."""
+"""Retry: what is away is waited for, for a while, and not at all by one who is to stop."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import redis
 
 from storage.errors import NotFound, StoreUnavailable
 from workers.batch import retry
-from workers.batch.retry import PATIENCE_SECONDS, GiveBack, Patience
+from workers.batch.retry import RETRY_SECONDS, GiveBack, Retry
 from workers.batch.stopping import StopFlag
-from workers.sources.local import FetchError, RootGone
+from workers.sources.local import FetchError, SourceUnavailable
 
 AWAY = [
     StoreUnavailable("the store is locked"),
-    RootGone("the disk is away"),
+    SourceUnavailable("the disk is away"),
     redis.ConnectionError("no connection"),
     redis.TimeoutError("no answer"),
     redis.BusyLoadingError("still loading"),
@@ -30,7 +30,7 @@ class World:
         self.told: list[str] = []
         self.tries = 0
         self.stop = StopFlag()
-        self.patience = Patience(self.stop, self.told.append)
+        self.retry = Retry(self.stop, self.told.append)
         monkeypatch.setattr(retry.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(retry.time, "sleep", self.sleep)
 
@@ -48,7 +48,7 @@ class World:
                 raise error
             return "done"
 
-        return self.patience.until_done(action)
+        return self.retry.until_done(action)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_gives_back(world: World, error: Exception) -> None:
     with pytest.raises(GiveBack, match=str(error)):
         world.until(10**9, error)
 
-    assert PATIENCE_SECONDS <= world.now - began <= PATIENCE_SECONDS + 5
+    assert RETRY_SECONDS <= world.now - began <= RETRY_SECONDS + 5
 
 
 def test_pauses_grow(world: World) -> None:

@@ -31,9 +31,9 @@ from storage.records import (
 )
 from storage.writes import listing, results, scans
 from workers.batch import retry, runner
-from workers.batch.context import Station
+from workers.batch.context import WorkerContext
 from workers.batch.retry import GiveBack
-from workers.batch.runner import BatchWork
+from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
 from workers.broker.leases import Lease, Part, Watch
@@ -85,9 +85,9 @@ class Desk:
     broker_url: str
     store: Store
     grey: Grey = field(default_factory=Grey)
-    stations: list[Station] = field(default_factory=list)
+    contexts: list[WorkerContext] = field(default_factory=list)
 
-    def station(self, name: str = "pi4:1", limits: Limits | None = None) -> Station:
+    def context(self, name: str = "pi4:1", limits: Limits | None = None) -> WorkerContext:
         """One process's station, its net taking brightness for evidence."""
         url = self.store.engine.url.render_as_string()
         settings = WorkerSettings(
@@ -99,9 +99,9 @@ class Desk:
             "pi4",
             limits=limits or Limits(),
         )
-        made = Station(settings, name, StopFlag())
+        made = WorkerContext(settings, name, StopFlag())
         made._pipelines[GREY.digest()] = Pipeline(GREY, {"grey": self.grey}, 1_000_000)
-        self.stations.append(made)
+        self.contexts.append(made)
         return made
 
     def scan(self, plan: Plan = GREY) -> Scan:
@@ -139,9 +139,9 @@ class Desk:
 
     def at_work(self) -> tuple[int, int]:
         """How many leases stand, and how many batches are listed as at work."""
-        space = self.stations[0].space
-        found = space.client.keys(space.key("lease", "*"))
-        return len(found), space.client.hlen(leases.working_key(space))
+        namespace = self.contexts[0].namespace
+        found = namespace.client.keys(namespace.key("lease", "*"))
+        return len(found), namespace.client.hlen(leases.working_key(namespace))
 
 
 def white() -> bytes:
@@ -161,8 +161,8 @@ def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
     made = Desk(tmp_path / "photos", tmp_path / "state", clean_redis, store)
     yield made
-    for station in made.stations:
-        station.close()
+    for context in made.contexts:
+        context.close()
     store.close()
 
 
@@ -188,7 +188,7 @@ def later(seconds: float, action: Callable[[], object]) -> threading.Timer:
 def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
     """Every image of a batch gets its verdict, batch and scan are done, the lease is gone."""
     scan = desk.scan()
-    BatchWork(desk.station(), desk.batch(scan, 5)).run()
+    BatchRunner(desk.context(), desk.batch(scan, 5)).run()
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
 
     assert {"ai": 5} == desk.outcomes(scan)
@@ -204,8 +204,8 @@ def test_not_judged_again(desk: Desk) -> None:
     """Images that have a verdict are passed over."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    begun = results.begin_run(desk.store, batch.batch_id, 1, (station.host.host_id, "other"))
+    context = desk.context()
+    begun = results.begin_run(desk.store, batch.batch_id, 1, (context.host.host_id, "other"))
     assert begun is not None
     error = ImageError(ErrorKind.TRUNCATED, "cut")
     judged = [
@@ -213,7 +213,7 @@ def test_not_judged_again(desk: Desk) -> None:
         for image in batch.images[:2]
     ]
     results.record(desk.store, begun[0], judged)
-    BatchWork(station, batch).run()
+    BatchRunner(context, batch).run()
 
     assert 3 == desk.grey.images
     assert {"ai": 3, "error": 2} == desk.outcomes(scan)
@@ -224,9 +224,9 @@ def test_done_batch_again(desk: Desk) -> None:
     """A message that comes twice, or late, costs nothing."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    BatchWork(station, batch).run()
-    BatchWork(station, batch).run()
+    context = desk.context()
+    BatchRunner(context, batch).run()
+    BatchRunner(context, batch).run()
 
     assert 5 == desk.grey.images
     assert (0, 0) == desk.at_work()
@@ -237,7 +237,7 @@ def test_unknown_batch(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     scans.forget(desk.store, scan.scan_id)
-    BatchWork(desk.station(), batch).run()
+    BatchRunner(desk.context(), batch).run()
 
     assert 0 == desk.grey.images
     assert (0, 0) == desk.at_work()
@@ -248,7 +248,7 @@ def test_images_of_another_batch(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 2)
     strange = (*batch.images, BatchImage(10**9, b"0.png", len(WHITE)))
-    BatchWork(desk.station(), replace(batch, images=strange)).run()
+    BatchRunner(desk.context(), replace(batch, images=strange)).run()
 
     assert 2 == desk.grey.images
     assert {"ai": 2} == desk.outcomes(scan)
@@ -259,7 +259,7 @@ def test_cancelled_before(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     scans.cancel(desk.store, scan.scan_id)
-    BatchWork(desk.station(), batch).run()
+    BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
     assert (0, 0) == desk.at_work()
@@ -269,9 +269,9 @@ def test_cancelled_in_the_middle(desk: Desk, small_chunks: None) -> None:
     """A scan that is cancelled while a batch is at work ends with the chunk; verdicts stay."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    desk.grey.before = lambda: heartbeat.cancel(station.space, scan.scan_id)
-    BatchWork(station, batch).run()
+    context = desk.context()
+    desk.grey.before = lambda: heartbeat.cancel(context.namespace, scan.scan_id)
+    BatchRunner(context, batch).run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
     assert not desk.done(scan)
@@ -282,10 +282,10 @@ def test_leased_elsewhere(desk: Desk) -> None:
     """A batch that another worker is at is left to it."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    with Lease(station.space, Part(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
+    context = desk.context()
+    with Lease(context.namespace, Part(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
         other.acquire()
-        BatchWork(station, batch).run()
+        BatchRunner(context, batch).run()
 
         assert {"pending": 5} == desk.outcomes(scan)
         assert (1, 1) == desk.at_work()
@@ -297,7 +297,7 @@ def test_two_at_once(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     # Of one name, as two processes in two containers may be.
-    first, second = desk.station("pi4:7"), desk.station("pi4:7")
+    first, second = desk.context("pi4:7"), desk.context("pi4:7")
     begun, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -305,10 +305,10 @@ def test_two_at_once(desk: Desk) -> None:
         assert go_on.wait(30)
 
     desk.grey.before = hold
-    thread = threading.Thread(target=BatchWork(first, batch).run)
+    thread = threading.Thread(target=BatchRunner(first, batch).run)
     thread.start()
     assert begun.wait(30)
-    BatchWork(second, batch).run()
+    BatchRunner(second, batch).run()
     in_between = desk.outcomes(scan)
     go_on.set()
     thread.join()
@@ -324,11 +324,13 @@ def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.02)
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    going = BatchWork(station, batch)
+    context = desk.context()
+    going = BatchRunner(context, batch)
 
     def take_over() -> None:
-        station.space.client.set(leases.lease_key(station.space, Part(batch.batch_id)), "pi5:1")
+        context.namespace.client.set(
+            leases.lease_key(context.namespace, Part(batch.batch_id)), "pi5:1"
+        )
         until = time.monotonic() + 20
         while not going._lease.lost and time.monotonic() < until:
             time.sleep(0.01)
@@ -344,15 +346,15 @@ def test_stopping(desk: Desk, small_chunks: None) -> None:
     """A worker that is to stop commits its chunk and gives the rest back, its lease released."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
-    desk.grey.before = station.stop.set
+    context = desk.context()
+    desk.grey.before = context.stop.set
     with pytest.raises(GiveBack, match="stops"):
-        BatchWork(station, batch).run()
+        BatchRunner(context, batch).run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
     assert (0, 0) == desk.at_work()
     # The next worker does the rest.
-    BatchWork(desk.station("pi5:1"), batch).run()
+    BatchRunner(desk.context("pi5:1"), batch).run()
     assert {"ai": 5} == desk.outcomes(scan)
     assert 5 == desk.grey.images
 
@@ -360,8 +362,8 @@ def test_stopping(desk: Desk, small_chunks: None) -> None:
 def test_second_attempt(desk: Desk) -> None:
     """A batch that may have killed a worker is judged in a process of its own, image by image."""
     scan = desk.scan(PROVENANCE)
-    station = desk.station()
-    BatchWork(station, desk.batch(scan, 2, attempt=2)).run()
+    context = desk.context()
+    BatchRunner(context, desk.batch(scan, 2, attempt=2)).run()
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
 
     assert {"no_evidence": 2} == desk.outcomes(scan)
@@ -369,7 +371,7 @@ def test_second_attempt(desk: Desk) -> None:
         [said.kind for said in row.verdict.findings] for row in rows if row.verdict
     ]
     # Nothing was decoded here.
-    assert {GREY.digest()} == set(station._pipelines)
+    assert {GREY.digest()} == set(context._pipelines)
     assert desk.done(scan)
     assert (0, 0) == desk.at_work()
 
@@ -380,10 +382,10 @@ def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
     plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
     scan = desk.scan(plan)
     batch = desk.batch(scan, 1, attempt)
-    station = desk.station()
+    context = desk.context()
     with pytest.raises(GiveBack):
-        BatchWork(station, batch).run()
-    (state,) = heartbeat.worker_states(station.space)
+        BatchRunner(context, batch).run()
+    (state,) = heartbeat.worker_states(context.namespace)
 
     assert state.note
     assert {"pending": 1} == desk.outcomes(scan)
@@ -394,7 +396,7 @@ def test_folder_away_at_first(desk: Desk) -> None:
     """A collection that is not mounted is waited for, and no image becomes an error."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    station = desk.station()
+    context = desk.context()
     away = desk.folder.with_name("away")
     desk.folder.rename(away)
     notes: list[str] = []
@@ -402,11 +404,11 @@ def test_folder_away_at_first(desk: Desk) -> None:
     def back() -> None:
         until = time.monotonic() + 30
         while not notes and time.monotonic() < until:
-            notes.extend(state.note for state in heartbeat.worker_states(station.space))
+            notes.extend(state.note for state in heartbeat.worker_states(context.namespace))
         away.rename(desk.folder)
 
     timer = later(0, back)
-    BatchWork(station, batch).run()
+    BatchRunner(context, batch).run()
     timer.join()
 
     assert {"ai": 5} == desk.outcomes(scan)
@@ -433,7 +435,7 @@ def test_folder_away_in_the_middle(desk: Desk, small_chunks: None) -> None:
         timers.append(later(0.3, lambda: move(away, desk.folder)))
 
     desk.grey.before = unmount
-    BatchWork(desk.station(), batch).run()
+    BatchRunner(desk.context(), batch).run()
     timers[0].join()
 
     assert {"ai": 5} == desk.outcomes(scan)
@@ -455,7 +457,7 @@ def test_another_folder_in_its_place(desk: Desk, small_chunks: None) -> None:
             file.unlink()
 
     desk.grey.before = mount_again
-    BatchWork(desk.station(), batch).run()
+    BatchRunner(desk.context(), batch).run()
 
     assert {"ai": 5} == desk.outcomes(scan)
 
@@ -466,7 +468,7 @@ def test_folder_stays_away(desk: Desk, impatient: None) -> None:
     batch = desk.batch(scan, 5)
     desk.folder.rename(desk.folder.with_name("away"))
     with pytest.raises(GiveBack, match="cannot be read"):
-        BatchWork(desk.station(), batch).run()
+        BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
     assert (0, 0) == desk.at_work()
@@ -487,7 +489,7 @@ def test_store_away_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch, nam
         return real(*given)
 
     monkeypatch.setattr(results, name, shaky)
-    BatchWork(desk.station(), batch).run()
+    BatchRunner(desk.context(), batch).run()
 
     assert 2 == len(tries)
     assert {"ai": 5} == desk.outcomes(scan)
@@ -505,11 +507,11 @@ def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.Monke
     with monkeypatch.context() as patched:
         patched.setattr(results, "record", away)
         with pytest.raises(GiveBack, match="away"):
-            BatchWork(desk.station(), batch).run()
+            BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
     assert (0, 0) == desk.at_work()
-    BatchWork(desk.station("pi5:1"), batch).run()
+    BatchRunner(desk.context("pi5:1"), batch).run()
     assert {"ai": 5} == desk.outcomes(scan)
 
 
@@ -517,7 +519,7 @@ def test_broker_away_at_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     """A broker that goes away while a batch is judged does not undo what was judged."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
-    going = BatchWork(desk.station(), batch)
+    going = BatchRunner(desk.context(), batch)
     tries: list[None] = []
     release = going._lease.release
 
@@ -542,26 +544,26 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "_end_this_process", ended.set)
     scan = desk.scan()
     batch = desk.batch(scan, 1)
-    station = desk.station(limits=Limits(image_seconds=0.1))
+    context = desk.context(limits=Limits(image_seconds=0.1))
     seen: list[list[Part]] = []
 
     def hang() -> None:
         assert ended.wait(30)
         until = time.monotonic() + 30
-        while not leases.left_behind(station.space) and time.monotonic() < until:
+        while not leases.left_behind(context.namespace) and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(leases.left_behind(station.space))
+        seen.append(leases.left_behind(context.namespace))
 
     desk.grey.before = hang
-    BatchWork(station, batch).run()
+    BatchRunner(context, batch).run()
 
     assert [[Part(batch.batch_id)]] == seen
 
 
-def split_off(station: Station) -> list[BatchMessage]:
+def split_off(context: WorkerContext) -> list[BatchMessage]:
     """The messages on the queue, taken from it."""
     found = []
-    while (raw := station.space.client.rpop(station.space.queue)) is not None:
+    while (raw := context.namespace.client.rpop(context.namespace.queue)) is not None:
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
         found.append(decode(body[0][0]))
     return found
@@ -571,9 +573,9 @@ def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
     """What would take too long goes back at once: two workers do one batch, each image once."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
-    slow = desk.station()
-    slow.pace.mark(1, 5.0)  # four images in 20 s
-    BatchWork(slow, batch).run()
+    slow = desk.context()
+    slow.throughput.mark(1, 5.0)  # four images in 20 s
+    BatchRunner(slow, batch).run()
     half = desk.outcomes(scan)
     rest = split_off(slow)
 
@@ -582,7 +584,7 @@ def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
     assert (batch.batch_id, batch.attempt) == (rest[0].batch_id, rest[0].attempt)
     assert rest[0].part > 0
     assert not desk.done(scan)
-    BatchWork(desk.station("pi5:1"), rest[0]).run()
+    BatchRunner(desk.context("pi5:1"), rest[0]).run()
     assert {"ai": 9} == desk.outcomes(scan)
     assert 9 == desk.grey.images
     assert desk.done(scan)
@@ -593,16 +595,16 @@ def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
     """The part that was given away is done while the rest is still at work."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
-    slow, other = desk.station(), desk.station("pi5:1")
-    slow.pace.mark(1, 5.0)
+    slow, other = desk.context(), desk.context("pi5:1")
+    slow.throughput.mark(1, 5.0)
 
     def others_turn() -> None:
         desk.grey.before = lambda: None
         (rest,) = split_off(slow)
-        BatchWork(other, rest).run()
+        BatchRunner(other, rest).run()
 
     desk.grey.before = others_turn
-    BatchWork(slow, batch).run()
+    BatchRunner(slow, batch).run()
 
     assert {"ai": 9} == desk.outcomes(scan)
     assert 9 == desk.grey.images
@@ -613,10 +615,10 @@ def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
     """A worker that stops gives back what it has, and not again what it has given away."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
-    slow = desk.station()
-    slow.pace.mark(1, 5.0)
+    slow = desk.context()
+    slow.throughput.mark(1, 5.0)
     desk.grey.before = slow.stop.set
-    BatchWork(slow, batch).run()
+    BatchRunner(slow, batch).run()
     given, left = split_off(slow)
 
     assert batch.images[4:] == given.images
@@ -627,12 +629,12 @@ def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
 def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
     """What is looked at one by one is slow for reasons of its own, and says nothing of the pace."""
     scan = desk.scan(PROVENANCE)
-    station = desk.station()
-    station.pace.mark(1, 30.0)
-    BatchWork(station, desk.batch(scan, 3, attempt=2)).run()
+    context = desk.context()
+    context.throughput.mark(1, 30.0)
+    BatchRunner(context, desk.batch(scan, 3, attempt=2)).run()
 
     assert {"no_evidence": 3} == desk.outcomes(scan)
-    assert 30.0 == station.pace._each
+    assert 30.0 == context.throughput._each
 
 
 def test_not_split_without_the_broker(
@@ -645,9 +647,9 @@ def test_not_split_without_the_broker(
 
     monkeypatch.setattr(runner, "send_batch", away)
     scan = desk.scan()
-    slow = desk.station()
-    slow.pace.mark(1, 5.0)
-    BatchWork(slow, desk.batch(scan, 9)).run()
+    slow = desk.context()
+    slow.throughput.mark(1, 5.0)
+    BatchRunner(slow, desk.batch(scan, 9)).run()
 
     assert {"ai": 9} == desk.outcomes(scan)
 
@@ -656,14 +658,14 @@ def test_not_split_without_the_broker(
 def test_an_open_folder_is_given_back(desk: Desk, small_chunks: None, *, stopping: bool) -> None:
     """After a batch, done or given back, its disk can be unmounted: nothing of it is open."""
     scan = desk.scan()
-    station = desk.station()
+    context = desk.context()
     batch = desk.batch(scan, 3)
     opened: list[set[str]] = []
-    desk.grey.before = lambda: opened.append(set(station.roots._opened))
+    desk.grey.before = lambda: opened.append(set(context.roots._opened))
     if stopping:
-        station.stop.set()
+        context.stop.set()
     with suppress(GiveBack):
-        BatchWork(station, batch).run()
+        BatchRunner(context, batch).run()
 
     assert {"photos"} == opened[0]
-    assert {} == station.roots._opened
+    assert {} == context.roots._opened

@@ -22,7 +22,7 @@ from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.limits import Limits
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan
-from workers.sources.local import RootGone, open_root
+from workers.sources.local import SourceUnavailable, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,7 +242,7 @@ def test_root_gone(opened: Sandbox, folder: Path) -> None:
     away = folder.with_name("away")
     for file in list(folder.iterdir()):
         file.unlink()
-    with pytest.raises(RootGone, match="is empty"):
+    with pytest.raises(SourceUnavailable, match="is empty"):
         opened.examine(root, image)
     root.close()
     folder.rename(away)

@@ -15,12 +15,12 @@ from storage.records import BatchImage
 from workers.batch import tasks
 from workers.batch.retry import GiveBack
 from workers.batch.stopping import StopFlag
-from workers.batch.tasks import Stations, do_batch, make_worker_app
+from workers.batch.tasks import WorkerContexts, do_batch, make_worker_app
 from workers.broker.app import SCAN_BATCH
 from workers.broker.messages import BatchMessage, encode
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
-from workers.sources.local import RootGone
+from workers.sources.local import SourceUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +48,9 @@ class Process:
             raise self.station_error
         return "station"
 
-    def work(self, station: object, message: BatchMessage) -> Process:
+    def work(self, context: object, message: BatchMessage) -> Process:
         """A batch's work."""
-        assert station == "station"
+        assert context == "station"
         self.done.append(message)
         return self
 
@@ -61,8 +61,8 @@ class Process:
 
     def do(self, raw: object) -> None:
         """What the task does."""
-        stations: Any = self
-        do_batch(stations, raw)
+        contexts: Any = self
+        do_batch(contexts, raw)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_messages_of_a_later_version(process: Process, newer: object) -> None:
         GiveBack("the worker stops"),
         StoreUnavailable("locked"),
         NotFound("no such collection"),
-        RootGone("unmounted"),
+        SourceUnavailable("unmounted"),
         redis.ConnectionError("away"),
         redis.ResponseError("MISCONF"),
         OSError(24, "Too many open files"),
@@ -201,9 +201,9 @@ def test_the_task_does_a_batch(process: Process, app: Celery) -> None:
 
 def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """When Celery begins to shut down, the pool's children are told."""
-    made: list[Stations] = []
+    made: list[WorkerContexts] = []
 
-    class Noted(Stations):
+    class Noted(WorkerContexts):
         def __init__(self, settings: WorkerSettings) -> None:
             super().__init__(settings)
             made.append(self)
@@ -218,15 +218,15 @@ def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.Mo
 
 def test_one_station_a_process(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process keeps its station; a child that was forked makes its own, and shares the flag."""
-    stations = Stations(settings)
-    first = stations.mine()
-    again = stations.mine()
+    contexts = WorkerContexts(settings)
+    first = contexts.mine()
+    again = contexts.mine()
     monkeypatch.setattr(os, "getpid", lambda: 4_000_000)
-    child = stations.mine()
+    child = contexts.mine()
     for one in (first, child):
         one.close()
 
     assert first is again
     assert first is not child
     assert "pi4:4000000" == child.name
-    assert stations.stop is child.stop
+    assert contexts.stop is child.stop

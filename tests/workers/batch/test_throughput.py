@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from workers.batch import throughput
-from workers.batch.throughput import Pace
+from workers.batch.throughput import Throughput
 
 
-def paced(each: float, worked: float = 0.0) -> Pace:
+def paced(each: float, worked: float = 0.0) -> Throughput:
     """A process that takes so many seconds an image, and has worked so long at its batch."""
-    made = Pace()
+    made = Throughput()
     made.begin()
     made.mark(1, each)
     made._worked = worked
@@ -38,7 +38,7 @@ def test_no_more_than_the_target(each: float, worked: float, left: int, keeps: i
 
 def test_before_anything_is_known() -> None:
     """A process that has done nothing yet keeps all until it has done a chunk."""
-    new = Pace()
+    new = Throughput()
     new.begin()
 
     assert 500 == new.keeps(500) == new.keeps_at_the_end(500)
@@ -65,7 +65,7 @@ def test_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue is looked at once a second, and not before a batch has been at work that long."""
     now = [100.0]
     monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
-    going = Pace()
+    going = Throughput()
     going.begin()
     seen = []
     for _ in range(5):

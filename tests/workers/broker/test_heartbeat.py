@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from workers.broker import heartbeat
-from workers.broker.heartbeat import Channel, WorkerState, worker_states
-from workers.broker.namespace import Space
+from workers.broker.heartbeat import Heartbeat, WorkerState, worker_states
+from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +31,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return shown
 
 
-def space(client: redis.Redis) -> Space:
+def namespace(client: redis.Redis) -> Namespace:
     """A store's part of that Redis."""
-    return Space(client, "s1")
+    return Namespace(client, "s1")
 
 
 def test_cancel(client: redis.Redis, clock: list[float]) -> None:
     """A worker sees within a second that its scan was cancelled, and that another was not."""
-    end = Channel(space(client), "pi4:1", "pi4")
+    end = Heartbeat(namespace(client), "pi4:1", "pi4")
     end.begin()
     assert not end.cancelled(7, 12)
-    heartbeat.cancel(space(client), 8)
-    heartbeat.cancel(space(client), 7)
+    heartbeat.cancel(namespace(client), 8)
+    heartbeat.cancel(namespace(client), 7)
     clock[0] += 0.9
     assert not end.cancelled(7, 12)
     clock[0] += 0.1
@@ -52,18 +52,18 @@ def test_cancel(client: redis.Redis, clock: list[float]) -> None:
 
 def test_uncancel(client: redis.Redis, clock: list[float]) -> None:
     """A cancellation that was taken back holds no longer."""
-    end = Channel(space(client), "pi4:1", "pi4")
-    heartbeat.cancel(space(client), 7)
+    end = Heartbeat(namespace(client), "pi4:1", "pi4")
+    heartbeat.cancel(namespace(client), 7)
     assert end.cancelled(7, 12)
-    heartbeat.uncancel(space(client), 7)
+    heartbeat.uncancel(namespace(client), 7)
     clock[0] += 1
     assert not end.cancelled(7, 12)
 
 
 def test_next_batch_looks_again(client: redis.Redis, clock: list[float]) -> None:
     """A batch of another scan is not taken for cancelled because the one before it was."""
-    end = Channel(space(client), "pi4:1", "pi4")
-    heartbeat.cancel(space(client), 7)
+    end = Heartbeat(namespace(client), "pi4:1", "pi4")
+    heartbeat.cancel(namespace(client), 7)
     assert end.cancelled(7, 12)
     end.begin()
     assert not end.cancelled(8, 13)
@@ -72,34 +72,34 @@ def test_next_batch_looks_again(client: redis.Redis, clock: list[float]) -> None
 def test_signs_of_life(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process's last word is there for a while, with what it waits for."""
     monkeypatch.setattr(heartbeat.time, "time", lambda: 1234.5)
-    Channel(space(client), "pi4:1", "pi4").cancelled(7, 12)
-    Channel(space(client), "pi4:2", "pi4").tell(7, 13, "the disk is away")
+    Heartbeat(namespace(client), "pi4:1", "pi4").cancelled(7, 12)
+    Heartbeat(namespace(client), "pi4:2", "pi4").tell(7, 13, "the disk is away")
 
     assert [
         WorkerState("pi4:1", "pi4", 7, 12, 1234.5, ""),
         WorkerState("pi4:2", "pi4", 7, 13, 1234.5, "the disk is away"),
-    ] == list(worker_states(space(client)))
+    ] == list(worker_states(namespace(client)))
     for key in client.keys("scanner:s1:worker:*"):
         assert 0 < client.ttl(key) <= 30
 
 
 def test_seldom(client: redis.Redis, clock: list[float]) -> None:
     """Between two looks a second apart the broker is left in peace."""
-    end = Channel(space(client), "pi4:1", "pi4")
+    end = Heartbeat(namespace(client), "pi4:1", "pi4")
     end.cancelled(7, 12)
     client.flushall()
     clock[0] += 0.5
     end.cancelled(7, 12)
-    assert [] == list(worker_states(space(client)))
+    assert [] == list(worker_states(namespace(client)))
     clock[0] += 0.5
     end.cancelled(7, 12)
-    assert 1 == len(list(worker_states(space(client))))
+    assert 1 == len(list(worker_states(namespace(client))))
 
 
 def test_no_broker() -> None:
     """A broker that is away cancels nothing and raises nothing."""
     with redis.Redis(port=1, socket_connect_timeout=0.1, retry=None) as away:
-        end = Channel(space(away), "pi4:1", "pi4")
+        end = Heartbeat(namespace(away), "pi4:1", "pi4")
         end.tell(7, 12, "waiting")
 
         assert not end.cancelled(7, 12)
@@ -134,15 +134,15 @@ def test_no_broker() -> None:
 def test_strange_states(client: redis.Redis, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """What somebody else wrote in a state's place is passed over, and said."""
     client.set("scanner:s1:worker:a", body)
-    Channel(space(client), "b", "pi4").tell(7, 12, "")
+    Heartbeat(namespace(client), "b", "pi4").tell(7, 12, "")
 
-    assert ["b"] == [state.name for state in worker_states(space(client))]
+    assert ["b"] == [state.name for state in worker_states(namespace(client))]
     assert "scanner:s1:worker:a" in caplog.text
 
 
 def test_states_cannot_forge_a_terminal(client: redis.Redis) -> None:
     """What a state says is one line, whatever is in it."""
-    Channel(space(client), "pi4\x1b[2J:1", "pi\n4").tell(7, 12, "a\nb")
-    (state,) = worker_states(space(client))
+    Heartbeat(namespace(client), "pi4\x1b[2J:1", "pi\n4").tell(7, 12, "a\nb")
+    (state,) = worker_states(namespace(client))
 
     assert ("pi4\\x1b[2J:1", "pi\\n4", "a\\nb") == (state.name, state.host, state.note)

@@ -11,7 +11,7 @@ import redis
 
 from workers.broker import leases
 from workers.broker.leases import Lease, Part, Watch, lease_key, left_behind, unleased, working_key
-from workers.broker.namespace import Space
+from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +35,9 @@ def client(clean_redis: str) -> Iterator[redis.Redis]:
         yield opened
 
 
-def space(client: redis.Redis) -> Space:
+def namespace(client: redis.Redis) -> Namespace:
     """A store's part of that Redis."""
-    return Space(client, "s1")
+    return Namespace(client, "s1")
 
 
 def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = None) -> Lease:
@@ -47,7 +47,7 @@ def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = 
         raise AssertionError("no image has overrun")
 
     callback: Callable[[], object] = on_overrun if callable(on_overrun) else never
-    return Lease(space(client), PART, "host:1", watch or Watch(60.0), callback)
+    return Lease(namespace(client), PART, "host:1", watch or Watch(60.0), callback)
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
@@ -62,8 +62,8 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 def keys(client: redis.Redis) -> tuple[bool, bool]:
     """Whether the lease stands, and whether the batch is listed as at work."""
-    return bool(client.exists(lease_key(space(client), PART))), bool(
-        client.hexists(working_key(space(client)), PART.name)
+    return bool(client.exists(lease_key(namespace(client), PART))), bool(
+        client.hexists(working_key(namespace(client)), PART.name)
     )
 
 
@@ -92,7 +92,7 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
         ours.release()
         assert (False, False) == keys(client)
 
-    assert [] == left_behind(space(client))
+    assert [] == left_behind(namespace(client))
     with lease(client) as following:
         assert following.acquire()
         following.release()
@@ -105,7 +105,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
     def watch() -> None:
         while not ended.is_set():
-            seen.extend(left_behind(space(client)))
+            seen.extend(left_behind(namespace(client)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -121,7 +121,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
 def test_another_store_has_its_own(client: redis.Redis) -> None:
     """Batches of one number of two stores that share a Redis are not in each other's way."""
-    other = Lease(Space(client, "s2"), PART, "host:1", Watch(60.0), print)
+    other = Lease(Namespace(client, "s2"), PART, "host:1", Watch(60.0), print)
     with lease(client) as ours, other:
         assert ours.acquire()
         assert other.acquire()
@@ -132,11 +132,11 @@ def test_another_store_has_its_own(client: redis.Redis) -> None:
 def test_junk_among_those_at_work(client: redis.Redis) -> None:
     """What somebody else wrote among the batches at work is passed over."""
     client.hset(
-        working_key(space(client)),
+        working_key(namespace(client)),
         mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
     )
 
-    assert [Part(12), Part(12, 5)] == left_behind(space(client))
+    assert [Part(12), Part(12, 5)] == left_behind(namespace(client))
 
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
     """A worker that lost its lease does not release the one that another worker has now."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(space(client), PART), "another")
+        client.set(lease_key(namespace(client), PART), "another")
         ours.release()
 
     assert (True, True) == keys(client)
@@ -199,10 +199,10 @@ def test_lost_to_another(client: redis.Redis) -> None:
     """A worker sees that another one has its batch, and leaves that one's lease as it is."""
     with lease(client) as ours:
         ours.acquire()
-        client.set(lease_key(space(client), PART), "another")
+        client.set(lease_key(namespace(client), PART), "another")
 
         assert wait_for(lambda: ours.lost)
-    assert b"another" == client.get(lease_key(space(client), PART))
+    assert b"another" == client.get(lease_key(namespace(client), PART))
 
 
 def test_left_behind(client: redis.Redis) -> None:
@@ -210,24 +210,27 @@ def test_left_behind(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [] == left_behind(space(client))
+        assert [] == left_behind(namespace(client))
 
-    assert wait_for(lambda: left_behind(space(client)) == [PART])
+    assert wait_for(lambda: left_behind(namespace(client)) == [PART])
     assert (False, True) == keys(client)
-    leases.forget(space(client), PART)
-    assert [] == left_behind(space(client))
+    leases.forget(namespace(client), PART)
+    assert [] == left_behind(namespace(client))
 
 
 def test_a_part_is_its_own(client: redis.Redis) -> None:
     """What was split off a batch is leased beside what was kept; the batch is at work in both."""
-    with lease(client) as kept, Lease(space(client), Part(7, 5), "x", Watch(60.0), print) as rest:
+    with (
+        lease(client) as kept,
+        Lease(namespace(client), Part(7, 5), "x", Watch(60.0), print) as rest,
+    ):
         assert kept.acquire()
         assert rest.acquire()
         kept.release()
 
-        assert [6, 8] == unleased(space(client), [6, 7, 8])
+        assert [6, 8] == unleased(namespace(client), [6, 7, 8])
         rest.release()
-    assert [6, 7, 8] == unleased(space(client), [6, 7, 8])
+    assert [6, 7, 8] == unleased(namespace(client), [6, 7, 8])
 
 
 def test_unleased(client: redis.Redis) -> None:
@@ -235,8 +238,8 @@ def test_unleased(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [6, 8] == unleased(space(client), [6, 7, 8])
-        assert [] == unleased(space(client), [])
+        assert [6, 8] == unleased(namespace(client), [6, 7, 8])
+        assert [] == unleased(namespace(client), [])
         ours.release()
 
 
@@ -248,7 +251,7 @@ def test_overrun(client: redis.Redis) -> None:
         ours.acquire()
         watch.begin()
 
-        assert wait_for(lambda: left_behind(space(client)) == [PART])
+        assert wait_for(lambda: left_behind(namespace(client)) == [PART])
     assert [None] == told
 
 
@@ -258,7 +261,7 @@ def test_overrun_of_what_is_lost(client: redis.Redis) -> None:
     watch = Watch(0.0)
     with lease(client, watch, lambda: told.append(None)) as ours:
         ours.acquire()
-        client.set(lease_key(space(client), PART), "another")
+        client.set(lease_key(namespace(client), PART), "another")
         assert wait_for(lambda: ours.lost)
         watch.begin()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from workers.host import autoscale
-from workers.host.autoscale import Easing, Pool
+from workers.host.autoscale import Autoscaler, Pool
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Board:
     free: int | None = 4000
     now: float = 0.0
 
-    def pass_seconds(self, seconds: float, easing: Easing) -> list[int]:
+    def pass_seconds(self, seconds: float, easing: Autoscaler) -> list[int]:
         """How many may work, each time that this changes, while time passes."""
         changes = []
         for _ in range(round(seconds / 2)):
@@ -39,7 +39,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Board:
 
 def test_heat(board: Board) -> None:
     """One process fewer every ten seconds, down to none; one more for each minute that is well."""
-    eased = Easing(3, cool=True, clock=lambda: board.now)
+    eased = Autoscaler(3, cool=True, clock=lambda: board.now)
     assert not board.pass_seconds(60, eased)
     board.why = "throttled"
     assert [2] == board.pass_seconds(10, eased)
@@ -54,7 +54,7 @@ def test_heat(board: Board) -> None:
 
 def test_a_relapse(board: Board) -> None:
     """A board that is too warm again at once is given more time."""
-    eased = Easing(2, cool=True, clock=lambda: board.now)
+    eased = Autoscaler(2, cool=True, clock=lambda: board.now)
     board.why = "throttled"
     board.pass_seconds(10, eased)
     board.why = ""
@@ -70,12 +70,12 @@ def test_heat_of_a_worker_that_was_not_told_to_keep_cool(board: Board) -> None:
     """Without `--cool` heat changes nothing."""
     board.why = "throttled"
 
-    assert not board.pass_seconds(60, Easing(3, cool=False, clock=lambda: board.now))
+    assert not board.pass_seconds(60, Autoscaler(3, cool=False, clock=lambda: board.now))
 
 
 def test_memory(board: Board) -> None:
     """Short of memory one process still works; another comes when there is enough for it."""
-    eased = Easing(3, cool=False, clock=lambda: board.now)
+    eased = Autoscaler(3, cool=False, clock=lambda: board.now)
     board.free = 329
     assert [2, 1] == board.pass_seconds(60, eased)
     assert "works with 1 of 3 processes: memory is short (329 MB left)" == eased.words()
@@ -90,7 +90,7 @@ def test_a_system_that_does_not_tell(board: Board) -> None:
     """Where memory cannot be told all work."""
     board.free = None
 
-    assert not board.pass_seconds(60, Easing(3, cool=True, clock=lambda: board.now))
+    assert not board.pass_seconds(60, Autoscaler(3, cool=True, clock=lambda: board.now))
 
 
 @dataclass
@@ -159,7 +159,7 @@ def test_the_pool_follows() -> None:
 
 def test_said_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     """The log has when it began and when it was over, not each step between."""
-    eased, pool = Easing(3, cool=True, clock=lambda: board.now), Pool(Consumer(Processes(3, 3)))
+    eased, pool = Autoscaler(3, cool=True, clock=lambda: board.now), Pool(Consumer(Processes(3, 3)))
     board.why = "throttled"
     for _ in range(60):
         board.now += 2

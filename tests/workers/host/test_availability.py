@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from storage.writes.results import Host
-from workers.broker.namespace import Space
+from workers.broker.namespace import Namespace
 from workers.host import availability
 from workers.host.availability import Gate, pause, unpause
 from workers.hours import Hours, parse_hours
@@ -22,10 +22,10 @@ CELLAR = Host("c" * 32, "pi", "aarch64", {})
 
 
 @pytest.fixture
-def space(clean_redis: str) -> Iterator[Space]:
+def namespace(clean_redis: str) -> Iterator[Namespace]:
     """An empty Redis."""
     with redis.Redis.from_url(clean_redis) as client:
-        yield Space(client, "s1")
+        yield Namespace(client, "s1")
 
 
 def at(monkeypatch: pytest.MonkeyPatch, hour: int, minute: int = 0) -> None:
@@ -34,34 +34,34 @@ def at(monkeypatch: pytest.MonkeyPatch, hour: int, minute: int = 0) -> None:
     monkeypatch.setattr(availability.time, "localtime", lambda: now)
 
 
-def test_by_label_and_by_id(space: Space) -> None:
+def test_by_label_and_by_id(namespace: Namespace) -> None:
     """Both boards of one name pause by that name, one of them by its id."""
-    attic, cellar = Gate(space, ATTIC, None), Gate(space, CELLAR, None)
+    attic, cellar = Gate(namespace, ATTIC, None), Gate(namespace, CELLAR, None)
     assert "" == attic.closed() == cellar.closed()
-    pause(space, CELLAR.host_id)
+    pause(namespace, CELLAR.host_id)
     assert "" == attic.closed()
     assert "paused; `scanner unpause` has it go on" == cellar.closed()
-    pause(space, "pi")
+    pause(namespace, "pi")
     assert attic.closed()
-    assert unpause(space, "pi")
-    assert not unpause(space, "pi")
+    assert unpause(namespace, "pi")
+    assert not unpause(namespace, "pi")
     assert "" == attic.closed()
     assert cellar.closed()
 
 
-def test_a_broker_that_is_away(space: Space) -> None:
+def test_a_broker_that_is_away(namespace: Namespace) -> None:
     """A worker that was paused stays so while the broker cannot be asked."""
-    pause(space, "pi")
-    gate = Gate(space, ATTIC, None)
+    pause(namespace, "pi")
+    gate = Gate(namespace, ATTIC, None)
     assert gate.closed()
-    gate._space = Space(redis.Redis("127.0.0.1", 1), "s1")
+    gate._namespace = Namespace(redis.Redis("127.0.0.1", 1), "s1")
 
     assert gate.closed()
 
 
-def test_hours(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hours(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside its hours a worker waits, and says which they are."""
-    gate = Gate(space, ATTIC, parse_hours("22-7"))
+    gate = Gate(namespace, ATTIC, parse_hours("22-7"))
     at(monkeypatch, 12)
     assert "waits for its hours, 22:00-07:00" == gate.closed()
     at(monkeypatch, 23)

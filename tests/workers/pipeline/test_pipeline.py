@@ -19,7 +19,7 @@ from workers.detectors.card import Card, Input, Thresholds
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan
-from workers.sources.local import Fetched, FetchError, RootGone
+from workers.sources.local import Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -235,8 +235,8 @@ def test_evidence_of_an_image_that_cannot_be_decoded() -> None:
 
 def test_root_gone_comes_through() -> None:
     """A collection that is gone is no image's fault: nothing is said of any."""
-    with pytest.raises(RootGone):
-        judge(Files({b"a": picture(1), b"b": RootGone("unmounted"), b"c": picture(1)}))
+    with pytest.raises(SourceUnavailable):
+        judge(Files({b"a": picture(1), b"b": SourceUnavailable("unmounted"), b"c": picture(1)}))
 
 
 def test_a_chunk_has_a_largest_size() -> None:

@@ -9,24 +9,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workers.broker.app import make_redis
-from workers.broker.fingerprints import collections, leave_sample, sample_of, samples_key
-from workers.broker.namespace import Space
-from workers.sources.fingerprint import SampleFile, WrongPlace, prove
-from workers.sources.local import Root, RootGone
-from workers.sources.registry import Roots
+from workers.broker.fingerprints import (
+    collections,
+    fingerprint_of,
+    fingerprints_key,
+    store_fingerprint,
+)
+from workers.broker.namespace import Namespace
+from workers.sources.fingerprint import KnownFile, WrongCollection, verify_fingerprint
+from workers.sources.local import Root, SourceUnavailable
+from workers.sources.registry import SourceRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workers.sources.places import Place
+    from workers.sources.places import SourceLocation
 
 
 @pytest.fixture
-def space(clean_redis: str) -> Iterator[Space]:
+def namespace(clean_redis: str) -> Iterator[Namespace]:
     """An empty Redis."""
     client = make_redis(clean_redis)
-    yield Space(client, "s1")
+    yield Namespace(client, "s1")
     client.close()
 
 
@@ -41,27 +46,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 SAMPLE = [
-    SampleFile(b"%d.jpg" % number, 1, hashlib.sha256(b"%d" % number).digest())
-    for number in range(5)
+    KnownFile(b"%d.jpg" % number, 1, hashlib.sha256(b"%d" % number).digest()) for number in range(5)
 ]
 
 
-def test_left_and_found(space: Space) -> None:
+def test_left_and_found(namespace: Namespace) -> None:
     """A sample comes back as it was left, whatever the files are called."""
-    strange = SampleFile(b"\xff.jpg", 3, b"\x01" * 32)
-    leave_sample(space, "photos", [strange])
+    strange = KnownFile(b"\xff.jpg", 3, b"\x01" * 32)
+    store_fingerprint(namespace, "photos", [strange])
 
-    assert (strange,) == sample_of(space, "photos")
-    assert () == sample_of(space, "other")
-    assert ["photos"] == collections(space)
+    assert (strange,) == fingerprint_of(namespace, "photos")
+    assert () == fingerprint_of(namespace, "other")
+    assert ["photos"] == collections(namespace)
 
 
 @pytest.mark.parametrize("raw", ["", "5", "{", "[[1]]", '[["a", -1, "x"]]', '[[["a"], 1, "x"]]'])
-def test_no_sample(space: Space, raw: str) -> None:
+def test_no_sample(namespace: Namespace, raw: str) -> None:
     """What is no sample proves nothing, and ends nothing."""
-    space.client.hset(samples_key(space), "photos", raw)
+    namespace.client.hset(fingerprints_key(namespace), "photos", raw)
 
-    assert () == sample_of(space, "photos")
+    assert () == fingerprint_of(namespace, "photos")
 
 
 def test_the_right_place(folder: Path) -> None:
@@ -69,27 +73,27 @@ def test_the_right_place(folder: Path) -> None:
     (folder / "0.jpg").write_bytes(b"changed")
     (folder / "1.jpg").unlink()
     with Root(folder) as root:
-        prove(root, SAMPLE)
-        prove(root, [])
+        verify_fingerprint(root, SAMPLE)
+        verify_fingerprint(root, [])
 
 
 def test_another_place(folder: Path) -> None:
     """Files of the same names and sizes are not the same files."""
     for number in range(3):
         (folder / f"{number}.jpg").write_bytes(b"x")
-    with Root(folder) as root, pytest.raises(WrongPlace, match="3 of 5 files"):
-        prove(root, SAMPLE)
+    with Root(folder) as root, pytest.raises(WrongCollection, match="3 of 5 files"):
+        verify_fingerprint(root, SAMPLE)
 
 
-def test_before_anything_is_taken(space: Space, folder: Path) -> None:
+def test_before_anything_is_taken(namespace: Namespace, folder: Path) -> None:
     """A worker that was sent to another folder reads nothing there as if it were the collection."""
-    leave_sample(space, "photos", SAMPLE)
+    store_fingerprint(namespace, "photos", SAMPLE)
     other = folder.with_name("other")
     other.mkdir()
     (other / "0.jpg").write_bytes(b"x")
-    places: dict[str, Place] = {"photos": other}
-    roots = Roots(places, lambda _name: other, partial(sample_of, space), 1000)
-    with pytest.raises(RootGone, match="other is not photos: 5 of 5 files"):
+    places: dict[str, SourceLocation] = {"photos": other}
+    roots = SourceRegistry(places, lambda _name: other, partial(fingerprint_of, namespace), 1000)
+    with pytest.raises(SourceUnavailable, match="other is not photos: 5 of 5 files"):
         roots.root("photos")
     # Whoever mounts the right one there need not start the worker again.
     other.rename(folder.with_name("away"))
@@ -99,10 +103,12 @@ def test_before_anything_is_taken(space: Space, folder: Path) -> None:
     roots.forget("photos")
 
 
-def test_proved_once(space: Space, folder: Path) -> None:
+def test_proved_once(namespace: Namespace, folder: Path) -> None:
     """The sample is read once, and again when another disk is in the place."""
-    leave_sample(space, "photos", SAMPLE)
-    roots = Roots({"photos": folder}, lambda _name: folder, partial(sample_of, space), 1000)
+    store_fingerprint(namespace, "photos", SAMPLE)
+    roots = SourceRegistry(
+        {"photos": folder}, lambda _name: folder, partial(fingerprint_of, namespace), 1000
+    )
     roots.root("photos")
     roots.forget("photos")
     for file in folder.iterdir():
@@ -112,5 +118,5 @@ def test_proved_once(space: Space, folder: Path) -> None:
     folder.rename(folder.with_name("away"))
     folder.mkdir()
     (folder / "x").touch()
-    with pytest.raises(RootGone, match="is not photos"):
+    with pytest.raises(SourceUnavailable, match="is not photos"):
         roots.root("photos")

@@ -17,8 +17,8 @@ from storage.database.store import Store
 from storage.records import ErrorKind, ListedImage
 from storage.writes import listing, scans
 from workers.sources import hub
-from workers.sources.hub import ShareAt, SharedRoot
-from workers.sources.local import FetchError, RootGone
+from workers.sources.hub import HubLocation, HubSource
+from workers.sources.local import FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,18 +50,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def root(store: Store) -> Iterator[SharedRoot]:
+def root(store: Store) -> Iterator[HubSource]:
     """A worker's way to the share of that store."""
     share = Share(("127.0.0.1", 0), store, "s3cret", Rate(1e9), 2**20)
     share.start()
     port = share.server_address[1]
-    made = SharedRoot(ShareAt(f"http://127.0.0.1:{port}", "s3cret", None, "photos"), 2**20)
+    made = HubSource(HubLocation(f"http://127.0.0.1:{port}", "s3cret", None, "photos"), 2**20)
     yield made
     made.close()
     share.stop()
 
 
-def test_the_same_bytes(root: SharedRoot) -> None:
+def test_the_same_bytes(root: HubSource) -> None:
     """A file comes as it is, with the digest of its bytes."""
     fetched = root.fetch(NAME, len(CONTENT))
 
@@ -78,7 +78,7 @@ def test_the_same_bytes(root: SharedRoot) -> None:
     ],
 )
 def test_a_file_that_cannot_be_had(
-    root: SharedRoot, name: bytes, size: int, kind: ErrorKind
+    root: HubSource, name: bytes, size: int, kind: ErrorKind
 ) -> None:
     """What is wrong with one file is said as if it had been read here."""
     with pytest.raises(FetchError) as caught:
@@ -89,9 +89,9 @@ def test_a_file_that_cannot_be_had(
     assert CONTENT == root.fetch(NAME).data
 
 
-def test_too_large(root: SharedRoot) -> None:
+def test_too_large(root: HubSource) -> None:
     """No more is read than may be."""
-    small = SharedRoot(root.place, 100)
+    small = HubSource(root.place, 100)
     with pytest.raises(FetchError) as caught:
         small.fetch(NAME)
     small.close()
@@ -99,7 +99,7 @@ def test_too_large(root: SharedRoot) -> None:
     assert ErrorKind.TOO_LARGE is caught.value.kind
 
 
-def test_a_large_film(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_film(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is large the two ends are fetched first, and no film is to be refused here."""
     monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
     asked: list[str] = []
@@ -116,7 +116,7 @@ def test_a_large_film(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None
     assert ["bytes=0-4095", "bytes=8980-"] == asked
 
 
-def test_a_large_file_that_shrank(root: SharedRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end is not where it was listed: an error of this file, and nothing to wait for."""
     monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
     for name, size in ((b"empty.png", 5000), (b"film.mp4", 50_000)):
@@ -126,23 +126,23 @@ def test_a_large_file_that_shrank(root: SharedRoot, monkeypatch: pytest.MonkeyPa
         assert ErrorKind.CHANGED is caught.value.kind
 
 
-def test_another_token(root: SharedRoot) -> None:
+def test_another_token(root: HubSource) -> None:
     """A token that is no longer taken is nothing that a picture could help."""
-    stranger = SharedRoot(replace(root.place, token="old"), 2**20)
-    with pytest.raises(RootGone, match="join again"):
+    stranger = HubSource(replace(root.place, token="old"), 2**20)
+    with pytest.raises(SourceUnavailable, match="join again"):
         stranger.fetch(NAME)
     stranger.close()
 
     assert "s3cret" not in str(root.place)
 
 
-def test_a_hub_that_comes_back(root: SharedRoot) -> None:
+def test_a_hub_that_comes_back(root: HubSource) -> None:
     """A hub that was started again is asked anew; one that is away is waited for."""
     root.fetch(NAME)
     root._connection.sock.shutdown(socket.SHUT_RDWR)
     assert CONTENT == root.fetch(NAME).data
-    away = SharedRoot(replace(root.place, url="http://127.0.0.1:1"), 2**20)
-    with pytest.raises(RootGone, match="does not answer"):
+    away = HubSource(replace(root.place, url="http://127.0.0.1:1"), 2**20)
+    with pytest.raises(SourceUnavailable, match="does not answer"):
         away.fetch(NAME)
 
 
@@ -172,8 +172,8 @@ def test_a_server_that_fails(said: bytes) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        root = SharedRoot(ShareAt(url, "s3cret", None, "photos"), 2**20)
-        with pytest.raises(RootGone):
+        root = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
+        with pytest.raises(SourceUnavailable):
             root.fetch(NAME, len(CONTENT))
         root.close()
         server.shutdown(socket.SHUT_RDWR)

@@ -14,7 +14,7 @@ import pytest
 
 from storage.records import ErrorKind
 from workers.images.decode import DecodeError, decode
-from workers.sources.local import FetchError, Root, RootGone, fetch_file, open_root
+from workers.sources.local import FetchError, Root, SourceUnavailable, fetch_file, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -286,7 +286,7 @@ def test_what_is_wrong_with_the_world_is_not_the_images_fault(
     """
     monkeypatch.setattr("workers.sources.local.os.open", _failing(os.open, b"a.jpg", code))
 
-    with pytest.raises(RootGone, match="cannot be read just now"):
+    with pytest.raises(SourceUnavailable, match="cannot be read just now"):
         root.fetch(b"2019/a.jpg")
 
 
@@ -342,7 +342,7 @@ def test_a_missing_root_is_gone(tmp_path: Path) -> None:
     """A root that is not there cannot be opened, nor can a file."""
     (tmp_path / "file").touch()
     for name in ("none", "file"):
-        with pytest.raises(RootGone):
+        with pytest.raises(SourceUnavailable):
             open_root(tmp_path / name)
 
 
@@ -350,7 +350,7 @@ def test_a_root_that_vanishes_is_gone(root: Root, folder: Path) -> None:
     """A file missing because the root is missing says nothing of the file."""
     shutil.rmtree(folder)
 
-    with pytest.raises(RootGone, match="cannot be read"):
+    with pytest.raises(SourceUnavailable, match="cannot be read"):
         root.fetch(b"2019/a.jpg")
 
 
@@ -361,7 +361,7 @@ def test_a_replaced_root_is_gone(root: Root, folder: Path) -> None:
     folder.mkdir()
     (folder / "b.jpg").write_bytes(b"picture")
 
-    with pytest.raises(RootGone, match="is not the folder that it was"):
+    with pytest.raises(SourceUnavailable, match="is not the folder that it was"):
         root.fetch(b"2019/a.jpg")
 
 
@@ -369,7 +369,7 @@ def test_an_empty_root_is_gone(root: Root, folder: Path) -> None:
     """A mount point with nothing mounted is not a collection whose files were deleted."""
     shutil.rmtree(folder / "2019")
 
-    with pytest.raises(RootGone, match="is empty"):
+    with pytest.raises(SourceUnavailable, match="is empty"):
         root.fetch(b"2019/a.jpg")
 
 
@@ -388,7 +388,7 @@ def test_a_root_that_answers_with_trouble_is_gone(
     monkeypatch.setattr("workers.sources.local.os.open", _failing(os.open, b"a.jpg", code))
     monkeypatch.setattr("workers.sources.local.os.stat", stat)
 
-    with pytest.raises(RootGone, match="cannot be read"):
+    with pytest.raises(SourceUnavailable, match="cannot be read"):
         root.fetch(b"2019/a.jpg")
 
 

@@ -1,4 +1,4 @@
-"""Roots by URL: the same bytes, or why not."""
+"""SourceRegistry by URL: the same bytes, or why not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 from scanner.config import parse_roots
 from storage.records import ErrorKind
-from workers.sources.local import FetchError, RootGone
-from workers.sources.places import open_place, place_from_json, place_to_json
-from workers.sources.remote import RemoteRoot, Url
+from workers.sources.local import FetchError, SourceUnavailable
+from workers.sources.places import location_from_json, location_to_json, open_source
+from workers.sources.remote import RemoteSource, Url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +31,16 @@ if importlib.util.find_spec("fsspec") is None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> RemoteRoot:
+def root(tmp_path: Path) -> RemoteSource:
     """A folder by its URL."""
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"one")
     (tmp_path / "photos" / "empty.jpg").touch()
     (tmp_path / "outside.jpg").write_bytes(b"secret")
-    return RemoteRoot(Url(f"file://{tmp_path}/photos"), 100)
+    return RemoteSource(Url(f"file://{tmp_path}/photos"), 100)
 
 
-def test_the_same_bytes(root: RemoteRoot) -> None:
+def test_the_same_bytes(root: RemoteSource) -> None:
     """A file comes as it is, with the digest of its bytes."""
     fetched = root.fetch(b"a/1.jpg", 3)
 
@@ -60,7 +60,7 @@ def test_the_same_bytes(root: RemoteRoot) -> None:
     ],
 )
 def test_a_file_that_cannot_be_had(
-    root: RemoteRoot, name: bytes, size: int | None, kind: ErrorKind
+    root: RemoteSource, name: bytes, size: int | None, kind: ErrorKind
 ) -> None:
     """What is wrong with one file is said as if it had been read from a folder."""
     with pytest.raises(FetchError) as caught:
@@ -69,22 +69,22 @@ def test_a_file_that_cannot_be_had(
     assert kind is caught.value.kind
 
 
-def test_too_large(root: RemoteRoot) -> None:
+def test_too_large(root: RemoteSource) -> None:
     """A file that is too large is not read."""
     with pytest.raises(FetchError) as caught:
-        RemoteRoot(root.place, 2).fetch(b"a/1.jpg")
+        RemoteSource(root.place, 2).fetch(b"a/1.jpg")
 
     assert ErrorKind.TOO_LARGE is caught.value.kind
 
 
-def test_a_folder_that_is_gone(root: RemoteRoot, tmp_path: Path) -> None:
+def test_a_folder_that_is_gone(root: RemoteSource, tmp_path: Path) -> None:
     """A folder that is away makes no error of its files."""
     (tmp_path / "photos").rename(tmp_path / "away")
-    with pytest.raises(RootGone, match="photos is not there"):
+    with pytest.raises(SourceUnavailable, match="photos is not there"):
         root.fetch(b"a/1.jpg")
 
 
-def test_a_connection_that_breaks(root: RemoteRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_breaks(root: RemoteSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever error a library has of its own, it is the world's, and no picture's."""
 
     class Odd(Exception):
@@ -94,14 +94,14 @@ def test_a_connection_that_breaks(root: RemoteRoot, monkeypatch: pytest.MonkeyPa
         raise Odd
 
     monkeypatch.setattr(root._fs, "size", broken)
-    with pytest.raises(RootGone, match=r"just now \(Odd\)"):
+    with pytest.raises(SourceUnavailable, match=r"just now \(Odd\)"):
         root.fetch(b"a/1.jpg")
 
 
 def test_a_protocol_that_nobody_knows() -> None:
     """A URL that cannot be opened is one sentence, without a password."""
-    with pytest.raises(RootGone) as caught:
-        RemoteRoot(Url("nosuch://me:s3cret@nas/photos"), 100)
+    with pytest.raises(SourceUnavailable) as caught:
+        RemoteSource(Url("nosuch://me:s3cret@nas/photos"), 100)
 
     assert "nosuch://nas/photos cannot be read" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -150,7 +150,7 @@ def web() -> Iterator[Web]:
 
 def test_a_web_server_that_lists_nothing(web: Web) -> None:
     """What it does not have, or does not give, is an error of that file and holds nothing up."""
-    root = RemoteRoot(Url(web.url), 100)
+    root = RemoteSource(Url(web.url), 100)
     told = []
     for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
         with pytest.raises(FetchError) as caught:
@@ -167,9 +167,9 @@ def test_a_web_server_that_lists_nothing(web: Web) -> None:
 
 def test_a_web_server_that_is_gone(web: Web) -> None:
     """Its files are waited for."""
-    root = RemoteRoot(Url(web.url), 100)
+    root = RemoteSource(Url(web.url), 100)
     web.stop()
-    with pytest.raises(RootGone, match="cannot be read just now"):
+    with pytest.raises(SourceUnavailable, match="cannot be read just now"):
         root.fetch(b"1.jpg")
 
 
@@ -179,8 +179,8 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(b"one")
     place = parse_roots((f"photos={url}",))["photos"]
 
-    assert Url(url) == place == place_from_json(place_to_json(place))
-    assert b"one" == open_place(place, 100).fetch(b"1.jpg").data
+    assert Url(url) == place == location_from_json(location_to_json(place))
+    assert b"one" == open_source(place, 100).fetch(b"1.jpg").data
 
 
 def test_without_fsspec() -> None:

@@ -13,7 +13,7 @@ from workers.training.recipes.recipe import Pictures
 class Probe:
     """All that decides a linear probe but the pictures themselves.
 
-    Beside each picture as it is, `copies` changed ones are learned from; of each, a square of
+    Supervised each picture as it is, `copies` changed ones are learned from; of each, a square of
     `kept` pixels is what changes begin with. How strongly the weights are held down is chosen among
     `strengths` by pictures that were left out: in `folds` parts, by their owners where a listing
     `owners` names them or else by their folders, or one by one where `one_by_one` says so.

@@ -124,7 +124,7 @@ class Cosine:
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Learning rate: `start`, times `factor` whenever `patience` epochs were no better."""
+    """Learning rate: `start`, times `factor` whenever `retry` epochs were no better."""
 
     start: float
     factor: float = 1.0
@@ -136,7 +136,7 @@ class Plateau:
 class Phase:
     """One stretch of training with one optimiser; a further phase begins at the best epoch so far.
 
-    `patience` is how many epochs without a better validation accuracy end the phase early. A
+    `retry` is how many epochs without a better validation accuracy end the phase early. A
     `frozen` phase trains the net's head alone: what its base makes of a picture is worked out
     once, so its pictures are not augmented.
     """

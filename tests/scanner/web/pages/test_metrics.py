@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from storage.reads.queries import hosts, verdict_rows
 from storage.writes import results
 from workers.broker.app import make_redis
-from workers.broker.heartbeat import Channel
-from workers.broker.namespace import Space
+from workers.broker.heartbeat import Heartbeat
+from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,11 +71,11 @@ def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Itera
         connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
         connection.exec_driver_sql(f"UPDATE batch SET done_at = NULL, published_at = {now - 90}")
         connection.exec_driver_sql(f"UPDATE run SET started_at = {now - 5}, ended_at = {now - 1}")
-    space = Space(make_redis(clean_redis), store.identity)
-    space.client.lpush(space.queue, "one", "two", "three")
-    Channel(space, "pi4-1", "pi4").tell(1, 1, "")
+    namespace = Namespace(make_redis(clean_redis), store.identity)
+    namespace.client.lpush(namespace.queue, "one", "two", "three")
+    Heartbeat(namespace, "pi4-1", "pi4").tell(1, 1, "")
     yield serve(store, broker=clean_redis)
-    space.client.close()
+    namespace.client.close()
 
 
 def test_metrics_know_the_fleet(fleet: Served, store: Store) -> None:
