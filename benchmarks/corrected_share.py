@@ -24,9 +24,9 @@ import numpy as np
 from PIL import Image
 
 from scanner.report.figures.estimate import Rates, lang_reiczigel, rogan_gladen
-from scanner.report.figures.intervals import Share
 from workers.detectors import installed
 from workers.detectors.loading import load
+from workers.evaluation.intervals import Share
 
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 BATCH = 500

@@ -26,6 +26,9 @@ RESIZED_FROM = "resized_from"
 AI_NAMES = ("fake", "ai", "generated")
 REAL_NAMES = ("real", "photo")
 
+# Where scores are compared with labels, a score of at least this counts as AI.
+SCORE_THRESHOLD = 0.5
+
 
 class Outcome(StrEnum):
     """What the findings come to for one image; an image without one is pending."""

@@ -68,7 +68,7 @@ def command(
 def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from workers.evaluation.wilson import wilson
+    from workers.evaluation.intervals import wilson
 
     reviewed = [
         {"verdict": outcome.value, "answer": answer.value, "images": number}
@@ -113,7 +113,7 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> No
 
 
 def _estimate(sample: SampleOutcome) -> str:
-    from workers.evaluation.wilson import wilson
+    from workers.evaluation.intervals import wilson
 
     told = sample.ai + sample.not_ai
     if not told:

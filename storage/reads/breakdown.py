@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from storage.database.schema import entry, image, run, scan, verdict
 from storage.reads.coverage import Coverage, read_looked
-from storage.records import Outcome
+from storage.records import SCORE_THRESHOLD, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +36,6 @@ SLASH = b"/"
 # The byte after the slash: all that is in a folder has a path between the two.
 AFTER_SLASH = b"0"
 UNKNOWN_MONTH = "unknown"
-# A score from here on counts as AI, where scores are held against labels.
-EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class RunFigures:
     images: int
 
 
-# Labelled, scored images by (truth, whether the score is at least EVEN).
+# Labelled, scored images by (truth, whether the score is at least SCORE_THRESHOLD).
 Calls = Counter[tuple[bool, bool]]
 
 
@@ -314,7 +312,7 @@ def _calls(
     by_folder: dict[bytes, Calls] = {}
     by_detector: dict[str, Calls] = {}
     judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
-    called = verdict.c.score >= EVEN
+    called = verdict.c.score >= SCORE_THRESHOLD
     rows = connection.execute(
         sa.select(
             _folder_name(connection, parent),

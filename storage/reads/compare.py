@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from storage.database.schema import entry, image, verdict
-from storage.reads.breakdown import EVEN
-from storage.records import Outcome
+from storage.records import SCORE_THRESHOLD, Outcome
 
 if TYPE_CHECKING:
     from storage.database.store import Store
@@ -59,7 +58,7 @@ def changes(store: Store, before: int, after: int) -> Changes:
         new,
         (new.c.image_id == old.c.image_id) & (new.c.scan_id == after) & (old.c.scan_id == before),
     )
-    right = [(score >= EVEN) == listed.c.truth for score in (old.c.score, new.c.score)]
+    right = [(score >= SCORE_THRESHOLD) == listed.c.truth for score in (old.c.score, new.c.score)]
     same = (old.c.outcome, new.c.outcome, listed.c.truth, *right)
     with store.read() as connection:
         rows = connection.execute(

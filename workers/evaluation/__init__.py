@@ -1,1 +1,1 @@
-"""Statistics of labelled scores: metrics, intervals, curves."""
+"""Statistics of labelled scores: metrics, intervals, curves, bootstrap."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.report.figures.curves import Curves, curves
 from scanner.report.figures.error_rates import card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
-from scanner.report.figures.intervals import Interval, accuracy_interval, wilson
-from scanner.report.figures.metrics import Classification, Confusion, ScoreCount, classification
 from scanner.report.figures.throughput import Course, course
 from storage.reads.aggregates import figures
 from storage.writes.cascade import opinions
 from storage.writes.samples import sample_outcome
+from workers.evaluation.curves import Curves, curves
+from workers.evaluation.intervals import Interval, wilson
+from workers.evaluation.metrics import Classification, Confusion, ScoreCount, classification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -166,20 +166,21 @@ def truth_of(labelled: Iterable[LabelledCount], breakdown: Breakdown) -> Truth |
     )
 
 
-def _intervals(at: Confusion, scored: list[ScoreCount]) -> dict[str, Interval]:
-    """Wilson's intervals of what is a share of images, bootstrap intervals of the rest."""
+def _intervals(matrix: Confusion, scored: list[ScoreCount]) -> dict[str, Interval]:
+    """Return Wilson's intervals of shares of images, bootstrap intervals of the other figures."""
     if not scored:
         return {}
-    from scanner.report.figures.bootstrap import intervals  # noqa: PLC0415 - it needs NumPy
+    from workers.evaluation.bootstrap import intervals  # noqa: PLC0415 - it needs NumPy
 
+    correct = matrix.tp + matrix.tn
     shares = {
-        "accuracy": accuracy_interval(at),
-        "precision": wilson(at.tp, at.tp + at.fp),
-        "recall": wilson(at.tp, at.tp + at.fn),
-        "precision_real": wilson(at.tn, at.tn + at.fn),
-        "recall_real": wilson(at.tn, at.tn + at.fp),
+        "accuracy": (correct, matrix.images),
+        "precision": (matrix.tp, matrix.tp + matrix.fp),
+        "recall": (matrix.tp, matrix.tp + matrix.fn),
+        "precision_real": (matrix.tn, matrix.tn + matrix.fn),
+        "recall_real": (matrix.tn, matrix.tn + matrix.fp),
     }
-    known = {name: interval for name, interval in shares.items() if interval is not None}
+    known = {name: wilson(part, whole) for name, (part, whole) in shares.items() if whole}
     return known | intervals(scored)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.figures.estimate import Rates
-from scanner.report.figures.intervals import Share
 from workers.detectors import installed
 from workers.detectors.card import CardError
+from workers.evaluation.intervals import Share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

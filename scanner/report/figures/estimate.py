@@ -26,7 +26,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.report.figures.intervals import Interval, Share, Z, wilson
+from workers.evaluation.intervals import Interval, Share, Z, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +65,7 @@ class DetectorShare:
     def false_accusations_interval(self) -> Interval:
         """Its ends, from those of the share and of the false-alarm rate (Wilson's) together."""
         alarm = self.rates.false_alarm
-        rate = wilson(alarm.part, alarm.whole) or Interval(0.0, 1.0)
+        rate = wilson(alarm.part, alarm.whole)
         low, high = (
             (1 - share) * self.images * end
             for share, end in zip(reversed(self.interval), rate, strict=True)

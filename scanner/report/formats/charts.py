@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scanner.report.figures.build import Report
-    from scanner.report.figures.curves import Curves
     from storage.reads.breakdown import Told
+    from workers.evaluation.curves import Curves
 
 WIDTH, HEIGHT = 340, 260
 TENTHS = [0, 0.2, 0.4, 0.6, 0.8, 1.0]

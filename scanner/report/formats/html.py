@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from scanner.report.figures.intervals import accuracy_interval
-from scanner.report.figures.metrics import ratio
 from scanner.report.formats.charts import Chart, course_chart, curve_charts, months_chart
 from scanner.report.text import labels, machine, sentences
 from scanner.report.text.accuracy import INTERVALS, LABELS
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
-    from scanner.report.figures.metrics import Confusion
     from storage.reads.aggregates import HostFigures
+    from workers.evaluation.metrics import Confusion
 
 # Rows of a table; the JSON has all.
 ROWS = 40
@@ -75,8 +73,6 @@ def _environment() -> Environment:
         "stage": _stage,
         "stages": STAGES,
         "interval": sentences.interval,
-        "ratio": ratio,
-        "accuracy_interval": accuracy_interval,
     }
     return environment
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.figures.intervals import accuracy_interval
-from scanner.report.figures.metrics import ratio
 from scanner.report.formats.json_parts import CONFIDENCE, ends, share
 from storage.paths import fields
 from storage.records import Outcome
 
 if TYPE_CHECKING:
     from scanner.report.figures.build import Truth
-    from scanner.report.figures.curves import Curves
-    from scanner.report.figures.metrics import ClassFigures, Confusion
+    from workers.evaluation.curves import Curves
+    from workers.evaluation.metrics import ClassFigures, Confusion
 
 
 def truth_json(truth: Truth) -> dict[str, Any]:
@@ -74,8 +72,8 @@ def _confusion(at: Confusion) -> dict[str, int]:
 def _judged(at: Confusion) -> dict[str, Any]:
     return {
         "images": at.images,
-        "accuracy": share(ratio(at.tp + at.tn, at.images)),
-        **({} if (sure := accuracy_interval(at)) is None else ends(sure)),
+        "accuracy": share(at.accuracy),
+        **({} if at.accuracy_interval is None else ends(at.accuracy_interval)),
         "confusion": _confusion(at),
     }
 

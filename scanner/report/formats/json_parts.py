@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.figures.intervals import Interval
 from storage.paths import fields, shown
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scanner.report.figures.build import Report
     from scanner.report.figures.estimate import DetectorShare
-    from scanner.report.figures.intervals import Share
     from storage.reads.breakdown import Copies, Folders, Told
+    from workers.evaluation.intervals import Interval, Share
 
 # Digits behind the point: of shares and scores, and of seconds and milliseconds.
 SHARE_DIGITS = 6
@@ -75,7 +74,7 @@ def sample_json(report: Report) -> dict[str, Any] | None:
         "cant_tell": found.cant_tell,
         "left": found.left,
         "share": share(found.ai / told) if told else None,
-        **(ends(Interval(*wilson(found.ai, told))) if told else {}),
+        **(ends(wilson(found.ai, told)) if told else {}),
     }
 
 

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scanner.report.figures.intervals import accuracy_interval
-from scanner.report.figures.metrics import THRESHOLD, ratio
 from scanner.report.text import labels
 from scanner.report.text.grid import columns, safe
 from scanner.report.text.sentences import accusations, interval
 from storage.paths import shown
-from storage.records import Outcome
+from storage.records import SCORE_THRESHOLD, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from scanner.report.figures.build import Truth
-    from scanner.report.figures.metrics import ClassFigures, Classification, Confusion
+    from workers.evaluation.metrics import ClassFigures, Classification, Confusion
 
 # AI-made first, as the classes are called in the literature's data sets.
 LABELS = ((True, "FAKE"), (False, "REAL"))
@@ -46,7 +44,7 @@ def print_truth(truth: Truth, console: Console) -> None:
     console.print(Text(f"Against the labels of {labelled}", style="bold"))
     if truth.scored:
         console.print(
-            Text(f"By score, over {truth.scored:,} scored ones; from {THRESHOLD} up counts as FAKE")
+            Text(f"{truth.scored:,} with a score; {SCORE_THRESHOLD} or more counts as FAKE")
         )
         console.print()
         console.print(_classes(truth.figures))
@@ -120,8 +118,8 @@ def _accuracies(title: str, confusions: Mapping[str, Confusion]) -> Table:
         table.add_row(
             Text(name),
             f"{at.images:,}",
-            labels.figure(ratio(at.tp + at.tn, at.images)),
-            *interval(accuracy_interval(at)).split(" to "),
+            labels.figure(at.accuracy),
+            *interval(at.accuracy_interval).split(" to "),
             f"{at.fn:,}",
             f"{at.fp:,}",
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scanner.report.text import labels
 from storage.records import Outcome
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report, Truth
     from scanner.report.figures.compare import Comparison, McNemar
     from scanner.report.figures.estimate import CorrectedShare
-    from scanner.report.figures.intervals import Interval
     from storage.reads.breakdown import Copies
     from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
+    from workers.evaluation.intervals import Interval
 
 # A p-value below this is called a difference.
 SIGNIFICANT = 0.05

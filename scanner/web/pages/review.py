@@ -27,7 +27,7 @@ from storage.records import Outcome
 from storage.writes import reviews
 from storage.writes.reviews import Answer
 from storage.writes.samples import sample_outcome
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from starlette.requests import Request

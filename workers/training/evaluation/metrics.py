@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import metrics
 
 from workers.detectors.card import NEVER, ClassFigures, Confusion, Measured, OfSource, Thresholds
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 from workers.training.data.datasets import DataError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from workers.detectors.card import Calibration, Thresholds
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

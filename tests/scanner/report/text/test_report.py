@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from scanner.report.figures.metrics import Confusion
 from scanner.report.text.report import print_table
 from scanner.report.text.sentences import answer
 from storage.reads.aggregates import EvidenceCount, HostFigures, Percentiles
 from storage.reads.breakdown import Told
+from workers.evaluation.metrics import Confusion
 
 if TYPE_CHECKING:
     from scanner.report.figures.build import Report

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from workers.detectors.card import Confusion, Thresholds
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 from workers.training.evaluation.classification import sources, table
 from workers.training.evaluation.metrics import (
     Scored,

@@ -7,14 +7,14 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from scanner.report.figures import bootstrap
-from scanner.report.figures.curves import POINTS, curves
-from scanner.report.figures.metrics import ScoreCount
+from workers.evaluation import bootstrap
+from workers.evaluation.curves import POINTS, curves
+from workers.evaluation.metrics import ScoreCount
 
-DICE = np.random.default_rng(3)
-LABELS = DICE.random(600) < 0.4
+RANDOM = np.random.default_rng(3)
+LABELS = RANDOM.random(600) < 0.4
 # None lies between two bins, which might go to either.
-SCORES = np.clip(DICE.normal(np.where(LABELS, 0.65, 0.4), 0.2), 0.001, 0.998).round(3) + 0.0004
+SCORES = np.clip(RANDOM.normal(np.where(LABELS, 0.65, 0.4), 0.2), 0.001, 0.998).round(3) + 0.0004
 GROUPS = [ScoreCount(float(s), bool(t), 1) for s, t in zip(SCORES, LABELS, strict=True)]
 
 
@@ -70,8 +70,8 @@ def test_bootstrap_is_that_of_drawing_images() -> None:
     """Drawing images again one by one with scikit-learn's figures gives the same ends."""
     drawn = []
     for _ in range(400):
-        fakes = DICE.choice(SCORES[LABELS], LABELS.sum())
-        reals = DICE.choice(SCORES[~LABELS], (~LABELS).sum())
+        fakes = RANDOM.choice(SCORES[LABELS], LABELS.sum())
+        reals = RANDOM.choice(SCORES[~LABELS], (~LABELS).sum())
         truth = np.repeat([True, False], [len(fakes), len(reals)])
         scores = np.concatenate([fakes, reals])
         drawn.append([average_precision_score(truth, scores), roc_auc_score(truth, scores)])

@@ -1,8 +1,8 @@
-"""Intervals of what is computed from ranked scores, by drawing the labelled images again.
+"""Intervals of figures of ranked scores, by resampling the labelled images.
 
-The percentile bootstrap (Efron 1979), stratified: each resample has as many images of each class
-as there are, drawn with replacement. Images of equal score and label are alike, so what is drawn
-is how many of each such group there are. Imported late: NumPy takes 0.1 s.
+The stratified percentile bootstrap (Efron 1979): each resample has as many images of each class as
+the sample, drawn with replacement. Images of equal score and label are interchangeable, so the
+size of each such group is drawn. Imported late: NumPy takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scanner.report.figures.curves import BINS
-from scanner.report.figures.intervals import Interval
-from scanner.report.figures.metrics import THRESHOLD
+from storage.records import SCORE_THRESHOLD
+from workers.evaluation.curves import BINS
+from workers.evaluation.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from scanner.report.figures.metrics import ScoreCount
+    from workers.evaluation.metrics import ScoreCount
 
 RESAMPLES = 1000
-# Scores that are told apart; more of them are gathered into as many steps.
+# Distinct scores; where there are more, they are rounded to as many steps.
 SCORES = 256
-# Fixed, so that a report says the same each time.
+# Fixed, so that a report is the same each time.
 SEED = 7
 PERCENTS = (2.5, 97.5)
 
 
 def intervals(groups: Iterable[ScoreCount]) -> dict[str, Interval]:
-    """95 % intervals by figure, of labelled, scored images; empty where a class is missing.
+    """Return the 95 % intervals of labelled, scored images by figure; empty if a class is missing.
 
-    Of `f1`, `average_precision`, `average_precision_real`, `roc_auc` and `ece`.
+    The figures are `f1`, `average_precision`, `average_precision_real`, `roc_auc` and `ece`.
     """
     scores, fakes, reals = _columns(tuple(groups))
     if not fakes.sum() or not reals.sum():
         return {}
-    dice = np.random.default_rng(SEED)
+    random = np.random.default_rng(SEED)
     fake, real = (
-        dice.multinomial(one.sum(), one / one.sum(), RESAMPLES).astype(np.float64)
-        for one in (fakes, reals)
+        random.multinomial(counts.sum(), counts / counts.sum(), RESAMPLES).astype(np.float64)
+        for counts in (fakes, reals)
     )
     figures = {
         "f1": _f1(scores, fake, real),
@@ -51,7 +51,7 @@ def intervals(groups: Iterable[ScoreCount]) -> dict[str, Interval]:
         "ece": _ece(scores, fake, real),
     }
     return {
-        name: Interval(*(float(end) for end in np.percentile(values, PERCENTS)))
+        name: Interval(*(float(bound) for bound in np.percentile(values, PERCENTS)))
         for name, values in figures.items()
     }
 
@@ -59,24 +59,24 @@ def intervals(groups: Iterable[ScoreCount]) -> dict[str, Interval]:
 def _columns(
     groups: tuple[ScoreCount, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """The scores that occur, the highest first, and the images of either class at each."""
-    raw = np.array([one.score for one in groups])
+    """Return the distinct scores, the highest first, and the images of either class at each."""
+    raw = np.array([group.score for group in groups])
     if len(set(raw.tolist())) > SCORES:
         raw = (np.minimum(np.floor(raw * SCORES), SCORES - 1) + 0.5) / SCORES
-    scores, at = np.unique(-raw, return_inverse=True)
+    scores, columns = np.unique(-raw, return_inverse=True)
     counts = np.zeros((2, len(scores)), np.int64)
-    for column, one in zip(at.tolist(), groups, strict=True):
-        counts[int(one.truth), column] += one.images
+    for column, group in zip(columns.tolist(), groups, strict=True):
+        counts[int(group.truth), column] += group.images
     return -scores, counts[1], counts[0]
 
 
 def _f1(
     scores: NDArray[np.float64], fake: NDArray[np.float64], real: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    called = scores >= THRESHOLD
+    called = scores >= SCORE_THRESHOLD
     tp, fp = fake[:, called].sum(axis=1), real[:, called].sum(axis=1)
-    found: NDArray[np.float64] = 2 * tp / (tp + fp + fake.sum(axis=1))
-    return found
+    figure: NDArray[np.float64] = 2 * tp / (tp + fp + fake.sum(axis=1))
+    return figure
 
 
 def _average_precision(
@@ -85,14 +85,14 @@ def _average_precision(
     hits = of_class.cumsum(axis=1)
     above = hits + others.cumsum(axis=1)
     precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
-    found: NDArray[np.float64] = (of_class * precision).sum(axis=1) / of_class.sum(axis=1)
-    return found
+    figure: NDArray[np.float64] = (of_class * precision).sum(axis=1) / of_class.sum(axis=1)
+    return figure
 
 
 def _roc_auc(fake: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
     won = real * (fake.cumsum(axis=1) - fake / 2)
-    found: NDArray[np.float64] = won.sum(axis=1) / (fake.sum(axis=1) * real.sum(axis=1))
-    return found
+    figure: NDArray[np.float64] = won.sum(axis=1) / (fake.sum(axis=1) * real.sum(axis=1))
+    return figure
 
 
 def _ece(
@@ -102,5 +102,5 @@ def _ece(
     of_bin = (bins[:, None] == np.arange(BINS)).astype(np.float64)
     images = fake + real
     gaps = np.abs(fake @ of_bin - (images * scores) @ of_bin)
-    found: NDArray[np.float64] = gaps.sum(axis=1) / images.sum(axis=1)
-    return found
+    figure: NDArray[np.float64] = gaps.sum(axis=1) / images.sum(axis=1)
+    return figure

@@ -1,25 +1,27 @@
-"""How right scores are against labels, from counts of images by score and label.
+"""Classification metrics, from counts of images by score and label.
 
-Exact where scores are equal, and by scikit-learn's definitions, without scikit-learn. A figure
-that is not defined (precision where nothing was called AI, say) is None, never 0 and never NaN.
+Exact for equal scores and by scikit-learn's definitions, without scikit-learn. A figure that is
+not defined (such as precision where nothing was called AI) is None, never 0 and never NaN.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from storage.records import SCORE_THRESHOLD
+from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# A score from here on counts as AI.
-THRESHOLD = 0.5
+    from workers.evaluation.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCount:
-    """`images` images that have the same score and the same label (`truth` True: AI-made)."""
+    """`images` images with the same score and the same label (`truth` True: AI-generated)."""
 
     score: float
     truth: bool
@@ -28,7 +30,7 @@ class ScoreCount:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Images by label and call, AI-made being positive."""
+    """Images by label and call; AI-generated is the positive class."""
 
     tp: int
     fp: int
@@ -37,8 +39,18 @@ class Confusion:
 
     @property
     def images(self) -> int:
-        """All of them."""
+        """Return the number of images."""
         return self.tp + self.fp + self.fn + self.tn
+
+    @property
+    def accuracy(self) -> float | None:
+        """Return the share of correct calls; None without images."""
+        return ratio(self.tp + self.tn, self.images)
+
+    @property
+    def accuracy_interval(self) -> Interval | None:
+        """Return Wilson's interval of the accuracy; None without images."""
+        return wilson(self.tp + self.tn, self.images) if self.images else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +65,9 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Every figure about scored, labelled images; `fake` and `real` are the two classes.
+    """Every figure of scored, labelled images; `fake` and `real` are the two classes.
 
-    `average_precision_real` is that of real as the positive class, by falling probability of it.
+    `average_precision_real` ranks images by falling probability of being real.
     """
 
     confusion: Confusion
@@ -69,16 +81,25 @@ class Classification:
     roc_auc: float | None
 
 
-def classification(groups: Iterable[ScoreCount], threshold: float = THRESHOLD) -> Classification:
-    """All figures at once; a score of at least `threshold` counts as AI."""
+def score_counts(scores: Iterable[float], labels: Iterable[bool]) -> tuple[ScoreCount, ...]:
+    """Count images, given one by one, by score and label."""
+    pairs = Counter(
+        (float(score), bool(label)) for score, label in zip(scores, labels, strict=True)
+    )
+    return tuple(ScoreCount(score, truth, images) for (score, truth), images in pairs.items())
+
+
+def classification(
+    groups: Iterable[ScoreCount], threshold: float = SCORE_THRESHOLD
+) -> Classification:
+    """Return all figures; a score of at least `threshold` counts as AI."""
     groups = tuple(groups)
-    called = confusion(groups, threshold)
-    fake = _class_figures(called.tp, called.fp, called.fn)
-    real = _class_figures(called.tn, called.fn, called.fp)
-    support = fake.support + real.support
+    matrix = confusion(groups, threshold)
+    fake = _class_figures(matrix.tp, matrix.fp, matrix.fn)
+    real = _class_figures(matrix.tn, matrix.fn, matrix.fp)
     return Classification(
-        confusion=called,
-        accuracy=ratio(called.tp + called.tn, support),
+        confusion=matrix,
+        accuracy=matrix.accuracy,
         fake=fake,
         real=real,
         macro=_average((fake, real), (1, 1)),
@@ -89,8 +110,8 @@ def classification(groups: Iterable[ScoreCount], threshold: float = THRESHOLD) -
     )
 
 
-def confusion(groups: Iterable[ScoreCount], threshold: float = THRESHOLD) -> Confusion:
-    """The confusion matrix where a score of at least `threshold` counts as AI."""
+def confusion(groups: Iterable[ScoreCount], threshold: float = SCORE_THRESHOLD) -> Confusion:
+    """Return the confusion matrix where a score of at least `threshold` counts as AI."""
     images: dict[tuple[bool, bool], int] = defaultdict(int)
     for group in groups:
         images[group.truth, group.score >= threshold] += group.images
@@ -103,7 +124,7 @@ def confusion(groups: Iterable[ScoreCount], threshold: float = THRESHOLD) -> Con
 
 
 def average_precision(groups: Iterable[ScoreCount], *, positive: bool = True) -> float | None:
-    """The sum over thresholds of (recall gained) times (precision there); None without positives.
+    """Sum (recall gained) times (precision) over thresholds; None without positives.
 
     Not interpolated, and equal scores are one threshold: `sklearn.metrics.average_precision_score`.
     With `positive` False, real is the positive class and lower scores rank higher.
@@ -121,9 +142,9 @@ def average_precision(groups: Iterable[ScoreCount], *, positive: bool = True) ->
 
 
 def roc_auc(groups: Iterable[ScoreCount]) -> float | None:
-    """The probability that an AI-made image scores above a real one, equal scores counting half.
+    """Return the probability that an AI-generated image scores above a real one, ties half.
 
-    That is the area under the ROC curve (Mann and Whitney 1947); None where a class is missing.
+    This is the area under the ROC curve (Mann and Whitney 1947); None where a class is missing.
     """
     ranked = _ranked(groups, positive=True)
     fakes = sum(fake for fake, _ in ranked)
@@ -138,12 +159,12 @@ def roc_auc(groups: Iterable[ScoreCount]) -> float | None:
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """A share, or None of nothing."""
+    """Return a share; None of nothing."""
     return part / whole if whole else None
 
 
 def _ranked(groups: Iterable[ScoreCount], *, positive: bool) -> Sequence[tuple[int, int]]:
-    """(images of the positive class, others) for each score, the most positive score first."""
+    """Return (images of the positive class, others) by score, the most positive score first."""
     by_score: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     for group in groups:
         by_score[group.score][group.truth is not positive] += group.images
@@ -161,21 +182,16 @@ def _class_figures(hits: int, false: int, missed: int) -> ClassFigures:
 
 
 def _average(classes: Sequence[ClassFigures], weights: Sequence[int]) -> ClassFigures:
-    """The mean of the classes' figures, over those classes where the figure is defined."""
+    """Return the mean of the classes' figures, over the classes where the figure is defined."""
 
     def mean(figures: Sequence[float | None]) -> float | None:
-        known = [
-            (figure, weight)
-            for figure, weight in zip(figures, weights, strict=True)
-            if figure is not None
-        ]
-        return ratio(
-            sum(figure * weight for figure, weight in known), sum(weight for _, weight in known)
-        )
+        known = [pair for pair in zip(figures, weights, strict=True) if pair[0] is not None]
+        total = sum(figure * weight for figure, weight in known if figure is not None)
+        return ratio(total, sum(weight for _, weight in known))
 
     return ClassFigures(
-        precision=mean([one.precision for one in classes]),
-        recall=mean([one.recall for one in classes]),
-        f1=mean([one.f1 for one in classes]),
-        support=sum(one.support for one in classes),
+        precision=mean([row.precision for row in classes]),
+        recall=mean([row.recall for row in classes]),
+        f1=mean([row.f1 for row in classes]),
+        support=sum(row.support for row in classes),
     )

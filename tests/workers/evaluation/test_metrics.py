@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from scanner.report.figures.metrics import (
+from workers.evaluation.metrics import (
     ClassFigures,
     Confusion,
     ScoreCount,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.evaluation.wilson import wilson
+from workers.evaluation.intervals import wilson
 
 
 @pytest.mark.parametrize(
