@@ -38,7 +38,7 @@ def fleet(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> Fleet:
 def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
     """One of the processes that a hub has beside its store."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"scanner.{module}"],
+        [sys.executable, "-m", f"scanner.fleet.{module}"],
         env=fleet.cli.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -61,13 +61,13 @@ def test_killed_in_the_middle(
     for pi in pis:
         pi.join(line)
     work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
-    result_writer, first = beside(fleet, "recorder"), pis[0].cli.start(*work)
-    started += [result_writer, first, beside(fleet, "keeper")]
+    result_writer, first = beside(fleet, "result_writer"), pis[0].cli.start(*work)
+    started += [result_writer, first, beside(fleet, "rescuer")]
     scan_id = int(fleet.cli.json("enqueue", photos, "--name", "elsewhere", "--json")["scan"])
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
     os.killpg(result_writer.pid, signal.SIGKILL)
     time.sleep(1)
-    started.append(beside(fleet, "recorder"))
+    started.append(beside(fleet, "result_writer"))
     before = fleet.counts(scan_id).judged
     fleet.wait(scan_id, lambda seen: seen.judged > before + 20)
     os.killpg(first.pid, signal.SIGKILL)
@@ -103,7 +103,7 @@ def test_a_far_queue_that_is_cut(
     store = Store.open(fleet.store_url)
     with closing(store):
         line = Hub(far, store.identity).line()
-    started += [beside(fleet, "recorder"), beside(fleet, "keeper")]
+    started += [beside(fleet, "result_writer"), beside(fleet, "rescuer")]
     for name in ("one", "two"):
         pi = machine(name)
         pi.join(line)

@@ -163,7 +163,7 @@ def test_a_place_that_is_away(namespace: Namespace, settings: WorkerSettings, ph
 def test_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker says what one of its processes does, measured with its detectors."""
     speed = SelfTest(photographs=3.26, tiny=1234.5, process_mb=143)
-    monkeypatch.setattr(preflight, "own_speed", lambda: speed)
+    monkeypatch.setattr(preflight, "run_self_test", lambda: speed)
 
     assert (
         "  each process: about 3.3 photographs (1600 x 1200) or 1,234 pictures of 32 x 32 "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("module", ["recorder", "keeper"])
+@pytest.mark.parametrize("module", ["result_writer", "rescuer"])
 def test_started_again(
     clean_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
@@ -23,7 +23,7 @@ def test_started_again(
     monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.0)
     store_url = str(tmp_path / "store.db")
     Store.open(store_url).close()
-    with Supervised("it", [f"scanner.{module}"], clean_redis, store_url) as running:
+    with Supervised("it", [f"scanner.fleet.{module}"], clean_redis, store_url) as running:
         first = running._process.pid
         running._process.kill()
         running._process.wait()

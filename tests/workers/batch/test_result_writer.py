@@ -149,7 +149,7 @@ def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing was done the message itself goes back."""
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     _, message = desk.batch(2)
     for file in desk.folder.iterdir():
         file.unlink()
@@ -161,7 +161,7 @@ def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPa
 
 def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that was not told where a collection lies says so and leaves its batches."""
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     _, message = desk.batch(2)
     with pytest.raises(GiveBack, match="--root other=PATH"):
         BatchRunner(desk.context, replace(message, collection="other")).run()
@@ -169,7 +169,7 @@ def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyP
 
 def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results do not fill Redis' memory while nobody takes them: the worker waits."""
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(sinks, "MOST_WAITING", 1)
     _, message = desk.batch(9)
     BatchRunner(desk.context, message).run()
@@ -181,7 +181,7 @@ def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that cannot be written just now stays on the queue."""
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(result_writer, "GIVE_BACK_PAUSE_SECONDS", 0.0)
     _, message = desk.batch(2)
     BatchRunner(desk.context, message).run()

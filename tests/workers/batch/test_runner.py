@@ -175,7 +175,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No batch waits for the world."""
-    monkeypatch.setattr(retry, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
 
 
 def later(seconds: float, action: Callable[[], object]) -> threading.Timer:

@@ -39,7 +39,7 @@ class Process:
         self.pauses: list[float] = []
         self.station_error: Exception | None = None
         self.work_error: Exception | None = None
-        monkeypatch.setattr(tasks, "BatchWork", self.work)
+        monkeypatch.setattr(tasks, "BatchRunner", self.work)
         monkeypatch.setattr(tasks.time, "sleep", self.pauses.append)
 
     def mine(self) -> str:
@@ -208,7 +208,7 @@ def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.Mo
             super().__init__(settings)
             made.append(self)
 
-    monkeypatch.setattr(tasks, "Stations", Noted)
+    monkeypatch.setattr(tasks, "WorkerContexts", Noted)
     make_worker_app(settings)
     assert not made[0].stop.is_set()
     worker_shutting_down.send(sender="test")

@@ -187,8 +187,8 @@ def test_without_fsspec() -> None:
     """Where the extra is not installed, one sentence says so."""
     script = (
         "import sys; sys.modules['fsspec'] = None\n"
-        "from workers.sources.remote import RemoteRoot, Url\n"
-        "try: RemoteRoot(Url('sftp://nas/photos'), 1)\n"
+        "from workers.sources.remote import RemoteSource, Url\n"
+        "try: RemoteSource(Url('sftp://nas/photos'), 1)\n"
         "except Exception as error: print(error)\n"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
