@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from workers.provenance import may_speak, read
+from workers.provenance import has_metadata, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,7 +82,7 @@ def described(finding: Finding) -> str:
 
 def groups(files: dict[str, bytes], folder: Path) -> dict[str, list[bytes]]:
     """The files to time, by what they are."""
-    plain = [data for data in files.values() if not may_speak(data)]
+    plain = [data for data in files.values() if not has_metadata(data)]
     with_manifest = [
         data for data in files.values() if any(f.kind.startswith("c2pa") for f in read(data))
     ]
@@ -122,10 +122,10 @@ def large_jpeg(small: bytes) -> bytes:
 
 def print_times(timed: dict[str, list[bytes]]) -> None:
     """One line for each group: the median over its files, in microseconds."""
-    print(f"{'p50 in microseconds':38} {'files':>5} {'may_speak':>10} {'read':>10}")
+    print(f"{'p50 in microseconds':38} {'files':>5} {'has_metadata':>10} {'read':>10}")
     for name, files in timed.items():
         print(
-            f"{name:38} {len(files):5} {median_us(may_speak, files):10.1f} "
+            f"{name:38} {len(files):5} {median_us(has_metadata, files):10.1f} "
             f"{median_us(read, files):10.1f}"
         )
 

@@ -20,7 +20,7 @@ from PIL import Image
 from storage.records import Outcome
 from workers.errors import ImageProblem
 from workers.images.decode import decode
-from workers.images.orientation import is_sideways, orientation, upright
+from workers.images.orientation import apply_orientation, is_sideways, read_orientation
 from workers.sources.local import SourceUnavailable, open_root
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Pictures:
                 header = decode(data).header
             except ImageProblem as trouble:
                 raise NoPicture(trouble.text) from trouble
-        if is_sideways(orientation(data)):
+        if is_sideways(read_orientation(data)):
             return header.height, header.width
         return header.width, header.height
 
@@ -123,7 +123,7 @@ def _made(data: bytes, kind: Kind) -> bytes:
         decoded = decode(data, long_side=side)
     except ImageProblem as trouble:
         raise NoPicture(trouble.text) from trouble
-    image = Image.fromarray(upright(decoded.pixels, orientation(data)).copy())
+    image = Image.fromarray(apply_orientation(decoded.pixels, read_orientation(data)).copy())
     encoded = BytesIO()
     longer = max(image.size)
     if longer < SMALL_SIDE:

@@ -1,31 +1,37 @@
-"""Whether a file ends before its own container does.
+"""Check whether a file ends before its own container does.
 
-Asked only of a picture that could not be decoded, to tell a truncated file from a damaged one.
-Each function raises `struct.error` or `IndexError` where it has to read beyond the end.
+Asked only of an image that could not be decoded, to tell a truncated file from a damaged one.
+Each check raises `struct.error` or `IndexError` where it has to read past the end.
 """
 
 from __future__ import annotations
 
 import struct
+from itertools import chain
 from struct import unpack_from
 
+from workers.images import tiff
+
 _JPEG_START_OF_SCAN = 0xDA
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment
+_JPEG_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # markers without a segment
+_JPEG_FILL = 0xFF
 _GIF_IMAGE, _GIF_EXTENSION = 0x2C, 0x21
-_TIFF_OFFSETS, _TIFF_COUNTS = (273, 324), (279, 325)
-_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_TIFF_PIXELS = (
+    (tiff.STRIP_OFFSETS, tiff.STRIP_BYTE_COUNTS),
+    (tiff.TILE_OFFSETS, tiff.TILE_BYTE_COUNTS),
+)
 
 
-def runs_out(form: str, data: bytes) -> bool:
-    """Whether more bytes were to come, by what the container says of itself."""
+def is_truncated(form: str, data: bytes) -> bool:
+    """Check whether bytes are missing at the end, by what the container states about itself."""
     try:
-        return _RUNS_OUT[form](data)
+        return _IS_TRUNCATED[form](data)
     except (struct.error, IndexError):
         return True
 
 
 def _jpeg(data: bytes) -> bool:
-    """No end of image after the start of the first scan, or not even that."""
+    """Look for an end of image after the start of the first scan."""
     position = 2
     while True:
         position = data.find(b"\xff", position)
@@ -34,14 +40,16 @@ def _jpeg(data: bytes) -> bool:
         marker = data[position + 1]
         if marker == _JPEG_START_OF_SCAN:
             return data.find(b"\xff\xd9", position) < 0
-        if marker in _JPEG_BARE or marker in {0x00, 0xFF}:
-            position += 1 if marker == 0xFF else 2  # noqa: PLR2004 - 0xFF fills up
+        if marker == _JPEG_FILL:
+            position += 1
+        elif marker in _JPEG_STANDALONE:
+            position += 2
         else:
             position += 2 + unpack_from(">H", data, position + 2)[0]
 
 
 def _png(data: bytes) -> bool:
-    """A chunk reaches beyond the end, or the last one is not IEND."""
+    """Follow the chunks to IEND."""
     position = 8
     while True:
         length, name = unpack_from(">I4s", data, position)
@@ -51,85 +59,77 @@ def _png(data: bytes) -> bool:
 
 
 def _gif(data: bytes) -> bool:
-    """The blocks of the first frame are not all there."""
+    """Follow the blocks to the end of the first frame."""
     position = 13 + _gif_palette_bytes(data[10])
     while True:
         block = data[position]
         if block == _GIF_IMAGE:
             position += 10 + _gif_palette_bytes(data[position + 9])
-            _after_sub_blocks(data, position + 1)
+            _skip_sub_blocks(data, position + 1)
             return False
         if block != _GIF_EXTENSION:
             return False
-        position = _after_sub_blocks(data, position + 2)
+        position = _skip_sub_blocks(data, position + 2)
 
 
 def _gif_palette_bytes(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _after_sub_blocks(data: bytes, position: int) -> int:
+def _skip_sub_blocks(data: bytes, position: int) -> int:
     while data[position]:
         position += 1 + data[position]
     return position + 1
 
 
 def _webp(data: bytes) -> bool:
-    """The RIFF chunk says that it is longer."""
+    """Compare the size in the RIFF header."""
     size: int = unpack_from("<I", data, 4)[0]
     return 8 + size > len(data)
 
 
 def _bmp(data: bytes) -> bool:
-    """The header says that the file is longer, or that its pixels begin beyond the end."""
+    """Compare the size, and the offset of the pixels, in the header."""
     size, _, offset = unpack_from("<III", data, 2)
     return bool(size > len(data) or offset >= len(data))
 
 
 def _tiff(data: bytes) -> bool:
-    """The first directory, one of its values, or a strip or tile lies beyond the end."""
-    order = "<" if data.startswith(b"II") else ">"
-    if unpack_from(order + "H", data, 2)[0] != 42:  # noqa: PLR2004 - BigTIFF is 43
-        return False
-    (directory,) = unpack_from(order + "I", data, 4)
-    (entries,) = unpack_from(order + "H", data, directory)
-    found = {}
-    for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-        tag, kind, count = unpack_from(order + "HHI", data, entry)
-        total_bytes = _TIFF_TYPE_BYTES.get(kind, 0) * count
-        start = entry + 8 if total_bytes <= 4 else unpack_from(order + "I", data, entry + 8)[0]  # noqa: PLR2004
-        if start + total_bytes > len(data):
-            return True
-        if tag in _TIFF_OFFSETS + _TIFF_COUNTS and kind in {3, 4}:
-            found[tag] = unpack_from(f"{order}{count}{'H' if kind == 3 else 'I'}", data, start)  # noqa: PLR2004
-    return any(
-        offset + length > len(data)
-        for offsets, counts in zip(_TIFF_OFFSETS, _TIFF_COUNTS, strict=True)
-        for offset, length in zip(found.get(offsets, ()), found.get(counts, ()), strict=False)
+    """Compare the ends of the first directory, its values, and its strips or tiles."""
+    directory = next(tiff.directories(data), None)
+    if directory is None or directory.end > len(data):
+        return True
+    if any(entry.end > len(data) for entry in directory.entries):
+        return True
+    values = {entry.tag: tiff.integers(data, entry) for entry in directory.entries}
+    pieces = chain.from_iterable(
+        zip(values.get(offsets, ()), values.get(sizes, ()), strict=False)
+        for offsets, sizes in _TIFF_PIXELS
     )
+    return any(offset + size > len(data) for offset, size in pieces)
 
 
-def _boxes(data: bytes) -> bool:
-    """A top-level box of an ISO base media file reaches beyond the end, or none describes it."""
-    position, described = 0, False
+def _bmff(data: bytes) -> bool:
+    """Follow the top-level boxes to the end of the file; one of them has to describe the image."""
+    position, is_described = 0, False
     while position < len(data):
         size, name = unpack_from(">I4s", data, position)
-        described = described or name in {b"meta", b"moov"}
+        is_described = is_described or name in {b"meta", b"moov"}
         if size == 1:
             (size,) = unpack_from(">Q", data, position + 8)
         if not size:
             return False
         position += max(size, 8)
-    return position > len(data) or not described
+    return position > len(data) or not is_described
 
 
-_RUNS_OUT = {
+_IS_TRUNCATED = {
     "JPEG": _jpeg,
     "PNG": _png,
     "GIF": _gif,
     "WEBP": _webp,
     "BMP": _bmp,
     "TIFF": _tiff,
-    "AVIF": _boxes,
-    "HEIF": _boxes,
+    "AVIF": _bmff,
+    "HEIF": _bmff,
 }

@@ -23,9 +23,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
-from workers.images.containers import runs_out
-from workers.images.formats import NOT_LOOKED_AT, image_format, refusal
-from workers.images.orientation import UPRIGHT, orientation
+from workers.images import tiff
+from workers.images.containers import is_truncated
+from workers.images.formats import UNSUPPORTED, decodable_format, refusal
+from workers.images.orientation import UPRIGHT, read_orientation
 from workers.images.rgb import to_rgb
 from workers.limits import Limits
 from workers.native_output import without_stderr
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
-    from PIL.TiffImagePlugin import TiffImageFile
 
 # Pixels that a picture without a scaled decode may have. Pillow's own limit (a global of the
 # process, 89 megapixels) is not used: nothing here goes through `Image.open`, which asks for it.
@@ -72,9 +72,6 @@ _THREADS = {
     "PIL.AvifImagePlugin": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
     "pi_heif.as_plugin": ("pi_heif.options", "DECODE_THREADS"),
 }
-
-# TIFF tags (TIFF 6.0, TIFF/EP, DNG) that tell a camera's RAW from a TIFF.
-_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 
 # What Pillow and pi-heif raise for bytes that are no good picture, found by fuzzing them.
 _TROUBLE = (
@@ -149,7 +146,7 @@ def decode(
     format), `truncated`, `damaged`, `too_large` (more than `max_pixels`, fewer for WebP, many more
     for JPEG).
     """
-    form = image_format(data)
+    form = decodable_format(data)
     if form is None:
         raise DecodeError(*refusal(data))
     if _QUIET not in warnings.filters:
@@ -159,7 +156,7 @@ def decode(
         header = Header(form, *image.size)
         if native and header.width * header.height <= max_pixels:
             decoded = _whole(header, image, long_side)
-            turned = orientation(data) if "exif" in image.info else UPRIGHT
+            turned = read_orientation(data) if "exif" in image.info else UPRIGHT
             return replace(decoded, orientation=turned)
         large = max(image.size) >= 2 * long_side
         pixels = _scaled(image, long_side) if large else _pixels(image)
@@ -199,15 +196,9 @@ def _opened(form: str, data: bytes, max_pixels: int) -> ImageFile:
         _bound(_webp_size(data), limit)
     image = _opener(form)(BytesIO(data))
     _bound(image.size, limit)
-    if form == "TIFF" and _is_raw(cast("TiffImageFile", image)):
-        raise DecodeError(ErrorKind.UNSUPPORTED, NOT_LOOKED_AT.format("a camera's RAW"))
+    if form == "TIFF" and tiff.is_raw(data):
+        raise DecodeError(ErrorKind.UNSUPPORTED, UNSUPPORTED.format("a camera's RAW"))
     return image
-
-
-def _is_raw(image: TiffImageFile) -> bool:
-    """DNG says so; NEF, ARW and their kin begin with a preview, the real picture being below it."""
-    tags = image.tag_v2
-    return _DNG_VERSION in tags or (tags.get(_SUBFILE_TYPE) == 1 and _SUB_IFDS in tags)
 
 
 @cache
@@ -283,7 +274,7 @@ def _trouble(form: str, data: bytes, error: BaseException) -> DecodeError:
     if isinstance(error, (MemoryError, Image.DecompressionBombError)):
         return DecodeError(ErrorKind.TOO_LARGE, f"this {form} needs too much memory")
     words = " ".join(str(error).split())[:200]
-    if "truncated" in words.lower() or runs_out(form, data):
+    if "truncated" in words.lower() or is_truncated(form, data):
         return DecodeError(ErrorKind.TRUNCATED, f"this {form} ends before its picture does")
     detail = words if words.isprintable() and " " in words else type(error).__name__
     if _UNSUPPORTED.search(words):

@@ -7,19 +7,19 @@ each walker stops at is a bound against files made to be slow, far above what re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from workers.images import bmff, tiff
+from workers.images.formats import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    _Walk = Callable[[bytes], "Iterator[Carrier]"]
-
 MAX_SEGMENTS = 4_096  # a C2PA manifest of 64 MB needs 1,024 JPEG segments
 MAX_CHUNKS = 65_536  # a PNG of 500 MB in chunks of 8 KB
-MAX_CARRIERS = 256
+MAX_BLOCKS = 256
 
 # JPEG's markers (ITU-T T.81, table B.1).
 _MARKER, _SOS, _EOI, _APP1, _APP11, _APP13, _COM = 0xFF, 0xDA, 0xD9, 0xE1, 0xEB, 0xED, 0xFE
@@ -30,7 +30,7 @@ _EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leav
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class Block:
     """A part of the file that carries metadata: `kind`, and where its payload lies.
 
     Kinds: "exif" (a TIFF structure), "xmp" (a packet), "c2pa", "iim" (Photoshop resources),
@@ -43,43 +43,26 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Metadata:
     """What a file is, as a MIME type ("" if no image format we know), and what it carries."""
 
     mime: str
-    carriers: tuple[Carrier, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     def has(self, kind: str) -> bool:
         """Whether any part is of this kind."""
-        return any(carrier.kind == kind for carrier in self.carriers)
+        return any(block.kind == kind for block in self.blocks)
 
 
-def look(data: bytes) -> Head:
-    """Tell the container from its first bytes and list its metadata, without reading any."""
-    mime, walk = _sniff(data)
-    if walk is None:
-        return Head(mime)
-    carriers = []
-    for carrier in walk(data):
-        carriers.append(carrier)
-        if len(carriers) == MAX_CARRIERS:
-            break
-    return Head(mime, tuple(carriers))
+def find_metadata(data: bytes) -> Metadata:
+    """List the metadata of a file without reading any of it."""
+    form = identify(data)
+    mime = form.mime if form is not None else ""
+    walk = _WALKS.get(mime)
+    return Metadata(mime, tuple(islice(walk(data), MAX_BLOCKS)) if walk is not None else ())
 
 
-def _sniff(data: bytes) -> tuple[str, _Walk | None]:
-    for prefix, mime, walk in _PREFIXES:
-        if data.startswith(prefix):
-            return mime, walk
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp", _webp
-    if data[4:8] == b"ftyp":
-        avif = data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64]
-        return "image/avif" if avif else "image/heic", _bmff
-    return "", None
-
-
-def _jpeg(data: bytes) -> Iterator[Carrier]:
+def _jpeg(data: bytes) -> Iterator[Block]:
     """Walk the segments before the first scan; what a file hides behind its pixels is not read."""
     at, last = 2, len(data) - 4
     c2pa_seen = False
@@ -92,29 +75,29 @@ def _jpeg(data: bytes) -> Iterator[Carrier]:
         start, end = at + 4, at + 2 + length
         if marker == _APP1:
             if data.startswith(_EXIF_SIGNATURE, start):
-                yield Carrier("exif", start + 6, end)
+                yield Block("exif", start + 6, end)
             elif data.startswith(_XMP_SIGNATURE, start):
-                yield Carrier("xmp", start + len(_XMP_SIGNATURE), end)
+                yield Block("xmp", start + len(_XMP_SIGNATURE), end)
         elif marker == _APP11 and not c2pa_seen and data.startswith(b"JP", start):
             c2pa_seen = True
-            yield Carrier("c2pa", start, end)
+            yield Block("c2pa", start, end)
         elif marker in (_APP13, _COM):
-            yield Carrier("iim" if marker == _APP13 else "comment", start, end)
+            yield Block("iim" if marker == _APP13 else "comment", start, end)
         at = end
 
 
-def _png(data: bytes) -> Iterator[Carrier]:
+def _png(data: bytes) -> Iterator[Block]:
     at, last = 8, len(data) - 12
     for _ in range(MAX_CHUNKS):
         if at > last:
             return
         length, name = unpack_from(">I4s", data, at)
         if (kind := _PNG_KINDS.get(name)) is not None:
-            yield Carrier(kind, at + 8, at + 8 + length)
+            yield Block(kind, at + 8, at + 8 + length)
         at += length + 12
 
 
-def _webp(data: bytes) -> Iterator[Carrier]:
+def _webp(data: bytes) -> Iterator[Block]:
     at, last = 12, len(data) - 8
     for _ in range(MAX_CHUNKS):
         if at > last:
@@ -125,11 +108,11 @@ def _webp(data: bytes) -> Iterator[Carrier]:
             # Some writers put JPEG's signature before the TIFF structure.
             if kind == "exif" and data.startswith(_EXIF_SIGNATURE, start):
                 start += 6
-            yield Carrier(kind, start, at + 8 + length)
+            yield Block(kind, start, at + 8 + length)
         at += 8 + length + (length & 1)
 
 
-def _gif(data: bytes) -> Iterator[Carrier]:
+def _gif(data: bytes) -> Iterator[Block]:
     """Walk the extensions before the first picture, which is where C2PA and comments stand."""
     if len(data) < 13:  # noqa: PLR2004 - header and screen descriptor
         return
@@ -143,31 +126,33 @@ def _gif(data: bytes) -> Iterator[Carrier]:
             at += 1 + data[at]
         at += 1
         if label == b"\xfe":
-            yield Carrier("comment", start + 1, at - 1)
+            yield Block("comment", start + 1, at - 1)
         elif data.startswith(b"\x0bC2PA_GIF", start):
-            yield Carrier("c2pa", start, at)
+            yield Block("c2pa", start, at)
         elif data.startswith(b"\x0bXMP DataXMP", start):
-            yield Carrier("xmp", start + 12, at)
+            yield Block("xmp", start + 12, at)
 
 
-def _tiff(data: bytes) -> Iterator[Carrier]:
-    tags = tiff.read(data)
+def _tiff(data: bytes) -> Iterator[Block]:
+    tags = tiff.metadata_values(data)
     if tiff.C2PA in tags:
-        yield Carrier("c2pa", 0, len(data))
+        yield Block("c2pa", 0, len(data))
     if tags:
-        yield Carrier("exif", 0, len(data))
+        yield Block("exif", 0, len(data))
 
 
-def _bmff(data: bytes) -> Iterator[Carrier]:
+def _bmff(data: bytes) -> Iterator[Block]:
     for kind, start, end in bmff.items(data):
-        yield Carrier(kind, start, end)
+        yield Block(kind, start, end)
 
 
-_PREFIXES: tuple[tuple[bytes, str, _Walk], ...] = (
-    (b"\xff\xd8\xff", "image/jpeg", _jpeg),
-    (b"\x89PNG\r\n\x1a\n", "image/png", _png),
-    (b"GIF87a", "image/gif", _gif),
-    (b"GIF89a", "image/gif", _gif),
-    (b"II*\0", "image/tiff", _tiff),
-    (b"MM\0*", "image/tiff", _tiff),
-)
+_WALKS: dict[str, Callable[[bytes], Iterator[Block]]] = {
+    "image/jpeg": _jpeg,
+    "image/png": _png,
+    "image/gif": _gif,
+    "image/webp": _webp,
+    "image/tiff": _tiff,
+    "image/avif": _bmff,
+    "image/heic": _bmff,
+    "video/mp4": _bmff,
+}

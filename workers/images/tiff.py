@@ -1,56 +1,164 @@
-"""The few EXIF tags that may name a generator, read straight from the TIFF structure.
+"""Directories of TIFF structures (TIFF 6.0, section 2): of TIFF, BigTIFF, DNG and EXIF.
 
-Pillow reads them too, but all of them, at ten times the cost, and with warnings about damaged
-ones; here two directories are read and nothing is followed that could lead in a circle.
+The only place that reads them: for orientation, EXIF texts, RAW files and truncated files. Pillow
+takes ten times as long, and warns of damaged tags.
 """
 
 from __future__ import annotations
 
-from struct import iter_unpack, unpack_from
+from collections import deque
+from struct import Struct, unpack_from
+from typing import TYPE_CHECKING, NamedTuple
 
-MAX_ENTRIES = 512  # of one directory; cameras write about forty
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+# Bounds against files made to be slow; cameras write four directories of about forty entries.
+MAX_ENTRIES = 512
+MAX_DIRECTORIES = 16
 MAX_VALUE_BYTES = 1 << 20
 
+SUBFILE_TYPE = 254
+STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
+ORIENTATION = 274
+TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
+SUB_DIRECTORIES = 330
 XMP = 700
-C2PA = 0xCD41
+EXIF_DIRECTORY = 0x8769
 USER_COMMENT = 0x9286
-_EXIF_DIRECTORY = 0x8769
+DNG_VERSION = 0xC612
+C2PA = 0xCD41
 # Tags of plain text, by the names that EXIF gives them.
 TEXTS = {270: "ImageDescription", 271: "Make", 272: "Model", 305: "Software", 315: "Artist"}
-_WANTED = {*TEXTS, XMP, C2PA, USER_COMMENT}
-_BYTES_PER_VALUE = {1: 1, 2: 1, 6: 1, 7: 1}  # BYTE, ASCII, SBYTE, UNDEFINED; no others hold text
+
+# By field type: bytes a value, and for integers the code of `struct`. 16 to 18 are BigTIFF's.
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4} | (
+    dict.fromkeys((16, 17, 18), 8)
+)
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_METADATA = {*TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
 
 
-def read(tiff: bytes) -> dict[int, bytes]:
-    """The wanted tags of the first directory and its EXIF directory, as raw values.
+class Entry(NamedTuple):
+    """A tag, the type and number of its values, and their place, which may be past the data.
 
-    Offsets that lead out of the data give empty values; a structure that is none gives no tags.
+    Values of an unknown type have no bytes.
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None or len(tiff) < 8:  # noqa: PLR2004 - the header
-        return {}
-    tags: dict[int, bytes] = {}
-    directory = _directory(tiff, order, unpack_from(f"{order}I", tiff, 4)[0], tags)
-    if directory is not None:
-        _directory(tiff, order, directory, tags)
-    return tags
+
+    tag: int
+    type: int
+    length: int
+    start: int
+    end: int
 
 
-def _directory(tiff: bytes, order: str, offset: int, tags: dict[int, bytes]) -> int | None:
-    """Add one directory's wanted tags to `tags`; return where the EXIF directory lies, if said."""
-    if offset + 2 > len(tiff):
-        return None
-    count = min(unpack_from(f"{order}H", tiff, offset)[0], MAX_ENTRIES)
-    start = offset + 2
-    table = tiff[start : start + 12 * count]
-    further = None
-    entries = iter_unpack(f"{order}HHII", table[: len(table) // 12 * 12])
-    for index, (tag, kind, length, value) in enumerate(entries):
-        if tag == _EXIF_DIRECTORY:
-            further = value
-        elif tag in _WANTED:
-            size = min(length * _BYTES_PER_VALUE.get(kind, 0), MAX_VALUE_BYTES)
-            # Four bytes and less stand in the entry itself.
-            at = value if size > 4 else start + 12 * index + 8  # noqa: PLR2004
-            tags[tag] = tiff[at : at + size]
-    return further
+class Directory(NamedTuple):
+    """The entries of a directory that are in the data, and where their table is to end."""
+
+    entries: list[Entry]
+    end: int
+
+
+_NO_DIRECTORY = Directory([], 0)
+
+
+class _Layout:
+    """The sizes of a directory's parts: classic TIFF's or BigTIFF's, in either byte order."""
+
+    def __init__(self, order: str, count: str, pointer: str) -> None:
+        self.count = Struct(order + count)
+        self.pointer = Struct(order + pointer)
+        self.entry = Struct(f"{order}HH{pointer}{pointer}")
+
+
+_LAYOUTS = {
+    b"II*\0": _Layout("<", "H", "I"),
+    b"MM\0*": _Layout(">", "H", "I"),
+    b"II+\0": _Layout("<", "Q", "Q"),
+    b"MM\0+": _Layout(">", "Q", "Q"),
+}
+
+
+def directories(
+    tiff: bytes, tags: Container[int] | None = None, follow: Container[int] = ()
+) -> Iterator[Directory]:
+    """Yield the first directory, then those that the tags in `follow` point to, each once.
+
+    With `tags`, directories have the entries of these alone, which is quicker. Yield nothing where
+    the data has not the header of a TIFF structure.
+    """
+    layout = _LAYOUTS.get(tiff[:4])
+    if layout is None or len(tiff) < 2 * layout.pointer.size:
+        return
+    # The header's own size is a pointer before the one to the first directory.
+    offsets = deque(layout.pointer.unpack_from(tiff, layout.pointer.size))
+    seen: set[int] = set()
+    while offsets and len(seen) < MAX_DIRECTORIES:
+        offset = offsets.popleft()
+        if offset in seen:
+            continue
+        seen.add(offset)
+        directory = _read_directory(tiff, offset, layout, tags)
+        yield directory
+        for entry in directory.entries:
+            if entry.tag in follow:
+                offsets.extend(integers(tiff, entry)[:MAX_DIRECTORIES])
+
+
+def integers(tiff: bytes, entry: Entry) -> tuple[int, ...]:
+    """Return an entry's values; none where they are no integers or end past the data."""
+    code = _INTEGERS.get(entry.type)
+    if code is None or entry.end > len(tiff):
+        return ()
+    order = "<" if tiff.startswith(b"I") else ">"
+    return unpack_from(f"{order}{entry.length}{code}", tiff, entry.start)
+
+
+def first_integer(tiff: bytes, tag: int) -> int | None:
+    """Return the first value of a tag in the first directory; None where it has no integer."""
+    entries = next(directories(tiff, {tag}), _NO_DIRECTORY).entries
+    return next((value for entry in entries for value in integers(tiff, entry)), None)
+
+
+def is_raw(tiff: bytes) -> bool:
+    """Check whether a TIFF is a camera's RAW, as its first directory shows (DNG 1.7, TIFF/EP).
+
+    DNG has its version there; NEF, ARW and others have a preview, and the image below it.
+    """
+    if first_integer(tiff, DNG_VERSION) is not None:
+        return True
+    is_preview = first_integer(tiff, SUBFILE_TYPE) == 1
+    return is_preview and first_integer(tiff, SUB_DIRECTORIES) is not None
+
+
+def metadata_values(tiff: bytes) -> dict[int, bytes]:
+    """Return the raw values of `TEXTS`, XMP, C2PA and USER_COMMENT, by tag.
+
+    They stand in the first directory and in its EXIF directory; values past the data are empty.
+    """
+    return {
+        entry.tag: tiff[entry.start : min(entry.end, entry.start + MAX_VALUE_BYTES)]
+        for directory in directories(tiff, _METADATA, follow={EXIF_DIRECTORY})
+        for entry in directory.entries
+        if entry.tag != EXIF_DIRECTORY
+    }
+
+
+def _read_directory(
+    tiff: bytes, offset: int, layout: _Layout, tags: Container[int] | None
+) -> Directory:
+    start = offset + layout.count.size
+    if start > len(tiff):
+        return Directory([], start)
+    (count,) = layout.count.unpack_from(tiff, offset)
+    size, inline_bytes = layout.entry.size, layout.pointer.size
+    table = tiff[start : start + size * min(count, MAX_ENTRIES)]
+    entries = []
+    whole = table[: len(table) // size * size]
+    for end, (tag, kind, values, pointer) in enumerate(layout.entry.iter_unpack(whole), 1):
+        if tags is None or tag in tags:
+            value_bytes = values * _SIZES.get(kind, 0)
+            # A value that fits stands in the entry itself, in place of its offset.
+            first = pointer if value_bytes > inline_bytes else start + size * end - inline_bytes
+            entries.append(Entry(tag, kind, values, first, first + value_bytes))
+    return Directory(entries, start + size * count)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from workers.images.orientation import UPRIGHT, is_sideways, upright
+from workers.images.orientation import UPRIGHT, apply_orientation, is_sideways
 from workers.images.rgb import to_rgb
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def centre(
     scale = shorter / min(picture.size)
     size = [max(shorter, round(side * scale)) for side in picture.size]
     small = to_rgb(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC)
-    pixels = np.ascontiguousarray(upright(np.asarray(small), decoded.orientation))
+    pixels = np.ascontiguousarray(apply_orientation(np.asarray(small), decoded.orientation))
     height, width, _ = pixels.shape
     top, left = (height - wanted.height) // 2, (width - wanted.width) // 2
     return pixels[top : top + wanted.height, left : left + wanted.width]
@@ -100,7 +100,7 @@ def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -
 
 def faces(decoded: Decoded, finder: Finder) -> list[Face]:
     """The faces in a picture, the largest first, in pixels of the picture itself."""
-    seen = np.ascontiguousarray(upright(decoded.pixels, decoded.orientation))
+    seen = np.ascontiguousarray(apply_orientation(decoded.pixels, decoded.orientation))
     found = enlarged(finder.find(seen), seen, decoded)
     return sorted(found, key=lambda one: -one.side)
 
@@ -117,7 +117,9 @@ def face(picture: Image.Image, orientation: int, box: Box, wanted: Input) -> NDA
     """The square around an upright box, turned upright, at the input's size."""
     piece = to_rgb(picture.crop(_round(stored(box, orientation, picture.size))))
     if orientation != UPRIGHT:
-        piece = Image.fromarray(np.ascontiguousarray(upright(np.asarray(piece), orientation)))
+        piece = Image.fromarray(
+            np.ascontiguousarray(apply_orientation(np.asarray(piece), orientation))
+        )
     return np.asarray(piece.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
 
 

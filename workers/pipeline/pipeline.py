@@ -127,7 +127,7 @@ class Pipeline:
             fetched = source.fetch(image.path, image.size_bytes)
             look.digest = fetched.digest
             fetched_at = perf_counter_ns()
-            if self._reads_provenance and provenance.may_speak(fetched.data):
+            if self._reads_provenance and provenance.has_metadata(fetched.data):
                 look.findings.extend(provenance.read(fetched.data))
             read_at = perf_counter_ns()
             look.infer_us = (read_at - fetched_at) // 1000

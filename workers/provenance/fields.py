@@ -9,14 +9,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from workers.images import tiff as exif
+from workers.images import tiff
 from workers.provenance import xmp
 from workers.provenance.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.images.metadata import Carrier, Head
+    from workers.images.metadata import Block, Metadata
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_FILE_BYTES = 4 << 20  # of text, in one file
@@ -26,12 +26,12 @@ _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM's record 2, data set 110; two bytes of length follow
 
 
-def read(data: bytes, head: Head) -> list[Field]:
+def read(data: bytes, metadata: Metadata) -> list[Field]:
     """All texts of a file that may speak of its origin, in the order of the file."""
     found: list[Field] = []
     left = MAX_FILE_BYTES
-    for carrier in head.carriers:
-        for where, value in _values(data, head.mime, carrier, min(left, MAX_TEXT_BYTES)):
+    for block in metadata.blocks:
+        for where, value in _values(data, metadata.mime, block, min(left, MAX_TEXT_BYTES)):
             left -= len(value)
             found += _fields(where, value)
         if left <= 0:
@@ -46,31 +46,31 @@ def _fields(where: str, value: bytes) -> list[Field]:
     return [Field(where, decoded)]
 
 
-def _values(data: bytes, mime: str, carrier: Carrier, limit: int) -> Iterator[tuple[str, bytes]]:
-    """Give (where, value) for each text that a carrier holds; "xmp" for a whole packet."""
-    if carrier.kind == "exif":
-        yield from _exif(data if mime == "image/tiff" else data[carrier.start : carrier.end])
-    elif carrier.kind == "iim":
-        yield from _iim(data[carrier.start : carrier.end])
-    elif carrier.kind == "xmp":
-        yield "xmp", data[carrier.start : min(carrier.end, carrier.start + limit)]
-    elif carrier.kind == "comment":
-        text = data[carrier.start : min(carrier.end, carrier.start + limit)]
+def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Give (where, value) for each text that a block holds; "xmp" for a whole packet."""
+    if block.kind == "exif":
+        yield from _exif(data if mime == "image/tiff" else data[block.start : block.end])
+    elif block.kind == "iim":
+        yield from _iim(data[block.start : block.end])
+    elif block.kind == "xmp":
+        yield "xmp", data[block.start : min(block.end, block.start + limit)]
+    elif block.kind == "comment":
+        text = data[block.start : min(block.end, block.start + limit)]
         yield f"{mime.removeprefix('image/')}:comment", text
-    elif carrier.kind in _PNG_READERS:
+    elif block.kind in _PNG_READERS:
         # Twice the limit, as a text that deflate could not shrink is a little longer.
-        payload = data[carrier.start : min(carrier.end, carrier.start + 2 * limit)]
-        yield from _png(carrier.kind, payload, limit)
+        payload = data[block.start : min(block.end, block.start + 2 * limit)]
+        yield from _png(block.kind, payload, limit)
 
 
-def _exif(tiff: bytes) -> Iterator[tuple[str, bytes]]:
-    for tag, value in exif.read(tiff).items():
-        if tag == exif.XMP:
+def _exif(data: bytes) -> Iterator[tuple[str, bytes]]:
+    for tag, value in tiff.metadata_values(data).items():
+        if tag == tiff.XMP:
             yield "xmp", value
-        elif tag == exif.USER_COMMENT:
+        elif tag == tiff.USER_COMMENT:
             yield "exif:UserComment", value
-        elif tag in exif.TEXTS:
-            yield f"exif:{exif.TEXTS[tag]}", value.rstrip(b"\0 ")
+        elif tag in tiff.TEXTS:
+            yield f"exif:{tiff.TEXTS[tag]}", value.rstrip(b"\0 ")
 
 
 def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:

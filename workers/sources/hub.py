@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from storage.records import ErrorKind
-from workers.images.formats import HEAD_BYTES, TAIL_BYTES, image_format, refusal
+from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, refusal
 from workers.sources.local import LARGE_BYTES, Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class HubSource:
     def _require_image(self, relative: bytes, size: int) -> None:
         """Refuse, by its two ends, a large file that would be refused when it is decoded."""
         ends = self._get(relative, {"Range": f"bytes=0-{HEAD_BYTES - 1}"})
-        if image_format(ends) is None:
+        if decodable_format(ends) is None:
             ends += self._get(relative, {"Range": f"bytes={size - TAIL_BYTES}-"})
             raise FetchError(*refusal(ends))
 

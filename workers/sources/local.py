@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from storage.paths import shown
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
-from workers.images.formats import HEAD_BYTES, TAIL_BYTES, image_format, refusal
+from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, refusal
 from workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def _read(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched
 def _require_image(descriptor: int, size: int) -> None:
     """Refuse, by its two ends, a file that would be refused when it is decoded."""
     ends = os.pread(descriptor, HEAD_BYTES, 0)
-    if image_format(ends) is None:
+    if decodable_format(ends) is None:
         ends += os.pread(descriptor, TAIL_BYTES, size - TAIL_BYTES)
         raise FetchError(*refusal(ends))
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from scanner.web.cache import Cache
 from storage.reads.gallery import find
 from storage.reads.queries import verdict_rows
-from workers.images.orientation import orientation, upright
+from workers.images.orientation import apply_orientation, read_orientation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +43,11 @@ def test_pictures_are_turned_as_exif_has_it(turned: int) -> None:
     exif[0x0112] = turned
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", exif=exif)
-    found = orientation(file.getvalue())
+    found = read_orientation(file.getvalue())
     wanted = np.asarray(ImageOps.exif_transpose(Image.open(file)))
 
     assert turned == found
-    assert np.array_equal(wanted, upright(pixels, found))
+    assert np.array_equal(wanted, apply_orientation(pixels, found))
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\xff", b""])
@@ -56,7 +56,7 @@ def test_exif_that_is_none_turns_nothing(exif: bytes) -> None:
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "JPEG", exif=exif)
 
-    assert 1 == orientation(file.getvalue())
+    assert 1 == read_orientation(file.getvalue())
 
 
 def test_a_picture_is_small_and_encoded_anew(site: Served, store: Store) -> None:

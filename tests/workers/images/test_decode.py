@@ -165,7 +165,7 @@ def test_a_known_format_that_is_not_decoded_is_named() -> None:
     """Whoever has PDFs among their pictures learns that they are."""
     error = _error(b"%PDF-1.7\n")
 
-    assert (ErrorKind.UNSUPPORTED, "is PDF, which is not looked at") == (error.kind, str(error))
+    assert (ErrorKind.UNSUPPORTED, "is PDF, which is not supported") == (error.kind, str(error))
 
 
 def test_an_unsupported_kind_of_a_known_format() -> None:

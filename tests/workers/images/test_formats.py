@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from storage.records import ErrorKind
-from workers.images.formats import HEAD_BYTES, TAIL_BYTES, foreign_format, image_format, refusal
+from workers.images.decode import DecodeError, decode
+from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, identify, refusal
+from workers.images.metadata import find_metadata
 
 
 def _saved(form: str) -> bytes:
@@ -20,7 +22,7 @@ def _saved(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
 def test_what_pillow_writes_is_told(form: str) -> None:
     """Each format that is decoded is known by what a writer of it makes."""
-    assert form == image_format(_saved(form))
+    assert form == decodable_format(_saved(form))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,46 @@ def test_what_pillow_writes_is_told(form: str) -> None:
 )
 def test_heads_by_the_books(head: bytes, form: str | None) -> None:
     """Brands count only inside their box; a RAW in a TIFF's clothes is no TIFF."""
-    assert form == image_format(head)
+    assert form == decodable_format(head)
+
+
+def _ftyp(major: bytes, *compatible: bytes) -> bytes:
+    body = major + b"\0\0\0\0" + b"".join(compatible)
+    return (8 + len(body)).to_bytes(4, "big") + b"ftyp" + body
+
+
+@pytest.mark.parametrize(
+    ("head", "form", "mime"),
+    [
+        (_ftyp(b"avif", b"mif1", b"miaf"), "AVIF", "image/avif"),
+        (_ftyp(b"mif1", b"heic", b"miaf"), "HEIF", "image/heic"),
+        # A brand past the box does not count, nor does one of which only the letters are there.
+        (_ftyp(b"mif1", b"heic") + b"\0\0\0\x10metaavif", "HEIF", "image/heic"),
+        (_ftyp(b"heic", b"miav", b"if\0\0"), "HEIF", "image/heic"),
+        # Neither does it matter how many others stand before it.
+        (_ftyp(b"mif1", *[b"miaf"] * 20, b"avif"), "AVIF", "image/avif"),
+        (_ftyp(b"isom", b"mp42"), None, "video/mp4"),
+        (b"II*\0\x10\0\0\0CR\2\0", None, "image/tiff"),
+        # An uncompressed TIFF whose pixels happen to begin with "CR".
+        (b"II*\0\xff\0\0\0CR\2\0", "TIFF", "image/tiff"),
+        (b"II+\0\x08\0\0\0", "TIFF", "image/tiff"),
+        (b"BM", "BMP", ""),
+        (b"RIFF\0\0\0\0WEBP", "WEBP", "image/webp"),
+        (b"plain text", None, ""),
+    ],
+)
+def test_all_readers_agree_on_the_format(head: bytes, form: str | None, mime: str) -> None:
+    """Decoding, fetching, metadata and C2PA get the same answer for the same first bytes."""
+    kind = None if form else refusal(head)[0]
+    try:
+        decode(head)
+    except DecodeError as error:
+        decoded = error
+
+    assert form == decodable_format(head)
+    assert mime == find_metadata(head).mime
+    assert kind in {None, decoded.kind}
+    assert (form is None) == (decoded.kind in {ErrorKind.UNSUPPORTED, ErrorKind.NOT_AN_IMAGE})
 
 
 @pytest.mark.parametrize(
@@ -68,22 +109,24 @@ def test_heads_by_the_books(head: bytes, form: str | None) -> None:
 )
 def test_other_formats_have_names(head: bytes, name: str | None) -> None:
     """What is known but not decoded is named for people, the rest is not guessed at."""
-    assert name == foreign_format(head)
+    form = identify(head)
+
+    assert (name, False) == ((form.name, form.decodable) if form else (None, False))
 
 
 @pytest.mark.parametrize(
     ("head", "tail", "refused"),
     [
-        (b"%PDF-1.7\n", b"%%EOF", (ErrorKind.UNSUPPORTED, "is PDF, which is not looked at")),
+        (b"%PDF-1.7\n", b"%%EOF", (ErrorKind.UNSUPPORTED, "is PDF, which is not supported")),
         (
             b"",
             b"TRUEVISION-XFILE.\0",
-            (ErrorKind.UNSUPPORTED, "is Targa, which is not looked at"),
+            (ErrorKind.UNSUPPORTED, "is Targa, which is not supported"),
         ),
         (
             b"PK\3\4",
             b"",
-            (ErrorKind.NOT_AN_IMAGE, "its content is of no known image format"),
+            (ErrorKind.NOT_AN_IMAGE, "is not in a known image format"),
         ),
     ],
 )
