@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# Read by bin/scan and bin/test, which set $root: makes a Python environment from the lock files.
+# Sourced by the other scripts in bin/, which set $root: makes a Python environment from lock files.
 : "${root:?}"
 
-# Say one step, on stderr.
+# Print one step on stderr.
 say() { printf 'scanner: %s\n' "$*" >&2; }
 
-# Print the command of a Python that will do, the tried versions first; $PYTHON goes before all.
+# Print the command of a suitable Python: $PYTHON first, then the versions that are tested most.
 find_python() {
     without_venv=
     for command in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3; do
@@ -20,15 +20,15 @@ find_python() {
         without_venv=$version
     done
     if [ -n "$without_venv" ]; then
-        say "Python $without_venv is here but its venv module is not:" \
+        say "Python $without_venv is installed, but its venv module is not:" \
             "sudo apt install python$without_venv-venv"
     else
-        say "needs Python 3.11 to 3.14: sudo apt install python3 python3-venv"
+        say "Python 3.11 to 3.14 not found: sudo apt install python3 python3-venv"
     fi
-    return 4 # a needed service is not there
+    return 4 # a required service is unavailable
 }
 
-# prepare FOLDER LOCK…: the environment FOLDER holds what the lock files in requirements/ name.
+# prepare FOLDER LOCK…: install the lock files of requirements/ into the environment FOLDER.
 # Sets $environment to its bin folder. Does nothing when nothing has changed since the last time.
 prepare() {
     folder="$root/$1"

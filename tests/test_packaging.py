@@ -1,4 +1,4 @@
-"""What is in the wheel, and that what is installed from it works."""
+"""The wheel: its contents, its installation, and the lock files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("scanner", "storage", "workers")
-# Folders that are one machine's own, and what names a package index that is not the public one.
+# Folders of the build machine, and names of package indexes.
 CHECKOUT = re.escape(str(ROOT).encode())
 PLACES = re.compile(rb"/(?:root|work|Users)/\w|file://|index-url|" + CHECKOUT)
 
 
 @pytest.fixture(scope="module")
 def wheel() -> Iterator[zipfile.ZipFile]:
-    """The wheel that bin/test has built and installed."""
+    """Open the wheel that bin/test has built and installed."""
     path = os.environ.get("SCANNER_TEST_WHEEL")
     if not path:
         pytest.skip("bin/test builds the wheel; plain pytest has none")
@@ -36,8 +36,8 @@ def wheel() -> Iterator[zipfile.ZipFile]:
         yield opened
 
 
-def test_the_wheel_holds_all_that_is_not_python(wheel: zipfile.ZipFile) -> None:
-    """Type markers, licences, migrations, models and their cards are shipped."""
+def test_wheel_contains_data_files(wheel: zipfile.ZipFile) -> None:
+    """The wheel contains type markers, licences, migrations, models and their cards."""
     names = wheel.namelist()
 
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
@@ -52,29 +52,29 @@ def test_the_wheel_holds_all_that_is_not_python(wheel: zipfile.ZipFile) -> None:
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.toml$", name)]
 
 
-def test_the_wheel_installs_its_packages_and_nothing_beside_them(wheel: zipfile.ZipFile) -> None:
-    """No tests, documents or tools of the repository end up in site-packages."""
+def test_wheel_contains_only_its_packages(wheel: zipfile.ZipFile) -> None:
+    """The wheel contains no tests, documents or tools of the repository."""
     tops = {name.split("/")[0] for name in wheel.namelist()}
 
     assert set(PACKAGES) == {top for top in tops if not top.endswith(".dist-info")}
 
 
-def test_the_wheel_names_no_place(wheel: zipfile.ZipFile) -> None:
-    """No file tells of the machine that it was made on."""
-    telling = [name for name in wheel.namelist() if PLACES.search(wheel.read(name))]
+def test_wheel_mentions_no_build_machine(wheel: zipfile.ZipFile) -> None:
+    """No file in the wheel mentions a folder or package index of the build machine."""
+    leaking = [name for name in wheel.namelist() if PLACES.search(wheel.read(name))]
 
-    assert [] == telling
+    assert [] == leaking
 
 
-def test_the_wheel_is_small(wheel: zipfile.ZipFile) -> None:
-    """It is sent to Raspberry Pis: three nets of 7 MB, and little else."""
+def test_wheel_is_small(wheel: zipfile.ZipFile) -> None:
+    """The wheel is small enough for Raspberry Pis: three models of 7 MB, and little else."""
     size_bytes = sum(entry.compress_size for entry in wheel.infolist())
 
     assert size_bytes < 22_000_000
 
 
-def test_the_tests_run_on_what_is_installed(wheel: zipfile.ZipFile) -> None:
-    """None of the packages comes from the checkout."""
+def test_tests_import_the_installed_packages(wheel: zipfile.ZipFile) -> None:
+    """The tests import every package from the installation, not from the checkout."""
     installed = Path(sysconfig.get_path("purelib"))
     for package in PACKAGES:
         module = __import__(package)
@@ -84,14 +84,19 @@ def test_the_tests_run_on_what_is_installed(wheel: zipfile.ZipFile) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("worker.txt", ["postgres", "web"]), ("dev.txt", ["dev"]), ("train.txt", ["train"])],
+    [
+        ("worker.txt", ["postgres", "web"]),
+        ("dev.txt", ["dev"]),
+        ("train.txt", ["train"]),
+        ("docs.txt", ["docs"]),
+    ],
 )
-def test_a_lock_holds_what_the_project_asks_for(lock: str, extras: list[str]) -> None:
-    """Each dependency is locked at a version that it allows, with hashes, from no named place."""
+def test_lock_file_covers_the_requirements(lock: str, extras: list[str]) -> None:
+    """Each requirement is locked at an allowed version, with hashes, and without an index."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = project["dependencies"] + [
-        line for extra in extras for line in project["optional-dependencies"][extra]
-    ]
+    wanted = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    if lock != "docs.txt":  # the documentation is built without the project
+        wanted += project["dependencies"]
     text = (ROOT / "requirements" / lock).read_text("utf-8")
     locked = re.findall(r"^([a-z0-9-]+)==([^ ;]+)[^\n]* \\\n    --hash=sha256:", text, re.MULTILINE)
     requirements = [Requirement(line) for line in wanted]
@@ -110,7 +115,7 @@ def test_a_lock_holds_what_the_project_asks_for(lock: str, extras: list[str]) ->
     assert text.count("==") >= len(locked) > len(requirements)
 
 
-def test_the_command_is_installed_and_knows_its_version() -> None:
+def test_installed_command_prints_its_version() -> None:
     """`scanner --version` prints the version of the distribution."""
     command = Path(sysconfig.get_path("scripts"), "scanner")
     if not command.exists():
