@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.detectors.card import Card, Changed, Measured, OfSource
-    from workers.training.recipes.recipe import Pictures
+    from workers.training.recipes.recipe import Pictures, Recipe
 
 WITHOUT_EXTRA = f"Measuring needs packages that are not installed ({{name}}): {with_extra('train')}"
 
@@ -95,6 +95,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
 
 def _of_run(run: Path, data: Path) -> Found:
     """Score pictures of any size by the net of a run, as it was trained."""
+    recipe = _recipe_of(run)  # first, because it needs no TensorFlow
     try:
         from workers.training import environment
 
@@ -105,15 +106,9 @@ def _of_run(run: Path, data: Path) -> Found:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     from workers.training.data.datasets import DataError, located, read
     from workers.training.evaluation import metrics
-    from workers.training.recipes.builtin import RECIPES
     from workers.training.recipes.recipe import Pixels
     from workers.training.runs import RunError
 
-    try:
-        name = json.loads((run / "recipe.json").read_text())["recipe"]["name"]
-        recipe = RECIPES[name]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise Failed(f"{run} is no folder of a run that `scanner train` made") from error
     folder, pictures = located(data)
     try:
         labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))
@@ -124,6 +119,16 @@ def _of_run(run: Path, data: Path) -> Found:
         raise Failed(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
     return Found(head, measured, metrics.by_source(scored, metrics.EVEN.flag))
+
+
+def _recipe_of(run: Path) -> Recipe:
+    """Return the recipe that the net of a run was trained by."""
+    from workers.training.recipes.builtin import RECIPES
+
+    try:
+        return RECIPES[json.loads((run / "recipe.json").read_text())["recipe"]["name"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Failed(f"{run} is no folder of a run that `scanner train` made") from error
 
 
 def _card(name: str) -> Card:
