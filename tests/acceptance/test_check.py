@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
-
-import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,15 +11,6 @@ if TYPE_CHECKING:
 
     # What the fixture `cli` gives: see conftest.py.
     Cli = Any
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Path:
-    """The sample pictures."""
-    subprocess.run(
-        [sys.executable, "-m", "scanner.listing.sample_images", tmp_path / "samples"], check=True
-    )
-    return tmp_path / "samples"
 
 
 def test_what_is_said_of_a_file(cli: Cli, samples: Path) -> None:

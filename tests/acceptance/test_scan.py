@@ -9,8 +9,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -23,14 +21,6 @@ if TYPE_CHECKING:
 
     # What the fixtures `cli` and `fleet_on` give: see conftest.py.
     Cli = Any
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Path:
-    """The sample pictures: 14 files, two of which cannot be read."""
-    folder = tmp_path / "samples"
-    subprocess.run([sys.executable, "-m", "scanner.listing.sample_images", folder], check=True)
-    return folder
 
 
 def total(report: dict[str, Any]) -> int:

@@ -51,14 +51,12 @@ class Scanned:
 
 
 @pytest.fixture(scope="session")
-def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+def scanned(drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     """Sample pictures of every verdict, some with hostile names, after a real scan."""
     place = tmp_path_factory.mktemp("scanned")
     folder = place / "photos"
     env = os.environ | {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
-    subprocess.run(
-        [sys.executable, "-m", "scanner.listing.sample_images", folder], check=True, env=env
-    )
+    shutil.copytree(drawn_samples, folder)
     for name in HOSTILE:
         shutil.copy(folder / "tiny" / "10.jpg", folder / name)
     store_file = place / "store.db"
