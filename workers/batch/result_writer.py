@@ -66,7 +66,7 @@ class ResultWriter:
 def make_result_writer(broker_url: str, store: Store) -> Celery:
     """A Celery app whose worker, of the pool `solo`, is the store's recorder."""
     app = make_result_writer_app(broker_url, store.identity)
-    app.conf.worker_consumer = "workers.broker.consumer:RecorderConsumer"
+    app.conf.worker_consumer = "workers.broker.consumer:ResultConsumer"
     guard_this_process()
     stop = StopFlag()
     result_writer = ResultWriter(store, stop)
