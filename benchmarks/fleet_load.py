@@ -42,7 +42,7 @@ from storage.reads import queries
 from storage.records import BatchImage
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_redis
-from workers.broker.messages import BatchMessage
+from workers.broker.batch_message import BatchMessage
 from workers.broker.namespace import Namespace, results_queue, unrecorded
 from workers.broker.publish import send_batch
 from workers.pipeline.plan import Plan

@@ -41,7 +41,7 @@ from storage.database.store import Store
 from storage.records import ListedImage
 from storage.writes import listing, results, scans
 from storage.writes.results import Host
-from workers.broker.messages import BatchMessage, decode, encode
+from workers.broker.batch_message import BatchMessage, decode_batch, encode_batch
 from workers.detectors import installed
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.plan import make_plan
@@ -166,7 +166,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
                 continue
             began = time.perf_counter()
             message = BatchMessage(of.scan_id, batch.batch_id, 1, "bench", plan, batch.images)
-            message = decode(json.loads(json.dumps(encode(message))))
+            message = decode_batch(json.loads(json.dumps(encode_batch(message))))
             begun = results.begin_run(store, batch.batch_id, 1, ("bench", "bench"))
             if begun is None:
                 raise RuntimeError("nobody else can have done this batch")

@@ -76,7 +76,7 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     from scanner.follow.events import Events
     from storage.reads.queries import counts
     from storage.writes.scans import find_scan
-    from workers.broker.fingerprints import store_fingerprint
+    from workers.broker.collection_fingerprints import store_fingerprint
     from workers.broker.heartbeat import uncancel
 
     with (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, run_self_test
 from scanner.version import own_version
 from workers.batch.sinks import not_mapped
-from workers.broker.fingerprints import collections, fingerprint_of
-from workers.broker.handshake import MOST_SKEW_SECONDS, Handshake, hello, skew_seconds
+from workers.broker.collection_fingerprints import collections_with_fingerprint, fingerprint_of
+from workers.broker.handshake import MAX_SKEW_SECONDS, Handshake, clock_skew_seconds, read_handshake
 from workers.sources.fingerprint import WrongCollection, verify_fingerprint
 from workers.sources.local import SourceUnavailable
 from workers.sources.places import open_source
@@ -38,7 +38,7 @@ def preflight(namespace: Namespace, settings: WorkerSettings, say: Callable[[str
     Waits while the clock differs from the broker's.
     """
     if settings.store_url is None:
-        for line in _about_the_hub(hello(namespace)):
+        for line in _about_the_hub(read_handshake(namespace)):
             say(line)
     _wait_for_the_clock(namespace, say)
     for line in _about_the_pictures(namespace, settings):
@@ -66,7 +66,7 @@ def _about_the_hub(said: Handshake | None) -> Iterator[str]:
     if said is None:
         yield "the hub does not run just now: what is found waits on its queue"
         return
-    if said != Handshake(said.version):
+    if not said.is_compatible:
         raise NotFit(
             f"The hub runs scanner {said.version}, this machine {ours}, and they do not understand "
             "each other: upgrade the older one"
@@ -77,7 +77,7 @@ def _about_the_hub(said: Handshake | None) -> Iterator[str]:
 
 def _wait_for_the_clock(namespace: Namespace, say: Callable[[str], object]) -> None:
     told = False
-    while abs(skew := skew_seconds(namespace)) > MOST_SKEW_SECONDS:
+    while abs(skew := clock_skew_seconds(namespace)) > MAX_SKEW_SECONDS:
         if not told:
             direction = "ahead of" if skew > 0 else "behind"
             say(
@@ -91,7 +91,7 @@ def _wait_for_the_clock(namespace: Namespace, say: Callable[[str], object]) -> N
 
 
 def _about_the_pictures(namespace: Namespace, settings: WorkerSettings) -> Iterator[str]:
-    known = collections(namespace)
+    known = collections_with_fingerprint(namespace)
     for name, place in settings.roots.items():
         yield _proved(namespace, name, place, settings.limits.max_bytes)
     for name in known:

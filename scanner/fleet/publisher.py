@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workers.broker.messages import BatchMessage
-from workers.broker.parts import second_look_number
+from workers.broker.batch_message import BatchMessage
+from workers.broker.batch_parts import second_stage_number
 from workers.broker.publish import send_batch
 from workers.pipeline.plan import plan_from
 
@@ -31,7 +31,7 @@ def publish_second_look(app: Celery, scan: Scan, batch: Batch) -> None:
     plan = plan_from(scan.plan)
     for n, start in enumerate(range(0, len(batch.images), SECOND_LOOK_IMAGES)):
         some = replace(batch, images=batch.images[start : start + SECOND_LOOK_IMAGES])
-        _send(app, scan, some, plan, second_look_number(n))
+        _send(app, scan, some, plan, second_stage_number(n))
 
 
 def _send(app: Celery, scan: Scan, batch: Batch, plan: Plan, part: int = 0) -> None:

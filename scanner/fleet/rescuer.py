@@ -73,7 +73,7 @@ class Rescuer:
         if not self._namespace.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
         for part in leases.left_behind(self._namespace):
-            if part.is_second_look:
+            if part.is_second_stage:
                 self._second.left_behind(part)
                 continue
             left = results.again(self._store, part.batch_id, failed=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scanner.options.common import Broker
     from storage.database.store import Store
     from storage.writes.cascade import Asking
-    from workers.broker.parts import Part
+    from workers.broker.batch_parts import BatchPart
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class SecondStage:
             else:
                 self._idle.add(scan.scan_id)
 
-    def left_behind(self, part: Part) -> None:
+    def left_behind(self, part: BatchPart) -> None:
         """Take back what a dead worker had: its images still wait, and a round finds them."""
         log.warning("a second look at batch %d was left behind", part.batch_id)
         cascade.failed(self._store, part.batch_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workers.batch.sinks import QueueSink, StoreSink
 from workers.batch.throughput import Throughput
 from workers.broker.app import make_app, make_redis
-from workers.broker.fingerprints import fingerprint_of
+from workers.broker.collection_fingerprints import fingerprint_of
 from workers.broker.heartbeat import Heartbeat
 from workers.broker.namespace import Namespace
 from workers.host.identity import Vitals, this_host

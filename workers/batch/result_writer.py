@@ -22,8 +22,8 @@ from workers.batch.stopping import StopFlag
 from workers.batch.tasks import GIVE_BACK_PAUSE_SECONDS, leave_only
 from workers.broker.app import RECORD_BATCH, make_result_writer_app
 from workers.broker.consumer import guard_this_process
+from workers.broker.field_types import MessageError
 from workers.broker.result_message import decode_result
-from workers.broker.wire import MessageError
 from workers.log_context import at_work
 
 if TYPE_CHECKING:

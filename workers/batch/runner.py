@@ -21,8 +21,8 @@ import redis
 from storage.errors import StoreError
 from workers.batch.retry import WORLD, GiveBack, Retry
 from workers.batch.sandbox import Sandbox, SandboxError
+from workers.broker.batch_parts import BatchPart, random_part_number
 from workers.broker.leases import Lease, Watch
-from workers.broker.parts import Part, split_number
 from workers.broker.publish import send_batch
 from workers.log_context import at_work, of_same_work
 from workers.pipeline.plan import PlanError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from storage.records import BatchImage, Verdict
     from workers.batch.context import WorkerContext
     from workers.batch.sinks import BatchWriter
-    from workers.broker.messages import BatchMessage
+    from workers.broker.batch_message import BatchMessage
     from workers.sources.places import Source
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class BatchRunner:
         # The ids of what was split off, which is a message of its own by now.
         self._given: set[int] = set()
         self._cautious = False
-        part = Part(message.batch_id, message.part)
+        part = BatchPart(message.batch_id, message.part)
         self._lease = Lease(context.namespace, part, context.name, self._watch, _end_this_process)
 
     def run(self) -> None:
@@ -109,7 +109,7 @@ class BatchRunner:
     def _judge(self, account: BatchWriter, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
         context, message = self._station, self._message
-        context.heartbeat.begin()
+        context.heartbeat.start_batch()
         writing: Future[None] | None = None
         try:
             with self._examiner(account.attempt) as examiner:
@@ -120,7 +120,7 @@ class BatchRunner:
                     if self._lease.lost:
                         log.warning("taken over; left to its new worker")
                         break
-                    if context.heartbeat.cancelled(message.scan_id, message.batch_id):
+                    if context.heartbeat.is_cancelled(message.scan_id, message.batch_id):
                         break
                     if context.stop.is_set():
                         raise GiveBack("the worker stops")
@@ -152,13 +152,13 @@ class BatchRunner:
         """Give back what is too much for this machine; how many images of what is left it keeps."""
         context = self._station
         # A second look comes in small messages, and is no measure of the pace of first ones.
-        if not left or self._cautious or self._message.is_second_look:
+        if not left or self._cautious or self._message.is_second_stage:
             return len(left)
         keeps = context.throughput.keeps(len(left))
         if keeps == len(left) and context.throughput.may_look() and self._nothing_waits():
             keeps = context.throughput.keeps_at_the_end(len(left))
         given = left[keeps:]
-        if not given or not self._send(given, split_number()):
+        if not given or not self._send(given, random_part_number()):
             return len(left)
         self._given.update(image.image_id for image in given)
         log.info("%d images go to others", len(given))
@@ -209,12 +209,12 @@ class BatchRunner:
             raise
         finally:
             self._watch.pause()
-        if not self._cautious and not self._message.is_second_look:
+        if not self._cautious and not self._message.is_second_stage:
             self._station.throughput.mark(len(chunk), time.monotonic() - started)
         return chunk
 
     def _tell(self, note: str) -> None:
-        self._station.heartbeat.tell(self._message.scan_id, self._message.batch_id, note)
+        self._station.heartbeat.send(self._message.scan_id, self._message.batch_id, note)
 
 
 def _end_this_process() -> None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from storage.paths import from_wire, to_wire
 from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
-from workers.broker.messages import verdict_from_json, verdict_to_json
-from workers.broker.wire import MessageError
+from workers.broker.field_types import MessageError
+from workers.broker.verdict_message import decode_verdict, encode_verdict
 from workers.pipeline.plan import PlanError, plan_from
 from workers.sources.local import SourceUnavailable
 from workers.sources.places import location_from_json, location_to_json, open_source
@@ -196,7 +196,7 @@ def _parsed(answer: bytes) -> dict[str, Any]:
 
 def _verdict(answer: bytes, image: BatchImage) -> Verdict:
     """The child's verdict on the image; MessageError where it is none, or one on another image."""
-    verdict = verdict_from_json(_parsed(answer))
+    verdict = decode_verdict(_parsed(answer))
     if verdict.image_id != image.image_id:
         raise MessageError("an answer about another image")
     return verdict
@@ -230,7 +230,7 @@ def main() -> None:
         _limit_cpu(task["image_seconds"])
         try:
             (verdict,) = pipeline.chunk(root, [BatchImage(image_id, from_wire(path), size)])
-            answer = verdict_to_json(verdict)
+            answer = encode_verdict(verdict)
         except SourceUnavailable as gone:
             answer = {"gone": str(gone)}
         answers.write(json.dumps(answer).encode() + b"\n")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from storage.records import Verdict
     from storage.writes.results import Run
-    from workers.broker.messages import BatchMessage
+    from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
     from workers.host.identity import Vitals
     from workers.sources.hub import HubLocation
@@ -88,7 +88,7 @@ class StoreSink:
         """Start on a batch; None where it is done, forgotten or cancelled."""
         if self._host.is_due():
             results.know_host(self._store, self._host.now())
-        if message.is_second_look:
+        if message.is_second_stage:
             images = {image.image_id for image in message.images}
             begun = cascade.begin_second(self._store, message.batch_id, images, self._worker)
         else:
@@ -190,7 +190,7 @@ class _QueueBatchWriter:
                 scan_id=self._message.scan_id,
                 batch_id=self._message.batch_id,
                 attempt=self.attempt,
-                stage=results.STRONG if self._message.is_second_look else results.ROUTED,
+                stage=results.STRONG if self._message.is_second_stage else results.ROUTED,
                 started_at=self._started_at,
                 ended_at=time.time(),
                 verdicts=tuple(verdicts),

@@ -19,9 +19,9 @@ from workers.batch.retry import WORLD, GiveBack
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import SCAN_BATCH, make_app
+from workers.broker.batch_message import NewerMessage, decode_batch
 from workers.broker.consumer import guard_this_process
-from workers.broker.messages import NewerMessage, decode
-from workers.broker.wire import MessageError
+from workers.broker.field_types import MessageError
 from workers.host.availability import pause_step
 from workers.log_context import at_work
 
@@ -98,7 +98,7 @@ def leave_only(app: Celery, task: str) -> None:
 def do_batch(contexts: WorkerContexts, raw: object) -> None:
     """Do one batch; Reject puts its message back on the queue, returning acknowledges it."""
     try:
-        message = decode(raw)
+        message = decode_batch(raw)
     except NewerMessage as error:
         # One old machine must not eat what is for the others.
         raise _back_to_the_queue(contexts, error) from error

@@ -1,17 +1,22 @@
-"""What a hub says of itself in Redis, and what a worker asks before it takes work."""
+"""The versions that a hub announces in Redis, and the checks of a worker before it takes work."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import redis
+from msgspec import Struct, json
 
-from workers.broker import wire
-from workers.broker.messages import VERSION
+from workers.broker.field_types import (
+    VERSION,
+    Id,
+    MessageError,
+    Name,
+    message_errors,
+    require_printable,
+)
 from workers.pipeline.plan import RULES_VERSION
 
 if TYPE_CHECKING:
@@ -19,48 +24,51 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A hub that has said nothing for so long does not run.
-HELLO_SECONDS = 30
-# Seconds that a worker's clock may differ from the broker's: what is not acknowledged goes back to
-# the queue by each worker's own clock, and reports tell times by it.
-MOST_SKEW_SECONDS = 5.0
+# A hub without a handshake for this long counts as not running.
+HANDSHAKE_SECONDS = 30
+# How far a worker's clock may differ from the broker's: each worker returns unacknowledged messages
+# to the queue by its own clock, and reports use its times.
+MAX_SKEW_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """A hub's version, and those of its messages and its rules, which have to be ours."""
+class Handshake(Struct, frozen=True):
+    """The version of a hub, and those of its messages and rules."""
 
-    version: str
-    messages: int = VERSION
-    rules: int = RULES_VERSION
+    version: Name
+    messages: Id
+    rules: Id
+
+    @property
+    def is_compatible(self) -> bool:
+        """Return whether the hub's messages and rules are those of this version."""
+        return (self.messages, self.rules) == (VERSION, RULES_VERSION)
 
 
 def publish_handshake(namespace: Namespace, version: str) -> None:
-    """Say that a hub of this version runs; to be said again before HELLO_SECONDS are over."""
+    """Announce a running hub; to be repeated within HANDSHAKE_SECONDS."""
+    handshake = Handshake(version, VERSION, RULES_VERSION)
     try:
-        namespace.client.set(
-            namespace.key("hub"), json.dumps(asdict(Handshake(version))), ex=HELLO_SECONDS
-        )
+        namespace.client.set(namespace.key("hub"), json.encode(handshake), ex=HANDSHAKE_SECONDS)
     except redis.RedisError as error:
-        log.warning("the hub's queue does not answer: %s", error)
+        log.warning("the hub's broker does not respond: %s", error)
 
 
-def hello(namespace: Namespace) -> Handshake | None:
-    """The hub that runs just now; None where none has said so. Raises redis.RedisError."""
+def read_handshake(namespace: Namespace) -> Handshake | None:
+    """Return the handshake of the running hub, if there is one. Raises redis.RedisError."""
     raw = namespace.client.get(namespace.key("hub"))
     if raw is None:
         return None
     try:
-        said = json.loads(raw)
-        return Handshake(
-            wire.name(said["version"]), wire.number(said["messages"]), wire.number(said["rules"])
-        )
-    except wire.TROUBLE:
+        with message_errors("handshake"):
+            handshake = json.decode(raw, type=Handshake)
+            require_printable(handshake.version)
+            return handshake
+    except MessageError:
         return None
 
 
-def skew_seconds(namespace: Namespace) -> float:
-    """How far this machine's clock is ahead of the broker's. Raises redis.RedisError."""
+def clock_skew_seconds(namespace: Namespace) -> float:
+    """Return how far this machine's clock is ahead of the broker's. Raises redis.RedisError."""
     before = time.time()
     seconds, microseconds = namespace.client.time()
     after = time.time()

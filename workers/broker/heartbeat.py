@@ -1,134 +1,126 @@
-"""The channel between a worker and those who watch it: a small hash in, a key with a life time out.
+"""Heartbeats of workers and cancellations of scans: keys in Redis that expire, and a small hash.
 
-It stands in for Celery's remote control, which anyone who can write to the broker could use. What
-goes wrong here is never worth more than a line in the log: the store has what matters.
+They replace Celery's remote control, which anyone who can write to the broker could use. A failure
+here is only logged: everything that matters is in the store.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import redis
+from msgspec import Struct, json
+from msgspec.structs import replace
 
 from storage.paths import shown
+from storage.text import clean
+from workers.broker.field_types import Id, MessageError, Text, message_errors
 from workers.broker.namespace import listening_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
 
-# A worker that has said nothing for so long is not shown any more.
+# A worker without a heartbeat for this long is no longer shown.
 STATE_SECONDS = 30
-# Seconds between two looks at the hash, and two signs of life: a batch may have 60 chunks a second.
+# Between two heartbeats, and two checks for a cancellation: a batch may have 60 chunks a second.
 HEARTBEAT_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """One process's last sign of life; `note` says what it waits for, empty while it works."""
+class WorkerState(Struct, frozen=True):
+    """The latest heartbeat of a process, `at` in seconds since the epoch.
 
-    name: str
-    host: str
-    scan_id: int
-    batch_id: int
+    `note` says what the process waits for; empty while it works.
+    """
+
+    name: Text
+    host: Text
+    scan_id: Id
+    batch_id: Id
     at: float
-    note: str = ""
+    note: Text
 
 
 class Heartbeat:
-    """One process's end of the channel."""
+    """The heartbeat of one process, and its check for cancellations."""
 
     def __init__(self, namespace: Namespace, name: str, host: str) -> None:
         self._namespace = namespace
         self._name = name
         self._host = host
-        self._looked_at = 0.0
+        self._checked_at = 0.0
         self._cancelled = False
 
-    def tell(self, scan_id: int, batch_id: int, note: str) -> None:
-        """Leave a sign of life that says what this process waits for."""
-        state = WorkerState(self._name, self._host, scan_id, batch_id, time.time(), note)
-        try:
-            self._namespace.client.set(
-                self._namespace.key("worker", self._name),
-                json.dumps(asdict(state)),
-                ex=STATE_SECONDS,
-            )
-        except redis.RedisError as error:
-            log.debug("no sign of life could be left: %s", error)
+    def send(self, scan_id: int, batch_id: int, note: str) -> None:
+        """Publish a heartbeat that says what this process waits for."""
+        name, host, note = map(clean, (self._name, self._host, note))
+        state = WorkerState(name, host, scan_id, batch_id, time.time(), note)
+        self._set(self._namespace.key("worker", self._name), json.encode(state))
 
-    def listen(self, detector: str) -> None:
-        """Say that here is somebody who takes what is for a strong detector."""
-        key = listening_key(self._namespace.store_id, detector)
-        try:
-            self._namespace.client.set(key, self._name, ex=STATE_SECONDS)
-        except redis.RedisError as error:
-            log.debug("no sign of life could be left: %s", error)
+    def announce_detector(self, detector: str) -> None:
+        """Publish that this worker takes second-stage batches for a detector."""
+        self._set(listening_key(self._namespace.store_id, detector), self._name)
 
-    def cancelled(self, scan_id: int, batch_id: int) -> bool:
-        """Whether the scan was cancelled; looks, and leaves a sign of life, once a second."""
+    def is_cancelled(self, scan_id: int, batch_id: int) -> bool:
+        """Return whether the scan was cancelled; once a second, check and send a heartbeat."""
         now = time.monotonic()
-        if now - self._looked_at >= HEARTBEAT_SECONDS:
-            self._looked_at = now
+        if now - self._checked_at >= HEARTBEAT_SECONDS:
+            self._checked_at = now
             try:
                 self._cancelled = self._namespace.client.hexists(
                     control_key(self._namespace), _cancel_field(scan_id)
                 )
             except redis.RedisError as error:
-                log.debug("no word from the broker: %s", error)
-            self.tell(scan_id, batch_id, "")
+                log.debug("the broker does not respond: %s", error)
+            self.send(scan_id, batch_id, "")
         return self._cancelled
 
-    def begin(self) -> None:
-        """Another batch: look again before anything else."""
-        self._looked_at = 0.0
+    def start_batch(self) -> None:
+        """Forget the last batch's cancellation, so that the next call checks again."""
+        self._checked_at = 0.0
         self._cancelled = False
+
+    def _set(self, key: str, value: str | bytes) -> None:
+        try:
+            self._namespace.client.set(key, value, ex=STATE_SECONDS)
+        except redis.RedisError as error:
+            log.debug("no heartbeat could be sent: %s", error)
 
 
 def control_key(namespace: Namespace) -> str:
-    """The hash that workers look into."""
+    """Return the key of the hash in which workers find cancellations and pauses."""
     return namespace.key("control")
 
 
 def cancel(namespace: Namespace, scan_id: int) -> None:
-    """Tell every worker to drop what is left of a scan."""
+    """Make all workers drop the rest of a scan."""
     namespace.client.hset(control_key(namespace), _cancel_field(scan_id), "1")
 
 
 def uncancel(namespace: Namespace, scan_id: int) -> None:
-    """Take a cancellation back."""
+    """Withdraw a cancellation."""
     namespace.client.hdel(control_key(namespace), _cancel_field(scan_id))
 
 
 def worker_states(namespace: Namespace) -> Iterator[WorkerState]:
-    """The last sign of life of each process that has given one lately."""
+    """Yield the latest heartbeat of each process that has not expired, safe for a terminal."""
     for key in sorted(namespace.client.scan_iter(match=namespace.key("worker", "*"), count=1000)):
         raw = namespace.client.get(key)
         if raw is None:
-            continue  # it has just run out
+            continue  # it has just expired
         try:
-            yield _state(json.loads(raw))
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            log.warning("%r is no worker's state; left alone", key)
-
-
-def _state(raw: Mapping[str, Any]) -> WorkerState:
-    """A state whose fields are of their types: anyone who can write to the broker can write one."""
-    return WorkerState(
-        name=shown(raw["name"].encode()),
-        host=shown(raw["host"].encode()),
-        scan_id=int(raw["scan_id"]),
-        batch_id=int(raw["batch_id"]),
-        at=float(raw["at"]),
-        note=shown(raw["note"].encode()),
-    )
+            with message_errors("heartbeat"):
+                state = json.decode(raw, type=WorkerState)
+        except MessageError as error:
+            log.warning("ignoring %r: %s", key, error)
+            continue
+        name, host, note = (shown(text.encode()) for text in (state.name, state.host, state.note))
+        yield replace(state, name=name, host=host, note=note)
 
 
 def _cancel_field(scan_id: int) -> str:

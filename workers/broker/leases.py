@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 import redis
 
-from workers.broker.parts import Part
+from workers.broker.batch_parts import BatchPart
 from workers.log_context import of_same_work
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Lease:
     def __init__(
         self,
         namespace: Namespace,
-        part: Part,
+        part: BatchPart,
         holder: str,
         watch: Watch,
         on_overrun: Callable[[], object],
@@ -154,7 +154,7 @@ class Lease:
         return bool(self._namespace.client.eval(script, 2, *keys, self._holder, *arguments))
 
 
-def lease_key(namespace: Namespace, part: Part) -> str:
+def lease_key(namespace: Namespace, part: BatchPart) -> str:
     """The key that stands while somebody is at work on the part."""
     return namespace.key("lease", part.name)
 
@@ -164,7 +164,7 @@ def working_key(namespace: Namespace) -> str:
     return namespace.key("working")
 
 
-def left_behind(namespace: Namespace) -> list[Part]:
+def left_behind(namespace: Namespace) -> list[BatchPart]:
     """The parts whose worker is gone without a word; what is no part's name is passed over."""
     return _parts(
         namespace.client.eval(_LEFT_BEHIND, 1, working_key(namespace), namespace.key("lease", ""))
@@ -182,14 +182,14 @@ def unleased(namespace: Namespace, batches: list[int]) -> list[int]:
 def second_stages(namespace: Namespace) -> set[int]:
     """The batches that a strong detector is at."""
     parts = _parts(namespace.client.hkeys(working_key(namespace)))
-    return {part.batch_id for part in parts if part.is_second_look}
+    return {part.batch_id for part in parts if part.is_second_stage}
 
 
-def forget(namespace: Namespace, part: Part) -> None:
+def forget(namespace: Namespace, part: BatchPart) -> None:
     """Strike a part off the list of those at work."""
     namespace.client.hdel(working_key(namespace), part.name)
 
 
-def _parts(names: Iterable[bytes | str]) -> list[Part]:
+def _parts(names: Iterable[bytes | str]) -> list[BatchPart]:
     found = [_PART.fullmatch(name) for name in names if isinstance(name, bytes)]
-    return sorted(Part(int(one[1]), int(one[2] or 0)) for one in found if one is not None)
+    return sorted(BatchPart(int(one[1]), int(one[2] or 0)) for one in found if one is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
-from workers.broker.messages import encode
+from workers.broker.batch_message import encode_batch
 from workers.broker.namespace import results_queue, second_stage_queue
 from workers.broker.result_message import encode_result
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from storage.writes.received import Received
-    from workers.broker.messages import BatchMessage
+    from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
 
 # Seconds between tries to publish while the broker is away, and how many there are.
@@ -26,7 +26,7 @@ def send_batch(app: Celery, message: BatchMessage) -> None:
     queue = app.conf.task_default_queue
     app.send_task(
         SCAN_BATCH,
-        args=[encode(message)],
+        args=[encode_batch(message)],
         queue=queue if strong is None else second_stage_queue(queue, strong),
         retry=True,
         retry_policy=RETRY,

@@ -93,9 +93,9 @@ def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
             eased = ease(easing, self.pool, settings.label)
             why = gate.closed() or ("" if easing.allowed else eased)
             if why or eased:
-                heartbeat.tell(0, 0, why or eased)
+                heartbeat.send(0, 0, why or eased)
             if settings.strong is not None and not why:
-                heartbeat.listen(settings.strong)
+                heartbeat.announce_detector(settings.strong)
             taking = consumer.task_consumer.consuming_from(namespace.queue)
             if taking is bool(why):
                 log.warning("%s %s", settings.label, why or "takes work again")

@@ -14,8 +14,8 @@ from scanner.fleet.producer import Request
 from scanner.fleet.self_test import SelfTest
 from workers.broker import handshake
 from workers.broker.app import make_redis
-from workers.broker.fingerprints import store_fingerprint
-from workers.broker.handshake import publish_handshake, skew_seconds
+from workers.broker.collection_fingerprints import store_fingerprint
+from workers.broker.handshake import clock_skew_seconds, publish_handshake
 from workers.broker.namespace import Namespace
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
@@ -100,7 +100,7 @@ def test_the_clock(
     """A worker whose clock is wrong waits until it is in step, and says so once."""
     skews = [-7200.0, -7200.0, 0.1]
     pauses: list[float] = []
-    monkeypatch.setattr(preflight, "skew_seconds", lambda _namespace: skews.pop(0))
+    monkeypatch.setattr(preflight, "clock_skew_seconds", lambda _namespace: skews.pop(0))
     monkeypatch.setattr(preflight.time, "sleep", pauses.append)
     text = said(namespace, settings)
 
@@ -111,11 +111,11 @@ def test_the_clock(
 
 def test_the_skew_is_measured(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is that between this machine's clock and Redis'."""
-    assert abs(skew_seconds(namespace)) < handshake.MOST_SKEW_SECONDS
+    assert abs(clock_skew_seconds(namespace)) < handshake.MAX_SKEW_SECONDS
     now = handshake.time.time
     monkeypatch.setattr(handshake.time, "time", lambda: now() + 3600)
 
-    assert 3590 < skew_seconds(namespace) < 3610
+    assert 3590 < clock_skew_seconds(namespace) < 3610
 
 
 def test_a_sample(photos: Path) -> None:

@@ -8,10 +8,10 @@ from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage, Outcome, Timings, Verdict
 from storage.writes import cascade, listing, results, scans
 from storage.writes.results import Host
+from workers.broker.batch_parts import BatchPart, second_stage_number
 from workers.broker.heartbeat import Heartbeat
 from workers.broker.leases import working_key
 from workers.broker.namespace import second_stage_queue
-from workers.broker.parts import Part, second_look_number
 from workers.pipeline.plan import Plan, PlannedDetector
 from workers.settings import FLEET
 
@@ -60,7 +60,7 @@ def queued(broker: Broker) -> tuple[int, int]:
 
 def listen(broker: Broker) -> None:
     """Be a worker that has the strong detector."""
-    Heartbeat(broker.namespace, "laptop:1", "laptop").listen("clip")
+    Heartbeat(broker.namespace, "laptop:1", "laptop").announce_detector("clip")
 
 
 def rounds(store: Store, broker: Broker, count: int = 3) -> None:
@@ -91,7 +91,7 @@ def test_not_while_they_are_at_work(store: Store, broker: Broker) -> None:
     """A batch that a strong detector is at is not sent a second time."""
     batch_id = doubtful(store, 3)
     listen(broker)
-    part = Part(batch_id, second_look_number(0))
+    part = BatchPart(batch_id, second_stage_number(0))
     broker.namespace.client.hset(working_key(broker.namespace), part.name, "laptop")
     broker.namespace.client.set(broker.namespace.key("lease", part.name), "laptop")
     rounds(store, broker, 4)
@@ -103,7 +103,7 @@ def test_left_behind(store: Store, broker: Broker) -> None:
     """What a dead worker had goes to the next one, one attempt higher; not to the others' queue."""
     batch_id = doubtful(store, 3)
     listen(broker)
-    part = Part(batch_id, second_look_number(0))
+    part = BatchPart(batch_id, second_stage_number(0))
     broker.namespace.client.hset(working_key(broker.namespace), part.name, "gone")
     rounds(store, broker)
     (waits,) = cascade.wanted(store, 1)

@@ -24,8 +24,8 @@ from workers.batch.retry import GiveBack
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_result_writer_app
+from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.consumer import ResultConsumer
-from workers.broker.messages import BatchMessage, decode
 from workers.broker.namespace import recording_key, results_queue, unrecorded
 from workers.detectors import installed
 from workers.detectors.card import load_card
@@ -129,16 +129,16 @@ def test_judged_there_and_written_here(desk: Desk) -> None:
 def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stops puts what is left on the queue, and nothing of what it has sent."""
     scan, message = desk.batch(5)
-    begin = desk.context.heartbeat.cancelled
+    begin = desk.context.heartbeat.is_cancelled
 
     def stop(scan_id: int, batch_id: int) -> bool:
         desk.context.stop.set()
         return begin(scan_id, batch_id)
 
-    monkeypatch.setattr(desk.context.heartbeat, "cancelled", stop)
+    monkeypatch.setattr(desk.context.heartbeat, "is_cancelled", stop)
     BatchRunner(desk.context, message).run()
     (rest,) = desk.taken(desk.context.namespace.queue)
-    left = decode(rest)
+    left = decode_batch(rest)
     for raw in desk.results():
         desk.result_writer.record(raw)
 
@@ -176,7 +176,7 @@ def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
 
     assert 2 == unrecorded(desk.context.namespace)
     (rest,) = desk.taken(desk.context.namespace.queue)
-    assert 5 == len(decode(rest).images)
+    assert 5 == len(decode_batch(rest).images)
 
 
 def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ def test_only_results(desk: Desk) -> None:
     transport = make_result_writer_app(desk.broker_url, "s1").conf.broker_transport_options
 
     assert {RECORD_BATCH} == set(app.tasks)
-    assert RECORD_BATCH == ResultConsumer.expects != SCAN_BATCH
+    assert RECORD_BATCH == ResultConsumer.task != SCAN_BATCH
     assert (15, recording_key("s1")) == (transport["visibility_timeout"], transport["unacked_key"])
 
 

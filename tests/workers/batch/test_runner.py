@@ -36,8 +36,8 @@ from workers.batch.retry import GiveBack
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
-from workers.broker.leases import Lease, Part, Watch
-from workers.broker.messages import BatchMessage, decode
+from workers.broker.batch_message import BatchMessage, decode_batch
+from workers.broker.leases import BatchPart, Lease, Watch
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, Thresholds, load_card
 from workers.limits import Limits
@@ -283,7 +283,7 @@ def test_leased_elsewhere(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
-    with Lease(context.namespace, Part(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
+    with Lease(context.namespace, BatchPart(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
         other.acquire()
         BatchRunner(context, batch).run()
 
@@ -329,7 +329,7 @@ def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPa
 
     def take_over() -> None:
         context.namespace.client.set(
-            leases.lease_key(context.namespace, Part(batch.batch_id)), "pi5:1"
+            leases.lease_key(context.namespace, BatchPart(batch.batch_id)), "pi5:1"
         )
         until = time.monotonic() + 20
         while not going._lease.lost and time.monotonic() < until:
@@ -545,7 +545,7 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 1)
     context = desk.context(limits=Limits(image_seconds=0.1))
-    seen: list[list[Part]] = []
+    seen: list[list[BatchPart]] = []
 
     def hang() -> None:
         assert ended.wait(30)
@@ -557,7 +557,7 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.grey.before = hang
     BatchRunner(context, batch).run()
 
-    assert [[Part(batch.batch_id)]] == seen
+    assert [[BatchPart(batch.batch_id)]] == seen
 
 
 def split_off(context: WorkerContext) -> list[BatchMessage]:
@@ -565,7 +565,7 @@ def split_off(context: WorkerContext) -> list[BatchMessage]:
     found = []
     while (raw := context.namespace.client.rpop(context.namespace.queue)) is not None:
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
-        found.append(decode(body[0][0]))
+        found.append(decode_batch(body[0][0]))
     return found
 
 

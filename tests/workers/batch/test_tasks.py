@@ -17,7 +17,7 @@ from workers.batch.retry import GiveBack
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import WorkerContexts, do_batch, make_worker_app
 from workers.broker.app import SCAN_BATCH
-from workers.broker.messages import BatchMessage, encode
+from workers.broker.batch_message import BatchMessage, encode_batch
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
 from workers.sources.local import SourceUnavailable
@@ -86,13 +86,15 @@ def app(settings: WorkerSettings) -> Celery:
 
 def test_a_batch(process: Process) -> None:
     """A batch is done as its message says."""
-    process.do(encode(MESSAGE))
+    process.do(encode_batch(MESSAGE))
 
     assert [MESSAGE] == process.done
     assert [] == process.pauses
 
 
-@pytest.mark.parametrize("raw", [None, "rm -rf /", {}, {"v": 2}, encode(MESSAGE) | {"batch": True}])
+@pytest.mark.parametrize(
+    "raw", [None, "rm -rf /", {}, {"v": 2}, encode_batch(MESSAGE) | {"batch": True}]
+)
 def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """What is no message of ours is dropped, said, and touches nothing."""
     process.station_error = AssertionError("a station was made for it")
@@ -104,7 +106,10 @@ def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize(
     "newer",
-    [{"v": 3, "whatever": "comes then"}, encode(MESSAGE) | {"plan": {"rules": 99, "cards": []}}],
+    [
+        {"v": 3, "whatever": "comes then"},
+        encode_batch(MESSAGE) | {"plan": {"rules": 99, "cards": []}},
+    ],
     ids=["message", "rules"],
 )
 def test_messages_of_a_later_version(process: Process, newer: object) -> None:
@@ -133,7 +138,7 @@ def test_back_to_the_queue(process: Process, error: Exception) -> None:
     """What is wrong with the world sends the batch back, after a pause so that it does not spin."""
     process.work_error = error
     with pytest.raises(Reject) as caught:
-        process.do(encode(MESSAGE))
+        process.do(encode_batch(MESSAGE))
 
     assert caught.value.requeue
     assert [2.0] == process.pauses
@@ -152,7 +157,7 @@ def test_no_station(process: Process, error: Exception) -> None:
     """A process that cannot even set itself up acknowledges nothing."""
     process.station_error = error
     with pytest.raises(Reject) as caught:
-        process.do(encode(MESSAGE))
+        process.do(encode_batch(MESSAGE))
 
     assert caught.value.requeue
 
@@ -162,7 +167,7 @@ def test_no_pause_when_stopping(process: Process) -> None:
     process.stop.set()
     process.work_error = GiveBack("the worker stops")
     with pytest.raises(Reject):
-        process.do(encode(MESSAGE))
+        process.do(encode_batch(MESSAGE))
 
     assert [] == process.pauses
 

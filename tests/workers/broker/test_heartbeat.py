@@ -39,41 +39,41 @@ def namespace(client: redis.Redis) -> Namespace:
 def test_cancel(client: redis.Redis, clock: list[float]) -> None:
     """A worker sees within a second that its scan was cancelled, and that another was not."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
-    end.begin()
-    assert not end.cancelled(7, 12)
+    end.start_batch()
+    assert not end.is_cancelled(7, 12)
     heartbeat.cancel(namespace(client), 8)
     heartbeat.cancel(namespace(client), 7)
     clock[0] += 0.9
-    assert not end.cancelled(7, 12)
+    assert not end.is_cancelled(7, 12)
     clock[0] += 0.1
-    assert end.cancelled(7, 12)
-    assert end.cancelled(7, 12)
+    assert end.is_cancelled(7, 12)
+    assert end.is_cancelled(7, 12)
 
 
 def test_uncancel(client: redis.Redis, clock: list[float]) -> None:
     """A cancellation that was taken back holds no longer."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     heartbeat.cancel(namespace(client), 7)
-    assert end.cancelled(7, 12)
+    assert end.is_cancelled(7, 12)
     heartbeat.uncancel(namespace(client), 7)
     clock[0] += 1
-    assert not end.cancelled(7, 12)
+    assert not end.is_cancelled(7, 12)
 
 
 def test_next_batch_looks_again(client: redis.Redis, clock: list[float]) -> None:
     """A batch of another scan is not taken for cancelled because the one before it was."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     heartbeat.cancel(namespace(client), 7)
-    assert end.cancelled(7, 12)
-    end.begin()
-    assert not end.cancelled(8, 13)
+    assert end.is_cancelled(7, 12)
+    end.start_batch()
+    assert not end.is_cancelled(8, 13)
 
 
 def test_signs_of_life(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process's last word is there for a while, with what it waits for."""
     monkeypatch.setattr(heartbeat.time, "time", lambda: 1234.5)
-    Heartbeat(namespace(client), "pi4:1", "pi4").cancelled(7, 12)
-    Heartbeat(namespace(client), "pi4:2", "pi4").tell(7, 13, "the disk is away")
+    Heartbeat(namespace(client), "pi4:1", "pi4").is_cancelled(7, 12)
+    Heartbeat(namespace(client), "pi4:2", "pi4").send(7, 13, "the disk is away")
 
     assert [
         WorkerState("pi4:1", "pi4", 7, 12, 1234.5, ""),
@@ -86,13 +86,13 @@ def test_signs_of_life(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> 
 def test_seldom(client: redis.Redis, clock: list[float]) -> None:
     """Between two looks a second apart the broker is left in peace."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
-    end.cancelled(7, 12)
+    end.is_cancelled(7, 12)
     client.flushall()
     clock[0] += 0.5
-    end.cancelled(7, 12)
+    end.is_cancelled(7, 12)
     assert [] == list(worker_states(namespace(client)))
     clock[0] += 0.5
-    end.cancelled(7, 12)
+    end.is_cancelled(7, 12)
     assert 1 == len(list(worker_states(namespace(client))))
 
 
@@ -100,9 +100,9 @@ def test_no_broker() -> None:
     """A broker that is away cancels nothing and raises nothing."""
     with redis.Redis(port=1, socket_connect_timeout=0.1, retry=None) as away:
         end = Heartbeat(namespace(away), "pi4:1", "pi4")
-        end.tell(7, 12, "waiting")
+        end.send(7, 12, "waiting")
 
-        assert not end.cancelled(7, 12)
+        assert not end.is_cancelled(7, 12)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_no_broker() -> None:
 def test_strange_states(client: redis.Redis, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """What somebody else wrote in a state's place is passed over, and said."""
     client.set("scanner:s1:worker:a", body)
-    Heartbeat(namespace(client), "b", "pi4").tell(7, 12, "")
+    Heartbeat(namespace(client), "b", "pi4").send(7, 12, "")
 
     assert ["b"] == [state.name for state in worker_states(namespace(client))]
     assert "scanner:s1:worker:a" in caplog.text
@@ -142,7 +142,7 @@ def test_strange_states(client: redis.Redis, body: bytes, caplog: pytest.LogCapt
 
 def test_states_cannot_forge_a_terminal(client: redis.Redis) -> None:
     """What a state says is one line, whatever is in it."""
-    Heartbeat(namespace(client), "pi4\x1b[2J:1", "pi\n4").tell(7, 12, "a\nb")
+    Heartbeat(namespace(client), "pi4\x1b[2J:1", "pi\n4").send(7, 12, "a\nb")
     (state,) = worker_states(namespace(client))
 
     assert ("pi4\\x1b[2J:1", "pi\\n4", "a\\nb") == (state.name, state.host, state.note)

@@ -10,13 +10,21 @@ import pytest
 import redis
 
 from workers.broker import leases
-from workers.broker.leases import Lease, Part, Watch, lease_key, left_behind, unleased, working_key
+from workers.broker.leases import (
+    BatchPart,
+    Lease,
+    Watch,
+    lease_key,
+    left_behind,
+    unleased,
+    working_key,
+)
 from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PART = Part(7)
+PART = BatchPart(7)
 # Instead of 20 s and 5 s; Redis counts whole seconds here.
 LEASE_SECONDS, RENEW_SECONDS = 1, 0.1
 
@@ -136,7 +144,7 @@ def test_junk_among_those_at_work(client: redis.Redis) -> None:
         mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
     )
 
-    assert [Part(12), Part(12, 5)] == left_behind(namespace(client))
+    assert [BatchPart(12), BatchPart(12, 5)] == left_behind(namespace(client))
 
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +230,7 @@ def test_a_part_is_its_own(client: redis.Redis) -> None:
     """What was split off a batch is leased beside what was kept; the batch is at work in both."""
     with (
         lease(client) as kept,
-        Lease(namespace(client), Part(7, 5), "x", Watch(60.0), print) as rest,
+        Lease(namespace(client), BatchPart(7, 5), "x", Watch(60.0), print) as rest,
     ):
         assert kept.acquire()
         assert rest.acquire()

@@ -10,8 +10,8 @@ import pytest
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.writes.received import Received
 from storage.writes.results import Host
+from workers.broker.field_types import MessageError
 from workers.broker.result_message import decode_result, encode_result
-from workers.broker.wire import MessageError
 
 HOST = Host("a" * 32, "pi4", "aarch64", {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None})
 VERDICT = Verdict(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.writes.received import Received
 from storage.writes.results import Host
-from workers.broker.result_message import _host
+from workers.broker.result_message import decode_result, encode_result
 from workers.host import capacity, health, identity
 from workers.host.identity import Vitals
 
@@ -122,4 +123,6 @@ def test_it_fits_a_message(pi: Path) -> None:
     """A recorder takes what a host says of itself."""
     said = Vitals(Host("a" * 32, "pi4", "aarch64", dict(health.made_of()))).now()
 
-    assert said == _host(said.host_id, said.label, said.arch, dict(said.info))
+    result = Received(1, 1, 1, said, "pi4:1", 0.0, 0.0, ())
+
+    assert said == decode_result(encode_result(result)).host

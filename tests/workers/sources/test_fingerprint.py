@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workers.broker.app import make_redis
-from workers.broker.fingerprints import (
-    collections,
+from workers.broker.collection_fingerprints import (
+    collections_with_fingerprint,
     fingerprint_of,
-    fingerprints_key,
     store_fingerprint,
 )
 from workers.broker.namespace import Namespace
@@ -57,13 +56,13 @@ def test_left_and_found(namespace: Namespace) -> None:
 
     assert (strange,) == fingerprint_of(namespace, "photos")
     assert () == fingerprint_of(namespace, "other")
-    assert ["photos"] == collections(namespace)
+    assert ["photos"] == collections_with_fingerprint(namespace)
 
 
 @pytest.mark.parametrize("raw", ["", "5", "{", "[[1]]", '[["a", -1, "x"]]', '[[["a"], 1, "x"]]'])
 def test_no_sample(namespace: Namespace, raw: str) -> None:
     """What is no sample proves nothing, and ends nothing."""
-    namespace.client.hset(fingerprints_key(namespace), "photos", raw)
+    namespace.client.hset(namespace.key("samples"), "photos", raw)
 
     assert () == fingerprint_of(namespace, "photos")
 

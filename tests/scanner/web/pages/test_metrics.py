@@ -73,7 +73,7 @@ def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Itera
         connection.exec_driver_sql(f"UPDATE run SET started_at = {now - 5}, ended_at = {now - 1}")
     namespace = Namespace(make_redis(clean_redis), store.identity)
     namespace.client.lpush(namespace.queue, "one", "two", "three")
-    Heartbeat(namespace, "pi4-1", "pi4").tell(1, 1, "")
+    Heartbeat(namespace, "pi4-1", "pi4").send(1, 1, "")
     yield serve(store, broker=clean_redis)
     namespace.client.close()
 

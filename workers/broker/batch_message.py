@@ -1,0 +1,122 @@
+"""Messages that carry batches to workers: JSON of plain types, with relative paths only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct, convert
+from msgspec.structs import asdict
+
+from storage.paths import from_wire, to_wire
+from storage.records import BatchImage
+from workers.broker.batch_parts import MAX_PART
+from workers.broker.field_types import (
+    VERSION,
+    Attempt,
+    Id,
+    MessageError,
+    Text,
+    WirePath,
+    message_errors,
+)
+from workers.pipeline.plan import NewerRules, PlanError, plan_from
+
+if TYPE_CHECKING:
+    from workers.pipeline.plan import Plan
+
+# More images than any producer puts into one batch.
+MAX_IMAGES = 100_000
+
+
+class NewerMessage(Exception):
+    """The message is for a later version of scanner, which other machines may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMessage:
+    """A batch and the images in it to judge, with everything that a worker needs to know.
+
+    `part` is 0 for the batch itself, or the number of a part of it (`workers.broker.batch_parts`).
+    A plan with a strong detector asks for the second stage; plans of the first stage have none.
+    """
+
+    scan_id: int
+    batch_id: int
+    attempt: int
+    collection: str
+    plan: Plan
+    images: tuple[BatchImage, ...]
+    part: int = 0
+
+    @property
+    def is_second_stage(self) -> bool:
+        """Return whether the message asks for the verdicts of a strong detector."""
+        return self.plan.strong is not None
+
+
+class _Versioned(Struct):
+    v: Id
+
+
+class _BatchBody(_Versioned):
+    scan: Id
+    batch: Id
+    part: Annotated[int, Meta(ge=0, le=MAX_PART)]
+    attempt: Attempt
+    collection: Text
+    plan: dict[str, Any]
+    # Id, path and size in bytes of each.
+    images: Annotated[list[tuple[Id, WirePath, Id]], Meta(max_length=MAX_IMAGES)]
+
+
+def encode_batch(message: BatchMessage) -> dict[str, Any]:
+    """Return the message as JSON types."""
+    return asdict(
+        _BatchBody(
+            v=VERSION,
+            scan=message.scan_id,
+            batch=message.batch_id,
+            part=message.part,
+            attempt=message.attempt,
+            collection=message.collection,
+            plan=message.plan.body(),
+            images=[
+                (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
+            ],
+        )
+    )
+
+
+def decode_batch(raw: object) -> BatchMessage:
+    """Return the batch message in JSON that came off the queue.
+
+    Raises MessageError for an invalid message, NewerMessage for one of a later version.
+    """
+    with message_errors("batch message"):
+        version = convert(raw, _Versioned).v
+        if version > VERSION:
+            raise NewerMessage(f"message version {version} is newer than {VERSION}")
+        if version < VERSION:
+            raise MessageError(f"unsupported message version {version}: expected {VERSION}")
+        body = convert(raw, _BatchBody)
+        return BatchMessage(
+            scan_id=body.scan,
+            batch_id=body.batch,
+            attempt=body.attempt,
+            part=body.part,
+            collection=body.collection,
+            plan=_decode_plan(body.plan),
+            images=tuple(
+                BatchImage(image_id, from_wire(path), size) for image_id, path, size in body.images
+            ),
+        )
+
+
+def _decode_plan(body: dict[str, Any]) -> Plan:
+    try:
+        return plan_from(body)
+    except NewerRules as error:
+        raise NewerMessage(str(error)[:200]) from error
+    except PlanError as error:
+        raise MessageError(str(error)[:200]) from error

@@ -1,0 +1,95 @@
+"""Verdicts as JSON: within results on the queue, and between a worker and its sandbox."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, convert, to_builtins
+
+from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
+from storage.text import clean, clean_json
+from workers.broker.field_types import Digest, Id, Microseconds, Probability, Text, message_errors
+
+# The numbers of an image's findings have to fit their column (`storage.database.schema`).
+MAX_FINDINGS = 1000
+
+
+class _FindingBody(Struct, array_like=True, forbid_unknown_fields=True):
+    detector: Text
+    kind: Text
+    score: Probability | None
+    text: Text
+    detail: dict[str, Any]
+
+
+class VerdictBody(Struct):
+    """A verdict as it is sent; `us` has the microseconds to fetch, decode and infer."""
+
+    image: Id
+    outcome: Outcome
+    score: Probability | None
+    detector: Text | None
+    examined: bool
+    findings: Annotated[list[_FindingBody], Meta(max_length=MAX_FINDINGS)]
+    error: tuple[ErrorKind, Text] | None
+    digest: Digest | None
+    us: tuple[Microseconds, Microseconds, Microseconds]
+
+
+def verdict_to_body(verdict: Verdict) -> VerdictBody:
+    """Return a verdict as it is sent, its texts cleaned of what stores do not accept."""
+    error, timings = verdict.error, verdict.timings
+    return VerdictBody(
+        image=verdict.image_id,
+        outcome=verdict.outcome,
+        score=verdict.score,
+        detector=verdict.detector,
+        examined=verdict.examined,
+        findings=[
+            _FindingBody(
+                finding.detector,
+                finding.kind,
+                finding.score,
+                clean(finding.text),
+                clean_json(dict(finding.detail)),
+            )
+            for finding in verdict.findings
+        ],
+        error=None if error is None else (error.kind, clean(error.text)),
+        digest=verdict.digest,
+        us=(timings.fetch_us, timings.decode_us, timings.infer_us),
+    )
+
+
+def body_to_verdict(body: VerdictBody) -> Verdict:
+    """Return the verdict that was sent. Raises ValueError if its fields contradict each other."""
+    if (body.error is None) is (body.outcome is Outcome.ERROR):
+        raise ValueError("expected `error` if the outcome is an error, and only then")
+    if any(clean_json(finding.detail) != finding.detail for finding in body.findings):
+        # NaN, for one, is not valid JSON in Postgres.
+        raise ValueError("a detail has a text or a number that stores do not accept")
+    return Verdict(
+        image_id=body.image,
+        outcome=body.outcome,
+        score=body.score,
+        detector=body.detector,
+        examined=body.examined,
+        findings=tuple(
+            Finding(finding.detector, finding.kind, finding.score, finding.text, finding.detail)
+            for finding in body.findings
+        ),
+        error=None if body.error is None else ImageError(*body.error),
+        digest=body.digest,
+        timings=Timings(*body.us),
+    )
+
+
+def encode_verdict(verdict: Verdict) -> Any:  # noqa: ANN401 - JSON
+    """Return a verdict as JSON types."""
+    return to_builtins(verdict_to_body(verdict))
+
+
+def decode_verdict(raw: object) -> Verdict:
+    """Return the verdict in some JSON. Raises MessageError for anything else."""
+    with message_errors("verdict"):
+        return body_to_verdict(convert(raw, VerdictBody))
