@@ -22,7 +22,7 @@ from storage.records import BatchImage
 from workers.host.capacity import own_mb
 from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
-from workers.sources.files import SingleFiles
+from workers.sources.files import FileSource
 
 MEGAPIXELS = (12, 24, 48, 64)
 
@@ -36,7 +36,7 @@ def main() -> None:
         large = [_large(folder, size, kind) for size in MEGAPIXELS for kind in ("jpg", "png")]
         if _in_a_child():
             pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
-            source = SingleFiles(Limits().max_bytes)
+            source = FileSource(Limits().max_bytes)
             for sample in samples:
                 pipeline.chunk(source, [BatchImage(1, os.fsencode(sample), 0)])
             print(f"all detectors loaded and used: {own_mb()} MB of its own", flush=True)

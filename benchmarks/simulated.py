@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from storage.records import BatchImage
     from storage.writes.scans import Scan
     from workers.settings import WorkerSettings
-    from workers.sources.places import Source
+    from workers.sources.source import Source
 
 COLLECTION = "photos"
 BATCH_IMAGES = 500

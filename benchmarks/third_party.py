@@ -27,7 +27,7 @@ from workers.detectors.loading import load
 from workers.images.decode import decode
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.sight import seen
-from workers.sources.local import Fetched
+from workers.sources.source import Fetched
 
 if TYPE_CHECKING:
     from workers.detectors.detector import Detector

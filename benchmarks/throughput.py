@@ -45,7 +45,7 @@ from workers.broker.batch_message import BatchMessage, decode_batch, encode_batc
 from workers.detectors import installed
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.plan import make_plan
-from workers.sources.local import open_root
+from workers.sources.local import LocalSource
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -153,7 +153,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     pipeline = make_pipeline(plan, 64_000_000)
     judging = stages = commit = batch_time = 0.0
     count = 0
-    with open_root(folder) as root:
+    with LocalSource(folder) as root:
         for first in range(0, len(files), BATCH):
             listed = [
                 ListedImage(

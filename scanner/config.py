@@ -17,7 +17,7 @@ import click
 import platformdirs
 
 if TYPE_CHECKING:
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import SourceLocation
 
 APP = "scanner"
 # Where a Redis of one's own listens by default.
@@ -112,12 +112,12 @@ def parse_roots(pairs: tuple[str, ...]) -> dict[str, SourceLocation]:
 
     PATH may be a URL.
     """
-    from workers.sources.remote import Url  # noqa: PLC0415 - for the few who name a root
+    from workers.sources.location import UrlLocation  # noqa: PLC0415 - for the few who name a root
 
     roots: dict[str, SourceLocation] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not (name and equals and path):
             raise click.BadParameter(f"{pair!r} is not NAME=PATH", param_hint="--root")
-        roots[name] = Url(path) if "://" in path else Path(path).expanduser().absolute()
+        roots[name] = UrlLocation(path) if "://" in path else Path(path).expanduser().absolute()
     return roots

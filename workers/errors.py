@@ -1,10 +1,10 @@
 """What can be wrong with one image; caught around that image, where it becomes its verdict.
 
     ImageProblem
-    ├── FetchError   (workers.sources.local)   its bytes cannot be had
+    ├── FetchError   (workers.sources.source)  its bytes cannot be had
     └── DecodeError  (workers.images.decode)  its bytes are no picture that can be looked at
 
-What is wrong with the world (`workers.sources.local.SourceUnavailable`) is none of these.
+What is wrong with the world (`workers.sources.source.SourceUnavailable`) is none of these.
 """
 
 from __future__ import annotations

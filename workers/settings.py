@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.hours import Hours
-    from workers.sources.hub import HubLocation
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import HubLocation, SourceLocation
 
 # The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
 FLEET = "fleet"

@@ -188,14 +188,15 @@ def _pictures(folder: Path | None) -> list[bytes]:
 
     from scanner.listing.sample_images import draw
     from scanner.listing.walk import Walk, WalkOptions
-    from workers.sources.local import FetchError, open_root
+    from workers.sources.local import LocalSource
+    from workers.sources.source import FetchError
 
     if folder is None:
         with tempfile.TemporaryDirectory() as drawn:
             draw(Path(drawn))
             return _pictures(Path(drawn))
     found = []
-    with open_root(folder) as root:
+    with LocalSource(folder) as root:
         for one in islice(Walk(folder, WalkOptions()), MOST_PICTURES):
             try:
                 found.append(root.fetch(one.path).data)

@@ -109,7 +109,7 @@ def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.pipeline.plan import PlanError
-    from workers.sources.files import SingleFiles
+    from workers.sources.files import FileSource
 
     limits = Limits()
     try:
@@ -117,7 +117,7 @@ def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     except PlanError as error:
         raise Failed(str(error)) from error
     scores: dict[str, list[float]] = defaultdict(list)
-    source, suspects = SingleFiles(limits.max_bytes), 0
+    source, suspects = FileSource(limits.max_bytes), 0
     for number, path in enumerate(_photos(folder), start=1):
         (verdict,) = pipeline.chunk(source, [BatchImage(number, path, 0)])
         said: dict[str, float] = {}

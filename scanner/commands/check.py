@@ -80,13 +80,13 @@ def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.pipeline.plan import PlanError
-    from workers.sources.files import SingleFiles
+    from workers.sources.files import FileSource
 
     try:
         pipeline = make_pipeline(plan_for(detectors), Limits().max_pixels)
     except PlanError as error:
         raise Failed(str(error)) from error
-    source = SingleFiles(Limits().max_bytes)
+    source = FileSource(Limits().max_bytes)
     for number, file in enumerate(files):
         image = BatchImage(number, os.fsencode(file.absolute()), 0)
         (verdict,) = pipeline.chunk(source, [image])

@@ -279,7 +279,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
     from workers.detectors.loading import load
     from workers.errors import ImageProblem
     from workers.limits import Limits
-    from workers.sources.files import SingleFiles
+    from workers.sources.files import FileSource
 
     with sound_models():
         installed = catalogue.installed()
@@ -291,7 +291,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
         )
     with sound_models():
         detector = load(cards[name])
-    source = SingleFiles(Limits().max_bytes)
+    source = FileSource(Limits().max_bytes)
     for image in images:
         try:
             yield image, _score(detector, source.fetch(os.fsencode(image.absolute())).data), None

@@ -56,7 +56,7 @@ def command(
     Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
     """
     from scanner.listing.walk import WalkError
-    from workers.sources.local import SourceUnavailable
+    from workers.sources.source import SourceUnavailable
 
     request = make_request(asked, FLEET)
     try:

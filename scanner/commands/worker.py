@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from workers.hours import Hours
     from workers.settings import WorkerSettings
-    from workers.sources.hub import HubLocation
+    from workers.sources.location import HubLocation
 
 LONGEST_NAME = 100
 
@@ -157,16 +157,16 @@ def install(*, roots: tuple[str, ...], of_user: bool, shows: bool, **given: Any)
     """
     from scanner.config import parse_roots
     from scanner.fleet.service import Service, ServiceError
-    from workers.sources.remote import Url
+    from workers.sources.location import UrlLocation
 
     arguments: list[str] = []
     for name, place in parse_roots(roots).items():
-        if isinstance(place, Url) and place.has_password():
+        if isinstance(place, UrlLocation) and place.has_password():
             raise click.BadParameter(
                 f"the password in {place} would stand in the unit: use a key instead",
                 param_hint="--root",
             )
-        where = place.url if isinstance(place, Url) else place
+        where = place.url if isinstance(place, UrlLocation) else place
         arguments += ["--root", f"{name}={where}"]
     for option in ("concurrency", "name", "hours", "strong"):
         if given[option] is not None:
@@ -216,7 +216,7 @@ class _Place:
 def _place(ctx: click.Context, broker: str, store: str) -> _Place:
     """As named; what is not named is the hub's that this machine has joined, if it has."""
     from scanner.fleet.hub_config import JoinError, the_hub
-    from workers.sources.hub import HubLocation
+    from workers.sources.location import HubLocation
 
     try:
         hub = the_hub()

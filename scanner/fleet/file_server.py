@@ -26,7 +26,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from storage.errors import StoreError
 from storage.writes.listing import root_of_listed
 from workers.errors import ImageProblem
-from workers.sources.local import SourceUnavailable, open_root
+from workers.sources.local import LocalSource
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.NOT_FOUND)
                 return
             # Its own descriptor: what goes wrong while it is sent is no fault of the root's.
-            with open_root(os.fsdecode(folder)) as root, root.opened(path) as opened:
+            with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
                 descriptor = os.dup(opened)
         except (IndexError, UnicodeDecodeError, ImageProblem):
             self._refuse(HTTPStatus.NOT_FOUND)

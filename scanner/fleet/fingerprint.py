@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from scanner.listing.walk import Walk
 from workers.sources.fingerprint import SAMPLE_FILES, KnownFile
-from workers.sources.local import FetchError, open_root
+from workers.sources.local import LocalSource
+from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
     from scanner.fleet.producer import Request
@@ -23,7 +24,7 @@ def take_fingerprint(request: Request) -> list[KnownFile]:
     listed = islice(Walk(request.root, request.walk), FIRST_FILES)
     small = [one for one in listed if 0 < one.size_bytes <= MOST_BYTES]
     sample = []
-    with open_root(request.root) as root:
+    with LocalSource(request.root) as root:
         for one in small[:: max(1, -(-len(small) // SAMPLE_FILES))]:
             try:
                 fetched = root.fetch(one.path)

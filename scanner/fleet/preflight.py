@@ -14,16 +14,16 @@ from workers.batch.sinks import not_mapped
 from workers.broker.collection_fingerprints import collections_with_fingerprint, fingerprint_of
 from workers.broker.handshake import MAX_SKEW_SECONDS, Handshake, clock_skew_seconds, read_handshake
 from workers.sources.fingerprint import WrongCollection, verify_fingerprint
-from workers.sources.local import SourceUnavailable
-from workers.sources.places import open_source
-from workers.sources.registry import name_of
+from workers.sources.location import display_name
+from workers.sources.registry import open_source
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workers.broker.namespace import Namespace
     from workers.settings import WorkerSettings
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import SourceLocation
 
 CLOCK_PAUSE_SECONDS = 2.0
 
@@ -107,7 +107,7 @@ def _proved(namespace: Namespace, name: str, place: SourceLocation, max_bytes: i
     """What is to be said of a mapped collection; NotFit where it is another one."""
     sample = fingerprint_of(namespace, name)
     if not sample:
-        return f"  {name}: in {name_of(place)}, looked at when its first batch comes"
+        return f"  {name}: in {display_name(place)}, looked at when its first batch comes"
     try:
         source = open_source(place, max_bytes)
         try:
@@ -118,7 +118,7 @@ def _proved(namespace: Namespace, name: str, place: SourceLocation, max_bytes: i
         return f"  {name}: {gone}; its batches wait"
     except WrongCollection as error:
         raise NotFit(
-            f"{name_of(place)} is not the collection {name}: {error}; give its folder on this "
+            f"{display_name(place)} is not the collection {name}: {error}; give its folder on this "
             f"machine, --root {name}=PATH"
         ) from error
-    return f"  {name}: in {name_of(place)}"
+    return f"  {name}: in {display_name(place)}"

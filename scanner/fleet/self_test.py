@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
 from workers.limits import Limits
-from workers.sources.files import SingleFiles
+from workers.sources.files import FileSource
 
 if TYPE_CHECKING:
     from workers.pipeline.pipeline import Pipeline
@@ -88,7 +88,7 @@ def _measured() -> SelfTest:
 
 def _rate(pipeline: Pipeline, file: Path) -> float:
     """Pictures a second; the first look, which takes longer than all others, is not counted."""
-    source = SingleFiles(Limits().max_bytes)
+    source = FileSource(Limits().max_bytes)
     image = BatchImage(1, os.fsencode(file), 0)
     pipeline.chunk(source, [image])
     looks, began = 0, perf_counter()

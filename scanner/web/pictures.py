@@ -21,7 +21,8 @@ from storage.records import Outcome
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
-from workers.sources.local import SourceUnavailable, open_root
+from workers.sources.local import LocalSource
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from scanner.web.cache import Cache
     from storage.reads.gallery import Listed
     from storage.writes.scans import Scan
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import SourceLocation
 
 # Pictures that are decoded at a time: each may take some hundred megabytes.
 AT_ONCE = 2
@@ -106,7 +107,7 @@ def _fetched(root: Path, listed: Listed, digest: bytes) -> bytes:
     """The bytes that were judged; nobody has seen others decode without harm."""
     try:
         # Opened anew each time: an open folder keeps its disk from being unmounted.
-        with open_root(root) as opened:
+        with LocalSource(root) as opened:
             fetched = opened.fetch(listed.path)
     except SourceUnavailable as gone:
         raise NoPicture("its collection cannot be reached on this machine") from gone

@@ -10,7 +10,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from storage.errors import StoreUnavailable
-from workers.sources.local import SourceUnavailable
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from workers.broker.leases import Lease, Watch
 from workers.broker.publish import send_batch
 from workers.log_context import at_work, of_same_work
 from workers.pipeline.plan import PlanError
-from workers.sources.local import SourceUnavailable
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from workers.batch.context import WorkerContext
     from workers.batch.sinks import BatchWriter
     from workers.broker.batch_message import BatchMessage
-    from workers.sources.places import Source
+    from workers.sources.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class BatchRunner:
     def _next_chunk(self, examiner: Examiner, images: Sequence[BatchImage]) -> list[Verdict]:
         roots, collection = self._station.roots, self._message.collection
         try:
-            root, started = roots.root(collection), time.monotonic()
+            root, started = roots.get(collection), time.monotonic()
             chunk = examiner.chunk(root, images, self._watch.begin)
         except SourceUnavailable:
             # What is there when it comes back may be another mount: look again, don't remember.

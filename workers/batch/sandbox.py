@@ -24,15 +24,16 @@ from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings,
 from workers.broker.field_types import MessageError
 from workers.broker.verdict_message import decode_verdict, encode_verdict
 from workers.pipeline.plan import PlanError, plan_from
-from workers.sources.local import SourceUnavailable
-from workers.sources.places import location_from_json, location_to_json, open_source
+from workers.sources.location import location_from_json, location_to_json
+from workers.sources.registry import open_source
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from workers.limits import Limits
     from workers.pipeline.plan import Plan
-    from workers.sources.places import Source
+    from workers.sources.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Sandbox:
             stderr=subprocess.DEVNULL,
         )
         task = {
-            "place": location_to_json(root.place),
+            "place": location_to_json(root.location),
             "plan": self._plan.body(),
             "max_pixels": self._limits.max_pixels,
             "max_bytes": self._limits.max_bytes,

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
     from workers.host.identity import Vitals
-    from workers.sources.hub import HubLocation
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import HubLocation, SourceLocation
 
 # Results that may wait for the recorder, some 30 kB each; then workers wait for it.
 MOST_WAITING = 5_000

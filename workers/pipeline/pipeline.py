@@ -32,7 +32,7 @@ from workers.pipeline.crops import joined
 from workers.pipeline.decide import Judge
 from workers.pipeline.inputs import Showing, Shown
 from workers.pipeline.plan import PlanError, require_same
-from workers.sources.local import SourceUnavailable
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from workers.pipeline.crops import Finder
     from workers.pipeline.inputs import Question
     from workers.pipeline.plan import Plan
-    from workers.sources.local import Fetched
+    from workers.sources.source import Fetched
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""Where the bytes of images come from: folders, URLs, the hub."""
+"""Sources of image files: folders, URLs, and the hub's share."""

@@ -1,6 +1,6 @@
-"""Check that a place holds the collection it is said to hold: a few files, by size and digest.
+"""Fingerprint of a collection: a few of its files, by size and digest.
 
-`enqueue` takes the fingerprint of a collection and a worker compares it before it reads there.
+`enqueue` takes the fingerprint of a collection, and a worker compares it before reading there.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.sources.local import FetchError
+from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.sources.places import Source
+    from workers.sources.source import Source
 
-# Files in a sample; a worker reads them once.
+# Files in a fingerprint; a worker reads them once.
 SAMPLE_FILES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """One file of a collection as it was when that was enqueued; `digest` is its SHA-256."""
+    """A file as it was when its collection was enqueued; `digest` is its SHA-256."""
 
     path: bytes
     size_bytes: int
@@ -29,23 +29,23 @@ class KnownFile:
 
 
 class WrongCollection(Exception):
-    """What is there is not the collection; nothing of it may be judged as if it were."""
+    """The source has another collection, whose images must not be judged as this one's."""
 
 
 def verify_fingerprint(source: Source, files: Sequence[KnownFile]) -> None:
-    """Raise WrongCollection where most of the files are not there, or are others.
+    """Raise WrongCollection where most of the files are missing or different.
 
-    Most: some may have been changed or deleted since. SourceUnavailable comes through.
+    A few may have been changed or deleted since. Raise SourceUnavailable as `source` does.
     """
-    same = sum(_is_there(source, one) for one in files)
-    if files and 2 * same < len(files):
+    matching = sum(_matches(source, file) for file in files)
+    if files and 2 * matching < len(files):
         raise WrongCollection(
-            f"{len(files) - same} of {len(files)} files are not there or are others"
+            f"{len(files) - matching} of {len(files)} files differ or are missing"
         )
 
 
-def _is_there(source: Source, one: KnownFile) -> bool:
+def _matches(source: Source, file: KnownFile) -> bool:
     try:
-        return source.fetch(one.path, one.size_bytes).digest == one.digest
+        return source.fetch(file.path, file.size_bytes).digest == file.digest
     except FetchError:
         return False

@@ -1,71 +1,78 @@
-"""Where a worker finds the images of a collection."""
+"""The opened sources of a worker, by collection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.paths import shown
 from workers.sources.fingerprint import WrongCollection, verify_fingerprint
-from workers.sources.local import SourceUnavailable
-from workers.sources.places import open_source
+from workers.sources.hub import HubSource
+from workers.sources.local import LocalSource
+from workers.sources.location import HubLocation, UrlLocation, display_name
+from workers.sources.remote import RemoteSource
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workers.sources.fingerprint import KnownFile
-    from workers.sources.places import Source, SourceLocation
+    from workers.sources.location import SourceLocation
+    from workers.sources.source import Source
+
+
+def open_source(location: SourceLocation, max_bytes: int) -> Source:
+    """Open a location, to read files of at most so many bytes; raise SourceUnavailable."""
+    if isinstance(location, HubLocation):
+        return HubSource(location, max_bytes)
+    if isinstance(location, UrlLocation):
+        return RemoteSource(location, max_bytes)
+    return LocalSource(location, max_bytes)
 
 
 class SourceRegistry:
-    """The opened places of collections: as mapped on this machine, else as `place_of` has them."""
+    """Opens each collection's source once: where `mapped` has it, else where `location_of` says."""
 
     def __init__(
         self,
         mapped: Mapping[str, SourceLocation],
-        place_of: Callable[[str], SourceLocation],
+        location_of: Callable[[str], SourceLocation],
         fingerprint_of: Callable[[str], Sequence[KnownFile]],
         max_bytes: int,
     ) -> None:
         self._mapped = mapped
-        self._place_of = place_of
+        self._location_of = location_of
         self._fingerprint_of = fingerprint_of
         self._max_bytes = max_bytes
-        self._opened: dict[str, Source] = {}
-        # What each collection's place was when it was proved: another mount is proved anew.
-        self._proved: dict[str, object] = {}
+        self._sources: dict[str, Source] = {}
+        # By collection, the identity of the source when it was verified: another mount in the same
+        # location is verified again.
+        self._verified: dict[str, object] = {}
 
-    def root(self, collection: str) -> Source:
-        """Return the source of a collection; raise SourceUnavailable where it is not there."""
-        opened = self._opened.get(collection)
-        if opened is None:
-            place = self._mapped.get(collection) or self._place_of(collection)
-            opened = open_source(place, self._max_bytes)
+    def get(self, collection: str) -> Source:
+        """Return the source of a collection; raise SourceUnavailable where it cannot be read."""
+        source = self._sources.get(collection)
+        if source is None:
+            location = self._mapped.get(collection) or self._location_of(collection)
+            source = open_source(location, self._max_bytes)
             try:
-                self._prove(collection, opened)
+                self._verify(collection, source)
             except BaseException:
-                opened.close()
+                source.close()
                 raise
-            self._opened[collection] = opened
-        return opened
+            self._sources[collection] = source
+        return source
 
     def forget(self, collection: str) -> None:
-        """Close the place and open it anew the next time it is asked for."""
-        opened = self._opened.pop(collection, None)
-        if opened is not None:
-            opened.close()
+        """Close a collection's source, to open it again at the next use."""
+        source = self._sources.pop(collection, None)
+        if source is not None:
+            source.close()
 
-    def _prove(self, collection: str, opened: Source) -> None:
-        if self._proved.get(collection) == opened.identity:
+    def _verify(self, collection: str, source: Source) -> None:
+        if self._verified.get(collection) == source.identity:
             return
         try:
-            verify_fingerprint(opened, self._fingerprint_of(collection))
+            verify_fingerprint(source, self._fingerprint_of(collection))
         except WrongCollection as error:
-            raise SourceUnavailable(
-                f"{name_of(opened.place)} is not {collection}: {error}"
-            ) from error
-        self._proved[collection] = opened.identity
-
-
-def name_of(place: SourceLocation) -> str:
-    """A place for people."""
-    return shown(str(place).encode(errors="surrogateescape"))
+            name = display_name(source.location)
+            raise SourceUnavailable(f"{name} is not {collection}: {error}") from error
+        self._verified[collection] = source.identity

@@ -19,7 +19,7 @@ from workers.broker.handshake import clock_skew_seconds, publish_handshake
 from workers.broker.namespace import Namespace
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
-from workers.sources.hub import HubLocation
+from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from storage.errors import NotFound, StoreUnavailable
 from workers.batch import retry
 from workers.batch.retry import RETRY_SECONDS, GiveBack, Retry
 from workers.batch.stopping import StopFlag
-from workers.sources.local import FetchError, SourceUnavailable
+from workers.sources.source import FetchError, SourceUnavailable
 
 AWAY = [
     StoreUnavailable("the store is locked"),

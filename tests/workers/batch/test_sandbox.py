@@ -22,13 +22,13 @@ from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.limits import Limits
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan
-from workers.sources.local import SourceUnavailable, open_root
+from workers.sources.local import LocalSource
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import Popen
 
-    from workers.sources.local import Root
 
 PLAN = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
 LIMITS = Limits(image_seconds=60.0, sandbox_bytes=2 * 2**30)
@@ -119,7 +119,7 @@ def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
 
 def examine(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
     """The verdicts on some images of the folder."""
-    root = open_root(folder)
+    root = LocalSource(folder)
     try:
         return [opened.examine(root, image) for image in images]
     finally:
@@ -139,7 +139,7 @@ def pid(opened: Sandbox) -> int | None:
 def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
     """Good images are judged in one process, and what native code prints is none of the answer."""
     first, printing = put(folder, 1), put(folder, 2, "print")
-    root = open_root(folder)
+    root = LocalSource(folder)
     # Cautious work is one image a transaction.
     (one,) = opened.chunk(root, [first, printing], print)
     process = pid(opened)
@@ -200,7 +200,7 @@ def test_a_loop_ends_without_a_parent(folder: Path) -> None:
     image = put(folder, 5, "loop")
     # Less than nothing, of what is added to it, so that the test takes two seconds.
     limits = replace(LIMITS, image_seconds=1.0 - sandbox.SPARE_SECONDS)
-    with Sandbox(PLAN, limits) as orphaned, open_root(folder) as root:
+    with Sandbox(PLAN, limits) as orphaned, LocalSource(folder) as root:
         process = orphaned._start(root)
         assert process.stdin is not None
         process.stdin.write(json.dumps([5, to_wire(image.path), image.size_bytes]).encode() + b"\n")
@@ -215,7 +215,7 @@ def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
     starts = []
     start = opened._start
 
-    def counted(root: Root) -> Popen[bytes]:
+    def counted(root: LocalSource) -> Popen[bytes]:
         starts.append(root)
         return start(root)
 
@@ -237,7 +237,7 @@ def test_a_second_chance(opened: Sandbox, folder: Path) -> None:
 def test_root_gone(opened: Sandbox, folder: Path) -> None:
     """A collection that is gone is no image's fault, and another one in its place is looked at."""
     image = put(folder, 1)
-    root = open_root(folder)
+    root = LocalSource(folder)
     opened.examine(root, image)
     away = folder.with_name("away")
     for file in list(folder.iterdir()):

@@ -20,7 +20,7 @@ from workers.broker.app import SCAN_BATCH
 from workers.broker.batch_message import BatchMessage, encode_batch
 from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
-from workers.sources.local import SourceUnavailable
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from workers.detectors.card import Card, Input, Thresholds
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
 from workers.pipeline.plan import Plan, PlannedDetector, make_plan
-from workers.sources.local import Fetched, FetchError, SourceUnavailable
+from workers.sources.source import Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,14 +16,15 @@ from workers.broker.collection_fingerprints import (
 )
 from workers.broker.namespace import Namespace
 from workers.sources.fingerprint import KnownFile, WrongCollection, verify_fingerprint
-from workers.sources.local import Root, SourceUnavailable
+from workers.sources.local import LocalSource
 from workers.sources.registry import SourceRegistry
+from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from workers.sources.places import SourceLocation
+    from workers.sources.location import SourceLocation
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_the_right_place(folder: Path) -> None:
     """The files are there; two that were changed since do not make it another place."""
     (folder / "0.jpg").write_bytes(b"changed")
     (folder / "1.jpg").unlink()
-    with Root(folder) as root:
+    with LocalSource(folder) as root:
         verify_fingerprint(root, SAMPLE)
         verify_fingerprint(root, [])
 
@@ -80,7 +81,7 @@ def test_another_place(folder: Path) -> None:
     """Files of the same names and sizes are not the same files."""
     for number in range(3):
         (folder / f"{number}.jpg").write_bytes(b"x")
-    with Root(folder) as root, pytest.raises(WrongCollection, match="3 of 5 files"):
+    with LocalSource(folder) as root, pytest.raises(WrongCollection, match="3 of 5 files"):
         verify_fingerprint(root, SAMPLE)
 
 
@@ -93,12 +94,12 @@ def test_before_anything_is_taken(namespace: Namespace, folder: Path) -> None:
     places: dict[str, SourceLocation] = {"photos": other}
     roots = SourceRegistry(places, lambda _name: other, partial(fingerprint_of, namespace), 1000)
     with pytest.raises(SourceUnavailable, match="other is not photos: 5 of 5 files"):
-        roots.root("photos")
+        roots.get("photos")
     # Whoever mounts the right one there need not start the worker again.
     other.rename(folder.with_name("away"))
     folder.rename(other)
 
-    assert b"4" == roots.root("photos").fetch(b"4.jpg").data
+    assert b"4" == roots.get("photos").fetch(b"4.jpg").data
     roots.forget("photos")
 
 
@@ -108,14 +109,14 @@ def test_proved_once(namespace: Namespace, folder: Path) -> None:
     roots = SourceRegistry(
         {"photos": folder}, lambda _name: folder, partial(fingerprint_of, namespace), 1000
     )
-    roots.root("photos")
+    roots.get("photos")
     roots.forget("photos")
     for file in folder.iterdir():
         file.write_bytes(b"changed")
-    roots.root("photos")
+    roots.get("photos")
     roots.forget("photos")
     folder.rename(folder.with_name("away"))
     folder.mkdir()
     (folder / "x").touch()
     with pytest.raises(SourceUnavailable, match="is not photos"):
-        roots.root("photos")
+        roots.get("photos")

@@ -16,9 +16,10 @@ from scanner.fleet.file_server import Rate, Share
 from storage.database.store import Store
 from storage.records import ErrorKind, ListedImage
 from storage.writes import listing, scans
-from workers.sources import hub
-from workers.sources.hub import HubLocation, HubSource
-from workers.sources.local import FetchError, SourceUnavailable
+from workers.sources import source
+from workers.sources.hub import HubSource
+from workers.sources.location import HubLocation
+from workers.sources.source import FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_a_file_that_cannot_be_had(
 
 def test_too_large(root: HubSource) -> None:
     """No more is read than may be."""
-    small = HubSource(root.place, 100)
+    small = HubSource(root.location, 100)
     with pytest.raises(FetchError) as caught:
         small.fetch(NAME)
     small.close()
@@ -101,7 +102,7 @@ def test_too_large(root: HubSource) -> None:
 
 def test_a_large_film(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is large the two ends are fetched first, and no film is to be refused here."""
-    monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(source, "LARGE_BYTES", 1000)
     asked: list[str] = []
     get = root._connection.request
 
@@ -113,12 +114,12 @@ def test_a_large_film(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FetchError):
         root.fetch(b"film.mp4", 9012)
 
-    assert ["bytes=0-4095", "bytes=8980-"] == asked
+    assert ["bytes=0-4095", "bytes=8980-9011"] == asked
 
 
 def test_a_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end is not where it was listed: an error of this file, and nothing to wait for."""
-    monkeypatch.setattr(hub, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(source, "LARGE_BYTES", 1000)
     for name, size in ((b"empty.png", 5000), (b"film.mp4", 50_000)):
         with pytest.raises(FetchError) as caught:
             root.fetch(name, size)
@@ -128,12 +129,12 @@ def test_a_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPat
 
 def test_another_token(root: HubSource) -> None:
     """A token that is no longer taken is nothing that a picture could help."""
-    stranger = HubSource(replace(root.place, token="old"), 2**20)
+    stranger = HubSource(replace(root.location, token="old"), 2**20)
     with pytest.raises(SourceUnavailable, match="join again"):
         stranger.fetch(NAME)
     stranger.close()
 
-    assert "s3cret" not in str(root.place)
+    assert "s3cret" not in str(root.location)
 
 
 def test_a_hub_that_comes_back(root: HubSource) -> None:
@@ -141,7 +142,7 @@ def test_a_hub_that_comes_back(root: HubSource) -> None:
     root.fetch(NAME)
     root._connection.sock.shutdown(socket.SHUT_RDWR)
     assert CONTENT == root.fetch(NAME).data
-    away = HubSource(replace(root.place, url="http://127.0.0.1:1"), 2**20)
+    away = HubSource(replace(root.location, url="http://127.0.0.1:1"), 2**20)
     with pytest.raises(SourceUnavailable, match="does not answer"):
         away.fetch(NAME)
 

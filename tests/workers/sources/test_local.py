@@ -14,7 +14,9 @@ import pytest
 
 from storage.records import ErrorKind
 from workers.images.decode import DecodeError, decode
-from workers.sources.local import FetchError, Root, SourceUnavailable, fetch_file, open_root
+from workers.sources.files import fetch_file
+from workers.sources.local import LocalSource
+from workers.sources.source import FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,13 +33,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def root(folder: Path) -> Iterator[Root]:
+def root(folder: Path) -> Iterator[LocalSource]:
     """That collection, opened."""
-    with open_root(folder, max_bytes=1000) as opened:
+    with LocalSource(folder, max_bytes=1000) as opened:
         yield opened
 
 
-def _refused(root: Root, path: bytes, size: int | None = None) -> ErrorKind:
+def _refused(root: LocalSource, path: bytes, size: int | None = None) -> ErrorKind:
     with pytest.raises(FetchError) as caught:
         root.fetch(path, size)
     assert 1 == len(str(caught.value).splitlines())
@@ -55,7 +57,7 @@ def _failing(real: Callable[..., int], name: object, code: int) -> Callable[...,
     return fails
 
 
-def test_bytes_and_digest(root: Root) -> None:
+def test_bytes_and_digest(root: LocalSource) -> None:
     """The file's bytes come with their SHA-256, at the first and at the second fetch."""
     fetched = [root.fetch(b"2019/a.jpg", 7), root.fetch(b"2019/a.jpg")]
 
@@ -63,7 +65,7 @@ def test_bytes_and_digest(root: Root) -> None:
     assert [hashlib.sha256(b"picture").digest()] * 2 == [one.digest for one in fetched]
 
 
-def test_any_name_of_bytes(root: Root, folder: Path) -> None:
+def test_any_name_of_bytes(root: LocalSource, folder: Path) -> None:
     """Names that are not UTF-8, and dots that are no steps upwards, are names like any other."""
     for name in (b"M\xf6we.jpg", b"..a.jpg", b"...", b"two\nlines"):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(name)
@@ -91,25 +93,25 @@ def test_any_name_of_bytes(root: Root, folder: Path) -> None:
         b"//etc/passwd",
     ],
 )
-def test_paths_that_are_not_plainly_inside_are_refused(root: Root, path: bytes) -> None:
+def test_paths_that_are_not_plainly_inside_are_refused(root: LocalSource, path: bytes) -> None:
     """Absolute paths, steps upwards and paths that no walk would write are outside."""
     assert ErrorKind.OUTSIDE is _refused(root, path)
 
 
-def test_an_absolute_path_into_the_root_is_refused(root: Root, folder: Path) -> None:
+def test_an_absolute_path_into_the_root_is_refused(root: LocalSource, folder: Path) -> None:
     """Messages carry relative paths, even where an absolute one would do no harm."""
     assert ErrorKind.OUTSIDE is _refused(root, os.fsencode(folder / "2019/a.jpg"))
 
 
 @pytest.mark.parametrize("target", ["../secret.jpg", "{outside}/secret.jpg", "/etc/passwd"])
-def test_a_link_out_of_the_root_is_refused(root: Root, folder: Path, target: str) -> None:
+def test_a_link_out_of_the_root_is_refused(root: LocalSource, folder: Path, target: str) -> None:
     """A file that is a link, relative or absolute, to a file outside is not read."""
     (folder / "b.jpg").symlink_to(target.format(outside=folder.parent))
 
     assert ErrorKind.OUTSIDE is _refused(root, b"b.jpg")
 
 
-def test_a_folder_link_out_of_the_root_is_refused(root: Root, folder: Path) -> None:
+def test_a_folder_link_out_of_the_root_is_refused(root: LocalSource, folder: Path) -> None:
     """A folder in the path that links outside is not entered, at any depth."""
     (folder / "out").symlink_to("..")
     (folder / "2019" / "out").symlink_to(folder.parent)
@@ -118,7 +120,7 @@ def test_a_folder_link_out_of_the_root_is_refused(root: Root, folder: Path) -> N
     assert ErrorKind.OUTSIDE is _refused(root, b"2019/out/secret.jpg")
 
 
-def test_a_root_whose_name_is_a_prefix_is_outside(root: Root, folder: Path) -> None:
+def test_a_root_whose_name_is_a_prefix_is_outside(root: LocalSource, folder: Path) -> None:
     """`photos-private` is not inside `photos`."""
     (folder.parent / "photos-private").mkdir()
     (folder.parent / "photos-private" / "a.jpg").write_bytes(b"secret")
@@ -127,7 +129,7 @@ def test_a_root_whose_name_is_a_prefix_is_outside(root: Root, folder: Path) -> N
     assert ErrorKind.OUTSIDE is _refused(root, b"link/a.jpg")
 
 
-def test_links_inside_the_root_are_followed(root: Root, folder: Path) -> None:
+def test_links_inside_the_root_are_followed(root: LocalSource, folder: Path) -> None:
     """Links to files and folders, also through one another, lead on while they stay inside."""
     (folder / "b.jpg").symlink_to("2019/a.jpg")
     (folder / "c").symlink_to(folder / "2019")
@@ -144,12 +146,12 @@ def test_a_root_that_is_a_link_itself_is_a_root(folder: Path) -> None:
     link.symlink_to("photos")
     (folder / "b.jpg").symlink_to(link / "2019" / "a.jpg")
 
-    with open_root(link) as root:
+    with LocalSource(link) as root:
         assert b"picture" == root.fetch(b"2019/a.jpg").data
         assert b"picture" == root.fetch(b"b.jpg").data
 
 
-def test_a_folder_swapped_for_a_link_is_not_followed_out(root: Root, folder: Path) -> None:
+def test_a_folder_swapped_for_a_link_is_not_followed_out(root: LocalSource, folder: Path) -> None:
     """A folder that was good and has become a link outside gives nothing from there."""
     root.fetch(b"2019/a.jpg")
     (folder / "2019").rename(folder / "moved")
@@ -159,7 +161,7 @@ def test_a_folder_swapped_for_a_link_is_not_followed_out(root: Root, folder: Pat
 
 
 def test_a_link_swapped_while_it_is_resolved_is_not_followed_out(
-    root: Root, folder: Path, monkeypatch: pytest.MonkeyPatch
+    root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who replaces a folder by a link after it was checked gains nothing: opening follows none."""
     (folder / "b.jpg").symlink_to("2019/secret.jpg")
@@ -179,34 +181,34 @@ def test_a_link_swapped_while_it_is_resolved_is_not_followed_out(
 
 
 @pytest.mark.parametrize("target", ["gone.jpg", "b.jpg"])
-def test_links_to_nothing_are_unreadable(root: Root, folder: Path, target: str) -> None:
+def test_links_to_nothing_are_unreadable(root: LocalSource, folder: Path, target: str) -> None:
     """A broken link and a link to itself are the file's trouble."""
     (folder / "b.jpg").symlink_to(target)
 
     assert ErrorKind.UNREADABLE is _refused(root, b"b.jpg")
 
 
-def test_missing_files_are_unreadable(root: Root) -> None:
+def test_missing_files_are_unreadable(root: LocalSource) -> None:
     """Missing files and folders, and files in a folder's place, are told per image."""
     for path in (b"b.jpg", b"2019/b.jpg", b"2020/a.jpg", b"2019/a.jpg/b.jpg"):
         assert ErrorKind.UNREADABLE is _refused(root, path)
 
 
-def test_what_is_no_file_never_blocks(root: Root, folder: Path) -> None:
+def test_what_is_no_file_never_blocks(root: LocalSource, folder: Path) -> None:
     """A pipe that nobody writes to and a folder are refused at once."""
     os.mkfifo(folder / "pipe.jpg")
     for path in (b"pipe.jpg", b"2019"):
         assert ErrorKind.UNREADABLE is _refused(root, path)
 
 
-def test_an_empty_file(root: Root, folder: Path) -> None:
+def test_an_empty_file(root: LocalSource, folder: Path) -> None:
     """No bytes is a kind of its own."""
     (folder / "b.jpg").touch()
 
     assert ErrorKind.EMPTY is _refused(root, b"b.jpg", 0)
 
 
-def test_a_file_above_the_limit(root: Root, folder: Path) -> None:
+def test_a_file_above_the_limit(root: LocalSource, folder: Path) -> None:
     """A file of the limit passes, one byte more does not."""
     (folder / "b.jpg").write_bytes(bytes(1000))
     (folder / "c.jpg").write_bytes(bytes(1001))
@@ -215,14 +217,14 @@ def test_a_file_above_the_limit(root: Root, folder: Path) -> None:
     assert ErrorKind.TOO_LARGE is _refused(root, b"c.jpg", 1001)
 
 
-def test_a_file_of_another_size_has_changed(root: Root) -> None:
+def test_a_file_of_another_size_has_changed(root: LocalSource) -> None:
     """Not the size that was listed: not the image that was listed."""
     assert ErrorKind.CHANGED is _refused(root, b"2019/a.jpg", 8)
 
 
 @pytest.mark.parametrize("change", [b"longer than it was", b"shorter", b"same size as"])
 def test_a_file_written_to_while_it_is_read_has_changed(
-    root: Root, folder: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
+    root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
 ) -> None:
     """Growing, shrinking and being rewritten between the first and the last look are told."""
     (folder / "b.jpg").write_bytes(b"it was size!")
@@ -239,7 +241,7 @@ def test_a_file_written_to_while_it_is_read_has_changed(
 
 
 def test_reads_that_come_in_pieces_are_put_together(
-    root: Root, monkeypatch: pytest.MonkeyPatch
+    root: LocalSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A system may give less than was asked for without being at the end."""
     real = os.read
@@ -250,7 +252,7 @@ def test_reads_that_come_in_pieces_are_put_together(
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ENAMETOOLONG])
 def test_trouble_with_one_file_is_its_own(
-    root: Root, monkeypatch: pytest.MonkeyPatch, code: int
+    root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """A file that may not be read or lies on a bad sector is an error; the root is still there."""
     monkeypatch.setattr("workers.sources.local.os.open", _failing(os.open, b"a.jpg", code))
@@ -278,7 +280,7 @@ def test_trouble_with_one_file_is_its_own(
     ],
 )
 def test_what_is_wrong_with_the_world_is_not_the_images_fault(
-    root: Root, monkeypatch: pytest.MonkeyPatch, code: int
+    root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """What is short here, or a mount that broke, is waited for and no error of the image.
 
@@ -291,7 +293,7 @@ def test_what_is_wrong_with_the_world_is_not_the_images_fault(
 
 
 def test_a_socket_holds_no_batch_up(
-    root: Root, folder: Path, monkeypatch: pytest.MonkeyPatch
+    root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket says what a disk that was pulled out says, and is the file's own trouble."""
     monkeypatch.chdir(folder)
@@ -316,14 +318,17 @@ def test_a_large_file_that_is_no_image_is_not_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, tail: bytes
 ) -> None:
     """Its ends tell a video, and what is said is what decoding it would say."""
-    monkeypatch.setattr("workers.sources.local.LARGE_BYTES", 100_000)
+    monkeypatch.setattr("workers.sources.source.LARGE_BYTES", 100_000)
     data = head + bytes(200_000) + tail
     (folder / "b.jpg").write_bytes(data)
     with pytest.raises(DecodeError) as expected:
         decode(data)
     monkeypatch.setattr("workers.sources.local.os.read", lambda *_: pytest.fail("was read"))
 
-    for fetch in (lambda: open_root(folder).fetch(b"b.jpg"), lambda: fetch_file(folder / "b.jpg")):
+    for fetch in (
+        lambda: LocalSource(folder).fetch(b"b.jpg"),
+        lambda: fetch_file(folder / "b.jpg"),
+    ):
         with pytest.raises(FetchError) as caught:
             fetch()
         assert (expected.value.kind, expected.value.text) == (caught.value.kind, caught.value.text)
@@ -331,7 +336,7 @@ def test_a_large_file_that_is_no_image_is_not_read(
 
 def test_a_large_image_is_read_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be an image by its first bytes is read from the first byte on."""
-    monkeypatch.setattr("workers.sources.local.LARGE_BYTES", 100_000)
+    monkeypatch.setattr("workers.sources.source.LARGE_BYTES", 100_000)
     data = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
     (folder / "b.jpg").write_bytes(data)
 
@@ -343,10 +348,10 @@ def test_a_missing_root_is_gone(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("none", "file"):
         with pytest.raises(SourceUnavailable):
-            open_root(tmp_path / name)
+            LocalSource(tmp_path / name)
 
 
-def test_a_root_that_vanishes_is_gone(root: Root, folder: Path) -> None:
+def test_a_root_that_vanishes_is_gone(root: LocalSource, folder: Path) -> None:
     """A file missing because the root is missing says nothing of the file."""
     shutil.rmtree(folder)
 
@@ -354,7 +359,7 @@ def test_a_root_that_vanishes_is_gone(root: Root, folder: Path) -> None:
         root.fetch(b"2019/a.jpg")
 
 
-def test_a_replaced_root_is_gone(root: Root, folder: Path) -> None:
+def test_a_replaced_root_is_gone(root: LocalSource, folder: Path) -> None:
     """Another folder in its place is another collection."""
     (folder / "2019").rename(folder.parent / "2019")
     folder.rename(folder.parent / "old")
@@ -365,7 +370,7 @@ def test_a_replaced_root_is_gone(root: Root, folder: Path) -> None:
         root.fetch(b"2019/a.jpg")
 
 
-def test_an_empty_root_is_gone(root: Root, folder: Path) -> None:
+def test_an_empty_root_is_gone(root: LocalSource, folder: Path) -> None:
     """A mount point with nothing mounted is not a collection whose files were deleted."""
     shutil.rmtree(folder / "2019")
 
@@ -375,7 +380,7 @@ def test_an_empty_root_is_gone(root: Root, folder: Path) -> None:
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT])
 def test_a_root_that_answers_with_trouble_is_gone(
-    root: Root, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """A network mount that broke fails for the file and for the root alike."""
     real = os.stat
@@ -392,7 +397,7 @@ def test_a_root_that_answers_with_trouble_is_gone(
         root.fetch(b"2019/a.jpg")
 
 
-def test_a_folder_made_anew_is_found(root: Root, folder: Path) -> None:
+def test_a_folder_made_anew_is_found(root: LocalSource, folder: Path) -> None:
     """A folder that was opened, deleted and made again gives its new files."""
     root.fetch(b"2019/a.jpg")
     shutil.rmtree(folder / "2019")
@@ -409,7 +414,7 @@ def test_open_folders_are_few_and_given_back(folder: Path) -> None:
         (folder / str(i)).mkdir()
         (folder / str(i) / "a.jpg").write_bytes(b"x")
 
-    with open_root(folder) as root:
+    with LocalSource(folder) as root:
         for i in range(100):
             root.fetch(b"%d/a.jpg" % i)
             with pytest.raises(FetchError):

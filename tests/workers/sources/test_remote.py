@@ -16,9 +16,10 @@ import pytest
 
 from scanner.config import parse_roots
 from storage.records import ErrorKind
-from workers.sources.local import FetchError, SourceUnavailable
-from workers.sources.places import location_from_json, location_to_json, open_source
-from workers.sources.remote import RemoteSource, Url
+from workers.sources.location import UrlLocation, location_from_json, location_to_json
+from workers.sources.registry import open_source
+from workers.sources.remote import RemoteSource
+from workers.sources.source import FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def root(tmp_path: Path) -> RemoteSource:
     (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"one")
     (tmp_path / "photos" / "empty.jpg").touch()
     (tmp_path / "outside.jpg").write_bytes(b"secret")
-    return RemoteSource(Url(f"file://{tmp_path}/photos"), 100)
+    return RemoteSource(UrlLocation(f"file://{tmp_path}/photos"), 100)
 
 
 def test_the_same_bytes(root: RemoteSource) -> None:
@@ -72,7 +73,7 @@ def test_a_file_that_cannot_be_had(
 def test_too_large(root: RemoteSource) -> None:
     """A file that is too large is not read."""
     with pytest.raises(FetchError) as caught:
-        RemoteSource(root.place, 2).fetch(b"a/1.jpg")
+        RemoteSource(root.location, 2).fetch(b"a/1.jpg")
 
     assert ErrorKind.TOO_LARGE is caught.value.kind
 
@@ -80,7 +81,7 @@ def test_too_large(root: RemoteSource) -> None:
 def test_a_folder_that_is_gone(root: RemoteSource, tmp_path: Path) -> None:
     """A folder that is away makes no error of its files."""
     (tmp_path / "photos").rename(tmp_path / "away")
-    with pytest.raises(SourceUnavailable, match="photos is not there"):
+    with pytest.raises(SourceUnavailable, match="photos not found"):
         root.fetch(b"a/1.jpg")
 
 
@@ -101,7 +102,7 @@ def test_a_connection_that_breaks(root: RemoteSource, monkeypatch: pytest.Monkey
 def test_a_protocol_that_nobody_knows() -> None:
     """A URL that cannot be opened is one sentence, without a password."""
     with pytest.raises(SourceUnavailable) as caught:
-        RemoteSource(Url("nosuch://me:s3cret@nas/photos"), 100)
+        RemoteSource(UrlLocation("nosuch://me:s3cret@nas/photos"), 100)
 
     assert "nosuch://nas/photos cannot be read" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -150,7 +151,7 @@ def web() -> Iterator[Web]:
 
 def test_a_web_server_that_lists_nothing(web: Web) -> None:
     """What it does not have, or does not give, is an error of that file and holds nothing up."""
-    root = RemoteSource(Url(web.url), 100)
+    root = RemoteSource(UrlLocation(web.url), 100)
     told = []
     for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
         with pytest.raises(FetchError) as caught:
@@ -167,7 +168,7 @@ def test_a_web_server_that_lists_nothing(web: Web) -> None:
 
 def test_a_web_server_that_is_gone(web: Web) -> None:
     """Its files are waited for."""
-    root = RemoteSource(Url(web.url), 100)
+    root = RemoteSource(UrlLocation(web.url), 100)
     web.stop()
     with pytest.raises(SourceUnavailable, match="cannot be read just now"):
         root.fetch(b"1.jpg")
@@ -179,7 +180,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").write_bytes(b"one")
     place = parse_roots((f"photos={url}",))["photos"]
 
-    assert Url(url) == place == location_from_json(location_to_json(place))
+    assert UrlLocation(url) == place == location_from_json(location_to_json(place))
     assert b"one" == open_source(place, 100).fetch(b"1.jpg").data
 
 
@@ -187,8 +188,9 @@ def test_without_fsspec() -> None:
     """Where the extra is not installed, one sentence says so."""
     script = (
         "import sys; sys.modules['fsspec'] = None\n"
-        "from workers.sources.remote import RemoteSource, Url\n"
-        "try: RemoteSource(Url('sftp://nas/photos'), 1)\n"
+        "from workers.sources.location import UrlLocation\n"
+        "from workers.sources.remote import RemoteSource\n"
+        "try: RemoteSource(UrlLocation('sftp://nas/photos'), 1)\n"
         "except Exception as error: print(error)\n"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
