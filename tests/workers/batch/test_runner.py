@@ -661,11 +661,11 @@ def test_an_open_folder_is_given_back(desk: Desk, small_chunks: None, *, stoppin
     context = desk.context()
     batch = desk.batch(scan, 3)
     opened: list[set[str]] = []
-    desk.grey.before = lambda: opened.append(set(context.roots._opened))
+    desk.grey.before = lambda: opened.append(set(context.roots._sources))
     if stopping:
         context.stop.set()
     with suppress(GiveBack):
         BatchRunner(context, batch).run()
 
     assert {"photos"} == opened[0]
-    assert {} == context.roots._opened
+    assert {} == context.roots._sources
