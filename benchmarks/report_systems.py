@@ -36,7 +36,7 @@ from workers.detectors import installed
 from workers.detectors.runtimes import LiteRT
 from workers.images.decode import decode
 from workers.images.faces import FaceFinder
-from workers.pipeline.inputs import Showing
+from workers.pipeline.inputs import InputSelector
 from workers.training.data.datasets import read
 from workers.training.evaluation import metrics
 from workers.training.evaluation.score import judge
@@ -136,12 +136,12 @@ def routed(data: Path, which: Pictures) -> str:
     """Say which detectors a scan would ask about these pictures, and about how many."""
     cards = {name: installed.installed()[name] for name in installed.NAMES}
     looking = {name: card for name, card in cards.items() if card.input is not None}
-    showing, counts = Showing(looking, cards, FaceFinder()), Counter[str]()
+    selector, counts = InputSelector(looking, cards, FaceFinder()), Counter[str]()
     with zipfile.ZipFile(data / which.file) as archive:
         for name in archive.namelist():
             if name.startswith(which.below) and name.endswith((".jpg", ".png")):
-                shown = showing.show(decode(archive.read(name), native=True))
-                asked = {one.detector for one in (*shown.pieces, *shown.whole)}
+                inputs = selector.select(decode(archive.read(name), native=True))
+                asked = {one.detector for one in (*inputs.full_size, *inputs.whole)}
                 counts[" and ".join(sorted(asked)) or "none"] += 1
     return ", ".join(f"{asked}: {count}" for asked, count in counts.most_common())
 

@@ -24,8 +24,7 @@ import numpy as np
 
 from workers.detectors import installed
 from workers.detectors.loading import load
-from workers.pipeline.crops import joined
-from workers.pipeline.sight import seen
+from workers.pipeline.inputs import selector_for
 from workers.training.data.images import read_each
 from workers.training.recipes.recipe import Pictures
 
@@ -67,13 +66,12 @@ def main() -> None:
 def scored(name: str, data: Path) -> Iterator[tuple[str, tuple[int, float]]]:
     """Each picture's name, its label, 1 for AI, and the detector's score."""
     card = installed.installed()[name]
-    if card.input is None:
-        raise ValueError(f"{name} looks at no pixels")
-    detector, (which, step) = load(card), SHOWN[name]
+    detector, selector, (which, step) = load(card), selector_for(card), SHOWN[name]
     shown: Iterator[Picture] = islice(read_each(data, [which]), 0, None, step)
     for picture in shown:
-        if views := seen(picture.decoded, card.view, card.input):
-            yield picture.name, (picture.label, joined(detector.score(views)))
+        score = selector.select(picture.decoded).highest_score(name, detector)
+        if score is not None:
+            yield picture.name, (picture.label, score)
 
 
 def print_table(first: dict[str, Any], others: list[dict[str, Any]]) -> None:

@@ -25,8 +25,8 @@ from storage.records import PROVENANCE, BatchImage
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.images.decode import decode
+from workers.pipeline.inputs import selector_for
 from workers.pipeline.pipeline import make_pipeline
-from workers.pipeline.sight import seen
 from workers.sources.source import Fetched
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Scored:
 
     source: str
     is_ai: bool
-    theirs: float
+    theirs: float | None
     theirs_ms: float
     ours: float | None
     ours_ms: float
@@ -84,9 +84,9 @@ def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str)
     """Both sides' word on one picture, without the time that decoding takes."""
     data = source.fetch(name.encode()).data
     decoded = decode(data, max_pixels=MAX_PIXELS, native=True)
-    card = detector.card
+    selector = selector_for(detector.card)
     started = time.perf_counter()
-    theirs = float(detector.score(seen(decoded, card.view, card.input))[0])
+    theirs = selector.select(decoded).highest_score(THEIRS, detector)
     theirs_ms = (time.perf_counter() - started) * 1000
     (verdict,) = pipeline.chunk(source, [BatchImage(1, name.encode(), len(data))])
     said = [one for one in verdict.findings if one.score is not None and one.detector != PROVENANCE]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from workers.detectors.adding import Asked
     from workers.detectors.card import Card
+    from workers.detectors.detector import Detector
+    from workers.pipeline.inputs import InputSelector
 
 WITHOUT_EXTRA = (
     "Converting this model needs packages that are not installed ({name}): " + with_extra("train")
@@ -279,6 +281,7 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
     from workers.detectors.loading import load
     from workers.errors import ImageProblem
     from workers.limits import Limits
+    from workers.pipeline.inputs import selector_for
     from workers.sources.files import FileSource
 
     with sound_models():
@@ -291,23 +294,24 @@ def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | N
         )
     with sound_models():
         detector = load(cards[name])
+    selector = selector_for(cards[name], any_size=True)
     source = FileSource(Limits().max_bytes)
     for image in images:
         try:
-            yield image, _score(detector, source.fetch(os.fsencode(image.absolute())).data), None
+            data = source.fetch(os.fsencode(image.absolute())).data
+            yield image, _score(detector, selector, data), None
         except (ImageProblem, ValueError) as error:
             yield image, None, str(error)
 
 
-def _score(detector: Any, data: bytes) -> float:  # noqa: ANN401 - any Detector
+def _score(detector: Detector, selector: InputSelector, data: bytes) -> float:
+    """Return the score that a scan would give; ValueError if it would not use the detector."""
     from workers.images.decode import decode
     from workers.limits import Limits
-    from workers.pipeline.crops import joined
-    from workers.pipeline.sight import seen
 
-    card = detector.card
-    decoded = decode(data, max_pixels=Limits().max_pixels, native=card.view.kind != "whole")
-    views = seen(decoded, card.view, card.input)
-    if not views:
-        raise ValueError(f"there is nothing for {card.name} in it")
-    return joined(detector.score(views))
+    decoded = decode(data, max_pixels=Limits().max_pixels, native=selector.native)
+    name = detector.card.name
+    score = selector.select(decoded).highest_score(name, detector)
+    if score is None:
+        raise ValueError(f"not examined: {name} is not for images like this (see its card)")
+    return score

@@ -59,9 +59,9 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
       scanner evaluate faces --data ~/datasets --markdown
       scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 
-    Pictures that have nothing for the detector in them (too small, without a face) are
-    counted and left out. A score of 0.5 and more counts as AI; flagged is what is called AI, or
-    doubtful by a detector that calls nothing AI.
+    Images are examined by the rules of a scan: those that a scan would not give to the detector
+    (wrong size, no face, a portrait for scenes) are counted and left out. A score of 0.5 and more
+    counts as AI; flagged is what is called AI, or unsure by a detector that calls nothing AI.
 
     In place of NAME, the folder of a run that `scanner train` made is measured as it was trained
     (this needs TensorFlow), on pictures of any size: they are resized to what it takes.
@@ -80,6 +80,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
         found = _of_card(_card(name), data, changes=changes)
     if as_json:
         body = found.head | asdict(found.measured)
+        body["not_examined"] = found.measured.without_view
         body["sources"] = [asdict(each) for each in found.sources]
         body["changes"] = [asdict(each) for each in found.changes]
         click.echo(json.dumps(body))
@@ -90,7 +91,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
     click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
     click.echo(classification.whole(found.measured, found.sources, found.changes), nl=False)
     if found.measured.without_view:
-        click.echo(f"\nleft out, with nothing for it: {found.measured.without_view:,}")
+        click.echo(f"\nnot examined by this detector: {found.measured.without_view:,}")
 
 
 def _of_run(run: Path, data: Path) -> Found:

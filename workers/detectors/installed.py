@@ -32,7 +32,7 @@ def troubles() -> list[str]:
 
 
 def _all() -> tuple[dict[str, Card], list[str]]:
-    cards = dict(_cards())
+    cards = dict(built_in())
     said = []
     for found, wrong in (custom.cards(), plugins.cards()):
         said += wrong
@@ -45,5 +45,6 @@ def _all() -> tuple[dict[str, Card], list[str]]:
 
 
 @cache
-def _cards() -> dict[str, Card]:
+def built_in() -> dict[str, Card]:
+    """Return the cards of the built-in detectors; CardError when one is missing or damaged."""
     return {name: load_card(MODELS / f"{name}.toml") for name in NAMES}

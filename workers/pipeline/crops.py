@@ -156,7 +156,7 @@ def _round(box: Box) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def joined(probabilities: NDArray[np.float64]) -> float:
+def mean_probability(probabilities: NDArray[np.float64]) -> float:
     """One probability for several views of one thing: that of their mean logit.
 
     The views of one picture are no independent witnesses: their evidence is averaged, not added.

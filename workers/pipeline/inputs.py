@@ -1,17 +1,22 @@
-"""What of a decoded picture is shown to which detectors."""
+"""Select the inputs of each detector from a decoded image.
+
+The only place that decides what a model sees: scans, `scanner evaluate` and training all use it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from storage.records import RESIZED_FROM
+from workers.detectors import installed
 from workers.images.degraded import degraded
 from workers.pipeline import crops
 from workers.pipeline.route import TOO_LARGE, Router
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,112 +24,160 @@ if TYPE_CHECKING:
 
     from storage.records import Finding
     from workers.detectors.card import Card
+    from workers.detectors.detector import Detector
     from workers.images.decode import Decoded, Header
     from workers.pipeline.crops import Finder
 
-# Of a crowd, the largest faces are looked at.
-MOST_FACES = 4
-# A face that takes up so much of a picture's shorter side makes it a portrait.
+# Faces that are examined per image, the largest ones.
+MAX_FACES = 4
+# A face of at least this share of the image's shorter side makes the image a portrait.
 PORTRAIT = 0.5
-# Pictures up to this side have no face that is large enough for a detector.
+# In images up to this side, in pixels, no face is large enough for a detector.
 NO_FACE_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What one detector is to be asked about one picture: its views of one thing in it."""
+class DetectorInputs:
+    """Arrays of one image that get one score from one detector; `detail` goes into the finding."""
 
     detector: str
-    views: list[NDArray[np.uint8]]
+    arrays: list[NDArray[np.uint8]]
     detail: dict[str, Any]
+
+    def score(self, detector: Detector) -> float:
+        """Return the score of a face or of crops: that of the mean logit."""
+        return crops.mean_probability(detector.score(self.arrays))
 
 
 @dataclass(slots=True)
-class Shown:
-    """The questions that a picture raises, or the finding that says why there is none.
+class ImageInputs:
+    """Inputs from one image, or the finding that says why there are none.
 
-    Those of `whole` are asked about many pictures at once: for tiny ones, asking takes as long as
-    looking.
+    `full_size` are faces and crops at the image's own resolution. `whole` are whole images: they
+    are scored many at a time, since a call takes as long as scoring a tiny image.
     """
 
-    pieces: list[Question] = field(default_factory=list)
-    whole: list[Question] = field(default_factory=list)
+    full_size: list[DetectorInputs] = field(default_factory=list)
+    whole: list[DetectorInputs] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def ask_also(self, other: Shown) -> None:
-        """Ask the other's questions, too; why there are none is only said of ours."""
-        self.pieces.extend(other.pieces)
+    def add_inputs(self, other: ImageInputs) -> None:
+        """Add the inputs of another selector, without its findings."""
+        self.full_size.extend(other.full_size)
         self.whole.extend(other.whole)
 
+    def of(self, detector: str) -> list[DetectorInputs]:
+        """Return the inputs of one detector: several faces, or one of another kind, or none."""
+        return [one for one in (*self.full_size, *self.whole) if one.detector == detector]
 
-class Showing:
-    """Finds in a picture what the detectors of one plan are to be asked about."""
+    def highest_score(self, name: str, detector: Detector) -> float | None:
+        """Return the highest of a detector's scores, which is what a verdict goes by, or None."""
+        scores = [one.score(detector) for one in self.full_size if one.detector == name]
+        scores += [
+            float(detector.score(one.arrays)[0]) for one in self.whole if one.detector == name
+        ]
+        return max(scores, default=None)
+
+
+class InputSelector:
+    """Selects the inputs of the detectors of one plan."""
 
     def __init__(
-        self, cards: Mapping[str, Card], shipped: Mapping[str, Card], finder: Finder | None
+        self, planned: Mapping[str, Card], present: Mapping[str, Card], finder: Finder | None
     ) -> None:
-        """`shipped` are the cards of all detectors that are here, in the plan or not."""
-        self._views = {name: card.view for name, card in cards.items()}
-        self._inputs = {name: card.input for name, card in cards.items() if card.input is not None}
-        self._router = Router(cards, shipped)
-        self._finder = finder
-        # Whether pictures are wanted at their own size.
+        """Take the planned detectors, and all `present` ones to explain why none suits an image."""
+        self._views = {name: card.view for name, card in planned.items()}
+        self._inputs = {name: card.input for name, card in planned.items() if card.input}
+        self._router = Router(planned, present)
+        has_faces = any(view.kind == "faces" for view in self._views.values())
+        self._finder = finder if has_faces else None
+        # Whether images have to be decoded at their own size.
         self.native = finder is not None or any(
             view.kind != "whole" for view in self._views.values()
         )
 
-    def show(self, decoded: Decoded) -> Shown:
-        """What to ask of whom; of faces, of pieces at the picture's own size, of the whole.
+    def select(self, decoded: Decoded) -> ImageInputs:
+        """Select faces, crops and the whole image, each for the detectors that it suits.
 
-        A portrait's pieces are pieces of a face, which is for the net that knows faces.
+        The crops of a portrait are crops of a face, so only the face detector gets a portrait.
         """
-        shown = Shown()
+        inputs = ImageInputs()
         names = self._router.by_size(decoded.header)
         if decoded.native is not None:
-            shown.pieces.extend(self._faces(decoded, decoded.native))
-        is_portrait = any(_fills(asked, decoded.header) for asked in shown.pieces)
+            inputs.full_size.extend(self._faces(decoded, decoded.native))
+        is_portrait = any(_fills(face, decoded.header) for face in inputs.full_size)
         for name in names:
-            if self._views[name].kind == "whole":
-                shown.whole.append(self._whole(name, decoded))
-            elif decoded.native is not None and not (is_portrait and self._is_of_pieces(name)):
-                shown.pieces.append(self._pieces(name, decoded, decoded.native))
-        if shown.pieces and (why := degraded(decoded)) is not None:
-            shown.findings.append(why)
-        if not shown.pieces and not shown.whole:
-            shown.findings.append(TOO_LARGE if names else self._router.why_none(decoded.header))
-        return shown
+            kind = self._views[name].kind
+            if kind == "whole":
+                inputs.whole.append(self._whole(name, decoded))
+            elif decoded.native is not None and not (is_portrait and kind == "crops"):
+                inputs.full_size.append(self._crops(name, decoded, decoded.native))
+        if inputs.full_size and (finding := degraded(decoded)) is not None:
+            inputs.findings.append(finding)
+        if not inputs.full_size and not inputs.whole:
+            inputs.findings.append(TOO_LARGE if names else self._router.why_none(decoded.header))
+        return inputs
 
-    def _is_of_pieces(self, name: str) -> bool:
-        return self._views[name].kind == "crops"
+    def _whole(self, name: str, decoded: Decoded) -> DetectorInputs:
+        array = crops.whole(decoded.pixels, self._inputs[name])
+        if array is decoded.pixels:
+            return DetectorInputs(name, [array], {})
+        detail = {RESIZED_FROM: [decoded.header.width, decoded.header.height]}
+        return DetectorInputs(name, [array], detail)
 
-    def _whole(self, name: str, decoded: Decoded) -> Question:
-        view = crops.whole(decoded.pixels, self._inputs[name])
-        if view is decoded.pixels:
-            return Question(name, [view], {})
-        return Question(name, [view], {RESIZED_FROM: [decoded.header.width, decoded.header.height]})
-
-    def _pieces(self, name: str, decoded: Decoded, picture: Image.Image) -> Question:
-        view, wanted = self._views[name], self._inputs[name]
+    def _crops(self, name: str, decoded: Decoded, image: Image.Image) -> DetectorInputs:
+        view, model_input = self._views[name], self._inputs[name]
         if view.kind == "centre":
-            return Question(name, [crops.centre(decoded, picture, view.shorter, wanted)], {})
-        pieces = crops.crops(picture, wanted, view.crops)
-        return Question(name, pieces, {"crops": len(pieces)})
+            array = crops.centre(decoded, image, view.shorter, model_input)
+            return DetectorInputs(name, [array], {})
+        arrays = crops.crops(image, model_input, view.crops)
+        return DetectorInputs(name, arrays, {"crops": len(arrays)})
 
-    def _faces(self, decoded: Decoded, picture: Image.Image) -> Iterator[Question]:
-        """The largest faces, each for the one detector that is for its size."""
-        if self._finder is None or max(picture.size) <= NO_FACE_SIDE:
+    def _faces(self, decoded: Decoded, image: Image.Image) -> Iterator[DetectorInputs]:
+        """Yield the largest faces, each for the one detector that suits its size."""
+        if self._finder is None or max(image.size) <= NO_FACE_SIDE:
             return
-        for face in crops.faces(decoded, self._finder)[:MOST_FACES]:
+        for face in crops.faces(decoded, self._finder)[:MAX_FACES]:
             name = self._router.for_face(face.side)
             if name is not None:
                 margin = self._views[name].margin
-                view = crops.of_face(decoded, picture, face, margin, self._inputs[name])
-                corners = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
-                yield Question(name, [view], {"box": corners})
+                array = crops.of_face(decoded, image, face, margin, self._inputs[name])
+                box = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
+                yield DetectorInputs(name, [array], {"box": box})
 
 
-def _fills(asked: Question, header: Header) -> bool:
-    """Whether a question is about a face that fills the picture."""
-    left, top, right, bottom = asked.detail["box"]
+def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:
+    """Return the selector that measures one detector by the rules of a scan with it.
+
+    A built-in detector is planned with the others, as by default: portraits go to the face
+    detectors. Face detectors share faces out by size, so each of them is measured without the
+    others, as in a scan with `--detectors faces-96`. A custom detector is planned alone. With
+    `any_size`, whole images and their centres are selected whatever sizes the card says.
+    """
+    planned = {}
+    if card.name in installed.NAMES:
+        planned = {
+            name: other
+            for name, other in installed.built_in().items()
+            if card.view.kind != "faces" or other.view.kind != "faces"
+        }
+    if any_size and card.input is not None and card.view.kind in ("whole", "centre"):
+        card = replace(card, input=replace(card.input, smallest_side=1, largest_side=sys.maxsize))
+    planned[card.name] = card
+    return InputSelector(planned, {}, face_finder(planned.values()))
+
+
+def face_finder(cards: Iterable[Card]) -> Finder | None:
+    """Load the face finder if one of the detectors is for faces."""
+    if all(card.view.kind != "faces" for card in cards):
+        return None
+    from workers.images.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
+
+    return FaceFinder()
+
+
+def _fills(face: DetectorInputs, header: Header) -> bool:
+    """Return whether a face makes the image a portrait."""
+    left, top, right, bottom = face.detail["box"]
     side = max(right - left, bottom - top)
     return bool(side >= PORTRAIT * min(header.width, header.height))

@@ -28,9 +28,8 @@ from workers.detectors.card import CardError
 from workers.detectors.loading import load
 from workers.errors import ImageProblem
 from workers.images.decode import decode
-from workers.pipeline.crops import joined
 from workers.pipeline.decide import Judge
-from workers.pipeline.inputs import Showing, Shown
+from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import PlanError, require_same
 from workers.sources.source import SourceUnavailable
 
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
     from workers.detectors.detector import Detector
     from workers.pipeline.crops import Finder
-    from workers.pipeline.inputs import Question
+    from workers.pipeline.inputs import DetectorInputs
     from workers.pipeline.plan import Plan
     from workers.sources.source import Fetched
 
@@ -67,7 +66,7 @@ class _Look:
     image: BatchImage
     findings: list[Finding] = field(default_factory=list)
     digest: bytes | None = None
-    shown: Shown = field(default_factory=Shown)
+    inputs: ImageInputs = field(default_factory=ImageInputs)
     error: ImageError | None = None
     fetch_us: int = 0
     decode_us: int = 0
@@ -90,11 +89,11 @@ class Pipeline:
         self._detectors = detectors
         routed = plan.routed().names()
         cards = {name: one.card for name, one in detectors.items() if name in routed}
-        self._showing = Showing(cards, shipped or {}, finder)
+        self._selector = InputSelector(cards, shipped or {}, finder)
         # By itself: it is asked as well as the one that suits, never in its stead.
         strong = {name: one.card for name, one in detectors.items() if name not in routed}
-        self._strong = Showing(strong, {}, finder) if strong else None
-        self._native = self._showing.native or (self._strong is not None and self._strong.native)
+        self._strong = InputSelector(strong, {}, finder) if strong else None
+        self._native = self._selector.native or (self._strong is not None and self._strong.native)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -134,9 +133,9 @@ class Pipeline:
             decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._native)
             decoded_at = perf_counter_ns()
             look.decode_us = (decoded_at - read_at) // 1000
-            look.shown = self._showing.show(decoded)
+            look.inputs = self._selector.select(decoded)
             if self._strong is not None:
-                look.shown.ask_also(self._strong.show(decoded))
+                look.inputs.add_inputs(self._strong.select(decoded))
             look.infer_us += (perf_counter_ns() - decoded_at) // 1000
         except SourceUnavailable:
             raise
@@ -156,28 +155,28 @@ class Pipeline:
 
     def _ask_pieces(self, look: _Look) -> None:
         """Ask at once what takes long, so that a chunk lasts about as long as it is to."""
-        look.findings.extend(look.shown.findings)
-        if not look.shown.pieces:
+        look.findings.extend(look.inputs.findings)
+        if not look.inputs.full_size:
             return
         started = perf_counter_ns()
-        for asked in look.shown.pieces:
-            score = joined(self._detectors[asked.detector].score(asked.views))
+        for asked in look.inputs.full_size:
+            score = asked.score(self._detectors[asked.detector])
             look.findings.append(Finding(asked.detector, "score", score, detail=asked.detail))
         look.infer_us += (perf_counter_ns() - started) // 1000
 
     def _judged(self, looks: Sequence[_Look]) -> list[Verdict]:
         """Score whole pictures, one detector after the other, and decide on each image."""
-        waiting: dict[str, list[tuple[_Look, Question]]] = defaultdict(list)
+        waiting: dict[str, list[tuple[_Look, DetectorInputs]]] = defaultdict(list)
         for look in looks:
-            for asked in look.shown.whole:
+            for asked in look.inputs.whole:
                 waiting[asked.detector].append((look, asked))
         for name, questions in waiting.items():
             self._ask_whole(name, questions)
         return [self._verdict(look) for look in looks]
 
-    def _ask_whole(self, name: str, questions: Sequence[tuple[_Look, Question]]) -> None:
+    def _ask_whole(self, name: str, questions: Sequence[tuple[_Look, DetectorInputs]]) -> None:
         started = perf_counter_ns()
-        scores = self._detectors[name].score([asked.views[0] for _, asked in questions])
+        scores = self._detectors[name].score([asked.arrays[0] for _, asked in questions])
         each_us = (perf_counter_ns() - started) // 1000 // len(questions)
         for (look, asked), score in zip(questions, scores.tolist(), strict=True):
             look.findings.append(_scored(name, score, asked.detail))
@@ -214,13 +213,5 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
-    return Pipeline(plan, detectors, max_pixels, cards, _finder(cards, plan))
-
-
-def _finder(cards: Mapping[str, Card], plan: Plan) -> Finder | None:
-    """The face finder, where the plan has a detector for faces: it takes time to load."""
-    if all(cards[name].view.kind != "faces" for name in plan.names()):
-        return None
-    from workers.images.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
-
-    return FaceFinder()
+    finder = face_finder(cards[name] for name in plan.names())
+    return Pipeline(plan, detectors, max_pixels, cards, finder)

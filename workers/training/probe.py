@@ -13,10 +13,19 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from workers.detectors import installed
-from workers.detectors.card import Card, DataSet, Input, Model, Output, load_card
+from workers.detectors.card import (
+    NEVER,
+    Card,
+    DataSet,
+    Input,
+    Model,
+    Output,
+    Thresholds,
+    load_card,
+)
 from workers.detectors.card_writer import to_toml
 from workers.detectors.detector import calibrated
-from workers.pipeline.sight import seen
+from workers.pipeline.inputs import selector_for
 from workers.training.data.corruptions import changed
 from workers.training.data.datasets import DataError
 from workers.training.data.images import owners, read_each
@@ -119,11 +128,16 @@ def _each_square(
 ) -> Iterator[tuple[NDArray[np.uint8], int, str, str]]:
     # A crop is cut from anywhere later; a face is one square from the beginning.
     view = replace(probe.view, crops=1) if probe.view.kind == "crops" else probe.view
-    wanted = Input(probe.kept, probe.kept, "RGB", 0, 255, *probe.sides)
+    model_input = Input(probe.kept, probe.kept, "RGB", 0, 255, *probe.sides)
+    nothing = Thresholds(NEVER, NEVER)
+    card = Card(probe.name, probe.version, "", nothing, (), input=model_input, view=view)
+    selector = selector_for(card)
     some = False
     for picture in read_each(data, probe.train):
-        for pixels in seen(picture.decoded, view, wanted):
+        # One square per image, the largest face: no image may lie in two folds.
+        for inputs in selector.select(picture.decoded).of(probe.name)[:1]:
             some = True
+            (pixels,) = inputs.arrays
             yield pixels, picture.label, picture.source, whose.get(picture.name, picture.source)
     if not some:
         raise DataError(f"no training picture has anything for {probe.name} in it")

@@ -116,7 +116,7 @@ def test_square_around_a_face(
 )
 def test_joined(probabilities: list[float], expected: float) -> None:
     """Several views of one picture: the mean of what they say, in logits; certainty is bounded."""
-    assert pytest.approx(expected) == crops.joined(np.array(probabilities))
+    assert pytest.approx(expected) == crops.mean_probability(np.array(probabilities))
 
 
 @pytest.mark.parametrize(("size", "corner"), [((128, 64), (32, 0)), ((64, 96), (0, 16))])

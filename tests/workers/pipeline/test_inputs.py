@@ -13,7 +13,7 @@ from PIL.ExifTags import Base
 from workers.detectors.card import Card, Input, Thresholds, View
 from workers.images.decode import decode
 from workers.images.faces import Face
-from workers.pipeline.inputs import MOST_FACES, Showing, Shown
+from workers.pipeline.inputs import MAX_FACES, ImageInputs, InputSelector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,10 +55,12 @@ def noise(width: int, height: int, orientation: int = 1) -> bytes:
     return file.getvalue()
 
 
-def show(data: bytes, finder: Found | None = None, cards: dict[str, Card] | None = None) -> Shown:
+def show(
+    data: bytes, finder: Found | None = None, cards: dict[str, Card] | None = None
+) -> ImageInputs:
     """What is shown of a picture."""
-    showing = Showing(ALL if cards is None else cards, ALL, finder)
-    return showing.show(decode(data, native=showing.native))
+    selector = InputSelector(ALL if cards is None else cards, ALL, finder)
+    return selector.select(decode(data, native=selector.native))
 
 
 def test_a_tiny_picture_is_shown_whole() -> None:
@@ -67,7 +69,7 @@ def test_a_tiny_picture_is_shown_whole() -> None:
     shown = show(noise(32, 32), finder)
 
     assert (["tiny"], [], []) == (
-        [asked.detector for asked in shown.whole], shown.pieces, shown.findings
+        [asked.detector for asked in shown.whole], shown.full_size, shown.findings
     )  # fmt: skip
     assert [] == finder.shown
 
@@ -77,9 +79,9 @@ def test_a_picture_is_shown_in_pieces_and_its_faces_too() -> None:
     shown = show(noise(300, 200), Found(Face(50, 60, 90, 100, 0.9)))
 
     assert [("faces", {"box": [50, 60, 90, 100]}), ("scenes", {"crops": 5})] == [
-        (asked.detector, asked.detail) for asked in shown.pieces
+        (asked.detector, asked.detail) for asked in shown.full_size
     ]
-    assert all((32, 32, 3) == view.shape for asked in shown.pieces for view in asked.views)
+    assert all((32, 32, 3) == view.shape for asked in shown.full_size for view in asked.arrays)
 
 
 @pytest.mark.parametrize(("side", "asked"), [(99, ["faces", "scenes"]), (100, ["faces"])])
@@ -87,7 +89,7 @@ def test_a_portrait_is_for_the_net_of_faces_alone(side: int, asked: list[str]) -
     """A face of half the shorter side, 200 pixels, leaves pieces of nothing but the face."""
     shown = show(noise(300, 200), Found(Face(50, 60, 50 + side, 90, 0.9)))
 
-    assert asked == [one.detector for one in shown.pieces]
+    assert asked == [one.detector for one in shown.full_size]
 
 
 def test_only_the_largest_of_a_crowd() -> None:
@@ -95,8 +97,8 @@ def test_only_the_largest_of_a_crowd() -> None:
     crowd = [Face(0, 0, side, side, 0.9) for side in (10, 60, 30, 50, 40, 25, 19)]
     shown = show(noise(300, 200), Found(*crowd), {"faces": FACES})
 
-    assert [60, 50, 40, 30] == [asked.detail["box"][2] for asked in shown.pieces]
-    assert MOST_FACES == len(shown.pieces)
+    assert [60, 50, 40, 30] == [asked.detail["box"][2] for asked in shown.full_size]
+    assert MAX_FACES == len(shown.full_size)
 
 
 def test_faces_of_a_picture_that_lies_on_its_side() -> None:
@@ -105,7 +107,7 @@ def test_faces_of_a_picture_that_lies_on_its_side() -> None:
     shown = show(noise(300, 200, orientation=6), finder)
 
     assert [(300, 200, 3)] == finder.shown
-    assert {"box": [10, 100, 60, 150]} == shown.pieces[0].detail
+    assert {"box": [10, 100, 60, 150]} == shown.full_size[0].detail
 
 
 @pytest.mark.parametrize(
@@ -120,8 +122,8 @@ def test_nobody_is_for_it(size: tuple[int, int], kind: str) -> None:
 
 def test_too_large_to_be_had_at_its_own_size() -> None:
     """It is said where only a smaller version could be decoded."""
-    showing = Showing({"scenes": SCENES}, ALL, None)
-    shown = showing.show(decode(noise(300, 200), native=False))
+    selector = InputSelector({"scenes": SCENES}, ALL, None)
+    shown = selector.select(decode(noise(300, 200), native=False))
 
     assert ["too_large"] == [said.kind for said in shown.findings]
 
@@ -146,7 +148,7 @@ def test_native_only_where_it_is_needed(
     native: bool,  # noqa: FBT001
 ) -> None:
     """A plan of nets for tiny pictures does not pay for decoding large ones."""
-    assert native is Showing(cards, ALL, finder).native
+    assert native is InputSelector(cards, ALL, finder).native
 
 
 def test_the_middle_of_a_picture() -> None:
@@ -154,5 +156,5 @@ def test_the_middle_of_a_picture() -> None:
     centre = card("clip", (16, 4096), View("centre", shorter=48))
     shown = show(noise(300, 200), cards={"clip": centre})
 
-    assert [("clip", {})] == [(asked.detector, asked.detail) for asked in shown.pieces]
-    assert [[(32, 32, 3)]] == [[view.shape for view in asked.views] for asked in shown.pieces]
+    assert [("clip", {})] == [(asked.detector, asked.detail) for asked in shown.full_size]
+    assert [[(32, 32, 3)]] == [[view.shape for view in asked.arrays] for asked in shown.full_size]

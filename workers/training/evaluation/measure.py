@@ -14,8 +14,7 @@ from sklearn.metrics import roc_auc_score
 from workers.detectors.card import CardError, Changed
 from workers.detectors.loading import load
 from workers.images.rgb import to_rgb
-from workers.pipeline.crops import joined
-from workers.pipeline.sight import seen
+from workers.pipeline.inputs import selector_for
 from workers.training.data.corruptions import saved
 from workers.training.data.images import of
 from workers.training.evaluation.metrics import Scored, by_source, measure
@@ -73,17 +72,17 @@ def changed(card: Card, pictures: Sequence[Picture], tell: Callable[[str], None]
 
 
 def look(card: Card, pictures: Iterable[Picture], on: str) -> Seen:
-    """Score pictures by the largest face, the pieces or the whole that the card's view shows."""
+    """Score pictures as a scan does: the highest score counts, if the scan examines any of it."""
     if card.input is None:
         raise CardError(f"{card.name} looks at no pixels")
-    detector = load(card)
+    detector, selector = load(card), selector_for(card)
     scores, labels, sources, total, took = [], [], [], 0, 0.0
     for picture in pictures:
         total += 1
         started = process_time()
-        views = seen(picture.decoded, card.view, card.input)
-        if views:
-            scores.append(joined(detector.score(views)))
+        score = selector.select(picture.decoded).highest_score(card.name, detector)
+        if score is not None:
+            scores.append(score)
             labels.append(picture.label)
             sources.append(picture.source)
         took += process_time() - started
