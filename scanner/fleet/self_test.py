@@ -6,18 +6,24 @@ which the detectors crash finds that out before it takes work.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from msgspec import json
+
 from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
+from workers.limited_process import (
+    LimitedProcess,
+    ParentConnection,
+    ProcessDied,
+    ProcessFailed,
+    ProcessTimedOut,
+)
 from workers.limits import Limits
 from workers.sources.files import FileSource
 
@@ -48,25 +54,15 @@ class SelfTest:
 
 def run_self_test() -> SelfTest | None:
     """Measure it; None where that takes too long. Raises CannotJudge."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "scanner.fleet.self_test"],
-            # Modules are found here first, not in a folder of somebody's pictures.
-            cwd=Path(__file__).resolve().parents[2],
-            capture_output=True,
-            text=True,
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    if done.returncode < 0:
-        raise CannotJudge(f"signal {-done.returncode} ended them")
-    try:
-        return SelfTest(**json.loads(done.stdout))
-    except (ValueError, TypeError) as error:
-        last = (done.stderr.strip().splitlines() or ["they said nothing"])[-1]
-        raise CannotJudge(last) from error
+    with LimitedProcess("scanner.fleet.self_test", keep_stderr=True) as process:
+        try:
+            return json.decode(process.request(None, LONGEST_SECONDS), type=SelfTest)
+        except ProcessTimedOut:
+            return None
+        except (ProcessFailed, ValueError) as error:
+            if isinstance(error, ProcessDied) and error.returncode < 0:
+                raise CannotJudge(str(error)) from error
+            raise CannotJudge(process.last_error_line() or "no error message") from error
 
 
 def _measured() -> SelfTest:
@@ -99,4 +95,4 @@ def _rate(pipeline: Pipeline, file: Path) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measured())))  # noqa: T201
+    ParentConnection().answer(_measured())

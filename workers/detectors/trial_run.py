@@ -5,17 +5,22 @@ What kills the process, or runs out of memory or time, is a sentence and not the
 
 from __future__ import annotations
 
-import json
 import os
-import resource
-import subprocess
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from workers.detectors.runtimes import ModelError
+from msgspec import Struct, json
 
-HOME = Path(__file__).resolve().parents[2]
+from storage.text import clean
+from workers.detectors.runtimes import ModelError
+from workers.limited_process import (
+    LimitedProcess,
+    ParentConnection,
+    ProcessFailed,
+    ProcessTimedOut,
+    limit_memory,
+)
+
 # A model with its buffers; the largest that flatbuffers hold is 2 GiB.
 MAX_FILE_BYTES = 2 * 2**30
 MAX_MEMORY_BYTES = 8 * 2**30
@@ -33,48 +38,48 @@ class Examined:
     last: str = ""
 
 
+class _Task(Struct):
+    path: bytes
+    size: tuple[int, int] | None
+    tensor: str
+
+
+class _Answer(Struct):
+    examined: Examined | None = None
+    error: str = ""
+
+
 def examine(path: Path, size: tuple[int, int] | None, tensor: str = "") -> Examined:
     """Open a model and run it on a grey picture; ModelError, one sentence, where that fails."""
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ModelError(f"{path.name} is larger than {MAX_FILE_BYTES // 2**30} GiB")
-    task = {"path": str(path.absolute()), "size": size, "tensor": tensor}
+    task = _Task(os.fsencode(path.absolute()), size, tensor)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.detectors.trial_run"],
-            # Modules are found here first, not in a folder of somebody's models.
-            cwd=HOME,
-            input=json.dumps(task).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=SECONDS,
-            check=False,
-        )
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired as error:
+        with LimitedProcess("workers.detectors.trial_run") as process:
+            answer = json.decode(process.request(task, SECONDS), type=_Answer)
+    except ProcessTimedOut as error:
         raise ModelError(f"{path.name} ran for {SECONDS} s on one picture") from error
-    except (ValueError, IndexError) as error:
+    except (ProcessFailed, ValueError) as error:
         raise ModelError(
             f"{path.name} killed the process that tried it: it is damaged, or too large"
         ) from error
-    if "error" in answer:
-        raise ModelError(answer["error"])
-    return Examined(**answer)
+    if answer.examined is None:
+        raise ModelError(answer.error)
+    return answer.examined
 
 
 def main() -> None:
-    """The child: a task on stdin, an answer on stdout."""
-    answers = os.fdopen(os.dup(1), "w")
-    # What native code prints must not be taken for the answer.
-    os.dup2(2, 1)
-    task = json.loads(sys.stdin.read())
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    size = None if task["size"] is None else (task["size"][0], task["size"][1])
+    """Run the child: try the model of one request."""
+    parent = ParentConnection()
+    task = parent.receive(_Task)
+    if task is None:
+        return
+    limit_memory(MAX_MEMORY_BYTES)
     try:
-        answer: dict[str, object] = asdict(_tried(Path(task["path"]), size, task["tensor"]))
+        answer = _Answer(_tried(Path(os.fsdecode(task.path)), task.size, task.tensor))
     except (ModelError, MemoryError) as error:
-        answer = {"error": str(error) or "it does not fit into memory"}
-    print(json.dumps(answer), file=answers, flush=True)
+        answer = _Answer(error=clean(str(error)) or "it does not fit into memory")
+    parent.answer(answer)
 
 
 def _tried(path: Path, size: tuple[int, int] | None, tensor: str) -> Examined:

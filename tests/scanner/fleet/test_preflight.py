@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -180,6 +181,6 @@ def test_a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_detectors_that_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which the detectors do not run takes no work, for its batches would fail."""
-    monkeypatch.setattr(self_test.sys, "executable", "/bin/false")
-    with pytest.raises(NotFit, match="The detectors do not run on this machine: they said nothing"):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(NotFit, match="The detectors do not run on this machine: no error message"):
         preflight.speed_line()

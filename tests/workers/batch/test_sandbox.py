@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 from dataclasses import replace
@@ -14,8 +13,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage.paths import to_wire
 from storage.records import BatchImage, ErrorKind, Outcome, Verdict
+from workers import limited_process
 from workers.batch import sandbox
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.detectors import installed
@@ -27,8 +26,8 @@ from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from subprocess import Popen
 
+    from workers.limited_process import LimitedProcess
 
 PLAN = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
 LIMITS = Limits(image_seconds=60.0, sandbox_bytes=2 * 2**30)
@@ -71,8 +70,9 @@ def evil(data, **how):
         everywhere(b"5\\n")
     if b"EVIL lie" in data:
         everywhere(
-            b'{"image": 1, "outcome": "no_evidence", "score": null, "detector": null,'
-            b' "examined": true, "findings": [], "error": null, "digest": null, "us": []}\\n'
+            b'{"verdict": {"image": 1, "outcome": "no_evidence", "score": null, "detector": null,'
+            b' "examined": true, "findings": [], "error": null, "digest": null,'
+            b' "us": [0, 0, 0]}}\\n'
         )
     if b"EVIL drip" in data:
         everywhere(b"{")
@@ -93,7 +93,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     hooks.mkdir()
     # Python imports a module of this name when it starts.
     (hooks / "sitecustomize.py").write_text(EVIL)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hooks), str(sandbox.HOME)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hooks), str(limited_process.HOME)]))
     monkeypatch.setenv("EVIL_ONCE", str(tmp_path / "done-once"))
     (tmp_path / "photos").mkdir()
     return tmp_path / "photos"
@@ -117,11 +117,11 @@ def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
     return BatchImage(number, path, len(file.getvalue()))
 
 
-def examine(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
+def judge(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
     """The verdicts on some images of the folder."""
     root = LocalSource(folder)
     try:
-        return [opened.examine(root, image) for image in images]
+        return [opened.judge(root, image) for image in images]
     finally:
         root.close()
 
@@ -133,7 +133,7 @@ def kind(verdict: Verdict) -> ErrorKind | None:
 
 def pid(opened: Sandbox) -> int | None:
     """The process at hand."""
-    return None if opened._process is None else opened._process.pid
+    return None if opened._process is None else opened._process.popen.pid
 
 
 def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
@@ -158,9 +158,9 @@ def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
     cut = put(folder, 1)
     Path(os.fsdecode(os.fsencode(folder) + b"/" + cut.path)).write_bytes(b"no picture")
     huge = put(folder, 2, "memory")
-    verdicts = examine(opened, folder, BatchImage(1, cut.path, 10), huge)
+    verdicts = judge(opened, folder, BatchImage(1, cut.path, 10), huge)
     process = pid(opened)
-    (after,) = examine(opened, folder, put(folder, 3))
+    (after,) = judge(opened, folder, put(folder, 3))
 
     assert [ErrorKind.NOT_AN_IMAGE, ErrorKind.TOO_LARGE] == [kind(verdict) for verdict in verdicts]
     assert "more memory than" in (verdicts[1].error.text if verdicts[1].error else "")
@@ -171,9 +171,9 @@ def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
 @pytest.mark.parametrize("harm", ["exit", "nonsense", "lie", "flood"])
 def test_crashed(opened: Sandbox, folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that ends its process, or makes it talk nonsense, is `crashed`."""
-    monkeypatch.setattr(sandbox, "ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(limited_process, "MAX_ANSWER_BYTES", 100_000)
     monkeypatch.setattr(sandbox, "TRIES", 1)
-    (verdict,) = examine(opened, folder, put(folder, 5, harm))
+    (verdict,) = judge(opened, folder, put(folder, 5, harm))
 
     assert (5, Outcome.ERROR, ErrorKind.CRASHED) == (
         verdict.image_id, verdict.outcome, kind(verdict)
@@ -186,7 +186,7 @@ def test_timeout(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> No
     """An image whose time runs out is `timeout`."""
     monkeypatch.setattr(sandbox, "TRIES", 1)
     with Sandbox(PLAN, replace(LIMITS, image_seconds=1.0)) as hasty:
-        (verdict,) = examine(hasty, folder, put(folder, 5, harm))
+        (verdict,) = judge(hasty, folder, put(folder, 5, harm))
         process = pid(hasty)
 
     assert (5, Outcome.ERROR, ErrorKind.TIMEOUT) == (
@@ -199,14 +199,12 @@ def test_a_loop_ends_without_a_parent(folder: Path) -> None:
     """A process that nobody watches any more, with an image that loops for ever, is ended."""
     image = put(folder, 5, "loop")
     # Less than nothing, of what is added to it, so that the test takes two seconds.
-    limits = replace(LIMITS, image_seconds=1.0 - sandbox.SPARE_SECONDS)
+    limits = replace(LIMITS, image_seconds=1.0 - limited_process.SPARE_CPU_SECONDS)
     with Sandbox(PLAN, limits) as orphaned, LocalSource(folder) as root:
         process = orphaned._start(root)
-        assert process.stdin is not None
-        process.stdin.write(json.dumps([5, to_wire(image.path), image.size_bytes]).encode() + b"\n")
-        process.stdin.flush()
+        process.send(image)
 
-        assert -signal.SIGXCPU == process.wait(timeout=30)
+        assert -signal.SIGXCPU == process.popen.wait(timeout=30)
 
 
 def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
@@ -215,12 +213,12 @@ def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
     starts = []
     start = opened._start
 
-    def counted(root: LocalSource) -> Popen[bytes]:
+    def counted(root: LocalSource) -> LimitedProcess:
         starts.append(root)
         return start(root)
 
     opened._start = counted  # type: ignore[method-assign]
-    verdicts = examine(opened, folder, bad, after)
+    verdicts = judge(opened, folder, bad, after)
 
     assert [ErrorKind.CRASHED, None] == [kind(verdict) for verdict in verdicts]
     assert 3 == len(starts)
@@ -228,7 +226,7 @@ def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
 
 def test_a_second_chance(opened: Sandbox, folder: Path) -> None:
     """A process that dies once may have had other reasons: the image is tried again."""
-    (verdict,) = examine(opened, folder, put(folder, 1, "once"))
+    (verdict,) = judge(opened, folder, put(folder, 1, "once"))
 
     assert None is kind(verdict)
     assert Outcome.NO_EVIDENCE == verdict.outcome
@@ -238,17 +236,17 @@ def test_root_gone(opened: Sandbox, folder: Path) -> None:
     """A collection that is gone is no image's fault, and another one in its place is looked at."""
     image = put(folder, 1)
     root = LocalSource(folder)
-    opened.examine(root, image)
+    opened.judge(root, image)
     away = folder.with_name("away")
     for file in list(folder.iterdir()):
         file.unlink()
     with pytest.raises(SourceUnavailable, match="is empty"):
-        opened.examine(root, image)
+        opened.judge(root, image)
     root.close()
     folder.rename(away)
     folder.mkdir()
     put(folder, 1)
-    (verdict,) = examine(opened, folder, image)
+    (verdict,) = judge(opened, folder, image)
 
     assert Outcome.NO_EVIDENCE == verdict.outcome
 
@@ -257,7 +255,7 @@ def test_detectors_that_are_not_here(folder: Path) -> None:
     """A sandbox that cannot be had says so of itself, and nothing of the image."""
     plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
     with Sandbox(plan, LIMITS) as made, pytest.raises(SandboxError, match="does not start"):
-        examine(made, folder, put(folder, 1))
+        judge(made, folder, put(folder, 1))
 
 
 def test_no_module_of_the_folder(
@@ -270,9 +268,9 @@ def test_no_module_of_the_folder(
     (folder / "json.py").write_text("raise SystemExit('run')")
     monkeypatch.chdir(folder)
     with opened:
-        (verdict,) = examine(opened, folder, put(folder, 1))
+        (verdict,) = judge(opened, folder, put(folder, 1))
         process = opened._process
 
     assert Outcome.NO_EVIDENCE == verdict.outcome
     assert process is not None
-    assert process.poll() is not None
+    assert process.popen.poll() is not None

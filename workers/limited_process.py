@@ -1,0 +1,166 @@
+"""A child process with limited memory and time, which answers JSON requests one by one.
+
+For work that may crash, hang or be hostile: judging one image by itself, running an unknown model,
+measuring how fast this machine is. The child runs `python -m MODULE`, whose `main` connects to its
+parent by `ParentConnection`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Self, TypeVar
+
+from msgspec import json
+
+T = TypeVar("T")
+
+# The folder of the packages.
+HOME = Path(__file__).resolve().parents[1]
+# An answer has some kilobytes.
+MAX_ANSWER_BYTES = 16 * 2**20
+READ_BYTES = 65536
+# How much more CPU time a child has for a request than wall-clock time: its parent, unless it was
+# killed, ends it before the kernel does.
+SPARE_CPU_SECONDS = 5
+
+
+class ProcessFailed(Exception):
+    """The child did not answer; the message says why."""
+
+
+class ProcessTimedOut(ProcessFailed):
+    """The child's time ran out."""
+
+
+class ProcessDied(ProcessFailed):
+    """The child ended before it answered, with `returncode` as in subprocess."""
+
+    def __init__(self, returncode: int) -> None:
+        how = f"killed by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
+        super().__init__(how)
+        self.returncode = returncode
+
+
+class LimitedProcess:
+    """The parent's end: starts the child, sends requests and kills it in the end.
+
+    With `keep_stderr` the end of what the child wrote there can be read; otherwise it is dropped.
+    """
+
+    def __init__(self, module: str, *, keep_stderr: bool = False) -> None:
+        self._stderr = tempfile.TemporaryFile() if keep_stderr else None  # noqa: SIM115 - closed by `kill`
+        # Not multiprocessing: a Celery process is a daemon and may have no children of that kind.
+        self.popen = subprocess.Popen(  # noqa: S603 - a module of ours
+            [sys.executable, "-m", module],
+            # Python imports from this folder first, not from one with somebody's images or models.
+            cwd=HOME,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if self._stderr is None else self._stderr,
+        )
+
+    def request(self, body: object, timeout_seconds: float) -> bytes:
+        """Send a request and return the answer, one line of JSON. Raises ProcessFailed."""
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            self.send(body)
+        except BrokenPipeError as error:
+            raise self._death(deadline) from error
+        assert self.popen.stdout is not None  # noqa: S101 - it is a pipe
+        answer = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.popen.stdout, selectors.EVENT_READ)
+            while not answer.endswith(b"\n"):
+                if not selector.select(deadline - time.monotonic()):
+                    raise ProcessTimedOut(f"no answer within {timeout_seconds:.0f} s")
+                chunk = os.read(self.popen.stdout.fileno(), READ_BYTES)
+                answer += chunk
+                if not chunk:
+                    raise self._death(deadline)
+                if len(answer) > MAX_ANSWER_BYTES:
+                    raise ProcessFailed(f"the answer exceeds {MAX_ANSWER_BYTES:,} bytes")
+        return answer
+
+    def send(self, body: object) -> None:
+        """Send a request without waiting for its answer. Raises BrokenPipeError."""
+        assert self.popen.stdin is not None  # noqa: S101 - it is a pipe
+        self.popen.stdin.write(json.encode(body) + b"\n")
+        self.popen.stdin.flush()
+
+    def last_error_line(self) -> str:
+        """Return the last line that the child wrote to stderr; empty if there is none."""
+        if self._stderr is None:
+            return ""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def kill(self) -> None:
+        """End the child."""
+        self.popen.kill()
+        self.popen.communicate()
+        if self._stderr is not None:
+            self._stderr.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def _death(self, deadline: float) -> ProcessFailed:
+        """Return how the child died; it may also have closed its pipes and live on."""
+        try:
+            return ProcessDied(self.popen.wait(max(0.0, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            return ProcessTimedOut("the process closed its pipes")
+
+
+class ParentConnection:
+    """The child's end: receives requests and answers them.
+
+    Takes stdout for the answers; everything else that is written there goes to stderr.
+    """
+
+    def __init__(self) -> None:
+        self._requests = sys.stdin.buffer
+        self._answers = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+
+    def receive(self, kind: type[T]) -> T | None:
+        """Return the next request; None when the parent is gone."""
+        line = self._requests.readline()
+        return json.decode(line, type=kind) if line else None
+
+    def answer(self, body: object) -> None:
+        """Answer the latest request."""
+        self._answers.write(json.encode(body) + b"\n")
+        self._answers.flush()
+
+
+def limit_memory(size_bytes: int) -> None:
+    """Limit the address space of this process, and have it leave no core file."""
+    resource.setrlimit(resource.RLIMIT_AS, (size_bytes, size_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_cpu(seconds: float) -> None:
+    """Have the kernel end this process if the next request takes longer than this.
+
+    Native code in an endless loop runs no signal handler of Python's and does not notice that its
+    parent is gone.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + SPARE_CPU_SECONDS
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
