@@ -18,7 +18,7 @@ from PIL import Image
 from workers.images.degraded import degraded
 from workers.images.rgb import to_rgb
 from workers.training.data.corruptions import saved
-from workers.training.data.images import of, read_each
+from workers.training.data.labelled_images import of, read_each
 from workers.training.recipes.recipe import Pictures
 
 if TYPE_CHECKING:

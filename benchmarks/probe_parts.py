@@ -22,11 +22,11 @@ environment.prepare()
 
 from sklearn.metrics import roc_auc_score  # noqa: E402 - after `prepare`
 
-from workers.training import probe  # noqa: E402
-from workers.training.nets import lite0  # noqa: E402
+from workers.training import linear_probe  # noqa: E402
+from workers.training.networks import efficientnet_lite0  # noqa: E402
 from workers.training.recipes.probes import PROBES  # noqa: E402
 
-WIDTHS = [lite0.STEM, *(stage.width for stage in lite0.STAGES)]
+WIDTHS = [efficientnet_lite0.STEM, *(stage.width for stage in efficientnet_lite0.STAGES)]
 
 
 def columns() -> dict[str, np.ndarray]:
@@ -36,10 +36,10 @@ def columns() -> dict[str, np.ndarray]:
         means.append(np.arange(start, start + width))
         spreads.append(np.arange(start + width, start + 2 * width))
         start += 2 * width
-    head = np.arange(start, start + lite0.HEAD)
+    head = np.arange(start, start + efficientnet_lite0.HEAD)
     stages = [np.concatenate(pair) for pair in zip(means, spreads, strict=True)]
     return {
-        "all of it": np.arange(start + lite0.HEAD),
+        "all of it": np.arange(start + efficientnet_lite0.HEAD),
         "the head alone, as classifiers use it": head,
         "stem and stages 1 to 3": np.concatenate(stages[:4]),
         "stages 3 to 5": np.concatenate(stages[3:6]),
@@ -54,7 +54,7 @@ def main() -> None:
     """Print the table."""
     how, out = PROBES[sys.argv[1]], Path(sys.argv[2])
     with np.load(out / "squares.npz") as kept:
-        squares = probe.Squares(kept["pixels"][:, :1, :1], *(
+        squares = linear_probe.Squares(kept["pixels"][:, :1, :1], *(
             kept[name] for name in ("labels", "sources", "owners")
         ))  # fmt: skip
     copies = [
@@ -66,7 +66,7 @@ def main() -> None:
         row = []
         for used in (copies[:1], copies):
             part = [np.ascontiguousarray(copy[:, places]) for copy in used]
-            fitted = probe.fit(
+            fitted = linear_probe.fit(
                 replace(how, strengths=(3e-4, 1e-3)), 1, squares, part, lambda _: None
             )
             row.append(roc_auc_score(squares.labels, fitted.left_out))

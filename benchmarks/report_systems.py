@@ -39,9 +39,9 @@ from workers.images.faces import FaceFinder
 from workers.pipeline.inputs import InputSelector
 from workers.training.data.datasets import read
 from workers.training.evaluation import metrics
-from workers.training.evaluation.score import judge
-from workers.training.export.quantised import export
-from workers.training.nets import networks
+from workers.training.evaluation.network_scores import judge
+from workers.training.export.int8 import export
+from workers.training.networks import models
 from workers.training.recipes.builtin import RECIPES
 from workers.training.recipes.recipe import Pictures, Pixels
 
@@ -115,12 +115,12 @@ def pictures(recipe: Recipe, data: Path) -> np.ndarray:
 
 def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
     """Give how many pictures a second the net scores on TensorFlow, decoding left out."""
-    net, images = networks.best(recipe, run), pictures(recipe, data)[:TIMED]
-    networks.logits(net, images)
+    net, images = models.best(recipe, run), pictures(recipe, data)[:TIMED]
+    models.logits(net, images)
     seconds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        networks.logits(net, images)
+        models.logits(net, images)
         seconds.append(time.perf_counter() - started)
     return len(images) / min(seconds)
 
@@ -151,9 +151,9 @@ def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float
 
     The test pictures are those of `SAMPLE` places spread over the whole set.
     """
-    net, images = networks.single(networks.best(recipe, run)), pictures(recipe, data)
+    net, images = models.single(models.best(recipe, run)), pictures(recipe, data)
     images = images[np.linspace(0, len(images) - 1, SAMPLE).astype(int)]
-    trained = networks.logits(net, images)
+    trained = models.logits(net, images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(net).convert())

@@ -25,13 +25,13 @@ import numpy as np
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.pipeline.inputs import selector_for
-from workers.training.data.images import read_each
+from workers.training.data.labelled_images import read_each
 from workers.training.recipes.recipe import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.training.data.images import Picture
+    from workers.training.data.labelled_images import Picture
 
 # What each detector is shown: every so many-th picture of its test set.
 SHOWN = {

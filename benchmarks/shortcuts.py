@@ -29,7 +29,7 @@ from sklearn.ensemble import RandomForestClassifier  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 from sklearn.model_selection import GroupKFold  # noqa: E402
 
-from workers.training import probe  # noqa: E402
+from workers.training import linear_probe  # noqa: E402
 from workers.training.data.corruptions import changed  # noqa: E402
 from workers.training.recipes.probes import PROBES  # noqa: E402
 from workers.training.runs import Run  # noqa: E402
@@ -42,7 +42,7 @@ def main() -> None:
     """Print both areas under the ROC curve."""
     how, data = PROBES[sys.argv[1]], Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as out:
-        squares = probe._squares(how, Run(data, Path(out)))  # noqa: SLF001 - the same squares
+        squares = linear_probe._squares(how, Run(data, Path(out)))  # noqa: SLF001 - the same squares
     draw = np.random.default_rng(1)
     start = (how.kept - how.size) // 2
     middle = slice(start, start + how.size)
@@ -56,7 +56,7 @@ def main() -> None:
         print(f"{name}: ROC AUC {auc:.3f}")
 
 
-def left_out(numbers: np.ndarray, squares: probe.Squares) -> float:
+def left_out(numbers: np.ndarray, squares: linear_probe.Squares) -> float:
     """How well a forest tells the classes apart on owners that it has not seen."""
     scores = np.zeros(len(numbers))
     folds = GroupKFold(4, shuffle=True, random_state=1)

@@ -33,12 +33,12 @@ from PIL import Image
 
 from workers.host.benchmark import measure, of_file
 from workers.training.data.split import parts_of
-from workers.training.export.quantised import REPRESENTATIVE, export, quantised_logits
-from workers.training.nets import networks
+from workers.training.epochs import train
+from workers.training.export.int8 import REPRESENTATIVE, export, quantised_logits
+from workers.training.networks import models
 from workers.training.recipes.builtin import CIFAKE_VGG16, OBJECTS_32
 from workers.training.recipes.recipe import Recipe, Residual
 from workers.training.runs import Run
-from workers.training.train import train
 
 if TYPE_CHECKING:
     import keras
@@ -71,7 +71,7 @@ def main() -> None:
         speed = speed_of(path)
         name = f"objects-32, {times:g} of its width"
         print(f"| {name} | {' | '.join(cells)} | {row(speed, vgg16)} |", flush=True)
-    parameters = networks.build(CIFAKE_VGG16).count_params()
+    parameters = models.build(CIFAKE_VGG16).count_params()
     print(f"| VGG16 | {parameters:,} | {vgg16.size_mb * 1e6:,.0f} | - | {row(vgg16, vgg16)} |")
 
 
@@ -88,7 +88,7 @@ def of_width(times: float, epochs: int) -> Recipe:
 def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
     """The quantised net of a finished run, its parameters, its accuracy on validation pictures."""
     parts = parts_of(recipe.data, run.data, run.out)
-    net, path = networks.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
+    net, path = models.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
     spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
     quantise(net, parts.train.take(spread).images, path)
     validation = parts.validation
@@ -105,7 +105,7 @@ def quantise(net: keras.Model, images: np.ndarray, path: Path) -> None:
 def speed_of_vgg16(folder: Path) -> Speed:
     """The report's net, quantised as ours is; its weights are random, its speed is not."""
     path = folder / "vgg16.tflite"
-    quantise(networks.single(networks.build(CIFAKE_VGG16)), noise(RANGES), path)
+    quantise(models.single(models.build(CIFAKE_VGG16)), noise(RANGES), path)
     return speed_of(path)
 
 

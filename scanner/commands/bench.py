@@ -109,7 +109,7 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training.nets import benchmark_nets
+        from workers.training.networks import benchmark_models
     except ModuleNotFoundError as error:
         if make is not None:
             raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
@@ -117,9 +117,9 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
         if make is not None:
             # Keras says much of what it converts, and this command's data go there.
             with redirect_stdout(io.StringIO()):
-                made = benchmark_nets.make(make)
+                made = benchmark_models.make(make)
             yield from map(of_file, made)
-        yield from benchmark_nets.on_tensorflow()
+        yield from benchmark_models.on_tensorflow()
     yield from map(of_file, models)
 
 

@@ -209,16 +209,16 @@ def _converted(file: Path, asked: Asked) -> Iterator[tuple[Path, Asked]]:
         from workers.training import environment
 
         environment.prepare()
-        from workers.training.export import keras_import
+        from workers.training.export import keras_converter
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, f"{asked.name}.tflite")
         try:
-            made_by = keras_import.bring(file, asked, model)
+            made_by = keras_converter.bring(file, asked, model)
         except ModuleNotFoundError as error:
             raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-        except keras_import.BringError as error:
+        except keras_converter.BringError as error:
             raise Failed(str(error)) from error
         yield model, replace(asked, source=f"{asked.source}, saved by {made_by}, converted")
 

@@ -67,7 +67,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
     (this needs TensorFlow), on pictures of any size: they are resized to what it takes.
     """
     try:
-        from workers.training.evaluation import classification  # `--help` is instant
+        from workers.training.evaluation import text_tables  # `--help` is instant
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     run = Path(name)
@@ -89,7 +89,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
         click.echo(found.table, nl=False)
         return
     click.echo(f"{found.head['name']} version {found.head['version']} on {found.measured.on}\n")
-    click.echo(classification.whole(found.measured, found.sources, found.changes), nl=False)
+    click.echo(text_tables.whole(found.measured, found.sources, found.changes), nl=False)
     if found.measured.without_view:
         click.echo(f"\nnot examined by this detector: {found.measured.without_view:,}")
 
@@ -102,7 +102,7 @@ def _of_run(run: Path, data: Path) -> Found:
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training.evaluation.score import judge
+        from workers.training.evaluation.network_scores import judge
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     from workers.training.data.datasets import DataError, located, read
@@ -149,8 +149,8 @@ def _card(name: str) -> Card:
 def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     from workers.detectors.card import CardError
     from workers.training.data.datasets import DataError, located
-    from workers.training.data.images import read_each
-    from workers.training.evaluation import measure, overview
+    from workers.training.data.labelled_images import read_each
+    from workers.training.evaluation import detector_figures, markdown_tables
     from workers.training.recipes.builtin import RECIPES
     from workers.training.recipes.probes import PROBES
 
@@ -163,16 +163,16 @@ def _of_card(card: Card, data: Path, *, changes: bool) -> Found:
     try:
         read = list(read_each(folder, sets))
         on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
-        seen = measure.look(card, read, on)
-        card = measure.with_figures(card, seen)
+        seen = detector_figures.look(card, read, on)
+        card = detector_figures.with_figures(card, seen)
         if changes:
-            card = measure.changed(card, read, _tell)
+            card = detector_figures.changed(card, read, _tell)
     except (CardError, DataError) as error:
         raise Failed(str(error)) from error
     if card.measured is None:
         raise Failed(f"{card.name} was not measured")
     head = {"name": card.name, "version": card.version, "sha256": card.sha256}
-    table = overview.markdown(card, seen, card.measured, card.sources)
+    table = markdown_tables.markdown(card, seen, card.measured, card.sources)
     return Found(head, card.measured, card.sources, card.changes, table)
 
 

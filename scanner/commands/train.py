@@ -67,13 +67,13 @@ def command(name: str, *, epochs: int | None, **where: Any) -> None:  # noqa: AN
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
         from workers.training.data.datasets import DataError
-        from workers.training.export.quantised import ExportError
-        from workers.training.finish import finish
-        from workers.training.probe import run_probe
+        from workers.training.epochs import train
+        from workers.training.export.int8 import ExportError
+        from workers.training.linear_probe import run_probe
         from workers.training.recipes.builtin import RECIPES
         from workers.training.recipes.probes import PROBES
+        from workers.training.run_results import finish
         from workers.training.runs import Run, RunError
-        from workers.training.train import train
     except ModuleNotFoundError as error:
         raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
     if name not in RECIPES and name not in PROBES:

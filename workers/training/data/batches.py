@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from workers.training.data.augment import augmented
+from workers.training.data.augmentation import augmented
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from sklearn.metrics import classification_report
 
 from workers.detectors.card import Confusion, Thresholds
 from workers.evaluation.intervals import wilson
-from workers.training.evaluation.classification import sources, table
 from workers.training.evaluation.metrics import (
     Scored,
     by_source,
     expected_calibration_error,
     measure,
 )
+from workers.training.evaluation.text_tables import sources, table
 
 
 def eight() -> Scored:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from scanner.commands.detectors import command
 from workers.detectors import installed
 from workers.detectors.loading import load
-from workers.training.export import keras_import
+from workers.training.export import keras_converter
 
 MODELS = Path(__file__).parents[2] / "detectors" / "models"
 USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
@@ -110,17 +110,19 @@ def test_garbage_is_a_sentence(name: str, tmp_path: Path) -> None:
 
 def test_modules_other_than_keras_are_refused() -> None:
     """A configuration may not name what is to be imported."""
-    with pytest.raises(keras_import.BringError, match="the module 'os'"):
-        keras_import._refuse_code({"config": [{"module": "os", "class_name": "system"}]}, "a.keras")
+    with pytest.raises(keras_converter.BringError, match="the module 'os'"):
+        keras_converter._refuse_code(
+            {"config": [{"module": "os", "class_name": "system"}]}, "a.keras"
+        )
 
 
 def test_another_model_than_the_original_is_refused(tmp_path: Path) -> None:
     """A conversion that changes the numbers is found out."""
     shutil.copy(MODELS / "keras3.keras", tmp_path)
-    original = keras_import.convert(tmp_path / "keras3.keras", None, tmp_path / "a.tflite")
+    original = keras_converter.convert(tmp_path / "keras3.keras", None, tmp_path / "a.tflite")
     values = np.random.default_rng(1).random((4, 8, 8, 3), np.float32)
     numbers = original.numbers(values).astype(np.float64)
 
-    keras_import.require_same(original, values, numbers, "a")
-    with pytest.raises(keras_import.BringError, match="other numbers after its conversion"):
-        keras_import.require_same(original, values, numbers + 0.01, "a")
+    keras_converter.require_same(original, values, numbers, "a")
+    with pytest.raises(keras_converter.BringError, match="other numbers after its conversion"):
+        keras_converter.require_same(original, values, numbers + 0.01, "a")

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from workers.training.data.datasets import read
-from workers.training.evaluation import classification, curves, metrics
-from workers.training.evaluation.score import judge
-from workers.training.export.ship import ship
+from workers.training.evaluation import metrics, plots, text_tables
+from workers.training.evaluation.network_scores import judge
+from workers.training.export.detector_files import ship
 from workers.training.runs import WEIGHTS, write_json
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
     figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)
-    table = classification.whole(measured, sources)
-    (run.out / "classification.txt").write_text(table, encoding="utf-8")
+    table = text_tables.whole(measured, sources)
+    (run.out / "text_tables.txt").write_text(table, encoding="utf-8")
     title = f"{recipe.name} version {recipe.version}"
-    curves.draw(title, history, measured, run.out / "curves.png")
+    plots.draw(title, history, measured, run.out / "plots.png")
     tell(table)
     return made

@@ -16,7 +16,7 @@ from workers.detectors.loading import load
 from workers.images.rgb import to_rgb
 from workers.pipeline.inputs import selector_for
 from workers.training.data.corruptions import saved
-from workers.training.data.images import of
+from workers.training.data.labelled_images import of
 from workers.training.evaluation.metrics import Scored, by_source, measure
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from workers.detectors.card import Card
     from workers.images.decode import Decoded
-    from workers.training.data.images import Picture
+    from workers.training.data.labelled_images import Picture
 
 QUALITIES = (95, 80, 65, 50)
 FACTORS = (0.5, 0.75, 1.5, 2.0)

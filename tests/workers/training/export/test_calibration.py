@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workers.training.export.calibrate import fit, least_precision, thresholds
+from workers.training.export.calibration import fit, least_precision, thresholds
 
 
 def test_calibration_finds_the_line_that_made_the_labels() -> None:

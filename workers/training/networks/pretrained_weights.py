@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from workers.training.data.datasets import DataError
-from workers.training.nets.unpickle import UnpickleError, arrays
+from workers.training.networks.array_pickle import UnpickleError, arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from workers.detectors.card import Card, Measured, OfSource
-    from workers.training.evaluation.measure import Seen
+    from workers.training.evaluation.detector_figures import Seen
 
 RATE = 0.01
 NONE = "-"

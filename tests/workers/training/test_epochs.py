@@ -16,15 +16,15 @@ tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not 
 
 from workers.detectors.card import load_card  # noqa: E402 - after the check above
 from workers.detectors.loading import load  # noqa: E402
+from workers.training import epochs as training  # noqa: E402
 from workers.training import runs  # noqa: E402
-from workers.training import train as training  # noqa: E402
-from workers.training.export.quantised import ExportError, compare, export  # noqa: E402
-from workers.training.finish import finish  # noqa: E402
-from workers.training.nets.networks import build  # noqa: E402
+from workers.training.epochs import train  # noqa: E402
+from workers.training.export.int8 import ExportError, compare, export  # noqa: E402
+from workers.training.networks.models import build  # noqa: E402
 from workers.training.recipes.builtin import RECIPES  # noqa: E402
 from workers.training.recipes.recipe import Recipe, Residual, Split  # noqa: E402
+from workers.training.run_results import finish  # noqa: E402
 from workers.training.runs import Epoch, Run, RunError  # noqa: E402
-from workers.training.train import train  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workers.training.evaluation.metrics import Scored
-from workers.training.nets import networks
+from workers.training.networks import models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,5 +18,5 @@ if TYPE_CHECKING:
 
 def judge(recipe: Recipe, run: Path, labelled: Labelled, on: str) -> Scored:
     """Score pictures, kept as the recipe's data are, by the best net of a run; uncalibrated."""
-    logits = networks.logits(networks.best(recipe, run), labelled.images)
+    logits = models.logits(models.best(recipe, run), labelled.images)
     return Scored(on, 1.0 / (1.0 + np.exp(-logits)), labelled.labels, labelled.sources)

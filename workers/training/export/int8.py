@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from workers.detectors.runtimes import LiteRT, ModelError
-from workers.training.nets import networks
+from workers.training.networks import models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def converter_of(net: keras.Model) -> tf.lite.TFLiteConverter:
 def compare(net: keras.Model, path: Path, images: NDArray[np.uint8]) -> Agreement:
     """Run both nets on the images; ExportError where they differ more than int8 explains."""
     quantised = quantised_logits(path, list(images))
-    trained = networks.logits(net, images)
+    trained = models.logits(net, images)
     found = Agreement(
         images=len(images),
         called_otherwise=float(np.mean((quantised >= 0) != (trained >= 0))),

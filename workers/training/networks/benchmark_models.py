@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 from workers.host.benchmark import NET, SIDES, Runner, Subject
-from workers.training.export.quantised import converter_of, export
-from workers.training.nets import networks
+from workers.training.export.int8 import converter_of, export
+from workers.training.networks import models
 from workers.training.recipes.builtin import RECIPES
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def resnet50(side: int) -> keras.Model:
 def _net(side: int) -> keras.Model:
     recipe = RECIPES[NET]
     pixels = replace(recipe.data.pixels, size=side)
-    return networks.build(replace(recipe, data=replace(recipe.data, pixels=pixels)))
+    return models.build(replace(recipe, data=replace(recipe.data, pixels=pixels)))
 
 
 def _tensorflow(side: int) -> Runner:

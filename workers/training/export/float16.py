@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import TfLite
-from workers.training.export.quantised import ExportError, converter_of
+from workers.training.export.int8 import ExportError, converter_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,13 +28,13 @@ from workers.detectors.detector import calibrated
 from workers.pipeline.inputs import selector_for
 from workers.training.data.corruptions import changed
 from workers.training.data.datasets import DataError
-from workers.training.data.images import owners, read_each
-from workers.training.evaluation import classification, measure
-from workers.training.export import calibrate
-from workers.training.export.card_text import ABOUT
-from workers.training.export.floats import compare_floats, export_floats
-from workers.training.nets import lite0
-from workers.training.nets.pretrained import pour
+from workers.training.data.labelled_images import owners, read_each
+from workers.training.evaluation import detector_figures, text_tables
+from workers.training.export import calibration
+from workers.training.export.card_texts import ABOUT
+from workers.training.export.float16 import compare_floats, export_floats
+from workers.training.networks import efficientnet_lite0
+from workers.training.networks.pretrained_weights import pour
 from workers.training.runs import claim
 
 if TYPE_CHECKING:
@@ -78,15 +78,15 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     """
     claim(probe, run)
     squares = _squares(probe, run)
-    base = lite0.features(probe.size)
-    tell(pour(base, lite0.IMAGENET, run.weights or run.data))
+    base = efficientnet_lite0.features(probe.size)
+    tell(pour(base, efficientnet_lite0.IMAGENET, run.weights or run.data))
     tell(f"{probe.name}: {base.count_params():,} parameters, {len(squares.labels):,} pictures")
     copies = []
     for copy in range(probe.copies + 1):
         copies.append(_features(probe, run, squares, base, copy))
         tell(f"features of copy {copy}")
     fitted = fit(probe, run.seed, squares, copies, tell)
-    net = lite0.probe(base, fitted.slope, fitted.intercept, probe.name)
+    net = efficientnet_lite0.probe(base, fitted.slope, fitted.intercept, probe.name)
     path = run.out / f"{probe.name}.tflite"
     export_floats(net, path)
     compare_floats(net, path, _middle(squares.pixels[:COMPARED], probe.size))
@@ -96,11 +96,11 @@ def run_probe(probe: Probe, run: Run, tell: Callable[[str], None]) -> Path:
     if probe.view.finder:
         # The card vouches for it, so it lies beside the card here as well.
         shutil.copyfile(installed.MODELS / probe.view.finder, run.out / probe.view.finder)
-    card = measure.measured(load_card(card.path), test, ABOUT[probe.name].test)
-    card = measure.changed(card, test, tell)
+    card = detector_figures.measured(load_card(card.path), test, ABOUT[probe.name].test)
+    card = detector_figures.changed(card, test, tell)
     card.path.write_text(to_toml(card), encoding="utf-8")
     if card.measured is not None:
-        tell(classification.whole(card.measured, card.sources, card.changes))
+        tell(text_tables.whole(card.measured, card.sources, card.changes))
     return card.path
 
 
@@ -238,14 +238,14 @@ def _folds(
 
 def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters: int) -> Card:
     about = ABOUT[probe.name]
-    calibration = calibrate.fit(fitted.left_out, squares.labels)
-    scores = calibrated(fitted.left_out, calibration)
+    platt = calibration.fit(fitted.left_out, squares.labels)
+    scores = calibrated(fitted.left_out, platt)
     counts = np.bincount(squares.labels, minlength=2).tolist()
     return Card(
         name=probe.name,
         version=probe.version,
         summary=about.summary,
-        thresholds=calibrate.thresholds(scores, squares.labels, calibrate.FALSE_ALARM_RATE),
+        thresholds=calibration.thresholds(scores, squares.labels, calibration.FALSE_ALARM_RATE),
         limits=about.limits,
         data=(
             DataSet(about.data, "training, and, left out in parts, all that was chosen",
@@ -255,6 +255,6 @@ def _card(probe: Probe, squares: Squares, fitted: Fitted, path: Path, parameters
         input=Input(probe.size, probe.size, "RGB", 0, 255, *probe.sides),
         output=Output("logits", 1, ai=1),
         view=probe.view,
-        calibration=calibration,
+        calibration=platt,
         path=path.with_suffix(".toml"),
     )  # fmt: skip

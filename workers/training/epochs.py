@@ -18,8 +18,8 @@ from workers.training.data.batches import (
     unchanged,
 )
 from workers.training.data.split import Parts, parts_of
-from workers.training.nets import networks
-from workers.training.nets.pretrained import pour
+from workers.training.networks import models
+from workers.training.networks.pretrained_weights import pour
 from workers.training.recipes.recipe import Plateau
 from workers.training.runs import (
     HISTORY,
@@ -50,7 +50,7 @@ class Learner:
 
     def whole(self) -> keras.Model:
         """Give the net from pixels to logits."""
-        return self.trained if self.base is None else networks.joined(self.base, self.trained)
+        return self.trained if self.base is None else models.joined(self.base, self.trained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +137,19 @@ def _learner(course: Course, number: int) -> Learner:
         whole = keras.models.load_model(best_net(out, best_of(course.history).epoch), compile=False)
     else:
         whole = _first(recipe, course.run)
-    base = whole.get_layer(networks.BASE) if phase.frozen else None
+    base = whole.get_layer(models.BASE) if phase.frozen else None
     if course.epochs_of(number):
         return Learner(keras.models.load_model(checkpoint(out, epochs)), base)
-    trained = whole.get_layer(networks.HEAD) if phase.frozen else whole
+    trained = whole.get_layer(models.HEAD) if phase.frozen else whole
     _compile(trained, phase, steps_of(len(course.parts.train), phase.batch))
     return Learner(trained, base)
 
 
 def _first(recipe: Recipe, run: Run) -> keras.Model:
     """Build the net, with pretrained weights where the recipe has some; note which."""
-    net, said = networks.build(recipe, environment.numbers()), "weights from scratch"
+    net, said = models.build(recipe, environment.numbers()), "weights from scratch"
     if recipe.pretrained is not None:
-        said = pour(net.get_layer(networks.BASE), recipe.pretrained, run.weights or run.data)
+        said = pour(net.get_layer(models.BASE), recipe.pretrained, run.weights or run.data)
     write_json(run.out / WEIGHTS, said)
     return net
 

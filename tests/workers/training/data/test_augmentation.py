@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workers.training.data.augment import augmented
+from workers.training.data.augmentation import augmented
 from workers.training.recipes.recipe import Augmentation
 
 

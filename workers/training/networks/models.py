@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from workers.training.nets import imagenet
+from workers.training.networks import backbones
 from workers.training.recipes.recipe import Residual
 from workers.training.runs import RunError, best_net, best_of, history_of
 
@@ -33,8 +33,8 @@ def build(recipe: Recipe, precision: str = "float32") -> keras.Model:
     if isinstance(net, Residual):
         pixels = keras.Input((recipe.size, recipe.size, 3), name="pixels")
         return keras.Model(pixels, _residual_net(pixels, net, precision), name=recipe.name)
-    base = imagenet.base(net, recipe.size, precision)
-    return joined(base, imagenet.head(net, base.output_shape[1:], precision))
+    base = backbones.base(net, recipe.size, precision)
+    return joined(base, backbones.head(net, base.output_shape[1:], precision))
 
 
 def joined(base: keras.Model, head: keras.Model) -> keras.Model:

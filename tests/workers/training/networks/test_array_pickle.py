@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from workers.training.nets.unpickle import UnpickleError, arrays
+from workers.training.networks.array_pickle import UnpickleError, arrays
 
 
 class Evil:

@@ -18,19 +18,19 @@ from workers.detectors.card import (
 )
 from workers.detectors.card_writer import to_toml
 from workers.detectors.detector import calibrated
-from workers.training.data.images import read_each
+from workers.training.data.labelled_images import read_each
 from workers.training.data.split import Parts, parts_of
-from workers.training.evaluation import measure
-from workers.training.export import calibrate
-from workers.training.export.card_text import ABOUT
-from workers.training.export.quantised import (
+from workers.training.evaluation import detector_figures
+from workers.training.export import calibration
+from workers.training.export.card_texts import ABOUT
+from workers.training.export.int8 import (
     REPRESENTATIVE,
     Agreement,
     compare,
     export,
     quantised_logits,
 )
-from workers.training.nets import networks
+from workers.training.networks import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
     is not the trained one, DataError when the test set is missing.
     """
     parts = parts_of(recipe.data, run.data, run.out)
-    net = networks.best(recipe, run.out)
+    net = models.best(recipe, run.out)
     path = run.out / f"{recipe.name}.tflite"
     export(net, _representative(parts, recipe), path)
     agreement = compare(net, path, parts.validation.images)
@@ -68,8 +68,8 @@ def ship(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> Shipped:
     card = _card(recipe, parts, path, net.count_params())
     _write(card)
     test = list(read_each(run.data, recipe.data.test))
-    card = measure.measured(card, test, ABOUT[recipe.name].test)
-    _write(measure.changed(card, test, tell))
+    card = detector_figures.measured(card, test, ABOUT[recipe.name].test)
+    _write(detector_figures.changed(card, test, tell))
     if card.measured is None:
         raise ValueError(f"{card.name} was not measured")
     return Shipped(load_card(card.path), card.measured, agreement)
@@ -114,9 +114,9 @@ def _card(recipe: Recipe, parts: Parts, path: Path, parameters: int) -> Card:
 def _calibrated(held: Labelled, path: Path) -> tuple[Calibration, Thresholds]:
     """Calibrate what will run: the quantised net's logits, not those of the float one."""
     logits = quantised_logits(path, list(held.images))
-    fitted = calibrate.fit(logits, held.labels)
+    fitted = calibration.fit(logits, held.labels)
     scores = calibrated(logits, fitted)
-    return fitted, calibrate.thresholds(scores, held.labels, calibrate.FALSE_ALARM_RATE)
+    return fitted, calibration.thresholds(scores, held.labels, calibration.FALSE_ALARM_RATE)
 
 
 def _write(card: Card) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 bench_nets = pytest.importorskip(
-    "workers.training.nets.benchmark_nets", exc_type=ModuleNotFoundError
+    "workers.training.networks.benchmark_models", exc_type=ModuleNotFoundError
 )
 
 
