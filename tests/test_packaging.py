@@ -85,7 +85,7 @@ def test_tests_import_the_installed_packages(wheel: zipfile.ZipFile) -> None:
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("worker.txt", ["postgres", "web"]),
+        ("worker.txt", ["postgres"]),
         ("dev.txt", ["dev"]),
         ("train.txt", ["train"]),
         ("docs.txt", ["docs"]),

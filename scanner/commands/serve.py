@@ -8,14 +8,12 @@ import click
 
 from scanner.exits import Failed
 from scanner.options.common import broker_option, open_store, root_option, store_option
-from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from scanner.web.server import Door
 
 DEFAULT_PORT = 8765
 MIN_TOKEN_CHARACTERS = 16
-NEEDS_WEB = f"The pages need a few packages more: {with_extra('web')}"
 
 
 @click.command()
@@ -53,13 +51,10 @@ def command(  # noqa: PLR0913 - its options
       scanner serve --host 0.0.0.0 --root photos=/mnt/nas/photos
       SCANNER_WEB_TOKEN=… scanner serve --host 192.168.1.7
     """
-    try:
-        from scanner.web import server
-    except ModuleNotFoundError as error:
-        raise Failed(NEEDS_WEB) from error
     import secrets
 
     from scanner.fleet.addresses import is_loopback
+    from scanner.web import server
 
     if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
         raise click.BadParameter(
