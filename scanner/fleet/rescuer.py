@@ -24,7 +24,7 @@ from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
 from workers.broker.namespace import unrecorded
-from workers.log_context import at_work
+from workers.log_context import log_batch
 from workers.pipeline.plan import PlanError
 from workers.settings import FLEET
 
@@ -103,7 +103,7 @@ class Rescuer:
         if left is None:
             return
         scan_id, batch = left
-        with at_work(scan_id, batch.batch_id):
+        with log_batch(scan_id, batch.batch_id):
             try:
                 publish(self._app, find_scan(self._store, scan_id), batch)
                 log.warning(why)

@@ -1,4 +1,4 @@
-"""Log lines on stderr: one each, in logfmt, with the host, the scan and the batch they are about.
+"""Log lines on stderr in logfmt, one each, with host, scan and batch.
 
 time=2026-11-28T03:04:05Z level=warning host=attic-pi scan=7 batch=12 msg="waiting: …"
 """
@@ -10,33 +10,50 @@ import logging
 import re
 import socket
 import sys
-import time
+from typing import TYPE_CHECKING
 
-from workers.log_context import work_now
+from structlog.contextvars import merge_contextvars
+from structlog.processors import TimeStamper, add_log_level, format_exc_info
+from structlog.stdlib import ProcessorFormatter
 
-# What logfmt takes without quotes.
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
+
+# structlog's keys in the order of a line, with their names there.
+_NAMES = {key: key for key in ("time", "level", "host", "scan", "batch")} | {
+    "event": "msg",
+    "exception": "trace",
+}
+# A logfmt value that needs no quotes.
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 
 
-class Logfmt(logging.Formatter):
-    """Pairs of a key and a value, so that a line can be read by people and by programs."""
+def make_formatter(host: str) -> logging.Formatter:
+    """Return the formatter of all log records, those of Celery and kombu too."""
 
-    def __init__(self, host: str) -> None:
-        super().__init__()
-        self._host = host
+    def add_host(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, "host": host}
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line, whatever is in it."""
-        pairs: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "host": self._host,
-            **work_now(),
-            "msg": record.getMessage(),
-        }
-        if record.exc_info:
-            pairs["trace"] = self.formatException(record.exc_info)
-        return " ".join(f"{key}={_value(str(value))}" for key, value in pairs.items())
+    return ProcessorFormatter(
+        processors=[
+            TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True, key="time"),
+            add_log_level,
+            add_host,
+            merge_contextvars,
+            format_exc_info,
+            _render,
+        ]
+    )
+
+
+def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """Return the event as one line of logfmt.
+
+    structlog's own renderer lets control characters through, which move a terminal's cursor.
+    """
+    return " ".join(
+        f"{name}={_value(str(event[key]))}" for key, name in _NAMES.items() if key in event
+    )
 
 
 def _value(text: str) -> str:
@@ -47,27 +64,27 @@ def _value(text: str) -> str:
 
 
 def log_to_stderr(*, verbose: bool, host: str | None = None) -> None:
-    """Print warnings, or with `verbose` what is being done too.
+    """Log warnings to stderr, and with `verbose` informational messages too.
 
-    `host` is what reports call this machine; its own name if none is given.
+    `host` is the name of this machine in reports (default: its hostname).
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Logfmt(host or socket.gethostname()))
+    handler.setFormatter(make_formatter(host or socket.gethostname()))
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
-    # Celery's pool has a logger that passes nothing on to the root.
+    # The logger of Celery's pool passes nothing on to the root logger.
     pool = logging.getLogger("multiprocessing")
     pool.addHandler(handler)
     pool.propagate = False
     pool.setLevel(logging.ERROR)
-    # One line a batch and more: ours says what they say.
-    for chatty in ("celery", "kombu", "amqp"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").addFilter(_is_no_reject)
+    # They log at least one line a batch, which repeats ours.
+    for name in ("celery", "kombu", "amqp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").addFilter(_is_not_a_reject)
 
 
-def _is_no_reject(record: logging.LogRecord) -> bool:
-    """Drop Celery's traceback of a batch that goes back: the task has said so in one sentence."""
-    from celery.exceptions import Reject  # noqa: PLC0415 - here it is imported already
+def _is_not_a_reject(record: logging.LogRecord) -> bool:
+    """Return False for Celery's traceback of a returned batch, which the task has logged."""
+    from celery.exceptions import Reject  # noqa: PLC0415 - already imported where it matters
 
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not issubclass(kind, Reject)
+    error = record.exc_info[0] if record.exc_info else None
+    return error is None or not issubclass(error, Reject)

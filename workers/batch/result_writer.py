@@ -24,7 +24,7 @@ from workers.broker.app import RECORD_BATCH, make_result_writer_app
 from workers.broker.consumer import guard_this_process
 from workers.broker.field_types import MessageError
 from workers.broker.result_message import decode_result
-from workers.log_context import at_work
+from workers.log_context import log_batch
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -50,7 +50,7 @@ class ResultWriter:
         except MessageError as error:
             log.error("a result was dropped: %s", error)  # noqa: TRY400 - the sentence says it
             return
-        with at_work(received.scan_id, received.batch_id):
+        with log_batch(received.scan_id, received.batch_id):
             self._receive(received)
 
     def _receive(self, received: Received) -> None:

@@ -24,7 +24,7 @@ from workers.batch.sandbox import Sandbox, SandboxError
 from workers.broker.batch_parts import BatchPart, random_part_number
 from workers.broker.leases import Lease, Watch
 from workers.broker.publish import send_batch
-from workers.log_context import at_work, of_same_work
+from workers.log_context import log_batch, with_log_context
 from workers.pipeline.plan import PlanError
 from workers.sources.source import SourceUnavailable
 
@@ -74,7 +74,7 @@ class BatchRunner:
 
         Raises GiveBack where it has to go to the queue again.
         """
-        with at_work(self._message.scan_id, self._message.batch_id), self._lease:
+        with log_batch(self._message.scan_id, self._message.batch_id), self._lease:
             if not self._retry.until_done(self._lease.acquire):
                 log.info("at work elsewhere")
                 return
@@ -116,7 +116,7 @@ class BatchRunner:
                 for chunk in self._chunks(examiner, images):
                     if writing is not None:
                         writing.result()
-                    writing = context.writer.submit(of_same_work(self._write), account, chunk)
+                    writing = context.writer.submit(with_log_context(self._write), account, chunk)
                     if self._lease.lost:
                         log.warning("taken over; left to its new worker")
                         break

@@ -23,7 +23,7 @@ from workers.broker.batch_message import NewerMessage, decode_batch
 from workers.broker.consumer import guard_this_process
 from workers.broker.field_types import MessageError
 from workers.host.availability import pause_step
-from workers.log_context import at_work
+from workers.log_context import log_batch
 
 if TYPE_CHECKING:
     from celery import Celery, Task
@@ -109,7 +109,7 @@ def do_batch(contexts: WorkerContexts, raw: object) -> None:
     try:
         BatchRunner(contexts.mine(), message).run()
     except (GiveBack, StoreError, OSError, *WORLD) as error:
-        with at_work(message.scan_id, message.batch_id):
+        with log_batch(message.scan_id, message.batch_id):
             raise _back_to_the_queue(contexts, error) from error
 
 

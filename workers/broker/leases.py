@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 import redis
 
 from workers.broker.batch_parts import BatchPart
-from workers.log_context import of_same_work
+from workers.log_context import with_log_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -110,7 +110,7 @@ class Lease:
         """Whether the part was free and is ours now; renewed from here on."""
         if not self._run(_HOLD, LEASE_SECONDS, self._part.name):
             return False
-        renew = of_same_work(self._renew_until_ended)
+        renew = with_log_context(self._renew_until_ended)
         self._thread = threading.Thread(target=renew, daemon=True)
         self._thread.start()
         return True

@@ -1,4 +1,4 @@
-"""Log lines: one each, whatever is in them, with what they are about."""
+"""Log lines in logfmt."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.processes.logs import Logfmt
-from workers.log_context import at_work, of_same_work
+from scanner.processes.logs import make_formatter
+from workers.log_context import log_batch, with_log_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,49 +18,49 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What the logger `said` writes."""
+    """Return the stream that the logger `test` writes to."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
-    handler.setFormatter(Logfmt("attic pi"))
-    log = logging.getLogger("said")
+    handler.setFormatter(make_formatter("attic pi"))
+    log = logging.getLogger("test")
     log.addHandler(handler)
     log.propagate = False
     yield out
     log.removeHandler(handler)
 
 
-def said(lines: io.StringIO) -> str:
-    """What was written, but for the time."""
-    written = lines.getvalue()
-    assert written.startswith("time=20")
-    return written.partition(" ")[2]
+def logged(lines: io.StringIO) -> str:
+    """Return the line without its time."""
+    line = lines.getvalue()
+    assert line.startswith("time=20")
+    return line.partition(" ")[2]
 
 
-def test_outside_of_a_batch(lines: io.StringIO) -> None:
-    """A line has time, level, host and message; what has blanks in it is quoted."""
-    logging.getLogger("said").warning("waiting: %s", "it's away")
+def test_line_outside_a_batch(lines: io.StringIO) -> None:
+    """A line has time, level, host and message; values with spaces are quoted."""
+    logging.getLogger("test").warning("waiting: %s", "it's away")
 
-    assert 'level=warning host="attic pi" msg="waiting: it\'s away"\n' == said(lines)
+    assert 'level=warning host="attic pi" msg="waiting: it\'s away"\n' == logged(lines)
 
 
-def test_within_a_batch(lines: io.StringIO) -> None:
-    """A batch and its scan are named in its lines, in those of its other threads too."""
-    log = logging.getLogger("said")
-    with at_work(7, 12):
-        helper = threading.Thread(target=of_same_work(log.error), args=("slow",))
+def test_line_within_a_batch(lines: io.StringIO) -> None:
+    """A batch's lines name the batch and its scan, also from its other threads."""
+    log = logging.getLogger("test")
+    with log_batch(7, 12):
+        helper = threading.Thread(target=with_log_context(log.error), args=("slow",))
     helper.start()
     helper.join()
 
-    assert 'level=error host="attic pi" scan=7 batch=12 msg=slow\n' == said(lines)
+    assert 'level=error host="attic pi" scan=7 batch=12 msg=slow\n' == logged(lines)
 
 
-def test_after_a_batch(lines: io.StringIO) -> None:
-    """What is logged after a batch is not about it."""
-    with at_work(7, 12):
+def test_line_after_a_batch(lines: io.StringIO) -> None:
+    """A line logged after a batch does not name it."""
+    with log_batch(7, 12):
         pass
-    logging.getLogger("said").warning("idle")
+    logging.getLogger("test").warning("idle")
 
-    assert 'level=warning host="attic pi" msg=idle\n' == said(lines)
+    assert 'level=warning host="attic pi" msg=idle\n' == logged(lines)
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_after_a_batch(lines: io.StringIO) -> None:
         ("\u202egnp.exe", '"\\u202egnp.exe"'),
     ],
 )
-def test_whatever_is_in_it(lines: io.StringIO, text: str, written: str) -> None:
-    """No message ends a line early or moves a terminal's cursor."""
-    logging.getLogger("said").warning("%s", text)
+def test_special_characters_are_escaped(lines: io.StringIO, text: str, written: str) -> None:
+    """No message ends its line early or moves a terminal's cursor."""
+    logging.getLogger("test").warning("%s", text)
 
-    assert f'level=warning host="attic pi" msg={written}\n' == said(lines)
+    assert f'level=warning host="attic pi" msg={written}\n' == logged(lines)
 
 
-def test_a_traceback_is_in_the_line(lines: io.StringIO) -> None:
-    """An exception stands in its line, as one value."""
+def test_traceback_is_one_value(lines: io.StringIO) -> None:
+    """An exception's traceback is one value of its line."""
     try:
         int("no")
     except ValueError:
-        logging.getLogger("said").exception("failed")
-    line = said(lines)
+        logging.getLogger("test").exception("failed")
+    line = logged(lines)
 
     assert 1 == line.count("\n")
     assert 'msg=failed trace="Traceback (most recent call last):\\n' in line
