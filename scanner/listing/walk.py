@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scanner.listing.extensions import IMAGE, kind_of
 from scanner.listing.external_sort import in_order
-from scanner.listing.globs import Globs
+from scanner.listing.globs import compile_patterns
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Walk:
         self.unreadable: list[Unreadable] = []
         self.unreadable_count = 0
         try:
-            self._included = Globs(self._options.include)
-            self._excluded = Globs(self._options.exclude)
+            self._included = compile_patterns(self._options.include)
+            self._excluded = compile_patterns(self._options.exclude)
         except ValueError as error:
             raise WalkError(f"{error}.") from error
 
@@ -161,7 +161,8 @@ class Walk:
             mark = self._mark_of_no_file(prefix, entry)
             if isinstance(mark, str):
                 return mark
-        if self._excluded and self._excluded(prefix + name + (b"/" if mark == _FOLDER else b"")):
+        path = os.fsdecode(prefix + name) + ("/" if mark == _FOLDER else "")
+        if self._excluded and self._excluded.match_file(path):
             return "excluded"
         if mark == _FOLDER:
             return mark
@@ -169,7 +170,7 @@ class Walk:
             kind = kind_of(name)
             if kind != IMAGE:
                 return kind
-        return "excluded" if self._included and not self._included(prefix + name) else mark
+        return "excluded" if self._included and not self._included.match_file(path) else mark
 
     def _mark_of_no_file(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
         if entry.is_dir(follow_symlinks=False):

@@ -157,11 +157,11 @@ def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
 
 
 def _require_patterns(asked: Mapping[str, Any]) -> None:
-    from scanner.listing.globs import Globs  # noqa: PLC0415
+    from scanner.listing.globs import compile_patterns  # noqa: PLC0415
 
     for option in ("include", "exclude"):
         try:
-            Globs(asked[option])
+            compile_patterns(asked[option])
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint=f"--{option}") from error
 

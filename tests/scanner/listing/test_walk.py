@@ -137,7 +137,7 @@ def test_patterns_narrow_the_walk(tmp_path: Path) -> None:
 
 def test_a_wrong_pattern_is_one_sentence(tmp_path: Path) -> None:
     """A pattern that names nothing is told of before the walk."""
-    with pytest.raises(WalkError, match="is no pattern"):
+    with pytest.raises(WalkError, match="invalid pattern"):
         Walk(tmp_path, WalkOptions(exclude=("",)))
 
 
