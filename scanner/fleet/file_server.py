@@ -1,27 +1,34 @@
-"""The hub's files over HTTP, to read: for machines that do not see a collection's folder.
+"""Serve the hub's images over HTTP, read-only, to machines that cannot read the folder itself.
 
     GET /COLLECTION/PATH     both percent-encoded, with `Authorization: Bearer TOKEN`
 
-Only what a collection in the store lists is there, opened below its root as workers open it, so no
-path leads elsewhere. A range may be asked for; all answers together keep to a rate.
+Only images that the store lists are served, and each is opened below its collection's root as
+workers open it, so no request reaches any other file. Byte ranges are supported. One rate limit
+applies to all responses together.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import os
 import re
 import socket
-import ssl
 import stat
-import sys
 import threading
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from storage.errors import StoreError
 from storage.writes.listing import root_of_listed
@@ -30,185 +37,183 @@ from workers.sources.local import LocalSource
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
 
     from storage.database.store import Store
 
 log = logging.getLogger(__name__)
 
-# Connections at a time; each has a thread, and each of a worker's processes has one.
-MOST_AT_ONCE = 256
-# Seconds that a client may take to ask, or to take a piece.
-RETRY_SECONDS = 30
-# Seconds within which the server notices that it is to stop.
-POLL_SECONDS = 0.1
-PIECE_BYTES = 256 * 1024
+MAX_CONNECTIONS = 256
+# Seconds that a client may take to send a request, or to receive a chunk.
+TIMEOUT_SECONDS = 30
+# Seconds that responses have to finish when the server stops.
+GRACE_SECONDS = 1
+CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Rate:
-    """A number of bytes a second for all who ask together."""
+    """A limit in bytes per second for all responses together, used from one thread."""
 
     def __init__(self, bytes_per_second: float) -> None:
         self._per_second = bytes_per_second
         self._free_at = time.monotonic()
-        self._lock = threading.Lock()
 
-    def wait(self, size_bytes: int) -> None:
-        """Wait until so many bytes may go."""
-        with self._lock:
-            now = time.monotonic()
-            at = max(self._free_at, now)
-            self._free_at = at + size_bytes / self._per_second
-        time.sleep(at - now)
+    def reserve(self, size_bytes: int) -> float:
+        """Return the seconds to wait before sending so many bytes."""
+        now = time.monotonic()
+        start = max(self._free_at, now)
+        self._free_at = start + size_bytes / self._per_second
+        return start - now
 
 
-class Share(ThreadingHTTPServer):
-    """The server; `start` and `stop` it."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the server offers: a store's images up to a size, to clients with the token."""
 
-    daemon_threads = True
-    # A hub that is started again takes its port at once.
-    allow_reuse_address = True
+    store: Store
+    token: str
+    rate: Rate
+    max_bytes: int
+
+
+class FileServer:
+    """The server, in a thread between `start` and `stop`."""
 
     def __init__(
-        self, address: tuple[str, int], store: Store, token: str, rate: Rate, max_bytes: int
+        self, address: tuple[str, int], access: Access, tls: tuple[Path, Path] | None = None
     ) -> None:
-        """OSError where the address cannot be had."""
-        self.store = store
-        self.token = token
-        self.rate = rate
-        self.max_bytes = max_bytes
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
+        """Listen on an address, with TLS if given a certificate's and its key's file.
+
+        Raises OSError.
+        """
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._access = access
+        self._listener = socket.create_server(address, family=family, backlog=MAX_CONNECTIONS)
+        # Without it the body of a small image waits 40 ms for the headers' acknowledgement.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        cert, key = tls or (None, None)
+        config = uvicorn.Config(
+            self._app,
+            interface="asgi3",
+            http=_Connection,
+            ws="none",
+            proxy_headers=False,
+            lifespan="off",
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+            # Records go to the root logger.
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=TIMEOUT_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self.serve_forever, args=(POLL_SECONDS,), name="share", daemon=True
+            target=self._server.run, args=([self._listener],), name="file-server", daemon=True
         )
 
-    def use_tls(self, cert: Path, key: Path) -> None:
-        """Speak TLS with a certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cert, key)
-        # The handshake belongs to the request's own thread: one that never ends it stops no other.
-        self.socket = context.wrap_socket(
-            self.socket, server_side=True, do_handshake_on_connect=False
-        )
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        port: int = self._listener.getsockname()[1]
+        return port
 
     def start(self) -> None:
-        """Answer from now on, in a thread."""
+        """Start answering."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
-        self.shutdown()
+        """Stop answering and close all connections."""
+        self._server.should_exit = True
         self._thread.join()
-        self.server_close()
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Give a connection a thread, or hang up where there are too many."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Answer all that comes on a connection."""
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+            with ExitStack() as files:
+                response = await self._respond(Request(scope), files)
+                await response(scope, receive, send)
+        except SourceUnavailable as error:
+            log.warning("file server: %s", error)
 
-    def handle_error(self, _request: object, _client_address: object) -> None:
-        """A client that went away, or speaks something else, is not worth a traceback."""
-        log.debug("a request ended early: %s", sys.exception())
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = RETRY_SECONDS
-    server: Share
-
-    def do_GET(self) -> None:
-        """Send a file, or a part of one."""
-        given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self.server.token.encode()):
-            self._refuse(HTTPStatus.UNAUTHORIZED)
-            return
-        parts = [unquote_to_bytes(part) for part in urlsplit(self.path).path.split("/", 2)]
+    async def _respond(self, request: Request, files: ExitStack) -> Response:
+        """Return the response; `files` closes the file that it streams."""
+        if request.method != "GET":
+            return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(token.encode(), self._access.token.encode()):
+            return Response(status_code=HTTPStatus.UNAUTHORIZED)
         try:
-            name, path = parts[1].decode(), parts[2]
-            folder = root_of_listed(self.server.store, name, path)
-            if folder is None:
-                self._refuse(HTTPStatus.NOT_FOUND)
-                return
-            # Its own descriptor: what goes wrong while it is sent is no fault of the root's.
-            with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
-                descriptor = os.dup(opened)
-        except (IndexError, UnicodeDecodeError, ImageProblem):
-            self._refuse(HTTPStatus.NOT_FOUND)
-            return
+            descriptor = await run_in_threadpool(self._open, request.scope["raw_path"])
         except (SourceUnavailable, StoreError) as error:
-            log.warning("the share: %s", error)
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-            return
+            log.warning("file server: %s", error)
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+        except ImageProblem:
+            descriptor = None
+        if descriptor is None:
+            return Response(status_code=HTTPStatus.NOT_FOUND)
+        files.callback(os.close, descriptor)
+        return self._send(descriptor, request.headers.get("Range"))
+
+    def _open(self, raw_path: bytes) -> int | None:
+        """Return a descriptor of the file at a URL's path, None if it is not a listed image.
+
+        Raises ImageProblem, SourceUnavailable and StoreError.
+        """
+        _, *parts = (unquote_to_bytes(part) for part in raw_path.split(b"/", 2))
         try:
-            self._send(descriptor)
-        finally:
-            os.close(descriptor)
+            collection, path = parts[0].decode(), parts[1]
+        except (IndexError, UnicodeDecodeError):
+            return None
+        folder = root_of_listed(self._access.store, collection, path)
+        if folder is None:
+            return None
+        # A duplicate, so that an error while sending is not taken for one of the root.
+        with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
+            return os.dup(opened)
 
-    def _send(self, descriptor: int) -> None:
-        found = os.fstat(descriptor)
-        size = found.st_size
-        if not stat.S_ISREG(found.st_mode):
-            self._refuse(HTTPStatus.NOT_FOUND)
-            return
-        if size > self.server.max_bytes:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return
-        asked = self.headers.get("Range")
-        part = _part(asked, size) if asked else range(size)
-        if part is None:
-            self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-            self.send_header("Content-Range", f"bytes */{size}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK)
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(part)))
-        if asked:
-            self.send_header("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
-        self.end_headers()
-        for offset in range(part.start, part.stop, PIECE_BYTES):
-            piece = os.pread(descriptor, min(PIECE_BYTES, part.stop - offset), offset)
-            self.server.rate.wait(len(piece))
-            self.wfile.write(piece)
-            if not piece:
-                # It has become shorter; what was promised cannot be kept.
-                self.close_connection = True
-                return
+    def _send(self, descriptor: int, range_header: str | None) -> Response:
+        status = os.fstat(descriptor)
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            return Response(status_code=HTTPStatus.NOT_FOUND)
+        if size > self._access.max_bytes:
+            return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        headers = {"Accept-Ranges": "bytes"}
+        if range_header is None:
+            part, code = range(size), HTTPStatus.OK
+        elif (parsed := parse_range(range_header, size)) is not None:
+            part, code = parsed, HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+        else:
+            code = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            return Response(status_code=code, headers={"Content-Range": f"bytes */{size}"})
+        headers["Content-Length"] = str(len(part))
+        content = self._read(descriptor, part)
+        return StreamingResponse(content, code, headers, media_type="application/octet-stream")
 
-    def _refuse(self, status: HTTPStatus) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def version_string(self) -> str:
-        """Nobody has to know what this is."""
-        return "scanner"
-
-    def log_message(self, _format: str, *_arguments: object) -> None:
-        """One line a file would be too many."""
+    async def _read(self, descriptor: int, part: range) -> AsyncIterator[bytes]:
+        """Yield the bytes of a part of a file, at the rate of the server."""
+        for offset in range(part.start, part.stop, CHUNK_BYTES):
+            size = min(CHUNK_BYTES, part.stop - offset)
+            chunk = await run_in_threadpool(os.pread, descriptor, size, offset)
+            if not chunk:
+                raise SourceUnavailable("a file became shorter while it was sent")
+            await asyncio.sleep(self._access.rate.reserve(len(chunk)))
+            yield chunk
 
 
-def _part(asked: str, size: int) -> range | None:
-    """The bytes that a Range header asks for; None where there are none such."""
-    found = _RANGE.fullmatch(asked.strip())
-    if found is None:
+def parse_range(header: str, size: int) -> range | None:
+    """Return the bytes that a Range header asks for; None if it is invalid or beyond `size`."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None:
         return None
-    first, last = found.groups()
+    first, last = match.groups()
     if first:
         part = range(int(first), min(int(last) + 1 if last else size, size))
     elif last:
@@ -216,3 +221,52 @@ def _part(asked: str, size: int) -> range | None:
     else:
         return None
     return part if len(part) > 0 else None
+
+
+class _Connection(H11Protocol):
+    """One connection, with limits that uvicorn does not have.
+
+    It is closed if there are too many, if its client takes longer than TIMEOUT_SECONDS to send a
+    request or to receive a chunk, and when the server stops.
+    """
+
+    _timeout: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._start_timeout()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        is_asking = self.cycle is None or self.cycle.response_complete
+        if is_asking and self._timeout is None:
+            self._start_timeout()
+        elif not is_asking and not self.flow.write_paused:
+            self._stop_timeout()
+
+    def shutdown(self) -> None:
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_timeout()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_timeout()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timeout()
+        super().connection_lost(exc)
+
+    def _start_timeout(self) -> None:
+        self._stop_timeout()
+        self._timeout = self.loop.call_later(TIMEOUT_SECONDS, self.transport.abort)
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from scanner.fleet.addresses import in_url, is_loopback
 from scanner.fleet.certificate import NoCertificate, certificate
-from scanner.fleet.file_server import Rate, Share
+from scanner.fleet.file_server import Access, FileServer, Rate
 from scanner.fleet.hub_config import Hub, remember, write_private
 from scanner.options.common import open_broker, without_password
 from scanner.processes.embedded_broker import (
@@ -188,18 +188,17 @@ def _for_others(broker_url: str, address: str) -> str:
 def _share(
     options: HubOptions, port: int, store: Store, token: str, folder: Path
 ) -> Iterator[None]:
-    rate = Rate(options.share_bytes_per_second)
+    access = Access(store, token, Rate(options.share_bytes_per_second), Limits().max_bytes)
+    place = _queue_folder(folder, tls=True)
+    tls = (place / "cert.pem", place / "key.pem") if options.tls else None
     try:
-        share = Share((options.address, port), store, token, rate, Limits().max_bytes)
+        server = FileServer((options.address, port), access, tls)
     except OSError as error:
         raise HubError(
             f"The share cannot listen on {options.address}, port {port}: {error.strerror}"
         ) from error
-    if options.tls:
-        place = _queue_folder(folder, tls=True)
-        share.use_tls(place / "cert.pem", place / "key.pem")
-    share.start()
+    server.start()
     try:
         yield
     finally:
-        share.stop()
+        server.stop()

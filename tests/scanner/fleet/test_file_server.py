@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
+import socket
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.fleet import file_server as share_module
+from scanner.fleet import file_server
 from scanner.fleet.certificate import certificate
-from scanner.fleet.file_server import Rate, Share
+from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
 from storage.records import ListedImage
 from storage.writes import listing, scans
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BYTES = bytes(range(256)) * 4
+MAX_BYTES = 16 * 2**20
 TOKEN = {"Authorization": "Bearer s3cret"}
 LISTED = (
     b"a b/\xff?.jpg",
@@ -41,7 +45,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     (tmp_path / "outside.jpg").write_bytes(b"secret")
     (folder / "secret.jpg").write_bytes(b"secret")
     (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
-    (folder / "large.jpg").write_bytes(b"x" * 5000)
+    (folder / "large.jpg").touch()
+    os.truncate(folder / "large.jpg", MAX_BYTES + 1)
     (folder / "a b" / os.fsdecode(b"\xff?.jpg")).write_bytes(BYTES)
     opened = Store.open(str(tmp_path / "store.db"))
     of = scans.new_scan(
@@ -56,19 +61,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def share(store: Store) -> Iterator[Share]:
+def server(store: Store) -> Iterator[FileServer]:
     """The share of that store, on a free port."""
-    made = Share(("127.0.0.1", 0), store, "s3cret", Rate(1e9), 4096)
-    made.start()
-    yield made
-    made.stop()
+    started = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES))
+    started.start()
+    yield started
+    started.stop()
 
 
 def get(
-    share: Share, path: str, headers: Mapping[str, str] = TOKEN
+    server: FileServer, path: str, headers: Mapping[str, str] = TOKEN
 ) -> tuple[int, bytes, str | None]:
     """Status, content and range of the answer to a request."""
-    connection = http.client.HTTPConnection("127.0.0.1", share.server_address[1], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("GET", path, headers=dict(headers))
     answer = connection.getresponse()
     found = answer.status, answer.read(), answer.getheader("Content-Range")
@@ -79,9 +84,9 @@ def get(
 FILE = "/my%2Fphotos/a%20b/%FF%3F.jpg"
 
 
-def test_a_file(share: Share) -> None:
+def test_a_file(server: FileServer) -> None:
     """A listed file is sent as it is, whatever its name."""
-    assert (200, BYTES, None) == get(share, FILE)
+    assert (200, BYTES, None) == get(server, FILE)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +104,16 @@ def test_a_file(share: Share) -> None:
         ("lines=1-2", 416, b"", "bytes */1024"),
     ],
 )
-def test_ranges(share: Share, asked: str, status: int, content: bytes, said: str) -> None:
+def test_ranges(server: FileServer, asked: str, status: int, content: bytes, said: str) -> None:
     """A range is sent as HTTP has it, one that is none is refused."""
-    assert (status, content, said) == get(share, FILE, TOKEN | {"Range": asked})
+    assert (status, content, said) == get(server, FILE, TOKEN | {"Range": asked})
 
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "é"}])
-def test_without_the_token(share: Share, given: Mapping[str, str]) -> None:
+def test_without_the_token(server: FileServer, given: Mapping[str, str]) -> None:
     """Nobody gets anything without the token, not even whether a file is there."""
     for path in (FILE, "/my%2Fphotos/secret.jpg"):
-        assert 401 == get(share, path, given)[0]
+        assert 401 == get(server, path, given)[0]
 
 
 @pytest.mark.parametrize(
@@ -127,30 +132,30 @@ def test_without_the_token(share: Share, given: Mapping[str, str]) -> None:
         ("/", 404),
     ],
 )
-def test_what_is_not_shared(share: Share, path: str, status: int) -> None:
+def test_what_is_not_shared(server: FileServer, path: str, status: int) -> None:
     """Only what is listed, is a file below the root, and is not too large."""
-    assert (status, b"") == get(share, path)[:2]
+    assert (status, b"") == get(server, path)[:2]
 
 
-def test_only_reading(share: Share) -> None:
+def test_only_reading(server: FileServer) -> None:
     """There is nothing else that could be asked for."""
-    connection = http.client.HTTPConnection("127.0.0.1", share.server_address[1], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("PUT", FILE, body=b"x", headers=TOKEN)
 
     assert 501 == connection.getresponse().status
     connection.close()
 
 
-def test_a_folder_that_is_away(share: Share, tmp_path: Path) -> None:
+def test_a_folder_that_is_away(server: FileServer, tmp_path: Path) -> None:
     """A folder that is not mounted just now is no missing file: the worker shall wait."""
     (tmp_path / "photos").rename(tmp_path / "away")
 
-    assert 503 == get(share, FILE)[0]
+    assert 503 == get(server, FILE)[0]
 
 
-def test_many_on_one_connection(share: Share) -> None:
+def test_many_on_one_connection(server: FileServer) -> None:
     """A connection serves one file after the other."""
-    connection = http.client.HTTPConnection("127.0.0.1", share.server_address[1], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     for _ in range(3):
         connection.request("GET", FILE, headers=TOKEN)
         assert BYTES == connection.getresponse().read()
@@ -159,25 +164,94 @@ def test_many_on_one_connection(share: Share) -> None:
 
 def test_a_rate_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks waits for what was promised to the others before."""
-    waits: list[float] = []
-    monkeypatch.setattr(share_module.time, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(share_module.time, "sleep", waits.append)
+    monkeypatch.setattr(file_server.time, "monotonic", lambda: 100.0)
     rate = Rate(1000.0)
-    for _ in range(3):
-        rate.wait(500)
 
-    assert [0.0, 0.5, 1.0] == waits
+    assert [0.0, 0.5, 1.0] == [rate.reserve(500) for _ in range(3)]
+
+
+def test_silent_client_is_disconnected(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends no complete request in time is disconnected."""
+    monkeypatch.setattr(file_server, "TIMEOUT_SECONDS", 0.3)
+    for sent in (b"", b"GET / HTTP/1.1\r\nX: "):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall(sent)
+
+            assert b"" == _rest(client)
+
+
+def test_client_that_does_not_read_is_disconnected(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that does not take a chunk in time is disconnected."""
+    monkeypatch.setattr(file_server, "TIMEOUT_SECONDS", 0.3)
+    os.truncate(tmp_path / "photos" / "large.jpg", MAX_BYTES)
+    request = "GET /my%2Fphotos/large.jpg HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer s3cret"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(f"{request}\r\n\r\n".encode())
+        assert client.recv(1)
+        connections = server._server.server_state.connections
+        deadline = time.monotonic() + 20
+        while connections and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        assert not connections
+
+
+def _rest(client: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while block := client.recv(2**20):
+            data += block
+    return data
+
+
+def test_too_many_connections(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection beyond the limit is closed at once, and those within it are served."""
+    monkeypatch.setattr(file_server, "MAX_CONNECTIONS", 1)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as first:
+        first.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+        assert first.recv(12) == b"HTTP/1.1 401"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as second:
+            assert b"" == _rest(second)
+
+
+def test_stop_in_the_middle_of_a_response(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that stops cuts responses off at once, without an error in its log."""
+    os.truncate(tmp_path / "photos" / "large.jpg", MAX_BYTES)
+    server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1.0), MAX_BYTES))
+    server.start()
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    for path in (FILE, "/my%2Fphotos/large.jpg"):
+        client.request("GET", path, headers=TOKEN)
+        answer = client.getresponse()
+        if path == FILE:
+            assert answer.read() == BYTES
+    began = time.monotonic()
+    server.stop()
+
+    assert time.monotonic() - began < 5
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        answer.read()
+    client.close()
+    assert not caplog.records
 
 
 def test_encrypted(store: Store, tmp_path: Path) -> None:
     """With a certificate of its own the share is trusted by that one alone."""
     pem = certificate(tmp_path)
-    share = Share(("127.0.0.1", 0), store, "s3cret", Rate(1e9), 4096)
-    share.use_tls(tmp_path / "cert.pem", tmp_path / "key.pem")
-    share.start()
+    server = FileServer(
+        ("127.0.0.1", 0),
+        Access(store, "s3cret", Rate(1e9), MAX_BYTES),
+        (tmp_path / "cert.pem", tmp_path / "key.pem"),
+    )
+    server.start()
     ours = ssl.create_default_context(cadata=pem)
     ours.check_hostname = False
-    address = "127.0.0.1", share.server_address[1]
+    address = "127.0.0.1", server.port
     trusting = http.client.HTTPSConnection(*address, timeout=20, context=ours)
     trusting.request("GET", FILE, headers=TOKEN)
     content = trusting.getresponse().read()
@@ -186,7 +260,7 @@ def test_encrypted(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", FILE, headers=TOKEN)
     stranger.close()
-    share.stop()
+    server.stop()
 
     assert content == BYTES
     assert 0o600 == (tmp_path / "key.pem").stat().st_mode & 0o777
@@ -194,14 +268,14 @@ def test_encrypted(store: Store, tmp_path: Path) -> None:
 
 def test_an_address_of_ipv6(store: Store) -> None:
     """It listens there as well."""
-    share = Share(("::1", 0), store, "s3cret", Rate(0), 10_000)
-    share.start()
+    server = FileServer(("::1", 0), Access(store, "s3cret", Rate(0), 10_000))
+    server.start()
     try:
-        connection = http.client.HTTPConnection("::1", share.server_address[1], timeout=10)
+        connection = http.client.HTTPConnection("::1", server.port, timeout=10)
         connection.request("GET", "/")
         status = connection.getresponse().status
         connection.close()
     finally:
-        share.stop()
+        server.stop()
 
     assert http.HTTPStatus.UNAUTHORIZED == status

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.fleet.file_server import Rate, Share
+from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
 from storage.records import ErrorKind, ListedImage
 from storage.writes import listing, scans
@@ -53,13 +53,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def root(store: Store) -> Iterator[HubSource]:
     """A worker's way to the share of that store."""
-    share = Share(("127.0.0.1", 0), store, "s3cret", Rate(1e9), 2**20)
-    share.start()
-    port = share.server_address[1]
-    made = HubSource(HubLocation(f"http://127.0.0.1:{port}", "s3cret", None, "photos"), 2**20)
+    server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20))
+    server.start()
+    url = f"http://127.0.0.1:{server.port}"
+    made = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
     yield made
     made.close()
-    share.stop()
+    server.stop()
 
 
 def test_the_same_bytes(root: HubSource) -> None:
