@@ -2,7 +2,7 @@
 
     ImageProblem
     ├── FetchError   (workers.sources.source)  its bytes cannot be had
-    └── DecodeError  (workers.images.decode)  its bytes are no picture that can be looked at
+    └── DecodeError  (workers.images.errors)   its bytes cannot be decoded
 
 What is wrong with the world (`workers.sources.source.SourceUnavailable`) is none of these.
 """

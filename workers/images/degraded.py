@@ -1,8 +1,9 @@
-"""Whether a picture has been through too much to show how it was made.
+"""Detection of images too degraded to show how they were made.
 
-Two cheap statistics of the middle of the picture at its own size. Limits were set on the training
-crops of `scenes` (`benchmarks/degraded.py` has the figures): 5 % of them as they are lie beyond,
-three in five of them enlarged to twice the size, two in five saved again at JPEG quality 20.
+Two cheap statistics of the middle of the image at full resolution. The limits were set on the
+training crops of `scenes` (`benchmarks/degraded.py` has the figures): they exclude 5 % of the
+original crops, three in five of those enlarged to twice the size, and two in five of those saved
+again at JPEG quality 20.
 """
 
 from __future__ import annotations
@@ -16,32 +17,33 @@ from workers.images.rgb import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from workers.images.decode import Decoded
 
-# Pixels a side that are looked at, and the least that say anything.
-MIDDLE, LEAST = 512, 128
-# Below: the finest details are missing, as after enlarging or strong smoothing.
-FINENESS = 0.44
-# Above: the borders of JPEG's blocks stand out.
-BLOCKINESS = 2.2
+# Sides in pixels: of the middle that is measured, and of the smallest image that is.
+MIDDLE, MIN_SIDE = 512, 128
+# Below this the finest details are missing, as after enlarging or strong smoothing.
+MIN_FINENESS = 0.44
+# Above this the borders of JPEG's blocks are visible.
+MAX_BLOCKINESS = 2.2
 
 _BLOCK = 8
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Keeps the ratios of nearly nothing to nearly nothing near one: in grey levels.
+# In grey levels; keeps the ratio of two values near zero close to one.
 _FLOOR = 0.3
 
 
 def degraded(decoded: Decoded) -> Finding | None:
-    """The finding that says so, or None; pictures too small or too large to tell are none."""
-    if decoded.native is None or min(decoded.native.size) < LEAST:
+    """Return a finding for a degraded image; None for others, and for images of unsuitable size."""
+    if decoded.native is None or min(decoded.native.size) < MIN_SIDE:
         return None
-    grey = _middle(decoded)
+    grey = _middle(decoded.native)
     fine, blocky = fineness(grey), blockiness(grey)
-    if blocky > BLOCKINESS:
-        text = "saved at so low a quality that its pixels say little"
-    elif fine < FINENESS:
-        text = "enlarged or smoothed, so that its pixels say little"
+    if blocky > MAX_BLOCKINESS:
+        text = "saved at too low a quality for its pixels to be judged"
+    elif fine < MIN_FINENESS:
+        text = "enlarged or smoothed too much for its pixels to be judged"
     else:
         return None
     detail = {"fineness": round(fine, 3), "blockiness": round(blocky, 3)}
@@ -49,45 +51,40 @@ def degraded(decoded: Decoded) -> Finding | None:
 
 
 def fineness(grey: NDArray[np.float32]) -> float:
-    """Detail that halving the picture destroys, beside that which halving it again would."""
-    half = _halved(grey)
-    return _loss(grey, half) / (_loss(half, _halved(half)) + _FLOOR)
+    """Return the ratio of the detail lost by halving the size to that lost by halving it again."""
+    half = _halve(grey)
+    return _loss(grey, half) / (_loss(half, _halve(half)) + _FLOOR)
 
 
 def blockiness(grey: NDArray[np.float32]) -> float:
-    """Steps between neighbouring pixels on JPEG's block borders, beside those within blocks.
+    """Return the ratio of the steps between pixels on JPEG's block borders to those within blocks.
 
-    The grid is that of the whole picture: `grey` begins on it.
+    `grey` has to begin on the grid of blocks.
     """
-    return max(_steps(np.diff(grey, axis=1)), _steps(np.diff(grey, axis=0).T))
+    return max(_step_ratio(np.diff(grey, axis=1)), _step_ratio(np.diff(grey, axis=0).T))
 
 
-def _middle(decoded: Decoded) -> NDArray[np.float32]:
-    picture = decoded.native
-    if picture is None:
-        raise ValueError("not decoded at its own size")
-    # Even and on the grid of blocks.
-    sides = [min(side, MIDDLE) // _BLOCK * _BLOCK for side in picture.size]
-    left, top = (
-        (whole - side) // 2 // _BLOCK * _BLOCK
-        for whole, side in zip(picture.size, sides, strict=True)
-    )
-    piece = to_rgb(picture.crop((left, top, left + sides[0], top + sides[1])))
-    grey: NDArray[np.float32] = np.asarray(piece, np.float32) @ _LUMA
+def _middle(image: Image.Image) -> NDArray[np.float32]:
+    """Return the grey middle of an image, with even sides and on the grid of blocks."""
+    width, height = (min(side, MIDDLE) // _BLOCK * _BLOCK for side in image.size)
+    left = (image.width - width) // 2 // _BLOCK * _BLOCK
+    top = (image.height - height) // 2 // _BLOCK * _BLOCK
+    crop = to_rgb(image.crop((left, top, left + width, top + height)))
+    grey: NDArray[np.float32] = np.asarray(crop, np.float32) @ _LUMA
     return grey
 
 
-def _halved(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halve(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = grey.shape
-    halves: NDArray[np.float32] = grey.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
-    return halves
+    half: NDArray[np.float32] = grey.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+    return half
 
 
 def _loss(grey: NDArray[np.float32], half: NDArray[np.float32]) -> float:
     return float(np.abs(grey - half.repeat(2, 0).repeat(2, 1)).mean())
 
 
-def _steps(differences: NDArray[np.float32]) -> float:
-    sizes = np.abs(differences).mean(0)
-    border = np.arange(len(sizes)) % _BLOCK == _BLOCK - 1
-    return float(sizes[border].mean() / (sizes[~border].mean() + _FLOOR))
+def _step_ratio(differences: NDArray[np.float32]) -> float:
+    means = np.abs(differences).mean(0)
+    is_border = np.arange(len(means)) % _BLOCK == _BLOCK - 1
+    return float(means[is_border].mean() / (means[~is_border].mean() + _FLOOR))

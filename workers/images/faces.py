@@ -1,8 +1,8 @@
-"""Where the faces in a picture are.
+"""Detection of faces.
 
-MediaPipe's BlazeFace, full range (Bazarevsky et al. 2019, arXiv:1907.05047), on LiteRT: one look at
-the whole picture at 192 by 192 pixels, which finds faces from about a twentieth of its longer side.
-A face that fills the frame is none to it; it sees that one when the picture is half as large.
+MediaPipe's BlazeFace, full range (Bazarevsky et al. 2019, arXiv:1907.05047), on LiteRT: one run on
+the whole image at 192 by 192 pixels, which finds faces from about a twentieth of its longer side.
+It misses a face that fills the frame, but finds that one when the image is half as large.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL = Path(__file__).resolve().parents[1] / "models" / "face-finder.tflite"
+# Side of the model's input, in pixels.
 SIZE = 192
-# The net says of each cell of a grid whether a face is centred there, and how large.
+# The model predicts for each cell of a grid whether a face is centred there, and its box.
 GRID = 48
-# MediaPipe's own: a probability from here on is a face, and boxes that share this much are one.
-SCORE, OVERLAP = 0.6, 0.3
-# Logits beyond are as good as certain; without a bound `exp` overflows.
-_CLIP = 100.0
+# MediaPipe's own limits: the least probability of a face, and the overlap of boxes of one face.
+MIN_PROBABILITY, MIN_OVERLAP = 0.6, 0.3
+# Logits are clipped here, far beyond certainty, so that `exp` does not overflow.
+_MAX_LOGIT = 100.0
 
 
 class Face(NamedTuple):
-    """A face's box in pixels, from the hair line to the chin, and how sure the finder is."""
+    """The box of a face, in pixels, from the hair line to the chin, and its probability."""
 
     left: float
     top: float
@@ -44,7 +45,7 @@ class Face(NamedTuple):
         return max(self.right - self.left, self.bottom - self.top)
 
     def scaled(self, wide: float, high: float) -> Face:
-        """The same face in a picture that is so many times as wide and as high."""
+        """Return the face in an image that is so many times as wide and as high."""
         return Face(
             self.left * wide,
             self.top * high,
@@ -55,38 +56,39 @@ class Face(NamedTuple):
 
 
 class FaceFinder:
-    """The finder's net; one per process, not shared between threads or carried across a fork."""
+    """The face detector; one per process, not shared between threads or used after a fork."""
 
     def __init__(self) -> None:
         with without_info_lines():
-            self._net = Interpreter(model_path=str(MODEL), num_threads=1)
-            self._net.allocate_tensors()
-        (given,) = self._net.get_input_details()
-        by_width = {int(one["shape"][-1]): one["index"] for one in self._net.get_output_details()}
-        self._input, self._boxes, self._logits = given["index"], by_width[16], by_width[1]
+            self._model = Interpreter(model_path=str(MODEL), num_threads=1)
+            self._model.allocate_tensors()
+        (model_input,) = self._model.get_input_details()
+        # Boxes have sixteen numbers (corners and key points), logits one.
+        outputs = {int(o["shape"][-1]): o["index"] for o in self._model.get_output_details()}
+        self._input, self._boxes, self._logits = model_input["index"], outputs[16], outputs[1]
 
     def find(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        """The faces in an upright RGB picture, surest first, in its own pixels."""
+        """Return the faces in an upright image, HxWx3, most probable first."""
         scale = SIZE / max(pixels.shape[:2])
-        return self._look(pixels, scale) or self._look(pixels, scale / 2)
+        return self._find_at(pixels, scale) or self._find_at(pixels, scale / 2)
 
-    def _look(self, pixels: NDArray[np.uint8], scale: float) -> list[Face]:
+    def _find_at(self, pixels: NDArray[np.uint8], scale: float) -> list[Face]:
         height, width = pixels.shape[:2]
-        self._net.set_tensor(self._input, _letterboxed(pixels, scale))
-        self._net.invoke()
-        logits = self._net.get_tensor(self._logits)[0, :, 0]
-        probabilities = 1 / (1 + np.exp(-np.clip(logits, -_CLIP, _CLIP)))
-        likely = np.flatnonzero(probabilities >= SCORE)
-        if not len(likely):
+        self._model.set_tensor(self._input, _letterbox(pixels, scale))
+        self._model.invoke()
+        logits = self._model.get_tensor(self._logits)[0, :, 0]
+        probabilities = 1 / (1 + np.exp(-np.clip(logits, -_MAX_LOGIT, _MAX_LOGIT)))
+        cells = np.flatnonzero(probabilities >= MIN_PROBABILITY)
+        if not len(cells):
             return []
-        boxes = _corners(self._net.get_tensor(self._boxes)[0, likely], likely) / scale
+        boxes = _corners(self._model.get_tensor(self._boxes)[0, cells], cells) / scale
         boxes = np.clip(boxes, 0, (width, height, width, height))
-        found = _distinct(boxes.tolist(), probabilities[likely].tolist())
-        return [Face(box[0], box[1], box[2], box[3], probability) for box, probability in found]
+        rows = np.column_stack([boxes, probabilities[cells]]).tolist()
+        return _merge([Face(*row) for row in rows])
 
 
-def _letterboxed(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
-    """The picture in the upper left of a black square, values of -1 to 1."""
+def _letterbox(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
+    """Return the scaled image in the upper left of a black square, values from -1 to 1."""
     height, width = pixels.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
@@ -96,37 +98,36 @@ def _letterboxed(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.float32]
 
 
 def _corners(raw: NDArray[np.float32], cells: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Left, top, right and bottom of boxes that are given by offset from their cell, and size."""
+    """Return left, top, right and bottom of boxes predicted as offset from their cell, and size."""
     centres = np.stack([cells % GRID, cells // GRID], 1) + 0.5
     middle = centres * (SIZE / GRID) + raw[:, :2]
     return np.concatenate([middle - raw[:, 2:4] / 2, middle + raw[:, 2:4] / 2], 1)
 
 
-def _distinct(
-    boxes: list[list[float]], probabilities: list[float]
-) -> list[tuple[list[float], float]]:
-    """Of boxes that overlap, one: their mean, weighted by how sure each is."""
-    left = sorted(zip(boxes, probabilities, strict=True), key=lambda one: -one[1])
-    kept = []
-    while left:
-        best, surest = left[0]
-        same = [one for one in left if _overlap(best, one[0]) > OVERLAP]
-        left = [one for one in left[1:] if _overlap(best, one[0]) <= OVERLAP]
-        if same:  # a box without an area overlaps with nothing, itself included
-            weights = [one[1] for one in same]
-            kept.append((np.average([one[0] for one in same], 0, weights).tolist(), surest))
-    return kept
+def _merge(faces: list[Face]) -> list[Face]:
+    """Replace boxes that overlap by their mean, weighted by probability (non-maximum blending)."""
+    remaining = sorted(faces, key=lambda face: -face.probability)
+    merged = []
+    while remaining:
+        best = remaining[0]
+        same = [face for face in remaining if _overlap(best, face) > MIN_OVERLAP]
+        remaining = [face for face in remaining[1:] if _overlap(best, face) <= MIN_OVERLAP]
+        if same:  # a box without an area does not even overlap with itself
+            weights = [face.probability for face in same]
+            left, top, right, bottom = np.average([face[:4] for face in same], 0, weights).tolist()
+            merged.append(Face(left, top, right, bottom, best.probability))
+    return merged
 
 
-def _overlap(one: list[float], other: list[float]) -> float:
-    """The shared share of two boxes: intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+def _overlap(a: Face, b: Face) -> float:
+    """Return the intersection over union of two boxes."""
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return 0.0
     shared = width * height
-    return shared / (_area(one) + _area(other) - shared)
+    return shared / (_area(a) + _area(b) - shared)
 
 
-def _area(box: list[float]) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _area(face: Face) -> float:
+    return (face.right - face.left) * (face.bottom - face.top)

@@ -1,7 +1,7 @@
-"""The quick look: which parts of a file carry metadata, found by the container's own structure.
+"""The blocks of a file that contain metadata, found by the structure of its container.
 
-Only chunk headers are read, never pixels, so that the cost does not grow with the picture. What
-each walker stops at is a bound against files made to be slow, far above what real files have.
+Only the headers of blocks are read, never pixels, so that the cost does not grow with the image.
+The limits are far above what real files have; they are for files made to be slow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leav
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of the file that carries metadata: `kind`, and where its payload lies.
+    """A part of a file that contains metadata: its kind, and where its payload starts and ends.
 
     Kinds: "exif" (a TIFF structure), "xmp" (a packet), "c2pa", "iim" (Photoshop resources),
     "comment", and PNG's "tEXt", "zTXt" and "iTXt".
@@ -44,18 +44,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a file is, as a MIME type ("" if no image format we know), and what it carries."""
+    """The MIME type of a file's container ("" if not known), and its metadata blocks."""
 
     mime: str
     blocks: tuple[Block, ...] = ()
 
     def has(self, kind: str) -> bool:
-        """Whether any part is of this kind."""
+        """Check whether any block is of this kind."""
         return any(block.kind == kind for block in self.blocks)
 
 
 def find_metadata(data: bytes) -> Metadata:
-    """List the metadata of a file without reading any of it."""
+    """List the metadata blocks of a file without reading their content."""
     form = identify(data)
     mime = form.mime if form is not None else ""
     walk = _WALKS.get(mime)
@@ -63,74 +63,74 @@ def find_metadata(data: bytes) -> Metadata:
 
 
 def _jpeg(data: bytes) -> Iterator[Block]:
-    """Walk the segments before the first scan; what a file hides behind its pixels is not read."""
-    at, last = 2, len(data) - 4
-    c2pa_seen = False
+    """Walk the segments before the first scan; anything after the pixels is ignored."""
+    position, last = 2, len(data) - 4
+    has_c2pa = False
     for _ in range(MAX_SEGMENTS):
-        if at > last or data[at] != _MARKER:
+        if position > last or data[position] != _MARKER:
             return
-        marker, length = data[at + 1], data[at + 2] << 8 | data[at + 3]
+        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
         if marker in (_SOS, _EOI) or length < 2:  # noqa: PLR2004 - the length counts itself
             return
-        start, end = at + 4, at + 2 + length
+        start, end = position + 4, position + 2 + length
         if marker == _APP1:
             if data.startswith(_EXIF_SIGNATURE, start):
                 yield Block("exif", start + 6, end)
             elif data.startswith(_XMP_SIGNATURE, start):
                 yield Block("xmp", start + len(_XMP_SIGNATURE), end)
-        elif marker == _APP11 and not c2pa_seen and data.startswith(b"JP", start):
-            c2pa_seen = True
+        elif marker == _APP11 and not has_c2pa and data.startswith(b"JP", start):
+            has_c2pa = True
             yield Block("c2pa", start, end)
         elif marker in (_APP13, _COM):
             yield Block("iim" if marker == _APP13 else "comment", start, end)
-        at = end
+        position = end
 
 
 def _png(data: bytes) -> Iterator[Block]:
-    at, last = 8, len(data) - 12
+    position, last = 8, len(data) - 12
     for _ in range(MAX_CHUNKS):
-        if at > last:
+        if position > last:
             return
-        length, name = unpack_from(">I4s", data, at)
+        length, name = unpack_from(">I4s", data, position)
         if (kind := _PNG_KINDS.get(name)) is not None:
-            yield Block(kind, at + 8, at + 8 + length)
-        at += length + 12
+            yield Block(kind, position + 8, position + 8 + length)
+        position += length + 12
 
 
 def _webp(data: bytes) -> Iterator[Block]:
-    at, last = 12, len(data) - 8
+    position, last = 12, len(data) - 8
     for _ in range(MAX_CHUNKS):
-        if at > last:
+        if position > last:
             return
-        name, length = unpack_from("<4sI", data, at)
+        name, length = unpack_from("<4sI", data, position)
         if (kind := _WEBP_KINDS.get(name)) is not None:
-            start = at + 8
+            start = position + 8
             # Some writers put JPEG's signature before the TIFF structure.
             if kind == "exif" and data.startswith(_EXIF_SIGNATURE, start):
                 start += 6
-            yield Block(kind, start, at + 8 + length)
-        at += 8 + length + (length & 1)
+            yield Block(kind, start, position + 8 + length)
+        position += 8 + length + (length & 1)
 
 
 def _gif(data: bytes) -> Iterator[Block]:
-    """Walk the extensions before the first picture, which is where C2PA and comments stand."""
+    """Walk the extensions before the first frame, where C2PA, XMP and comments are."""
     if len(data) < 13:  # noqa: PLR2004 - header and screen descriptor
         return
-    at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    position = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
     for _ in range(MAX_SEGMENTS):
-        if data[at : at + 1] != b"!":
+        if data[position : position + 1] != b"!":
             return
-        label, start = data[at + 1 : at + 2], at + 2
-        at = start
-        while at < len(data) and data[at]:
-            at += 1 + data[at]
-        at += 1
+        label, start = data[position + 1 : position + 2], position + 2
+        position = start
+        while position < len(data) and data[position]:
+            position += 1 + data[position]
+        position += 1
         if label == b"\xfe":
-            yield Block("comment", start + 1, at - 1)
+            yield Block("comment", start + 1, position - 1)
         elif data.startswith(b"\x0bC2PA_GIF", start):
-            yield Block("c2pa", start, at)
+            yield Block("c2pa", start, position)
         elif data.startswith(b"\x0bXMP DataXMP", start):
-            yield Block("xmp", start + 12, at)
+            yield Block("xmp", start + 12, position)
 
 
 def _tiff(data: bytes) -> Iterator[Block]:

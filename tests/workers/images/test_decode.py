@@ -17,7 +17,8 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from storage.records import ErrorKind
-from workers.images.decode import DecodeError, Header, decode
+from workers.images.decode import Header, decode
+from workers.images.errors import DecodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -309,7 +310,8 @@ def test_bombs_allocate_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(FILES["jpeg"])
     script = """
 import pathlib, resource, sys
-from workers.images.decode import DecodeError, decode
+from workers.images.decode import decode
+from workers.images.errors import DecodeError
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for module in ("Png", "WebP", "Avif", "Gif", "Bmp", "Tiff"):
     __import__(f"PIL.{module}ImagePlugin")

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from storage.records import ErrorKind
-from workers.images.decode import DecodeError, decode
+from workers.images.decode import decode
+from workers.images.errors import DecodeError
 from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, identify, refusal
 from workers.images.metadata import find_metadata
 

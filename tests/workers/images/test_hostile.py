@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Each file as a worker sees it; warnings are errors, so that one that leaks is noticed.
 OURS = """
 import json, pathlib, re, sys, time
-from workers.images.decode import DecodeError, decode
+from workers.images.decode import decode
+from workers.images.errors import DecodeError
 root, found = pathlib.Path(sys.argv[1]), {}
 for path in sorted(path for path in root.rglob("*") if path.is_file()):
     data, started = path.read_bytes(), time.monotonic()

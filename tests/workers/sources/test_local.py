@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.records import ErrorKind
-from workers.images.decode import DecodeError, decode
+from workers.images.decode import decode
+from workers.images.errors import DecodeError
 from workers.sources.files import fetch_file
 from workers.sources.local import LocalSource
 from workers.sources.source import FetchError, SourceUnavailable

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.images.decode import LONG_SIDE, Decoded, DecodeError, Header, decode
+from workers.images.decode import LONG_SIDE, Decoded, Header, decode
+from workers.images.errors import DecodeError
 from workers.training.data.datasets import DataError, files, known
 
 if TYPE_CHECKING:

@@ -1,0 +1,122 @@
+"""Opening an image: its header is read and its size limited before any pixel is decoded.
+
+`Image.open` is not used: its limit (89 megapixels) is a global of the process, and it tries every
+format that Pillow knows.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL.JpegImagePlugin import JpegImageFile
+
+from storage.records import ErrorKind
+from workers.images import tiff
+from workers.images.errors import DecodeError
+from workers.images.formats import UNSUPPORTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL.ImageFile import ImageFile
+
+# A JPEG in one scan is decoded at an eighth of its size if need be, so memory does not limit it;
+# this limits the time: 512 megapixels take a few seconds.
+_JPEG_FACTOR = 8
+
+# Each scan of a JPEG goes over the whole image; files with more scans are made to waste time.
+_MAX_SCANS = 500
+
+# Bytes of memory for which one pixel of the limit stands; and the measured peak of formats that
+# take more than that for a pixel.
+_BYTES_PER_PIXEL = 8
+_PEAK_BYTES = {"WEBP": 16}
+
+_PLUGINS = {
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pi_heif.as_plugin", "HeifImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+}
+
+# There are as many pool processes as cores, so decoders must not start threads themselves.
+_THREADS = {
+    "PIL.AvifImagePlugin": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
+    "pi_heif.as_plugin": ("pi_heif.options", "DECODE_THREADS"),
+}
+
+
+def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
+    """Read the header of an image in a decodable format; raise DecodeError where it is too large.
+
+    Raise what Pillow raises for a damaged header.
+    """
+    if form == "JPEG":
+        image = JpegImageFile(BytesIO(data))
+        if image.width * image.height > max_pixels // 4:
+            _limit_jpeg(image, data, max_pixels)
+        return image
+    limit = max_pixels * _BYTES_PER_PIXEL // _PEAK_BYTES.get(form, _BYTES_PER_PIXEL)
+    if form == "WEBP":
+        # Its decoder allocates memory when it is opened.
+        _limit(_webp_size(data), limit)
+    opened = _plugin(form)(BytesIO(data))
+    _limit(opened.size, limit)
+    if form == "TIFF" and tiff.is_raw(data):
+        raise DecodeError(ErrorKind.UNSUPPORTED, UNSUPPORTED.format("a camera's RAW"))
+    return opened
+
+
+@cache
+def _plugin(form: str) -> Callable[[BytesIO], ImageFile]:
+    """Return the class that reads a format, imported for the first such image."""
+    module, name = _PLUGINS[form]
+    plugin: Callable[[BytesIO], ImageFile] = getattr(import_module(module), name)
+    if module in _THREADS:
+        settings_module, setting = _THREADS[module]
+        setattr(import_module(settings_module), setting, 1)
+    return plugin
+
+
+def _limit(size: tuple[int, int], limit: int) -> None:
+    if size[0] * size[1] > limit:
+        text = f"has {size[0]}x{size[1]} pixels, more than {limit // 1_000_000} megapixels"
+        raise DecodeError(ErrorKind.TOO_LARGE, text)
+
+
+def _limit_jpeg(image: JpegImageFile, data: bytes, max_pixels: int) -> None:
+    """Limit a JPEG by how it is decoded.
+
+    One scan is decoded row by row, at an eighth if need be. Several scans are collected at full
+    size, where each sample takes two bytes (libjpeg's coefficients).
+    """
+    if image.fp is None:
+        raise ValueError("not opened")
+    scan = data.rfind(b"\xff\xda", 0, image.fp.tell())
+    if "progressive" not in image.info and data[scan + 4] == image.layers:
+        _limit(image.size, _JPEG_FACTOR * max_pixels)
+        return
+    largest = max(h * v for _, h, v, _ in image.layer)
+    samples = sum(h * v for _, h, v, _ in image.layer)
+    _limit(image.size, max_pixels * _BYTES_PER_PIXEL * largest // (4 * samples))
+    if data.count(b"\xff\xda") > _MAX_SCANS:
+        raise DecodeError(ErrorKind.TOO_LARGE, f"has more than {_MAX_SCANS} scans")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Read canvas width and height from the header (RFC 9649, section 2)."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
