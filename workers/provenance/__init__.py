@@ -1,4 +1,4 @@
-"""Provenance metadata of a file: C2PA manifests, IPTC's source type, generators' own tags.
+"""Provenance metadata of a file: C2PA manifests, IPTC's source type, marks of generators.
 
 Pixels are not read, and no metadata is no evidence of anything. Importing this package is quick;
 slow libraries are imported when a file needs them.
@@ -17,7 +17,7 @@ __all__ = ["has_metadata", "read"]
 
 
 def has_metadata(data: bytes) -> bool:
-    """Check whether a file carries any metadata for `read`.
+    """Check whether a file has any metadata for `read`.
 
     Takes microseconds for a small file; of a large one only the container's headers are read.
     """
@@ -25,7 +25,7 @@ def has_metadata(data: bytes) -> bool:
 
 
 def read(data: bytes) -> tuple[Finding, ...]:
-    """Return what a file's metadata says about its origin, the strongest evidence first.
+    """Return the evidence of AI generation in a file's metadata, the strongest first.
 
     Raise nothing for a damaged file: broken metadata gives no finding, except for a C2PA manifest
     that cannot be read, which is worth knowing.
@@ -33,13 +33,13 @@ def read(data: bytes) -> tuple[Finding, ...]:
     metadata = find_metadata(data)
     if not metadata.blocks:
         return ()
-    from workers.provenance import fields, iptc, tags  # noqa: PLC0415
+    from workers.provenance import fields, generators, iptc  # noqa: PLC0415
 
     texts = fields.read(data, metadata)
     link = next((field.text for field in texts if field.where == "xmp:provenance"), "")
-    found = [*tags.findings(texts), *iptc.findings(texts)]
+    findings = [*generators.findings(texts), *iptc.findings(texts)]
     if link or metadata.has("c2pa"):
         from workers.provenance import c2pa  # noqa: PLC0415
 
-        found += c2pa.findings(data, metadata.mime, link)
-    return tuple(sorted(found, key=lambda finding: finding.score or 0.0, reverse=True))
+        findings += c2pa.findings(data, metadata.mime, link)
+    return tuple(sorted(findings, key=lambda finding: finding.score or 0.0, reverse=True))

@@ -1,4 +1,4 @@
-"""The kinds of evidence and what each one weighs: the only place where a score is stated."""
+"""Kinds of provenance evidence and their scores: the only place where a score is stated."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a finding of this detector is about; short stable words to count by."""
+    """The kinds of findings of this detector, as short stable words to count by."""
 
-    C2PA_GENERATED = "c2pa_generated"  # a manifest says that generative AI made the picture
-    C2PA_EDITED = "c2pa_edited"  # a manifest says that generative AI made a part of it
-    C2PA_OTHER = "c2pa_other"  # a manifest that says neither
-    C2PA_REMOTE = "c2pa_remote"  # the manifest lies on a server, where we do not look
-    C2PA_UNREADABLE = "c2pa_unreadable"  # there is a manifest, and it cannot be read
-    IPTC_GENERATED = "iptc_generated"  # XMP's DigitalSourceType says that AI made it
-    IPTC_EDITED = "iptc_edited"  # XMP says that AI made a part of it
-    GENERATOR_TAG = "generator_tag"  # a generator's own tag, or its settings
+    C2PA_GENERATED = "c2pa_generated"  # a manifest declares the image AI-generated
+    C2PA_EDITED = "c2pa_edited"  # a manifest declares a part of it AI-generated
+    C2PA_OTHER = "c2pa_other"  # a manifest that declares neither
+    C2PA_REMOTE = "c2pa_remote"  # the manifest is on a server, and is not fetched
+    C2PA_UNREADABLE = "c2pa_unreadable"  # the manifest cannot be read
+    IPTC_GENERATED = "iptc_generated"  # XMP's DigitalSourceType declares it AI-generated
+    IPTC_EDITED = "iptc_edited"  # XMP declares a part of it AI-generated
+    GENERATOR_TAG = "generator_tag"  # a generator's own mark, or its settings
 
 
 class Signature(StrEnum):
-    """What became of the check of a manifest's signature, the gravest thing first."""
+    """Results of checking a manifest's signature, the most serious first."""
 
     INVALID = "invalid"  # the file or the manifest was changed after signing
-    REVOKED = "revoked"  # the signer's certificate had been withdrawn
+    REVOKED = "revoked"  # the signer's certificate was withdrawn
     UNCHECKED = "unchecked"  # nothing ties the manifest to this file, or it was not checked
-    EXPIRED = "expired"  # unchanged, but the certificate is out of date and there is no time stamp
-    UNTRUSTED = "untrusted"  # unchanged, but the signer is not one we know
+    EXPIRED = "expired"  # unchanged, but the certificate has expired and there is no time stamp
+    UNTRUSTED = "untrusted"  # unchanged, but the signer is unknown
     VERIFIED = "verified"  # unchanged, and the signer is known
 
 
-# Stated, not measured: the probability that the picture is AI-made where the file says so.
-# At 0.9 a verdict is `ai`, at 0.5 `unsure`. A part made by AI stays below 0.9 on purpose:
-# whether a photo with a filled-in sky "is AI" is a question for a person.
+# Stated, not measured: the probability that the image is AI-generated, given the evidence. The
+# verdict is `ai` from 0.9, `unsure` from 0.5. An AI-generated part stays below 0.9 on purpose:
+# whether a photo with a generated sky is an AI image is for a person to decide.
 SCORES = {
     Kind.C2PA_GENERATED: 0.97,
     Kind.C2PA_EDITED: 0.75,
@@ -45,10 +45,10 @@ SCORES = {
     Kind.IPTC_EDITED: 0.75,
     Kind.GENERATOR_TAG: 0.98,
 }
-# Where a manifest's signature says more than "could not be traced".
+# Scores that depend on the result of the signature check. A claim that fails the check proves
+# nothing, but is still worth a review.
 SIGNED_SCORES = {
     (Kind.C2PA_GENERATED, Signature.VERIFIED): 0.99,
-    # A claim that fails its own check proves nothing, and is still worth a look.
     (Kind.C2PA_GENERATED, Signature.INVALID): 0.6,
     (Kind.C2PA_GENERATED, Signature.REVOKED): 0.6,
     (Kind.C2PA_EDITED, Signature.INVALID): 0.5,
@@ -59,7 +59,7 @@ SIGNED_SCORES = {
 def finding(
     kind: Kind, text: str, detail: Mapping[str, Any], signature: Signature | None = None
 ) -> Finding:
-    """A finding of this kind with the score that it carries: None where it is no evidence."""
+    """Return a finding with the score of its kind; the score is None where it is no evidence."""
     score = SCORES.get(kind)
     if signature is not None:
         score = SIGNED_SCORES.get((kind, signature), score)

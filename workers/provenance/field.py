@@ -1,4 +1,4 @@
-"""One named text of a file's metadata."""
+"""One text of a file's metadata, with the place where it was read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One text and where it stands: "png:parameters", "exif:Software", "xmp:CreatorTool"."""
+    """A text and its place: "png:parameters", "exif:Software", "xmp:CreatorTool"."""
 
     where: str
     text: str

@@ -1,7 +1,6 @@
-"""The metadata of a file as a list of named texts, however the file carries them.
+"""The texts in a file's metadata, whatever its container and their encoding.
 
-Everything here is bounded: a text is read up to a mebibyte, a file up to four of them, and
-compressed text is inflated no further than that.
+All reading is bounded: a text to one mebibyte, a file to four of them, whether compressed or not.
 """
 
 from __future__ import annotations
@@ -23,31 +22,33 @@ MAX_FILE_BYTES = 4 << 20  # of text, in one file
 MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
-_IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM's record 2, data set 110; two bytes of length follow
+_IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM, record 2, data set 110; the length follows
 
 
 def read(data: bytes, metadata: Metadata) -> list[Field]:
-    """All texts of a file that may speak of its origin, in the order of the file."""
-    found: list[Field] = []
-    left = MAX_FILE_BYTES
+    """Return the texts in a file's metadata blocks, in the order of the file."""
+    fields: list[Field] = []
+    remaining_bytes = MAX_FILE_BYTES
     for block in metadata.blocks:
-        for where, value in _values(data, metadata.mime, block, min(left, MAX_TEXT_BYTES)):
-            left -= len(value)
-            found += _fields(where, value)
-        if left <= 0:
+        for where, value in _values(
+            data, metadata.mime, block, min(remaining_bytes, MAX_TEXT_BYTES)
+        ):
+            remaining_bytes -= len(value)
+            fields += _fields(where, value)
+        if remaining_bytes <= 0:
             break
-    return found
+    return fields
 
 
 def _fields(where: str, value: bytes) -> list[Field]:
     if where == "xmp":
         return [Field(f"xmp:{name}", text) for name, text in xmp.properties(value)]
-    decoded = _user_comment(value) if where == "exif:UserComment" else _decoded(value)
-    return [Field(where, decoded)]
+    decode = _decode_user_comment if where == "exif:UserComment" else _decode
+    return [Field(where, decode(value))]
 
 
 def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[str, bytes]]:
-    """Give (where, value) for each text that a block holds; "xmp" for a whole packet."""
+    """Yield (where, value) for each text in a block; "xmp" for a whole packet."""
     if block.kind == "exif":
         yield from _exif(data if mime == "image/tiff" else data[block.start : block.end])
     elif block.kind == "iim":
@@ -74,10 +75,9 @@ def _exif(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:
-    at = resources.find(_IIM_CREDIT)
-    if at >= 0:
-        length = int.from_bytes(resources[at + 3 : at + 5], "big")
-        yield "iptc:Credit", resources[at + 5 : at + 5 + length]
+    _, credit, rest = resources.partition(_IIM_CREDIT)
+    if credit:
+        yield "iptc:Credit", rest[2 : 2 + int.from_bytes(rest[:2], "big")]
 
 
 def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -87,22 +87,26 @@ def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
         yield "xmp" if keyword == _XMP_KEYWORD else f"png:{keyword.decode('latin-1')}", value
 
 
-def _plain(rest: bytes, limit: int) -> bytes:
+def _read_text(rest: bytes, limit: int) -> bytes:
     return rest[:limit]
 
 
-def _deflated(rest: bytes, limit: int) -> bytes:
+def _read_compressed_text(rest: bytes, limit: int) -> bytes:
     return _inflate(rest[1:], limit)
 
 
-def _international(rest: bytes, limit: int) -> bytes:
+def _read_international_text(rest: bytes, limit: int) -> bytes:
     """Skip the language and the translated keyword (PNG specification, 11.3.3.4)."""
     parts = rest[2:].split(b"\0", 2)
     text = parts[2] if len(parts) == 3 else b""  # noqa: PLR2004
     return _inflate(text, limit) if rest[:1] == b"\1" else text[:limit]
 
 
-_PNG_READERS = {"tEXt": _plain, "zTXt": _deflated, "iTXt": _international}
+_PNG_READERS = {
+    "tEXt": _read_text,
+    "zTXt": _read_compressed_text,
+    "iTXt": _read_international_text,
+}
 
 
 def _inflate(deflated: bytes, limit: int) -> bytes:
@@ -112,7 +116,7 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
         return b""
 
 
-def _decoded(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     # Most tools write UTF-8 where their standards ask for ASCII or Latin-1.
     try:
         return value.decode()
@@ -120,11 +124,11 @@ def _decoded(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _user_comment(value: bytes) -> str:
-    """Decode by the eight bytes that name the encoding (EXIF 2.32, 4.6.5)."""
+def _decode_user_comment(value: bytes) -> str:
+    """Decode a comment by its first eight bytes, which name the encoding (EXIF 2.32, 4.6.5)."""
     name, text = value[:8], value[8:]
     if name == b"UNICODE\0":
-        # The byte order is not that of the file with every writer; Latin letters tell it.
+        # Not every writer uses the byte order of the file; Latin letters show which one it is.
         order = "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
         return text.decode(order, "replace")
-    return _decoded((text if name in (b"ASCII\0\0\0", bytes(8)) else value).rstrip(b"\0 "))
+    return _decode((text if name in (b"ASCII\0\0\0", bytes(8)) else value).rstrip(b"\0 "))

@@ -1,7 +1,7 @@
-"""The XMP properties that may speak of a picture's origin (ISO 16684-1).
+"""XMP properties that can declare an image's origin (ISO 16684-1).
 
-Only what a packet says of the file itself: Photoshop keeps the packets of the pictures that were
-pasted in (its *pantry*) inside the file's own, and those are no statement about the whole.
+Only those of the file itself are read: Photoshop keeps the packets of images that were pasted in
+(its *pantry*) inside the file's own packet, and those do not describe the whole.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, ParseError
 
-from workers.provenance import tags
+from workers.provenance import generators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_PACKET_BYTES = 1 << 20
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_WANTED = {
+_PROPERTIES = {
     "AISystemUsed",
     "CreatorTool",
     "Credit",
@@ -26,45 +26,46 @@ _WANTED = {
     "description",
     "provenance",
 }
-# Most packets say nothing that is looked for, and finding that out costs a tenth of parsing them.
-_SPEAKING = (b"DigitalSourceType", b"provenance", b"AISystemUsed", b"Job ID: ")
-_SIGNING = (b"CreatorTool", b"Credit", b"Software")
-_SIGNATURES = (b"Google", *tags.IN_XMP)
-_VALUE_BYTES = 256  # after a property's name, in which a signature has to begin and end
+# Most packets have nothing of interest, and these searches cost a tenth of parsing them: strings
+# that are always of interest, and properties that are where a signature follows the name.
+_ALWAYS = (b"DigitalSourceType", b"provenance", b"AISystemUsed", b"Job ID: ")
+_SIGNED = (b"CreatorTool", b"Credit", b"Software")
+_SIGNATURES = (b"Google", *generators.XMP_STRINGS)
+_MAX_DISTANCE_BYTES = 256
 
 
 def properties(packet: bytes) -> Iterator[tuple[str, str]]:
-    """Give (local name, value) of the wanted properties; nothing for a packet that is broken."""
-    if len(packet) > MAX_PACKET_BYTES or not _worth_parsing(packet):
+    """Yield (local name, value) of the properties of interest; none for a broken packet."""
+    if len(packet) > MAX_PACKET_BYTES or not _is_of_interest(packet):
         return
     root = _parse(packet)
     if root is None:
         return
-    for rdf in root.iter(f"{_RDF}RDF"):
+    rdf = next(root.iter(f"{_RDF}RDF"), None)  # the first is the file's own
+    if rdf is not None:
         for description in rdf.findall(f"{_RDF}Description"):
             yield from _described(description)
-        return  # the first is the file's own
 
 
-def _worth_parsing(packet: bytes) -> bool:
-    if any(word in packet for word in _SPEAKING):
+def _is_of_interest(packet: bytes) -> bool:
+    if any(string in packet for string in _ALWAYS):
         return True
     values = b"\n".join(
-        piece[:_VALUE_BYTES] for name in _SIGNING for piece in packet.split(name)[1:]
+        part[:_MAX_DISTANCE_BYTES] for name in _SIGNED for part in packet.split(name)[1:]
     )
     return any(signature in values for signature in _SIGNATURES)
 
 
 def _parse(packet: bytes) -> Element | None:
-    # Few files need it, and it takes 25 ms to import.
+    # Few files need it, and its import takes 25 ms.
     from defusedxml import (  # type: ignore[import-untyped]  # noqa: PLC0415
         DefusedXmlException,
         ElementTree,
     )
 
-    begin, end = packet.find(b"<x:xmpmeta"), packet.rfind(b"</x:xmpmeta>")
-    if 0 <= begin < end:  # leave out what writers put around it, padding above all
-        packet = packet[begin : end + len(b"</x:xmpmeta>")]
+    start, end = packet.find(b"<x:xmpmeta"), packet.rfind(b"</x:xmpmeta>")
+    if 0 <= start < end:  # leave out the wrapper, most of which is padding
+        packet = packet[start : end + len(b"</x:xmpmeta>")]
     try:
         root = ElementTree.fromstring(packet.strip(b"\0 \r\n\t"))
     except (ParseError, DefusedXmlException, ValueError, LookupError):
@@ -74,12 +75,12 @@ def _parse(packet: bytes) -> Element | None:
 
 
 def _described(description: Element) -> Iterator[tuple[str, str]]:
-    """The properties of one rdf:Description, which XMP allows as attributes and as elements."""
+    """Yield the properties of one rdf:Description, which are attributes or elements."""
     for name, value in description.attrib.items():
-        if (local := name.rpartition("}")[2]) in _WANTED:
+        if (local := name.rpartition("}")[2]) in _PROPERTIES:
             yield local, value
     for child in description:
-        if (local := child.tag.rpartition("}")[2]) in _WANTED:
+        if (local := child.tag.rpartition("}")[2]) in _PROPERTIES:
             items = child.iter(f"{_RDF}li")
             texts = [child.get(f"{_RDF}resource"), child.text, *(item.text for item in items)]
             yield local, "\n".join(text.strip() for text in texts if text and text.strip())

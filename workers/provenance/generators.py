@@ -1,4 +1,4 @@
-"""The tags that image generators write of their own accord, as one table."""
+"""Marks that image generators leave in metadata: one table, a row for each generator."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from workers.provenance.field import Field
 
 EXCERPT_CHARACTERS = 200
-# Bounds on the time that patterns take: of a longer text they see the beginning and the end,
-# where settings stand, and of many fields of one name the first few.
+# Limits on the time that patterns take: of a longer text the beginning and the end are searched,
+# which is where settings are, and of many fields of one name the first few.
 MAX_MATCHED_CHARACTERS = 1 << 14
 MAX_FIELDS_OF_A_NAME = 4
 
-# Where programs sign their work, where people are credited, and where settings are kept.
+# Fields in which programs name themselves, people are credited, and settings are kept.
 _SOFTWARE = (
     "png:Software",
     "exif:Software",
@@ -44,9 +44,9 @@ _GRAPH = ("png:prompt", "exif:Make", "exif:Model", "exif:UserComment", "exif:Ima
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A generator, the fields it writes, a string that they hold and a pattern they match.
+    """A generator, the fields that it writes, and a string and a pattern that they contain.
 
-    The string is looked for first, as it costs next to nothing.
+    The string is searched first, as that costs next to nothing.
     """
 
     generator: str
@@ -56,14 +56,14 @@ class Rule:
 
 
 def _named(generator: str, name: str = "", *, credited: bool = True) -> Rule:
-    """A rule for a generator that signs with its name, as a word of its own."""
+    """Return a rule for a generator that writes its name, as a separate word."""
     name = name or generator
     fields = _SOFTWARE + (_CREDIT if credited else ())
     return Rule(generator, fields, name, re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"))
 
 
-# From the particular to the general: the first rule that holds names the generator. Which rules
-# were tried on real files, and which stand on what is told of a tool, is in the reference page.
+# From the specific to the general: the first rule that matches names the generator. The reference
+# page (docs/reference/provenance.md) lists the rules that were tried on real files.
 RULES = (
     _named("NovelAI"),
     _named("Midjourney"),
@@ -97,14 +97,14 @@ RULES = (
         "Job ID: ",
         re.compile(r"Job ID: [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
     ),
-    # A graph in the form that the server runs: {"3": {"class_type": …, "inputs": …}, …}.
+    # A graph as the server runs it: {"3": {"class_type": …, "inputs": …}, …}.
     Rule(
         "ComfyUI",
         _GRAPH,
         '"class_type"',
         re.compile(r'\A(?:[Pp]rompt:)?\s*\{\s*"[^"]{1,64}"\s*:\s*\{'),
     ),
-    # The same in the form that its editor draws; other programs call things "workflow", too.
+    # The same as its editor saves it; other programs have a "workflow", too.
     Rule(
         "ComfyUI",
         ("png:workflow", "exif:Make", "exif:Model", "exif:UserComment"),
@@ -114,39 +114,39 @@ RULES = (
     Rule(
         "Stable Diffusion web UI",
         _SETTINGS,
-        "CFG scale: ",  # which no other program's steps and seeds have beside them
+        "CFG scale: ",  # no other program has it next to steps and seed
         re.compile(r"\bSteps: \d{1,5}, [^\n]{0,400}?\bSeed: \d"),
     ),
 )
 
 
 def findings(fields: Sequence[Field]) -> list[Finding]:
-    """At most one finding: the generator by the first rule that holds, and where it shows."""
-    found: list[tuple[int, Field]] = []
-    seen = Counter[str]()
+    """Return at most one finding: the generator of the first rule that matches, and the fields."""
+    matches: list[tuple[int, Field]] = []
+    counts = Counter[str]()
     for field in fields:
-        seen[field.where] += 1
-        if seen[field.where] > MAX_FIELDS_OF_A_NAME:
+        counts[field.where] += 1
+        if counts[field.where] > MAX_FIELDS_OF_A_NAME:
             continue
         for rank, rule in _BY_FIELD.get(field.where, ()):
-            if rule.string in field.text and rule.pattern.search(_clipped(field.text)):
-                found.append((rank, field))
+            if rule.string in field.text and rule.pattern.search(_clip(field.text)):
+                matches.append((rank, field))
                 break
-    if not found:
+    if not matches:
         return []
-    rank, field = min(found, key=lambda pair: pair[0])
+    rank, field = min(matches, key=lambda match: match[0])
     generator = RULES[rank].generator
     detail = {
         "generator": generator,
         "where": field.where,
         "excerpt": field.text[:EXCERPT_CHARACTERS],
-        "also": [other.where for _, other in found if other is not field],
+        "also": [other.where for _, other in matches if other is not field],
     }
     text = f"{generator} left its mark in {field.where}."
     return [finding(Kind.GENERATOR_TAG, text, detail)]
 
 
-def _clipped(text: str) -> str:
+def _clip(text: str) -> str:
     if len(text) <= MAX_MATCHED_CHARACTERS:
         return text
     half = MAX_MATCHED_CHARACTERS // 2
@@ -162,8 +162,8 @@ def _by_field() -> dict[str, tuple[tuple[int, Rule], ...]]:
 
 
 _BY_FIELD = _by_field()
-# Of which an XMP packet has to hold one for any rule to hold in it.
-IN_XMP = tuple(
+# An XMP packet has to contain one of these for any rule to match in it.
+XMP_STRINGS = tuple(
     {
         rule.string.encode(): None
         for rule in RULES
