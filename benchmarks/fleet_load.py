@@ -1,10 +1,10 @@
 """How far one queue and one store carry: 200 simulated workers, a million images.
 
     python benchmarks/fleet_load.py [--images 1000000] [--workers 200] [--rate 50]
-        [--store postgres|sqlite|URL] [--recorders 0]
+        [--store postgres|sqlite|URL] [--result-writers 0]
 
 Real: Redis, Postgres or SQLite, the producer's and the workers' code for messages, leases, splits,
-results and acknowledgements, Celery's consumer, the keeper, and with `--recorders` the recorder's
+results and acknowledgements, Celery's consumer, the keeper, and with `--result-writers` the recorder's
 processes (without, workers write to the store themselves). Simulated: the pictures, which are not
 there, and looking at them, which is a sleep; workers are threads of a few processes, without
 Celery's pool. All of it shares this machine, so see what each part used of the processor: that is
@@ -142,7 +142,7 @@ def work(given: argparse.Namespace, at: Site, numbers: range, start: Barrier, st
     for number in numbers:
         settings = WorkerSettings(
             broker_url=at.broker_url,
-            store_url=None if given.recorders else at.store_url,
+            store_url=None if given.result_writers else at.store_url,
             store_id=store.identity,
             state_dir=at.folder / "hosts" / str(number),
             concurrency=1,
@@ -175,7 +175,7 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
         one.start()
     env = children.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
     argv = [sys.executable, "-m", "scanner.fleet.result_writer"]
-    recorders = [children.start(argv, env=env) for _ in range(given.recorders)]
+    recorders = [children.start(argv, env=env) for _ in range(given.result_writers)]
     namespace = Namespace(make_redis(at.broker_url), store.identity)
     broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), namespace)
     over = threading.Event()
@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument(
         "--store", default="postgres", help="postgres, sqlite or an empty one's URL"
     )
-    parser.add_argument("--recorders", type=int, default=0, help="0: workers write themselves")
+    parser.add_argument("--result-writers", type=int, default=0, help="0: workers write themselves")
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores, {given}\n", flush=True)
     with site(given.store, given.workers) as at:
@@ -282,7 +282,7 @@ def main() -> None:
                 watch = Watch(store, Namespace(client, store.identity), scan)
                 watch.until_done()
             meter.say(f"{given.workers} workers of {given.rate:.0f}/s", given.images)
-            watch.say(recorders=bool(given.recorders))
+            watch.say(recorders=bool(given.result_writers))
         require_each_once(store, scan)
         store.close()
 
