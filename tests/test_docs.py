@@ -221,6 +221,20 @@ def test_links_have_targets() -> None:
     assert [] == broken
 
 
+def test_documented_files_exist() -> None:
+    """Each file or folder of the repository that a page names in backticks exists."""
+    named = {
+        (page.relative_to(ROOT).as_posix(), path)
+        for page in PAGES
+        for path in re.findall(
+            r"`((?:scanner|workers|storage|tests|benchmarks|bin|docs|requirements)/[\w./-]+)`",
+            page.read_text(encoding="utf-8"),
+        )
+    }
+
+    assert [] == sorted((page, path) for page, path in named if not (ROOT / path).exists())
+
+
 def test_documented_rates_are_those_of_the_card() -> None:
     """The explanation of the estimate states the error rates on the card of `objects-32`."""
     page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
@@ -228,4 +242,4 @@ def test_documented_rates_are_those_of_the_card() -> None:
     assert rates is not None
 
     assert f"*sensitivity* ({rates.sensitivity.value:.3f} for `objects-32`)" in page
-    assert f"*false-alarm rate* ({rates.false_alarm.value:.4f})" in page
+    assert f"*false-positive rate* ({rates.false_alarm.value:.4f})" in page
