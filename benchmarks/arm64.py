@@ -1,14 +1,14 @@
-"""A worker on arm64, joined to a hub on this machine, has to find what this machine finds.
+"""Compare the verdicts of a worker on arm64 with those of this machine.
 
     python benchmarks/arm64.py FOLDER [--images DIR] -- COMMAND…
     sudo python benchmarks/arm64.py FOLDER [--images DIR] --chroot ROOT
 
-COMMAND runs what is added to it in an arm64 system (`ssh pi`), in which FOLDER has a Python
-environment with scanner installed from the lock, and whose network reaches this machine's
+COMMAND runs its further arguments in an arm64 system (`ssh pi`), in which FOLDER has a Python
+environment with scanner installed from the lock file, and whose network reaches this machine's
 127.0.0.1. ROOT is the folder of an arm64 system that runs here under QEMU (debootstrap and
-qemu-user-static make one); speeds there mean nothing. The pictures come over the hub's share.
+qemu-user-static make one); speeds there mean nothing. The images come from the hub's share.
 
-Prints how many verdicts agree and how far scores are apart; exit code 1 where they do not agree.
+Prints how many verdicts agree and how far scores are apart; exits with 1 if they do not agree.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from scanner.listing.sample_images import draw
 
-# Scores of quantised nets have 256 levels and are equal; those of nets in floats are nearly so.
+# Scores of quantised models have 256 levels and are equal; floating-point scores nearly are.
 TOLERANCE = 1e-4
 PORT = "6390"
 
@@ -53,14 +53,14 @@ HOME=/root exec chroot "$0" "$@"
 
 
 def in_root(root: str, cpuinfo: Path) -> list[str]:
-    """The command that runs what is added to it in an arm64 root; its mounts end with it."""
+    """Yield a command that runs its arguments in an arm64 root; unmount the root afterwards."""
     cpuinfo.write_text("".join(CORE.format(number) for number in range(os.cpu_count() or 1)))
     private = ["unshare", "--mount", "--propagation", "private"]
     return ["env", f"QEMU_CPU={QEMU_CPU}", *private, "sh", "-c", ENTER, root, str(cpuinfo)]
 
 
 def scanner(home: Path, *words: str) -> str:
-    """Run `scanner` here with a home of its own; what it prints."""
+    """Run `scanner` here with a separate home; return its output."""
     done = subprocess.run(
         [sys.executable, "-m", "scanner", *words],
         env=environment(home),
@@ -74,13 +74,13 @@ def scanner(home: Path, *words: str) -> str:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment with all of the user's folders below `home`."""
+    """Return the environment with all of the user's folders below `home`."""
     names = ("CONFIG", "STATE", "DATA")
     return os.environ | {f"XDG_{name}_HOME": str(home / name) for name in names}
 
 
 def verdicts(home: Path, scan_id: int) -> dict[str, dict[str, Any]]:
-    """Every row of a scan by path."""
+    """Return every row of a scan by path."""
     rows = map(json.loads, scanner(home, "verdicts", str(scan_id)).splitlines())
     return {row["path"]: row for row in rows}
 
@@ -136,7 +136,7 @@ def main() -> int:
 
 
 def compare(here: dict[str, Any], there: dict[str, Any], report: dict[str, Any]) -> int:
-    """Print what agrees; the exit code."""
+    """Print what agrees; return the exit code."""
     same = sum(here[path]["verdict"] == there[path]["verdict"] for path in here)
     apart = [
         abs(here[path]["score"] - there[path]["score"])

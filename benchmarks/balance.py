@@ -1,10 +1,10 @@
-"""How evenly a fleet of unequal machines comes to its end: one of four is ten times slower.
+"""Measure how evenly a fleet finishes in which one of four machines is ten times slower.
 
     python benchmarks/balance.py [--seconds 100] [--whole]
 
-The machines are simulated: threads that do real batches from a real queue into a real store, and
-sleep where they would look at pictures. The ideal is that all of them work until the last image is
-judged. `--whole` shows what it would be if batches were never split.
+The machines are simulated: threads that process real batches from a real queue into a real store,
+and sleep instead of judging images. Ideally all of them work until the last image is judged.
+`--whole` shows the result if batches are never split.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RATES = (40.0, 40.0, 40.0, 4.0)
 
 
 def main() -> None:
-    """Run it and print how long it took, and what would have been ideal."""
+    """Run the fleet and print how long it took, and what would have been ideal."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=100.0)
     parser.add_argument("--whole", action="store_true")

@@ -1,16 +1,16 @@
-"""Whether the corrected share's interval holds the truth as often as it says.
+"""Measure the coverage of the corrected share's interval.
 
     python benchmarks/corrected_share.py --data FOLDER [--draws 1000] [--mixture 2000]
 
-FOLDER holds `cifake-test.zip`. Its pictures are scored once with the shipped net. Then, for each of
-ten shares of AI images from 0 to 60 %, again and again: the pictures are split at random, the net's
-rates are measured on one half as a card would have them, a mixture of that share is drawn from the
-other half, and its share is estimated. Printed are the share of flagged images, the mean estimate,
-how often the 95 % interval held the truth, and how wide it was.
+FOLDER holds `cifake-test.zip`. Its images are scored once with the built-in model. Then, for each
+of ten prevalences from 0 to 60 %, many times: the images are split at random, the model's rates are
+measured on one half as for a card, a mixture with that prevalence is drawn from the other half, and
+the prevalence is estimated. The table has the share of flagged images, the mean estimate, the
+coverage of the 95 % interval, and its width.
 
-A mixture with exactly so many AI images varies less than the interval reckons with, so it holds the
-truth more often than it says. The last column has the same for samples, drawn with replacement from
-a collection of that share: there it is the stated rate.
+A mixture with a fixed number of AI-generated images varies less than the interval assumes, so the
+coverage is higher than stated. The last column is for samples, drawn with replacement from a
+collection with that prevalence: there it is the stated one.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ BATCH = 500
 
 
 def flagged(archive: Path) -> dict[str, np.ndarray]:
-    """For FAKE and REAL, whether each picture scores at or above the net's threshold for AI."""
+    """Return for FAKE and REAL whether each image scores at or above the threshold for `ai`."""
     card = installed.installed()["objects-32"]
     detector = load(card)
     found = {}
-    with zipfile.ZipFile(archive) as pictures:
-        names = pictures.namelist()
+    with zipfile.ZipFile(archive) as images:
+        names = images.namelist()
         for label in ("FAKE", "REAL"):
             ours = [name for name in names if f"{label}/" in name and not name.endswith("/")]
             scores: list[float] = []
             for start in range(0, len(ours), BATCH):
                 pixels = [
-                    np.asarray(Image.open(BytesIO(pictures.read(name))).convert("RGB"))
+                    np.asarray(Image.open(BytesIO(images.read(name))).convert("RGB"))
                     for name in ours[start : start + BATCH]
                 ]
                 scores += [float(score) for score in detector.score(pixels)]
@@ -55,7 +55,7 @@ def flagged(archive: Path) -> dict[str, np.ndarray]:
 def held_by_sample(
     dice: np.random.Generator, called: dict[str, np.ndarray], truth: float, images: int
 ) -> bool:
-    """Whether the interval held the truth, all three samples being drawn with replacement."""
+    """Tell whether the interval covers the prevalence, all samples drawn with replacement."""
     half = len(called["FAKE"]) // 2
     made = dice.binomial(images, truth)
     se, fa = called["FAKE"].mean(), called["REAL"].mean()

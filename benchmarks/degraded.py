@@ -1,9 +1,9 @@
-"""How often the check for worn pixels speaks, of pictures as they are and after changes.
+"""Measure how often images count as degraded, unchanged and after changes.
 
     python benchmarks/degraded.py FOLDER
 
-FOLDER holds scenes.zip, of which the training crops are looked at. A row is a change, with the
-share of pictures that are called worn.
+FOLDER holds scenes.zip, of which the training crops are used. A row is a change, with the share of
+images that count as degraded.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 PICTURES = 700
 
 
-def enlarged(picture: Image.Image, factor: float) -> Image.Image:
-    """The picture with so many times its sides."""
-    size = round(picture.width * factor), round(picture.height * factor)
-    return picture.resize(size, Image.Resampling.BICUBIC)
+def enlarged(image: Image.Image, factor: float) -> Image.Image:
+    """Return the image with its sides multiplied."""
+    size = round(image.width * factor), round(image.height * factor)
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "as it is": lambda picture: picture,
-    "enlarged 1.5 times": lambda picture: enlarged(picture, 1.5),
-    "enlarged 2 times": lambda picture: enlarged(picture, 2),
-    "enlarged 4 times": lambda picture: enlarged(picture, 4),
-    "JPEG of quality 50": lambda picture: saved(picture, 50),
-    "JPEG of quality 20": lambda picture: saved(picture, 20),
-    "JPEG of quality 10": lambda picture: saved(picture, 10),
+    "as it is": lambda image: image,
+    "enlarged 1.5 times": lambda image: enlarged(image, 1.5),
+    "enlarged 2 times": lambda image: enlarged(image, 2),
+    "enlarged 4 times": lambda image: enlarged(image, 4),
+    "JPEG of quality 50": lambda image: saved(image, 50),
+    "JPEG of quality 20": lambda image: saved(image, 20),
+    "JPEG of quality 10": lambda image: saved(image, 10),
 }
 
 
@@ -48,12 +48,10 @@ def main() -> None:
     """Print the table."""
     each = list(read_each(Path(sys.argv[1]), [Pictures("scenes.zip", "train/")]))
     chosen = np.random.default_rng(0).permutation(len(each))[:PICTURES]
-    pictures = [each[place].decoded.native for place in chosen.tolist()]
+    images = [each[place].decoded.native for place in chosen.tolist()]
     print(f"{'change':22}{'worn':>7}")
     for name, change in CHANGES.items():
-        said = [
-            degraded(of(change(to_rgb(picture)))) for picture in pictures if picture is not None
-        ]
+        said = [degraded(of(change(to_rgb(image)))) for image in images if image is not None]
         print(f"{name:22}{np.mean([one is not None for one in said]):>7.1%}", flush=True)
 
 

@@ -1,14 +1,14 @@
-"""How far one queue and one store carry: 200 simulated workers, a million images.
+"""Measure how far one queue and one store scale: 200 simulated workers, a million images.
 
     python benchmarks/fleet_load.py [--images 1000000] [--workers 200] [--rate 50]
         [--store postgres|sqlite|URL] [--result-writers 0]
 
 Real: Redis, Postgres or SQLite, the producer's and the workers' code for messages, leases, splits,
-results and acknowledgements, Celery's consumer, the keeper, and with `--result-writers` the recorder's
-processes (without, workers write to the store themselves). Simulated: the pictures, which are not
-there, and looking at them, which is a sleep; workers are threads of a few processes, without
-Celery's pool. All of it shares this machine, so see what each part used of the processor: that is
-what carries over to machines of their own, and images a second do not.
+results and acknowledgements, Celery's consumer, the rescuer, and with `--result-writers` the result
+writers' processes (without, workers write to the store themselves). Simulated: there are no images,
+and judging one is a sleep; workers are threads of a few processes, without Celery's pool. All parts
+share this machine, so compare the processor time of each part: it carries over to machines of their
+own, and images per second do not.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Site:
-    """Where one run takes place."""
+    """The place of one run: a broker and a store."""
 
     broker_url: str
     store_url: str
@@ -75,7 +75,7 @@ class Site:
 
 @contextmanager
 def site(store: str, workers: int) -> Iterator[Site]:
-    """A Redis, and the store that is asked for, with its schema."""
+    """Yield a Redis, and the requested store with its schema."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
         (folder / COLLECTION).mkdir()
@@ -91,7 +91,7 @@ def site(store: str, workers: int) -> Iterator[Site]:
 
 
 def queue_alone(at: Site) -> None:
-    """How fast one producer and one consumer are with nothing else to do."""
+    """Measure one producer and one consumer with nothing else to do."""
     app, plan = make_app(at.broker_url, "alone"), Plan(())
     before = memory(at)
     began = time.monotonic()
@@ -129,14 +129,14 @@ def queue_alone(at: Site) -> None:
 
 
 def memory(at: Site) -> int:
-    """Bytes that Redis uses."""
+    """Return the bytes that Redis uses."""
     with make_redis(at.broker_url) as client:
         said: Any = client.info("memory")
         return int(said["used_memory"])
 
 
 def work(given: argparse.Namespace, at: Site, numbers: range, start: Barrier, stop: Event) -> None:
-    """The workers of one process."""
+    """Run the workers of one process."""
     store = Store.open(at.store_url)
     ended, threads = threading.Event(), []
     for number in numbers:
@@ -163,7 +163,7 @@ def work(given: argparse.Namespace, at: Site, numbers: range, start: Barrier, st
 
 @contextmanager
 def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping[str, list[int]]]:
-    """Workers, recorders and a keeper at work; which processes are what."""
+    """Run workers, result writers and a rescuer; yield the processes of each part."""
     context = multiprocessing.get_context("spawn")
     start, stop = context.Barrier(PROCESSES + 1), context.Event()
     shares = [range(number, given.workers, PROCESSES) for number in range(PROCESSES)]
@@ -175,7 +175,7 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
         one.start()
     env = children.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
     argv = [sys.executable, "-m", "scanner.fleet.result_writer"]
-    recorders = [children.start(argv, env=env) for _ in range(given.result_writers)]
+    result_writers = [children.start(argv, env=env) for _ in range(given.result_writers)]
     namespace = Namespace(make_redis(at.broker_url), store.identity)
     broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), namespace)
     over = threading.Event()
@@ -184,17 +184,19 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     keeps.start()
     start.wait()
     parts = {"workers": [one.pid for one in workers if one.pid is not None]}
-    yield parts | ({"recorders": [one.pid for one in recorders]} if recorders else {})
+    if result_writers:
+        parts["result writers"] = [process.pid for process in result_writers]
+    yield parts
     over.set()
     stop.set()
     for process in (keeps, *workers):
         process.join()
-    for result_writer in recorders:
+    for result_writer in result_writers:
         children.stop(result_writer, 10.0)
 
 
 class Watch:
-    """Looks at a scan twice a second: how far it is, and how far its recorders are behind."""
+    """Observes a scan twice a second: its progress, and the lag of its result writers."""
 
     def __init__(self, store: Store, namespace: Namespace, scan: Scan) -> None:
         self._store, self._namespace, self._scan = store, namespace, scan
@@ -217,14 +219,14 @@ class Watch:
             self._waiting.append(unrecorded(self._namespace))
             self._lag_seconds.append(self._lag())
 
-    def say(self, *, recorders: bool) -> None:
-        """Print what was seen."""
+    def say(self, *, result_writers: bool) -> None:
+        """Print the observations."""
         images = self._scan.images
         inner = [one for one in self._course if images * 0.1 <= one[1] <= images * 0.9]
         (from_at, from_done), (to_at, to_done) = inner[0], inner[-1]
         rate = (to_done - from_done) / (to_at - from_at)
         print(f"  from a tenth to nine tenths of the way: {rate:,.0f} images/s")
-        if recorders:
+        if result_writers:
             lags = sorted(self._lag_seconds)
             print(
                 f"  results that wait: {max(self._waiting):,} at most; the oldest is "
@@ -232,7 +234,7 @@ class Watch:
             )
 
     def _lag(self) -> float:
-        """Seconds since the oldest result that waits was sent."""
+        """Return the seconds since the oldest waiting result was sent."""
         raw = self._namespace.client.lindex(results_queue(self._namespace.store_id), -1)
         if not isinstance(raw, bytes):
             return 0.0
@@ -241,7 +243,7 @@ class Watch:
 
 
 def require_each_once(store: Store, scan: Scan) -> None:
-    """See that every image has a verdict, and only one."""
+    """Check that every image has exactly one verdict."""
     began = time.monotonic()
     counts = queries.counts(store, scan.scan_id)
     took = time.monotonic() - began
@@ -256,7 +258,7 @@ def require_each_once(store: Store, scan: Scan) -> None:
 
 
 def main() -> None:
-    """Run it and print what was measured."""
+    """Run the fleet and print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=200)
@@ -282,7 +284,7 @@ def main() -> None:
                 watch = Watch(store, Namespace(client, store.identity), scan)
                 watch.until_done()
             meter.say(f"{given.workers} workers of {given.rate:.0f}/s", given.images)
-            watch.say(recorders=bool(given.result_writers))
+            watch.say(result_writers=bool(given.result_writers))
         require_each_once(store, scan)
         store.close()
 

@@ -1,10 +1,10 @@
-"""How long a gallery page takes with a million verdicts, on SQLite and on Postgres.
+"""Measure how long a gallery page takes with a million verdicts, on SQLite and on Postgres.
 
     python benchmarks/gallery.py --images 1000000 [--postgres URL]
 
-Starts `scanner serve` on each store and measures, over HTTP, the time to the first byte and to
-the whole of a page: its HTML, and its sixty thumbnails by six connections, as a browser asks for
-them. "cold" is the first request after the start, "warm" the median of five.
+Starts `scanner serve` on each store and measures, over HTTP, the time to the first byte and to the
+whole page: its HTML, and its sixty thumbnails by six connections, as a browser requests them.
+"cold" is the first request after the start, "warm" the median of five.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
         for name, url in stores.items():
             store = Store.unchecked(url)
             store.upgrade()
-            scan_id = fill(store, folder / "pictures", given.images)
+            scan_id = fill(store, folder / "images", given.images)
             store.checkpoint()
             pages = addresses(store, scan_id)
             store.close()
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def addresses(store: Store, scan_id: int) -> dict[str, str]:
-    """What is measured: the first page, deep ones, and each filter that reads other tables."""
+    """Return the measured pages: the first, deep ones, and each filter that reads more tables."""
     scan = find_scan(store, scan_id)
     middle = Selection(outcomes=(Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE))
     (deep,) = page(store, scan, middle, 1, Place(None, scan.images // 2))
@@ -108,7 +108,7 @@ def measure(name: str, store_url: str, pages: dict[str, str], folder: Path) -> N
 
 
 def wait_for(host: str) -> None:
-    """Until the server answers; the static style takes nothing from the store."""
+    """Wait until the server answers; the static style sheet reads nothing from the store."""
     for _ in range(100):
         try:
             get(host, "/static/style.css")
@@ -119,7 +119,7 @@ def wait_for(host: str) -> None:
 
 
 def get(host: str, address: str) -> tuple[float, bytes]:
-    """Seconds to the first byte of an answer, and the answer."""
+    """Return the seconds to the first byte of an answer, and the answer."""
     connection = http.client.HTTPConnection(host, timeout=120)
     began = time.perf_counter()
     connection.request("GET", address)
@@ -131,12 +131,12 @@ def get(host: str, address: str) -> tuple[float, bytes]:
 
 
 def whole_page(host: str, address: str) -> float:
-    """Seconds until a page and its thumbnails are there."""
+    """Return the seconds until a page and its thumbnails are loaded."""
     began = time.perf_counter()
     _, body = get(host, address)
-    pictures = re.findall(rb'src="([^"]*/thumbnail)"', body)
+    thumbnails = re.findall(rb'src="([^"]*/thumbnail)"', body)
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(lambda one: get(host, one.decode()), pictures))
+        list(pool.map(lambda one: get(host, one.decode()), thumbnails))
     return time.perf_counter() - began
 
 

@@ -66,7 +66,8 @@ BANNED = {
 # Documented names that contain such a word: options, keys and paths that stay compatible.
 COMPATIBLE = re.compile(
     r"--no-keeper|second_opinions|workers/training/nets|training\.nets|scanner\.(keeper|recorder)"
-    r"|/nets/|nets/\*|--make nets|bench nets|bin/picture|~/Pictures|scanner/pictures|ImageNet|net\.tflite|net\.onnx|`pictures`"
+    r"|/nets/|nets/\*|--make nets|bench nets|net\.(tflite|onnx)"
+    r"|bin/picture|~/Pictures|scanner/pictures"
 )
 PHRASES = re.compile(
     "|".join(rf"(?P<b{n}>\b(?:{phrase})\b)" for n, phrase in enumerate(BANNED)), re.IGNORECASE

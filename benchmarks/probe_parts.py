@@ -1,11 +1,11 @@
-"""What each part of a probe's features is worth, on pictures of owners that were left out.
+"""Measure what each part of a probe's features adds, on images of owners that were left out.
 
     python benchmarks/probe_parts.py scenes runs/scenes
 
-RUNDIR is one that `scanner train scenes --out RUNDIR` made: its features are taken from there. A
-row is a part of the features, with the changed copies of the pictures and without; the figure is
-the area under the ROC curve over one piece of each picture, every picture scored by a fit that
-saw none of its owner's. The test pictures are not touched.
+RUNDIR is one that `scanner train scenes --out RUNDIR` wrote: its features are used. A row is a part
+of the features, with the changed copies of the images and without; the figure is the area under the
+ROC curve over one crop of each image, every image scored by a fit that saw none of its owner's. The
+test images are not used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WIDTHS = [efficientnet_lite0.STEM, *(stage.width for stage in efficientnet_lite0
 
 
 def columns() -> dict[str, np.ndarray]:
-    """The features' places by the part of the net that they come from."""
+    """Return the columns of the features by the part of the model that they come from."""
     start, means, spreads = 0, [], []
     for width in WIDTHS:
         means.append(np.arange(start, start + width))

@@ -1,8 +1,8 @@
-"""What one process of a worker takes: with all shipped detectors, and for a large picture.
+"""Measure the memory of a worker's process: with all built-in detectors, and for a large image.
 
     python benchmarks/process_memory.py
 
-`workers/host/capacity.py` uses these figures to say how many processes a machine can have.
+`workers/host/capacity.py` uses these figures to decide how many processes a machine can have.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MEGAPIXELS = (12, 24, 48, 64)
 
 
 def main() -> None:
-    """Judge the samples in a child, then each large picture in a child of its own."""
+    """Judge the samples in a child process, then each large image in another one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw(folder)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _large(folder: Path, megapixels: int, kind: str) -> Path:
-    """A picture of so many megapixels, four by three, with detail that does not compress away."""
+    """Return an image of so many megapixels, four by three, with detail that compresses badly."""
     height = round((megapixels * 750_000) ** 0.5)
     width = height * 4 // 3
     detail = np.random.default_rng(7).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
@@ -60,7 +60,7 @@ def _large(folder: Path, megapixels: int, kind: str) -> Path:
 
 
 def _in_a_child() -> bool:
-    """True in a new process; False here, once that has ended."""
+    """Return True in a new process; False here, once that has ended."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

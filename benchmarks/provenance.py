@@ -1,10 +1,10 @@
-"""What the provenance detector finds in provenance.zip, and what it costs per image.
+"""Measure what the provenance detector finds in provenance.zip, and its cost per image.
 
     python benchmarks/provenance.py --data FOLDER
 
-FOLDER holds provenance.zip, cifake-test.zip and scenes.zip. The first table sets the files that
-are known to carry something (labels.csv) beside those in which it was found; the second gives the
-median time of the quick look and of the whole reading.
+FOLDER holds provenance.zip, cifake-test.zip and scenes.zip. The first table compares the files with
+known metadata (labels.csv) with those in which it was found; the second gives the median time of
+the quick check and of the complete reading.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def labelled(row: dict[str, str]) -> str:
-    """What labels.csv knows of a file, as one line of the table."""
+    """Return what labels.csv states about a file, as one row of the table."""
     if row["c2pa"] == "unreadable":
         return f"manifest unreadable ({row['c2pa_state']})"
     if row["c2pa"] == "present":
@@ -60,7 +60,7 @@ def labelled(row: dict[str, str]) -> str:
 
 
 def print_found(rows: list[dict[str, str]], found: dict[str, tuple[Finding, ...]]) -> None:
-    """One line for each kind of label: files, what was found in them, how many come out as AI."""
+    """Print a row for each kind of label: files, what was found in them, how many are `ai`."""
     names = sorted({labelled(row) for row in rows})
     print(f"{'labelled as':58} {'files':>5} {'ai':>4}  found")
     for name in names:
@@ -75,13 +75,13 @@ def print_found(rows: list[dict[str, str]], found: dict[str, tuple[Finding, ...]
 
 
 def described(finding: Finding) -> str:
-    """A finding's kind, and what tells it from others of the kind."""
+    """Return a finding's kind, and what distinguishes it from others of the kind."""
     said = finding.detail.get("signature") or finding.detail.get("generator")
     return f"{finding.kind} ({said})" if said else finding.kind
 
 
 def groups(files: dict[str, bytes], folder: Path) -> dict[str, list[bytes]]:
-    """The files to time, by what they are."""
+    """Return the files to time, by kind."""
     plain = [data for data in files.values() if not has_metadata(data)]
     with_manifest = [
         data for data in files.values() if any(f.kind.startswith("c2pa") for f in read(data))
@@ -103,25 +103,25 @@ def groups(files: dict[str, bytes], folder: Path) -> dict[str, list[bytes]]:
 
 
 def first(path: Path, count: int) -> list[bytes]:
-    """The first so many pictures of an archive."""
+    """Return the first images of an archive."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.lower().endswith(".jpg")]
         return [archive.read(name) for name in names[:count]]
 
 
 def large_png() -> bytes:
-    """A PNG as libpng writes them, of many small chunks of pixels."""
+    """Return a PNG as libpng writes them, with many small chunks of pixels."""
     chunk = (8192).to_bytes(4, "big") + b"IDAT" + bytes(8192 + 4)
     return b"\x89PNG\r\n\x1a\n" + chunk * 1500
 
 
 def large_jpeg(small: bytes) -> bytes:
-    """A JPEG with the metadata of a small one, and ten megabytes of pixels."""
+    """Return a JPEG with the metadata of a small one, and ten megabytes of pixels."""
     return small[:-2] + bytes(10_000_000) + small[-2:]
 
 
 def print_times(timed: dict[str, list[bytes]]) -> None:
-    """One line for each group: the median over its files, in microseconds."""
+    """Print a row for each group: the median over its files, in microseconds."""
     print(f"{'p50 in microseconds':38} {'files':>5} {'has_metadata':>10} {'read':>10}")
     for name, files in timed.items():
         print(
@@ -131,7 +131,7 @@ def print_times(timed: dict[str, list[bytes]]) -> None:
 
 
 def median_us(function: Callable[[bytes], object], files: Iterable[bytes]) -> float:
-    """The median over the files of the best time of several rounds."""
+    """Return the median over the files of the best time of several rounds."""
     best = []
     for data in files:
         times = []

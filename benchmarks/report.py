@@ -1,10 +1,10 @@
-"""How long `scanner report` takes on a large scan, on SQLite and on Postgres.
+"""Measure how long `scanner report` takes on a large scan, on SQLite and on Postgres.
 
     python benchmarks/report.py [--images 1000000] [--labelled] [--keep FOLDER] [--rounds 3]
 
-Fills a store of each kind with made-up verdicts (folders, months, hosts, duplicates, errors, and
-with --labelled a truth for each image), then times the whole command, start included, in each of
-its forms. Postgres is one of its own, started for the purpose with its default settings.
+Fills a store of each kind with invented verdicts (folders, months, hosts, duplicates, errors, and
+with --labelled a label for each image), then times the whole command, including its start, in each
+of its formats. Postgres is started for the purpose with its default settings.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ YEAR_NS = 365 * 24 * 3600 * 10**9
 
 
 def rows(number: int, *, labelled: bool) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Each row of the large tables, with its table's name, in an order that keys allow."""
+    """Yield each row of the large tables, with its table's name, in an order that keys allow."""
     dice = random.Random(7)  # noqa: S311 - made-up data, the same each time
     for n in range(number):
         image_id = n + 1
@@ -65,7 +65,7 @@ def rows(number: int, *, labelled: bool) -> Iterator[tuple[str, tuple[Any, ...]]
 def judged(
     dice: random.Random, image_id: int, run_id: int, *, made: bool
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """The verdict on one image, and what was found."""
+    """Return the verdict on one image, and its findings."""
     failed, examined = dice.random() < 0.005, dice.random() < 0.7  # noqa: PLR2004
     score = min(1.0, max(0.0, dice.gauss(0.85 if made else 0.12, 0.15)))
     known = examined and not failed
@@ -95,7 +95,7 @@ def judged(
 
 
 def fill(store: Store, images: int, *, labelled: bool) -> None:
-    """Make one finished scan of so many images."""
+    """Write one finished scan of so many images."""
     collection = scans.collection_id(store, "photos", b"/photos")
     plan = plan_for(None)
     begun = scans.new_scan(
@@ -126,7 +126,7 @@ def fill(store: Store, images: int, *, labelled: bool) -> None:
 
 
 def load(store: Store, images: int, *, labelled: bool) -> None:
-    """Write the large tables, by each store's quickest way."""
+    """Write the large tables, in each store's fastest way."""
     tables = {one.name: one for one in (image, entry, verdict, finding)}
     waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables}
     is_sqlite = store.engine.dialect.name == "sqlite"
@@ -161,7 +161,7 @@ def load(store: Store, images: int, *, labelled: bool) -> None:
 
 
 def timed(url: str, form: str, rounds: int, postmaster: int | None) -> dict[str, float]:
-    """Seconds of the whole command, and of the processor in it, medians of so many runs."""
+    """Return wall-clock and processor seconds of the whole command, medians of several runs."""
     command = [sys.executable, "-m", "scanner", "report", "--format", form, "--store", url]
     took, busy = [], []
     for _ in range(rounds):
@@ -174,7 +174,7 @@ def timed(url: str, form: str, rounds: int, postmaster: int | None) -> dict[str,
 
 
 def cpu_seconds(postmaster: int | None) -> float:
-    """The processor's seconds of all child processes so far, and of a Postgres server's."""
+    """Return the processor seconds of all child processes so far, and of a Postgres server."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = used.ru_utime + used.ru_stime
     if postmaster is not None:
@@ -187,7 +187,7 @@ def cpu_seconds(postmaster: int | None) -> float:
 def measure(
     url: str, args: argparse.Namespace, postmaster: int | None = None
 ) -> dict[str, dict[str, float]]:
-    """Fill the store at a URL where it is empty; seconds by format."""
+    """Fill the store at a URL if it is empty; return seconds by format."""
     store = Store.unchecked(url)
     store.upgrade()
     if not scans.list_scans(store):

@@ -1,10 +1,10 @@
-"""The student report's systems beside ours: one table from the folders of their runs.
+"""Compare the student report's systems with the built-in detectors, from their runs' folders.
 
     python benchmarks/report_systems.py --data FOLDER RUN...
 
-FOLDER holds cifake-test.zip and faces.zip; each RUN was made by `scanner train`. The second table
-is what each net does with pictures of the kind that it was not trained on, and where the router
-sends those; the third runs each net on TensorFlow and on LiteRT.
+FOLDER holds cifake-test.zip and faces.zip; each RUN was written by `scanner train`. The second
+table shows each model on images of the kind that it was not trained on, and where the router sends
+those; the third runs each model on TensorFlow and on LiteRT.
 """
 
 # ruff: noqa: E402 - TensorFlow reads what `prepare` sets when it is imported
@@ -59,9 +59,9 @@ REPORT = {
     "faces-mobilenet-224": ("0.70", "0.70", "-", f"{10_905 / 116.56:.0f}"),
     "faces-mobilenet-32": ("-", "0.76", "-", f"{10_905 / 10.52:.0f}"),
 }
-TIMED = 512  # pictures whose scoring is timed
+TIMED = 512  # images whose scoring is timed
 ROUNDS = 3  # the best of so many, as other programs share the machine
-SAMPLE = 200  # pictures that go through both runtimes
+SAMPLE = 200  # images that go through both runtimes
 
 
 def main() -> None:
@@ -82,14 +82,16 @@ def main() -> None:
         print(f"| | ours | {row(figures['test'])} | {rates[name]:.0f} |")
     if {"faces-mobilenet-224", "faces-mobilenet-32"} <= set(rates):
         ratio = rates["faces-mobilenet-32"] / rates["faces-mobilenet-224"]
-        print(f"\nThe net at 32 pixels is {ratio:.1f} times as fast as at 224 (report: 11 times).")
-    print("\n| net | pictures | accuracy | F1, macro | AP of FAKE | AP of REAL | the router |")
+        print(
+            f"\nThe model at 32 pixels is {ratio:.1f} times as fast as at 224 (report: 11 times)."
+        )
+    print("\n| model | images | accuracy | F1, macro | AP of FAKE | AP of REAL | the router |")
     print("|---|---|---|---|---|---|---|")
     for name, (recipe, run) in runs.items():
         other = FACES if name.startswith("cifake") else OBJECTS
         found = on(recipe, run, given.data, other)
         print(f"| {name} | {found.on} | {row(asdict(found))} | {routed(given.data, other)} |")
-    print("\n| net | runtime | called as TensorFlow does | largest difference of P(AI) |")
+    print("\n| model | runtime | same class as on TensorFlow | largest difference of P(AI) |")
     print("|---|---|---|---|")
     for name, (recipe, run) in runs.items():
         for runtime, same, apart in runtimes(recipe, run, given.data):
@@ -97,24 +99,24 @@ def main() -> None:
 
 
 def opened(run: Path) -> tuple[Recipe, Path]:
-    """Give the recipe that a run was made by."""
+    """Return the recipe of a run."""
     return RECIPES[json.loads((run / "recipe.json").read_text())["recipe"]["name"]], run
 
 
 def row(of: dict[str, object]) -> str:
-    """Give the figures of a test as cells."""
+    """Return the figures of a test as cells."""
     f1 = (of["ai"]["f1"] + of["real"]["f1"]) / 2
     averages = " | ".join(f"{of[one]['average_precision']:.4f}" for one in ("ai", "real"))
     return f"{of['accuracy']:.4f} | {f1:.4f} | {averages}"
 
 
 def pictures(recipe: Recipe, data: Path) -> np.ndarray:
-    """Give the pictures of the recipe's test set, as its net takes them."""
+    """Return the images of the recipe's test set, as its model takes them."""
     return read(data, recipe.data.test, recipe.data.pixels).images
 
 
 def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
-    """Give how many pictures a second the net scores on TensorFlow, decoding left out."""
+    """Return how many images a second the model scores on TensorFlow, without decoding."""
     net, images = models.best(recipe, run), pictures(recipe, data)[:TIMED]
     models.logits(net, images)
     seconds = []
@@ -126,14 +128,14 @@ def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
 
 
 def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
-    """Measure a net on pictures of another kind, resized to what it takes."""
+    """Measure a model on images of another kind, resized to its input."""
     labelled = read(data, (which,), Pixels(recipe.size, "resized"))
     name = f"{which.file}/{which.below}".rstrip("/")
     return metrics.measure(judge(recipe, run, labelled, name), metrics.EVEN)
 
 
 def routed(data: Path, which: Pictures) -> str:
-    """Say which detectors a scan would ask about these pictures, and about how many."""
+    """Return which detectors a scan would use for these images, and for how many."""
     cards = {name: installed.installed()[name] for name in installed.NAMES}
     looking = {name: card for name, card in cards.items() if card.input is not None}
     selector, counts = InputSelector(looking, cards, FaceFinder()), Counter[str]()
@@ -149,7 +151,7 @@ def routed(data: Path, which: Pictures) -> str:
 def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float, float]]:
     """Give for LiteRT in float and in int8: the share called as TensorFlow does, and how far off.
 
-    The test pictures are those of `SAMPLE` places spread over the whole set.
+    The images are `SAMPLE` ones spread over the whole test set.
     """
     net, images = models.single(models.best(recipe, run)), pictures(recipe, data)
     images = images[np.linspace(0, len(images) - 1, SAMPLE).astype(int)]
@@ -164,7 +166,7 @@ def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float
 
 
 def floats(path: Path, images: np.ndarray) -> np.ndarray:
-    """Run a float model on pictures one by one; (n,) logits."""
+    """Run a float model on single images; return (n,) logits."""
     interpreter = Interpreter(model_path=str(path))
     (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
     interpreter.resize_tensor_input(given["index"], (1, *images.shape[1:]))
@@ -178,7 +180,7 @@ def floats(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    """Give the share of equal calls and the largest difference of the two probabilities."""
+    """Return the share of equal classes and the largest difference of the probabilities."""
     first, second = (1 / (1 + np.exp(-logits)) for logits in (one, other))
     return float(np.mean((one >= 0) == (other >= 0))), float(np.max(np.abs(first - second)))
 

@@ -4,8 +4,8 @@
     python benchmarks/runtimes.py compare NAME.json OTHER.json...
 
 FOLDER holds cifake-test.zip, faces.zip and scenes.zip. `score` runs wherever a worker does, with
-what a worker has installed: on a Raspberry Pi, say.
-`compare` prints a table of the first file beside each of the others.
+the packages of a worker, for example on a Raspberry Pi. `compare` prints a table of the first file
+compared with each of the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from workers.training.data.labelled_images import Picture
 
-# What each detector is shown: every so many-th picture of its test set.
+# What each detector examines: every n-th image of its test set.
 SHOWN = {
     "objects-32": (Pictures("cifake-test.zip"), 10),
     "faces": (Pictures("faces.zip", "test/"), 4),
@@ -44,7 +44,7 @@ EVEN = 0.5
 
 
 def main() -> None:
-    """Score pictures, or compare scores."""
+    """Score images, or compare scores."""
     parser = argparse.ArgumentParser(description="The same models on several processors.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     score = verbs.add_parser("score")
@@ -64,19 +64,19 @@ def main() -> None:
 
 
 def scored(name: str, data: Path) -> Iterator[tuple[str, tuple[int, float]]]:
-    """Each picture's name, its label, 1 for AI, and the detector's score."""
+    """Yield each image's name, its label (1 for AI), and the detector's score."""
     card = installed.installed()[name]
     detector, selector, (which, step) = load(card), selector_for(card), SHOWN[name]
     shown: Iterator[Picture] = islice(read_each(data, [which]), 0, None, step)
-    for picture in shown:
-        score = selector.select(picture.decoded).highest_score(name, detector)
+    for image in shown:
+        score = selector.select(image.decoded).highest_score(name, detector)
         if score is not None:
-            yield picture.name, (picture.label, score)
+            yield image.name, (image.label, score)
 
 
 def print_table(first: dict[str, Any], others: list[dict[str, Any]]) -> None:
-    """Print accuracy at even odds, equal verdicts, and the furthest score, by detector."""
-    print("| detector | pictures | on | accuracy | called alike | furthest score |")
+    """Print accuracy at 0.5, equal classes, and the largest difference, by detector."""
+    print("| detector | images | on | accuracy | same class | largest difference |")
     print("|---|---|---|---|---|---|")
     for name, ours in first["scores"].items():
         labels, base = (np.array(each) for each in zip(*ours.values(), strict=True))
@@ -86,7 +86,7 @@ def print_table(first: dict[str, Any], others: list[dict[str, Any]]) -> None:
             if name not in other["scores"]:
                 continue
             theirs = other["scores"][name]
-            scores = np.array([theirs[picture][1] for picture in ours])
+            scores = np.array([theirs[image][1] for image in ours])
             calls = scores >= EVEN
             cells = np.mean(calls == labels), np.mean(calls == (base >= EVEN))
             shares = " | ".join(f"{cell:.4f}" for cell in cells)

@@ -1,14 +1,14 @@
-"""What a picture's trivial properties alone give away: the shortcuts that a net might take.
+"""Measure what an image's trivial properties reveal: the shortcuts that a model might take.
 
     python benchmarks/shortcuts.py scenes DATA
     python benchmarks/shortcuts.py faces DATA
 
-A random forest gets ten numbers of each picture and nothing else: bytes a pixel, mean colours,
+A random forest gets ten numbers per image and nothing else: bytes per pixel, mean colours,
 contrast, saturation, sharpness, noise, and how visible the blocks of a JPEG are. It is trained on
-the very squares that the probe learns from, first as they come out of their files, then as the
-probe's training shows them: cut, resized and saved anew, both classes alike. Each picture is scored
-by a forest that saw none of its owner's. The nearer to 0.5 the second figure, the less a net can
-gain by anything but the traces of a generator.
+the very squares that the probe learns from, first as in the files, then as in the probe's training:
+cropped, resized and saved again, both classes alike. Each image is scored by a forest that saw none
+of its owner's. The nearer to 0.5 the second figure, the less a model can gain by anything but the
+traces of a generator.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def left_out(numbers: np.ndarray, squares: linear_probe.Squares) -> float:
-    """How well a forest tells the classes apart on owners that it has not seen."""
+    """Return how well a forest separates the classes on owners that it has not seen."""
     scores = np.zeros(len(numbers))
     folds = GroupKFold(4, shuffle=True, random_state=1)
     for train, held in folds.split(numbers, groups=squares.owners):
@@ -68,7 +68,7 @@ def left_out(numbers: np.ndarray, squares: linear_probe.Squares) -> float:
 
 
 def trivial(pixels: np.ndarray) -> list[float]:
-    """Ten numbers of a square: what anybody could measure without looking at the picture."""
+    """Return ten numbers of a square that need no understanding of its content."""
     body = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(body, "JPEG", quality=QUALITY)
     values = pixels.astype(np.float64)
@@ -89,7 +89,7 @@ def trivial(pixels: np.ndarray) -> list[float]:
 
 
 def blocks(steps: np.ndarray) -> float:
-    """How much steeper the steps at the borders of an 8-pixel grid are, at its worst place."""
+    """Return how much steeper the steps on an 8-pixel grid are, at its worst offset."""
     columns = steps.mean(axis=0)
     by_place = [columns[place::BLOCK].mean() for place in range(BLOCK)]
     return float(max(by_place) / (np.mean(by_place) + 1e-9))

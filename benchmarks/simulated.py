@@ -1,7 +1,8 @@
-"""Simulated workers: all that a worker does but look at pictures.
+"""Simulated workers: everything that a worker does except judging images.
 
-Threads that take real batches from a real queue by Celery's own consumer, hold real leases, split,
-write by the real ledgers, and acknowledge; they sleep where a worker would look at an image.
+Threads that take real batches from a real queue with Celery's own consumer, hold real leases,
+split, write with the real batch writers, and acknowledge; they sleep where a worker would
+judge an image.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ WAIT_SECONDS = 1.0
 
 
 class Sleeper:
-    """A pipeline of so many images a second whose every image has a score, and is no evidence."""
+    """A pipeline of so many images a second, with a score and `no_evidence` for each."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -51,7 +52,7 @@ class Sleeper:
     def chunk(
         self, _root: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
     ) -> list[Verdict]:
-        """A chunk as the real one has it, in images and seconds."""
+        """Judge a chunk with the limits of the real one, in images and seconds."""
         chunk = images[: max(1, min(CHUNK_IMAGES, int(CHUNK_SECONDS * self._rate)))]
         begin(chunk[0])
         time.sleep(len(chunk) / self._rate)
@@ -59,7 +60,7 @@ class Sleeper:
 
 
 def _verdict(image_id: int) -> Verdict:
-    """As large as most are: a score, a digest, one finding."""
+    """Return a verdict as large as most are: a score, a digest, one finding."""
     score = image_id % 997 / 2000
     return Verdict(
         image_id,
@@ -75,7 +76,7 @@ def _verdict(image_id: int) -> Verdict:
 
 
 class SimulatedWorker:
-    """One worker of one process; `run` takes batches until it is stopped."""
+    """A worker with one process; `run` takes batches until it is stopped."""
 
     def __init__(self, settings: WorkerSettings, rate: float) -> None:
         self.stop = StopFlag()
@@ -83,11 +84,11 @@ class SimulatedWorker:
         self._station.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
 
     def mine(self) -> WorkerContext:
-        """As `workers.batch.tasks.WorkerContexts` has it."""
+        """Return the context, as `workers.batch.tasks.WorkerContexts` does."""
         return self._station
 
     def run(self, stop: threading.Event) -> None:
-        """Batch after batch, one at a time, acknowledged when it is written."""
+        """Take one batch after the other, and acknowledge each after it is written."""
         app = self._station.app
         with app.connection_for_read() as connection:
             channel = connection.default_channel
@@ -110,7 +111,7 @@ class SimulatedWorker:
 
 
 def begin(store: Store, folder: Path) -> Scan:
-    """A scan of a folder that need not hold anything."""
+    """Start a scan of a folder that may be empty."""
     plan = Plan(())
     return scans.new_scan(
         store,
@@ -121,7 +122,7 @@ def begin(store: Store, folder: Path) -> Scan:
 
 
 def enqueue(store: Store, broker_url: str, scan: Scan, images: int) -> None:
-    """Record images that are not there and put them on the queue, as a producer does."""
+    """Record images that do not exist and publish them, as a producer does."""
     app = make_app(broker_url, store.identity)
     for first in range(0, images, BATCH_IMAGES):
         numbers = range(first, min(first + BATCH_IMAGES, images))
@@ -133,7 +134,7 @@ def enqueue(store: Store, broker_url: str, scan: Scan, images: int) -> None:
 
 
 def path_of(number: int) -> bytes:
-    """A path as cameras and people make them, 500 to a folder."""
+    """Return a path as cameras and people choose them, 500 per folder."""
     folder, rest = divmod(number, 500)
     year, month = 2005 + folder % 20, folder % 12 + 1
     return b"%d/%02d-%05d/IMG_%d%02d14_%06d.jpg" % (year, month, folder, year, month, rest * 137)

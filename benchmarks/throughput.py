@@ -1,13 +1,13 @@
-"""How much of a bare loop's speed a scan keeps, and where each microsecond of the rest goes.
+"""Compare a scan with a bare loop, and show where each microsecond of the difference goes.
 
     python benchmarks/throughput.py --data FOLDER [--zip cifake-train.zip] [--rounds 3] [--images N]
 
-FOLDER holds the zip of small pictures. Each round runs three things, one after the other, for
+FOLDER holds the zip of small images. Each round runs three things, one after the other, because
 machines are noisy: trust the ratios.
 
 - The bare loop: as many processes as there are cores, each reading, decoding and scoring its share
   with Pillow and the same model. No queue, no store, no digest, no metadata.
-- Work alone: `scanner enqueue` fills the queue, and then `scanner worker` does it.
+- Work alone: `scanner enqueue` fills the queue, and then `scanner worker` empties it.
 - `scanner scan`, which lists and judges at the same time, on the same cores.
 
 Seconds of the latter two are the report's: from the first batch's start to the last commit.
@@ -56,7 +56,7 @@ BATCH = 500
 
 
 def bare(files: list[str], barrier: Barrier, ends: SimpleQueue[tuple[float, float]]) -> None:
-    """One process of the bare loop; puts the times of its start and end."""
+    """Run one process of the bare loop; send the times of its start and end."""
     card = installed.installed()["objects-32"]
     interpreter = Interpreter(str(card.model_path), num_threads=1)
     interpreter.allocate_tensors()
@@ -73,7 +73,7 @@ def bare(files: list[str], barrier: Barrier, ends: SimpleQueue[tuple[float, floa
 
 
 def bare_seconds(files: list[str]) -> float:
-    """Seconds of the bare loop over the files, without its start."""
+    """Return the seconds of the bare loop over the files, without its start."""
     context = multiprocessing.get_context("spawn")
     barrier, ends = context.Barrier(CORES), context.SimpleQueue()
     shares = [files[n::CORES] for n in range(CORES)]
@@ -87,7 +87,7 @@ def bare_seconds(files: list[str]) -> float:
 
 
 def scan(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
-    """The report of one scan with a new store, and that store."""
+    """Return the report of one scan with a new store, and that store."""
     store = home / f"store-{time.time_ns()}.db"
     argv = [sys.executable, "-m", "scanner", "scan", str(folder), "--store", str(store), "--json"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
@@ -96,7 +96,7 @@ def scan(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
 
 
 def work(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
-    """The report of a scan whose queue was filled before its worker began, and its store."""
+    """Return the report of a scan whose queue was filled before its worker began, and its store."""
     store = home / f"store-{time.time_ns()}.db"
     scanner = [sys.executable, "-m", "scanner"]
     with EmbeddedServer(home) as server:
@@ -115,14 +115,14 @@ def work(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
 
 
 def rate(report: dict[str, Any], images: int) -> float:
-    """Images a second; RuntimeError unless all of them were judged."""
+    """Return images per second; raise RuntimeError unless all of them were judged."""
     if report["images"] != images or report["verdicts"]["pending"]:
         raise RuntimeError(f"it did not do its work: {report['verdicts']}")
     return float(report["images"] / report["seconds"])
 
 
 def stage_means(store: Path) -> dict[str, float]:
-    """Mean microseconds an image of each stage, as the scan's own timings have them."""
+    """Return the mean microseconds per image of each stage, by the scan's own timings."""
     opened = Store.open(str(store))
     with opened.read() as connection:
         columns = (verdict.c.fetch_us, verdict.c.decode_us, verdict.c.infer_us)
@@ -133,7 +133,7 @@ def stage_means(store: Path) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Microseconds an image, one process with nothing beside it."""
+    """Microseconds per image of one process with nothing else running."""
 
     stages: float
     between: float
@@ -142,7 +142,7 @@ class Alone:
 
 
 def alone(folder: Path, files: list[str], home: Path) -> Alone:
-    """What a batch costs without queue and neighbours, split by what is done."""
+    """Measure what a batch costs without queue and other processes, by stage."""
     store = Store.open(str(home / "alone.db"))
     plan = make_plan(installed.installed())
     results.know_host(store, Host("bench", "bench", "any", {}))

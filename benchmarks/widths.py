@@ -1,12 +1,12 @@
-"""What a wider `objects-32` would gain, and what it would cost: accuracy, milliseconds, bytes.
+"""Measure what a wider `objects-32` would gain and cost: accuracy, milliseconds, bytes.
 
     python benchmarks/widths.py --data FOLDER --out RUNS [--widths 0.25,0.5,1] [--epochs N]
 
-FOLDER holds cifake-train.zip. Each width is the recipe's net with its channels times that, trained
-as the recipe says, for fewer epochs if `--epochs` is given; a run that was stopped goes on.
-Accuracy is that of the quantised net on the recipe's validation pictures: the test set is not
-touched. The last row is the student report's VGG16, for its speed alone. On two cores the recipe's
-own width takes three minutes an epoch.
+FOLDER holds cifake-train.zip. Each width is the recipe's model with its channels multiplied by it,
+trained as the recipe says, for fewer epochs if `--epochs` is given; an interrupted run is resumed.
+Accuracy is that of the quantised model on the recipe's validation images: the test set is not used.
+The last row is the student report's VGG16, for its speed alone. On two cores the recipe's own width
+takes three minutes per epoch.
 """
 
 # ruff: noqa: E402 - TensorFlow reads what `prepare` sets when it is imported
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
     from workers.host.benchmark import Speed
 
-SECONDS = 5.0  # how long each net's speed is measured
-RANGES = 4  # noise pictures that set the ranges of a net whose answers do not matter
+SECONDS = 5.0  # how long each model's speed is measured
+RANGES = 4  # noise images that set the ranges of a model whose output does not matter
 
 
 def main() -> None:
-    """Train what is not trained yet, and print the table."""
+    """Train the missing runs, and print the table."""
     parser = argparse.ArgumentParser(description="objects-32 by width.")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="RUNS")
@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         vgg16 = speed_of_vgg16(Path(folder))
-    print(f"| net, {given.epochs} epochs | parameters | bytes | accuracy | ms | of VGG16's rate |")
+    print(f"| model, {given.epochs} epochs | parameters | bytes | accuracy | ms | times VGG16 |")
     print("|---|---|---|---|---|---|")
     for times in map(float, given.widths.split(",")):
         recipe = of_width(times, given.epochs)
@@ -76,17 +76,17 @@ def main() -> None:
 
 
 def of_width(times: float, epochs: int) -> Recipe:
-    """The recipe with a net of so many times its channels."""
-    of_it = OBJECTS_32.net
-    if not isinstance(of_it, Residual):
-        raise TypeError("objects-32 is no residual net")
-    net = replace(of_it, widths=tuple(round(times * width) for width in of_it.widths))
+    """Return the recipe with its model's channels multiplied."""
+    network = OBJECTS_32.net
+    if not isinstance(network, Residual):
+        raise TypeError("the model of objects-32 is not a residual network")
+    net = replace(network, widths=tuple(round(times * width) for width in network.widths))
     phases = (replace(OBJECTS_32.phases[-1], epochs=epochs),)
     return replace(OBJECTS_32, net=net, phases=phases, ships=False)
 
 
 def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
-    """The quantised net of a finished run, its parameters, its accuracy on validation pictures."""
+    """Return a finished run's quantised model, its parameters and its validation accuracy."""
     parts = parts_of(recipe.data, run.data, run.out)
     net, path = models.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
     spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
@@ -97,20 +97,20 @@ def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
 
 
 def quantise(net: keras.Model, images: np.ndarray, path: Path) -> None:
-    """Export a net; what the converter has to say is no part of the table."""
+    """Export a model; keep the converter's output out of the table."""
     with redirect_stdout(sys.stderr):
         export(net, images, path)
 
 
 def speed_of_vgg16(folder: Path) -> Speed:
-    """The report's net, quantised as ours is; its weights are random, its speed is not."""
+    """Measure the report's model, quantised alike; its random weights do not matter."""
     path = folder / "vgg16.tflite"
     quantise(models.single(models.build(CIFAKE_VGG16)), noise(RANGES), path)
     return speed_of(path)
 
 
 def speed_of(path: Path) -> Speed:
-    """How fast one process is with a net, on one core."""
+    """Measure one process with a model, on one core."""
     pictures = []
     for pixels in noise(50):
         Image.fromarray(pixels).save(body := io.BytesIO(), "JPEG")
@@ -122,12 +122,12 @@ def speed_of(path: Path) -> Speed:
 
 
 def noise(pictures: int) -> np.ndarray:
-    """Pictures of 32 by 32, always the same."""
+    """Return images of 32 by 32, always the same."""
     return np.random.default_rng(7).integers(0, 256, (pictures, 32, 32, 3), np.uint8)
 
 
 def row(speed: Speed, vgg16: Speed) -> str:
-    """Give milliseconds a picture, decoding left out, and the speed beside VGG16's."""
+    """Return milliseconds per image without decoding, and the speed relative to VGG16's."""
     return f"{speed.infer_ms:.2f} | {vgg16.infer_ms / speed.infer_ms:.1f}"
 
 

@@ -1,11 +1,11 @@
-"""What a worker costs beside its work: waiting, the way by the recorder, and its log.
+"""Measure the overhead of a worker: waiting, sending results to a result writer, and its log.
 
     python benchmarks/worker_costs.py --data FOLDER [--images 10000] [--seconds 60] [--rounds 3]
 
-FOLDER holds cifake-test.zip. First a worker waits for as long as said, with the store's URL (and so
-with a keeper beside it) and without; then one of one process judges the same small pictures, in
-turns writing to an SQLite store itself and sending what it finds to a recorder. Small pictures: the
-dearest case, for there is the least work to set it against.
+FOLDER holds cifake-test.zip. First an idle worker runs for the given time, with the store's URL
+(and so with a rescuer next to it) and without; then one with a single process judges the same small
+images, in turns writing to an SQLite store itself and sending results to a result writer. Small
+images are the most expensive case, because there is the least work to compare with.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Place:
 
     @property
     def store(self) -> Path:
-        """The SQLite file."""
+        """Return the SQLite file."""
         return self.folder / "store.db"
 
     def env(self, *, joined: bool) -> dict[str, str]:
-        """What a process of the hub's machine, or of the other one, is told."""
+        """Return the environment of a process on the hub's machine, or on the other one."""
         home = self.folder / ("pi" if joined else "hub")
         home.mkdir(exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
@@ -66,7 +66,7 @@ class Place:
         }
 
     def join(self) -> None:
-        """Have the other machine join."""
+        """Let the other machine join."""
         store = Store.open(str(self.store))
         line = Hub(self.broker_url, store.identity).line()
         store.close()
@@ -82,7 +82,7 @@ class Place:
 
 @contextmanager
 def running(argv: list[str], env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose stderr goes to a file, for as long as the context lasts."""
+    """Run a process whose stderr goes to a file, for as long as the context lasts."""
     with log.open("wb") as out:
         process = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=out)
     try:
@@ -93,7 +93,7 @@ def running(argv: list[str], env: dict[str, str], log: Path) -> Iterator[subproc
 
 
 def waiting(at: Place, seconds: float, *, joined: bool) -> None:
-    """Print what a worker with nothing to do uses."""
+    """Print what an idle worker uses."""
     argv = [*SCANNER, "worker", "--concurrency", "1"]
     with (
         running(argv, at.env(joined=joined), at.folder / "idle.log") as worker,
@@ -107,7 +107,7 @@ def waiting(at: Place, seconds: float, *, joined: bool) -> None:
         stats: Any = client.info("commandstats")
     calls = {name.removeprefix("cmdstat_"): said["calls"] / seconds for name, said in stats.items()}
     calls.pop("config|resetstat", None)
-    way = "joined, no store" if joined else "with the store, and a keeper"
+    way = "joined, no store" if joined else "with the store, and a rescuer"
     print(
         f"{way}: {used / seconds * 60:.2f} CPU seconds a minute, "
         f"{sum(calls.values()):.1f} Redis commands a second"
@@ -117,7 +117,7 @@ def waiting(at: Place, seconds: float, *, joined: bool) -> None:
 
 
 def judge(at: Place, pictures: Path, images: int, *, joined: bool) -> float:
-    """Have the pictures judged, say what that took; images a second."""
+    """Judge the images and print the cost; return images per second."""
     env = at.env(joined=False)
     log = at.folder / "worker.log"
     argv = [*SCANNER, "worker", "--concurrency", "1", "--verbose"]
@@ -128,15 +128,15 @@ def judge(at: Place, pictures: Path, images: int, *, joined: bool) -> float:
         parts = {}
         if joined:
             beside = [sys.executable, "-m", "scanner.fleet.result_writer"]
-            result_writer = stack.enter_context(running(beside, env, at.folder / "recorder.log"))
-            parts["recorder"] = [result_writer.pid]
+            result_writer = stack.enter_context(running(beside, env, at.folder / "results.log"))
+            parts["result writer"] = [result_writer.pid]
         subprocess.run(enqueue, env=env, check=True, capture_output=True)
         worker = stack.enter_context(running(argv, at.env(joined=joined), log))
         parts["worker"] = [worker.pid]
         meter = Meter(at.broker_url, str(at.store), parts)
         watch = [*SCANNER, "status", "--watch"]
         subprocess.run(watch, env=env, check=True, capture_output=True)
-        meter.say("by the recorder" if joined else "to the store itself", images)
+        meter.say("through the result writer" if joined else "to the store itself", images)
     asked = [*SCANNER, "report", "--format", "json"]
     done = subprocess.run(asked, env=env, check=True, stdout=subprocess.PIPE)
     report = json.loads(done.stdout)
@@ -147,7 +147,7 @@ def judge(at: Place, pictures: Path, images: int, *, joined: bool) -> float:
 
 
 def say_log(log: Path, images: int) -> None:
-    """Print how much a worker has written to its log."""
+    """Print how much a worker has logged."""
     lines = log.read_bytes().splitlines(keepends=True)
     told = [line for line in lines if b" level=info " in line]
     rest = sum(map(len, lines)) - sum(map(len, told))
@@ -185,7 +185,7 @@ def main() -> None:
             for joined in (False, True):
                 rates[joined].append(judge(at, pictures, len(members), joined=joined))
         ratio = median(way / itself for itself, way in zip(*rates.values(), strict=True))
-        print(f"\nby the recorder, as a share of to the store itself: {ratio:.3f} in the median")
+        print(f"\nresult writer, relative to writing to the store: {ratio:.3f} (median)")
 
 
 if __name__ == "__main__":
