@@ -39,13 +39,12 @@ from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.schema import batch, run, verdict
 from storage.database.store import Store
 from storage.reads import queries
-from storage.records import BatchImage
+from storage.records import BatchImage, Plan
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_redis
 from workers.broker.batch_message import BatchMessage
 from workers.broker.namespace import Namespace, results_queue, unrecorded
 from workers.broker.publish import send_batch
-from workers.pipeline.plan import Plan
 from workers.settings import FLEET, WorkerSettings
 
 if TYPE_CHECKING:

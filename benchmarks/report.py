@@ -98,9 +98,7 @@ def fill(store: Store, images: int, *, labelled: bool) -> None:
     """Write one finished scan of so many images."""
     collection = scans.collection_id(store, "photos", b"/photos")
     plan = plan_for(None)
-    begun = scans.new_scan(
-        store, collection, scans.plan_id(store, plan.digest(), plan.body()), "fleet"
-    )
+    begun = scans.new_scan(store, collection, scans.ensure_plan(store, plan), "fleet")
     batches = -(-images // BATCH)
     with store.write() as connection:
         for id_, label, arch in HOSTS:

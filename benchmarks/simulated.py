@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from scanner.fleet.publisher import publish
-from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
+from storage.records import Finding, ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import listing, scans
 from workers.batch.context import WorkerContext
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import do_batch
 from workers.broker.app import make_app
-from workers.pipeline.plan import Plan
 
 if TYPE_CHECKING:
     import threading
@@ -116,7 +115,7 @@ def begin(store: Store, folder: Path) -> Scan:
     return scans.new_scan(
         store,
         scans.collection_id(store, COLLECTION, os.fsencode(folder)),
-        scans.plan_id(store, plan.digest(), plan.body()),
+        scans.ensure_plan(store, plan),
         "fleet",
     )
 

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from scanner.listing.sample_images import DAWN, DUSK, NOON, landscape
 from storage.database.schema import batch, entry, finding, image, run, scan, verdict
 from storage.database.store import BulkInsert, Store
+from storage.records import Plan, PlannedDetector, Thresholds
 from storage.writes import results, scans
 
 if TYPE_CHECKING:
@@ -60,14 +61,12 @@ def fill(store: Store, folder: Path, images: int, linked: int = 200) -> int:
     for host in HOSTS:
         results.know_host(store, results.Host(host, host, "aarch64", {}))
     collection_id = scans.collection_id(store, "synthetic", os.fsencode(folder))
-    plan = {
-        "rules": 1,
-        "detectors": [
-            {"name": name, "version": "1", "sha256": "", "thresholds": {"unsure": 0.5, "ai": 0.9}}
-            for name in ("objects-32", "provenance")
-        ],
-    }
-    plan_id = scans.plan_id(store, "synthetic", plan)
+    thresholds = Thresholds(0.5, 0.9)
+    plan = Plan(
+        tuple(PlannedDetector(name, "1", "", thresholds) for name in ("objects-32", "provenance")),
+        rules=1,
+    )
+    plan_id = scans.ensure_plan(store, plan)
     made = scans.new_scan(store, collection_id, plan_id, "fleet")
     chance = random.Random(1)  # noqa: S311 - the same each time
     links = dict.fromkeys((name for name, _ in SHARES), linked)

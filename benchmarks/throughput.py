@@ -147,9 +147,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     plan = make_plan(installed.installed())
     results.know_host(store, Host("bench", "bench", "any", {}))
     collection = scans.collection_id(store, "bench", os.fsencode(folder))
-    of = scans.new_scan(
-        store, collection, scans.plan_id(store, plan.digest(), plan.body()), "bench"
-    )
+    of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), "bench")
     pipeline = make_pipeline(plan, 64_000_000)
     judging = stages = commit = batch_time = 0.0
     count = 0

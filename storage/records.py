@@ -1,10 +1,12 @@
-"""What crosses between the packages: findings, verdicts and the images they are about.
+"""What crosses between the packages: plans, findings, verdicts and the images they are about.
 
 Frozen dataclasses only; nothing here knows of SQL, Celery or pixels.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,12 @@ ROUTER = "router"
 DEGRADED = "degraded"
 # and what the detail of a finding on a resized picture has: its own size.
 RESIZED_FROM = "resized_from"
+
+# The rules by which findings become verdicts (`workers.pipeline.decide` and `route`). Raised when
+# they change: a scan with a new plan does not keep the verdicts of older rules.
+RULES_VERSION = 3
+# As a threshold for `ai`: the detector never returns `ai`.
+NEVER = 1.0
 
 # What folders and classes are called, in any case, by people who know what is in them.
 AI_NAMES = ("fake", "ai", "generated")
@@ -54,6 +62,123 @@ class ErrorKind(StrEnum):
     OUTSIDE = "outside"  # its path leaves the collection's root
     CRASHED = "crashed"  # it twice killed the process that decoded it
     TIMEOUT = "timeout"  # it twice overran its time
+
+
+class PlanError(Exception):
+    """A plan is malformed, or this machine cannot follow it; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Scores from `unsure` up are `unsure`, from `ai` up `ai`, unless that one is NEVER."""
+
+    unsure: float
+    ai: float
+
+    @property
+    def flagged_from(self) -> float:
+        """Return the lowest score that flags an image."""
+        return self.ai if self.ai < NEVER else self.unsure
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDetector:
+    """A detector of a plan; `sha256` is the checksum of its model, empty where it has none.
+
+    One of the second stage is asked only about images that the others leave `unsure`.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    thresholds: Thresholds
+    is_second_stage: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the detector as JSON-able types."""
+        body = {
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "thresholds": {"unsure": self.thresholds.unsure, "ai": self.thresholds.ai},
+        }
+        # Only where it is true, so that the digests of all other plans stay as they were.
+        return body | {"strong": True} if self.is_second_stage else body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> PlannedDetector:
+        """Read a detector; KeyError, TypeError or ValueError where it is malformed."""
+        thresholds = body["thresholds"]
+        return cls(
+            _text(body["name"]),
+            _text(body["version"]),
+            _text(body["sha256"]),
+            Thresholds(_probability(thresholds["unsure"]), _probability(thresholds["ai"])),
+            body.get("strong") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The detectors of a scan; two plans of the same digest give the same verdicts."""
+
+    detectors: tuple[PlannedDetector, ...]
+    rules: int = RULES_VERSION
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the detectors."""
+        return frozenset(detector.name for detector in self.detectors)
+
+    @property
+    def second_stage(self) -> str | None:
+        """Return the name of the detector of the second stage, if the plan has one."""
+        return next((one.name for one in self.detectors if one.is_second_stage), None)
+
+    def first_stage(self) -> Plan:
+        """Return the plan without the detector of the second stage."""
+        return Plan(tuple(one for one in self.detectors if not one.is_second_stage), self.rules)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as it is stored and sent."""
+        return {
+            "rules": self.rules,
+            "detectors": [detector.to_json() for detector in self.detectors],
+        }
+
+    @classmethod
+    def from_json(cls, body: Any) -> Plan:  # noqa: ANN401 - whatever was stored or sent
+        """Read a plan, whatever its rules; PlanError where it is malformed."""
+        try:
+            detectors = tuple(map(PlannedDetector.from_json, body["detectors"]))
+            plan = cls(detectors, _version(body["rules"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PlanError(f"invalid plan: {str(error)[:200]}") from error
+        if sum(detector.is_second_stage for detector in plan.detectors) > 1:
+            raise PlanError("invalid plan: it has several detectors of the second stage")
+        return plan
+
+    def digest(self) -> str:
+        """Return the first 16 hex digits of the SHA-256 of the plan's JSON."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _version(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"invalid version of the rules {value!r}: expected a whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"invalid detector {value!r}: expected text")
+    return value
+
+
+def _probability(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"invalid threshold {value!r}: expected a number from 0 to 1")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

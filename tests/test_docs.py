@@ -238,7 +238,7 @@ def test_documented_files_exist() -> None:
 def test_documented_rates_are_those_of_the_card() -> None:
     """The explanation of the estimate states the error rates on the card of `objects-32`."""
     page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
-    rates = card_rates(plan_for("objects-32").body()["detectors"][0])
+    rates = card_rates(plan_for("objects-32").detectors[0])
     assert rates is not None
 
     assert f"*sensitivity* ({rates.sensitivity.value:.3f} for `objects-32`)" in page

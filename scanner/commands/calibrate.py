@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scanner.options.thresholds import Own
-    from workers.pipeline.plan import Plan, PlannedDetector
+    from storage.records import Plan, PlannedDetector
 
 # A word on how far it is, so often.
 TELL_EVERY = 100
@@ -105,10 +105,9 @@ def _plan(detectors: str | None) -> Plan:
 
 def _scores(folder: Path, plan: Plan) -> dict[str, list[float]]:
     """Each detector's scores of the photos that it looks at: of several faces, the highest."""
-    from storage.records import PROVENANCE, BatchImage
+    from storage.records import PROVENANCE, BatchImage, PlanError
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
-    from workers.pipeline.plan import PlanError
     from workers.sources.files import FileSource
 
     limits = Limits()
@@ -152,20 +151,19 @@ def _photos(folder: Path) -> Iterator[bytes]:
 
 def _set(planned: PlannedDetector, scores: list[float], rate: float) -> Set:
     from scanner.options.thresholds import allowed, own_for, threshold
-    from workers.detectors.card import flagged_from
 
     alarms = allowed(len(scores), rate)
-    before = flagged_from(planned)
+    before = planned.thresholds.flagged_from
     if alarms is None:
         return Set(planned.name, len(scores), 0, before, None)
     own = own_for(planned, threshold(scores, alarms))
-    after = flagged_from(own)
+    after = own.thresholds.flagged_from
     return Set(planned.name, len(scores), sum(one >= after for one in scores), before, own)
 
 
 def _said(one: Set, rate: float) -> str:
     from scanner.options.thresholds import least_photos
-    from workers.detectors.card import NEVER, flagged_from
+    from storage.records import NEVER
 
     if one.own is None:
         return (
@@ -173,7 +171,7 @@ def _said(one: Set, rate: float) -> str:
             f"of {rate:g} takes {least_photos(rate):,}"
         )
     word = "ai" if one.own.ai < NEVER else "unsure"
-    now = flagged_from(one.own)
+    now = one.own.thresholds.flagged_from
     return (
         f"{one.detector}: {word} from {now:.3f} (before: {one.before:.3f}), which "
         f"{one.alarms:,} of {one.photos:,} photos reach"

@@ -32,17 +32,17 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner cancel 7
     """
     from storage.writes import scans
-    from storage.writes.cascade import waiting
+    from storage.writes.cascade import count_waiting
     from workers.broker import heartbeat
 
     with open_store(store) as opened:
         found = scans.find_scan(opened, scan_id)
-        if found.finished_at is not None and not waiting(opened, found):
+        if found.finished_at is not None and not count_waiting(opened, found):
             raise Failed(f"scan {found.scan_id} of {found.collection} is finished already")
         # The store first: it outlasts the broker, and no worker begins a batch of it from now on.
         scans.cancel(opened, found.scan_id)
         click.echo(f"scan {found.scan_id} of {found.collection} is cancelled")
-        if found.broker != FLEET:
+        if found.owner != FLEET:
             return  # it belongs to a `scan` with a broker of its own, which sees it in the store
         with open_broker(broker, opened.identity) as queue:
             heartbeat.cancel(queue.namespace, found.scan_id)

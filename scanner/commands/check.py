@@ -76,10 +76,9 @@ def command(
 def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path, Verdict]]:
     """Each file with its verdict, as soon as there is one."""
     from scanner.options.scan_request import plan_for
-    from storage.records import BatchImage
+    from storage.records import BatchImage, PlanError
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
-    from workers.pipeline.plan import PlanError
     from workers.sources.files import FileSource
 
     try:

@@ -119,7 +119,7 @@ def _of_run(run: Path, data: Path) -> Found:
     except (DataError, OSError, RunError, ValueError) as error:
         raise Failed(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
-    return Found(head, measured, metrics.by_source(scored, metrics.EVEN.flag))
+    return Found(head, measured, metrics.by_source(scored, metrics.EVEN.flagged_from))
 
 
 def _recipe_of(run: Path) -> Recipe:

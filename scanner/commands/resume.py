@@ -32,9 +32,9 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
       scanner resume 7 --broker redis://:secret@laptop:6379/0
     """
     from scanner.fleet import producer
+    from storage.records import PlanError
     from storage.writes import scans
     from workers.broker.heartbeat import uncancel
-    from workers.pipeline.plan import PlanError
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         found = scans.find_scan(opened, scan_id)

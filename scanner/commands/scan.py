@@ -190,7 +190,7 @@ def _run(
 
     scan_id = opened.scan.scan_id
     options = local.WorkerOptions(
-        given["store"], given["concurrency"], state_dir(), given["roots"], request.plan.strong
+        given["store"], given["concurrency"], state_dir(), given["roots"], request.plan.second_stage
     )
     try:
         with ExitStack() as stack:
@@ -199,7 +199,7 @@ def _run(
             )
             # A named broker may remember that the scan was cancelled.
             uncancel(own.broker.namespace, scan_id)
-            kept = stack.enter_context(local.local_rescuer(store, own.broker, request.broker))
+            kept = stack.enter_context(local.local_rescuer(store, own.broker, request.owner))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())
             tell = Events(store, scan_id).look if given["json_lines"] else None

@@ -57,7 +57,7 @@ def command(
     from scanner.follow.progress import Follower, look
     from scanner.follow.queue_state import queue_state
     from scanner.report.text import sentences
-    from storage.writes.cascade import opinions
+    from storage.writes.cascade import cascade_progress
 
     with open_store(store) as opened:
         from storage.writes.scans import find_scan
@@ -70,7 +70,7 @@ def command(
                 follower.follow()
         # Read anew: it may have been handed to the fleet meanwhile.
         seen = look(opened, found.scan_id)
-        is_of_fleet = seen.scan.broker == FLEET
+        is_of_fleet = seen.scan.owner == FLEET
         state = queue_state(broker, opened.identity) if is_of_fleet else None
         if events is not None:
             events.summary(_body(opened, found.scan_id, state), seen.counts.error)
@@ -79,7 +79,7 @@ def command(
             click.echo(json.dumps(_body(opened, found.scan_id, state)))
             return
         _print(seen, state)
-        if (said := opinions(opened, seen.scan)) is not None:
+        if (said := cascade_progress(opened, seen.scan)) is not None:
             click.echo(f"  {sentences.second(said)}")
         _print_hosts(opened, found.scan_id)
         if is_of_fleet and not seen.over:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from storage.database.store import Store
+    from storage.records import Plan
     from storage.writes.scans import Scan
-    from workers.pipeline.plan import Plan
 
 # A batch costs its worker about 3 ms of queue and leases: 6 µs an image at this size,
 MAX_IMAGES = 500
@@ -48,12 +48,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be scanned, how, and who looks after it (`broker`, see the schema)."""
+    """What to scan, how, and for which `owner` (see `storage.writes.scans.Scan`)."""
 
     root: Path
     name: str
     plan: Plan
-    broker: str
+    owner: str
     walk: WalkOptions = field(default_factory=WalkOptions)
     label: Callable[[bytes], bool | None] | None = None
     rescan: bool = False
@@ -115,12 +115,12 @@ def _find_or_begin(store: Store, request: Request) -> Opened:
     # Links are resolved once and for all: the same folder is the same collection.
     root = os.fsencode(request.root.resolve())
     collection = scans.collection_id(store, request.name, root)
-    plan = scans.plan_id(store, request.plan.digest(), request.plan.body())
+    plan = scans.ensure_plan(store, request.plan)
     same = [one for one in scans.list_scans(store, collection) if one.plan_id == plan]
     if request.retry_errors and not same:
         raise NotFound(f"{request.name!r} was never scanned with these detectors: nothing to retry")
     if same and (request.retry_errors or _goes_on(same[0], request)):
-        scans.hand_to(store, same[0].scan_id, request.broker)
+        scans.hand_to(store, same[0].scan_id, request.owner)
         return Opened(scans.find_scan(store, same[0].scan_id), resumed=True)
     for abandoned in same:
         if abandoned.finished_at is None:
@@ -130,7 +130,7 @@ def _find_or_begin(store: Store, request: Request) -> Opened:
         store,
         collection,
         plan,
-        request.broker,
+        request.owner,
         choices=request.choices(),
         keep_from=keep_from,
         after=same[0].scan_id if same else 0,
@@ -185,7 +185,7 @@ def publish_undone(store: Store, app: Celery, of: Scan, on_batch: Callable[[], o
     was never marked as finished is.
     """
     sent = 0
-    for batch_id in results.undone(store, of.broker, of.scan_id):
+    for batch_id in results.undone(store, of.owner, of.scan_id):
         left = results.again(store, batch_id, failed=False)
         if left is not None:
             publish(app, of, left[1])

@@ -8,33 +8,32 @@ from typing import TYPE_CHECKING
 from workers.broker.batch_message import BatchMessage
 from workers.broker.batch_parts import second_stage_number
 from workers.broker.publish import send_batch
-from workers.pipeline.plan import plan_from
+from workers.pipeline.plan import require_rules
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from storage.records import Batch
+    from storage.records import Batch, Plan
     from storage.writes.scans import Scan
-    from workers.pipeline.plan import Plan
 
 # Images of one message to a strong detector: a few seconds of work, which it does not split.
-SECOND_LOOK_IMAGES = 32
+SECOND_STAGE_IMAGES = 32
 
 
 def publish(app: Celery, scan: Scan, batch: Batch) -> None:
     """Send one batch of a scan; raises kombu's OperationalError where the broker stays away."""
-    _send(app, scan, batch, plan_from(scan.plan).routed())
+    _send(app, scan, batch, scan.plan.first_stage())
 
 
-def publish_second_look(app: Celery, scan: Scan, batch: Batch) -> None:
+def publish_second_stage(app: Celery, scan: Scan, batch: Batch) -> None:
     """Send what of a batch is for the strong detector of the scan's plan, in small messages."""
-    plan = plan_from(scan.plan)
-    for n, start in enumerate(range(0, len(batch.images), SECOND_LOOK_IMAGES)):
-        some = replace(batch, images=batch.images[start : start + SECOND_LOOK_IMAGES])
-        _send(app, scan, some, plan, second_stage_number(n))
+    for n, start in enumerate(range(0, len(batch.images), SECOND_STAGE_IMAGES)):
+        some = replace(batch, images=batch.images[start : start + SECOND_STAGE_IMAGES])
+        _send(app, scan, some, scan.plan, second_stage_number(n))
 
 
 def _send(app: Celery, scan: Scan, batch: Batch, plan: Plan, part: int = 0) -> None:
+    require_rules(plan.rules)
     message = BatchMessage(
         scan_id=scan.scan_id,
         batch_id=batch.batch_id,

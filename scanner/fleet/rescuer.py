@@ -20,12 +20,12 @@ from kombu.exceptions import OperationalError
 from scanner.fleet.publisher import publish
 from scanner.fleet.second_stage import SecondStage
 from storage.errors import StoreError
+from storage.records import PlanError
 from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
 from workers.broker.namespace import unrecorded
 from workers.log_context import log_batch
-from workers.pipeline.plan import PlanError
 from workers.settings import FLEET
 
 if TYPE_CHECKING:

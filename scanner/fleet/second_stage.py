@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from scanner.fleet.publisher import publish_second_look
+from scanner.fleet.publisher import publish_second_stage
+from storage.records import PlanError
 from storage.writes import cascade
 from storage.writes.scans import find_scan
 from workers.broker import leases
 from workers.broker.namespace import listening_key, second_stage_queue, unrecorded
-from workers.pipeline.plan import PlanError
 
 if TYPE_CHECKING:
     from scanner.options.common import Broker
     from storage.database.store import Store
-    from storage.writes.cascade import Asking
+    from storage.writes.cascade import CascadeScan
     from workers.broker.batch_parts import BatchPart
 
 log = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ class SecondStage:
         self._namespace = broker.namespace
         self._name = name
         # Finished scans in which nothing waits any more, until they are opened again.
-        self._settled: set[Asking] = set()
+        self._settled: set[CascadeScan] = set()
         self._idle: set[int] = set()
 
     def round(self) -> None:
         """Send what waits for a strong detector that listens and has nothing to do."""
-        scans = cascade.asking(self._store, self._name)
+        scans = cascade.cascade_scans(self._store, self._name)
         self._settled.intersection_update(scans)
         before, self._idle = self._idle, set()
         for scan in scans:
@@ -54,7 +54,7 @@ class SecondStage:
     def left_behind(self, part: BatchPart) -> None:
         """Take back what a dead worker had: its images still wait, and a round finds them."""
         log.warning("a second look at batch %d was left behind", part.batch_id)
-        cascade.failed(self._store, part.batch_id)
+        cascade.count_failed_attempt(self._store, part.batch_id)
         leases.forget(self._namespace, part)
 
     def _is_free(self, detector: str) -> bool:
@@ -65,17 +65,17 @@ class SecondStage:
             and not unrecorded(self._namespace)
         )
 
-    def _send(self, asking: Asking) -> None:
-        waiting = cascade.wanted(self._store, asking.scan_id)
-        if not waiting and asking.over:
-            self._settled.add(asking)
+    def _send(self, scan: CascadeScan) -> None:
+        waiting = cascade.waiting_batches(self._store, scan.scan_id)
+        if not waiting and scan.is_finished:
+            self._settled.add(scan)
         busy = leases.second_stages(self._namespace)
-        scan = find_scan(self._store, asking.scan_id)
+        found = find_scan(self._store, scan.scan_id)
         for batch in waiting:
             if batch.batch_id in busy:
                 continue
             try:
-                publish_second_look(self._app, scan, batch)
+                publish_second_stage(self._app, found, batch)
             except PlanError as error:
-                log.warning("scan %d gets no second opinions: %s", asking.scan_id, error)
+                log.warning("scan %d gets no second opinions: %s", scan.scan_id, error)
                 return

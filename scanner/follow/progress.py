@@ -14,7 +14,7 @@ from rich.text import Text
 from scanner.report.text.labels import count
 from storage.errors import StoreUnavailable
 from storage.reads.queries import counts
-from storage.writes.cascade import waiting
+from storage.writes.cascade import count_waiting
 from storage.writes.scans import UNFINISHED, find_scan
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Look:
 def look(store: Store, scan_id: int) -> Look:
     """How far a scan is, as the store has it."""
     found = find_scan(store, scan_id)
-    return Look(found, counts(store, scan_id), waiting(store, found))
+    return Look(found, counts(store, scan_id), count_waiting(store, found))
 
 
 class Follower:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scanner.fleet.producer import Request
-    from workers.pipeline.plan import Plan
+    from storage.records import Plan
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -82,7 +82,7 @@ def request_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def make_request(asked: Mapping[str, Any], broker: str) -> Request:
+def make_request(asked: Mapping[str, Any], owner: str) -> Request:
     """The producer's request; options that do not fit are one sentence each."""
     from scanner.fleet.producer import Request  # noqa: PLC0415 - `--help` must not cost its imports
     from scanner.listing.walk import WalkOptions  # noqa: PLC0415
@@ -102,7 +102,7 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
         # Stores take no half characters: a name that is not UTF-8 is called as it is shown.
         name=shown(os.fsencode(asked["name"] or root.name)) or "root",
         plan=plan,
-        broker=broker,
+        owner=owner,
         walk=WalkOptions(
             include=asked["include"],
             exclude=asked["exclude"],
@@ -116,39 +116,40 @@ def make_request(asked: Mapping[str, Any], broker: str) -> Request:
     )
 
 
-def plan_for(detectors: str | None, strong: str | None = None) -> Plan:
+def plan_for(detectors: str | None, second_stage: str | None = None) -> Plan:
     """The plan with the detectors of the options, see below, by one's own thresholds."""
     from scanner.options.thresholds import ThresholdError, with_own  # noqa: PLC0415
 
     try:
-        return with_own(plan_by_cards(detectors, strong))
+        return with_own(plan_by_cards(detectors, second_stage))
     except ThresholdError as error:
         raise Failed(str(error)) from error
 
 
-def plan_by_cards(detectors: str | None, strong: str | None = None) -> Plan:
+def plan_by_cards(detectors: str | None, second_stage: str | None = None) -> Plan:
     """The plan with the detectors of `--detectors A,B` and `--strong C`, their models verified.
 
     By default those that ship: one of another's making speaks where it is named.
 
     Here and not by the workers: those would refuse the batches, and the scan would wait for ever.
     """
+    from storage.records import PlanError  # noqa: PLC0415
     from workers.detectors import installed  # noqa: PLC0415
-    from workers.pipeline.plan import PlanError, make_plan  # noqa: PLC0415
+    from workers.pipeline.plan import make_plan  # noqa: PLC0415
 
     wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     if detectors is not None and not wanted:
         raise click.BadParameter("this names no detector", param_hint="--detectors")
-    if strong in wanted:
+    if second_stage in wanted:
         raise click.BadParameter(
-            f"{strong} is one of --detectors: it would look at the same images twice",
+            f"{second_stage} is one of --detectors: it would look at the same images twice",
             param_hint="--strong",
         )
     with sound_models():
         cards = installed.installed()
-        ours = [name for name in cards if name in installed.NAMES and name != strong]
+        ours = [name for name in cards if name in installed.NAMES and name != second_stage]
         try:
-            plan = make_plan(cards, wanted or ours, strong)
+            plan = make_plan(cards, wanted or ours, second_stage)
         except PlanError as error:
             raise click.BadParameter(str(error), param_hint="--detectors") from error
         for name in plan.names():

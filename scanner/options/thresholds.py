@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from scanner.config import config_file
 from scanner.processes.atomic_write import replaced
-from workers.detectors.card import NEVER
+from storage.records import NEVER, Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from workers.pipeline.plan import Plan, PlannedDetector
+    from storage.records import Plan, PlannedDetector
 
 # The share of cases in which the true rate of false alarms is below the one that is asked for.
 CERTAINTY = 0.95
@@ -36,6 +36,11 @@ class Own:
     sha256: str
     unsure: float
     ai: float
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return them as a plan has them."""
+        return Thresholds(self.unsure, self.ai)
 
 
 def file() -> Path:
@@ -83,7 +88,7 @@ def with_own(plan: Plan) -> Plan:
     return replace(
         plan,
         detectors=tuple(
-            replace(one, unsure=own[one.name].unsure, ai=own[one.name].ai)
+            replace(one, thresholds=own[one.name].thresholds)
             if one.name in own and own[one.name].sha256 == one.sha256
             else one
             for one in plan.detectors
@@ -97,10 +102,10 @@ def own_for(planned: PlannedDetector, at: float) -> Own:
     A detector that calls nothing AI-made goes on so: its alarms are the doubtful ones. Nothing is
     called AI that is more probably real.
     """
-    if planned.ai >= NEVER:
+    if planned.thresholds.ai >= NEVER:
         return Own(planned.sha256, at, NEVER)
-    ai = max(at, planned.unsure)
-    return Own(planned.sha256, planned.unsure, ai)
+    unsure = planned.thresholds.unsure
+    return Own(planned.sha256, unsure, max(at, unsure))
 
 
 def allowed(photos: int, rate: float) -> int | None:

@@ -113,7 +113,7 @@ class Watch:
     def _look(self, scan_id: int) -> Live:
         seen = look(self._store, scan_id)
         # A `scan` with a queue of its own tells nobody where that is.
-        is_of_fleet = seen.scan.broker == FLEET
+        is_of_fleet = seen.scan.owner == FLEET
         return Live(
             look=seen,
             pulse=pulse(self._store, scan_id),

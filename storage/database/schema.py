@@ -71,8 +71,8 @@ scan = Table(
     Column("id", Integer, primary_key=True),
     Column("collection_id", ForeignKey(collection.c.id), nullable=False, index=True),
     Column("plan_id", ForeignKey(plan.c.id), nullable=False),
-    # Whose keeper looks after it: "fleet", or the token of the `scan` that owns its broker.
-    Column("broker", Text, nullable=False),
+    # Who requeues its lost batches: "fleet", or the token of the `scan` with an embedded broker.
+    Column("broker", Text, key="owner", nullable=False),
     Column("created_at", Float, nullable=False),
     Column("listed_at", Float),  # the walk came to its end
     Column("finished_at", Float),
@@ -159,7 +159,7 @@ verdict = Table(
     Column("detector", Text),
     Column("examined", Boolean, nullable=False),
     Column("attempt", SmallInteger, nullable=False),
-    Column("stage", SmallInteger, nullable=False),  # 1 routed, 2 strong
+    Column("stage", SmallInteger, nullable=False),  # 1 or 2, see `storage.writes.cascade`
     Column("error_kind", Text),
     Column("error_text", Text),
     Column("digest", LargeBinary),

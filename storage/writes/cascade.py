@@ -1,7 +1,7 @@
-"""Second opinions: what the first look left doubtful, until a strong detector has looked too.
+"""The second stage of a cascade: `unsure` images that a further detector examines.
 
-Nothing is kept of who was asked. A doubtful verdict of the first stage waits, in a scan whose plan
-has a strong detector; one of the second stage has been looked at.
+Which images were sent to it is not recorded. An `unsure` verdict of the first stage waits, in a
+scan whose plan has a detector for the second stage; a verdict of the second stage is final.
 """
 
 from __future__ import annotations
@@ -9,116 +9,116 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from storage.database.schema import batch, entry, image, plan, scan, verdict
 from storage.records import Batch, BatchImage, Outcome
-from storage.writes.results import ROUTED, STRONG, Run, put_run
+from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Run, put_run
+from storage.writes.scans import read_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from storage.database.store import Store
     from storage.writes.scans import Scan
 
-# Images that are read in one go; the others wait a little longer.
-MOST_IMAGES = 5_000
+# Images that are read at once; the others wait for the next round.
+MAX_IMAGES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A scan whose doubtful images are for a strong detector; `over` when no more come."""
+class CascadeScan:
+    """A scan with a second stage; once it is finished, no more images come to wait."""
 
     scan_id: int
     detector: str
-    over: bool
+    is_finished: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CascadeProgress:
-    """How far the second opinions of a scan are: images that were looked at, and that wait."""
+    """How many images of a scan have been through the second stage, and how many wait for it."""
 
     detector: str
-    given: int
+    done: int
     waiting: int
 
 
-def strong_in(body: Mapping[str, Any]) -> str | None:
-    """The name of the strong detector in a plan's body."""
-    return next((one["name"] for one in body.get("detectors", ()) if one.get("strong")), None)
-
-
-def asking(store: Store, broker: str) -> list[Asking]:
-    """A broker's scans, finished or not, that have a strong detector in their plan."""
+def cascade_scans(store: Store, owner: str) -> list[CascadeScan]:
+    """Return an owner's scans that have a second stage, finished or not, but not cancelled."""
     with store.read() as connection:
+        # Plans are few: scans with the same detectors share one.
+        plans = connection.execute(sa.select(plan.c.id, plan.c.body))
+        detectors = {row.id: read_plan(row.body).second_stage for row in plans}
+        cascades = [plan_id for plan_id, detector in detectors.items() if detector is not None]
         rows = connection.execute(
-            sa.select(scan.c.id, scan.c.finished_at, plan.c.body)
-            .join(plan)
+            sa.select(scan.c.id, scan.c.plan_id, scan.c.finished_at)
             .where(
-                scan.c.broker == broker,
+                scan.c.owner == owner,
                 scan.c.cancelled_at.is_(None),
-                sa.cast(plan.c.body, sa.Text).contains('"strong"'),
+                scan.c.plan_id.in_(cascades),
             )
             .order_by(scan.c.id)
-        ).all()
-    named = ((row, strong_in(row.body)) for row in rows)
-    return [
-        Asking(row.id, name, row.finished_at is not None) for row, name in named if name is not None
-    ]
+        )
+        return [
+            CascadeScan(row.id, detector, row.finished_at is not None)
+            for row in rows
+            if (detector := detectors[row.plan_id]) is not None
+        ]
 
 
-def wanted(store: Store, scan_id: int) -> list[Batch]:
-    """What waits for a second opinion in a scan, by batch; of batches whose first look is over."""
+def waiting_batches(store: Store, scan_id: int) -> list[Batch]:
+    """Return the images that wait for the second stage, of batches whose first stage is done."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(
                 entry.c.batch_id, batch.c.attempt, image.c.id, image.c.path, entry.c.size_bytes
             )
             .select_from(_judged.join(batch, batch.c.id == entry.c.batch_id).join(image))
-            .where(_waits(scan_id), batch.c.done_at.is_not(None))
+            .where(_is_waiting(scan_id), batch.c.done_at.is_not(None))
             .order_by(entry.c.batch_id, image.c.id)
-            .limit(MOST_IMAGES)
+            .limit(MAX_IMAGES)
         ).all()
     return [
         Batch(
             batch_id,
             attempt,
-            tuple(BatchImage(row.id, bytes(row.path), row.size_bytes) for row in of),
+            tuple(BatchImage(row.id, bytes(row.path), row.size_bytes) for row in group),
         )
-        for (batch_id, attempt), of in groupby(rows, lambda row: (row.batch_id, row.attempt))
+        for (batch_id, attempt), group in groupby(rows, lambda row: (row.batch_id, row.attempt))
     ]
 
 
-def opinions(store: Store, of: Scan) -> CascadeProgress | None:
-    """How far they are; None where the scan's plan asks for none."""
-    detector = strong_in(of.plan)
-    if detector is None:
+def cascade_progress(store: Store, of: Scan) -> CascadeProgress | None:
+    """Return the progress of the second stage; None where the scan's plan has none."""
+    if of.plan.second_stage is None:
         return None
-    of_it = sa.select(sa.func.count()).select_from(verdict).where(verdict.c.scan_id == of.scan_id)
+    done = sa.select(sa.func.count()).where(
+        verdict.c.scan_id == of.scan_id, verdict.c.stage == SECOND_STAGE
+    )
     with store.read() as connection:
-        given = connection.scalar(of_it.where(verdict.c.stage == STRONG))
-    return CascadeProgress(detector, int(given or 0), waiting(store, of))
+        done_images = connection.execute(done).scalar_one()
+    return CascadeProgress(of.plan.second_stage, done_images, count_waiting(store, of))
 
 
-def waiting(store: Store, of: Scan) -> int:
-    """How many images wait for a second opinion: quickly, for those who follow a scan."""
-    if strong_in(of.plan) is None:
+def count_waiting(store: Store, of: Scan) -> int:
+    """Count the images that wait for the second stage; quick enough to ask every second."""
+    if of.plan.second_stage is None:
         return 0
+    waiting = sa.select(sa.func.count()).select_from(verdict).where(_is_waiting(of.scan_id))
     with store.read() as connection:
-        found = connection.scalar(
-            sa.select(sa.func.count()).select_from(verdict).where(_waits(of.scan_id))
-        )
-    return int(found or 0)
+        return connection.execute(waiting).scalar_one()
 
 
-def begin_second(
+def begin_second_stage(
     store: Store, batch_id: int, images: Collection[int], worker: tuple[str, str]
 ) -> tuple[Run, frozenset[int]] | None:
-    """Start on a second look at images of a batch: the run, and those that still wait for it.
+    """Begin the second stage of images of a batch: return the run, and the images still waiting.
 
-    None where none does, or the batch is gone, or its scan was cancelled.
+    `worker` is (host id, worker name). None where no image waits, the batch is gone, or its scan
+    was cancelled.
     """
     now = time.time()
     with store.write() as connection:
@@ -134,7 +134,7 @@ def begin_second(
                 sa.select(verdict.c.image_id)
                 .select_from(_judged)
                 .where(
-                    _waits(row.scan_id),
+                    _is_waiting(row.scan_id),
                     entry.c.batch_id == batch_id,
                     verdict.c.image_id.in_(sorted(images)),
                 )
@@ -142,13 +142,12 @@ def begin_second(
         )
         if not pending:
             return None
-        of = Run(0, row.scan_id, batch_id, row.attempt, STRONG)
-        begun = put_run(connection, of, worker, (now, now))
-    return begun, pending
+        run = Run(0, row.scan_id, batch_id, row.attempt, SECOND_STAGE)
+        return put_run(connection, run, worker, (now, now)), pending
 
 
-def failed(store: Store, batch_id: int) -> None:
-    """Count an attempt at a batch whose second look was left behind by its worker."""
+def count_failed_attempt(store: Store, batch_id: int) -> None:
+    """Count an attempt at a batch whose worker died during the second stage."""
     with store.write() as connection:
         connection.execute(
             sa.update(batch).where(batch.c.id == batch_id).values(attempt=batch.c.attempt + 1)
@@ -161,9 +160,9 @@ _judged = entry.join(
 )
 
 
-def _waits(scan_id: int) -> sa.ColumnElement[bool]:
+def _is_waiting(scan_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(
         verdict.c.scan_id == scan_id,
         verdict.c.outcome == Outcome.UNSURE.value,
-        verdict.c.stage == ROUTED,
+        verdict.c.stage == FIRST_STAGE,
     )

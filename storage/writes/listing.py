@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from storage.database.schema import batch, collection, entry, finding, image, review, scan, verdict
 from storage.database.store import insert_one, upsert
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
-from storage.writes.cascade import strong_in
-from storage.writes.results import STRONG
+from storage.writes.results import SECOND_STAGE
 from storage.writes.scans import lock
 
 if TYPE_CHECKING:
@@ -172,8 +171,10 @@ def _unchanged(
     if keep_from is None or not listed:
         return set()
     is_last_word: sa.ColumnElement[bool] = sa.true()
-    if strong_in(of.plan) is not None:
-        is_last_word = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == STRONG)
+    if of.plan.second_stage is not None:
+        is_last_word = (verdict.c.outcome != Outcome.UNSURE.value) | (
+            verdict.c.stage == SECOND_STAGE
+        )
     rows = connection.execute(
         sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)
         .join(

@@ -36,7 +36,7 @@ class Received:
     started_at: float
     ended_at: float
     verdicts: tuple[Verdict, ...]
-    stage: int = results.ROUTED
+    stage: int = results.FIRST_STAGE
 
 
 def receive(store: Store, one: Received) -> int:

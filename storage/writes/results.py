@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from storage.records import Verdict
 
-# The stages of a verdict: by the detectors that the router chooses, and by a strong one as well.
-ROUTED, STRONG = 1, 2
+# The stages of a verdict (see `storage.writes.cascade`).
+FIRST_STAGE, SECOND_STAGE = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's go at one batch; `stage` is ROUTED, or STRONG for a second look at it.
+    """One worker's go at one batch; `stage` is FIRST_STAGE or SECOND_STAGE.
 
     `attempt` is the batch's, or its message's where that one is higher.
     """
@@ -51,7 +51,7 @@ class Run:
     scan_id: int
     batch_id: int
     attempt: int
-    stage: int = ROUTED
+    stage: int = FIRST_STAGE
 
 
 def know_host(store: Store, known: Host) -> None:
@@ -142,7 +142,7 @@ def make_way(
     connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
     """The verdicts that are not refused; the findings that they replace are deleted."""
-    if stage > ROUTED:
+    if stage > FIRST_STAGE:
         verdicts = _without_errors(connection, scan_id, stage, verdicts)
     there = connection.execute(
         sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
@@ -232,8 +232,8 @@ def mark_published(store: Store, batches: Sequence[int]) -> None:
         )
 
 
-def undone(store: Store, broker: str, scan_id: int | None = None) -> list[int]:
-    """The batches of a broker's live scans that are not done, the oldest first."""
+def undone(store: Store, owner: str, scan_id: int | None = None) -> list[int]:
+    """The batches of an owner's live scans that are not done, the oldest first."""
     query = (
         sa.select(batch.c.id)
         .join(scan)
@@ -241,7 +241,7 @@ def undone(store: Store, broker: str, scan_id: int | None = None) -> list[int]:
             batch.c.done_at.is_(None),
             scan.c.finished_at.is_(None),
             scan.c.cancelled_at.is_(None),
-            scan.c.broker == broker,
+            scan.c.owner == owner,
         )
         .order_by(batch.c.id)
     )

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from storage.database.schema import batch, collection, entry, image, plan, scan
 from storage.database.store import insert_one, upsert
-from storage.errors import NameTaken, NotFound, Overtaken
+from storage.errors import NameTaken, NotFound, Overtaken, StoreError
 from storage.paths import shown
+from storage.records import Plan, PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +24,19 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One pass over a collection with a fixed plan."""
+    """One pass over a collection with a fixed plan.
+
+    Its `owner` requeues its lost batches: "fleet", or the token of the `scan` command that runs it
+    on an embedded broker.
+    """
 
     scan_id: int
     collection_id: int
     collection: str
     root: bytes
     plan_id: int
-    plan: Mapping[str, Any]
-    broker: str
+    plan: Plan
+    owner: str
     created_at: float
     listed_at: float | None
     finished_at: float | None
@@ -54,14 +59,14 @@ class Scan:
         return UNFINISHED if self.cancelled_at is None else "cancelled"
 
 
-_SCANS = sa.select(
+_SCANS: sa.Select[Any] = sa.select(
     scan.c.id.label("scan_id"),
     scan.c.collection_id,
     collection.c.name.label("collection"),
     collection.c.root,
     scan.c.plan_id,
     plan.c.body.label("plan"),
-    scan.c.broker,
+    scan.c.owner.label("owner"),
     scan.c.created_at,
     scan.c.listed_at,
     scan.c.finished_at,
@@ -94,20 +99,22 @@ def collection_id(store: Store, name: str, root: bytes) -> int:
     return int(row.id)
 
 
-def plan_id(store: Store, digest: str, body: Mapping[str, Any]) -> int:
-    """The plan of that digest, recorded if it is new."""
+def ensure_plan(store: Store, planned: Plan) -> int:
+    """Record a plan if it is new, and return its id."""
+    digest = planned.digest()
     with store.write() as connection:
-        made = upsert(connection.dialect.name, plan).values(digest=digest, body=dict(body))
-        connection.execute(made.on_conflict_do_nothing())
-        found = connection.execute(sa.select(plan.c.id).where(plan.c.digest == digest))
-        return int(found.scalar_one())
+        insert = upsert(connection.dialect.name, plan)
+        values = insert.values(digest=digest, body=planned.to_json())
+        connection.execute(values.on_conflict_do_nothing())
+        plan_id = sa.select(plan.c.id).where(plan.c.digest == digest)
+        return int(connection.execute(plan_id).scalar_one())
 
 
 def new_scan(  # noqa: PLR0913 - a scan's columns
     store: Store,
     collection_id: int,
     plan_id: int,
-    broker: str,
+    owner: str,
     *,
     choices: str = "",
     keep_from: int | None = None,
@@ -126,7 +133,7 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
             scan,
             collection_id=collection_id,
             plan_id=plan_id,
-            broker=broker,
+            owner=owner,
             created_at=time.time(),
             skipped={},
             choices=choices,
@@ -160,7 +167,19 @@ def find_scan(store: Store, scan_id: int | None = None) -> Scan:
         raise NotFound("There is no scan in this store yet: begin one with `scanner scan FOLDER`")
     if row is None:
         raise NotFound(f"There is no scan {scan_id} in this store: `scanner scans` lists them")
-    return Scan(**row._mapping)
+    return _scan(row)
+
+
+def _scan(row: sa.Row[Any]) -> Scan:
+    return Scan(**{**row._mapping, "plan": read_plan(row.plan)})
+
+
+def read_plan(body: object) -> Plan:
+    """Read a plan's column; StoreError where it is malformed."""
+    try:
+        return Plan.from_json(body)
+    except PlanError as error:
+        raise StoreError(f"The store is damaged: {error}") from error
 
 
 def list_scans(store: Store, collection_id: int | None = None) -> list[Scan]:
@@ -169,12 +188,12 @@ def list_scans(store: Store, collection_id: int | None = None) -> list[Scan]:
     if collection_id is not None:
         query = query.where(scan.c.collection_id == collection_id)
     with store.read() as connection:
-        return [Scan(**row._mapping) for row in connection.execute(query)]
+        return [_scan(row) for row in connection.execute(query)]
 
 
-def hand_to(store: Store, scan_id: int, broker: str) -> None:
-    """Let another broker's keeper look after a scan from now on, and clear a cancellation."""
-    _update(store, scan_id, broker=broker, cancelled_at=None)
+def hand_to(store: Store, scan_id: int, owner: str) -> None:
+    """Give a scan to another owner, and clear its cancellation."""
+    _update(store, scan_id, owner=owner, cancelled_at=None)
 
 
 def mark_listed(

@@ -10,7 +10,7 @@ import pytest
 
 from storage.database.store import Store
 from storage.reads.queries import verdict_rows
-from storage.records import ListedImage, Outcome, Timings, Verdict
+from storage.records import ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Fill:
     def __post_init__(self) -> None:
         results.know_host(self.store, HOST)
 
-    def scan(self, name: str | None = None, plan: str = "plan") -> Scan:
+    def scan(self, name: str | None = None, rules: int = 1) -> Scan:
         """A new scan of the collection of that name, or of one of its own."""
         name = name or f"photos-{next(self.names)}"
         collection_id = scans.collection_id(self.store, name, b"/" + name.encode())
-        plan_id = scans.plan_id(self.store, plan, {"rules": 1, "detectors": []})
+        plan_id = scans.ensure_plan(self.store, Plan((), rules=rules))
         return scans.new_scan(self.store, collection_id, plan_id, "fleet")
 
     def batch(self, of: Scan, *paths: bytes, keep_from: int | None = None) -> Batch | None:

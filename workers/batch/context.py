@@ -17,10 +17,10 @@ from workers.pipeline.pipeline import make_pipeline
 from workers.sources.registry import SourceRegistry
 
 if TYPE_CHECKING:
+    from storage.records import Plan
     from workers.batch.sinks import ResultSink
     from workers.batch.stopping import StopFlag
     from workers.pipeline.pipeline import Pipeline
-    from workers.pipeline.plan import Plan
     from workers.settings import WorkerSettings
 
 # Threads of a net: a process a core looks at pictures, and threads would wait for each other.

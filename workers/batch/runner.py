@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Protocol
 import redis
 
 from storage.errors import StoreError
+from storage.records import PlanError
 from workers.batch.retry import WORLD, GiveBack, Retry
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.broker.batch_parts import BatchPart, random_part_number
 from workers.broker.leases import Lease, Watch
 from workers.broker.publish import send_batch
 from workers.log_context import log_batch, with_log_context
-from workers.pipeline.plan import PlanError
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class BatchRunner:
         """Give back what is too much for this machine; how many images of what is left it keeps."""
         context = self._station
         # A second look comes in small messages, and is no measure of the pace of first ones.
-        if not left or self._cautious or self._message.is_second_stage:
+        if not left or self._cautious or self._message.plan.second_stage:
             return len(left)
         keeps = context.throughput.keeps(len(left))
         if keeps == len(left) and context.throughput.may_look() and self._nothing_waits():
@@ -209,7 +209,7 @@ class BatchRunner:
             raise
         finally:
             self._watch.pause()
-        if not self._cautious and not self._message.is_second_stage:
+        if not self._cautious and not self._message.plan.second_stage:
             self._station.throughput.mark(len(chunk), time.monotonic() - started)
         return chunk
 

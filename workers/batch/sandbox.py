@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, json
 
-from storage.records import BatchImage, ErrorKind, ImageError, Outcome, Timings, Verdict
+from storage.records import (
+    BatchImage,
+    ErrorKind,
+    ImageError,
+    Outcome,
+    Plan,
+    PlanError,
+    Timings,
+    Verdict,
+)
 from storage.text import clean
 from workers.broker.field_types import MessageError, Text, message_errors
 from workers.broker.verdict_message import VerdictBody, body_to_verdict, verdict_to_body
@@ -25,7 +34,6 @@ from workers.limited_process import (
     limit_memory,
 )
 from workers.limits import Limits
-from workers.pipeline.plan import PlanError, plan_from
 from workers.sources.location import location_from_json, location_to_json
 from workers.sources.registry import open_source
 from workers.sources.source import SourceUnavailable
@@ -33,7 +41,6 @@ from workers.sources.source import SourceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workers.pipeline.plan import Plan
     from workers.sources.source import Source
 
 log = logging.getLogger(__name__)
@@ -113,7 +120,7 @@ class Sandbox:
 
     def _start(self, root: Source) -> LimitedProcess:
         self._process = LimitedProcess("workers.batch.sandbox")
-        task = _Task(location_to_json(root.location), self._plan.body(), self._limits)
+        task = _Task(location_to_json(root.location), self._plan.to_json(), self._limits)
         try:
             _answer(self._process.request(task, START_SECONDS))
         except (ProcessFailed, MessageError) as error:
@@ -166,7 +173,7 @@ def main() -> None:
         return
     limit_memory(task.limits.sandbox_bytes)
     try:
-        pipeline = make_pipeline(plan_from(task.plan), task.limits.max_pixels)
+        pipeline = make_pipeline(Plan.from_json(task.plan), task.limits.max_pixels)
         root = open_source(location_from_json(task.place), task.limits.max_bytes)
     except SourceUnavailable as error:
         parent.answer(_Answer(source_error=clean(str(error))))

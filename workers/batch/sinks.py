@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from storage.database.store import Store
 from storage.writes import cascade, results
 from storage.writes.received import Received
+from storage.writes.results import FIRST_STAGE, SECOND_STAGE
 from storage.writes.scans import collection_root
 from workers.batch.retry import GiveBack, ResultWriterAway
 from workers.broker.namespace import unrecorded
@@ -87,9 +88,9 @@ class StoreSink:
         """Start on a batch; None where it is done, forgotten or cancelled."""
         if self._host.is_due():
             results.know_host(self._store, self._host.now())
-        if message.is_second_stage:
+        if message.plan.second_stage is not None:
             images = {image.image_id for image in message.images}
-            begun = cascade.begin_second(self._store, message.batch_id, images, self._worker)
+            begun = cascade.begin_second_stage(self._store, message.batch_id, images, self._worker)
         else:
             begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreBatchWriter(self._store, *begun)
@@ -115,7 +116,7 @@ class _StoreBatchWriter:
 
     def finish(self) -> None:
         # Before a second look it was done already.
-        if self._run.stage == results.ROUTED:
+        if self._run.stage == FIRST_STAGE:
             results.finish_batch(self._store, self._run)
 
 
@@ -189,7 +190,7 @@ class _QueueBatchWriter:
                 scan_id=self._message.scan_id,
                 batch_id=self._message.batch_id,
                 attempt=self.attempt,
-                stage=results.STRONG if self._message.is_second_stage else results.ROUTED,
+                stage=FIRST_STAGE if self._message.plan.second_stage is None else SECOND_STAGE,
                 started_at=self._started_at,
                 ended_at=time.time(),
                 verdicts=tuple(verdicts),

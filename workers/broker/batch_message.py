@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, convert
 from msgspec.structs import asdict
 
 from storage.paths import from_wire, to_wire
-from storage.records import BatchImage
+from storage.records import BatchImage, Plan, PlanError
 from workers.broker.batch_parts import MAX_PART
 from workers.broker.field_types import (
     VERSION,
@@ -20,10 +20,7 @@ from workers.broker.field_types import (
     WirePath,
     message_errors,
 )
-from workers.pipeline.plan import NewerRules, PlanError, plan_from
-
-if TYPE_CHECKING:
-    from workers.pipeline.plan import Plan
+from workers.pipeline.plan import NewerRules, require_rules
 
 # More images than any producer puts into one batch.
 MAX_IMAGES = 100_000
@@ -48,11 +45,6 @@ class BatchMessage:
     plan: Plan
     images: tuple[BatchImage, ...]
     part: int = 0
-
-    @property
-    def is_second_stage(self) -> bool:
-        """Return whether the message asks for the verdicts of a strong detector."""
-        return self.plan.strong is not None
 
 
 class _Versioned(Struct):
@@ -80,7 +72,7 @@ def encode_batch(message: BatchMessage) -> dict[str, Any]:
             part=message.part,
             attempt=message.attempt,
             collection=message.collection,
-            plan=message.plan.body(),
+            plan=message.plan.to_json(),
             images=[
                 (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
             ],
@@ -115,7 +107,9 @@ def decode_batch(raw: object) -> BatchMessage:
 
 def _decode_plan(body: dict[str, Any]) -> Plan:
     try:
-        return plan_from(body)
+        # Before the rest of the plan, which newer rules may have changed.
+        require_rules(body.get("rules"))
+        return Plan.from_json(body)
     except NewerRules as error:
         raise NewerMessage(str(error)[:200]) from error
     except PlanError as error:

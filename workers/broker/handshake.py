@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import redis
 from msgspec import Struct, json
 
+from storage.records import RULES_VERSION
 from workers.broker.field_types import (
     VERSION,
     Id,
@@ -17,7 +18,6 @@ from workers.broker.field_types import (
     message_errors,
     require_printable,
 )
-from workers.pipeline.plan import RULES_VERSION
 
 if TYPE_CHECKING:
     from workers.broker.namespace import Namespace

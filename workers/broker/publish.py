@@ -22,12 +22,12 @@ RETRY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interva
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
     """Put a batch, or what is left of one, on the queue of those who can do it."""
-    strong = message.plan.strong
+    second_stage = message.plan.second_stage
     queue = app.conf.task_default_queue
     app.send_task(
         SCAN_BATCH,
         args=[encode_batch(message)],
-        queue=queue if strong is None else second_stage_queue(queue, strong),
+        queue=queue if second_stage is None else second_stage_queue(queue, second_stage),
         retry=True,
         retry_policy=RETRY,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, convert, to_builtins
 
 from storage.writes.received import Received
-from storage.writes.results import ROUTED, STRONG, Host
+from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Host
 from workers.broker.field_types import (
     VERSION,
     Attempt,
@@ -39,7 +39,7 @@ class _ResultBody(Struct):
     scan: Id
     batch: Id
     attempt: Attempt
-    stage: Annotated[int, Meta(ge=ROUTED, le=STRONG)]
+    stage: Annotated[int, Meta(ge=FIRST_STAGE, le=SECOND_STAGE)]
     host: _HostBody
     worker: Name
     started: Seconds

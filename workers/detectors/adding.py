@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.records import AI_NAMES, REAL_NAMES
+from storage.records import AI_NAMES, NEVER, REAL_NAMES
 from workers.detectors import custom
 from workers.detectors.card import (
     KINDS,
-    NEVER,
     Calibration,
     Card,
     CardError,

@@ -9,8 +9,9 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
+from storage import records
 from workers.detectors.toml_tables import TableError, build
 
 # What the numbers of a model may be, see `Output`.
@@ -96,44 +97,16 @@ class View:
     finder_sha256: str = ""
 
 
-# The threshold `ai` of a detector that has not earned the word: no score reaches it.
-NEVER = 1.0
-
-
-class Cut(Protocol):
-    """Whatever has a detector's two thresholds."""
-
-    @property
-    def unsure(self) -> float:
-        """From here up a score is doubtful."""
-
-    @property
-    def ai(self) -> float:
-        """From here up it is called AI-made, unless this is NEVER."""
-
-
-def flagged_from(at: Cut) -> float:
-    """Where a picture is singled out: at `ai`, or at `unsure` where nothing is called AI."""
-    return at.ai if at.ai < NEVER else at.unsure
-
-
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """From `unsure` up a score is doubtful, from `ai` up AI-made, unless that is NEVER.
+class Thresholds(records.Thresholds):
+    """The thresholds of a card, and how often they are wrong.
 
     `false_alarm_rate` is the share of `real_images` held-out real images that score `ai` or more;
     None where nobody measured it.
     """
 
-    unsure: float
-    ai: float
     false_alarm_rate: float | None = None
     real_images: int = 0
-
-    @property
-    def flag(self) -> float:
-        """Where a picture is singled out."""
-        return flagged_from(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, Outcome
-from workers.detectors.card import NEVER
+from storage.records import DEGRADED, NEVER, PROVENANCE, RESIZED_FROM, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.records import Finding
-    from workers.pipeline.plan import Plan, PlannedDetector
+    from storage.records import Finding, Plan, Thresholds
 
 _LEVELS = (Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI)
 
@@ -45,20 +43,20 @@ class Judge:
     """Decides by the thresholds of one plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._thresholds = {detector.name: detector for detector in plan.detectors}
-        self._strong = plan.strong
+        self._thresholds = {planned.name: planned.thresholds for planned in plan.detectors}
+        self._second_stage = plan.second_stage
 
     def decide(self, findings: Sequence[Finding]) -> Decision:
         """The outcome for one image from everything that was found."""
         level, score, detector, examined = 0, -1.0, None, False
         degraded = any(said.kind == DEGRADED for said in findings)
-        second = any(said.detector == self._strong for said in findings)
+        second = any(said.detector == self._second_stage for said in findings)
         for said in findings:
             if said.score is None:
                 continue
             by_pixels = said.detector != PROVENANCE
             examined = examined or by_pixels
-            if second and by_pixels and said.detector != self._strong:
+            if second and by_pixels and said.detector != self._second_stage:
                 continue
             reached = _level(self._thresholds[said.detector], said.score)
             if by_pixels and (degraded or RESIZED_FROM in said.detail):
@@ -68,7 +66,7 @@ class Judge:
         return Decision(_LEVELS[level], None if detector is None else score, detector, examined)
 
 
-def _level(thresholds: PlannedDetector, score: float) -> int:
+def _level(thresholds: Thresholds, score: float) -> int:
     if thresholds.ai <= score and thresholds.ai < NEVER:
         return 2
     return 1 if score >= thresholds.unsure else 0

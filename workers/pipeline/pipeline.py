@@ -19,6 +19,7 @@ from storage.records import (
     Finding,
     ImageError,
     Outcome,
+    PlanError,
     Timings,
     Verdict,
 )
@@ -30,18 +31,17 @@ from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.pipeline.decide import Judge
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
-from workers.pipeline.plan import PlanError, require_same
+from workers.pipeline.plan import require_same
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from storage.records import BatchImage
+    from storage.records import BatchImage, Plan
     from workers.detectors.card import Card
     from workers.detectors.detector import Detector
     from workers.pipeline.crops import Finder
     from workers.pipeline.inputs import DetectorInputs
-    from workers.pipeline.plan import Plan
     from workers.sources.source import Fetched
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Pipeline:
         """`shipped` are the cards of all detectors that are here, in the plan or not."""
         self._judge = Judge(plan)
         self._detectors = detectors
-        routed = plan.routed().names()
+        routed = plan.first_stage().names()
         cards = {name: one.card for name, one in detectors.items() if name in routed}
         self._selector = InputSelector(cards, shipped or {}, finder)
         # By itself: it is asked as well as the one that suits, never in its stead.

@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from storage.records import NEVER
 from workers.detectors import installed
 from workers.detectors.card import (
-    NEVER,
     Card,
     DataSet,
     Input,

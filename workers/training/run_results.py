@@ -36,7 +36,7 @@ def finish(recipe: Recipe, run: Run, history: Sequence[Epoch], tell: Callable[[s
         test = read(run.data, recipe.data.test, recipe.data.pixels)
         scored = judge(recipe, run.out, test, recipe.data.test[0].file)
         measured, made = metrics.measure(scored, metrics.EVEN), run.out / FIGURES
-        sources = tuple(metrics.by_source(scored, metrics.EVEN.flag))
+        sources = tuple(metrics.by_source(scored, metrics.EVEN.flagged_from))
     figures["weights"] = json.loads((run.out / WEIGHTS).read_text())
     figures |= {"test": asdict(measured), "sources": [asdict(each) for each in sources]}
     write_json(run.out / FIGURES, figures)

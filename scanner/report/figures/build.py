@@ -9,7 +9,7 @@ from scanner.report.figures.error_rates import card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
 from scanner.report.figures.throughput import Course, course
 from storage.reads.aggregates import figures
-from storage.writes.cascade import opinions
+from storage.writes.cascade import cascade_progress
 from storage.writes.samples import sample_outcome
 from workers.evaluation.curves import Curves, curves
 from workers.evaluation.intervals import Interval, wilson
@@ -17,7 +17,6 @@ from workers.evaluation.metrics import Classification, Confusion, ScoreCount, cl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
 
     from scanner.report.figures.estimate import Rates
     from storage.database.store import Store
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     )
     from storage.reads.breakdown import Breakdown, Calls
     from storage.reads.queries import Counts
-    from storage.records import Outcome
+    from storage.records import Outcome, PlannedDetector
     from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
     from storage.writes.scans import Scan
@@ -96,14 +95,14 @@ class Report:
 
 
 def build(
-    store: Store, scan: Scan, rates: Callable[[Mapping[str, Any]], Rates | None] = card_rates
+    store: Store, scan: Scan, rates: Callable[[PlannedDetector], Rates | None] = card_rates
 ) -> Report:
     """The report on a scan as the store has it now; NotFound where it is gone.
 
     `rates` says how often a detector of the plan is right, for the corrected share.
     """
-    planned = {one["name"]: one for one in scan.plan.get("detectors", ())}
-    thresholds = {name: one["thresholds"]["ai"] for name, one in planned.items()}
+    planned = {one.name: one for one in scan.plan.detectors}
+    thresholds = {name: one.thresholds.ai for name, one in planned.items()}
     read = figures(store, scan.scan_id, thresholds)
     looked = read.breakdown.looked
     return Report(
@@ -123,19 +122,19 @@ def build(
         ),
         sample=sample_outcome(store, scan.scan_id),
         course=course(read.breakdown.runs),
-        opinions=opinions(store, scan),
+        opinions=cascade_progress(store, scan),
     )
 
 
 def _detectors(scan: Scan, read: Figures) -> Iterable[DetectorFigures]:
-    for one in scan.plan.get("detectors", ()):
+    for one in scan.plan.detectors:
         yield DetectorFigures(
-            name=one["name"],
-            version=one["version"],
-            sha256=one["sha256"],
-            unsure=one["thresholds"]["unsure"],
-            ai=one["thresholds"]["ai"],
-            images=read.detectors[one["name"]],
+            name=one.name,
+            version=one.version,
+            sha256=one.sha256,
+            unsure=one.thresholds.unsure,
+            ai=one.thresholds.ai,
+            images=read.detectors[one.name],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scanner.report.figures.estimate import Rates
 from workers.detectors import installed
@@ -10,22 +10,22 @@ from workers.detectors.card import CardError
 from workers.evaluation.intervals import Share
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from storage.records import PlannedDetector
 
 
-def card_rates(planned: Mapping[str, Any]) -> Rates | None:
+def card_rates(planned: PlannedDetector) -> Rates | None:
     """The rates on the card of a scan's detector, at the threshold that the scan had.
 
     None where nobody measured them, or where the card here is damaged, or that of another model or
     threshold.
     """
     try:
-        card = installed.installed().get(planned["name"])
+        card = installed.installed().get(planned.name)
     except CardError:
         return None
     if card is None or card.measured is None:
         return None
-    if (card.sha256, card.thresholds.ai) != (planned["sha256"], planned["thresholds"]["ai"]):
+    if (card.sha256, card.thresholds.ai) != (planned.sha256, planned.thresholds.ai):
         return None
     at = card.measured.confusion
     ai, real = at.tp + at.fn, at.fp + at.tn

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.formats.json_accuracy import truth_json
 from scanner.report.formats.json_parts import (
+    cascade_json,
     copies_json,
     corrected_json,
     course_json,
@@ -78,7 +78,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "deciding": deciding_json(breakdown.deciding),
         "copies": copies_json(breakdown.copies),
         "course": course_json(report),
-        "second_opinions": None if report.opinions is None else asdict(report.opinions),
+        "second_opinions": cascade_json(report.opinions),
     }
     if report.truth is not None:
         body["truth"] = truth_json(report.truth)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from scanner.report.figures.estimate import DetectorShare
     from storage.reads.breakdown import Copies, Folders, Told
+    from storage.writes.cascade import CascadeProgress
     from workers.evaluation.intervals import Interval, Share
 
 # Digits behind the point: of shares and scores, and of seconds and milliseconds.
@@ -30,6 +31,17 @@ def share(value: float | None) -> float | None:
 def time_json(value: float | None) -> float | None:
     """Seconds, or a rate, rounded."""
     return None if value is None else round(value, TIME_DIGITS)
+
+
+def cascade_json(progress: CascadeProgress | None) -> dict[str, Any] | None:
+    """Return how far the second stage is; None where there is none."""
+    if progress is None:
+        return None
+    return {
+        "detector": progress.detector,
+        "given": progress.done,
+        "waiting": progress.waiting,
+    }
 
 
 def ends(interval: Interval) -> dict[str, float | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.detectors.card import NEVER
+from storage.records import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import Outcome
-from workers.detectors.card import NEVER
+from storage.records import NEVER, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -38,14 +38,14 @@ def answer(report: Report) -> str:
     text += "."
     if counts.pending:
         text += f" Not finished: {labels.count(counts.pending, 'is', 'are')} still to be judged."
-    if report.opinions is not None and report.opinions.given + report.opinions.waiting:
+    if report.opinions is not None and report.opinions.done + report.opinions.waiting:
         text += f" {second(report.opinions)}"
     return text
 
 
 def second(opinions: CascadeProgress) -> str:
     """How far the second opinions are."""
-    given = labels.count(opinions.given, "doubtful image", "doubtful images")
+    given = labels.count(opinions.done, "doubtful image", "doubtful images")
     text = f"{opinions.detector} has looked at {given}"
     if opinions.waiting:
         text += f", {labels.count(opinions.waiting, 'waits', 'wait')} for its second opinion"

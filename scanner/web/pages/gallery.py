@@ -55,7 +55,7 @@ def tiles(request: Request) -> Response:
         has_after=has_after and bool(shown_tiles),
         counts=site.watch.live(scan.scan_id).counts,
         hosts=gallery.hosts(site.store, scan.scan_id),
-        detectors=[one["name"] for one in scan.plan.get("detectors", ())],
+        detectors=[planned.name for planned in scan.plan.detectors],
         evidence_kinds=list(EVIDENCE),
         forms=FORMS,
     )

@@ -16,7 +16,7 @@ from scanner.fleet import file_server
 from scanner.fleet.certificate import certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
-from storage.records import ListedImage
+from storage.records import ListedImage, Plan
 from storage.writes import listing, scans
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     of = scans.new_scan(
         opened,
         scans.collection_id(opened, "my/photos", os.fsencode(folder)),
-        scans.plan_id(opened, "plan", {"rules": 1, "detectors": []}),
+        scans.ensure_plan(opened, Plan(())),
         "fleet",
     )
     listing.add_batch(opened, of, [ListedImage(path, 10, 1) for path in LISTED], None)

@@ -13,12 +13,12 @@ from scanner.fleet.fingerprint import take_fingerprint
 from scanner.fleet.preflight import NotFit
 from scanner.fleet.producer import Request
 from scanner.fleet.self_test import SelfTest
+from storage.records import Plan
 from workers.broker import handshake
 from workers.broker.app import make_redis
 from workers.broker.collection_fingerprints import store_fingerprint
 from workers.broker.handshake import clock_skew_seconds, publish_handshake
 from workers.broker.namespace import Namespace
-from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
 from workers.sources.location import HubLocation
 

@@ -16,15 +16,22 @@ from scanner.listing.walk import WalkOptions
 from storage.database.schema import scan
 from storage.database.store import Store
 from storage.errors import NotFound
-from storage.records import ListedImage, Outcome, Timings, Verdict
+from storage.records import (
+    ListedImage,
+    Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
+    Timings,
+    Verdict,
+)
 from storage.writes import listing, results, scans
-from workers.pipeline.plan import Plan, PlannedDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OTHER = Plan((PlannedDetector("grey", "1", "0" * 64, 0.5, 0.9),))
+OTHER = Plan((PlannedDetector("grey", "1", "0" * 64, Thresholds(0.5, 0.9)),))
 
 
 @pytest.fixture
@@ -59,11 +66,11 @@ def test_finished_scan_is_kept_by_the_next(store: Store, request_: Request) -> N
     first = open_scan(store, request_).scan
     finish(store, first.scan_id)
     second = open_scan(store, request_)
-    again = open_scan(store, replace(request_, broker="mine"))
+    again = open_scan(store, replace(request_, owner="mine"))
 
     assert (second.resumed, second.scan.keep_from) == (False, first.scan_id)
     assert again.resumed
-    assert again.scan == replace(second.scan, broker="mine")
+    assert again.scan == replace(second.scan, owner="mine")
 
 
 def test_overtaken(store: Store, request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,28 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scanner.fleet.rescuer import Rescuer
-from storage.records import ListedImage
+from storage.records import ListedImage, Plan
 from storage.writes import listing, results, scans
 from workers.broker.leases import working_key
-from workers.pipeline.plan import Plan
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     import pytest
 
     from scanner.options.common import Broker
     from storage.database.store import Store
 
-BODY = Plan(()).body()
+PLAN = Plan(())
 
 
-def batch_of(store: Store, name: str, body: Mapping[str, Any] = BODY) -> int:
+def batch_of(store: Store, name: str, plan: Plan = PLAN) -> int:
     """A batch of one image in a scan of its own."""
     collection = scans.collection_id(store, name, name.encode())
-    of = scans.new_scan(store, collection, scans.plan_id(store, name, body), FLEET)
+    of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
     batch = listing.add_batch(store, of, [ListedImage(b"a.jpg", 1, 1)], None)
     assert batch is not None
     return batch.batch_id
@@ -87,7 +83,7 @@ def test_scan_of_another_version(
     store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A scan that another version planned is passed over with a word; others are looked after."""
-    batch_of(store, "newer", {"rules": 99, "detectors": []})
+    batch_of(store, "newer", Plan((), rules=99))
     batch_of(store, "ours")
     rescuer = Rescuer(store, broker, FLEET)
     for _ in range(2):

@@ -5,33 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scanner.fleet.rescuer import Rescuer
-from storage.records import ListedImage, Outcome, Timings, Verdict
+from storage.records import (
+    ListedImage,
+    Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
+    Timings,
+    Verdict,
+)
 from storage.writes import cascade, listing, results, scans
 from storage.writes.results import Host
 from workers.broker.batch_parts import BatchPart, second_stage_number
 from workers.broker.heartbeat import Heartbeat
 from workers.broker.leases import working_key
 from workers.broker.namespace import second_stage_queue
-from workers.pipeline.plan import Plan, PlannedDetector
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from scanner.options.common import Broker
     from storage.database.store import Store
 
-BODY = Plan(
+PLAN = Plan(
     (
-        PlannedDetector("clip", "1", "", 0.5, 0.9, strong=True),
-        PlannedDetector("net", "1", "", 0.5, 0.9),
+        PlannedDetector("clip", "1", "", Thresholds(0.5, 0.9), is_second_stage=True),
+        PlannedDetector("net", "1", "", Thresholds(0.5, 0.9)),
     )
-).body()
+)
 HOST = Host("h1", "laptop", "x86_64", {})
 
 
 def doubtful(store: Store, images: int) -> int:
     """A finished scan of one batch, all of it doubtful; the batch."""
     collection = scans.collection_id(store, "photos", b"/photos")
-    of = scans.new_scan(store, collection, scans.plan_id(store, "plan", BODY), FLEET)
+    of = scans.new_scan(store, collection, scans.ensure_plan(store, PLAN), FLEET)
     batch = listing.add_batch(
         store, of, [ListedImage(b"%d.jpg" % n, 1, 1) for n in range(images)], None
     )
@@ -106,7 +113,7 @@ def test_left_behind(store: Store, broker: Broker) -> None:
     part = BatchPart(batch_id, second_stage_number(0))
     broker.namespace.client.hset(working_key(broker.namespace), part.name, "gone")
     rounds(store, broker)
-    (waits,) = cascade.wanted(store, 1)
+    (waits,) = cascade.waiting_batches(store, 1)
 
     assert (0, 1) == queued(broker)
     assert 2 == waits.attempt

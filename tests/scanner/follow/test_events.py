@@ -10,7 +10,7 @@ import pytest
 from scanner.follow.events import Events
 from scanner.follow.progress import look
 from storage.database.store import Store
-from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Timings, Verdict
+from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(str(tmp_path / "store.db"))
     results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
     collection_id = scans.collection_id(opened, "photos", b"/photos")
-    begun = scans.new_scan(opened, collection_id, scans.plan_id(opened, "d", {}), "fleet")
+    begun = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     listed = [ListedImage(path, 10, 1) for path in (b"1.jpg", b"\xff.jpg", b"3.jpg")]
     batch = listing.add_batch(opened, begun, listed, None)
     assert batch is not None

@@ -12,6 +12,7 @@ from scanner.follow import progress
 from scanner.follow.progress import Follower, Look, fitting
 from storage.database.store import Store
 from storage.reads.queries import Counts
+from storage.records import Plan
 from storage.writes import scans
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     """A store with one scan, which is being listed."""
     opened = Store.open(str(tmp_path / "store.db"))
     collection_id = scans.collection_id(opened, "photos", b"/photos")
-    scans.new_scan(opened, collection_id, scans.plan_id(opened, "d", {}), "fleet")
+    scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     yield opened
     opened.close()
 

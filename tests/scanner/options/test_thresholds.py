@@ -17,10 +17,10 @@ from scanner.options.thresholds import (
     threshold,
     with_own,
 )
-from workers.pipeline.plan import Plan, PlannedDetector
+from storage.records import Plan, PlannedDetector, Thresholds
 
-NET = PlannedDetector("net", "1", "ab", 0.5, 0.9)
-SHY = PlannedDetector("shy", "1", "cd", 0.8, 1.0)
+NET = PlannedDetector("net", "1", "ab", Thresholds(0.5, 0.9))
+SHY = PlannedDetector("shy", "1", "cd", Thresholds(0.8, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,10 @@ def test_they_are_part_of_the_plan() -> None:
     thresholds.keep({"net": Own("ab", 0.5, 0.7), "shy": Own("another", 0.1, 1.0)})
     mine = with_own(plan)
 
-    assert (0.7, 0.8) == (mine.detectors[0].ai, mine.detectors[1].unsure)
+    assert (0.7, 0.8) == (
+        mine.detectors[0].thresholds.ai,
+        mine.detectors[1].thresholds.unsure,
+    )
     assert mine.digest() != plan.digest()
     assert {"net", "shy"} == set(thresholds.kept())
 

@@ -10,7 +10,16 @@ import pytest
 from scanner.options.where import parse_where
 from storage.database.store import Store
 from storage.reads.queries import verdict_rows
-from storage.records import ErrorKind, Finding, ImageError, ListedImage, Outcome, Timings, Verdict
+from storage.records import (
+    ErrorKind,
+    Finding,
+    ImageError,
+    ListedImage,
+    Outcome,
+    Plan,
+    Timings,
+    Verdict,
+)
 from storage.writes import listing, results, reviews, scans
 from storage.writes.reviews import Answer
 
@@ -35,7 +44,7 @@ def store(store_url: str) -> Iterator[Store]:
     opened.upgrade()
     results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
     collection_id = scans.collection_id(opened, "photos", b"/photos")
-    begun = scans.new_scan(opened, collection_id, scans.plan_id(opened, "d", {}), "fleet")
+    begun = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     listed = [ListedImage(path, 10, 1, truth) for path, truth, *_ in IMAGES]
     batch = listing.add_batch(opened, begun, listed, None)
     assert batch is not None

@@ -17,6 +17,9 @@ from storage.records import (
     ImageError,
     ListedImage,
     Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
     Timings,
     Verdict,
 )
@@ -29,23 +32,13 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from storage.writes.scans import Scan
 
-PLAN = {
-    "rules": 1,
-    "detectors": [
-        {
-            "name": "provenance",
-            "version": "1",
-            "sha256": "aa",
-            "thresholds": {"unsure": 0.5, "ai": 0.9},
-        },
-        {
-            "name": "objects-32",
-            "version": "2",
-            "sha256": "bb",
-            "thresholds": {"unsure": 0.62, "ai": 0.87},
-        },
-    ],
-}
+PLAN = Plan(
+    (
+        PlannedDetector("provenance", "1", "aa", Thresholds(0.5, 0.9)),
+        PlannedDetector("objects-32", "2", "bb", Thresholds(0.62, 0.87)),
+    ),
+    rules=1,
+)
 # Path, truth, outcome, score; eight images, one of them pending.
 IMAGES = [
     (b"FAKE/tagged.png", True, Outcome.AI, 0.98),
@@ -100,7 +93,7 @@ def scan(store: Store) -> Scan:
     """The scan: seven of eight images judged by one host in 3.5 s, 2 s of them at work."""
     results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
     collection_id = scans.collection_id(store, "photos", b"/photos")
-    begun = scans.new_scan(store, collection_id, scans.plan_id(store, "d", PLAN), "fleet")
+    begun = scans.new_scan(store, collection_id, scans.ensure_plan(store, PLAN), "fleet")
     parts = (IMAGES[:4], IMAGES[4:])
     for part, (started, ended) in zip(parts, ((100.0, 101.0), (102.5, 103.5)), strict=True):
         listed = [ListedImage(path, 10, 1, truth) for path, truth, _, _ in part]

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from scanner.cli import cli
 from storage.database.schema import HEAD
-from storage.records import ListedImage
+from storage.records import ListedImage, Plan
 from storage.writes import listing, scans
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_verdicts_as_csv(store: Store) -> None:
     """Every cell comes back from CSV; none that a spreadsheet would run is left as it is."""
     paths = [b'=cmd("x").jpg', b"a,b\n\xc3\xbc.jpg", b"\xff.jpg", b"-1.jpg"]
     collection_id = scans.collection_id(store, "odd", b"/odd")
-    odd = scans.new_scan(store, collection_id, scans.plan_id(store, "d", {}), "fleet")
+    odd = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     listing.add_batch(store, odd, [ListedImage(path, 1, 1, truth=True) for path in paths], None)
     result = scanner("verdicts", "--format", "csv", store=store)
     rows = list(csv.DictReader(io.StringIO(result.stdout_bytes.decode(), newline="")))
@@ -101,7 +101,7 @@ def test_findings_in_csv(store: Store, scan: Scan) -> None:
 def test_reader_who_has_had_enough(store: Store, form: str) -> None:
     """A pipe that is closed early (`| head`) ends the rows without a word."""
     collection_id = scans.collection_id(store, "many", b"/many")
-    many = scans.new_scan(store, collection_id, scans.plan_id(store, "d", {}), "fleet")
+    many = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     listed = [ListedImage(b"%06d" % number + b"x" * 200, 1, 1) for number in range(3000)]
     listing.add_batch(store, many, listed, None)
     argv = [sys.executable, "-m", "scanner", "verdicts", "--format", form]

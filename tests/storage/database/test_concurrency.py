@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from storage.database.store import Store
 from storage.reads.queries import counts
-from storage.records import ErrorKind, ImageError, ListedImage
+from storage.records import ErrorKind, ImageError, ListedImage, Plan
 from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_threads_that_make_the_same_collection(store_url: str) -> None:
     def make(_number: int) -> tuple[int, int]:
         return (
             scans.collection_id(store, "photos", b"/photos"),
-            scans.plan_id(store, "digest", {"rules": 1}),
+            scans.ensure_plan(store, Plan(())),
         )
 
     with ThreadPoolExecutor(4) as pool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database.store import Store
+from storage.records import Plan
 from storage.writes import scans
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
 def begin_scan(store: Store) -> None:
     """One more scan."""
     collection = scans.collection_id(store, "photos", b"/photos")
-    scans.new_scan(store, collection, scans.plan_id(store, "d", {}), "fleet")
+    scans.new_scan(store, collection, scans.ensure_plan(store, Plan(())), "fleet")
 
 
 def who_may_only_read(file: Path, program: str) -> list[str]:

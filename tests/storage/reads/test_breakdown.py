@@ -244,7 +244,7 @@ def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.Monk
 
 def test_changes(fill: Fill) -> None:
     """Images that both scans judged, by what they came to, and who is right."""
-    before, after = fill.scan("photos"), fill.scan("photos", plan="other")
+    before, after = fill.scan("photos"), fill.scan("photos", rules=2)
     judged(fill, before, {b"1": Outcome.AI, b"2": Outcome.NO_EVIDENCE, b"3": Outcome.AI})
     listed = [fill.listed(b"1", truth=False), fill.listed(b"2"), fill.listed(b"3")]
     batch = listing.add_batch(fill.store, after, listed, None)

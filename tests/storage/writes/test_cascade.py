@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from storage.reads.queries import verdict_rows
-from storage.records import ErrorKind, Finding, ImageError, Outcome
+from storage.records import (
+    ErrorKind,
+    Finding,
+    ImageError,
+    Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
+)
 from storage.writes import cascade, listing, results, scans
-from storage.writes.cascade import Asking, CascadeProgress
+from storage.writes.cascade import CascadeProgress, CascadeScan
 from storage.writes.received import Received, receive
-from storage.writes.results import ROUTED, STRONG, Host
+from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Host
 
 if TYPE_CHECKING:
     from storage.records import Batch, ListedImage, Verdict
@@ -22,9 +31,10 @@ PI = Host("p" * 32, "pi5", "aarch64", {})
 
 def planned(fill: Fill, name: str = "photos") -> Scan:
     """A scan whose plan has a strong detector."""
-    body = {"rules": 2, "detectors": [{"name": "net"}, {"name": "clip", "strong": True}]}
+    net = PlannedDetector("net", "1", "", Thresholds(0.5, 0.9))
+    clip = replace(net, name="clip", is_second_stage=True)
     collection = scans.collection_id(fill.store, name, b"/" + name.encode())
-    plan = scans.plan_id(fill.store, "with a strong one", body)
+    plan = scans.ensure_plan(fill.store, Plan((net, clip)))
     return scans.new_scan(fill.store, collection, plan, "fleet")
 
 
@@ -61,13 +71,15 @@ def test_only_doubtful_ones_wait(fill: Fill) -> None:
     assert begun is not None
     later = fill.verdict(begun.images[0].image_id, Outcome.UNSURE)
     results.record(fill.store, fill.run(begun), [later])
-    (waits,) = cascade.wanted(fill.store, scan.scan_id)
+    (waits,) = cascade.waiting_batches(fill.store, scan.scan_id)
 
     assert (batch.batch_id, 1) == (waits.batch_id, waits.attempt)
     assert [b"1.jpg", b"3.jpg"] == [image.path for image in waits.images]
-    assert [Asking(scan.scan_id, "clip", over=False)] == cascade.asking(fill.store, "fleet")
-    assert [] == cascade.asking(fill.store, "somebody else")
-    assert CascadeProgress("clip", given=0, waiting=3) == cascade.opinions(fill.store, scan)
+    assert [CascadeScan(scan.scan_id, "clip", is_finished=False)] == cascade.cascade_scans(
+        fill.store, "fleet"
+    )
+    assert [] == cascade.cascade_scans(fill.store, "somebody else")
+    assert CascadeProgress("clip", done=0, waiting=3) == cascade.cascade_progress(fill.store, scan)
 
 
 def test_a_second_look_replaces_the_first(fill: Fill) -> None:
@@ -75,18 +87,18 @@ def test_a_second_look_replaces_the_first(fill: Fill) -> None:
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     ids = [image.image_id for image in batch.images]
-    begun = cascade.begin_second(fill.store, batch.batch_id, ids, WORKER)
+    begun = cascade.begin_second_stage(fill.store, batch.batch_id, ids, WORKER)
     assert begun is not None
     run, pending = begun
     said = Finding("clip", "score", 0.99)
     results.record(fill.store, run, [fill.verdict(ids[0], Outcome.AI, said), fill.verdict(ids[1])])
 
-    assert (STRONG, set(ids[:2])) == (run.stage, set(pending))
+    assert (SECOND_STAGE, set(ids[:2])) == (run.stage, set(pending))
     assert {b"0.jpg": "ai", b"1.jpg": "no_evidence", b"2.jpg": "no_evidence"} == fill.outcomes(scan)
-    assert [STRONG, STRONG, ROUTED] == stages(fill, scan)
-    assert cascade.begin_second(fill.store, batch.batch_id, ids, WORKER) is None
-    assert [] == cascade.wanted(fill.store, scan.scan_id)
-    assert CascadeProgress("clip", given=2, waiting=0) == cascade.opinions(fill.store, scan)
+    assert [SECOND_STAGE, SECOND_STAGE, FIRST_STAGE] == stages(fill, scan)
+    assert cascade.begin_second_stage(fill.store, batch.batch_id, ids, WORKER) is None
+    assert [] == cascade.waiting_batches(fill.store, scan.scan_id)
+    assert CascadeProgress("clip", done=2, waiting=0) == cascade.cascade_progress(fill.store, scan)
 
 
 def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
@@ -94,14 +106,16 @@ def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     before = [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
-    begun = cascade.begin_second(fill.store, batch.batch_id, [batch.images[0].image_id], WORKER)
+    begun = cascade.begin_second_stage(
+        fill.store, batch.batch_id, [batch.images[0].image_id], WORKER
+    )
     assert begun is not None
     gone = ImageError(ErrorKind.UNREADABLE, "No such file or directory")
     results.record(fill.store, begun[0], [fill.failed(batch.images[0].image_id, gone)])
 
     assert before == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
-    assert [STRONG, ROUTED] == stages(fill, scan)
-    assert [] == cascade.wanted(fill.store, scan.scan_id)
+    assert [SECOND_STAGE, FIRST_STAGE] == stages(fill, scan)
+    assert [] == cascade.waiting_batches(fill.store, scan.scan_id)
 
 
 def test_by_message(fill: Fill) -> None:
@@ -117,9 +131,9 @@ def test_by_message(fill: Fill) -> None:
 
     second = fill.verdict(of, Outcome.AI, Finding("clip", "score", 0.99))
 
-    assert 1 == come(second, STRONG)
-    assert 0 == come(second, STRONG)
-    assert 0 == come(fill.verdict(of, Outcome.UNSURE), ROUTED)
+    assert 1 == come(second, SECOND_STAGE)
+    assert 0 == come(second, SECOND_STAGE)
+    assert 0 == come(fill.verdict(of, Outcome.UNSURE), FIRST_STAGE)
     assert {b"0.jpg": "ai"} == fill.outcomes(scan)
 
 
@@ -129,9 +143,10 @@ def test_cancelled(fill: Fill) -> None:
     batch = judged(fill, scan, Outcome.UNSURE)
     scans.cancel(fill.store, scan.scan_id)
 
-    assert [] == cascade.asking(fill.store, "fleet")
+    assert [] == cascade.cascade_scans(fill.store, "fleet")
     assert (
-        cascade.begin_second(fill.store, batch.batch_id, [batch.images[0].image_id], WORKER) is None
+        cascade.begin_second_stage(fill.store, batch.batch_id, [batch.images[0].image_id], WORKER)
+        is None
     )
 
 
@@ -139,9 +154,9 @@ def test_an_attempt_that_failed(fill: Fill) -> None:
     """The next one knows that it is not the first: it will be a cautious one."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE)
-    cascade.failed(fill.store, batch.batch_id)
+    cascade.count_failed_attempt(fill.store, batch.batch_id)
 
-    assert [2] == [waits.attempt for waits in cascade.wanted(fill.store, scan.scan_id)]
+    assert [2] == [waits.attempt for waits in cascade.waiting_batches(fill.store, scan.scan_id)]
 
 
 def test_what_waits_is_not_kept(fill: Fill) -> None:

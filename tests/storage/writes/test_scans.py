@@ -12,7 +12,7 @@ from storage.database.schema import batch as batches
 from storage.database.schema import collection, entry, finding, image, run, scan, verdict
 from storage.errors import NameTaken, NotFound, StoreError
 from storage.reads.queries import counts
-from storage.records import Finding, Outcome
+from storage.records import Finding, Outcome, Plan, PlannedDetector, Thresholds
 from storage.writes import results, scans
 
 if TYPE_CHECKING:
@@ -51,13 +51,14 @@ def test_name_that_stands_for_another_root(store: Store) -> None:
 
 def test_plan_is_known_by_its_digest(store: Store) -> None:
     """A plan of the same digest is the same plan, and its body comes back with the scan."""
-    body = {"rules": 1, "detectors": [{"name": "ü", "thresholds": {"ai": 0.9}}]}
-    first = scans.plan_id(store, "abc", body)
-    again = scans.plan_id(store, "abc", {})
+    plan = Plan((PlannedDetector("ü", "1", "ab" * 32, Thresholds(0.5, 0.9)),), rules=1)
+    first = scans.ensure_plan(store, plan)
+    again = scans.ensure_plan(store, Plan(plan.detectors, rules=1))
+    other = scans.ensure_plan(store, Plan(plan.detectors, rules=2))
     collection_id = scans.collection_id(store, "photos", b"/p")
 
-    assert again == first
-    assert scans.new_scan(store, collection_id, first, "fleet").plan == body
+    assert again == first != other
+    assert scans.new_scan(store, collection_id, first, "fleet").plan == plan
 
 
 def test_latest_scan_is_meant_where_none_is_named(fill: Fill) -> None:
@@ -137,7 +138,7 @@ def test_cancelled_scan_is_not_begun(fill: Fill) -> None:
 
     assert refused is None
     assert results.begin_run(fill.store, batch.batch_id, 1, ("h1", "w")) is not None
-    assert scans.find_scan(fill.store, cancelled.scan_id).broker == "mine"
+    assert scans.find_scan(fill.store, cancelled.scan_id).owner == "mine"
 
 
 def test_forgotten_scan_leaves_nothing(fill: Fill) -> None:

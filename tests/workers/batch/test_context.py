@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database.store import Store
+from storage.records import Plan, PlannedDetector, Thresholds
 from workers.batch.context import WorkerContext
 from workers.batch.stopping import StopFlag
 from workers.detectors import installed
-from workers.pipeline.plan import Plan, PlannedDetector
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_what_stays_loaded(settings: WorkerSettings) -> None:
     """The detectors of two plans, those that were used last: not of every scan there ever was."""
     card = installed.installed()["provenance"]
     plans = [
-        Plan((PlannedDetector(card.name, card.version, card.sha256, 0.5, ai),))
+        Plan((PlannedDetector(card.name, card.version, card.sha256, Thresholds(0.5, ai)),))
         for ai in (0.7, 0.8, 0.9)
     ]
     context = WorkerContext(settings, "pi4:1", StopFlag())

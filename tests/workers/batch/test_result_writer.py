@@ -66,7 +66,7 @@ class Desk:
     def batch(self, images: int) -> tuple[Scan, BatchMessage]:
         """Files in the folder, and the message of the batch that asks for them."""
         collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
-        plan_id = scans.plan_id(self.store, PLAN.digest(), PLAN.body())
+        plan_id = scans.ensure_plan(self.store, PLAN)
         scan = scans.new_scan(self.store, collection, plan_id, "fleet")
         for number in range(images):
             (self.folder / f"{number}.png").write_bytes(PICTURE)

@@ -26,6 +26,9 @@ from storage.records import (
     ImageError,
     ListedImage,
     Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
     Timings,
     Verdict,
 )
@@ -39,11 +42,12 @@ from workers.broker import heartbeat, leases
 from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.leases import BatchPart, Lease, Watch
 from workers.detectors import installed
-from workers.detectors.card import Card, Input, Thresholds, load_card
+from workers.detectors.card import Card, Input, load_card
+from workers.detectors.card import Thresholds as CardThresholds
 from workers.limits import Limits
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import Pipeline
-from workers.pipeline.plan import Plan, PlannedDetector, make_plan, plan_from
+from workers.pipeline.plan import make_plan
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
 
     from storage.writes.scans import Scan
 
-GREY = Plan((PlannedDetector("grey", "1", "", 0.4, 0.8),))
+GREY = Plan((PlannedDetector("grey", "1", "", Thresholds(0.4, 0.8)),))
 PROVENANCE = make_plan({"provenance": load_card(installed.MODELS / "provenance.toml")})
 
 
@@ -62,7 +66,7 @@ class Grey:
     """A detector that takes brightness for evidence, and tells when it is asked."""
 
     card = Card(
-        "grey", "1", "", Thresholds(0.4, 0.8), (), input=Input(32, 32, "RGB", 0, 255, 16, 64)
+        "grey", "1", "", CardThresholds(0.4, 0.8), (), input=Input(32, 32, "RGB", 0, 255, 16, 64)
     )
 
     def __init__(self) -> None:
@@ -107,7 +111,7 @@ class Desk:
     def scan(self, plan: Plan = GREY) -> Scan:
         """A scan of the folder."""
         collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
-        plan_id = scans.plan_id(self.store, plan.digest(), plan.body())
+        plan_id = scans.ensure_plan(self.store, plan)
         return scans.new_scan(self.store, collection, plan_id, "fleet")
 
     def batch(self, of: Scan, images: int = 5, attempt: int = 1) -> BatchMessage:
@@ -119,7 +123,7 @@ class Desk:
         made = listing.add_batch(self.store, of, listed, None)
         scans.mark_listed(self.store, of.scan_id, {}, 0)
         assert made is not None
-        plan = plan_from(of.plan)
+        plan = of.plan
         return BatchMessage(of.scan_id, made.batch_id, attempt, of.collection, plan, made.images)
 
     def outcomes(self, of: Scan) -> dict[str, int]:
@@ -379,7 +383,7 @@ def test_second_attempt(desk: Desk) -> None:
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
     """A machine without the plan's detectors gives the batch back, and says what it lacks."""
-    plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
+    plan = Plan((PlannedDetector("nowhere", "1", "", Thresholds(0.5, 0.9)),))
     scan = desk.scan(plan)
     batch = desk.batch(scan, 1, attempt)
     context = desk.context()

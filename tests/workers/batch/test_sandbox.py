@@ -13,14 +13,22 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage.records import BatchImage, ErrorKind, Outcome, Verdict
+from storage.records import (
+    BatchImage,
+    ErrorKind,
+    Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
+    Verdict,
+)
 from workers import limited_process
 from workers.batch import sandbox
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.limits import Limits
-from workers.pipeline.plan import Plan, PlannedDetector, make_plan
+from workers.pipeline.plan import make_plan
 from workers.sources.local import LocalSource
 from workers.sources.source import SourceUnavailable
 
@@ -253,7 +261,7 @@ def test_root_gone(opened: Sandbox, folder: Path) -> None:
 
 def test_detectors_that_are_not_here(folder: Path) -> None:
     """A sandbox that cannot be had says so of itself, and nothing of the image."""
-    plan = Plan((PlannedDetector("nowhere", "1", "", 0.5, 0.9),))
+    plan = Plan((PlannedDetector("nowhere", "1", "", Thresholds(0.5, 0.9)),))
     with Sandbox(plan, LIMITS) as made, pytest.raises(SandboxError, match="does not start"):
         judge(made, folder, put(folder, 1))
 

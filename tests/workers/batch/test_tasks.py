@@ -11,14 +11,13 @@ from celery.exceptions import Reject
 from celery.signals import worker_shutting_down
 
 from storage.errors import NotFound, StoreOutdated, StoreUnavailable
-from storage.records import BatchImage
+from storage.records import BatchImage, Plan
 from workers.batch import tasks
 from workers.batch.retry import GiveBack
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import WorkerContexts, do_batch, make_worker_app
 from workers.broker.app import SCAN_BATCH
 from workers.broker.batch_message import BatchMessage, encode_batch
-from workers.pipeline.plan import Plan
 from workers.settings import WorkerSettings
 from workers.sources.source import SourceUnavailable
 

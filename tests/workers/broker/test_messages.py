@@ -18,6 +18,9 @@ from storage.records import (
     Finding,
     ImageError,
     Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
     Timings,
     Verdict,
 )
@@ -30,13 +33,12 @@ from workers.broker.batch_message import (
 )
 from workers.broker.field_types import MessageError
 from workers.broker.verdict_message import decode_verdict, encode_verdict
-from workers.pipeline.plan import Plan, PlannedDetector
 
 IDS = st.integers(0, 2**63 - 1)
 # Text that JSON and both stores take: no half of a surrogate pair, no NUL.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 SCORES = st.none() | st.floats(0, 1)
-PLAN = Plan((PlannedDetector("tiny-net", "1", "ab" * 32, 0.5, 0.9),))
+PLAN = Plan((PlannedDetector("tiny-net", "1", "ab" * 32, Thresholds(0.5, 0.9)),))
 MESSAGE = BatchMessage(7, 12, 1, "photos", PLAN, (BatchImage(5, b"a/b.jpg", 1000),))
 VERDICT = Verdict(
     image_id=5,

@@ -17,12 +17,13 @@ from PIL import Image
 from scanner.commands import check, doctor
 from scanner.commands.detectors import command
 from scanner.options.scan_request import plan_for
+from storage.records import PlanError
 from workers.detectors import custom, installed, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
 from workers.detectors.custom_model import Net, logit, prepared
 from workers.detectors.loading import load
 from workers.pipeline.pipeline import make_pipeline
-from workers.pipeline.plan import PlanError, require_same
+from workers.pipeline.plan import require_same
 
 MODELS = Path(__file__).parent / "models"
 # What make.py gave its net: P(class 1) by the mean of each channel.

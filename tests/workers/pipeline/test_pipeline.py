@@ -12,13 +12,23 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage.records import BatchImage, ErrorKind, Finding, Outcome, Verdict
+from storage.records import (
+    BatchImage,
+    ErrorKind,
+    Finding,
+    Outcome,
+    Plan,
+    PlannedDetector,
+    Thresholds,
+    Verdict,
+)
 from workers import provenance
 from workers.detectors import installed
-from workers.detectors.card import Card, Input, Thresholds
+from workers.detectors.card import Card, Input
+from workers.detectors.card import Thresholds as CardThresholds
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
-from workers.pipeline.plan import Plan, PlannedDetector, make_plan
+from workers.pipeline.plan import make_plan
 from workers.sources.source import Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -27,14 +37,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INPUT = Input(32, 32, "RGB", 0, 255, 16, 64)
-NET = PlannedDetector("grey", "1", "", 0.4, 0.8)
-PROVENANCE = PlannedDetector("provenance", "1", "", 0.5, 0.9)
+NET = PlannedDetector("grey", "1", "", Thresholds(0.4, 0.8))
+PROVENANCE = PlannedDetector("provenance", "1", "", Thresholds(0.5, 0.9))
 
 
 class Grey:
     """A detector that takes brightness for evidence."""
 
-    card = Card("grey", "1", "", Thresholds(0.4, 0.8), (), input=INPUT)
+    card = Card("grey", "1", "", CardThresholds(0.4, 0.8), (), input=INPUT)
 
     def __init__(self) -> None:
         self.calls: list[int] = []

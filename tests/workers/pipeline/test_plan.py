@@ -8,25 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from workers.detectors.card import Card, Model, Thresholds
-from workers.pipeline import plan as plans
-from workers.pipeline.plan import (
-    Plan,
-    PlanError,
-    PlannedDetector,
-    make_plan,
-    plan_from,
-    require_same,
-)
+from storage.records import Plan, PlanError, PlannedDetector, Thresholds
+from workers.detectors.card import Card, Model
+from workers.detectors.card import Thresholds as CardThresholds
+from workers.pipeline.plan import NewerRules, make_plan, require_rules, require_same
 
-NET = PlannedDetector("tiny-net", "1", "ab" * 32, 0.5, 0.9)
+NET = PlannedDetector("tiny-net", "1", "ab" * 32, Thresholds(0.5, 0.9))
 PLAN = Plan((NET,))
 
 
 def card(name: str, version: str = "1", sha256: str = "ab" * 32) -> Card:
     """A card with a model of that checksum."""
     model = Model(f"{name}.tflite", sha256, 1, 1, "LiteRT")
-    return Card(name, version, "", Thresholds(0.5, 0.9), (), model=model)
+    return Card(name, version, "", CardThresholds(0.5, 0.9), (), model=model)
 
 
 def test_digest_is_that_of_the_body() -> None:
@@ -45,9 +39,9 @@ def test_digest_is_that_of_the_body() -> None:
         replace(NET, name="other"),
         replace(NET, version="2"),
         replace(NET, sha256="ac" * 32),
-        replace(NET, unsure=0.51),
-        replace(NET, ai=0.91),
-        replace(NET, strong=True),
+        replace(NET, thresholds=Thresholds(0.51, 0.9)),
+        replace(NET, thresholds=Thresholds(0.5, 0.91)),
+        replace(NET, is_second_stage=True),
     ],
 )
 def test_digest_of_another_plan(other: PlannedDetector) -> None:
@@ -55,29 +49,28 @@ def test_digest_of_another_plan(other: PlannedDetector) -> None:
     assert Plan((other,)).digest() != PLAN.digest()
 
 
-def test_digest_of_other_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digest_of_other_rules() -> None:
     """Verdicts that were reached by other rules are those of another plan."""
-    before = PLAN.digest()
-    monkeypatch.setattr(plans, "RULES_VERSION", 4)
-
-    assert before != PLAN.digest()
+    assert replace(PLAN, rules=4).digest() != PLAN.digest()
 
 
 def test_round_trip() -> None:
     """A plan comes out of the store and off the queue as it went in, digest and all."""
-    there = plan_from(json.loads(json.dumps(PLAN.body())))
+    there = Plan.from_json(json.loads(json.dumps(PLAN.to_json())))
 
     assert PLAN == there
     assert PLAN.digest() == there.digest()
 
 
-def test_other_rules_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plan of other rules is refused with what to do about it."""
-    body = PLAN.body()
-    monkeypatch.setattr(plans, "RULES_VERSION", 4)
+def test_other_rules_are_refused() -> None:
+    """A plan of other rules is read, but refused with what to do about it."""
+    older = replace(PLAN, rules=2)
 
-    with pytest.raises(PlanError, match=r"rules 3, here 4\): upgrade"):
-        plan_from(body)
+    assert older == Plan.from_json(older.to_json())
+    with pytest.raises(PlanError, match=r"rules 2, here 3\): upgrade"):
+        require_rules(older.rules)
+    with pytest.raises(NewerRules, match=r"rules 4, here 3\): upgrade"):
+        require_rules(4)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +90,7 @@ def test_other_rules_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_plan(body: object) -> None:
     """Anything of another shape is a PlanError."""
     with pytest.raises(PlanError):
-        plan_from(body)  # type: ignore[arg-type]
+        Plan.from_json(body)  # type: ignore[arg-type]
 
 
 def test_all_detectors_in_a_stable_order() -> None:
@@ -143,22 +136,24 @@ def test_other_detectors_are_here(here: dict[str, Card], said: str) -> None:
 
 def test_a_strong_detector() -> None:
     """It is asked after the others: their plan is without it, and keeps its digest."""
-    plan = Plan((NET, replace(NET, name="clip", strong=True)))
-    there = plan_from(json.loads(json.dumps(plan.body())))
+    plan = Plan((NET, replace(NET, name="clip", is_second_stage=True)))
+    there = Plan.from_json(json.loads(json.dumps(plan.to_json())))
 
     assert plan == there
-    assert "clip" == there.strong
-    assert PLAN == there.routed()
-    assert PLAN.digest() == there.routed().digest()
-    assert PLAN.strong is None
+    assert "clip" == there.second_stage
+    assert PLAN == there.first_stage()
+    assert PLAN.digest() == there.first_stage().digest()
+    assert PLAN.second_stage is None
 
 
 def test_one_strong_detector() -> None:
     """Nobody says which of two would have the last word."""
-    plan = Plan((replace(NET, strong=True), replace(NET, name="clip", strong=True)))
+    plan = Plan(
+        (replace(NET, is_second_stage=True), replace(NET, name="clip", is_second_stage=True))
+    )
 
     with pytest.raises(PlanError):
-        plan_from(plan.body())
+        Plan.from_json(plan.to_json())
 
 
 def test_made_with_a_strong_detector() -> None:
@@ -166,6 +161,6 @@ def test_made_with_a_strong_detector() -> None:
     cards = {name: card(name) for name in ("a", "b", "clip")}
 
     assert {"a": False, "clip": True} == {
-        one.name: one.strong for one in make_plan(cards, ["a"], "clip").detectors
+        one.name: one.is_second_stage for one in make_plan(cards, ["a"], "clip").detectors
     }
-    assert "clip" == make_plan(cards, (), "clip").strong
+    assert "clip" == make_plan(cards, (), "clip").second_stage

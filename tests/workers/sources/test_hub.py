@@ -14,7 +14,7 @@ import pytest
 
 from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
-from storage.records import ErrorKind, ListedImage
+from storage.records import ErrorKind, ListedImage, Plan
 from storage.writes import listing, scans
 from workers.sources import source
 from workers.sources.hub import HubSource
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     of = scans.new_scan(
         opened,
         scans.collection_id(opened, "photos", os.fsencode(folder)),
-        scans.plan_id(opened, "plan", {"rules": 1, "detectors": []}),
+        scans.ensure_plan(opened, Plan(())),
         "fleet",
     )
     names = (NAME, b"empty.png", b"film.mp4", b"gone.png")

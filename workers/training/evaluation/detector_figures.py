@@ -55,7 +55,7 @@ def with_figures(card: Card, as_is: Seen) -> Card:
     return replace(
         card,
         measured=replace(figures, without_view=as_is.without_view),
-        sources=tuple(by_source(as_is.scored, card.thresholds.flag)),
+        sources=tuple(by_source(as_is.scored, card.thresholds.flagged_from)),
         changes=(),
     )
 
@@ -99,7 +99,7 @@ def look(card: Card, pictures: Iterable[Picture], on: str) -> Seen:
 
 
 def _after(card: Card, change: str, scored: Scored) -> Changed:
-    flagged = scored.scores >= card.thresholds.flag
+    flagged = scored.scores >= card.thresholds.flagged_from
     return Changed(
         change=change,
         images=len(scored.labels),

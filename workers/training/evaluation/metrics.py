@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn import metrics
 
-from workers.detectors.card import NEVER, ClassFigures, Confusion, Measured, OfSource, Thresholds
+from storage.records import NEVER, Thresholds
+from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource
 from workers.evaluation.intervals import wilson
 from workers.training.data.datasets import DataError
 

@@ -13,6 +13,7 @@ from scanner.report.figures.build import build
 from scanner.report.formats.json import to_json
 from scanner.report.formats.row import row_json
 from storage.reads.queries import verdict_rows
+from storage.records import Plan
 from storage.writes import scans
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def test_more_than_promised(report: Report) -> None:
 def test_scan_with_nothing_in_it(store: Store) -> None:
     """A scan of an empty folder has counts of zero and no rate, and is valid JSON."""
     collection_id = scans.collection_id(store, "empty", b"/empty")
-    empty = scans.new_scan(store, collection_id, scans.plan_id(store, "none", {}), "fleet")
+    empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     body = to_json(build(store, empty))
 
     assert body["images"] == sum(body["verdicts"].values()) == 0

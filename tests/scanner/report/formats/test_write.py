@@ -221,7 +221,7 @@ def test_fail_on_ai(store: Store, scan: Scan) -> None:
 @pytest.fixture
 def later(store: Store, scan: Scan) -> Scan:
     """A later scan of two of the images: one is no longer AI-made, which it is."""
-    begun = scans.new_scan(store, scan.collection_id, scans.plan_id(store, "e", PLAN), "fleet")
+    begun = scans.new_scan(store, scan.collection_id, scans.ensure_plan(store, PLAN), "fleet")
     listed = [
         ListedImage(b"FAKE/seen.jpg", 10, 1, True),
         ListedImage(b"REAL/seen.jpg", 10, 1, False),

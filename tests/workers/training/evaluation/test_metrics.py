@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from workers.detectors.card import Confusion, Thresholds
+from storage.records import Thresholds
+from workers.detectors.card import Confusion
 from workers.evaluation.intervals import wilson
 from workers.training.evaluation.metrics import (
     Scored,

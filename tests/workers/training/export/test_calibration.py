@@ -38,7 +38,7 @@ def test_ai_is_the_lowest_score_that_few_real_images_reach(
     assert (0.5, ai, came_out, 4_000) == (
         at.unsure, at.ai, at.false_alarm_rate, at.real_images
     )  # fmt: skip
-    assert ai == at.flag
+    assert ai == at.flagged_from
 
 
 def test_what_is_more_probably_real_is_never_called_ai() -> None:
@@ -53,7 +53,7 @@ def test_the_word_has_to_be_earned() -> None:
     at = thresholds(*scored([0.1] * 198 + [0.9] * 2, [0.7] * 100 + [0.95] * 100), rate=0.01)
 
     assert (0.7, 1.0, 0.01) == (at.unsure, at.ai, at.false_alarm_rate)
-    assert at.unsure == at.flag
+    assert at.unsure == at.flagged_from
 
 
 def test_a_hopeless_net_says_nothing() -> None:
