@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
-from scanner.listing.batches import batches
+from scanner.listing.batches import group_into_batches
 from scanner.listing.labels import CsvLabels
-from scanner.listing.walk import Walk, WalkOptions, in_range
+from scanner.listing.walk import Walk, WalkOptions, clamp_mtime
 from storage.errors import NotFound, Overtaken
 from storage.paths import shown
 from storage.reads.queries import counts
@@ -89,7 +89,7 @@ def dry_run(request: Request) -> Listing:
     """What enqueueing would list; nothing is written anywhere."""
     walk = Walk(request.root, request.walk)
     images = size_bytes = made = 0
-    for group in batches(walk, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
+    for group in group_into_batches(walk, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
         images += len(group)
         size_bytes += sum(candidate.size_bytes for candidate in group)
         made += 1
@@ -204,7 +204,7 @@ def _now_in(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
             found = os.stat(os.path.join(os.fsencode(root), path))  # noqa: PTH116, PTH118 - bytes
         except OSError:
             return None
-        return found.st_size, in_range(found.st_mtime_ns)
+        return found.st_size, clamp_mtime(found.st_mtime_ns)
 
     return look
 
@@ -221,7 +221,7 @@ def _publish_new(
 ) -> Iterator[list[int]]:
     """Record and publish one batch after the other; the ids as they are published."""
     unmarked: list[int] = []
-    for group in batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
+    for group in group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
         batch = listing.add_batch(store, of, group, of.keep_from)
         published = []
         if batch is not None:

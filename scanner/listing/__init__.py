@@ -1,1 +1,1 @@
-"""From a folder to batches: walk, patterns, labels."""
+"""List a folder's images: walk, patterns, labels, batches."""

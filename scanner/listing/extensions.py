@@ -1,6 +1,6 @@
-"""What a file is by its name: an image to look at, or a kind that is counted as skipped.
+"""The kind of a file by its extension: an image, or a kind that the walk skips and counts.
 
-Only the walk uses this; what an image really is, its content decides (`workers.images.decode`).
+An image's format is detected from its content later (`workers.images.decode`).
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 IMAGE = "image"
 OTHER = "other"
 
-# AI pictures are not made in RAW, and no format below `image` is decoded here.
-_SUFFIXES = {
+# Generators write no RAW files; formats of the other kinds cannot be decoded.
+_EXTENSIONS = {
     IMAGE: "jpg jpeg jpe jfif jif mpo png apng webp avif avifs heic heics heif heifs hif gif bmp "
     "dib tif tiff",
     "raw": "3fr ari arw bay cap cr2 cr3 crw dcr dcs dng erf fff gpr iiq k25 kdc mdc mef mos mrw "
@@ -26,14 +26,16 @@ _SUFFIXES = {
     "archive": "7z bz2 dmg gz iso rar tar tgz xz zip zst",
 }
 
-_KIND_BY_SUFFIX = {
-    suffix.encode("ascii"): kind for kind, line in _SUFFIXES.items() for suffix in line.split()
+_KIND_BY_EXTENSION = {
+    extension.encode("ascii"): kind
+    for kind, line in _EXTENSIONS.items()
+    for extension in line.split()
 }
 
 
-def kind_of(name: bytes) -> str:
-    """The kind of the file of this name, in any case of letters; `none` where it has no suffix."""
-    stem, dot, suffix = name.rpartition(b".")
+def file_kind(name: bytes) -> str:
+    """Return the kind of a file by its name, ignoring case; `none` if it has no extension."""
+    stem, dot, extension = name.rpartition(b".")
     if not (dot and stem):
         return "none"
-    return _KIND_BY_SUFFIX.get(suffix.lower(), OTHER)
+    return _KIND_BY_EXTENSION.get(extension.lower(), OTHER)

@@ -1,8 +1,6 @@
-"""Pictures to try the scanner on, drawn by rule, not by AI.
+"""Draw sample images to try the scanner on: `python -m scanner.listing.sample_images FOLDER`.
 
-Run it as `python -m scanner.listing.sample_images`.
-
-Some carry the tags that a generator leaves, so that a first report shows something of each kind.
+Some carry the metadata that generators write, so that a first report has verdicts of each kind.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 480, 320
 
-# What the generators would have written: a web UI's settings, ComfyUI's graph, IPTC's term.
+# Metadata as written by generators: a web UI's settings, ComfyUI's graph, IPTC's source type.
 _SETTINGS = (
     "a quiet valley at dusk, oil painting\nNegative prompt: people\n"
     "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1234, Size: 480x320, Model: sample"
@@ -42,13 +40,13 @@ _SOURCE_TYPE = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The colours of a landscape, and where its sun or moon stands (fractions of the picture)."""
+    """The colours of a landscape, and the position of its sun or moon (fractions of the image)."""
 
     zenith: Color
     horizon: Color
     hills: Color
     sun: Color
-    place: tuple[float, float]
+    position: tuple[float, float]
 
 
 DAWN = Light((96, 122, 178), (255, 205, 170), (58, 66, 98), (255, 240, 214), (0.30, 0.46))
@@ -59,22 +57,22 @@ DESERT = Light((128, 178, 208), (252, 226, 184), (168, 92, 52), (255, 250, 226),
 
 
 def landscape(light: Light, seed: int) -> Image.Image:
-    """Hills behind hills under a sky, 480 by 320, the same for the same seed."""
+    """Draw hills under a sky, WIDTH x HEIGHT, the same for the same seed."""
     rng = np.random.default_rng(seed)
     x, y = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
-    picture = _blend(light.zenith, light.horizon, np.clip(y / 0.7, 0, 1) ** 1.3)
-    distance = np.hypot(x - light.place[0], (y - light.place[1]) * HEIGHT / WIDTH)
+    pixels = _blend(light.zenith, light.horizon, np.clip(y / 0.7, 0, 1) ** 1.3)
+    distance = np.hypot(x - light.position[0], (y - light.position[1]) * HEIGHT / WIDTH)
     glow = np.exp(-distance * 7) * 0.7 + np.clip((0.042 - distance) * 400, 0, 1)
-    picture += (np.array(light.sun) - picture) * np.clip(glow, 0, 1)[..., None]
+    pixels += (np.array(light.sun) - pixels) * np.clip(glow, 0, 1)[..., None]
     for layer in range(1, 6):
         near = layer / 5
         ridge = 0.56 + 0.36 * near**1.4 - _ridge(rng, x[0], roughness=2 + layer) * 0.12
-        # Far hills fade into the haze of the horizon, and valleys have a little of it, too.
+        # Far hills fade into the haze at the horizon, valleys a little.
         clear = 0.25 + 0.75 * near - np.clip((y - ridge) * 1.6, 0, 0.35)
         shade = _blend(light.horizon, light.hills, np.clip(clear, 0, 1))
-        picture += (shade - picture) * np.clip((y - ridge) * HEIGHT, 0, 1)[..., None]
+        pixels += (shade - pixels) * np.clip((y - ridge) * HEIGHT, 0, 1)[..., None]
     grain = rng.normal(0, 3.0, (HEIGHT, WIDTH, 1))
-    return Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 
 def _blend(first: Color, second: Color, share: Field) -> Field:
@@ -82,7 +80,7 @@ def _blend(first: Color, second: Color, share: Field) -> Field:
 
 
 def _ridge(rng: np.random.Generator, x: Field, roughness: int) -> Field:
-    """A line of hills along x, about 0 to 1, of ever finer and lower waves."""
+    """Return the height of a line of hills along x, about 0 to 1, as a sum of waves."""
     line = np.full_like(x, 0.5)
     for octave in range(roughness):
         phase, stretch = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.25)
@@ -91,10 +89,10 @@ def _ridge(rng: np.random.Generator, x: Field, roughness: int) -> Field:
 
 
 def shapes(seed: int) -> Image.Image:
-    """Overlapping discs and bars in five colours, 480 by 320, as on an old poster."""
+    """Draw overlapping discs and bars in five colours, WIDTH x HEIGHT."""
     rng = np.random.default_rng(seed)
-    picture = Image.new("RGB", (WIDTH * 2, HEIGHT * 2), "#f5efe0")
-    canvas = ImageDraw.Draw(picture, "RGBA")
+    image = Image.new("RGB", (WIDTH * 2, HEIGHT * 2), "#f5efe0")
+    canvas = ImageDraw.Draw(image, "RGBA")
     for index in range(15):
         x, y, size = rng.uniform((0, 0, 40), (WIDTH * 2, HEIGHT * 2, 170))
         color = ("#264653d8", "#2a9d8fd8", "#e9c46ad8", "#f4a261d8", "#e76f51d8")[index % 5]
@@ -102,11 +100,11 @@ def shapes(seed: int) -> Image.Image:
             canvas.ellipse((x - size, y - size, x + size, y + size), color)
         else:
             canvas.rectangle((x - size * 1.6, y - 14, x + size * 1.6, y + 14), color)
-    return picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
-    """(relative path, content) of each sample."""
+def _samples() -> Iterator[tuple[str, bytes]]:
+    """Yield the relative path and the content of each sample."""
     camera, comment = Image.Exif(), Image.Exif()
     camera[271], camera[272], camera[305] = "Sample Works", "Pinhole 1", "Firmware 1.02"
     comment.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + _SETTINGS.encode("utf-16-be")  # UserComment
@@ -119,33 +117,33 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "tagged/webui.png", _encoded(landscape(DUSK, 5), "PNG", pnginfo=settings)
     yield "tagged/comfyui.png", _encoded(landscape(NIGHT, 6), "PNG", pnginfo=graph)
     yield "tagged/webui.webp", _encoded(landscape(DAWN, 7), "WEBP", exif=comment)
-    made = _SOURCE_TYPE % b"trainedAlgorithmicMedia"
+    generated = _SOURCE_TYPE % b"trainedAlgorithmicMedia"
     edited = _SOURCE_TYPE % b"compositeWithTrainedAlgorithmicMedia"
-    yield "tagged/source-type-made.jpg", _encoded(landscape(DUSK, 8), "JPEG", xmp=made)
+    yield "tagged/source-type-made.jpg", _encoded(landscape(DUSK, 8), "JPEG", xmp=generated)
     yield "tagged/source-type-edited.jpg", _encoded(landscape(NOON, 9), "JPEG", xmp=edited)
     for seed, light in enumerate((DAWN, NOON, DUSK, DESERT), start=10):
-        # Of no net's own size: a scan calls them doubtful at most, and says why.
+        # Not the size of any model, so their verdict is at most `unsure`, with the reason.
         tiny = landscape(light, seed).crop((80, 0, 400, 320)).resize((40, 40))
         yield f"tiny/{seed}.jpg", _encoded(tiny, "JPEG")
-    whole = _encoded(landscape(NIGHT, 14), "JPEG")
-    yield "broken/cut-off.jpg", whole[: len(whole) // 2]
+    complete = _encoded(landscape(NIGHT, 14), "JPEG")
+    yield "broken/cut-off.jpg", complete[: len(complete) // 2]
     yield "broken/no-picture.jpg", b"This is a text file that somebody called a picture.\n"
 
 
-def _encoded(picture: Image.Image, form: str, **options: object) -> bytes:
+def _encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
     target = io.BytesIO()
-    picture.save(target, form, quality=88, **options)
+    image.save(target, image_format, quality=88, **options)
     return target.getvalue()
 
 
 def draw(folder: Path) -> int:
-    """Write the samples under a folder, made if need be; return how many there are."""
-    files = dict(_files())
-    for name, content in files.items():
+    """Write the samples under a folder, which is created if needed; return their number."""
+    samples = dict(_samples())
+    for name, content in samples.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return len(files)
+    return len(samples)
 
 
 if __name__ == "__main__":

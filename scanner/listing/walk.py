@@ -1,4 +1,4 @@
-"""Candidate images under a root, lazily and in a stable order."""
+"""Find candidate images under a root folder, lazily and in a stable order."""
 # ruff: noqa: PTH116, PTH118 -- paths are bytes here, which pathlib does not take
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.listing.extensions import IMAGE, kind_of
-from scanner.listing.external_sort import in_order
+from scanner.listing.extensions import IMAGE, file_kind
+from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
 from storage.paths import shown
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# How many of the unreadable places are kept by name; all are counted.
+# Unreadable paths that are kept; all are counted.
 MAX_EXAMPLES = 20
 
-# What stands behind a name while its folder is sorted. NUL, which no name holds, is smaller than
-# any other byte, so names sort with it as they would without.
+# Appended to a name while its folder is sorted. No name contains NUL, the smallest byte, so the
+# order is that of the names alone.
 _FOLDER, _FILE, _LINK = b"\0d", b"\0f", b"\0l"
 _MARK_BYTES = 2
 _DOT = ord(".")
 
-# A time that a file claims may lie beyond what the store holds: 64 bits of nanoseconds end in 2262.
-_LAST_NS = 2**63 - 1
+# The store holds nanoseconds as 64 bits, which end in 2262; a file may claim a later time.
+_MAX_NS = 2**63 - 1
 
-# Not there any more: it vanished between the listing and the look at it.
+# The entry was removed after its folder was listed.
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class WalkError(Exception):
-    """The root cannot be walked; the message is one sentence for people."""
+    """The root cannot be walked; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be an image; the path is relative to the root, the time fits 64 bits."""
+    """A file that may be an image; its path is relative to the root."""
 
     path: bytes
     size_bytes: int
@@ -50,7 +50,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A folder, or a file in a folder, that could not be looked at, and why."""
+    """A file or folder that could not be read, and why."""
 
     path: bytes
     reason: str
@@ -58,13 +58,12 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class WalkOptions:
-    """What to take; the patterns are those of `scanner.listing.globs`.
+    """Which files to list; for the patterns see `scanner.listing.globs`.
 
-    `include` takes only files that meet a pattern, `exclude` leaves out files and whole folders
-    and wins over `include`. `all_files` takes regular files of any suffix. With
-    `follow_symlinks` a link counts as what it leads to, if that lies inside the root: workers
-    refuse paths that leave it (`workers.sources.local`). Each folder is then walked once, under its
-    first name in the walk's order, so loops end.
+    `include` lists only files that match; `exclude` skips files and whole folders, and wins over
+    `include`. `all_files` lists regular files of any extension. `follow_symlinks` follows links to
+    targets inside the root, since workers refuse paths that leave it (`workers.sources.local`), and
+    walks each folder once, so loops end.
     """
 
     include: tuple[str, ...] = ()
@@ -74,26 +73,25 @@ class WalkOptions:
     all_files: bool = False
 
 
-def in_range(mtime_ns: int) -> int:
-    """A time of change as stores can hold it: some file systems have years far away."""
-    return max(-_LAST_NS, min(mtime_ns, _LAST_NS))
+def clamp_mtime(mtime_ns: int) -> int:
+    """Return the modification time nearest to the given one that a store can hold."""
+    return max(-_MAX_NS, min(mtime_ns, _MAX_NS))
 
 
 class Walk:
-    """The candidates under a root, depth first, sorted by the bytes of their names; iterable once.
+    """The candidates under a root, depth first, in the byte order of their names; iterable once.
 
-    Memory does not grow with the number of files (`scanner.listing.external_sort`), only,
-    where links are followed, with that of folders. What was passed over is counted while iterating:
+    Memory does not grow with the number of files (`scanner.listing.external_sort`), and only if
+    links are followed with the number of folders. Updated during iteration:
 
-    - `skipped`: by kind: `hidden`, `excluded` (by a pattern), `symlink` (not followed, or broken),
-      `outside` (a link out of the root), `repeated` (a folder met before), `special` (FIFO,
-      socket, device), and what is no image by its suffix: `raw`, `video`, …
-      (`scanner.listing.extensions`). A folder that is passed over counts once, its
-      content not at all.
-    - `unreadable`: the first places that could not be looked at; `unreadable_count`: all of them.
+    - `skipped`: entries by kind: `hidden`, `excluded` (by a pattern), `symlink` (not followed, or
+      broken), `outside` (a link out of the root), `repeated` (a folder walked before), `special`
+      (FIFO, socket, device), or by extension `raw`, `video`, … (`scanner.listing.extensions`). A
+      skipped folder counts once, its content not at all.
+    - `unreadable`: the first MAX_EXAMPLES entries that could not be read; `unreadable_count`: all.
 
-    Raises `WalkError` at once where the root is no folder that can be read or a pattern is wrong,
-    and in mid-walk where the root goes away (a vanished mount is no empty folder).
+    Raise WalkError at once for an invalid pattern or a root that cannot be read, and during
+    iteration if the root goes away: a mount that vanishes is not an empty folder.
     """
 
     def __init__(self, root: Path, options: WalkOptions | None = None) -> None:
@@ -113,33 +111,30 @@ class Walk:
 
     def __iter__(self) -> Iterator[Candidate]:
         # A stack of folders and not recursion: trees can be deeper than Python's call stack.
-        pending = [(b"", self._folder(b""))]
+        pending = [(b"", sort_names(self._entries(b"")))]
         while pending:
-            prefix, records = pending[-1]
+            prefix, entries = pending[-1]
             start = self._base + prefix
-            for record in records:
-                name, mark = record[:-_MARK_BYTES], record[-_MARK_BYTES:]
+            for entry in entries:
+                name, mark = entry[:-_MARK_BYTES], entry[-_MARK_BYTES:]
                 if mark == _FOLDER:
-                    inner = prefix + name + b"/"
-                    pending.append((inner, self._folder(inner)))
+                    folder = prefix + name + b"/"
+                    pending.append((folder, sort_names(self._entries(folder))))
                     break
                 try:
-                    found = os.stat(start + name, follow_symlinks=mark == _LINK)
+                    status = os.stat(start + name, follow_symlinks=mark == _LINK)
                 except OSError as error:
-                    self._not_read(prefix + name, error)
+                    self._count_unreadable(prefix + name, error)
                     continue
-                if stat.S_ISREG(found.st_mode):
-                    yield Candidate(prefix + name, found.st_size, in_range(found.st_mtime_ns))
+                if stat.S_ISREG(status.st_mode):
+                    yield Candidate(prefix + name, status.st_size, clamp_mtime(status.st_mtime_ns))
             else:
                 pending.pop()
 
-    def _folder(self, prefix: bytes) -> Iterator[bytes]:
-        return in_order(self._records(prefix))
-
-    def _records(self, prefix: bytes) -> Iterator[bytes]:
-        """The names in one folder that are wanted, as they come, each with its mark."""
+    def _entries(self, prefix: bytes) -> Iterator[bytes]:
+        """Yield the selected names in one folder, unsorted, each with its mark."""
         try:
-            if self._options.follow_symlinks and self._repeated(prefix):
+            if self._options.follow_symlinks and self._is_repeated(prefix):
                 return
             with os.scandir(self._base + prefix) as entries:
                 for entry in entries:
@@ -149,16 +144,16 @@ class Walk:
                     else:
                         self.skipped[mark] += 1
         except OSError as error:
-            self._not_read(prefix, error)
+            self._count_unreadable(prefix, error)
 
     def _mark(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
-        """The mark of an entry that is wanted, or the kind that another is skipped as."""
+        """Return the mark of an entry, or the kind (str) that it is skipped as."""
         name = entry.name
         if name[0] == _DOT and not self._options.hidden:
             return "hidden"
         mark: bytes | str = _FILE
         if not entry.is_file(follow_symlinks=False):
-            mark = self._mark_of_no_file(prefix, entry)
+            mark = self._mark_other(prefix, entry)
             if isinstance(mark, str):
                 return mark
         path = os.fsdecode(prefix + name) + ("/" if mark == _FOLDER else "")
@@ -167,21 +162,21 @@ class Walk:
         if mark == _FOLDER:
             return mark
         if not self._options.all_files:
-            kind = kind_of(name)
+            kind = file_kind(name)
             if kind != IMAGE:
                 return kind
         return "excluded" if self._included and not self._included.match_file(path) else mark
 
-    def _mark_of_no_file(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
+    def _mark_other(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
         if entry.is_dir(follow_symlinks=False):
             return _FOLDER
         if not entry.is_symlink():
             return "special"
         if not self._options.follow_symlinks:
             return "symlink"
-        return self._mark_of_link(self._base + prefix + entry.name)
+        return self._mark_link(self._base + prefix + entry.name)
 
-    def _mark_of_link(self, link: bytes) -> bytes | str:
+    def _mark_link(self, link: bytes) -> bytes | str:
         try:
             target = os.path.realpath(link, strict=True)
             mode = os.stat(target).st_mode
@@ -193,19 +188,19 @@ class Walk:
             return _FOLDER
         return _LINK if stat.S_ISREG(mode) else "special"
 
-    def _repeated(self, prefix: bytes) -> bool:
-        found = os.stat(self._base + prefix)
-        identity = found.st_dev, found.st_ino
+    def _is_repeated(self, prefix: bytes) -> bool:
+        status = os.stat(self._base + prefix)
+        identity = status.st_dev, status.st_ino
         if identity in self._seen:
             self.skipped["repeated"] += 1
             return True
         self._seen.add(identity)
         return False
 
-    def _not_read(self, path: bytes, error: OSError) -> None:
-        """Count what could not be read; raise where the root itself is gone."""
+    def _count_unreadable(self, path: bytes, error: OSError) -> None:
+        """Count an entry that could not be read; raise WalkError if the root itself is gone."""
         if _root_identity(self._root, shown(self._root)) != self._identity:
-            raise WalkError(f"{shown(self._root)} was replaced during the walk.") from error
+            raise WalkError(f"{shown(self._root)} was replaced during the scan.") from error
         if error.errno in _VANISHED:
             return
         self.unreadable_count += 1
@@ -214,16 +209,14 @@ class Walk:
 
 
 def _root_identity(root: bytes, name: str) -> tuple[int, int]:
-    """Device and inode of the root; raises `WalkError` where it is no folder that can be read."""
+    """Return device and inode of the root; raise WalkError if it is not a readable folder."""
     try:
         os.scandir(root).close()
-        found = os.stat(root)
+        status = os.stat(root)
     except FileNotFoundError as error:
-        raise WalkError(f"{name} is not there.") from error
+        raise WalkError(f"Folder not found: {name}.") from error
     except NotADirectoryError as error:
-        raise WalkError(
-            f"{name} is not a folder; `scanner check` looks at single files."
-        ) from error
+        raise WalkError(f"{name} is not a folder; use `scanner check` for single files.") from error
     except OSError as error:
         raise WalkError(f"{name} cannot be read: {error.strerror}.") from error
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -168,7 +168,7 @@ def _require_patterns(asked: Mapping[str, Any]) -> None:
 
 
 def _label(asked: Mapping[str, Any], root: Path) -> Callable[[bytes], bool | None] | None:
-    from scanner.listing.labels import CsvLabels, LabelError, from_folders  # noqa: PLC0415
+    from scanner.listing.labels import CsvLabels, LabelError, label_from_folders  # noqa: PLC0415
 
     if asked["labels"] and asked["labels_from_folders"]:
         raise click.UsageError("Labels come from folders or from a file, not from both")
@@ -178,5 +178,5 @@ def _label(asked: Mapping[str, Any], root: Path) -> Callable[[bytes], bool | Non
         except LabelError as error:
             raise Failed(str(error)) from error
     if asked["labels_from_folders"]:
-        return lambda path: from_folders(path, root)
+        return lambda path: label_from_folders(path, root)
     return None

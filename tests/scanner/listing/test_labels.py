@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.listing.labels import CsvLabels, LabelError, from_folders
+from scanner.listing.labels import CsvLabels, LabelError, label_from_folders
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ from scanner.listing.labels import CsvLabels, LabelError, from_folders
         (b"M\xf6we/real/a.jpg", False),
     ],
 )
-def test_the_nearest_folder_decides(path: bytes, expected: bool | None) -> None:  # noqa: FBT001
-    """Folder names in any case, whole names only, the nearest above the image first."""
-    assert expected is from_folders(path, Path("/collection"))
+def test_nearest_folder_decides(path: bytes, expected: bool | None) -> None:  # noqa: FBT001
+    """The nearest folder above the image whose whole name, in any case, is a label decides."""
+    assert expected is label_from_folders(path, Path("/collection"))
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,21 @@ def test_the_nearest_folder_decides(path: bytes, expected: bool | None) -> None:
         ("/data/set", b"a.jpg", None),
     ],
 )
-def test_the_root_and_its_parents_come_last(
+def test_root_and_its_parents_come_last(
     root: str,
     path: bytes,
     expected: bool | None,  # noqa: FBT001
 ) -> None:
-    """Where no folder inside the root says, the root's own name and those above it do."""
-    assert expected is from_folders(path, Path(root))
+    """If no folder inside the root is a label, the root's name and those above it count."""
+    assert expected is label_from_folders(path, Path(root))
 
 
-def test_a_relative_root_has_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`.` has a name, too."""
+def test_relative_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of the current folder counts for the root `.`."""
     (tmp_path / "Fake").mkdir()
     monkeypatch.chdir(tmp_path / "Fake")
 
-    assert from_folders(b"a.jpg", Path()) is True
+    assert label_from_folders(b"a.jpg", Path()) is True
 
 
 def _read(tmp_path: Path, text: bytes) -> CsvLabels:
@@ -64,8 +64,8 @@ def _read(tmp_path: Path, text: bytes) -> CsvLabels:
     return CsvLabels.read(tmp_path / "labels.csv", Path("/photos"))
 
 
-def test_a_csv_gives_labels(tmp_path: Path) -> None:
-    """All spellings, extra columns in any order, quotes, CRLF, a BOM, other bytes, blank lines."""
+def test_labels_from_csv(tmp_path: Path) -> None:
+    """A file may have any spelling and columns, quotes, CRLF, a BOM, blank lines, any bytes."""
     labels = _read(
         tmp_path,
         b"\xef\xbb\xbfsource,label,path\r\n"
@@ -108,21 +108,27 @@ def test_a_csv_gives_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (b"", "has no column path and no column label in line 1."),
-        (b"path,truth\na.jpg,1\n", "has no column label in line 1."),
-        (b"path,label\na.jpg,1\nb.jpg,maybe\n", "line 3: a label is one of fake, ai, generated, "),
-        (b"path,label\na.jpg\n", "line 2: a label is one of "),
-        (b"path,label\na.jpg,\n", "line 2: a label is one of "),
-        (b"path,label\n../a.jpg,1\n", "line 2: this path is not below the root."),
-        (b"path,label\n/photosx/a.jpg,1\n", "line 2: this path is not below the root."),
-        (b"path,label\n,1\n", "line 2: this path is not below the root."),
-        (b"path,label\n.,1\n", "line 2: this path is not below the root."),
-        (b"path,label\na.jpg,1\na.jpg,0\n", "line 3: a.jpg has the other label already."),
-        (b"path,label\n" + b"x" * 140_000 + b",1\n", "is not CSV after line 1: field larger than"),
+        (b"", "line 1: missing column path and label."),
+        (b"path,truth\na.jpg,1\n", "line 1: missing column label."),
+        (
+            b"path,label\na.jpg,1\nb.jpg,maybe\n",
+            "line 3: invalid label 'maybe': expected one of fake, ai, generated, ",
+        ),
+        (b"path,label\na.jpg\n", "line 2: invalid label ''"),
+        (b"path,label\na.jpg,\n", "line 2: invalid label ''"),
+        (b"path,label\n../a.jpg,1\n", "line 2: the path is not below the scanned folder."),
+        (b"path,label\n/photosx/a.jpg,1\n", "line 2: the path is not below the scanned folder."),
+        (b"path,label\n,1\n", "line 2: the path is not below the scanned folder."),
+        (b"path,label\n.,1\n", "line 2: the path is not below the scanned folder."),
+        (b"path,label\na.jpg,1\na.jpg,0\n", "line 3: a.jpg has a different label above."),
+        (
+            b"path,label\n" + b"x" * 140_000 + b",1\n",
+            "is not valid CSV after line 1: field larger than",
+        ),
     ],
 )
-def test_a_wrong_csv_is_one_sentence(tmp_path: Path, text: bytes, sentence: str) -> None:
-    """What is wrong is said with the number of its line."""
+def test_invalid_csv(tmp_path: Path, text: bytes, sentence: str) -> None:
+    """An error is one sentence with the number of its line."""
     with pytest.raises(LabelError) as caught:
         _read(tmp_path, text)
 
@@ -130,8 +136,8 @@ def test_a_wrong_csv_is_one_sentence(tmp_path: Path, text: bytes, sentence: str)
     assert 1 == len(str(caught.value).splitlines())
 
 
-def test_a_missing_csv_is_one_sentence(tmp_path: Path) -> None:
-    """A file that is not there is told of by name."""
+def test_missing_csv(tmp_path: Path) -> None:
+    """A missing file is an error that names it."""
     with pytest.raises(LabelError) as caught:
         CsvLabels.read(tmp_path / "none.csv", tmp_path)
 

@@ -1,4 +1,4 @@
-"""The sample pictures: something of each kind, the same each time."""
+"""Sample images of each kind, the same each time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the samples in it."""
-    place = tmp_path_factory.mktemp("samples")
-    draw(place)
-    return place
+    """Return a folder with the samples."""
+    folder = tmp_path_factory.mktemp("samples")
+    draw(folder)
+    return folder
 
 
-def test_count_is_of_files(tmp_path: Path) -> None:
-    """As many files are written as are counted, in folders that are made."""
+def test_number_of_files(tmp_path: Path) -> None:
+    """The number returned is that of the files written, in folders that are created."""
     count = draw(tmp_path / "new" / "folder")
 
     assert 14 == count
@@ -32,7 +32,7 @@ def test_count_is_of_files(tmp_path: Path) -> None:
 
 
 def test_drawing_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
-    """The pictures are the same each time, byte for byte."""
+    """The files are the same each time, byte for byte."""
     draw(tmp_path)
     digests = [
         {path.relative_to(root): sha256(path.read_bytes()).digest() for path in root.rglob("*.*")}
@@ -42,9 +42,9 @@ def test_drawing_again_changes_nothing(folder: Path, tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_tagged_pictures_give_findings(folder: Path) -> None:
-    """Each tag is one that the provenance detector reads, and no other picture has any."""
-    found = {
+def test_tagged_images_give_findings(folder: Path) -> None:
+    """The provenance detector reads the tags of all tagged images, and finds no others."""
+    findings = {
         path.relative_to(folder).as_posix(): [finding.kind for finding in read(path.read_bytes())]
         for path in folder.rglob("*.*")
     }
@@ -56,25 +56,25 @@ def test_tagged_pictures_give_findings(folder: Path) -> None:
         "tagged/source-type-made.jpg": ["iptc_generated"],
         "tagged/source-type-edited.jpg": ["iptc_edited"],
     }
-    assert expected == {name: kinds for name, kinds in found.items() if kinds}
+    assert expected == {name: kinds for name, kinds in findings.items() if kinds}
 
 
-def test_tiny_pictures_are_tiny(folder: Path) -> None:
-    """The tiny ones are small enough for the detector of tiny pictures, and not of its own size."""
+def test_tiny_images_are_tiny(folder: Path) -> None:
+    """Tiny images are within the sizes of the detector of small images, but not its input size."""
     sizes = []
     for path in sorted((folder / "tiny").iterdir()):
-        with Image.open(path) as picture:
-            sizes.append(picture.size)
+        with Image.open(path) as image:
+            sizes.append(image.size)
 
     assert [(40, 40)] * 4 == sizes
 
 
 def test_broken_files_are_broken(folder: Path) -> None:
-    """One file ends before its picture does, and one is no picture at all."""
+    """One file ends in the middle of its image, and one is not an image."""
     with (
-        Image.open(folder / "broken" / "cut-off.jpg") as picture,
+        Image.open(folder / "broken" / "cut-off.jpg") as image,
         pytest.raises(OSError, match="truncated"),
     ):
-        picture.load()
+        image.load()
     with pytest.raises(UnidentifiedImageError):
         Image.open(folder / "broken" / "no-picture.jpg")
