@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,12 +86,14 @@ def command(
 
 
 def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:
+    from msgspec import to_builtins
+
     from scanner.report.figures.build import build
     from scanner.report.formats.json import to_json
     from storage.writes.scans import find_scan
 
     body = to_json(build(store, find_scan(store, scan_id)))
-    body["queue"] = None if state is None else asdict(state)
+    body["queue"] = to_builtins(state)
     return body
 
 
