@@ -1,4 +1,4 @@
-"""Pictures that carry metadata, made here after the documentation of the tools that write it."""
+"""Images with metadata, made from the documentation of the tools that write it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ OTHER_KEY_USAGES = (
 
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., bytes]:
-    """Save a small picture in a format of Pillow's, with what Pillow writes beside it."""
+    """Return a function that saves a small image in one of Pillow's formats."""
 
     def make(form: str, **options: object) -> bytes:
         target = io.BytesIO()
-        picture = Image.linear_gradient("L").convert("RGB").resize((48, 32))
-        picture.save(target, form, **options)
+        image = Image.linear_gradient("L").convert("RGB").resize((48, 32))
+        image.save(target, form, **options)
         return target.getvalue()
 
     return make
@@ -47,7 +47,7 @@ def draw() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def packet() -> Callable[..., bytes]:
-    """Make an XMP packet with these attributes and elements, of the usual namespaces."""
+    """Return a function that makes an XMP packet of attributes and elements."""
 
     def make(attributes: str = "", elements: str = "") -> bytes:
         return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -66,7 +66,7 @@ def packet() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def chunks(draw: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Make a PNG with these chunks, each (type, payload), before its pixels."""
+    """Return a function that makes a PNG with these chunks, each (type, payload)."""
 
     def make(*chunks: tuple[bytes, bytes]) -> bytes:
         plain = draw("PNG")
@@ -81,7 +81,7 @@ def chunks(draw: Callable[..., bytes]) -> Callable[..., bytes]:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority and a signer that it vouches for."""
+    """A certificate authority, and a signer with a certificate from it."""
 
     root_pem: str
     chain_pem: bytes
@@ -90,19 +90,19 @@ class Authority:
 
 @pytest.fixture(scope="session")
 def root_pem(authority: Authority) -> str:
-    """The certificate of the authority that vouches for what `sign` signs."""
+    """Return the certificate of the authority behind the signatures of `sign`."""
     return authority.root_pem
 
 
 @pytest.fixture(scope="session")
 def sign(authority: Authority) -> Callable[..., bytes]:
-    """Give a JPEG a manifest with these actions and (relationship, JPEG) ingredients.
+    """Return a function that signs a JPEG with actions and (relationship, JPEG) ingredients.
 
-    Not checked after it is signed: some programs break the rules, and so do these files.
+    The result is not validated: some programs break the rules, and so do these files.
     """
 
     def make(
-        picture: bytes,
+        image: bytes,
         actions: Sequence[dict[str, str]] = (),
         ingredients: Sequence[tuple[str, bytes]] = (),
     ) -> bytes:
@@ -118,7 +118,7 @@ def sign(authority: Authority) -> Callable[..., bytes]:
             for relationship, data in ingredients:
                 described = json.dumps({"title": "part", "relationship": relationship})
                 builder.add_ingredient(described, "image/jpeg", io.BytesIO(data))
-            builder.sign(signer, "image/jpeg", io.BytesIO(picture), target)
+            builder.sign(signer, "image/jpeg", io.BytesIO(image), target)
         return target.getvalue()
 
     return make
@@ -126,7 +126,7 @@ def sign(authority: Authority) -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
-    """An authority that nobody knows, and its signer, both good for two days."""
+    """Return an unknown authority and its signer, both valid for two days."""
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root = certificate("Test Root", root_key.public_key(), root_key)
     chain = certificate("Test Signer", key.public_key(), root_key) + root
@@ -141,7 +141,7 @@ def authority() -> Authority:
 def certificate(
     name: str, public: ec.EllipticCurvePublicKey, root_key: ec.EllipticCurvePrivateKey
 ) -> bytes:
-    """A certificate (PEM) as C2PA asks for them: the root's own, or the signer's."""
+    """Return a certificate (PEM) that follows the rules of C2PA."""
     ca = name == "Test Root"
     start = datetime.now(UTC) - timedelta(days=1)
     others = dict.fromkeys(OTHER_KEY_USAGES, False)
@@ -167,6 +167,6 @@ def certificate(
 
 
 def named(common: str) -> x509.Name:
-    """A certificate's name with this common name."""
+    """Return a certificate name with this common name."""
     organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Works")
     return x509.Name([organization, x509.NameAttribute(NameOID.COMMON_NAME, common)])

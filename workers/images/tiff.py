@@ -106,7 +106,7 @@ def directories(
 
 
 def integers(tiff: bytes, entry: Entry) -> tuple[int, ...]:
-    """Return an entry's values; none where they are no integers or end past the data."""
+    """Return an entry's values; none where they are not integers, or end past the data."""
     code = _INTEGERS.get(entry.type)
     if code is None or entry.end > len(tiff):
         return ()

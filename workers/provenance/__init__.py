@@ -1,6 +1,6 @@
 """Provenance metadata of a file: C2PA manifests, IPTC's source type, marks of generators.
 
-Pixels are not read, and no metadata is no evidence of anything. Importing this package is quick;
+Pixels are not read. A file without metadata proves nothing. Importing this package is quick;
 slow libraries are imported when a file needs them.
 """
 

@@ -50,7 +50,7 @@ def unreadable(error: OSError) -> FetchError:
 
 
 def read_open_file(descriptor: int, expected_size: int | None, max_bytes: int) -> Fetched:
-    """Read a whole file; raise FetchError as `workers.sources.source.Source.fetch` does."""
+    """Read all of a file; raise FetchError as `workers.sources.source.Source.fetch` does."""
     before = os.fstat(descriptor)
     size = before.st_size
     if not stat.S_ISREG(before.st_mode):

@@ -1,4 +1,4 @@
-"""Decoding: the pixels, the bounds, and what is said of bytes that are no picture."""
+"""Decoding of images: pixels, size limits, and errors for files that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _picture(width: int = 96, height: int = 80) -> Image.Image:
-    """Something with colours, slopes and edges."""
+def _sample(width: int = 96, height: int = 80) -> Image.Image:
+    """Return an image with colours, gradients and edges."""
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.stack([x * 255 // width, y * 255 // height, (x // 8 + y // 8) % 2 * 200], -1)
     return Image.fromarray(pixels.astype(np.uint8))
@@ -47,51 +47,51 @@ def _error(data: bytes, **options: int) -> DecodeError:
 
 
 def _files() -> dict[str, bytes]:
-    """A small file of every kind that is decoded, as Pillow writes it."""
-    picture = _picture()
-    turned = picture.rotate(90)
+    """Return a small file of every variant that is decoded, as Pillow writes it."""
+    image = _sample()
+    turned = image.rotate(90)
     files = {
-        "jpeg": _saved(picture, "JPEG"),
-        "jpeg, progressive": _saved(picture, "JPEG", progressive=True),
-        "jpeg, grey": _saved(picture.convert("L"), "JPEG"),
-        "jpeg, CMYK": _saved(picture.convert("CMYK"), "JPEG"),
-        "jpeg, scaled": _saved(_picture(1300, 900), "JPEG"),
-        "mpo": _saved(picture, "MPO", save_all=True, append_images=[turned]),
-        "png": _saved(picture, "PNG"),
-        "png, palette": _saved(picture.quantize(16), "PNG"),
-        "png, bits": _saved(picture.convert("1"), "PNG"),
-        "png, alpha": _saved(picture.convert("RGBA"), "PNG"),
-        "webp": _saved(picture, "WEBP"),
-        "webp, lossless": _saved(picture, "WEBP", lossless=True),
-        "webp, animated": _saved(picture, "WEBP", save_all=True, append_images=[turned]),
-        "avif": _saved(picture, "AVIF"),
-        "gif": _saved(picture.quantize(16), "GIF"),
-        "gif, animated": _saved(picture, "GIF", save_all=True, append_images=[turned]),
-        "bmp": _saved(picture, "BMP"),
-        "bmp, palette": _saved(picture.quantize(16), "BMP"),
-        "tiff, float": _saved(picture.convert("F"), "TIFF"),
-        "tiff, fax": _saved(picture.convert("1"), "TIFF", compression="group4"),
+        "jpeg": _saved(image, "JPEG"),
+        "jpeg, progressive": _saved(image, "JPEG", progressive=True),
+        "jpeg, grey": _saved(image.convert("L"), "JPEG"),
+        "jpeg, CMYK": _saved(image.convert("CMYK"), "JPEG"),
+        "jpeg, scaled": _saved(_sample(1300, 900), "JPEG"),
+        "mpo": _saved(image, "MPO", save_all=True, append_images=[turned]),
+        "png": _saved(image, "PNG"),
+        "png, palette": _saved(image.quantize(16), "PNG"),
+        "png, bits": _saved(image.convert("1"), "PNG"),
+        "png, alpha": _saved(image.convert("RGBA"), "PNG"),
+        "webp": _saved(image, "WEBP"),
+        "webp, lossless": _saved(image, "WEBP", lossless=True),
+        "webp, animated": _saved(image, "WEBP", save_all=True, append_images=[turned]),
+        "avif": _saved(image, "AVIF"),
+        "gif": _saved(image.quantize(16), "GIF"),
+        "gif, animated": _saved(image, "GIF", save_all=True, append_images=[turned]),
+        "bmp": _saved(image, "BMP"),
+        "bmp, palette": _saved(image.quantize(16), "BMP"),
+        "tiff, float": _saved(image.convert("F"), "TIFF"),
+        "tiff, fax": _saved(image.convert("1"), "TIFF", compression="group4"),
     }
     for compression in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits", "zstd"):
-        files[f"tiff, {compression}"] = _saved(picture, "TIFF", compression=compression)
+        files[f"tiff, {compression}"] = _saved(image, "TIFF", compression=compression)
     return files
 
 
 FILES = _files()
-# Grey levels of float pictures are scaled here and clipped by Pillow.
+# Grey levels of float images are scaled here and clipped by Pillow.
 LIKE_PILLOW = sorted(set(FILES) - {"tiff, float", "jpeg, scaled"})
 
 
 @pytest.fixture(scope="module")
 def heic(test_data: Path) -> bytes:
-    """A small HEIC picture of others' making; nothing here can write one."""
+    """Return a small HEIC image from a public suite, as no library here writes HEIC."""
     with zipfile.ZipFile(test_data / "hostile.zip") as archive:
         return archive.read("pillow/files__Tests__images__avif__hopper.heif")
 
 
 @pytest.mark.parametrize("name", LIKE_PILLOW)
-def test_pixels_are_those_of_the_plain_way(name: str) -> None:
-    """What Pillow's own opening and converting gives, for every format and kind."""
+def test_pixels_match_pillow(name: str) -> None:
+    """Pixels are those that Pillow's own opening and converting gives, for every variant."""
     with Image.open(io.BytesIO(FILES[name])) as image:
         expected = np.asarray(image.convert("RGB"))
 
@@ -102,8 +102,8 @@ def test_pixels_are_those_of_the_plain_way(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_the_header_tells_format_and_size(name: str) -> None:
-    """Format by content, size in pixels of the file, whatever was scaled."""
+def test_header_has_format_and_size(name: str) -> None:
+    """The header has the format by content, and the size before any scaling."""
     form = name.partition(",")[0].upper()
     size = (1300, 900) if name == "jpeg, scaled" else (96, 80)
 
@@ -111,7 +111,7 @@ def test_the_header_tells_format_and_size(name: str) -> None:
 
 
 def test_heic(heic: bytes) -> None:
-    """HEIC comes out at its size, with the picture in it."""
+    """A HEIC image is decoded at its own size."""
     found = decode(heic)
 
     assert Header("HEIF", 128, 128) == found.header
@@ -120,14 +120,14 @@ def test_heic(heic: bytes) -> None:
 
 
 def _cuts(data: bytes) -> list[int]:
-    """Places to cut a file at: all of the first, many in the middle, all of the last."""
+    """Return lengths to cut a file at: most near its start and end, some between."""
     middle = range(100, len(data), max(1, len(data) // 60))
     return sorted({*range(16, min(100, len(data))), *middle, *range(len(data) - 30, len(data))})
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_a_file_cut_off_anywhere_is_found_out(name: str) -> None:
-    """A file cut anywhere is `truncated`, or nothing was missing: the same pixels, none grey."""
+def test_file_cut_anywhere_is_truncated(name: str) -> None:
+    """A file cut anywhere is `truncated`, or has all of its pixels."""
     data = FILES[name]
     whole = decode(data).pixels
     # The last bytes of a fax are end marks; libtiff sees that they are missing, not that it is
@@ -146,39 +146,39 @@ def test_a_file_cut_off_anywhere_is_found_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["jpeg", "jpeg, progressive", "jpeg, scaled", "bmp", "webp"])
-def test_half_a_picture_is_never_a_picture(name: str) -> None:
+def test_half_a_file_is_truncated(name: str) -> None:
     """Half a file of a format that other readers fill up with grey is an error."""
     assert ErrorKind.TRUNCATED is _error(FILES[name][: len(FILES[name]) // 2]).kind
 
 
 def test_half_a_heic_is_truncated(heic: bytes) -> None:
-    """The boxes of HEIC say how long they are."""
+    """Half a HEIC is truncated, by the sizes of its boxes."""
     assert ErrorKind.TRUNCATED is _error(heic[: len(heic) // 2]).kind
 
 
-def test_a_file_that_is_no_image() -> None:
-    """Text, nothing and zeros are of no known format."""
+def test_not_an_image() -> None:
+    """Text, an empty file and zeros are not images."""
     for data in (b"", b"Hello, world", bytes(1000)):
         assert ErrorKind.NOT_AN_IMAGE is _error(data).kind
 
 
-def test_a_known_format_that_is_not_decoded_is_named() -> None:
-    """Whoever has PDFs among their pictures learns that they are."""
+def test_unsupported_format_is_named() -> None:
+    """The error for a known but unsupported format names it."""
     error = _error(b"%PDF-1.7\n")
 
     assert (ErrorKind.UNSUPPORTED, "is PDF, which is not supported") == (error.kind, str(error))
 
 
-def test_an_unsupported_kind_of_a_known_format() -> None:
-    """A BMP of three bits a pixel is not damaged; there is just nothing to read it."""
+def test_unsupported_variant_of_a_format() -> None:
+    """A BMP with three bits a pixel is unsupported, not damaged."""
     data = bytearray(FILES["bmp"])
     data[28] = 3
 
     assert ErrorKind.UNSUPPORTED is _error(bytes(data)).kind
 
 
-def test_a_contradiction_is_damage() -> None:
-    """A PNG with a wrong checksum is all there, but not as it was."""
+def test_wrong_checksum_is_damage() -> None:
+    """A complete PNG with a wrong checksum is damaged."""
     data = bytearray(FILES["png"])
     data[data.index(b"IHDR") + 4] ^= 1
 
@@ -186,12 +186,12 @@ def test_a_contradiction_is_damage() -> None:
 
 
 @pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}])
-def test_a_raw_file_that_is_a_tiff_is_unsupported(tags: dict[int, object]) -> None:
-    """DNG, NEF and the like begin with a preview, which is not the picture."""
+def test_raw_in_a_tiff_is_unsupported(tags: dict[int, object]) -> None:
+    """DNG, NEF and similar files are unsupported: their first image is only a preview."""
     info = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, value in tags.items():
         info[tag] = value
-    error = _error(_saved(_picture(), "TIFF", tiffinfo=info))
+    error = _error(_saved(_sample(), "TIFF", tiffinfo=info))
 
     assert (ErrorKind.UNSUPPORTED, True) == (error.kind, "RAW" in str(error))
 
@@ -208,19 +208,19 @@ def test_a_raw_file_that_is_a_tiff_is_unsupported(tags: dict[int, object]) -> No
         ("PNG", (1, 3000), (1, 600)),
     ],
 )
-def test_large_pictures_are_scaled_down(
+def test_large_images_are_scaled_down(
     form: str, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    """From twice the long side on, pictures come at a whole fraction of at least that."""
-    found = decode(_saved(_picture(*size), form), long_side=512)
+    """Images of twice the long side and more are scaled to a whole fraction."""
+    found = decode(_saved(_sample(*size), form), long_side=512)
 
     assert Header(form, *size) == found.header
     assert expected == found.pixels.shape[1::-1]
 
 
-def test_a_scaled_picture_is_the_picture() -> None:
-    """Scaling is averaging: a scaled decode differs little from Pillow's own reduction."""
-    data = _saved(_picture(2048, 1024), "JPEG", quality=95, subsampling=0)
+def test_scaled_image_matches_pillow() -> None:
+    """A scaled decode differs little from Pillow's own reduction."""
+    data = _saved(_sample(2048, 1024), "JPEG", quality=95, subsampling=0)
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(image.reduce(4)).astype(int)
 
@@ -231,7 +231,7 @@ def test_a_scaled_picture_is_the_picture() -> None:
 
 
 def _grey_jpeg(width: int, height: int, *, whole: bool) -> bytes:
-    """A JPEG of one grey, of any size, written by hand: each block is `no change, end of block`."""
+    """Return a JPEG of one grey, of any size: each block is `no change, end of block`."""
     small = _saved(Image.new("L", (8, 8), 128), "JPEG")
     frame, scan = small.index(b"\xff\xc0"), small.index(b"\xff\xda")
     head = small[: frame + 5] + struct.pack(">HH", height, width) + small[frame + 9 : scan + 10]
@@ -240,8 +240,8 @@ def _grey_jpeg(width: int, height: int, *, whole: bool) -> bytes:
     return head + (b"\x28\xa2\x8a" * blocks + b"\xff\xd9" if whole else b"")
 
 
-def test_a_200_megapixel_photo_passes() -> None:
-    """A phone's largest JPEG is decoded at an eighth, and is what it shows."""
+def test_200_megapixel_photo_is_decoded() -> None:
+    """The largest JPEG of a phone is decoded at an eighth of its size."""
     found = decode(_grey_jpeg(16384, 12288, whole=True))
 
     assert Header("JPEG", 16384, 12288) == found.header
@@ -249,8 +249,8 @@ def test_a_200_megapixel_photo_passes() -> None:
     assert {128} == set(found.pixels.ravel().tolist())
 
 
-def test_a_200_megapixel_photo_cut_off_is_truncated() -> None:
-    """Truncation is found in a scaled decode as in any other."""
+def test_truncated_200_megapixel_photo() -> None:
+    """Truncation is detected in a scaled decode, too."""
     data = _grey_jpeg(16384, 12288, whole=True)
 
     assert ErrorKind.TRUNCATED is _error(data[: len(data) - 1000]).kind
@@ -261,7 +261,7 @@ def _png_chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _bombs() -> dict[str, bytes]:
-    """Small files that say that they are huge."""
+    """Return small files whose headers declare huge images."""
     huge = 60_000
     progressive = bytearray(FILES["jpeg, progressive"])
     struct.pack_into(">HH", progressive, progressive.index(b"\xff\xc2") + 5, huge, huge)
@@ -298,13 +298,13 @@ def _bombs() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", sorted(_bombs()))
-def test_a_bomb_is_too_large(name: str) -> None:
-    """A picture over its budget is refused for what its header says."""
+def test_decompression_bomb_is_too_large(name: str) -> None:
+    """An image over the limit is refused by its header."""
     assert ErrorKind.TOO_LARGE is _error(_bombs()[name]).kind
 
 
 def test_bombs_allocate_nothing(tmp_path: Path) -> None:
-    """Refusing all of the bombs takes less memory than one small picture has pixels in it."""
+    """Refusing decompression bombs takes no more memory than a small image."""
     for name, data in _bombs().items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "a").write_bytes(FILES["jpeg"])
@@ -336,16 +336,16 @@ print(peak() - before)
     assert int(done.stdout) * unit < 30_000_000
 
 
-def test_the_budget_is_the_callers(heic: bytes) -> None:
-    """A picture of the budget passes, a pixel less in the budget and it does not."""
+def test_limit_is_exact(heic: bytes) -> None:
+    """An image of exactly `max_pixels` is decoded; one pixel more is too large."""
     for data, pixels in ((FILES["png"], 96 * 80), (FILES["bmp"], 96 * 80), (heic, 128 * 128)):
         decode(data, max_pixels=pixels)
 
         assert ErrorKind.TOO_LARGE is _error(data, max_pixels=pixels - 1).kind
 
 
-def test_memory_that_is_not_to_be_had_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Running into a limit on memory is told like running into one of ours."""
+def test_out_of_memory_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running out of memory is reported as `too_large`."""
 
     def fails(*_: object) -> NDArray[np.uint8]:
         raise MemoryError
@@ -355,8 +355,8 @@ def test_memory_that_is_not_to_be_had_is_too_large(monkeypatch: pytest.MonkeyPat
     assert ErrorKind.TOO_LARGE is _error(FILES["png"]).kind
 
 
-def test_nothing_is_said_of_odd_metadata(capfd: pytest.CaptureFixture[str]) -> None:
-    """Broken EXIF in a JPEG and bad codes in a fax warn nobody, in Python or on stderr."""
+def test_damaged_metadata_gives_no_warnings(capfd: pytest.CaptureFixture[str]) -> None:
+    """Broken EXIF in a JPEG and bad codes in a fax give no warnings in Python or on stderr."""
     exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(20)
     jpeg = FILES["jpeg"]
     with_exif = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]

@@ -1,4 +1,4 @@
-"""Pixels that have been through too much are recognised; others are left alone."""
+"""Degraded images are recognised, and others are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.images.degraded import degraded
 
 
 def photo(size: int = 320) -> Image.Image:
-    """Something with detail at all scales, as photographs have it."""
+    """Return an image with detail at all scales, as photographs have."""
     draw = np.random.default_rng(7)
     layers = [
         Image.fromarray(draw.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(
@@ -28,24 +28,24 @@ def photo(size: int = 320) -> Image.Image:
     return Image.fromarray(np.asarray(pixels, np.uint8))
 
 
-def read(picture: Image.Image, quality: int | None = None) -> Decoded:
-    """The picture as it comes back from a file."""
+def read(image: Image.Image, quality: int | None = None) -> Decoded:
+    """Return the image as decoded from a file."""
     file = io.BytesIO()
     if quality is None:
-        picture.save(file, "PNG")
+        image.save(file, "PNG")
     else:
-        picture.save(file, "JPEG", quality=quality)
+        image.save(file, "JPEG", quality=quality)
     return decode(file.getvalue(), native=True)
 
 
 @pytest.mark.parametrize("quality", [None, 95, 80])
-def test_good_pictures(quality: int | None) -> None:
-    """A picture as cameras and programs save it is not called worn."""
+def test_normal_images_are_not_degraded(quality: int | None) -> None:
+    """An image as cameras and programs save it is not degraded."""
     assert degraded(read(photo(), quality)) is None
 
 
 @pytest.mark.parametrize(
-    ("picture", "quality", "word"),
+    ("image", "quality", "word"),
     [
         (photo(240).resize((480, 480), Image.Resampling.BICUBIC), None, "enlarged"),
         (photo().resize((640, 640), Image.Resampling.NEAREST), None, "enlarged"),
@@ -53,27 +53,27 @@ def test_good_pictures(quality: int | None) -> None:
         (photo(), 8, "low a quality"),
     ],
 )
-def test_worn_pictures(picture: Image.Image, quality: int | None, word: str) -> None:
-    """Enlarged, smoothed, or saved to mush: it is said which."""
-    said = degraded(read(picture, quality))
+def test_degraded_images(image: Image.Image, quality: int | None, word: str) -> None:
+    """Enlarged, smoothed and heavily compressed images are degraded, and the text says which."""
+    said = degraded(read(image, quality))
 
     assert said is not None
     assert ("router", "degraded", None) == (said.detector, said.kind, said.score)
     assert word in said.text
 
 
-def test_too_small_or_not_there() -> None:
-    """Where there is too little to tell by, nothing is said."""
+def test_images_that_are_not_measured() -> None:
+    """Images that are too small, or not decoded at full resolution, are not degraded."""
     assert degraded(read(photo(100).resize((120, 120)))) is None
     assert degraded(decode(_png(photo()))) is None
 
 
-def test_blank_picture() -> None:
-    """A picture of one colour has lost nothing; it divides by nothing either."""
+def test_blank_image() -> None:
+    """An image of one colour is degraded, without a division by zero."""
     assert degraded(read(Image.new("RGB", (300, 300), "white"))) is not None
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Faces are found in photographs of people, and only there."""
+"""Faces are found in photographs of people, and nowhere else."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def finder() -> FaceFinder:
-    """The finder, loaded once."""
+    """Return the face finder, loaded once."""
     return FaceFinder()
 
 
-def pictures(data: Path, below: str, most: int) -> list[NDArray[np.uint8]]:
-    """The first pictures of a folder of one of the data sets."""
+def images(data: Path, below: str, most: int) -> list[NDArray[np.uint8]]:
+    """Return the first images in a folder of a data set."""
     archive, folder = below.split("/", 1)
     with zipfile.ZipFile(data / archive) as kept:
         names = sorted(name for name in kept.namelist() if name.startswith(folder))
@@ -36,7 +36,7 @@ def pictures(data: Path, below: str, most: int) -> list[NDArray[np.uint8]]:
 
 
 def overlap(one: Face, other: Face) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two faces."""
     width = max(0.0, min(one.right, other.right) - max(one.left, other.left))
     height = max(0.0, min(one.bottom, other.bottom) - max(one.top, other.top))
     area = sum((each.right - each.left) * (each.bottom - each.top) for each in (one, other))
@@ -45,24 +45,24 @@ def overlap(one: Face, other: Face) -> float:
 
 @pytest.mark.parametrize("source", ["ffhq", "lfw", "web"])
 def test_finds_the_face(finder: FaceFinder, test_data: Path, source: str) -> None:
-    """Of twenty portraits few are missed; those of web fill the frame: a second look."""
-    found = [finder.find(each) for each in pictures(test_data, f"faces.zip/test/REAL/{source}", 20)]
+    """Faces are found in at least 16 of 20 portraits, also where they fill the frame."""
+    found = [finder.find(each) for each in images(test_data, f"faces.zip/test/REAL/{source}", 20)]
 
     assert sum(bool(faces) for faces in found) >= 16
 
 
-def test_finds_none_where_there_is_none(finder: FaceFinder, test_data: Path) -> None:
-    """Rooms and mountains have no faces; neither has nothing at all."""
-    rooms = pictures(test_data, "scenes.zip/test/REAL/interiors", 20)
+def test_no_faces_in_rooms(finder: FaceFinder, test_data: Path) -> None:
+    """No faces are found in rooms or in blank images."""
+    rooms = images(test_data, "scenes.zip/test/REAL/interiors", 20)
 
     assert not any(finder.find(room) for room in rooms)
     assert [] == finder.find(np.zeros((300, 200, 3), np.uint8))
     assert [] == finder.find(np.zeros((1, 1000, 3), np.uint8))
 
 
-def test_boxes_are_in_the_pictures_own_pixels(finder: FaceFinder, test_data: Path) -> None:
-    """A face that is moved, and shown larger, is found where it is then."""
-    (portrait,) = pictures(test_data, "faces.zip/test/REAL/lfw", 1)
+def test_boxes_are_in_image_pixels(finder: FaceFinder, test_data: Path) -> None:
+    """A face that is moved and enlarged is found in its new place."""
+    (portrait,) = images(test_data, "faces.zip/test/REAL/lfw", 1)
     (there,) = finder.find(portrait)
     moved = np.zeros((600, 900, 3), np.uint8)
     moved[200:700, 300:800][:400, :500] = np.asarray(Image.fromarray(portrait).resize((500, 500)))[

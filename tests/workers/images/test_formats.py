@@ -1,4 +1,4 @@
-"""Formats by their first bytes."""
+"""Formats of files by their first bytes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _saved(form: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
-def test_what_pillow_writes_is_told(form: str) -> None:
-    """Each format that is decoded is known by what a writer of it makes."""
+def test_files_by_pillow(form: str) -> None:
+    """Each decodable format is identified in a file that Pillow wrote."""
     assert form == decodable_format(_saved(form))
 
 
@@ -42,8 +42,8 @@ def test_what_pillow_writes_is_told(form: str) -> None:
         (b"", None),
     ],
 )
-def test_heads_by_the_books(head: bytes, form: str | None) -> None:
-    """Brands count only inside their box; a RAW in a TIFF's clothes is no TIFF."""
+def test_headers_by_specification(head: bytes, form: str | None) -> None:
+    """Brands count only inside their box, and a Canon RAW is not a TIFF."""
     assert form == decodable_format(head)
 
 
@@ -108,8 +108,8 @@ def test_all_readers_agree_on_the_format(head: bytes, form: str | None, mime: st
         (b"", None),
     ],
 )
-def test_other_formats_have_names(head: bytes, name: str | None) -> None:
-    """What is known but not decoded is named for people, the rest is not guessed at."""
+def test_other_formats(head: bytes, name: str | None) -> None:
+    """Known formats that are not decoded have a name; unknown ones have none."""
     form = identify(head)
 
     assert (name, False) == ((form.name, form.decodable) if form else (None, False))
@@ -131,10 +131,10 @@ def test_other_formats_have_names(head: bytes, name: str | None) -> None:
         ),
     ],
 )
-def test_the_two_ends_of_a_file_are_enough(
+def test_ends_of_a_file_are_enough(
     head: bytes, tail: bytes, refused: tuple[ErrorKind, str]
 ) -> None:
-    """A file is refused in the same words by all of its bytes and by its two ends."""
+    """A file is refused for the same reason by all of its bytes and by its two ends."""
     data = head + bytes(10_000) + tail
 
     assert refused == refusal(data)

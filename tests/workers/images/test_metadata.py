@@ -1,4 +1,4 @@
-"""The quick look: what carries metadata in each container, checked against other readers."""
+"""Metadata blocks in each container, compared with other readers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SOFTWARE = 305
 
 
 @pytest.mark.parametrize("form", [*FORMATS, "GIF", "BMP"])
-def test_plain_files_do_not_speak(draw: Callable[..., bytes], form: str) -> None:
-    """A picture without metadata needs no slow reader."""
+def test_files_without_metadata(draw: Callable[..., bytes], form: str) -> None:
+    """An image without metadata has no blocks."""
     assert not has_metadata(draw(form))
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_exif_speaks(draw: Callable[..., bytes], form: str) -> None:
-    """EXIF is found in every container that has a place for it, whole."""
+def test_exif(draw: Callable[..., bytes], form: str) -> None:
+    """EXIF is found, complete, in every container that can have it."""
     tags = Image.Exif()
     tags[SOFTWARE] = "A program with a name"
     data = draw(form, exif=tags)
@@ -44,16 +44,16 @@ def test_exif_speaks(draw: Callable[..., bytes], form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
-def test_xmp_speaks(draw: Callable[..., bytes], packet: Callable[..., bytes], form: str) -> None:
-    """An XMP packet is found where the container keeps it, to the byte."""
+def test_xmp(draw: Callable[..., bytes], packet: Callable[..., bytes], form: str) -> None:
+    """An XMP packet is found, exact to the byte, in every container."""
     data = draw(form, xmp=packet())
     (block,) = find_metadata(data).blocks
 
     assert ("xmp", packet()) == (block.kind, data[block.start : block.end])
 
 
-def test_comments_speak(draw: Callable[..., bytes]) -> None:
-    """Comments of JPEG and GIF are found, whole."""
+def test_comments(draw: Callable[..., bytes]) -> None:
+    """Comments of JPEG and GIF are found, complete."""
     found = []
     for form in ("JPEG", "GIF"):
         data = draw(form, comment=b"hello there")
@@ -62,24 +62,24 @@ def test_comments_speak(draw: Callable[..., bytes]) -> None:
     assert [b"hello there"] * 2 == found
 
 
-def test_text_behind_the_pixels_speaks(chunks: Callable[..., bytes]) -> None:
-    """A PNG's text counts wherever it stands, as some programs put it last."""
+def test_png_text_after_the_pixels(chunks: Callable[..., bytes]) -> None:
+    """A PNG's text is found after the pixels, too."""
     early = chunks((b"tEXt", b"Software\0NovelAI"))
     late = early[:33] + early[33 + 12 + 16 : -12] + early[33 : 33 + 12 + 16] + early[-12:]
 
     assert ["tEXt"] == [block.kind for block in find_metadata(late).blocks]
 
 
-def test_text_in_the_pixels_does_not_speak(draw: Callable[..., bytes]) -> None:
-    """What looks like a chunk inside another's payload is none."""
+def test_text_inside_another_chunk(draw: Callable[..., bytes]) -> None:
+    """Bytes that look like a chunk inside another chunk are not metadata."""
     info = PngInfo()
     info.add(b"teST", b"\0\0\0\x08tEXta\0bcdefgh")
 
     assert not has_metadata(draw("PNG", pnginfo=info))
 
 
-def test_importing_is_light() -> None:
-    """The package can be imported, and asked, without the slow readers."""
+def test_import_is_quick() -> None:
+    """The provenance package is imported and used without slow libraries."""
     code = (
         "import sys; from workers import provenance; provenance.has_metadata(b'GIF89a');"
         "print([name for name in ('c2pa', 'PIL', 'defusedxml', 'numpy') if name in sys.modules])"
@@ -107,7 +107,7 @@ def test_heic_agrees_with_libheif(test_data: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged tags
 def test_tags_agree_with_pillow(test_data: Path) -> None:
-    """Makers, models and programs are those that Pillow reads from the same files."""
+    """Make, model and software are those that Pillow reads from the same files."""
     found, expected = {}, {}
     with zipfile.ZipFile(test_data / "provenance.zip") as archive:
         for name in archive.namelist():

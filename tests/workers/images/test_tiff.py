@@ -37,7 +37,7 @@ def inline_short(order: str, value: int) -> int:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_values_in_the_entry(order: str) -> None:
-    """A value of four bytes and less is read from the entry itself, in the file's byte order."""
+    """A value of up to four bytes is read from the entry itself, in either byte order."""
     data = structure(
         order,
         (tiff.ORIENTATION, SHORT, 1, inline_short(order, 6)),
@@ -51,7 +51,7 @@ def test_values_in_the_entry(order: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_values_elsewhere(order: str) -> None:
-    """Longer values are read from where the entry points to, and none where that is outside."""
+    """Longer values are read at their offset; those past the data are not."""
     data = structure(order, (tiff.STRIP_OFFSETS, LONG, 3, 22), (SOFTWARE, ASCII, 5, 34))
     data = data[:22] + b"" + data[22:]
     values = pack(f"{order}III", 1, 2, 3) + b"GIMP\0"
@@ -74,8 +74,8 @@ def test_big_tiff(order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_directories_in_a_circle_are_read_once(order: str) -> None:
-    """A directory that points to itself, or back to the first, ends the walk."""
+def test_loops_end(order: str) -> None:
+    """A directory that points to itself, or to an earlier one, is read once."""
     itself = structure(order, (tiff.EXIF_DIRECTORY, LONG, 1, 8))
     second = len(itself)
     there = structure(order, (tiff.EXIF_DIRECTORY, LONG, 1, second))
@@ -85,8 +85,8 @@ def test_directories_in_a_circle_are_read_once(order: str) -> None:
     assert 2 == len(list(tiff.directories(back, follow={tiff.EXIF_DIRECTORY})))
 
 
-def test_a_long_chain_of_directories_is_bounded() -> None:
-    """A file of ten thousand directories, each pointing to the next, costs no more than a few."""
+def test_chain_of_directories_is_bounded() -> None:
+    """Of ten thousand directories in a chain only a few are read."""
     chain = b"II*\0" + pack("<I", 8)
     for index in range(10_000):
         following = 8 + 14 * (index + 1)
@@ -98,8 +98,8 @@ def test_a_long_chain_of_directories_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_directory_with_too_many_entries_is_bounded(order: str) -> None:
-    """Of 60,000 entries the first few hundred are read."""
+def test_number_of_entries_is_bounded(order: str) -> None:
+    """Of 60,000 entries only a few hundred are read."""
     data = structure(order, *[(WIDTH, LONG, 1, 1)] * 60_000)
     (directory,) = tiff.directories(data)
 
@@ -110,7 +110,7 @@ def test_a_directory_with_too_many_entries_is_bounded(order: str) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("big", [False, True])
 def test_truncated_anywhere(order: str, *, big: bool) -> None:
-    """A structure cut at any byte gives the entries before the cut, and is found truncated."""
+    """A structure cut at any byte gives the entries before the cut, and is truncated."""
     entries = [(WIDTH + index, LONG, 1, 1) for index in range(3)]
     data = structure(order, *entries, big=big)
     entry_bytes, first = (20, 24) if big else (12, 10)
@@ -123,8 +123,8 @@ def test_truncated_anywhere(order: str, *, big: bool) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"II", b"IM*\0\x08\0\0\0", b"II*\0", b"Exif\0\0"])
-def test_what_is_not_tiff_has_no_directories(data: bytes) -> None:
-    """Data without a whole header gives no directories and no error."""
+def test_data_without_a_header(data: bytes) -> None:
+    """Data without a complete header has no directories."""
     assert [] == list(tiff.directories(data))
 
 
@@ -141,8 +141,8 @@ def test_orientation_agrees_with_pillow(form: str, orientation: int) -> None:
     assert orientation == read_orientation(file.getvalue())
 
 
-def test_a_tiff_that_its_decoder_turns_is_not_turned_again() -> None:
-    """Pillow turns a TIFF as it loads, so its pixels are upright already."""
+def test_tiff_is_not_turned_twice() -> None:
+    """Pillow turns a TIFF when it loads it, so no orientation is left to apply."""
     exif = Image.Exif()
     exif[tiff.ORIENTATION] = 6
     exif[SOFTWARE] = "GIMP"

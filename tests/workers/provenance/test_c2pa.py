@@ -1,4 +1,4 @@
-"""C2PA manifests: what they claim, what their check says, and that nothing is fetched."""
+"""C2PA manifests: claims, signature checks, and that nothing is fetched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 def action(name: str, source_type: str = "") -> dict[str, str]:
-    """An action of a C2PA manifest, with IPTC's word for where the picture came from."""
+    """Return an action of a C2PA manifest with an IPTC source type."""
     said = {"digitalSourceType": IPTC + source_type} if source_type else {}
     return {"action": f"c2pa.{name}", **said}
 
@@ -33,7 +33,7 @@ GENERATED = [action("created", "trainedAlgorithmicMedia")]
 
 
 def only(findings: tuple[Finding, ...] | list[Finding]) -> Finding:
-    """The one finding that there has to be."""
+    """Return the only finding."""
     (finding,) = findings
     return finding
 
@@ -61,7 +61,7 @@ def test_source_type_decides_the_kind(
     kind: str,
     score: float | None,
 ) -> None:
-    """The digital source type of a manifest's actions says what kind of evidence it is."""
+    """The digital source type of a manifest's actions decides the kind of evidence."""
     finding = only(read(sign(draw("JPEG"), actions)))
 
     assert (kind, score) == (finding.kind, finding.score)
@@ -70,7 +70,7 @@ def test_source_type_decides_the_kind(
 def test_known_signer_verifies(
     draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
 ) -> None:
-    """An intact file of a signer whose authority is trusted is verified, and scores highest."""
+    """An intact file of a trusted signer is verified and scores highest."""
     signed = sign(draw("JPEG"), GENERATED)
     finding = only(c2pa.findings(signed, "image/jpeg", anchors=root_pem))
 
@@ -80,7 +80,7 @@ def test_known_signer_verifies(
 def test_unknown_signer_is_untrusted(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
-    """An intact file of a signer that nobody knows is said to be that, in words too."""
+    """An intact file of an unknown signer is untrusted, in the text too."""
     finding = only(read(sign(draw("JPEG"), GENERATED)))
 
     expected = (
@@ -95,7 +95,7 @@ def test_unknown_signer_is_untrusted(
 def test_changed_byte_is_invalid(
     draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
 ) -> None:
-    """A picture that was changed after signing keeps its claim at a score that proves nothing."""
+    """An image changed after signing is invalid and has a low score."""
     signed = bytearray(sign(draw("JPEG"), GENERATED))
     signed[-3] ^= 1
     finding = only(c2pa.findings(bytes(signed), "image/jpeg", anchors=root_pem))
@@ -111,28 +111,28 @@ def test_changed_byte_is_invalid(
 @pytest.mark.parametrize(
     ("actions", "relationship", "expected"),
     [
-        # A generated picture that was opened and cropped.
+        # A generated image that was opened and cropped.
         ([action("opened"), action("cropped")], "parentOf", ("c2pa_generated", True)),
         # What ChatGPT writes: no action of its own, one ingredient.
         ([], "componentOf", ("c2pa_generated", True)),
-        # A photo into which a generated picture was put.
+        # A photo into which a generated image was put.
         (
             [action("created", "digitalCapture"), action("placed")],
             "componentOf",
             ("c2pa_edited", True),
         ),
-        # A picture that served as a model for a drawing is no part of it.
+        # An image that served as a model for a drawing is no part of it.
         ([action("created", "digitalCreation")], "inputTo", ("c2pa_other", False)),
     ],
 )
-def test_ingredients_count_by_their_part(
+def test_ingredients_count_by_relationship(
     draw: Callable[..., bytes],
     sign: Callable[..., bytes],
     actions: list[dict[str, str]],
     relationship: str,
     expected: tuple[str, bool],
 ) -> None:
-    """What a picture was made from speaks for the whole, a part that was put in for a part."""
+    """A parent decides about the whole image, a placed component about a part."""
     generated = sign(draw("JPEG"), GENERATED)
     signed = sign(draw("JPEG", quality=50), actions, [(relationship, generated)])
     finding = only(read(signed))
@@ -143,7 +143,7 @@ def test_ingredients_count_by_their_part(
 def test_damaged_ingredient_makes_its_claim_invalid(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
-    """A claim that rests on an ingredient whose own check failed is worth no more than that."""
+    """A claim from an ingredient that failed its check has a low score."""
     generated = bytearray(sign(draw("JPEG"), GENERATED))
     generated[-3] ^= 1
     opened = [action("opened"), action("cropped")]
@@ -156,7 +156,7 @@ def test_damaged_ingredient_makes_its_claim_invalid(
 def test_damaged_manifest_is_unreadable(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
-    """A manifest that cannot be read is said to be there, and counts for nothing."""
+    """A manifest that cannot be read gives a finding without a score."""
     signed = sign(draw("JPEG"), GENERATED)
     at = signed.index(b"c2cl")  # the type of the claim's box
     finding = only(read(signed[: at - 60] + bytes(120) + signed[at + 60 :]))
@@ -186,16 +186,16 @@ def test_damaged_manifest_is_unreadable(
         ),
     ],
 )
-def test_gravest_failure_names_the_check(
+def test_most_serious_failure_counts(
     failures: set[str], successes: set[str], expected: Signature
 ) -> None:
-    """The gravest of the validator's codes that are about this file sums them up."""
+    """The most serious of the validator's codes decides the result."""
     assert expected == _signature(frozenset(failures), frozenset(successes))
 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
-    """A server that keeps no manifests: its address, and the paths that it was asked for."""
+    """Start a server without manifests; yield its address and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -215,24 +215,24 @@ def server() -> Iterator[tuple[str, list[str]]]:
 def test_remote_manifest_is_reported_and_never_fetched(
     draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
 ) -> None:
-    """A manifest on a server is a finding with its address, and the server is not asked for it."""
+    """A manifest on a server is a finding with its URL, and is never requested."""
     address, asked = server
     url = f"{address}/remote.c2pa"
-    picture = draw("JPEG", xmp=packet(f'dcterms:provenance="{url}"'))
-    finding = only(read(picture))
+    image = draw("JPEG", xmp=packet(f'dcterms:provenance="{url}"'))
+    finding = only(read(image))
 
     assert ("c2pa_remote", None, url) == (finding.kind, finding.score, finding.detail["url"])
     assert [] == asked
 
 
-def test_library_would_fetch_by_itself(
+def test_library_fetches_by_default(
     draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
 ) -> None:
-    """The library asks the server unless told otherwise, so that the test above can fail."""
+    """The library fetches by default, so the test above can fail."""
     address, asked = server
-    picture = draw("JPEG", xmp=packet(f'dcterms:provenance="{address}/remote.c2pa"'))
+    image = draw("JPEG", xmp=packet(f'dcterms:provenance="{address}/remote.c2pa"'))
     with pytest.raises(library.C2paError), library.Context() as context:
-        library.Reader("image/jpeg", BytesIO(picture), context=context)
+        library.Reader("image/jpeg", BytesIO(image), context=context)
 
     assert ["/remote.c2pa"] == asked
 
@@ -241,7 +241,7 @@ def test_library_would_fetch_by_itself(
 def test_forked_child_reads_manifests(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
-    """A worker's child can read manifests although its parent has read some before."""
+    """A forked process reads manifests although its parent has read some before."""
     signed = sign(draw("JPEG"), GENERATED)
     read(signed)
     child = os.fork()

@@ -1,4 +1,4 @@
-"""The files of provenance.zip, each against what labels.csv says that it is known to carry."""
+"""The files of provenance.zip, compared with labels.csv."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ NOT_MANIFESTS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One file of the set: its row in labels.csv and what was found in it."""
+    """A file of the data set: its row in labels.csv and its findings."""
 
     label: dict[str, str]
     findings: tuple[Finding, ...]
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of its findings."""
+        """Return the kinds of its findings."""
         return [finding.kind for finding in self.findings]
 
 
 @pytest.fixture(scope="module")
 def samples(test_data: Path) -> dict[str, Sample]:
-    """Every file of the set by its path."""
+    """Return every file of the data set by its path."""
     with zipfile.ZipFile(test_data / "provenance.zip") as archive:
         labels = csv.DictReader(io.StringIO(archive.read("labels.csv").decode()))
         return {row["path"]: Sample(row, read(archive.read(row["path"]))) for row in labels}
 
 
 @pytest.mark.parametrize("tags", GENERATORS_BY_TAGS)
-def test_generators_tags_are_all_found(samples: dict[str, Sample], tags: str) -> None:
-    """Each file that is known to be AI-made by its tags has its generator named."""
+def test_generators_are_named(samples: dict[str, Sample], tags: str) -> None:
+    """The generator of each file with a generator's tags is named."""
     known = [
         s for s in samples.values() if s.label["known_ai"] == "yes" and s.label["tags"] == tags
     ]
@@ -72,8 +72,8 @@ def test_generators_tags_are_all_found(samples: dict[str, Sample], tags: str) ->
     assert ["generator_tag"] * count == [kind for s in known for kind in s.kinds]
 
 
-def test_all_known_ai_would_be_called_ai(samples: dict[str, Sample]) -> None:
-    """All files that are known to be AI-made reach the threshold of 0.9, but for the hidden one."""
+def test_all_known_ai_is_ai(samples: dict[str, Sample]) -> None:
+    """All files known to be AI-generated score at least 0.9, except the stealth one."""
     missed = {
         path
         for path, sample in samples.items()
@@ -85,22 +85,22 @@ def test_all_known_ai_would_be_called_ai(samples: dict[str, Sample]) -> None:
 
 
 def test_photos_give_no_evidence(samples: dict[str, Sample]) -> None:
-    """Nothing is found in the files of cameras, whatever software and comments they name."""
+    """Files of cameras give no findings, whatever software and comments they have."""
     cameras = [s for s in samples.values() if s.label["known_ai"] == "no"]
 
     assert 12 == len(cameras)
     assert [] == [finding for sample in cameras for finding in sample.findings]
 
 
-def test_files_without_manifest_and_tags_give_nothing(samples: dict[str, Sample]) -> None:
-    """What labels.csv calls free of manifests has no finding about one."""
+def test_files_without_manifest(samples: dict[str, Sample]) -> None:
+    """Files without a manifest have no finding about one."""
     free = [s for s in samples.values() if s.label["c2pa"] == "none"]
 
     assert [] == [kind for s in free for kind in s.kinds if kind.startswith("c2pa")]
 
 
 def test_manifests_are_read_as_labelled(samples: dict[str, Sample]) -> None:
-    """Each manifest that is present is reported once, with the program that made it."""
+    """Each manifest is reported once, with the program that made it."""
     present = {p: s for p, s in samples.items() if s.label["c2pa"] == "present"}
     found = {path: [f.detail["generator"] for f in s.findings] for path, s in present.items()}
 
@@ -108,8 +108,8 @@ def test_manifests_are_read_as_labelled(samples: dict[str, Sample]) -> None:
     assert expected == found
 
 
-def test_manifests_speak_of_ai_where_labelled(samples: dict[str, Sample]) -> None:
-    """The labelled source types, and nothing else, make a manifest evidence."""
+def test_manifests_are_evidence_where_labelled(samples: dict[str, Sample]) -> None:
+    """Only the labelled source types make a manifest evidence."""
     found = {
         path: sample.kinds[0]
         for path, sample in samples.items()
@@ -119,14 +119,14 @@ def test_manifests_speak_of_ai_where_labelled(samples: dict[str, Sample]) -> Non
     expected = {
         "gpt-image/11.png": "c2pa_generated",
         "gpt-image/32.png": "c2pa_generated",
-        # Photoshop opened a composite; the Firefly picture in it is a part of the whole.
+        # Photoshop opened a composite; the Firefly image in it is a part of the whole.
         "c2pa-fixtures/ocsp.jpg": "c2pa_edited",
     }
     assert expected == found
 
 
-def test_unreadable_manifests_are_told_from_remote_ones(samples: dict[str, Sample]) -> None:
-    """A manifest on a server, a damaged one and none at all are three different things."""
+def test_remote_and_unreadable_manifests_differ(samples: dict[str, Sample]) -> None:
+    """Remote, damaged and missing manifests are told apart."""
     unreadable = {p: s for p, s in samples.items() if s.label["c2pa"] == "unreadable"}
     found = {path: sample.kinds for path, sample in unreadable.items()}
 
@@ -140,7 +140,7 @@ def test_unreadable_manifests_are_told_from_remote_ones(samples: dict[str, Sampl
 
 
 def test_expired_signer_is_not_tampering(samples: dict[str, Sample]) -> None:
-    """ChatGPT's files, which the library calls invalid, are intact: their signer has expired."""
+    """ChatGPT's files, invalid to the library, are intact: their signer has expired."""
     (finding,) = samples["gpt-image/11.png"].findings
 
     assert "expired" == finding.detail["signature"]
@@ -156,7 +156,7 @@ def test_expired_signer_is_not_tampering(samples: dict[str, Sample]) -> None:
     ],
 )
 def test_changed_manifests_are_invalid(samples: dict[str, Sample], path: str) -> None:
-    """A manifest that does not fit its own signature is called invalid."""
+    """A manifest that does not match its own signature is invalid."""
     (finding,) = samples[path].findings
 
     assert "invalid" == finding.detail["signature"]

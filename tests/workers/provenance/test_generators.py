@@ -1,4 +1,4 @@
-"""Generators' own tags, made after the tools' documentation, and what only looks like them."""
+"""Marks of generators, made from their documentation, and texts that only look like them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXIF_DIRECTORY, USER_COMMENT = 0x8769, 0x9286
 
 
 def generators(data: bytes) -> list[tuple[str, str]]:
-    """(generator, where) of each finding, all of which have to be tags."""
+    """Return (generator, where) of each finding; all have to be generator tags."""
     findings = read(data)
     assert all(("generator_tag", 0.98) == (each.kind, each.score) for each in findings)
     return [(each.detail["generator"], each.detail["where"]) for each in findings]
@@ -59,7 +59,7 @@ def generators(data: bytes) -> list[tuple[str, str]]:
     ],
 )
 def test_png_texts(draw: Callable[..., bytes], keyword: str, text: str, generator: str) -> None:
-    """A generator's text chunk names it."""
+    """A generator is named by its PNG text."""
     info = PngInfo()
     info.add_itxt(keyword, text)
 
@@ -78,14 +78,14 @@ def test_png_texts(draw: Callable[..., bytes], keyword: str, text: str, generato
 def test_png_text_chunks_of_each_type(
     chunks: Callable[..., bytes], chunk: tuple[bytes, bytes]
 ) -> None:
-    """PNG's three kinds of text are read alike."""
+    """All three types of PNG text chunks are read."""
     assert [("Stable Diffusion web UI", "png:parameters")] == generators(chunks(chunk))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "PNG"])
 @pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
 def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None:
-    """A1111's settings in EXIF are read in either byte order, with accents."""
+    """Settings in EXIF's UserComment are read in either byte order, with accents."""
     tags = Image.Exif()
     text = A1111.replace("dusk", "düsk")
     tags.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = b"UNICODE\0" + text.encode(order)
@@ -112,7 +112,7 @@ def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None
 def test_exif_texts(
     draw: Callable[..., bytes], tag: int, value: str, expected: tuple[str, str]
 ) -> None:
-    """A generator's EXIF text names it."""
+    """A generator is named by its EXIF text."""
     tags = Image.Exif()
     tags[tag] = value
 
@@ -141,14 +141,12 @@ def test_xmp_texts(
     elements: str,
     expected: tuple[str, str],
 ) -> None:
-    """A generator's XMP property names it."""
+    """A generator is named by its XMP property."""
     assert [expected] == generators(draw("JPEG", xmp=packet(attributes, elements)))
 
 
-def test_midjourney_gives_both_its_tag_and_its_source_type(
-    draw: Callable[..., bytes], packet: Callable[..., bytes]
-) -> None:
-    """A file that says it twice has a finding of each kind, the stronger one first."""
+def test_tag_and_source_type(draw: Callable[..., bytes], packet: Callable[..., bytes]) -> None:
+    """A file with two kinds of evidence has a finding for each, the stronger first."""
     info = PngInfo()
     info.add_text("Description", f"a lighthouse --v 6.1 {JOB}")
     info.add_text("Author", "someone")
@@ -161,7 +159,7 @@ def test_midjourney_gives_both_its_tag_and_its_source_type(
 
 
 def test_iim_credit(draw: Callable[..., bytes]) -> None:
-    """The credit line of the older IPTC form is read, as Google writes both."""
+    """The credit line of the older IPTC format is read."""
     credit = b"Made with Google AI"
     iim = b"\x1c\x02\x6e" + pack(">H", len(credit)) + credit + b"\0" * (len(credit) % 2)
     resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + pack(">I", len(iim)) + iim
@@ -171,8 +169,8 @@ def test_iim_credit(draw: Callable[..., bytes]) -> None:
     assert [("Google AI", "iptc:Credit")] == generators(data)
 
 
-def test_one_finding_lists_all_places(draw: Callable[..., bytes]) -> None:
-    """A generator that leaves several tags is one finding that lists the others."""
+def test_one_finding_lists_all_fields(draw: Callable[..., bytes]) -> None:
+    """Several tags of one generator are one finding that lists all fields."""
     info = PngInfo()
     info.add_text("prompt", COMFY_PROMPT)
     info.add_text("workflow", COMFY_WORKFLOW)
@@ -189,14 +187,14 @@ def test_one_finding_lists_all_places(draw: Callable[..., bytes]) -> None:
         ("parameters", '{"temperature": 300, "pressure": 1.0, "steps": 5000}'),
         ("parameters", "Steps: 1000, Sampler: emcee, Seed: 42, walkers: 32"),
         ("parameters", "alpha=0.5 beta=0.1"),
-        ("prompt", "Describe what you see in this picture."),
+        ("prompt", "Describe what you see in this image."),
         ("prompt", '{"text": "What is shown?", "choices": ["a", "b"]}'),
         ("workflow", '{"nodes": [{"id": "fastqc"}], "edges": []}'),
         ("Software", "Adobe Photoshop 25.0 (Windows)"),
         ("Software", "matplotlib version 3.9.0, https://matplotlib.org/"),
         ("Software", "Imagenomic Portraiture"),
         ("Software", "NovelAIr Camera"),
-        ("Description", "Our article on Midjourney, and how to tell its pictures."),
+        ("Description", "Our article on Midjourney, and how to tell its images."),
         ("Description", "Job ID: 4711"),
         ("Comment", "Created with GIMP"),
         ("Dream", "I had one."),
@@ -205,7 +203,7 @@ def test_one_finding_lists_all_places(draw: Callable[..., bytes]) -> None:
     ],
 )
 def test_near_misses_in_png(draw: Callable[..., bytes], keyword: str, text: str) -> None:
-    """Texts that share a word with a generator's are no evidence."""
+    """PNG texts that share a word with a generator's are not evidence."""
     info = PngInfo()
     info.add_text(keyword, text)
 
@@ -226,7 +224,7 @@ def test_near_misses_in_png(draw: Callable[..., bytes], keyword: str, text: str)
     ],
 )
 def test_near_misses_in_exif(draw: Callable[..., bytes], tag: int, value: str) -> None:
-    """Cameras, editors and people are no generators."""
+    """Names of cameras, editors and people are not generators."""
     tags = Image.Exif()
     tags[tag] = value
 
@@ -234,7 +232,7 @@ def test_near_misses_in_exif(draw: Callable[..., bytes], tag: int, value: str) -
 
 
 def test_user_comments_of_cameras(draw: Callable[..., bytes]) -> None:
-    """Comments of spaces, of zeros and of words are no settings."""
+    """Blank comments, and comments of ordinary words, are not settings."""
     found = []
     for comment in (b"ASCII\0\0\0" + b" " * 100, bytes(264), b"UNICODE\0\xff", b"Steps", b""):
         tags = Image.Exif()
@@ -247,10 +245,10 @@ def test_user_comments_of_cameras(draw: Callable[..., bytes]) -> None:
 def test_edits_of_photos_are_not_firefly(
     draw: Callable[..., bytes], packet: Callable[..., bytes]
 ) -> None:
-    """A photo from Photoshop with a history says nothing, however long its packet is."""
+    """A photo whose editing history mentions Firefly gives no finding."""
     history = (
         '<xmpMM:History><rdf:Seq><rdf:li softwareAgent="Adobe Firefly"/></rdf:Seq></xmpMM:History>'
     )
-    picture = draw("JPEG", xmp=packet('xmp:CreatorTool="Adobe Photoshop 25.0"', history))
+    image = draw("JPEG", xmp=packet('xmp:CreatorTool="Adobe Photoshop 25.0"', history))
 
-    assert [] == generators(picture)
+    assert [] == generators(image)

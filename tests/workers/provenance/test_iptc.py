@@ -19,7 +19,7 @@ ATTRIBUTE = f'{NAME}="{IPTC}%s"'
 
 
 def kinds(data: bytes) -> list[tuple[str, float | None]]:
-    """The kind and the score of each finding."""
+    """Return the kind and the score of each finding."""
     return [(finding.kind, finding.score) for finding in read(data)]
 
 
@@ -47,7 +47,7 @@ def test_terms(
     term: str,
     expected: list[tuple[str, float]],
 ) -> None:
-    """IPTC's words for generative AI are evidence, its other words are none."""
+    """IPTC's terms for generative AI are evidence, its other terms are not."""
     assert expected == kinds(draw("JPEG", xmp=packet(ATTRIBUTE % term)))
 
 
@@ -61,13 +61,13 @@ def test_terms(
     ],
 )
 def test_elements(draw: Callable[..., bytes], packet: Callable[..., bytes], element: str) -> None:
-    """The property counts as an element, too, with a URI or IPTC's short name in it."""
+    """The property counts as an element, too, with a URI or a short name."""
     assert [("iptc_generated", 0.97)] == kinds(draw("WEBP", xmp=packet(elements=element)))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "PNG", "TIFF"])
 def test_containers(draw: Callable[..., bytes], packet: Callable[..., bytes], form: str) -> None:
-    """The packet is read from every container that may hold one."""
+    """The packet is read from every container that can have one."""
     xmp = packet(ATTRIBUTE % "trainedAlgorithmicMedia")
     info, tags = PngInfo(), ImageFileDirectory_v2()
     info.add_itxt("XML:com.adobe.xmp", xmp.decode())
@@ -82,10 +82,10 @@ def test_containers(draw: Callable[..., bytes], packet: Callable[..., bytes], fo
     } == finding.detail
 
 
-def test_pasted_pictures_do_not_speak_for_the_whole(
+def test_pasted_images_are_ignored(
     draw: Callable[..., bytes], packet: Callable[..., bytes]
 ) -> None:
-    """What Photoshop keeps of the pictures that were pasted in is no statement about the file."""
+    """The packets of images that were pasted in Photoshop do not count for the whole."""
     pantry = (
         "<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description "
         + ATTRIBUTE % "trainedAlgorithmicMedia"
@@ -99,10 +99,10 @@ def test_pasted_pictures_do_not_speak_for_the_whole(
 def test_googles_edits(
     draw: Callable[..., bytes], packet: Callable[..., bytes], credit: str
 ) -> None:
-    """Google's credit line for a photo that its tools have changed counts as an edit."""
-    picture = draw("JPEG", xmp=packet(f'photoshop:Credit="{credit}"'))
+    """Google's credit line for an edited photo is evidence of an edit."""
+    image = draw("JPEG", xmp=packet(f'photoshop:Credit="{credit}"'))
 
-    assert [("iptc_edited", 0.75)] == kinds(picture)
+    assert [("iptc_edited", 0.75)] == kinds(image)
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,17 @@ def test_googles_edits(
         lambda packet: packet[:0] + b"DigitalSourceType \xff\xfe\0",
     ],
 )
-def test_broken_packets_say_nothing(
+def test_broken_packets(
     draw: Callable[..., bytes],
     packet: Callable[..., bytes],
     damage: Callable[[bytes], bytes],
 ) -> None:
-    """A packet that is not well-formed is no finding and no error."""
+    """A packet that is not well-formed gives no finding."""
     assert [] == kinds(draw("JPEG", xmp=damage(packet(ATTRIBUTE % "trainedAlgorithmicMedia"))))
 
 
 def test_gif(draw: Callable[..., bytes], packet: Callable[..., bytes]) -> None:
-    """GIF's way of keeping a packet, which is no sequence of blocks, is followed."""
+    """GIF's XMP packet, which does not consist of blocks, is read."""
     trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"  # from the XMP specification, part 3
     extension = b"!\xff\x0bXMP DataXMP" + packet(ATTRIBUTE % "trainedAlgorithmicMedia") + trailer
     plain = draw("GIF")

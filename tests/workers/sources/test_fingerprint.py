@@ -1,4 +1,4 @@
-"""Whether a place has the collection that a worker was told it has."""
+"""Fingerprints: a worker checks that a source has the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def namespace(clean_redis: str) -> Iterator[Namespace]:
-    """An empty Redis."""
+    """Yield the namespace of a store in an empty Redis."""
     client = make_redis(clean_redis)
     yield Namespace(client, "s1")
     client.close()
@@ -37,7 +37,7 @@ def namespace(clean_redis: str) -> Iterator[Namespace]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of five files."""
+    """Return a folder of five files."""
     made = tmp_path / "photos"
     made.mkdir()
     for number in range(5):
@@ -50,8 +50,8 @@ SAMPLE = [
 ]
 
 
-def test_left_and_found(namespace: Namespace) -> None:
-    """A sample comes back as it was left, whatever the files are called."""
+def test_round_trip(namespace: Namespace) -> None:
+    """A fingerprint comes back as it was stored, whatever the names of the files."""
     strange = KnownFile(b"\xff.jpg", 3, b"\x01" * 32)
     store_fingerprint(namespace, "photos", [strange])
 
@@ -61,15 +61,15 @@ def test_left_and_found(namespace: Namespace) -> None:
 
 
 @pytest.mark.parametrize("raw", ["", "5", "{", "[[1]]", '[["a", -1, "x"]]', '[[["a"], 1, "x"]]'])
-def test_no_sample(namespace: Namespace, raw: str) -> None:
-    """What is no sample proves nothing, and ends nothing."""
+def test_invalid_fingerprint(namespace: Namespace, raw: str) -> None:
+    """An invalid fingerprint is ignored."""
     namespace.client.hset(namespace.key("samples"), "photos", raw)
 
     assert () == fingerprint_of(namespace, "photos")
 
 
-def test_the_right_place(folder: Path) -> None:
-    """The files are there; two that were changed since do not make it another place."""
+def test_matching_source(folder: Path) -> None:
+    """A source matches even if two of five files have changed."""
     (folder / "0.jpg").write_bytes(b"changed")
     (folder / "1.jpg").unlink()
     with LocalSource(folder) as root:
@@ -77,16 +77,16 @@ def test_the_right_place(folder: Path) -> None:
         verify_fingerprint(root, [])
 
 
-def test_another_place(folder: Path) -> None:
-    """Files of the same names and sizes are not the same files."""
+def test_other_source(folder: Path) -> None:
+    """Files with the same names and sizes but other content do not match."""
     for number in range(3):
         (folder / f"{number}.jpg").write_bytes(b"x")
     with LocalSource(folder) as root, pytest.raises(WrongCollection, match="3 of 5 files"):
         verify_fingerprint(root, SAMPLE)
 
 
-def test_before_anything_is_taken(namespace: Namespace, folder: Path) -> None:
-    """A worker that was sent to another folder reads nothing there as if it were the collection."""
+def test_wrong_folder_is_refused(namespace: Namespace, folder: Path) -> None:
+    """A worker reads nothing from a folder that is not the collection."""
     store_fingerprint(namespace, "photos", SAMPLE)
     other = folder.with_name("other")
     other.mkdir()
@@ -103,8 +103,8 @@ def test_before_anything_is_taken(namespace: Namespace, folder: Path) -> None:
     roots.forget("photos")
 
 
-def test_proved_once(namespace: Namespace, folder: Path) -> None:
-    """The sample is read once, and again when another disk is in the place."""
+def test_verified_once(namespace: Namespace, folder: Path) -> None:
+    """The fingerprint is verified once, and again for another disk."""
     store_fingerprint(namespace, "photos", SAMPLE)
     roots = SourceRegistry(
         {"photos": folder}, lambda _name: folder, partial(fingerprint_of, namespace), 1000

@@ -1,4 +1,4 @@
-"""Pictures from the hub's share: the same bytes, or why not, and whose fault it is."""
+"""Images from the hub's share: their bytes, and errors of files or of the share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONTENT = b"\x89PNG\r\n\x1a\n" + b"x" * 5000
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store that lists a folder's files."""
+    """Yield a store that lists the files of a folder."""
     folder = tmp_path / "photos"
     (folder / "a b").mkdir(parents=True)
     (folder / os.fsdecode(NAME)).write_bytes(CONTENT)
@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def root(store: Store) -> Iterator[HubSource]:
-    """A worker's way to the share of that store."""
+    """Yield a source on a share of that store."""
     server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20))
     server.start()
     url = f"http://127.0.0.1:{server.port}"
@@ -62,8 +62,8 @@ def root(store: Store) -> Iterator[HubSource]:
     server.stop()
 
 
-def test_the_same_bytes(root: HubSource) -> None:
-    """A file comes as it is, with the digest of its bytes."""
+def test_bytes_and_digest(root: HubSource) -> None:
+    """A file comes with the digest of its bytes."""
     fetched = root.fetch(NAME, len(CONTENT))
 
     assert (CONTENT, hashlib.sha256(CONTENT).digest()) == (fetched.data, fetched.digest)
@@ -78,10 +78,8 @@ def test_the_same_bytes(root: HubSource) -> None:
         (b"never-listed.png", 5, ErrorKind.UNREADABLE),
     ],
 )
-def test_a_file_that_cannot_be_had(
-    root: HubSource, name: bytes, size: int, kind: ErrorKind
-) -> None:
-    """What is wrong with one file is said as if it had been read here."""
+def test_errors_of_a_file(root: HubSource, name: bytes, size: int, kind: ErrorKind) -> None:
+    """Errors of a file are the same as for a local one."""
     with pytest.raises(FetchError) as caught:
         root.fetch(name, size)
 
@@ -91,7 +89,7 @@ def test_a_file_that_cannot_be_had(
 
 
 def test_too_large(root: HubSource) -> None:
-    """No more is read than may be."""
+    """No more than the maximum is read."""
     small = HubSource(root.location, 100)
     with pytest.raises(FetchError) as caught:
         small.fetch(NAME)
@@ -100,8 +98,8 @@ def test_too_large(root: HubSource) -> None:
     assert ErrorKind.TOO_LARGE is caught.value.kind
 
 
-def test_a_large_film(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what is large the two ends are fetched first, and no film is to be refused here."""
+def test_large_video_is_not_read(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large file the two ends are read first, and a video is refused by them."""
     monkeypatch.setattr(source, "LARGE_BYTES", 1000)
     asked: list[str] = []
     get = root._connection.request
@@ -117,8 +115,8 @@ def test_a_large_film(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["bytes=0-4095", "bytes=8980-9011"] == asked
 
 
-def test_a_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its end is not where it was listed: an error of this file, and nothing to wait for."""
+def test_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file that shrank has changed."""
     monkeypatch.setattr(source, "LARGE_BYTES", 1000)
     for name, size in ((b"empty.png", 5000), (b"film.mp4", 50_000)):
         with pytest.raises(FetchError) as caught:
@@ -127,8 +125,8 @@ def test_a_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPat
         assert ErrorKind.CHANGED is caught.value.kind
 
 
-def test_another_token(root: HubSource) -> None:
-    """A token that is no longer taken is nothing that a picture could help."""
+def test_wrong_token(root: HubSource) -> None:
+    """A rejected token makes the source unavailable."""
     stranger = HubSource(replace(root.location, token="old"), 2**20)
     with pytest.raises(SourceUnavailable, match="join again"):
         stranger.fetch(NAME)
@@ -137,8 +135,8 @@ def test_another_token(root: HubSource) -> None:
     assert "s3cret" not in str(root.location)
 
 
-def test_a_hub_that_comes_back(root: HubSource) -> None:
-    """A hub that was started again is asked anew; one that is away is waited for."""
+def test_hub_restart(root: HubSource) -> None:
+    """A lost connection is opened again; an unreachable hub is unavailable."""
     root.fetch(NAME)
     root._connection.sock.shutdown(socket.SHUT_RDWR)
     assert CONTENT == root.fetch(NAME).data
@@ -159,8 +157,8 @@ def test_a_hub_that_comes_back(root: HubSource) -> None:
     ],
     ids=["cut off", "cut off early", "no HTTP", "another place", "trouble", "nothing"],
 )
-def test_a_server_that_fails(said: bytes) -> None:
-    """Half an answer, or none, says nothing of the picture."""
+def test_broken_server(said: bytes) -> None:
+    """A broken or missing answer makes the source unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:

@@ -1,4 +1,4 @@
-"""Fetching: what is read, what is refused, and when it is the root that is gone."""
+"""Local sources: what is read, what is refused, and when the root is unavailable."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A collection with one image in it, beside a secret."""
+    """Return a collection with one image, next to a secret file."""
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     root = tmp_path / "photos"
     (root / "2019").mkdir(parents=True)
-    (root / "2019" / "a.jpg").write_bytes(b"picture")
+    (root / "2019" / "a.jpg").write_bytes(b"content")
     return root
 
 
 @pytest.fixture
 def root(folder: Path) -> Iterator[LocalSource]:
-    """That collection, opened."""
+    """Yield that collection as a source."""
     with LocalSource(folder, max_bytes=1000) as opened:
         yield opened
 
@@ -48,7 +48,7 @@ def _refused(root: LocalSource, path: bytes, size: int | None = None) -> ErrorKi
 
 
 def _failing(real: Callable[..., int], name: object, code: int) -> Callable[..., int]:
-    """`os.open` that fails for one name as the system would."""
+    """Return `os.open` that fails for one name as the system does."""
 
     def fails(path: object, *args: object, **kwargs: object) -> int:
         if path == name:
@@ -59,15 +59,15 @@ def _failing(real: Callable[..., int], name: object, code: int) -> Callable[...,
 
 
 def test_bytes_and_digest(root: LocalSource) -> None:
-    """The file's bytes come with their SHA-256, at the first and at the second fetch."""
+    """A file comes with its SHA-256, at the first and at later fetches."""
     fetched = [root.fetch(b"2019/a.jpg", 7), root.fetch(b"2019/a.jpg")]
 
-    assert [b"picture"] * 2 == [one.data for one in fetched]
-    assert [hashlib.sha256(b"picture").digest()] * 2 == [one.digest for one in fetched]
+    assert [b"content"] * 2 == [one.data for one in fetched]
+    assert [hashlib.sha256(b"content").digest()] * 2 == [one.digest for one in fetched]
 
 
 def test_any_name_of_bytes(root: LocalSource, folder: Path) -> None:
-    """Names that are not UTF-8, and dots that are no steps upwards, are names like any other."""
+    """Names may have bytes that are not UTF-8, leading dots and line breaks."""
     for name in (b"M\xf6we.jpg", b"..a.jpg", b"...", b"two\nlines"):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(name)
 
@@ -94,26 +94,26 @@ def test_any_name_of_bytes(root: LocalSource, folder: Path) -> None:
         b"//etc/passwd",
     ],
 )
-def test_paths_that_are_not_plainly_inside_are_refused(root: LocalSource, path: bytes) -> None:
-    """Absolute paths, steps upwards and paths that no walk would write are outside."""
+def test_paths_that_leave_the_root(root: LocalSource, path: bytes) -> None:
+    """Absolute paths and paths with empty, `.` or `..` parts are outside."""
     assert ErrorKind.OUTSIDE is _refused(root, path)
 
 
-def test_an_absolute_path_into_the_root_is_refused(root: LocalSource, folder: Path) -> None:
-    """Messages carry relative paths, even where an absolute one would do no harm."""
+def test_absolute_path_into_the_root(root: LocalSource, folder: Path) -> None:
+    """An absolute path is outside even if it leads into the root."""
     assert ErrorKind.OUTSIDE is _refused(root, os.fsencode(folder / "2019/a.jpg"))
 
 
 @pytest.mark.parametrize("target", ["../secret.jpg", "{outside}/secret.jpg", "/etc/passwd"])
-def test_a_link_out_of_the_root_is_refused(root: LocalSource, folder: Path, target: str) -> None:
-    """A file that is a link, relative or absolute, to a file outside is not read."""
+def test_link_out_of_the_root(root: LocalSource, folder: Path, target: str) -> None:
+    """A relative or absolute link to a file outside is not read."""
     (folder / "b.jpg").symlink_to(target.format(outside=folder.parent))
 
     assert ErrorKind.OUTSIDE is _refused(root, b"b.jpg")
 
 
-def test_a_folder_link_out_of_the_root_is_refused(root: LocalSource, folder: Path) -> None:
-    """A folder in the path that links outside is not entered, at any depth."""
+def test_folder_link_out_of_the_root(root: LocalSource, folder: Path) -> None:
+    """A folder link to the outside is not followed, at any depth."""
     (folder / "out").symlink_to("..")
     (folder / "2019" / "out").symlink_to(folder.parent)
 
@@ -121,7 +121,7 @@ def test_a_folder_link_out_of_the_root_is_refused(root: LocalSource, folder: Pat
     assert ErrorKind.OUTSIDE is _refused(root, b"2019/out/secret.jpg")
 
 
-def test_a_root_whose_name_is_a_prefix_is_outside(root: LocalSource, folder: Path) -> None:
+def test_root_name_as_prefix(root: LocalSource, folder: Path) -> None:
     """`photos-private` is not inside `photos`."""
     (folder.parent / "photos-private").mkdir()
     (folder.parent / "photos-private" / "a.jpg").write_bytes(b"secret")
@@ -131,29 +131,29 @@ def test_a_root_whose_name_is_a_prefix_is_outside(root: LocalSource, folder: Pat
 
 
 def test_links_inside_the_root_are_followed(root: LocalSource, folder: Path) -> None:
-    """Links to files and folders, also through one another, lead on while they stay inside."""
+    """Links to files and folders are followed while they stay inside."""
     (folder / "b.jpg").symlink_to("2019/a.jpg")
     (folder / "c").symlink_to(folder / "2019")
     (folder / "2019" / "d").symlink_to("../c")
     (folder / "e.jpg").symlink_to("2019/d/a.jpg")
 
     for path in (b"b.jpg", b"c/a.jpg", b"c/a.jpg", b"2019/d/a.jpg", b"c/d/a.jpg", b"e.jpg"):
-        assert b"picture" == root.fetch(path, 7).data
+        assert b"content" == root.fetch(path, 7).data
 
 
-def test_a_root_that_is_a_link_itself_is_a_root(folder: Path) -> None:
-    """The user may name the collection by a link; what is inside is inside."""
+def test_root_that_is_a_link(folder: Path) -> None:
+    """The root itself may be a link."""
     link = folder.parent / "link"
     link.symlink_to("photos")
     (folder / "b.jpg").symlink_to(link / "2019" / "a.jpg")
 
     with LocalSource(link) as root:
-        assert b"picture" == root.fetch(b"2019/a.jpg").data
-        assert b"picture" == root.fetch(b"b.jpg").data
+        assert b"content" == root.fetch(b"2019/a.jpg").data
+        assert b"content" == root.fetch(b"b.jpg").data
 
 
-def test_a_folder_swapped_for_a_link_is_not_followed_out(root: LocalSource, folder: Path) -> None:
-    """A folder that was good and has become a link outside gives nothing from there."""
+def test_folder_replaced_by_a_link(root: LocalSource, folder: Path) -> None:
+    """An open folder that is replaced by a link to the outside is not followed."""
     root.fetch(b"2019/a.jpg")
     (folder / "2019").rename(folder / "moved")
     (folder / "2019").symlink_to("..")
@@ -161,10 +161,10 @@ def test_a_folder_swapped_for_a_link_is_not_followed_out(root: LocalSource, fold
     assert ErrorKind.OUTSIDE is _refused(root, b"2019/secret.jpg")
 
 
-def test_a_link_swapped_while_it_is_resolved_is_not_followed_out(
+def test_link_replaced_while_it_is_resolved(
     root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who replaces a folder by a link after it was checked gains nothing: opening follows none."""
+    """A folder replaced by a link after the check is not followed."""
     (folder / "b.jpg").symlink_to("2019/secret.jpg")
     (folder / "2019" / "secret.jpg").write_bytes(b"harmless")
     real = os.path.realpath
@@ -183,34 +183,34 @@ def test_a_link_swapped_while_it_is_resolved_is_not_followed_out(
 
 @pytest.mark.parametrize("target", ["gone.jpg", "b.jpg"])
 def test_links_to_nothing_are_unreadable(root: LocalSource, folder: Path, target: str) -> None:
-    """A broken link and a link to itself are the file's trouble."""
+    """A broken link and a link to itself are unreadable."""
     (folder / "b.jpg").symlink_to(target)
 
     assert ErrorKind.UNREADABLE is _refused(root, b"b.jpg")
 
 
 def test_missing_files_are_unreadable(root: LocalSource) -> None:
-    """Missing files and folders, and files in a folder's place, are told per image."""
+    """Missing files and folders, and files instead of folders, are unreadable."""
     for path in (b"b.jpg", b"2019/b.jpg", b"2020/a.jpg", b"2019/a.jpg/b.jpg"):
         assert ErrorKind.UNREADABLE is _refused(root, path)
 
 
-def test_what_is_no_file_never_blocks(root: LocalSource, folder: Path) -> None:
-    """A pipe that nobody writes to and a folder are refused at once."""
+def test_pipe_and_folder(root: LocalSource, folder: Path) -> None:
+    """A pipe without a writer, and a folder, are refused at once."""
     os.mkfifo(folder / "pipe.jpg")
     for path in (b"pipe.jpg", b"2019"):
         assert ErrorKind.UNREADABLE is _refused(root, path)
 
 
-def test_an_empty_file(root: LocalSource, folder: Path) -> None:
-    """No bytes is a kind of its own."""
+def test_empty_file(root: LocalSource, folder: Path) -> None:
+    """An empty file is `empty`."""
     (folder / "b.jpg").touch()
 
     assert ErrorKind.EMPTY is _refused(root, b"b.jpg", 0)
 
 
-def test_a_file_above_the_limit(root: LocalSource, folder: Path) -> None:
-    """A file of the limit passes, one byte more does not."""
+def test_size_limit_is_exact(root: LocalSource, folder: Path) -> None:
+    """A file of exactly the maximum is read; one byte more is too large."""
     (folder / "b.jpg").write_bytes(bytes(1000))
     (folder / "c.jpg").write_bytes(bytes(1001))
 
@@ -218,16 +218,16 @@ def test_a_file_above_the_limit(root: LocalSource, folder: Path) -> None:
     assert ErrorKind.TOO_LARGE is _refused(root, b"c.jpg", 1001)
 
 
-def test_a_file_of_another_size_has_changed(root: LocalSource) -> None:
-    """Not the size that was listed: not the image that was listed."""
+def test_other_size_is_changed(root: LocalSource) -> None:
+    """A file of another size than listed has changed."""
     assert ErrorKind.CHANGED is _refused(root, b"2019/a.jpg", 8)
 
 
 @pytest.mark.parametrize("change", [b"longer than it was", b"shorter", b"same size as"])
-def test_a_file_written_to_while_it_is_read_has_changed(
+def test_write_during_the_read(
     root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
 ) -> None:
-    """Growing, shrinking and being rewritten between the first and the last look are told."""
+    """A file that is written to during the read has changed."""
     (folder / "b.jpg").write_bytes(b"it was size!")
     os.utime(folder / "b.jpg", ns=(1, 1))
     real = os.read
@@ -241,21 +241,17 @@ def test_a_file_written_to_while_it_is_read_has_changed(
     assert ErrorKind.CHANGED is _refused(root, b"b.jpg", 12)
 
 
-def test_reads_that_come_in_pieces_are_put_together(
-    root: LocalSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A system may give less than was asked for without being at the end."""
+def test_short_reads(root: LocalSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short reads are put together."""
     real = os.read
     monkeypatch.setattr("workers.sources.local.os.read", lambda descriptor, _: real(descriptor, 3))
 
-    assert b"picture" == root.fetch(b"2019/a.jpg", 7).data
+    assert b"content" == root.fetch(b"2019/a.jpg", 7).data
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ENAMETOOLONG])
-def test_trouble_with_one_file_is_its_own(
-    root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """A file that may not be read or lies on a bad sector is an error; the root is still there."""
+def test_error_of_one_file(root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A file without permission or on a bad sector is unreadable; the root is available."""
     monkeypatch.setattr("workers.sources.local.os.open", _failing(os.open, b"a.jpg", code))
 
     with pytest.raises(FetchError) as caught:
@@ -280,12 +276,10 @@ def test_trouble_with_one_file_is_its_own(
         errno.ENXIO,
     ],
 )
-def test_what_is_wrong_with_the_world_is_not_the_images_fault(
-    root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """What is short here, or a mount that broke, is waited for and no error of the image.
+def test_temporary_errors(root: LocalSource, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Exhausted resources and broken mounts make the source unavailable.
 
-    Also where the root itself, whose entries are still cached, answers as if nothing had happened.
+    This holds even if the root, whose entries are cached, can still be listed.
     """
     monkeypatch.setattr("workers.sources.local.os.open", _failing(os.open, b"a.jpg", code))
 
@@ -293,10 +287,10 @@ def test_what_is_wrong_with_the_world_is_not_the_images_fault(
         root.fetch(b"2019/a.jpg")
 
 
-def test_a_socket_holds_no_batch_up(
+def test_socket_is_unreadable(
     root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A socket says what a disk that was pulled out says, and is the file's own trouble."""
+    """A socket, whose error is that of a removed disk, is unreadable."""
     monkeypatch.chdir(folder)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("b.jpg")
@@ -315,10 +309,10 @@ def test_a_socket_holds_no_batch_up(
     ],
     ids=["video", "targa", "svg", "raw", "text"],
 )
-def test_a_large_file_that_is_no_image_is_not_read(
+def test_large_non_image_is_not_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, tail: bytes
 ) -> None:
-    """Its ends tell a video, and what is said is what decoding it would say."""
+    """A large file that is not an image is refused by its ends, for the reason of decoding."""
     monkeypatch.setattr("workers.sources.source.LARGE_BYTES", 100_000)
     data = head + bytes(200_000) + tail
     (folder / "b.jpg").write_bytes(data)
@@ -335,8 +329,8 @@ def test_a_large_file_that_is_no_image_is_not_read(
         assert (expected.value.kind, expected.value.text) == (caught.value.kind, caught.value.text)
 
 
-def test_a_large_image_is_read_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What may be an image by its first bytes is read from the first byte on."""
+def test_large_image_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large image is read from its first byte."""
     monkeypatch.setattr("workers.sources.source.LARGE_BYTES", 100_000)
     data = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
     (folder / "b.jpg").write_bytes(data)
@@ -344,35 +338,35 @@ def test_a_large_image_is_read_whole(folder: Path, monkeypatch: pytest.MonkeyPat
     assert data == fetch_file(folder / "b.jpg").data
 
 
-def test_a_missing_root_is_gone(tmp_path: Path) -> None:
-    """A root that is not there cannot be opened, nor can a file."""
+def test_missing_root(tmp_path: Path) -> None:
+    """A missing root makes the source unavailable."""
     (tmp_path / "file").touch()
     for name in ("none", "file"):
         with pytest.raises(SourceUnavailable):
             LocalSource(tmp_path / name)
 
 
-def test_a_root_that_vanishes_is_gone(root: LocalSource, folder: Path) -> None:
-    """A file missing because the root is missing says nothing of the file."""
+def test_vanished_root(root: LocalSource, folder: Path) -> None:
+    """A file missing with its root makes the source unavailable."""
     shutil.rmtree(folder)
 
     with pytest.raises(SourceUnavailable, match="cannot be read"):
         root.fetch(b"2019/a.jpg")
 
 
-def test_a_replaced_root_is_gone(root: LocalSource, folder: Path) -> None:
-    """Another folder in its place is another collection."""
+def test_replaced_root(root: LocalSource, folder: Path) -> None:
+    """Another folder instead of the root makes the source unavailable."""
     (folder / "2019").rename(folder.parent / "2019")
     folder.rename(folder.parent / "old")
     folder.mkdir()
-    (folder / "b.jpg").write_bytes(b"picture")
+    (folder / "b.jpg").write_bytes(b"content")
 
     with pytest.raises(SourceUnavailable, match="is not the folder that it was"):
         root.fetch(b"2019/a.jpg")
 
 
-def test_an_empty_root_is_gone(root: LocalSource, folder: Path) -> None:
-    """A mount point with nothing mounted is not a collection whose files were deleted."""
+def test_empty_root(root: LocalSource, folder: Path) -> None:
+    """An empty mount point makes the source unavailable."""
     shutil.rmtree(folder / "2019")
 
     with pytest.raises(SourceUnavailable, match="is empty"):
@@ -380,10 +374,10 @@ def test_an_empty_root_is_gone(root: LocalSource, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ETIMEDOUT])
-def test_a_root_that_answers_with_trouble_is_gone(
+def test_broken_mount(
     root: LocalSource, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A network mount that broke fails for the file and for the root alike."""
+    """A broken network mount makes the source unavailable."""
     real = os.stat
 
     def stat(path: object, **kwargs: object) -> os.stat_result:
@@ -398,8 +392,8 @@ def test_a_root_that_answers_with_trouble_is_gone(
         root.fetch(b"2019/a.jpg")
 
 
-def test_a_folder_made_anew_is_found(root: LocalSource, folder: Path) -> None:
-    """A folder that was opened, deleted and made again gives its new files."""
+def test_folder_created_again(root: LocalSource, folder: Path) -> None:
+    """A folder that was deleted and created again has its new files."""
     root.fetch(b"2019/a.jpg")
     shutil.rmtree(folder / "2019")
     (folder / "2019").mkdir()
@@ -408,8 +402,8 @@ def test_a_folder_made_anew_is_found(root: LocalSource, folder: Path) -> None:
     assert b"new" == root.fetch(b"2019/a.jpg", 3).data
 
 
-def test_open_folders_are_few_and_given_back(folder: Path) -> None:
-    """Going through many folders keeps few of them open, and closing gives all back."""
+def test_open_folders_are_bounded(folder: Path) -> None:
+    """Few folders stay open, and closing the source closes all."""
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208
     for i in range(100):
         (folder / str(i)).mkdir()
@@ -426,8 +420,8 @@ def test_open_folders_are_few_and_given_back(folder: Path) -> None:
     assert before == len(os.listdir("/dev/fd"))  # noqa: PTH208
 
 
-def test_a_single_file_by_name(folder: Path) -> None:
-    """A file that the user names is read wherever it lies, through links too."""
+def test_single_file(folder: Path) -> None:
+    """A file that the user names is read anywhere, through links too."""
     (folder / "b.jpg").symlink_to("../secret.jpg")
 
     assert b"secret" == fetch_file(folder / "b.jpg").data

@@ -1,4 +1,4 @@
-"""SourceRegistry by URL: the same bytes, or why not."""
+"""Sources by URL: the bytes of files, and errors of files or of the connection."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if importlib.util.find_spec("fsspec") is None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> RemoteSource:
-    """A folder by its URL."""
+    """Return a folder as a source by its URL."""
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"one")
     (tmp_path / "photos" / "empty.jpg").touch()
@@ -41,8 +41,8 @@ def root(tmp_path: Path) -> RemoteSource:
     return RemoteSource(UrlLocation(f"file://{tmp_path}/photos"), 100)
 
 
-def test_the_same_bytes(root: RemoteSource) -> None:
-    """A file comes as it is, with the digest of its bytes."""
+def test_bytes_and_digest(root: RemoteSource) -> None:
+    """A file comes with the digest of its bytes."""
     fetched = root.fetch(b"a/1.jpg", 3)
 
     assert (b"one", hashlib.sha256(b"one").digest()) == (fetched.data, fetched.digest)
@@ -60,10 +60,10 @@ def test_the_same_bytes(root: RemoteSource) -> None:
         (b"a\0", None, ErrorKind.OUTSIDE),
     ],
 )
-def test_a_file_that_cannot_be_had(
+def test_errors_of_a_file(
     root: RemoteSource, name: bytes, size: int | None, kind: ErrorKind
 ) -> None:
-    """What is wrong with one file is said as if it had been read from a folder."""
+    """Errors of a file are the same as for a local one."""
     with pytest.raises(FetchError) as caught:
         root.fetch(name, size)
 
@@ -78,18 +78,18 @@ def test_too_large(root: RemoteSource) -> None:
     assert ErrorKind.TOO_LARGE is caught.value.kind
 
 
-def test_a_folder_that_is_gone(root: RemoteSource, tmp_path: Path) -> None:
-    """A folder that is away makes no error of its files."""
+def test_missing_folder(root: RemoteSource, tmp_path: Path) -> None:
+    """A missing folder makes the source unavailable."""
     (tmp_path / "photos").rename(tmp_path / "away")
     with pytest.raises(SourceUnavailable, match="photos not found"):
         root.fetch(b"a/1.jpg")
 
 
-def test_a_connection_that_breaks(root: RemoteSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever error a library has of its own, it is the world's, and no picture's."""
+def test_broken_connection(root: RemoteSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other error of a library makes the source unavailable."""
 
     class Odd(Exception):
-        """An error of some library's."""
+        """An error of some library."""
 
     def broken(_path: str) -> Any:  # noqa: ANN401
         raise Odd
@@ -99,8 +99,8 @@ def test_a_connection_that_breaks(root: RemoteSource, monkeypatch: pytest.Monkey
         root.fetch(b"a/1.jpg")
 
 
-def test_a_protocol_that_nobody_knows() -> None:
-    """A URL that cannot be opened is one sentence, without a password."""
+def test_unknown_protocol() -> None:
+    """An unknown protocol is one sentence, without the password."""
     with pytest.raises(SourceUnavailable) as caught:
         RemoteSource(UrlLocation("nosuch://me:s3cret@nas/photos"), 100)
 
@@ -109,7 +109,7 @@ def test_a_protocol_that_nobody_knows() -> None:
 
 
 class Web:
-    """A web server that has files and lists nothing, says no lengths, and refuses some."""
+    """A web server that lists nothing, sends no lengths, and refuses some files."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Files)
@@ -117,7 +117,7 @@ class Web:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/photos"
 
     def stop(self) -> None:
-        """Be gone."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -143,14 +143,14 @@ class _Files(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    """That server."""
+    """Yield that server, started."""
     made = Web()
     yield made
     made.stop()
 
 
-def test_a_web_server_that_lists_nothing(web: Web) -> None:
-    """What it does not have, or does not give, is an error of that file and holds nothing up."""
+def test_web_server_without_listing(web: Web) -> None:
+    """Missing and refused files are errors of their own, not of the server."""
     root = RemoteSource(UrlLocation(web.url), 100)
     told = []
     for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
@@ -166,16 +166,16 @@ def test_a_web_server_that_lists_nothing(web: Web) -> None:
     ] == told
 
 
-def test_a_web_server_that_is_gone(web: Web) -> None:
-    """Its files are waited for."""
+def test_stopped_web_server(web: Web) -> None:
+    """A stopped web server makes the source unavailable."""
     root = RemoteSource(UrlLocation(web.url), 100)
     web.stop()
     with pytest.raises(SourceUnavailable, match="cannot be read just now"):
         root.fetch(b"1.jpg")
 
 
-def test_on_the_command_line(tmp_path: Path) -> None:
-    """A URL is taken as one, and reaches the process that looks at hostile images."""
+def test_url_round_trip(tmp_path: Path) -> None:
+    """A URL from the command line reaches the sandbox process."""
     url = f"file://{tmp_path}"
     (tmp_path / "1.jpg").write_bytes(b"one")
     place = parse_roots((f"photos={url}",))["photos"]
@@ -185,7 +185,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_without_fsspec() -> None:
-    """Where the extra is not installed, one sentence says so."""
+    """One sentence says which extra is missing."""
     script = (
         "import sys; sys.modules['fsspec'] = None\n"
         "from workers.sources.location import UrlLocation\n"
