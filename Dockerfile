@@ -5,11 +5,11 @@
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
-# First what seldom changes, so that it comes from the cache.
+# First the layers that rarely change, so that they are cached.
 COPY requirements/worker.txt requirements/build.txt requirements/
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --requirement requirements/build.txt
-# Wheels only: nothing is compiled, so this stage needs no compiler on either machine.
+# Wheels only: nothing is compiled, so this stage needs no compiler on either platform.
 RUN python -m venv --without-pip /opt/scanner \
     && /opt/build/bin/pip --python /opt/scanner/bin/python install \
         --only-binary :all: --require-hashes --requirement requirements/worker.txt
@@ -23,7 +23,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-d
 
 FROM python:3.12-slim-bookworm
 # The home folder keeps the host's id, which the workers of one machine share, and a hub's queue and
-# store: volumes that are mounted there take over whose they are.
+# store: volumes that are mounted there inherit the owner.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin scanner \
     && mkdir -p /home/scanner/.local/state/scanner /home/scanner/.local/share/scanner \
     && chown -R scanner:scanner /home/scanner
@@ -32,7 +32,7 @@ COPY --chmod=0755 bin/container /usr/local/bin/container
 ENV PATH=/opt/scanner/bin:$PATH PYTHONUNBUFFERED=1
 USER scanner
 WORKDIR /home/scanner
-# Broker and store answer, and the models are whole. A worker that fails ends, and is started anew.
+# Check that broker and store answer, and that the models are intact. A failed worker exits and is restarted.
 HEALTHCHECK --interval=5m --timeout=30s --start-period=1m --retries=2 \
     CMD ["container", "doctor"]
 ENTRYPOINT ["container"]

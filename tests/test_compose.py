@@ -1,4 +1,4 @@
-"""The Docker set-up, as far as it can be tried without Docker."""
+"""The Docker set-up, as far as it can be tested without Docker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_RETRY = Retry(NoBackoff(), 0)
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """What docker-compose.yml says."""
+    """Return the content of docker-compose.yml."""
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     return content
@@ -33,7 +33,7 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    """A folder with the two passwords, as Docker mounts them."""
+    """Write a folder with the two passwords, as Docker mounts them."""
     folder = tmp_path / "secrets"
     folder.mkdir()
     (folder / "redis_password").write_text("b1ue\n")
@@ -42,7 +42,7 @@ def secrets(tmp_path: Path) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """Return a loopback port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -52,7 +52,7 @@ def free_port() -> int:
 def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) -> None:
     """Nothing outside reaches the queue or the store, and workers reach nothing outside.
 
-    But for a hub, which is there to be reached, and a worker whose hub is elsewhere.
+    A hub, which has to be reachable, and a worker whose hub is elsewhere are the exceptions.
     """
     services = compose["services"]
     others = {"hub": None, "joined": ["outside"]}
@@ -66,7 +66,7 @@ def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) 
 
 
 def test_profiles(compose: dict[str, Any]) -> None:
-    """`docker compose up` is queue, store and workers; the rest is asked for by its profile."""
+    """`docker compose up` starts queue, store and workers; profiles start the rest."""
     assert {"scanner": ["tools"], "hub": ["hub"], "joined": ["joined"]} == {
         name: service["profiles"]
         for name, service in compose["services"].items()
@@ -75,8 +75,8 @@ def test_profiles(compose: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("profile", [[], ["hub"], ["joined"], ["tools"]])
-def test_compose_takes_it(profile: list[str], tmp_path: Path) -> None:
-    """Compose reads the file by its own schema, with each profile."""
+def test_compose_accepts_the_file(profile: list[str], tmp_path: Path) -> None:
+    """Compose accepts the file, with each profile."""
     found = next(filter(_runs, (["docker-compose"], ["docker", "compose"])), None)
     if found is None:
         pytest.skip("no Compose is installed")
@@ -90,16 +90,16 @@ def test_compose_takes_it(profile: list[str], tmp_path: Path) -> None:
 
 
 def test_passwords_are_files_and_in_no_environment(compose: dict[str, Any]) -> None:
-    """The environment of each service names a password's file at most."""
+    """The environment of each service holds at most the path of a password's file."""
     environments = [service.get("environment", {}) for service in compose["services"].values()]
-    telling = [
+    leaking = [
         name
         for environment in environments
         for name in environment
         if re.search("PASSWORD|URL", name) and not name.endswith("_FILE")
     ]
 
-    assert [] == telling
+    assert [] == leaking
     assert {"redis_password", "postgres_password", "hub_line"} == set(compose["secrets"])
     assert all("file" in secret for secret in compose["secrets"].values())
 
@@ -110,7 +110,7 @@ def _runs(compose: list[str]) -> bool:
     return subprocess.run([*compose, "version"], capture_output=True, check=False).returncode == 0
 
 
-def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
+def test_persistent_data_is_on_named_volumes(compose: dict[str, Any]) -> None:
     """Queue, store and host id survive their containers."""
     services = compose["services"]
 
@@ -123,8 +123,8 @@ def test_what_has_to_last_is_on_named_volumes(compose: dict[str, Any]) -> None:
     )
 
 
-def test_a_hub_can_write_what_it_keeps(compose: dict[str, Any]) -> None:
-    """Its root is read-only: state, store and what it remembers are on volumes or in memory."""
+def test_hub_can_write_its_state(compose: dict[str, Any]) -> None:
+    """A hub's root is read-only; its state, store and caches are on volumes or in memory."""
     hub = compose["services"]["hub"]
     volumes = [mount.split(":")[1] for mount in hub["volumes"] if isinstance(mount, str)]
     writable = [*hub["tmpfs"], *volumes]
@@ -146,8 +146,8 @@ def test_a_hub_can_write_what_it_keeps(compose: dict[str, Any]) -> None:
     ]
 
 
-def test_workers_can_be_multiplied_and_cannot_alter_photos(compose: dict[str, Any]) -> None:
-    """No fixed container name, photos read-only, limits set, started again when they fail."""
+def test_workers_scale_and_cannot_change_photos(compose: dict[str, Any]) -> None:
+    """Workers have no fixed name, read-only photos, limits, and are restarted when they fail."""
     worker = compose["services"]["worker"]
     (photos,) = [mount for mount in worker["volumes"] if isinstance(mount, dict)]
 
@@ -160,7 +160,7 @@ def test_workers_can_be_multiplied_and_cannot_alter_photos(compose: dict[str, An
 
 
 def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
-    """Workers start when the queue answers and the store's tables are made."""
+    """Workers start after the queue answers and the store's tables are created."""
     services = compose["services"]
 
     assert {
@@ -173,10 +173,10 @@ def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
     }
 
 
-def test_the_queue_starts_with_its_password_and_keeps_its_data(
+def test_queue_requires_its_password(
     compose: dict[str, Any], secrets: Path, tmp_path: Path
 ) -> None:
-    """The service's own command, run by hand, gives a server that asks for the secret."""
+    """The service's own command, run here, starts a server that requires the password."""
     port = free_port()
     shell, flag, script = compose["services"]["redis"]["command"]
     script = script.replace("$$", "$").replace("/run/secrets", str(secrets))
@@ -207,7 +207,7 @@ def test_the_queue_starts_with_its_password_and_keeps_its_data(
     assert "b1ue" not in arguments
 
 
-def test_a_worker_joins_with_the_hubs_line(compose: dict[str, Any], tmp_path: Path) -> None:
+def test_worker_joins_with_the_line(compose: dict[str, Any], tmp_path: Path) -> None:
     """The service's own command joins with the line in its secret, then works."""
     (tmp_path / "hub_line").write_text("the hub's line\n")
     program = tmp_path / "scanner"
@@ -221,8 +221,8 @@ def test_a_worker_joins_with_the_hubs_line(compose: dict[str, Any], tmp_path: Pa
     assert "scanner join -\nthe hub's line\nscanner worker\n" == done.stdout
 
 
-def test_the_container_puts_the_secrets_into_the_addresses(secrets: Path, tmp_path: Path) -> None:
-    """`container ARGUMENT…` is `scanner ARGUMENT…` with both addresses complete."""
+def test_container_completes_the_urls(secrets: Path, tmp_path: Path) -> None:
+    """`container ARGUMENT…` runs `scanner ARGUMENT…` with both URLs complete."""
     program = tmp_path / "scanner"
     program.write_text('#!/bin/sh\necho "$SCANNER_BROKER_URL $SCANNER_STORE_URL" "$@"\n')
     program.chmod(0o755)
@@ -234,8 +234,8 @@ def test_the_container_puts_the_secrets_into_the_addresses(secrets: Path, tmp_pa
     assert f"{expected} enqueue /my photos\n" == result.stdout
 
 
-def test_the_image_has_all_that_the_wheel_is_built_from() -> None:
-    """Each path that the Dockerfile copies is there and not ignored."""
+def test_image_has_the_sources_of_the_wheel() -> None:
+    """Each path that the Dockerfile copies exists and is not ignored."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
     copied = {
         path

@@ -1,4 +1,4 @@
-"""The real command as a subprocess, folders of real pictures, and ways to do both harm."""
+"""Acceptance tests: the real command as a subprocess, folders of images, and failures."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Seconds until a scan that should have come to its end counts as hung.
-PATIENCE = 150.0
+# Seconds after which an unfinished scan counts as hung.
+TIMEOUT_S = 150.0
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Cli:
     def run(
         self, *arguments: str | Path, check: int | None = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end; `check` is the exit code that is expected."""
+        """Run the command to its end; `check` is the expected exit code, None for any."""
         done = subprocess.run(
             [sys.executable, "-m", "scanner", *map(str, arguments)],
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_S,
             check=False,
         )
         if check is not None and done.returncode != check:
@@ -55,12 +55,12 @@ class Cli:
         return done
 
     def json(self, *arguments: str | Path, check: int | None = 0) -> dict[str, Any]:
-        """Run to the end; the JSON object that it prints."""
+        """Run the command to its end; return the JSON object that it prints."""
         answer: dict[str, Any] = json.loads(self.run(*arguments, check=check).stdout)
         return answer
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start, to be sent signals."""
+        """Start the command without waiting for it."""
         return subprocess.Popen(
             [sys.executable, "-m", "scanner", *map(str, arguments)],
             env=self.env,
@@ -73,7 +73,7 @@ class Cli:
 
 @pytest.fixture
 def cli(home: Path) -> Cli:
-    """The command with an empty home: SQLite and an embedded broker."""
+    """Return the command with an empty home: SQLite and an embedded broker."""
     return Cli(dict(os.environ) | {"COLUMNS": "100"})
 
 
@@ -86,13 +86,13 @@ class Fleet:
     workers: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def work(self, *options: str) -> subprocess.Popen[str]:
-        """Start one more worker, with one process unless told otherwise."""
+        """Start one more worker, with one process by default."""
         worker = self.cli.start("worker", "--concurrency", "1", *options)
         self.workers.append(worker)
         return worker
 
     def counts(self, scan_id: int) -> queries.Counts:
-        """How far a scan is."""
+        """Return the progress of a scan."""
         store = Store.open(self.store_url)
         try:
             return queries.counts(store, scan_id)
@@ -100,17 +100,17 @@ class Fleet:
             store.close()
 
     def wait(self, scan_id: int, until: Callable[[queries.Counts], bool]) -> queries.Counts:
-        """Wait until the counts are as asked for."""
-        end = time.monotonic() + PATIENCE
+        """Wait until the counts meet a condition."""
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:
             seen = self.counts(scan_id)
             if until(seen):
                 return seen
             time.sleep(0.1)
-        pytest.fail(f"still {seen} after {PATIENCE:.0f} s")
+        pytest.fail(f"still {seen} after {TIMEOUT_S:.0f} s")
 
     def assert_each_image_once(self, scan_id: int, images: int) -> None:
-        """Each of the photographs has one verdict, and the report's counts add up."""
+        """Check that each photograph has one verdict, and that the report's counts add up."""
         report = self.cli.json("report", str(scan_id), "--format", "json")
         store = Store.open(self.store_url)
         with store.read() as connection:
@@ -127,7 +127,7 @@ class Fleet:
         assert none | {"no_evidence": images} == report["verdicts"]
 
     def stop(self) -> None:
-        """End whatever workers are left."""
+        """Stop all remaining workers."""
         for worker in self.workers:
             worker.send_signal(signal.SIGTERM)
         for worker in self.workers:
@@ -140,7 +140,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet_on(home: Path, clean_redis: str) -> Iterator[Callable[[str], Fleet]]:
-    """Makes a fleet on a store, without workers yet; they end with the test."""
+    """Return a function that creates a fleet on a store, without workers at first."""
     made: list[Fleet] = []
 
     def make(store_url: str) -> Fleet:
@@ -157,12 +157,12 @@ def fleet_on(home: Path, clean_redis: str) -> Iterator[Callable[[str], Fleet]]:
 
 @pytest.fixture
 def fleet(fleet_on: Callable[[str], Fleet], store_url: str) -> Fleet:
-    """A fleet on each kind of store, without workers yet."""
+    """Create a fleet on each kind of store, without workers."""
     return fleet_on(store_url)
 
 
 class Machine:
-    """Another machine: a home of its own, and no word of any store but what it has joined."""
+    """Another machine: it has its own home, and knows no store but the hub that it has joined."""
 
     def __init__(self, home: Path) -> None:
         places = {
@@ -177,7 +177,7 @@ class Machine:
         self.cli = Cli(ours | {name: str(place) for name, place in places.items()})
 
     def join(self, line: str) -> None:
-        """Join a hub by its line."""
+        """Join a hub with its line."""
         subprocess.run(
             [sys.executable, "-m", "scanner", "join", "-"],
             env=self.cli.env,
@@ -189,13 +189,13 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Callable[[str], Machine]:
-    """Makes another machine."""
+    """Return a function that creates another machine."""
     return lambda name: Machine(tmp_path / name)
 
 
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that end with the test, whatever comes of it."""
+    """Collect processes that are killed when the test ends."""
     made: list[subprocess.Popen[str]] = []
     yield made
     for process in made:
@@ -206,7 +206,7 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One noisy photograph of three megapixels, which takes a worker some 30 ms."""
+    """Write one noisy photograph of three megapixels, which takes a worker about 30 ms."""
     file = tmp_path_factory.mktemp("photo") / "photo.jpg"
     noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
     Image.fromarray(noise).save(file, quality=75)
@@ -215,7 +215,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photos(photo: Path, tmp_path: Path) -> Path:
-    """A folder of 400 photographs (hard links to one), in some ten batches."""
+    """Make a folder of 400 photographs (hard links to one), in about ten batches."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(400):
@@ -225,7 +225,7 @@ def photos(photo: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def proxy_to() -> Iterator[Callable[..., Proxy]]:
-    """Makes a door to a server, see `Proxy`."""
+    """Return a function that creates a `Proxy`."""
     made: list[Proxy] = []
 
     def make(
@@ -242,9 +242,9 @@ def proxy_to() -> Iterator[Callable[..., Proxy]]:
 
 
 class Proxy:
-    """A TCP door to a server, at a Unix socket or a port: it can be shut, and may be far away.
+    """A TCP proxy to a server, at a Unix socket or a port, that can be closed and delays data.
 
-    What goes through, in either direction, comes out `delay` seconds later.
+    Data in either direction arrives `delay` seconds later.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class Proxy:
         self._delay = delay
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        # Connections that there have been.
+        # Connections accepted so far.
         self.count = 0
         self._open = True
         self._pairs: list[socket.socket] = []
@@ -272,11 +272,11 @@ class Proxy:
         self._pairs.clear()
 
     def open(self) -> None:
-        """Let connections through again."""
+        """Accept connections again."""
         self._open = True
 
     def close(self) -> None:
-        """Shut for good."""
+        """Stop the proxy."""
         self.shut()
         _cut(self._listener)  # which wakes the thread that waits for the next connection
         for thread in self._threads:
@@ -299,7 +299,7 @@ class Proxy:
                 self._threads[-1].start()
 
     def _join(self, inside: socket.socket, outside: socket.socket) -> None:
-        """Pass on what either side says until one of them ends."""
+        """Forward data in both directions until one side closes the connection."""
         with inside, outside:
             back = threading.Thread(target=_pump, args=(outside, inside, self._delay))
             back.start()

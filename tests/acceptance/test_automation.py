@@ -1,4 +1,4 @@
-"""Scans that another program watches: events, exit codes, the webhook."""
+"""Scans that another program observes: events, exit codes, the webhook."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
 
 
 @pytest.fixture
 def received() -> Iterator[tuple[str, list[bytes]]]:
-    """A webhook's URL, and the bodies that were posted to it."""
+    """Start a webhook; yield its URL, and the bodies that were posted to it."""
     bodies: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,16 +42,16 @@ def received() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def events(text: str) -> list[dict[str, Any]]:
-    """The events that were printed."""
+    """Return the printed events."""
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_scan_that_is_watched(cli: Cli, samples: Path, received: tuple[str, list[bytes]]) -> None:
-    """Events come a line each, the last is the report, and so is what the webhook gets."""
+def test_events_of_a_scan(cli: Cli, samples: Path, received: tuple[str, list[bytes]]) -> None:
+    """Events are one per line, the last is the report, and the webhook receives the same report."""
     url, bodies = received
     done = cli.run("scan", samples, "--json-lines", "--webhook", url, check=3)
     *before, last = events(done.stdout)
-    told = cli.json("report", "--json")
+    report = cli.json("report", "--json")
 
     assert {"status", "error"} == {line["event"] for line in before}
     assert {"broken/cut-off.jpg", "broken/no-picture.jpg"} == {
@@ -60,12 +60,12 @@ def test_scan_that_is_watched(cli: Cli, samples: Path, received: tuple[str, list
     assert ("summary", 0.0, 2) == tuple(
         last.pop(key) for key in ("event", "seconds_remaining", "error_count")
     )
-    assert told == last == json.loads(bodies[0])
+    assert report == last == json.loads(bodies[0])
     assert 1 == len(bodies)
 
 
 def test_fail_on_ai(cli: Cli, samples: Path) -> None:
-    """Who asks for it gets 5 where something is AI-made, from each command that finds it."""
+    """With --fail-on, each command that finds an AI-generated image exits with 5."""
     cli.run("scan", samples, "--fail-on", "ai", check=5)
     cli.run("scan", samples / "plain", "--fail-on", "ai", check=0)
     cli.run("report", "1", "--fail-on", "ai", check=5)
@@ -73,16 +73,16 @@ def test_fail_on_ai(cli: Cli, samples: Path) -> None:
     cli.run("check", samples / "plain" / "poster.png", "--fail-on", "ai", check=0)
 
 
-def test_webhook_that_is_refused(cli: Cli, samples: Path) -> None:
-    """A URL that is none is a usage error, before anything is scanned."""
+def test_invalid_webhook_is_refused(cli: Cli, samples: Path) -> None:
+    """An invalid URL is a usage error, before anything is scanned."""
     done = cli.run("scan", samples, "--webhook", "file:///etc/passwd", check=2)
 
     assert "not the URL of a webhook" in done.stderr
     assert "There is no store" in cli.run("scans", check=1).stderr
 
 
-def test_fleet_that_is_watched(fleet: Fleet, samples: Path) -> None:
-    """`enqueue` tells of its listing, `status --watch` of the rest, to the same end."""
+def test_events_of_a_fleet(fleet: Fleet, samples: Path) -> None:
+    """`enqueue` reports the listing, `status --watch` the rest, to the same end."""
     *_, queued = events(fleet.cli.run("enqueue", samples, "--json-lines").stdout)
     fleet.work()
     *before, last = events(fleet.cli.run("status", "--watch", "--json-lines").stdout)

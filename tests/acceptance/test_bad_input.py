@@ -1,4 +1,4 @@
-"""What a user gets wrong, and what the world refuses: one sentence and an exit code."""
+"""Mistakes of users and failures of the system: one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixture `cli` gives: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    """A file in a folder of its own; it need not be a picture."""
+def image(tmp_path: Path) -> Path:
+    """Write a file in its own folder; it need not be an image."""
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"?")
@@ -27,7 +27,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def shell(cli: Cli, line: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a shell's line, in which `scanner` is the command."""
+    """Run a line of shell in which `scanner` is the command."""
     line = f'scanner() {{ "{sys.executable}" -m scanner "$@"; }}; {line}'
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
@@ -51,14 +51,14 @@ def shell(cli: Cli, line: str, **env: str) -> subprocess.CompletedProcess[str]:
         "s3cret",
     ],
 )
-def test_no_redis_url(cli: Cli, picture: Path, url: str) -> None:
-    """A URL that is none is refused without being quoted, by `doctor` too."""
-    enqueued = cli.run("enqueue", picture.parent, "--broker", url, check=2)
+def test_invalid_redis_url(cli: Cli, image: Path, url: str) -> None:
+    """An invalid URL is refused without being quoted, by `doctor` too."""
+    enqueued = cli.run("enqueue", image.parent, "--broker", url, check=2)
     doctor = cli.run("doctor", "--broker", url, check=1)
 
-    for said in (enqueued.stderr, doctor.stdout):
-        assert "no Redis URL" in said
-        assert "s3cret" not in said
+    for output in (enqueued.stderr, doctor.stdout):
+        assert "no Redis URL" in output
+        assert "s3cret" not in output
     assert "Traceback" not in enqueued.stderr + doctor.stderr
 
 
@@ -71,49 +71,49 @@ def test_no_redis_url(cli: Cli, picture: Path, url: str) -> None:
     ],
 )
 def test_options_are_checked_before_a_scan_is_recorded(
-    cli: Cli, picture: Path, home: Path, options: tuple[str, str]
+    cli: Cli, image: Path, home: Path, options: tuple[str, str]
 ) -> None:
-    """What cannot be meant is a usage error, and nothing is written."""
-    done = cli.run("scan", picture.parent, *options, check=2)
+    """An invalid option is a usage error, and nothing is written."""
+    done = cli.run("scan", image.parent, *options, check=2)
 
     assert options[0] in done.stderr
     assert "Traceback" not in done.stderr
     assert [] == list(home.rglob("*"))
 
 
-def test_file_name_cannot_do_anything_to_a_terminal(cli: Cli, picture: Path) -> None:
-    """A name with an escape sequence is shown escaped."""
-    evil = picture.rename(picture.with_name("a\x1b[2J.jpg"))
+def test_file_names_are_escaped(cli: Cli, image: Path) -> None:
+    """A name with an escape sequence is printed escaped."""
+    evil = image.rename(image.with_name("a\x1b[2J.jpg"))
 
     assert "\x1b" not in cli.run("scan", evil, check=2).stderr
     assert "\x1b" not in cli.run("doctor", evil, check=1).stdout
 
 
-def test_state_folder_is_a_file(cli: Cli, picture: Path, home: Path) -> None:
-    """A state folder that cannot be made is one sentence that names it."""
+def test_state_folder_is_a_file(cli: Cli, image: Path, home: Path) -> None:
+    """A state folder that cannot be created is reported in one sentence with its path."""
     (home / ".local").mkdir()
     (home / ".local" / "state").write_text("")
-    done = cli.run("scan", picture.parent, check=1)
+    done = cli.run("scan", image.parent, check=1)
 
     assert "Traceback" not in done.stderr
     assert f"{home}/.local/state/scanner" in done.stderr
 
 
 @pytest.mark.parametrize("line", ["scanner scans list --json", "scanner verdicts"])
-def test_where_output_goes(cli: Cli, picture: Path, line: str) -> None:
-    """A full disk is one sentence, a reader who has had enough is none."""
-    cli.run("scan", picture.parent, check=3)
+def test_full_disk_and_closed_pipe(cli: Cli, image: Path, line: str) -> None:
+    """A full disk is reported in one sentence, a closed pipe not at all."""
+    cli.run("scan", image.parent, check=3)
     full = shell(cli, f"{line} > /dev/full")
-    # The reader has closed its end before anything is written.
-    enough = shell(cli, f"{line} | exec 0<&-")
+    # The reader closes its end before anything is written.
+    closed = shell(cli, f"{line} | exec 0<&-")
 
     assert (1, "Error: No space left on device\n") == (full.returncode, full.stderr)
-    assert (0, "") == (enough.returncode, enough.stderr)
+    assert (0, "") == (closed.returncode, closed.stderr)
 
 
-def test_closed_output(cli: Cli, picture: Path) -> None:
-    """Rows with nowhere to go are one sentence."""
-    cli.run("scan", picture.parent, check=3)
+def test_closed_output(cli: Cli, image: Path) -> None:
+    """A closed standard output is reported in one sentence."""
+    cli.run("scan", image.parent, check=3)
     closed = shell(cli, "scanner verdicts >&-")
 
     assert 1 == closed.returncode
@@ -121,7 +121,7 @@ def test_closed_output(cli: Cli, picture: Path) -> None:
 
 
 def test_terminal_that_is_not_utf8(cli: Cli) -> None:
-    """What a terminal cannot show is escaped."""
+    """Characters that a terminal cannot show are escaped."""
     done = shell(cli, "scanner doctor no-such-folder", PYTHONIOENCODING="latin-1")
 
     assert "Traceback" not in done.stderr
@@ -129,10 +129,10 @@ def test_terminal_that_is_not_utf8(cli: Cli) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_locked_folder_is_a_finding(cli: Cli, picture: Path) -> None:
-    """`doctor` says what is wrong with a folder that it may not read."""
-    picture.parent.chmod(0)
-    done = cli.run("doctor", picture.parent, check=1)
-    picture.parent.chmod(0o700)
+def test_locked_folder_is_a_finding(cli: Cli, image: Path) -> None:
+    """`doctor` reports why it may not read a folder."""
+    image.parent.chmod(0)
+    done = cli.run("doctor", image.parent, check=1)
+    image.parent.chmod(0o700)
 
     assert "cannot be read: Permission denied" in done.stdout

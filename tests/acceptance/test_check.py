@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixture `cli` gives: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
 
 
-def test_what_is_said_of_a_file(cli: Cli, samples: Path) -> None:
-    """A tagged file is called AI-made and by whom; a plain one is not called real."""
+def test_tagged_and_plain_file(cli: Cli, samples: Path) -> None:
+    """A tagged file is AI-generated, with its generator's name; a plain one is not real."""
     tagged = cli.run("check", samples / "tagged" / "webui.png").stdout
     plain = cli.run("check", samples / "plain" / "dunes.jpg", "--detectors", "provenance").stdout
 
@@ -25,7 +25,7 @@ def test_what_is_said_of_a_file(cli: Cli, samples: Path) -> None:
 
 
 def test_rows_are_those_of_a_scan(cli: Cli, samples: Path) -> None:
-    """With --json each file gives the row that a scan has of it, but for timings and host."""
+    """With --json each file gives the row of a scan, except for timings and host."""
     files = sorted(file for file in samples.rglob("*") if file.is_file())
     checked = [
         json.loads(line) for line in cli.run("check", *files, "--json", check=3).stdout.splitlines()
@@ -46,14 +46,14 @@ def test_rows_are_those_of_a_scan(cli: Cli, samples: Path) -> None:
 
 
 def test_nothing_is_written(cli: Cli, samples: Path, home: Path) -> None:
-    """No store, no queue, no log: the home is as empty as before."""
+    """There is no store, no queue and no log: the home stays empty."""
     cli.run("check", samples / "tiny" / "10.jpg")
 
     assert [] == list(home.rglob("*"))
 
 
-def test_what_cannot_be_read_is_a_result(cli: Cli, samples: Path) -> None:
-    """A missing file and a folder are errors of their own; the others are judged all the same."""
+def test_unreadable_files_are_results(cli: Cli, samples: Path) -> None:
+    """A missing file and a folder are errors; the other files are still judged."""
     files = [samples / "tiny" / "10.jpg", samples / "gone.jpg", samples / "tiny"]
     done = cli.run("check", *files, "--json", check=3)
     rows = [json.loads(line) for line in done.stdout.splitlines()]

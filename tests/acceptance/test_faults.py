@@ -1,4 +1,4 @@
-"""Whatever dies in mid-scan: no image is lost and none is judged twice."""
+"""Failures during a scan: no image is lost and none is judged twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    # What the fixtures `fleet` and `proxy_to` give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Fleet = Any
     Proxy = Any
 
@@ -28,15 +28,15 @@ IMAGES = 400
 
 
 def enqueue(fleet: Fleet, photos: Path) -> int:
-    """Put the photographs on the queue; the scan."""
-    # Looking for faces takes a while, so that there is time to kill somebody; there are none.
+    """Enqueue the photographs; return the number of the scan."""
+    # Searching for faces, of which there are none, takes long enough to kill a process meanwhile.
     answer = fleet.cli.json("enqueue", photos, "--detectors", "faces,provenance", "--json")
     assert IMAGES == answer["images"]
     return int(answer["scan"])
 
 
 def attempts(fleet: Fleet, scan_id: int) -> set[int]:
-    """Which attempts there were at the scan's batches."""
+    """Return the attempts at the scan's batches."""
     store = Store.open(fleet.store_url)
     with store.read() as connection:
         found = set(connection.scalars(sa.select(run.c.attempt).where(run.c.scan_id == scan_id)))
@@ -45,12 +45,12 @@ def attempts(fleet: Fleet, scan_id: int) -> set[int]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The child processes of a process."""
+    """Return the child processes of a process."""
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def command_of(pid: int) -> bytes:
-    """The command line of a process."""
+    """Return the command line of a process."""
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
@@ -67,12 +67,12 @@ def test_undisturbed(fleet: Fleet, photos: Path) -> None:
 
 
 def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
-    """A worker that is killed leaves a batch; the other one takes it up without anyone's help."""
+    """Another worker takes over the batch of a killed worker without help."""
     victim = fleet.work("--no-keeper")
     fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
-    # Its child too, at once: a machine that loses power.
+    # Kill its child at the same time, like a loss of power.
     for pid in (victim.pid, *children_of(victim.pid)):
         os.kill(pid, signal.SIGKILL)
 
@@ -83,7 +83,7 @@ def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
 
 
 def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
-    """A worker whose child is killed gets a new one, and the batch is done after all."""
+    """A worker whose child is killed starts another, and the batch is finished."""
     worker = fleet.work("--no-keeper")
     fleet.work()
     scan_id = enqueue(fleet, photos)
@@ -97,13 +97,13 @@ def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
     fleet.assert_each_image_once(scan_id, IMAGES)
     worker.send_signal(signal.SIGTERM)
     said = worker.communicate(timeout=60)[1].splitlines()
-    # All in one form, Celery's lines too, but for the first one, which is for people.
+    # All lines have one format, including Celery's, except for the first one, which is for people.
     assert [line for line in said if f"pid:{child} exited with 'signal 9 (SIGKILL)'" in line]
     assert [] == [line for line in said[1:] if not line.startswith("time=")]
 
 
-def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
-    """A worker whose keeper is killed has another, which fills a queue that was lost."""
+def test_kill_rescuer(fleet: Fleet, photos: Path, clean_redis: str) -> None:
+    """A worker whose rescuer is killed starts another, which fills a lost queue again."""
     worker = fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -120,7 +120,7 @@ def test_kill_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
 
 
 def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
-    """A queue that was lost is filled again by `resume`."""
+    """`resume` fills a lost queue again."""
     fleet.work("--no-keeper")
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -133,8 +133,8 @@ def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
     fleet.assert_each_image_once(scan_id, IMAGES)
 
 
-def test_flush_redis_with_a_keeper(fleet: Fleet, photos: Path, clean_redis: str) -> None:
-    """A queue that was lost is filled again by the keeper too."""
+def test_flush_redis_with_a_rescuer(fleet: Fleet, photos: Path, clean_redis: str) -> None:
+    """The rescuer fills a lost queue again too."""
     fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -146,8 +146,8 @@ def test_flush_redis_with_a_keeper(fleet: Fleet, photos: Path, clean_redis: str)
     fleet.assert_each_image_once(scan_id, IMAGES)
 
 
-def test_sigterm_gives_back(fleet: Fleet, photos: Path) -> None:
-    """A worker that is asked to stop does so at the next image, and its batch goes on elsewhere."""
+def test_sigterm_requeues(fleet: Fleet, photos: Path) -> None:
+    """A worker that is told to stop does so at the next image; another continues its batch."""
     first = fleet.work("--no-keeper")
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -163,10 +163,10 @@ def test_sigterm_gives_back(fleet: Fleet, photos: Path) -> None:
     assert {1} == attempts(fleet, scan_id)
 
 
-def test_a_far_queue_that_is_cut(
+def test_slow_and_interrupted_queue(
     fleet: Fleet, photos: Path, clean_redis: str, proxy_to: Callable[..., Proxy]
 ) -> None:
-    """Workers 30 ms from their queue, whose connections are cut again and again, do all of it."""
+    """Workers 30 ms from their queue finish the scan although connections are cut repeatedly."""
     near = sa.make_url(clean_redis)
     proxy = proxy_to((near.host, near.port), delay=0.03)
     far = near.set(port=proxy.port).render_as_string(hide_password=False)
@@ -185,13 +185,13 @@ def test_a_far_queue_that_is_cut(
     fleet.assert_each_image_once(scan_id, IMAGES)
 
 
-def test_postgres_away(
+def test_postgres_unreachable(
     fleet_on: Callable[[str], Fleet],
     proxy_to: Callable[..., Proxy],
     postgres_url: str,
     photos: Path,
 ) -> None:
-    """A Postgres that cannot be reached for a minute is waited for."""
+    """Workers wait for a Postgres that is unreachable for a minute."""
     url = sa.make_url(postgres_url)
     proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
     through = url.set(host="127.0.0.1", port=proxy.port, query={})
@@ -209,7 +209,7 @@ def test_postgres_away(
 
 
 def test_sqlite_locked(fleet_on: Callable[[str], Fleet], tmp_path: Path, photos: Path) -> None:
-    """An SQLite that another program locks for longer than the busy timeout is waited for."""
+    """Workers wait for an SQLite store that is locked for longer than the busy timeout."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
     fleet.work()
     scan_id = enqueue(fleet, photos)

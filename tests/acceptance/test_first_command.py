@@ -1,4 +1,4 @@
-"""The README's first command, in a clone on which nothing was set up yet."""
+"""The README's first command, in a fresh clone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """What a clone has, and nothing that was made in it since."""
+    """Copy the files of the repository, without anything that was built in it."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(900)
 def test_bin_scan_sets_up_and_scans(clone: Path) -> None:
-    """It installs what is locked, draws samples where no folder is named, and reports on them."""
+    """`bin/scan` installs the locked packages, draws samples, and reports on them."""
     first = subprocess.run([clone / "bin" / "scan"], capture_output=True, text=True, check=False)
 
     assert 3 == first.returncode, first.stdout + first.stderr

@@ -1,4 +1,4 @@
-"""The commands of a fleet, one after the other, as somebody at a keyboard gives them."""
+"""The commands of a fleet, one after the other, as users enter them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
 
 
-def test_dry_run_says_what_would_be_done(fleet: Fleet, photos: Path, photo: Path) -> None:
-    """A dry run counts images, bytes and batches, and leaves nothing in the store."""
+def test_dry_run_counts(fleet: Fleet, photos: Path, photo: Path) -> None:
+    """A dry run counts images, bytes and batches, and writes nothing to the store."""
     said = fleet.cli.json("enqueue", photos, "--dry-run", "--json")
 
     assert 400 == said["images"]
@@ -33,7 +33,7 @@ def test_dry_run_says_what_would_be_done(fleet: Fleet, photos: Path, photo: Path
 
 
 def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
-    """Workers drop what is left of a cancelled scan; `resume` brings it to its end."""
+    """Workers drop the rest of a cancelled scan; `resume` finishes it."""
     scan_id = fleet.cli.json("enqueue", photos, "--name", "holiday", "--json")["scan"]
     waiting = fleet.cli.json("status", "--json")
 
@@ -67,7 +67,7 @@ def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
 
 
 def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
-    """JSON lines and CSV have one row an image, with the same values."""
+    """JSON lines and CSV have one row per image, with the same values."""
     fleet.work()
     scan_id = fleet.cli.json(
         "enqueue", photos, "--include", "00*.jpg", "--detectors", "provenance", "--json"
@@ -85,8 +85,8 @@ def test_rows_in_both_formats(fleet: Fleet, photos: Path) -> None:
     }
 
 
-def test_a_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
-    """What is forgotten is in no list; what another scan has of the same folder stays."""
+def test_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
+    """A forgotten scan is not listed; another scan of the same folder is kept."""
     first = fleet.cli.json("enqueue", photos, "--json")["scan"]
     second = fleet.cli.json("enqueue", photos, "--detectors", "provenance", "--json")["scan"]
     fleet.cli.run("scans", "forget", str(first), "--yes")
@@ -97,7 +97,7 @@ def test_a_forgotten_scan_is_gone(fleet: Fleet, photos: Path) -> None:
 
 
 def test_two_stores_share_a_redis(cli: Cli, tmp_path: Path, clean_redis: str) -> None:
-    """Two people's scans on one Redis, both of a folder called `pics`, each judge their own."""
+    """Two stores on one Redis, both with a folder called `pics`, each judge their own images."""
     running = []
     for number, name in enumerate(("ann", "bob"), start=1):
         folder = tmp_path / name / "pics"
@@ -116,8 +116,8 @@ def test_two_stores_share_a_redis(cli: Cli, tmp_path: Path, clean_redis: str) ->
     ]
 
 
-def test_a_refused_scan_takes_nothing_over(cli: Cli, photos: Path, clean_redis: str) -> None:
-    """A second `scan` of a folder is refused, and the first still finds a queue that was lost."""
+def test_refused_scan_changes_nothing(cli: Cli, photos: Path, clean_redis: str) -> None:
+    """A second `scan` of a folder is refused, and the first keeps its rescuer."""
     first = cli.start("scan", photos, "--json", "--concurrency", "1")
     until = time.monotonic() + 60
     while time.monotonic() < until and not started(cli):
@@ -129,8 +129,8 @@ def test_a_refused_scan_takes_nothing_over(cli: Cli, photos: Path, clean_redis: 
     assert 400 == report["verdicts"]["no_evidence"]
 
 
-def test_a_cancelled_scan_says_so(cli: Cli, photos: Path) -> None:
-    """A `scan` that somebody cancels ends by itself, and not as if it were done."""
+def test_cancelled_scan_exits_with_a_message(cli: Cli, photos: Path) -> None:
+    """A cancelled `scan` exits with a message, not as if it were finished."""
     scan = cli.start("scan", photos, "--concurrency", "1")
     until = time.monotonic() + 60
     while time.monotonic() < until and not started(cli):
@@ -144,6 +144,6 @@ def test_a_cancelled_scan_says_so(cli: Cli, photos: Path) -> None:
 
 
 def started(cli: Cli) -> bool:
-    """Whether some image of the latest scan has been judged."""
+    """Tell whether some image of the latest scan has been judged."""
     done = cli.run("status", "--json", check=None)
     return done.returncode == 0 and json.loads(done.stdout)["verdicts"]["no_evidence"] > 0

@@ -1,4 +1,4 @@
-"""Whoever can write to the broker can waste a worker's time, and end no worker."""
+"""Hostile messages on the broker can waste a worker's time, and stop no worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLENTY = b"[" + b" " * 300_000_000 + b"]"
 
 
 def _headers(**changed: object) -> Callable[[dict[str, Any]], None]:
-    """Puts other headers in the place of some; None takes one away."""
+    """Return a change that replaces headers; None removes one."""
 
     def change(envelope: dict[str, Any]) -> None:
         for name, value in changed.items():
@@ -37,7 +37,7 @@ def _headers(**changed: object) -> Callable[[dict[str, Any]], None]:
 
 
 def _body(content: bytes) -> Callable[[dict[str, Any]], None]:
-    """Puts another body in the place of the batch, shrunk as the batch was."""
+    """Return a change that replaces the compressed body."""
 
     def change(envelope: dict[str, Any]) -> None:
         envelope["body"] = base64.b64encode(zlib.compress(content)).decode()
@@ -46,7 +46,7 @@ def _body(content: bytes) -> Callable[[dict[str, Any]], None]:
 
 
 def _envelope(**changed: object) -> Callable[[dict[str, Any]], None]:
-    """Puts other parts of the envelope in the place of some."""
+    """Return a change that replaces parts of the envelope."""
     return lambda envelope: envelope.update(changed)
 
 
@@ -125,7 +125,7 @@ NO_MESSAGES = [
 
 @pytest.fixture
 def few(photo: Path, tmp_path: Path) -> Path:
-    """A folder of three photographs, which are one batch."""
+    """Make a folder of three photographs, which are one batch."""
     folder = tmp_path / "few"
     folder.mkdir()
     for number in range(3):
@@ -146,7 +146,7 @@ def _push(client: redis.Redis, queue: bytes, template: bytes) -> None:
 def test_hostile_messages(
     fleet_on: Callable[[str], Fleet], clean_redis: str, tmp_path: Path, few: Path
 ) -> None:
-    """A worker drops what is no batch, whatever its shape, and does the batches that follow."""
+    """A worker drops invalid messages of any shape, and judges the batches that follow."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
     first = int(fleet.cli.json("enqueue", few, "--json")["scan"])
     with redis.Redis.from_url(clean_redis) as client:

@@ -1,6 +1,7 @@
-"""Three hosts with addresses of their own: network namespaces on one bridge.
+"""Three hosts with their own addresses: network namespaces on one bridge.
 
-Queue and store are on one of them; each of the others sees the pictures elsewhere, or not at all.
+Queue and store are on one of them; each of the others has the images at another path, or not at
+all.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Network:
     ) -> subprocess.Popen[str]:
         """Start `scanner` on a host of the network, with a machine's home.
 
-        Where a folder is to be mounted on another, only this process sees it there.
+        Only this process sees the mount, if a folder is to be mounted on another one.
         """
         argv = [sys.executable, "-m", "scanner", *arguments]
         if mount is not None:
@@ -66,7 +67,7 @@ class Network:
         )
 
     def run(self, number: int, machine: Machine, *arguments: str) -> str:
-        """Run it to its end; what it prints."""
+        """Run `scanner` to its end; return its output."""
         process = self.start(number, machine, *arguments)
         said, words = process.communicate(timeout=100)
         if process.returncode not in {0, 3}:
@@ -74,11 +75,11 @@ class Network:
         return said
 
     def inside(self, number: int) -> list[str]:
-        """What has a command run there."""
+        """Return the command that runs another one on a host."""
         return ["ip", "netns", "exec", self.names[number - 1]]
 
     def listen(self, number: int) -> socket.socket:
-        """A listening socket of a host, at a port of its choice."""
+        """Return a listening socket of a host, at a free port."""
         made: list[socket.socket] = []
 
         def enter_and_listen() -> None:
@@ -101,7 +102,7 @@ def ip(*words: str) -> None:
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """Three hosts; skipped where namespaces are not allowed."""
+    """Create three hosts; skip the test if namespaces are not allowed."""
     if shutil.which("ip") is None or os.geteuid() != 0:
         pytest.skip("network namespaces need root and the command `ip`")
     mark = f"{os.getpid() % 100_000:05}"
@@ -138,7 +139,7 @@ def store_on_the_hub(
     proxy_to: Callable[..., Proxy],
     tmp_path: Path,
 ) -> Callable[[str], str]:
-    """Makes an empty store of a kind that is reached, if at all, at the hub's address."""
+    """Return a function that creates an empty store at the hub's address."""
 
     def make(kind: str) -> str:
         if kind == "sqlite":
@@ -160,29 +161,29 @@ def test_three_hosts(
     started: list[subprocess.Popen[str]],
     kind: str,
 ) -> None:
-    """The hub on one, the pictures mounted elsewhere on the next, not at all on the third.
+    """Three hosts find what one machine finds: the hub, one with another path, one with the share.
 
-    Through the recorder into SQLite, and with Postgres written directly; one host goes away and
-    another comes. What they find is what one machine alone finds.
+    Results go through the result writer into SQLite, or directly to Postgres; one host dies and
+    another joins.
     """
     hub, mounted, bare, alone = map(machine, ("hub", "mounted", "bare", "alone"))
-    pictures = alone.home / "pictures"
-    draw(pictures / "0")
+    images = alone.home / "images"
+    draw(images / "0")
     for copy in range(1, COPIES):
-        shutil.copytree(pictures / "0", pictures / str(copy), copy_function=os.link)
-    alone.cli.run("scan", pictures, "--name", "all", check=3)
+        shutil.copytree(images / "0", images / str(copy), copy_function=os.link)
+    alone.cli.run("scan", images, "--name", "all", check=3)
     hub.cli.env["SCANNER_STORE_URL"] = store_on_the_hub(kind)
     network.run(1, hub, "store", "upgrade")
     process = network.start(1, hub, "hub", "--listen", f"{NET}.1:7000", "--share")
     started.append(process)
     line = process.stdout.readline()
     assert f"@{NET}.1:7000/" in line
-    for number, one in ((2, mounted), (3, bare)):
+    for number, joining in ((2, mounted), (3, bare)):
         join = [*network.inside(number), sys.executable, "-m", "scanner", "join", "-"]
-        subprocess.run(join, env=one.cli.env, input=line, text=True, check=True)
+        subprocess.run(join, env=joining.cli.env, input=line, text=True, check=True)
         if kind == "postgres":
-            one.cli.env["SCANNER_STORE_URL"] = hub.cli.env["SCANNER_STORE_URL"]
-    told = json.loads(network.run(1, hub, "enqueue", str(pictures), "--name", "all", "--json"))
+            joining.cli.env["SCANNER_STORE_URL"] = hub.cli.env["SCANNER_STORE_URL"]
+    enqueued = json.loads(network.run(1, hub, "enqueue", str(images), "--name", "all", "--json"))
     first = network.start(3, bare, "worker", "--name", "bare", "--concurrency", "1")
     started.append(first)
     wait_until(lambda: _judged(network, hub) > 0)
@@ -190,19 +191,19 @@ def test_three_hosts(
     mount = mounted.home / "mnt"
     mount.mkdir()
     work = ("worker", "--name", "mounted", "--root", f"all={mount}")
-    started.append(network.start(2, mounted, *work, mount=(pictures, mount)))
-    # What the killed one had is left alone for 20 s.
-    wait_until(lambda: _judged(network, hub) == told["images"])
+    started.append(network.start(2, mounted, *work, mount=(images, mount)))
+    # The lease of the killed worker's batch expires after 20 s.
+    wait_until(lambda: _judged(network, hub) == enqueued["images"])
     report = json.loads(network.run(1, hub, "report", "--format", "json"))
 
-    assert COPIES * 14 == told["images"] == sum(report["verdicts"].values())
+    assert COPIES * 14 == enqueued["images"] == sum(report["verdicts"].values())
     assert (0, COPIES * 2) == (report["verdicts"]["pending"], report["verdicts"]["error"])
     assert {"mounted", "bare"} == {one["host"] for one in report["hosts"]}
     assert rows(alone.cli.run("verdicts").stdout) == rows(network.run(1, hub, "verdicts"))
 
 
 def rows(said: str) -> list[dict[str, Any]]:
-    """All that is said of each image, but who said it and in what time."""
+    """Return the rows of `scanner verdicts` without host and timings."""
     found = [json.loads(line) for line in said.splitlines()]
     for row in found:
         for name in ("host", "fetch_ms", "decode_ms", "infer_ms"):
@@ -211,7 +212,7 @@ def rows(said: str) -> list[dict[str, Any]]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that has to come."""
+    """Wait until a condition holds."""
     until = time.monotonic() + 100
     while not condition():
         if time.monotonic() > until:

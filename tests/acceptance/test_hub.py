@@ -1,4 +1,4 @@
-"""A hub and the machines that join it, as somebody at their keyboards has them."""
+"""A hub and the machines that join it, as users set them up."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixtures give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Machine = Any
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -34,7 +34,7 @@ def free_port() -> int:
 def start_hub(
     hub: Machine, port: int, started: list[subprocess.Popen[str]]
 ) -> tuple[subprocess.Popen[str], str]:
-    """A hub with a share, and its line."""
+    """Start a hub with a share; return its process and its line."""
     process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share")
     started.append(process)
     line = process.stdout.readline()
@@ -55,7 +55,7 @@ def wait_for(hub: Machine, scan_id: int, images: int) -> None:
 
 
 def rows(hub: Machine, scan_id: int) -> list[dict[str, Any]]:
-    """All that is said of each image, but who said it and in what time."""
+    """Return the rows of `scanner verdicts` without host and timings."""
     found = [json.loads(line) for line in hub.cli.run("verdicts", str(scan_id)).stdout.splitlines()]
     for row in found:
         for name in ("host", "fetch_ms", "decode_ms", "infer_ms"):
@@ -63,17 +63,17 @@ def rows(hub: Machine, scan_id: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: str(row["path"]))
 
 
-def test_a_fleet(
+def test_fleet_with_a_share(
     machine: Callable[[str], Machine],
     photos: Path,
     tmp_path: Path,
     started: list[subprocess.Popen[str]],
 ) -> None:
-    """One machine with the folder elsewhere, one without: what they find is what `scan` finds."""
+    """A machine with the folder at another path and one without find what `scan` finds."""
     hub, mounted, bare = machine("hub"), machine("mounted"), machine("bare")
     for file in photos.glob("[123]*.jpg"):
         file.unlink()
-    # Real pictures of many kinds, some of which cannot be read.
+    # Images of many kinds, some of which cannot be read.
     draw(photos / "samples")
     alone = hub.cli.json("scan", photos, "--json", check=3)["scan"]
     port = free_port()
@@ -106,19 +106,19 @@ def test_a_fleet(
     said = [worker.communicate(timeout=60)[1] for worker in workers]
     assert re.search(rf"  photos: in {mount}\n", said[0])
     assert f"  photos: from the hub's share http://127.0.0.1:{port + 1}\n" in said[1]
-    # No secret in what anyone sees.
+    # No output contains the secret.
     secret = line.partition(":@")[0].rpartition("redis://:")[2].partition("@")[0]
     assert secret
     assert not any(secret in one for one in said)
 
 
-def test_the_wrong_folder(
+def test_wrong_folder_is_refused(
     machine: Callable[[str], Machine],
     photos: Path,
     tmp_path: Path,
     started: list[subprocess.Popen[str]],
 ) -> None:
-    """A worker that is sent to another folder says so and takes no work; secrets stay unseen."""
+    """A worker with another folder reports that and takes no work; secrets are not printed."""
     hub, pi = machine("hub"), machine("pi")
     _, line = start_hub(hub, free_port(), started)
     pi.join(line)

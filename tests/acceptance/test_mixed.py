@@ -1,4 +1,4 @@
-"""A folder of everything: each picture goes to the detectors that suit it."""
+"""A folder of all kinds of images: each image goes to the detectors that suit it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from acceptance.conftest import Cli
 
-# Of each data set a folder: the first pictures of it, how many, and what may speak for them.
+# A folder per data set: its first images, their number, and the detectors that may examine them.
 KINDS = {
     "faces": ("faces.zip", "test/REAL/lfw/", 4, {"faces", "scenes", "router"}),
     "portraits": ("faces.zip", "test/FAKE/stylegan2-tpdne/", 4, {"faces", "scenes", "router"}),
@@ -28,7 +28,7 @@ KINDS = {
 
 @pytest.fixture
 def mixed(tmp_path: Path, test_data: Path) -> Path:
-    """Faces, rooms, camera photographs, tiny pictures, small faces, and a tagged file."""
+    """Write faces, rooms, camera photographs, tiny images, small faces, and a tagged file."""
     root = tmp_path / "mixed"
     for folder, (archive, below, count, _) in KINDS.items():
         (root / folder).mkdir(parents=True)
@@ -49,8 +49,8 @@ def _bodies(archive: Path, below: str, count: int) -> Iterator[bytes]:
             yield kept.read(name)
 
 
-def test_each_goes_to_the_detectors_that_suit_it(cli: Cli, mixed: Path) -> None:
-    """Faces to `faces`, rooms to `scenes`, tiny ones to `objects-32`; faces have their boxes."""
+def test_routing(cli: Cli, mixed: Path) -> None:
+    """Faces go to `faces`, rooms to `scenes`, tiny ones to `objects-32`; faces have boxes."""
     report = cli.json("scan", mixed, "--json")
     rows = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
 
@@ -73,16 +73,16 @@ def test_each_goes_to_the_detectors_that_suit_it(cli: Cli, mixed: Path) -> None:
             assert 5 == said["scenes"]["detail"]["crops"]
 
 
-def test_scenes_calls_nothing_ai(cli: Cli, mixed: Path) -> None:
-    """An experimental detector's highest word is doubtful, whatever it sees."""
+def test_scenes_is_unsure_at_most(cli: Cli, mixed: Path) -> None:
+    """An experimental detector says `unsure` at most."""
     cli.run("scan", mixed, "--detectors", "scenes")
     rows = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
 
     assert {row["verdict"] for row in rows} <= {"unsure", "no_evidence"}
 
 
-def test_own_thresholds_by_photos_that_are_real(cli: Cli, mixed: Path) -> None:
-    """Too few photos set nothing and say how many it takes; enough make another plan."""
+def test_thresholds_from_real_photos(cli: Cli, mixed: Path) -> None:
+    """Too few photos are refused with the number needed; enough make another plan."""
     refused = cli.run("calibrate", "--real", mixed / "rooms", "--detectors", "scenes", check=1)
     assert "it takes 299 photos" in refused.stderr
 

@@ -1,4 +1,4 @@
-"""A machine that is to do no more for a while."""
+"""A machine that pauses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixtures give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Fleet = Any
 
 
 def test_paused_and_unpaused(
     fleet_on: Callable[[str], Fleet], photos: Path, tmp_path: Path
 ) -> None:
-    """A paused worker finishes its batch and takes no other, until it is told to go on."""
+    """A paused worker finishes its batch and takes no other until `unpause`."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
     fleet.work("--name", "attic")
     scan_id = fleet.cli.json("enqueue", photos, "--json")["scan"]
@@ -37,8 +37,8 @@ def test_paused_and_unpaused(
     assert 400 == fleet.wait(scan_id, lambda seen: seen.pending == 0).no_evidence
 
 
-def test_nobody_of_that_name(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> None:
-    """A name that no machine has yet is said to be such; one that was not paused is told so."""
+def test_unknown_host(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> None:
+    """An unknown host is reported, and so is a host that was not paused."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
 
     assert "no machine called so has worked here yet; there are: none" in (

@@ -1,4 +1,4 @@
-"""`scanner scan` as a user runs it: nothing else installed, nothing else running."""
+"""`scanner scan` as users run it: nothing else installed, nothing else running."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    # What the fixtures `cli` and `fleet_on` give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
 
 
 def total(report: dict[str, Any]) -> int:
-    """The sum of the five counts."""
+    """Return the sum of the five counts."""
     return sum(report["verdicts"].values())
 
 
 def test_counts_add_up(cli: Cli, samples: Path) -> None:
-    """A scan accounts for every file and says by its exit code that some could not be read."""
+    """A scan counts every file, and its exit code says that some could not be read."""
     report = cli.json("scan", samples, "--json", check=3)
 
     assert sum(1 for file in samples.rglob("*") if file.is_file()) == report["images"]
@@ -51,7 +51,7 @@ def test_nothing_is_left_running(cli: Cli, samples: Path, home: Path) -> None:
 
 
 def environment(file: Path) -> list[bytes]:
-    """A process's environment; nothing where it has ended meanwhile."""
+    """Return a process's environment, empty if it has ended meanwhile."""
     try:
         return file.read_bytes().split(b"\0")
     except OSError:
@@ -59,11 +59,11 @@ def environment(file: Path) -> list[bytes]:
 
 
 def test_second_scan_keeps_verdicts(cli: Cli, samples: Path) -> None:
-    """Unchanged images keep their verdicts, changed and new ones are judged."""
+    """Unchanged images keep their verdicts; changed and new ones are judged."""
     first = cli.json("scan", samples, "--json", check=3)
-    picture = samples / "plain" / "poster.png"
-    shutil.copy(picture, samples / "new.jpg")
-    os.utime(picture, (1, 1))
+    changed = samples / "plain" / "poster.png"
+    shutil.copy(changed, samples / "new.jpg")
+    os.utime(changed, (1, 1))
     second = cli.json("scan", samples, "--json", check=3)
 
     assert first["images"] + 1 == second["images"] == total(second)
@@ -72,10 +72,10 @@ def test_second_scan_keeps_verdicts(cli: Cli, samples: Path) -> None:
 
 
 def test_dry_run_does_nothing(cli: Cli, samples: Path) -> None:
-    """`--dry-run` counts what would be scanned, and leaves no store behind."""
-    said = cli.json("scan", samples, "--dry-run", "--json")
+    """`--dry-run` counts what would be scanned, and creates no store."""
+    counted = cli.json("scan", samples, "--dry-run", "--json")
 
-    assert (14, 1) == (said["images"], said["batches"])
+    assert (14, 1) == (counted["images"], counted["batches"])
     assert not Path(cli.env["XDG_DATA_HOME"]).exists()
 
 
@@ -89,11 +89,11 @@ def test_rescan_keeps_nothing(cli: Cli, samples: Path) -> None:
 
 
 def test_retry_errors(cli: Cli, samples: Path) -> None:
-    """`--retry-errors` looks at those that failed as they are now, in the same scan."""
+    """`--retry-errors` judges failed images again, in the same scan."""
     before = cli.json("scan", samples, "--json", check=3)
-    mended, still = sorted((samples / "broken").iterdir())
-    shutil.copy(samples / "tagged" / "webui.png", mended)
-    still.write_bytes(b"?")
+    repaired, broken = sorted((samples / "broken").iterdir())
+    shutil.copy(samples / "tagged" / "webui.png", repaired)
+    broken.write_bytes(b"?")
     after = cli.json("scan", samples, "--retry-errors", "--json", check=3)
 
     assert before["scan"] == after["scan"]
@@ -105,8 +105,8 @@ def test_retry_errors(cli: Cli, samples: Path) -> None:
     ]
 
 
-def test_interrupted_scan_goes_on(cli: Cli, photos: Path) -> None:
-    """Ctrl-C ends a scan with 130; the same command goes on and judges each image once."""
+def test_interrupted_scan_is_resumed(cli: Cli, photos: Path) -> None:
+    """Ctrl-C ends a scan with 130; the same command resumes it and judges each image once."""
     scan = cli.start("scan", photos, "--concurrency", "1")
     store = Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db"
     while scan.poll() is None and judged(store) < 40:
@@ -127,7 +127,7 @@ def test_interrupted_scan_goes_on(cli: Cli, photos: Path) -> None:
 
 
 def judged(store: Path) -> int:
-    """The verdicts in an SQLite store; 0 before there is one."""
+    """Return the number of verdicts in an SQLite store, 0 before it exists."""
     try:
         connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
         try:
@@ -151,11 +151,11 @@ def test_names_that_are_not_utf8(cli: Cli, samples: Path) -> None:
 
 
 def test_two_scans_at_once(cli: Cli, samples: Path, photos: Path) -> None:
-    """Two scans of one store at the same time do not disturb each other."""
-    one, other = cli.start("scan", photos, "--json"), cli.start("scan", samples, "--json")
-    said = [scan.communicate(timeout=150) for scan in (one, other)]
-    assert [0, 3] == [one.returncode, other.returncode], said
-    reports = [json.loads(out) for out, _ in said]
+    """Two simultaneous scans on one store do not disturb each other."""
+    first, second = cli.start("scan", photos, "--json"), cli.start("scan", samples, "--json")
+    outputs = [scan.communicate(timeout=150) for scan in (first, second)]
+    assert [0, 3] == [first.returncode, second.returncode], outputs
+    reports = [json.loads(out) for out, _ in outputs]
 
     assert [400, 14] == [report["images"] for report in reports]
     assert [400, 14] == [total(report) for report in reports]
@@ -163,7 +163,7 @@ def test_two_scans_at_once(cli: Cli, samples: Path, photos: Path) -> None:
 
 
 def test_same_scan_twice_at_once(cli: Cli, photos: Path) -> None:
-    """The second `scan` of a folder that is being scanned says so and leaves it alone."""
+    """A second `scan` of a folder that is being scanned is refused with a message."""
     first = cli.start("scan", photos)
     store = Path(cli.env["XDG_DATA_HOME"]) / "scanner" / "store.db"
     while first.poll() is None and judged(store) < 1:
@@ -193,7 +193,7 @@ def test_same_scan_twice_at_once(cli: Cli, photos: Path) -> None:
 def test_wrong_input_is_one_sentence(
     cli: Cli, samples: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
 ) -> None:
-    """What is wrong with a command's input is said in a sentence, with its exit code."""
+    """Invalid input is reported in one sentence, with its exit code."""
     monkeypatch.chdir(samples.parent)
     done = cli.run(*arguments, check=code)
 
@@ -203,7 +203,7 @@ def test_wrong_input_is_one_sentence(
 
 
 def test_name_taken(cli: Cli, samples: Path) -> None:
-    """A name that stands for another folder is refused in one sentence."""
+    """A name that belongs to another folder is refused in one sentence."""
     cli.run("scan", samples / "plain", "--name", "mine")
     done = cli.run("scan", samples / "tiny", "--name", "mine", check=1)
 
@@ -211,7 +211,7 @@ def test_name_taken(cli: Cli, samples: Path) -> None:
 
 
 def test_hostile_files(cli: Cli, test_data: Path, tmp_path: Path) -> None:
-    """Every file of a hostile collection is accounted for; none stops the scan."""
+    """Every file of a hostile collection is counted; none stops the scan."""
     folder = tmp_path / "hostile"
     with zipfile.ZipFile(test_data / "hostile.zip") as archive:
         archive.extractall(folder)
@@ -224,7 +224,7 @@ def test_hostile_files(cli: Cli, test_data: Path, tmp_path: Path) -> None:
 
 
 def attempts(store: Path) -> set[int]:
-    """The attempts of all runs: a second one is a worker that died."""
+    """Return the attempts of all runs; a second one means that a worker died."""
     connection = sqlite3.connect(store)
     try:
         return {row[0] for row in connection.execute("SELECT attempt FROM run")}
@@ -233,7 +233,7 @@ def attempts(store: Path) -> set[int]:
 
 
 def test_provenance_against_labels(cli: Cli, test_data: Path, tmp_path: Path) -> None:
-    """What is known to be AI-made and says so is found; nothing else is called AI-made."""
+    """Every AI-generated file with metadata of its generator is found, and nothing else."""
     folder = tmp_path / "provenance"
     with zipfile.ZipFile(test_data / "provenance.zip") as archive:
         archive.extractall(folder)
@@ -248,7 +248,7 @@ def test_provenance_against_labels(cli: Cli, test_data: Path, tmp_path: Path) ->
 
 
 def test_cifake(cli: Cli, test_data: Path, tmp_path: Path) -> None:
-    """The 10,000 test pictures come out as the card says, with the figures that a scan reports."""
+    """The 10,000 test images give the accuracy on the card, in the figures that a scan reports."""
     folder = tmp_path / "cifake"
     with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
         archive.extractall(folder)

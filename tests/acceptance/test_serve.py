@@ -1,4 +1,4 @@
-"""`scanner serve` and `scanner review` as their user runs them."""
+"""`scanner serve` and `scanner review` as users run them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def scanned(cli: Cli, photo: Path, tmp_path: Path) -> Cli:
-    """The command, with a finished scan of three pictures."""
+    """Return the command, with a finished scan of three images."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(3):
@@ -31,7 +31,7 @@ def scanned(cli: Cli, photo: Path, tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def started(scanned: Cli) -> Iterator[list[subprocess.Popen[str]]]:
-    """Servers that a test starts; they end with it."""
+    """Collect servers that are killed when the test ends."""
     running: list[subprocess.Popen[str]] = []
     yield running
     for one in running:
@@ -40,16 +40,16 @@ def started(scanned: Cli) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def first_line(server: subprocess.Popen[str]) -> str:
-    """What a server prints when it listens: its address."""
+    """Return the line that a server prints when it listens: its address."""
     assert server.stdout is not None
     return server.stdout.readline().strip()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_it_serves_until_it_is_stopped(
+def test_serves_until_stopped(
     scanned: Cli, started: list[subprocess.Popen[str]], number: signal.Signals, code: int
 ) -> None:
-    """It prints its address, answers there, and ends in an orderly way although one still looks."""
+    """The server prints its address, answers there, and stops cleanly with an open connection."""
     started.append(scanned.start("serve", "--port", "0"))
     address = first_line(started[0])
     with urllib.request.urlopen(f"{address}scan/1", timeout=60) as page:
@@ -66,10 +66,8 @@ def test_it_serves_until_it_is_stopped(
     assert "Traceback" not in said
 
 
-def test_beyond_this_machine_it_asks_for_a_token(
-    scanned: Cli, started: list[subprocess.Popen[str]]
-) -> None:
-    """A random one is made and printed with the address; without it nothing is seen."""
+def test_token_on_other_addresses(scanned: Cli, started: list[subprocess.Popen[str]]) -> None:
+    """On other addresses a random token is generated and required."""
     started.append(scanned.start("serve", "--port", "0", "--host", "0.0.0.0"))
     address, _, token = first_line(started[0]).partition("?token=")
     here = address.replace("0.0.0.0", "127.0.0.1")
@@ -83,8 +81,8 @@ def test_beyond_this_machine_it_asks_for_a_token(
     assert 'scanner_images{collection="photos",scan="1",verdict="pending"} 0.0' in text
 
 
-def test_what_cannot_be_served_gets_one_sentence(scanned: Cli) -> None:
-    """A port that is taken, an address that is not ours, a token that can be guessed."""
+def test_invalid_addresses(scanned: Cli) -> None:
+    """A used port, a foreign address and a weak token are refused in one sentence."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         refused = scanned.run("serve", "--port", port, check=1)
@@ -97,8 +95,8 @@ def test_what_cannot_be_served_gets_one_sentence(scanned: Cli) -> None:
     assert "a token has 16 characters" in guessed.stderr
 
 
-def test_a_sample_is_drawn_and_told_of(scanned: Cli) -> None:
-    """It is kept with its seed; `review` says what came of it, as words and as JSON."""
+def test_sample(scanned: Cli) -> None:
+    """A sample is stored with its seed; `review` prints its results, as text and as JSON."""
     drawn = scanned.json("review", "--sample", "2", "--seed", "7", "--json")
     said = scanned.run("review").stdout
     usage = scanned.run("review", "--seed", "7", check=2)

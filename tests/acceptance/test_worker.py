@@ -1,4 +1,4 @@
-"""Workers that are stopped: by a Ctrl-C, by a service manager, by the kernel."""
+"""Workers that are stopped: by Ctrl-C, by a service manager, by the kernel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    # What the fixtures `cli` and `fleet` give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, code: int) -> None:
-    """A worker gives back what it is at without a traceback; its exit code says who stopped it."""
+    """A stopped worker requeues its batch without a traceback; its exit code says why."""
     scan_id = fleet.cli.json("enqueue", photos, "--json")["scan"]
     worker = fleet.work()
     fleet.wait(scan_id, lambda seen: seen.judged >= 10)
@@ -39,7 +39,7 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
 
 
 def test_verbose(fleet: Fleet, photos: Path) -> None:
-    """A worker that is asked for it has one line for each batch; else it says nothing of it."""
+    """A worker logs a line per batch with --verbose, and none without."""
     told = {}
     for options in ((), ("--verbose",)):
         worker = fleet.work("--name", "attic", *options)
@@ -55,7 +55,7 @@ def test_verbose(fleet: Fleet, photos: Path) -> None:
 
 
 def test_stopped_before_it_works(fleet: Fleet) -> None:
-    """A worker that is stopped while it still looks around ends at once, and has not failed."""
+    """A worker that is stopped during its start exits at once with 0."""
     worker = fleet.work()
     assert worker.stderr is not None
     assert "works with 1 process" in worker.stderr.readline()
@@ -64,8 +64,8 @@ def test_stopped_before_it_works(fleet: Fleet) -> None:
     assert 0 == worker.wait(timeout=30)
 
 
-def test_a_killed_worker(cli: Cli, photos: Path) -> None:
-    """A `scan` whose worker is killed says how that ended and what to do."""
+def test_killed_worker(cli: Cli, photos: Path) -> None:
+    """A `scan` whose worker is killed reports how it ended and what to do."""
     scan = cli.start("scan", photos, "--concurrency", "1")
     os.kill(_worker_of(scan.pid), signal.SIGKILL)
     _, said = scan.communicate(timeout=60)
@@ -75,7 +75,7 @@ def test_a_killed_worker(cli: Cli, photos: Path) -> None:
 
 
 def _worker_of(scan_pid: int) -> int:
-    """The worker that a `scan` has started, once it is there."""
+    """Return the worker of a `scan` as soon as it runs."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for child in Path(f"/proc/{scan_pid}/task/{scan_pid}/children").read_text().split():
@@ -85,16 +85,16 @@ def _worker_of(scan_pid: int) -> int:
     pytest.fail("no worker was started")
 
 
-def test_roots_that_are_none(cli: Cli, photos: Path) -> None:
-    """A root that is no NAME=PATH is wrong usage of `scan`, not a worker's end."""
+def test_invalid_root(cli: Cli, photos: Path) -> None:
+    """An invalid root is a usage error of `scan`, before a worker starts."""
     said = cli.run("scan", photos, "--root", "foo", check=2).stderr
 
     assert "'foo' is not NAME=PATH" in said
     assert "ended" not in said
 
 
-def test_status_asks_a_broker_only_of_a_fleet(cli: Cli, photos: Path) -> None:
-    """A scan with a queue of its own is not waited for at a broker that was never there."""
+def test_status_of_an_embedded_broker(cli: Cli, photos: Path) -> None:
+    """`status` of a scan with an embedded broker queries no broker."""
     cli.run("scan", photos, "--include", "00*.jpg")
     said = cli.run("status")
 
@@ -104,7 +104,7 @@ def test_status_asks_a_broker_only_of_a_fleet(cli: Cli, photos: Path) -> None:
 
 
 def test_status_without_a_worker(fleet: Fleet, photos: Path) -> None:
-    """A fleet's scan that nobody works at is not called `being judged`."""
+    """`status` says that no worker is running, if none is."""
     fleet.cli.run("enqueue", photos)
     said = fleet.cli.run("status").stdout
 

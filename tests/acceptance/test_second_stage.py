@@ -1,4 +1,4 @@
-"""Second opinions by a strong detector: on one machine, and by workers that come later."""
+"""The second stage: on one machine, and by workers that start later."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workers.detectors import installed
 if TYPE_CHECKING:
     from typing import Any
 
-    # What the fixtures give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
 
 IMAGES = 120
-# A detector of a user's: the model that ships, which by itself calls nothing AI-made.
+# A custom detector: the built-in model, which as a custom one says `unsure` at most.
 FIRST = (
     Path(installed.__file__).parents[1] / "models" / "objects-32.tflite",
     "--name", "first", "--scale", "1", "--classes", "REAL,FAKE", "--output", "logits",
@@ -30,8 +30,8 @@ ASKED = ("--detectors", "first", "--strong", "objects-32")
 
 
 @pytest.fixture
-def pictures(test_data: Path, tmp_path: Path) -> Path:
-    """Tiny pictures, half of them AI-made."""
+def images(test_data: Path, tmp_path: Path) -> Path:
+    """Write tiny images, half of them AI-generated."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
@@ -42,40 +42,40 @@ def pictures(test_data: Path, tmp_path: Path) -> Path:
 
 
 def outcomes(cli: Cli, scan: int) -> dict[str, str]:
-    """Each image's verdict."""
+    """Return each image's verdict."""
     rows = [json.loads(line) for line in cli.run("verdicts", str(scan)).stdout.splitlines()]
     return {row["path"]: row["verdict"] for row in rows}
 
 
-def test_on_one_machine(cli: Cli, pictures: Path) -> None:
-    """What the first detector doubts is what the strong one says of it; the rest is not asked."""
+def test_on_one_machine(cli: Cli, images: Path) -> None:
+    """Images that are `unsure` at first get the verdict of the second stage, others do not."""
     cli.run("detectors", "add", *FIRST)
-    alone = cli.json("scan", pictures, "--detectors", "objects-32", "--json")
-    both = cli.json("scan", pictures, *ASKED, "--json")
-    doubted = {
+    alone = cli.json("scan", images, "--detectors", "objects-32", "--json")
+    both = cli.json("scan", images, *ASKED, "--json")
+    flagged = {
         path
         for path, said in outcomes(cli, alone["scan"]).items()
-        if said in {"ai", "unsure"}  # objects-32 doubts from where it doubts as `first`
+        if said in {"ai", "unsure"}  # `first` has the same lower threshold
     }
 
     assert outcomes(cli, alone["scan"]) == outcomes(cli, both["scan"])
-    assert {"detector": "objects-32", "given": len(doubted), "waiting": 0} == both[
+    assert {"detector": "objects-32", "given": len(flagged), "waiting": 0} == both[
         "second_opinions"
     ]
-    assert 0 < len(doubted) < IMAGES
-    assert {"first": IMAGES, "objects-32": len(doubted)} == {
+    assert 0 < len(flagged) < IMAGES
+    assert {"first": IMAGES, "objects-32": len(flagged)} == {
         one["name"]: one["images"] for one in both["detectors"]
     }
-    assert f"objects-32 has looked at {len(doubted)} doubtful images." in " ".join(
+    assert f"objects-32 has looked at {len(flagged)} doubtful images." in " ".join(
         cli.run("report").stdout.split()
     )
 
 
-def test_nobody_has_it(fleet: Fleet, pictures: Path) -> None:
-    """A scan ends without a strong worker; one that comes later takes up what waits for it."""
+def test_no_worker_has_it(fleet: Fleet, images: Path) -> None:
+    """A scan ends without a worker for the second stage; one that starts later takes what waits."""
     fleet.cli.run("detectors", "add", *FIRST)
     fleet.work()
-    scan = fleet.cli.json("enqueue", pictures, *ASKED, "--json")["scan"]
+    scan = fleet.cli.json("enqueue", images, *ASKED, "--json")["scan"]
     fleet.wait(scan, lambda seen: seen.pending == 0)
     before = fleet.cli.json("report", str(scan), "--format", "json")
 
@@ -101,10 +101,10 @@ def test_nobody_has_it(fleet: Fleet, pictures: Path) -> None:
     )
 
 
-def test_a_strong_worker_is_killed(fleet: Fleet, pictures: Path) -> None:
-    """What it had at hand goes to the next one, and each image is looked at once."""
+def test_kill_second_stage_worker(fleet: Fleet, images: Path) -> None:
+    """Another worker takes over from a killed one, and each image is judged once."""
     fleet.cli.run("detectors", "add", *FIRST)
-    scan = fleet.cli.json("enqueue", pictures, *ASKED, "--json")["scan"]
+    scan = fleet.cli.json("enqueue", images, *ASKED, "--json")["scan"]
     doomed = fleet.work("--strong", "objects-32")
     fleet.wait(scan, lambda seen: seen.pending == 0)
     doomed.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Machines without a store: they join a hub's broker, and a recorder writes what they find."""
+"""Machines without a store: they join a hub's broker, and a result writer stores their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    # What the fixtures give: see conftest.py.
+    # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
     Machine = Any
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fleet(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> Fleet:
-    """A broker and an SQLite store."""
+    """Create a broker and an SQLite store."""
     return fleet_on(f"sqlite:///{tmp_path}/store.db")
 
 
-def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
-    """One of the processes that a hub has beside its store."""
+def start_process(fleet: Fleet, module: str) -> subprocess.Popen[str]:
+    """Start one of the processes that a hub runs next to its store."""
     return subprocess.Popen(
         [sys.executable, "-m", f"scanner.fleet.{module}"],
         env=fleet.cli.env,
@@ -47,13 +47,13 @@ def beside(fleet: Fleet, module: str) -> subprocess.Popen[str]:
     )
 
 
-def test_killed_in_the_middle(
+def test_kill_result_writer_and_worker(
     fleet: Fleet,
     photos: Path,
     machine: Callable[[str], Machine],
     started: list[subprocess.Popen[str]],
 ) -> None:
-    """A recorder, then a worker, is killed: each image has one verdict in the end, from the Pis."""
+    """A result writer, then a worker, is killed: each image has one verdict in the end."""
     store = Store.open(fleet.store_url)
     with closing(store):
         line = Hub(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).line()
@@ -61,13 +61,13 @@ def test_killed_in_the_middle(
     for pi in pis:
         pi.join(line)
     work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
-    result_writer, first = beside(fleet, "result_writer"), pis[0].cli.start(*work)
-    started += [result_writer, first, beside(fleet, "rescuer")]
+    result_writer, first = start_process(fleet, "result_writer"), pis[0].cli.start(*work)
+    started += [result_writer, first, start_process(fleet, "rescuer")]
     scan_id = int(fleet.cli.json("enqueue", photos, "--name", "elsewhere", "--json")["scan"])
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
     os.killpg(result_writer.pid, signal.SIGKILL)
     time.sleep(1)
-    started.append(beside(fleet, "result_writer"))
+    started.append(start_process(fleet, "result_writer"))
     before = fleet.counts(scan_id).judged
     fleet.wait(scan_id, lambda seen: seen.judged > before + 20)
     os.killpg(first.pid, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_killed_in_the_middle(
 
     assert (400, 0) == (seen.no_evidence, seen.error)
     assert 400 == verdicts
-    # Two boards of one name stay apart.
+    # Two machines with one name are told apart.
     assert ["pi", "pi"] == [label for _, label in hosts]
     assert {1, 2} == attempts
     report = fleet.cli.json("report", str(scan_id), "--format", "json")
@@ -89,21 +89,21 @@ def test_killed_in_the_middle(
     assert 400 == sum(one["images"] for one in report["hosts"])
 
 
-def test_a_far_queue_that_is_cut(
+def test_slow_and_interrupted_queue(
     fleet: Fleet,
     photos: Path,
     machine: Callable[[str], Machine],
     proxy_to: Callable[..., Proxy],
     started: list[subprocess.Popen[str]],
 ) -> None:
-    """30 ms from the queue, with connections that are cut: each image has one verdict."""
+    """Each image has one verdict although the queue is 30 ms away and connections are cut."""
     near = sa.make_url(fleet.cli.env["SCANNER_BROKER_URL"])
     proxy = proxy_to((near.host, near.port), delay=0.03)
     far = near.set(port=proxy.port).render_as_string(hide_password=False)
     store = Store.open(fleet.store_url)
     with closing(store):
         line = Hub(far, store.identity).line()
-    started += [beside(fleet, "result_writer"), beside(fleet, "rescuer")]
+    started += [start_process(fleet, "result_writer"), start_process(fleet, "rescuer")]
     for name in ("one", "two"):
         pi = machine(name)
         pi.join(line)
