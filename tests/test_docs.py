@@ -242,4 +242,4 @@ def test_documented_rates_are_those_of_the_card() -> None:
     assert rates is not None
 
     assert f"*sensitivity* ({rates.sensitivity.value:.3f} for `objects-32`)" in page
-    assert f"*false-positive rate* ({rates.false_alarm.value:.4f})" in page
+    assert f"*false-positive rate* ({rates.false_positive_rate.value:.4f})" in page

@@ -150,7 +150,7 @@ def _print(rows: Sequence[Speed]) -> None:
     console = Console(highlight=False)
     # Of this process, which only asks, the memory would say nothing.
     now = {name: value for name, value in health().items() if name != "process_mb"}
-    for line in filter(None, (machine.made_of(made_of()), machine.how_it_was(now))):
+    for line in filter(None, (machine.hardware(made_of()), machine.health(now))):
         console.print(Text(line))
     console.print()
     table = columns("Net", "On", "Side", "Images/s", "Seconds", "File", "Memory", left=2)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @output_option
 @click.option("--redact", is_flag=True, help="Leave out paths and names, for handing on.")
+@click.option("--full", is_flag=True, help="Print every figure, not only the summary.")
 @fail_on_option
 @json_option
 @click.pass_context
@@ -71,7 +72,7 @@ def command(
     form = "json" if given["as_json"] else given["form"]
     with open_store(store) as opened:
         found = _found(opened, scans)
-        write(redacted(found) if redact else found, form, given["output"])
+        write(redacted(found) if redact else found, form, given["output"], full=given["full"])
     ctx.exit(FAIL_ON if fail_on == "ai" and found.counts.ai else DONE)
 
 

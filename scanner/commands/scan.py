@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     help="POST the report there as JSON when the scan is over; signed with the secret in "
     "SCANNER_WEBHOOK_SECRET.",
 )
+@click.option("--full", is_flag=True, help="Print every figure, not only the summary.")
 @json_option
 @json_lines_option
 @click.pass_context
@@ -128,7 +129,7 @@ def _report(store: Store, scan_id: int, given: dict[str, Any], *, as_json: bool)
     if given["json_lines"]:
         Events(store, scan_id).summary(to_json(report), report.counts.error)
     else:
-        write(report, "json" if as_json else "table", None)
+        write(report, "json" if as_json else "table", None, full=given["full"])
     if given["webhook"] is not None:
         deliver(given["webhook"], to_json(report))
     return report

@@ -79,7 +79,7 @@ def command(
             return
         _print(seen, state)
         if (said := cascade_progress(opened, seen.scan)) is not None:
-            click.echo(f"  {sentences.second(said)}")
+            click.echo(f"  {sentences.second_stage(said)}")
         _print_hosts(opened, found.scan_id)
         if is_of_fleet and not seen.over:
             _print_queue(state, broker)
@@ -115,13 +115,13 @@ def _print(seen: Look, state: QueueState | None) -> None:
 
 def _print_hosts(store: Store, scan_id: int) -> None:
     from scanner.report.text.grid import safe
-    from scanner.report.text.machine import how_it_was
+    from scanner.report.text.machine import health
     from storage.reads.health import pulse
 
     for host in pulse(store, scan_id).hosts:
-        health = how_it_was(host.info)
+        state = health(host.info)
         line = f"  {safe(host.label)}: {host.images_per_second:,.1f} images/s"
-        click.echo(f"{line}, {health}" if health else line)
+        click.echo(f"{line}, {state}" if state else line)
 
 
 def _print_queue(state: QueueState | None, broker: str) -> None:

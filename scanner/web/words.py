@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scanner.report.text import labels
-from scanner.report.text.machine import how_it_was
+from scanner.report.text.machine import health
 from storage.paths import shown
 from storage.writes.reviews import Answer
 
@@ -108,7 +108,7 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "plain": plain,
-    "health": how_it_was,
+    "health": health,
     "path": shown,
     "verdict": verdict,
     "evidence": evidence,

@@ -34,7 +34,7 @@ def test_bin_scan_sets_up_and_scans(clone: Path) -> None:
     first = subprocess.run([clone / "bin" / "scan"], capture_output=True, text=True, check=False)
 
     assert 3 == first.returncode, first.stdout + first.stderr
-    assert "4 of 14 images look AI-made" in first.stdout
+    assert "4 of 14 images look AI-generated" in first.stdout
 
     # The second time it has nothing to set up.
     again = subprocess.run(

@@ -66,7 +66,7 @@ def test_on_one_machine(cli: Cli, images: Path) -> None:
     assert {"first": IMAGES, "objects-32": len(flagged)} == {
         one["name"]: one["images"] for one in both["detectors"]
     }
-    assert f"objects-32 has looked at {len(flagged)} doubtful images." in " ".join(
+    assert f"objects-32 has judged {len(flagged)} unsure images." in " ".join(
         cli.run("report").stdout.split()
     )
 
@@ -89,8 +89,8 @@ def test_no_worker_has_it(fleet: Fleet, images: Path) -> None:
 
     said = fleet.cli.run("status", str(scan)).stdout
     assert (
-        f"objects-32 has looked at 0 doubtful images, {before['verdicts']['unsure']} wait for its "
-        "second opinion." in said
+        f"objects-32 has judged 0 unsure images, {before['verdicts']['unsure']} are waiting."
+        in said
     )
 
     fleet.work("--strong", "objects-32")

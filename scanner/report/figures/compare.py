@@ -1,4 +1,4 @@
-"""What changed between two scans of one collection: counts, flips, who is right, speed."""
+"""Comparison of two scans of a collection: counts, changed verdicts, agreement with labels."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from storage.records import Outcome
     from storage.writes.scans import Scan
 
-# Up to this many images on which the scans differ the test is exact.
+# Up to this many discordant images the test is exact.
 EXACT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Images that one scan's score has right and the other's wrong, and whether that is chance.
+    """Labelled images that only one of two scans scores correctly, and the test's p-value.
 
-    `p_value` is that of McNemar's test (1947), two-sided: exact up to EXACT images, else from
-    chi-squared with Edwards' correction for continuity. None where no image is told apart.
+    McNemar's test (1947), two-sided: exact up to EXACT images, else chi-squared with Edwards'
+    continuity correction. `p_value` is None without such images.
     """
 
     only_before: int
@@ -36,7 +36,7 @@ class McNemar:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two reports, the images that both judged by (verdict before, after), and who is right."""
+    """Two reports, the images that both judged by (verdict before, after), and McNemar's test."""
 
     before: Report
     after: Report
@@ -47,21 +47,21 @@ class Comparison:
 
     @property
     def counts(self) -> Counts:
-        """The counts of the later scan."""
+        """Return the counts of the later scan."""
         return self.after.counts
 
     @property
     def changed(self) -> int:
-        """Images whose verdict is another one."""
+        """Return the number of images with another verdict."""
         return sum(images for before, after, images in self.flips if before != after)
 
 
 def compare(store: Store, before: Scan, after: Scan) -> Comparison:
-    """The comparison of two scans; NotFound where one is gone."""
-    found = changes(store, before.scan_id, after.scan_id)
+    """Compare two scans; raises NotFound where one is gone."""
+    changed = changes(store, before.scan_id, after.scan_id)
     flips: dict[tuple[Outcome, Outcome], int] = {}
     only_before = only_after = labelled = 0
-    for pair in found.pairs:
+    for pair in changed.pairs:
         key = (pair.before, pair.after)
         flips[key] = flips.get(key, 0) + pair.images
         if pair.right_before is None or pair.right_after is None:
@@ -74,13 +74,13 @@ def compare(store: Store, before: Scan, after: Scan) -> Comparison:
         after=build(store, after),
         both=sum(flips.values()),
         flips=tuple((*key, images) for key, images in sorted(flips.items())),
-        examples=found.examples,
+        examples=changed.examples,
         mcnemar=mcnemar(only_before, only_after) if labelled else None,
     )
 
 
 def mcnemar(only_before: int, only_after: int) -> McNemar:
-    """McNemar's test of the images that exactly one of the two has right."""
+    """Return McNemar's test of the images that exactly one of two scans scores correctly."""
     differ, fewer = only_before + only_after, min(only_before, only_after)
     if differ == 0:
         return McNemar(0, 0, None)

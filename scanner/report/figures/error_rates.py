@@ -1,4 +1,4 @@
-"""What the detectors' cards say of how often they are right."""
+"""Error rates of detectors, from their cards."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def card_rates(planned: PlannedDetector) -> Rates | None:
-    """The rates on the card of a scan's detector, at the threshold that the scan had.
+    """Return the measured rates of a planned detector, at the scan's threshold.
 
-    None where nobody measured them, or where the card here is damaged, or that of another model or
-    threshold.
+    None if it was never measured, if its installed card is damaged, or if that card is of another
+    model or threshold.
     """
     try:
         card = installed.installed().get(planned.name)
@@ -27,8 +27,8 @@ def card_rates(planned: PlannedDetector) -> Rates | None:
         return None
     if (card.sha256, card.thresholds.ai) != (planned.sha256, planned.thresholds.ai):
         return None
-    at = card.measured.confusion
-    ai, real = at.tp + at.fn, at.fp + at.tn
+    matrix = card.measured.confusion
+    ai, real = matrix.tp + matrix.fn, matrix.fp + matrix.tn
     return Rates(
         Share(round(card.measured.recall_at_ai * ai), ai),
         Share(round(card.measured.false_alarms_at_ai * real), real),

@@ -1,23 +1,22 @@
-"""How much of a collection is AI-made, when detectors miss some and accuse others falsely.
+"""Prevalence: the share of AI-generated images, corrected for the detectors' error rates.
 
-The share of flagged images is not the share of AI images: of the AI images a detector flags its
-`sensitivity`, of the others its `false_alarm` rate, and both were measured on a sample (its card).
-For one detector, Rogan and Gladen (1978):
+The share of flagged images differs from the share of AI-generated images: a detector flags
+AI-generated images at its `sensitivity` and others at its `false_positive_rate`, both measured on a
+sample (see its card). For one detector, Rogan and Gladen (1978):
 
-    share = (flagged share - false_alarm) / (sensitivity - false_alarm), within [0, 1]
+    share = (flagged share - false-positive rate) / (sensitivity - false-positive rate), in [0, 1]
 
-with the interval of Lang and Reiczigel (2014), which takes into account that all three shares come
-from samples. A scan is of the whole collection, not of a sample of it, so the interval is a little
-wider than it need be.
+with the interval of Lang and Reiczigel (2014), which accounts for all three shares being estimates.
+A scan covers the whole collection instead of a sample, so the interval is slightly too wide.
 
-Of several detectors, each looks at other images (but for pictures with a face in them, which count
-with each that looked): the share of all is the mean of theirs, by the images that each looked at.
-Their errors are independent, so the intervals are joined by MOVER (Zou and Donner 2008): the
-distances from each estimate to its ends, weighted and added as squares.
+Detectors score different images (except images with a face, which count for each detector that
+scored them): the overall share is the mean of theirs, weighted by the images each scored. Their
+errors are independent, so the intervals are combined by MOVER (Zou and Donner 2008): the distances
+from each estimate to its bounds, weighted and added as squares.
 
-Left out are images that no measured detector has scored at their native size, and so all that is
-known from metadata alone; how many these are stands beside the figure. What nobody can put into an
-interval is how far the collection is like the pictures that a detector was measured on.
+Images that no measured detector scored at full resolution are left out, and so is everything known
+from metadata alone; reports give their number. No interval covers how far the collection resembles
+the images that a detector was measured on.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What was measured of a detector at its threshold: of AI images, and of others, flagged."""
+    """The measured shares of AI-generated and of other images that a detector flags."""
 
     sensitivity: Share
-    false_alarm: Share
+    false_positive_rate: Share
 
     @property
     def informative(self) -> bool:
-        """Whether it flags AI images more often than others; else it can tell nothing of them."""
-        return self.sensitivity.value > self.false_alarm.value
+        """Return whether the detector flags AI-generated images more often than others."""
+        return self.sensitivity.value > self.false_positive_rate.value
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorShare:
-    """The corrected share of AI images among the `images` that one detector looked at."""
+    """The corrected share of AI-generated images among the `images` that one detector scored."""
 
     detector: str
     images: int
@@ -57,27 +56,28 @@ class DetectorShare:
     interval: Interval
 
     @property
-    def false_accusations(self) -> float:
-        """How many of the flagged images are to be expected not to be AI-made."""
-        return min(self.flagged, (1 - self.share) * self.images * self.rates.false_alarm.value)
+    def false_positives(self) -> float:
+        """Return how many of the flagged images are expected not to be AI-generated."""
+        expected = (1 - self.share) * self.images * self.rates.false_positive_rate.value
+        return min(self.flagged, expected)
 
     @property
-    def false_accusations_interval(self) -> Interval:
-        """Its ends, from those of the share and of the false-alarm rate (Wilson's) together."""
-        alarm = self.rates.false_alarm
-        rate = wilson(alarm.part, alarm.whole)
+    def false_positives_interval(self) -> Interval:
+        """Return bounds from those of the share and of the false-positive rate (Wilson)."""
+        measured = self.rates.false_positive_rate
+        rate = wilson(measured.part, measured.whole)
         low, high = (
-            (1 - share) * self.images * end
-            for share, end in zip(reversed(self.interval), rate, strict=True)
+            (1 - share) * self.images * bound
+            for share, bound in zip(reversed(self.interval), rate, strict=True)
         )
         return Interval(min(self.flagged, low), min(self.flagged, high))
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectedShare:
-    """The corrected share of AI images among all `images` that measured detectors looked at.
+    """The corrected share among all `images` that measured detectors scored.
 
-    `raw` is the share of them that was flagged; `unmeasured` are the detectors that were left out.
+    `unmeasured` are the detectors without usable error rates, which are left out.
     """
 
     images: int
@@ -89,31 +89,31 @@ class CorrectedShare:
 
     @property
     def raw(self) -> float:
-        """The share of images that were flagged."""
+        """Return the share of images that were flagged."""
         return self.flagged / self.images
 
     @property
-    def false_accusations(self) -> float:
-        """How many of the flagged images are to be expected not to be AI-made."""
-        return sum(one.false_accusations for one in self.by_detector)
+    def false_positives(self) -> float:
+        """Return how many of the flagged images are expected not to be AI-generated."""
+        return sum(each.false_positives for each in self.by_detector)
 
     @property
-    def false_accusations_interval(self) -> Interval:
-        """The sum of the detectors' ends, which is wide rather than narrow."""
-        ends = [one.false_accusations_interval for one in self.by_detector]
-        return Interval(sum(one.low for one in ends), sum(one.high for one in ends))
+    def false_positives_interval(self) -> Interval:
+        """Return the sums of the detectors' bounds, which are too wide rather than too narrow."""
+        bounds = [each.false_positives_interval for each in self.by_detector]
+        return Interval(sum(each.low for each in bounds), sum(each.high for each in bounds))
 
 
 def corrected_share(
-    looked: Iterable[tuple[str, int, int]], rates: Callable[[str], Rates | None]
+    scored: Iterable[tuple[str, int, int]], rates: Callable[[str], Rates | None]
 ) -> CorrectedShare | None:
-    """The corrected share, from (detector, images looked at, images flagged) of each.
+    """Return the corrected share, from (detector, images scored, images flagged) of each detector.
 
-    `rates` says what is known of a detector, be it from its card or from a sample that people have
-    reviewed; None where nothing is. None as a whole where no measured detector looked at anything.
+    `rates` gives the error rates of a detector, from its card or from a reviewed sample; None if
+    unknown. None if no measured detector scored an image.
     """
-    found, unmeasured = [], []
-    for detector, images, flagged in looked:
+    shares, unmeasured = [], []
+    for detector, images, flagged in scored:
         if not images:
             continue
         known = rates(detector)
@@ -122,35 +122,39 @@ def corrected_share(
             continue
         share = rogan_gladen(Share(flagged, images), known)
         interval = lang_reiczigel(Share(flagged, images), known)
-        found.append(DetectorShare(detector, images, flagged, known, share, interval))
-    if not found:
+        shares.append(DetectorShare(detector, images, flagged, known, share, interval))
+    if not shares:
         return None
-    images = sum(one.images for one in found)
-    share = sum(one.share * one.images for one in found) / images
+    images = sum(each.images for each in shares)
+    share = sum(each.share * each.images for each in shares) / images
     return CorrectedShare(
         images=images,
-        flagged=sum(one.flagged for one in found),
+        flagged=sum(each.flagged for each in shares),
         share=share,
-        interval=_mover(share, found, images),
-        by_detector=tuple(found),
+        interval=_mover(share, shares, images),
+        by_detector=tuple(shares),
         unmeasured=tuple(unmeasured),
     )
 
 
 def rogan_gladen(flagged: Share, rates: Rates) -> float:
-    """The share of AI images that explains the share flagged (Rogan and Gladen 1978)."""
-    sensitivity, false_alarm = rates.sensitivity.value, rates.false_alarm.value
-    return _within((flagged.value - false_alarm) / (sensitivity - false_alarm))
+    """Return the share of AI-generated images that explains the flagged share.
+
+    Rogan and Gladen 1978.
+    """
+    sensitivity, false_positive_rate = rates.sensitivity.value, rates.false_positive_rate.value
+    return _clamped((flagged.value - false_positive_rate) / (sensitivity - false_positive_rate))
 
 
 def lang_reiczigel(flagged: Share, rates: Rates) -> Interval:
-    """Its 95 % interval (Lang and Reiczigel 2014, equation 16)."""
+    """Return the 95 % interval of `rogan_gladen` (Lang and Reiczigel 2014, equation 16)."""
     square = Z * Z
     n = flagged.whole + square
     apparent = (flagged.part + square / 2) / n
-    n_sensitivity, n_specificity = rates.sensitivity.whole + 2, rates.false_alarm.whole + 2
+    n_sensitivity, n_specificity = rates.sensitivity.whole + 2, rates.false_positive_rate.whole + 2
     sensitivity = (rates.sensitivity.part + 1) / n_sensitivity
-    specificity = (rates.false_alarm.whole - rates.false_alarm.part + 1) / n_specificity
+    false_positives = rates.false_positive_rate
+    specificity = (false_positives.whole - false_positives.part + 1) / n_specificity
     youden = sensitivity + specificity - 1
     if youden <= 0:
         return Interval(0.0, 1.0)
@@ -164,14 +168,14 @@ def lang_reiczigel(flagged: Share, rates: Rates) -> Interval:
         + (1 - share) ** 2 * of_specificity
     )
     half = Z * math.sqrt(variance) / youden
-    return Interval(_within(share + shift - half), _within(share + shift + half))
+    return Interval(_clamped(share + shift - half), _clamped(share + shift + half))
 
 
-def _mover(share: float, found: Sequence[DetectorShare], images: int) -> Interval:
-    below = (max(0.0, one.share - one.interval.low) * one.images / images for one in found)
-    above = (max(0.0, one.interval.high - one.share) * one.images / images for one in found)
-    return Interval(_within(share - math.hypot(*below)), _within(share + math.hypot(*above)))
+def _mover(share: float, shares: Sequence[DetectorShare], images: int) -> Interval:
+    below = (max(0.0, each.share - each.interval.low) * each.images / images for each in shares)
+    above = (max(0.0, each.interval.high - each.share) * each.images / images for each in shares)
+    return Interval(_clamped(share - math.hypot(*below)), _clamped(share + math.hypot(*above)))
 
 
-def _within(share: float) -> float:
+def _clamped(share: float) -> float:
     return min(1.0, max(0.0, share))

@@ -1,4 +1,4 @@
-"""A report without paths and names, for handing on."""
+"""Redaction: a report without paths and names, for sharing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ REDACTED = "(redacted)"
 
 
 def redacted(found: Report | Comparison) -> Report | Comparison:
-    """The report with its counts as they are, and every path and name told by a number.
+    """Return the report with its counts unchanged, and numbers instead of paths and names.
 
-    Folders and hosts are numbered in the order in which the report has them; examples of errors,
-    whose sentences may quote paths, are left out, and of two scans the examples of what changed.
-    Names of generators stay: they are evidence.
+    Folders and hosts are numbered in the report's order. Examples of errors, whose texts may quote
+    paths, are left out, and so are the named findings and the examples of a comparison. Names of
+    generators stay: they are evidence.
     """
     if isinstance(found, Comparison):
         before, after = _redacted(found.before), _redacted(found.after)
@@ -27,31 +27,35 @@ def redacted(found: Report | Comparison) -> Report | Comparison:
 
 
 def _redacted(report: Report) -> Report:
-    hosts = {one.host_id: f"host {n}" for n, one in enumerate(report.hosts, 1)}
+    hosts = {host.host_id: f"host {n}" for n, host in enumerate(report.hosts, 1)}
     folders = report.breakdown.folders
     names = {name: b"folder %d" % n if name else b"" for n, name in enumerate(folders.by_name, 1)}
-    truth = report.truth
+    evaluation = report.evaluation
     return replace(
         report,
         scan=replace(report.scan, collection=REDACTED, root=REDACTED.encode()),
         hosts=tuple(
-            replace(one, label=hosts[one.host_id], host_id=hosts[one.host_id])
-            for one in report.hosts
+            replace(host, label=hosts[host.host_id], host_id=hosts[host.host_id])
+            for host in report.hosts
         ),
-        errors=tuple(replace(one, examples=()) for one in report.errors),
+        errors=tuple(replace(error, examples=()) for error in report.errors),
+        findings=(),
         breakdown=replace(
             report.breakdown,
             folders=replace(
                 folders,
                 parent=b"",
-                by_name={names[name]: one for name, one in folders.by_name.items()},
+                by_name={names[name]: counts for name, counts in folders.by_name.items()},
             ),
         ),
-        course=replace(
-            report.course,
-            by_host={hosts[host]: rates for host, rates in report.course.by_host.items()},
+        throughput=replace(
+            report.throughput,
+            by_host={hosts[host]: rates for host, rates in report.throughput.by_host.items()},
         ),
-        truth=None
-        if truth is None
-        else replace(truth, by_folder={names[name]: one for name, one in truth.by_folder.items()}),
+        evaluation=None
+        if evaluation is None
+        else replace(
+            evaluation,
+            by_folder={names[name]: matrix for name, matrix in evaluation.by_folder.items()},
+        ),
     )

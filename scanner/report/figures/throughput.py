@@ -1,4 +1,4 @@
-"""How a scan went over time: images a second, host by host."""
+"""Throughput over time: images per second, by host."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ if TYPE_CHECKING:
 
     from storage.reads.breakdown import RunFigures
 
-# Parts that the time is cut into.
+# Intervals that the time is divided into.
 STEPS = 48
-# A shorter part than this says more of the clock than of the work.
+# A shorter interval would show clock resolution rather than work.
 SHORTEST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """Images a second by host id, in equal parts of `step_seconds` from `started_at` on."""
+class Throughput:
+    """Images per second by host id, in equal intervals of `step_seconds` from `started_at` on."""
 
     started_at: float
     step_seconds: float
     by_host: Mapping[str, tuple[float, ...]]
 
 
-def course(runs: Iterable[RunFigures]) -> Course:
-    """The course of a scan; each go at a batch is taken to have been steady."""
-    worked = [one for one in runs if one.images and one.ended_at > one.started_at]
-    if not worked:
-        return Course(0.0, 0.0, {})
-    start = min(one.started_at for one in worked)
-    seconds = max(one.ended_at for one in worked) - start
+def throughput(runs: Iterable[RunFigures]) -> Throughput:
+    """Return the throughput of a scan, as if each run of a batch had a constant rate."""
+    timed = [run for run in runs if run.images and run.ended_at > run.started_at]
+    if not timed:
+        return Throughput(0.0, 0.0, {})
+    start = min(run.started_at for run in timed)
+    seconds = max(run.ended_at for run in timed) - start
     steps = max(1, min(STEPS, int(seconds / SHORTEST_SECONDS)))
     step = seconds / steps
     images: dict[str, list[float]] = {}
-    for one in worked:
-        of_host = images.setdefault(one.host_id, [0.0] * steps)
-        begin, end = (one.started_at - start) / step, (one.ended_at - start) / step
+    for run in timed:
+        of_host = images.setdefault(run.host_id, [0.0] * steps)
+        begin, end = (run.started_at - start) / step, (run.ended_at - start) / step
         for part in range(int(begin), min(steps, int(end) + 1)):
             overlap = min(end, part + 1) - max(begin, part)
-            of_host[part] += one.images * max(0.0, overlap) / (end - begin)
-    return Course(
+            of_host[part] += run.images * max(0.0, overlap) / (end - begin)
+    return Throughput(
         started_at=start,
         step_seconds=step,
-        by_host={host: tuple(number / step for number in one) for host, one in images.items()},
+        by_host={host: tuple(number / step for number in rates) for host, rates in images.items()},
     )

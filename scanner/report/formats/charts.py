@@ -1,8 +1,8 @@
-"""Charts as inline SVG, drawn by leather; their colours are the page's own.
+"""Charts as inline SVG, drawn by leather.
 
-A colour here is a CSS variable: so one chart does for light and dark and for paper. Series differ
-by their dashes as well, for those who cannot tell the colours apart. Each chart is as wide as a
-phone's screen and is never scaled, so its text is always as large as it is here.
+A colour is a CSS variable of the page, so one chart serves light and dark mode and paper. Series
+also differ by their dashes, for colour-blind readers. Each chart is as wide as a phone's screen and
+never scaled, so that its text keeps its size.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 340, 260
 TENTHS = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
 DASHES = ("none", "7 4", "2 3", "10 3 2 3", "4 2", "1 3")
-# Hosts that have a line of their own.
+# Hosts that are drawn.
 LINES = len(DASHES)
-# Months that the axis names at most.
+# Labels of the month axis at most.
 MONTHS_NAMED = 4
-# What time is shown in: from twice a unit on.
+# Units of the time axis: the first of which the duration has at least two.
 UNITS = ((24 * 3600.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
-# leather's settings are those of its module.
+# leather reads its settings from its module.
 THEME = {
     "background_color": "none",
     "margin": 0.04,
@@ -50,7 +50,7 @@ THEME = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart; one without a name is not in the legend."""
+    """A line of a chart; without a name it is not in the legend."""
 
     name: str
     points: Sequence[tuple[Any, float]]
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing and the lines that its legend names; `title` says what it shows."""
+    """A drawing, its title, and the lines of its legend."""
 
     title: str
     svg: Markup
@@ -69,33 +69,33 @@ class Chart:
 
 
 class _Stroke(leather.Line):  # type: ignore[misc]
-    """A line that leather's own legend, which does not wrap on a phone, leaves out."""
+    """A line outside leather's legend, which does not wrap on a phone."""
 
     def legend_to_svg(self, *_: object) -> list[Any]:
-        """Nothing."""
+        """Return no legend."""
         return []
 
 
 def curve_charts(curves: Curves) -> list[Chart]:
-    """ROC, precision over recall, and reliability; those that are defined."""
+    """Return the ROC, precision-recall and reliability charts, as far as defined."""
     even = Line("", [(0, 0), (1, 1)], "var(--axis)", "2 3", 1)
     charts = []
     if curves.roc:
         lines = [_named(even, "guessing"), Line("scores", curves.roc, "var(--line-1)")]
-        axes = _unit_axes("REAL images accused", "FAKE images found")
+        axes = _unit_axes("false-positive rate", "recall")
         charts.append(_drawn("ROC curve", lines, axes))
     if curves.precision_recall:
         lines = [Line("scores", curves.precision_recall, "var(--line-1)")]
-        charts.append(_drawn("Precision over recall", lines, _unit_axes("recall", "precision")))
+        charts.append(_drawn("Precision-recall curve", lines, _unit_axes("recall", "precision")))
     if curves.reliability:
-        points = [(one.score, one.share) for one in curves.reliability]
+        points = [(each.score, each.share) for each in curves.reliability]
         bars = [
-            Line("", [(one.score, end) for end in one.interval], "var(--line-1)", width=1)
-            for one in curves.reliability
+            Line("", [(each.score, bound) for bound in each.interval], "var(--line-1)", width=1)
+            for each in curves.reliability
         ]
         lines = [
-            _named(even, "promised"),
-            Line("found, with 95 % intervals", points, "var(--line-1)"),
+            _named(even, "perfectly calibrated"),
+            Line("measured, with 95 % intervals", points, "var(--line-1)"),
             *bars,
         ]
         axes = _unit_axes("score", "share that is FAKE")
@@ -103,16 +103,16 @@ def curve_charts(curves: Curves) -> list[Chart]:
     return charts
 
 
-def months_chart(told: Mapping[str, Told]) -> Chart | None:
-    """The share of AI-made and of doubtful images by the month of the file; None of one month."""
-    known = {_date(month): one for month, one in told.items() if month[:1].isdigit()}
+def months_chart(months: Mapping[str, Told]) -> Chart | None:
+    """Return the shares of `ai` and `unsure` by month of the file; None of a single month."""
+    known = {_date(month): told for month, told in months.items() if month[:1].isdigit()}
     if len(known) < 2:  # noqa: PLR2004 - a line has two ends
         return None
-    made = [(day, 100 * one.ai / one.images) for day, one in known.items()]
-    doubtful = [(day, 100 * one.unsure / one.images) for day, one in known.items()]
+    generated = [(day, 100 * told.ai / told.images) for day, told in known.items()]
+    unsure = [(day, 100 * told.unsure / told.images) for day, told in known.items()]
     lines = [
-        Line("AI-made", made, "var(--ai)"),
-        Line("doubtful", doubtful, "var(--unsure)", DASHES[1]),
+        Line("AI-generated", generated, "var(--ai)"),
+        Line("unsure", unsure, "var(--unsure)", DASHES[1]),
     ]
     top = max(1.0, *(point[1] for line in lines for point in line.points))
 
@@ -125,17 +125,17 @@ def months_chart(told: Mapping[str, Told]) -> Chart | None:
             tick_formatter=lambda day, *_: f"{day:%Y-%m}",
         )
 
-    return _drawn("Suspects by month of the file", lines, axes)
+    return _drawn("Flagged images by month of the file", lines, axes)
 
 
-def course_chart(report: Report) -> Chart | None:
-    """Images a second over time, a line a host; None where that is no time to speak of."""
-    steps, step = report.course.by_host, report.course.step_seconds
+def throughput_chart(report: Report) -> Chart | None:
+    """Return images per second over time, a line a host; None of a very short scan."""
+    steps, step = report.throughput.by_host, report.throughput.step_seconds
     length = step * max((len(rates) for rates in steps.values()), default=0)
     if length < 2 * step or not length:
         return None
-    unit, name = next(one for one in UNITS if length >= 2 * one[0] or one[0] == 1)
-    labels = {one.host_id: one.label for one in report.hosts}
+    unit, name = next(each for each in UNITS if length >= 2 * each[0] or each[0] == 1)
+    labels = {host.host_id: host.label for host in report.hosts}
     busiest = sorted(steps.items(), key=lambda item: -sum(item[1]))[:LINES]
     lines = [
         Line(
@@ -151,9 +151,9 @@ def course_chart(report: Report) -> Chart | None:
         chart.add_x_scale(0, length / unit)
         chart.add_y_scale(0, max(1.0, *(point[1] for line in lines for point in line.points)))
         chart.add_x_axis(name=f"{name} since the start", tick_formatter=_short)
-        chart.add_y_axis(name="images a second", tick_formatter=_short)
+        chart.add_y_axis(name="images/s", tick_formatter=_short)
 
-    return _drawn("Images a second, by host", lines, axes)
+    return _drawn("Images per second, by host", lines, axes)
 
 
 def _named(line: Line, name: str) -> Line:
@@ -190,7 +190,7 @@ def _drawn(title: str, lines: Sequence[Line], axes: Callable[[Any], None]) -> Ch
         svg = str(chart.to_svg(width=WIDTH, height=HEIGHT))
     finally:
         vars(theme).update(before)
-    # What leather writes is escaped XML: of numbers, and of words that stand in this module.
+    # leather's output is escaped XML of numbers and of texts from this module.
     named = f'<svg role="img" aria-label="{escape(title)}" '
     return Chart(
         title,

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no network, no script, no font."""
+"""A report as one self-contained HTML file: no network, no script, no font."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from scanner.report.formats.charts import Chart, course_chart, curve_charts, months_chart
-from scanner.report.text import labels, machine, sentences
-from scanner.report.text.accuracy import INTERVALS, LABELS
-from scanner.report.text.breakdown import by_suspects
+from scanner.report.formats.charts import curve_charts, months_chart, throughput_chart
+from scanner.report.text import accuracy, labels, machine, sentences
+from scanner.report.text.breakdown import by_flagged
 from scanner.report.text.grid import safe
-from scanner.report.text.report import evidence_counts
+from scanner.report.text.report import evidence_counts, stage_times, verdict_counts
 from storage.paths import shown
 from storage.reads.aggregates import STAGES
 from storage.records import Outcome
@@ -20,9 +19,8 @@ from storage.records import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.report.figures.build import Report
+    from scanner.report.figures.build import Evaluation, Report
     from scanner.report.figures.compare import Comparison
-    from storage.reads.aggregates import HostFigures
     from workers.evaluation.metrics import Confusion
 
 # Rows of a table; the JSON has all.
@@ -30,19 +28,23 @@ ROWS = 40
 
 
 def report_html(report: Report) -> str:
-    """The page on one scan."""
-    return _environment().get_template("report.html").render(_of(report))
+    """Return the page on one scan."""
+    return _environment().get_template("report.html").render(_values(report))
 
 
-def comparison_html(found: Comparison) -> str:
-    """The page on two scans and what changed between them."""
-    page = _environment().get_template("comparison.html")
-    return page.render(
-        before=_of(found.before),
-        after=_of(found.after),
-        found=found,
-        changed=sentences.changed(found),
-        mcnemar=None if found.mcnemar is None else sentences.mcnemar(found.mcnemar),
+def comparison_html(comparison: Comparison) -> str:
+    """Return the page on two scans and what changed between them."""
+    test = comparison.mcnemar
+    return (
+        _environment()
+        .get_template("comparison.html")
+        .render(
+            before=_values(comparison.before),
+            after=_values(comparison.after),
+            comparison=comparison,
+            changed=sentences.changed(comparison),
+            mcnemar=None if test is None else sentences.mcnemar(test),
+        )
     )
 
 
@@ -56,12 +58,15 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "safe_text": safe,
-        "made_of": machine.made_of,
-        "health": machine.how_it_was,
+        "hardware": machine.hardware,
+        "health": machine.health,
         "shown": shown,
         "number": lambda number: f"{number:,}",
         "figure": labels.figure,
-        "ai_from": labels.ai_from,
+        "score": labels.score,
+        "error": labels.error,
+        "reason": labels.reason,
+        "ai_threshold": labels.ai_threshold,
         "skipped": labels.skipped,
         "duration": labels.duration,
         "day": _day,
@@ -70,80 +75,56 @@ def _environment() -> Environment:
     environment.globals |= {
         "percent": labels.percent,
         "count": labels.count,
-        "stage": _stage,
+        "stage": stage_times,
         "stages": STAGES,
         "interval": sentences.interval,
     }
     return environment
 
 
-def _of(report: Report) -> dict[str, Any]:
-    """What a page says of a scan."""
-    found, reasons = evidence_counts(report.evidence)
-    folders = by_suspects(report.breakdown.folders)
+def _values(report: Report) -> dict[str, Any]:
+    """Return the template's values of one scan."""
+    evidence, reasons = evidence_counts(report.evidence)
+    folders = by_flagged(report.breakdown.folders)
     return {
         "report": report,
         "scan": report.scan,
         "counts": report.counts,
-        "made_at": time.time(),
+        "created_at": time.time(),
         "answer": sentences.answer(report),
         "estimate": tuple(sentences.estimate(report)),
         "corrected": report.corrected,
         "copies": sentences.copies(report.breakdown.copies),
-        "verdicts": _verdicts(report),
+        "verdicts": [row for row in verdict_counts(report) if row[-1]],
         "folders": folders[:ROWS],
         "more_folders": max(0, len(folders) - ROWS),
         "months": list(report.breakdown.months.items())[-ROWS:],
         "months_chart": months_chart(report.breakdown.months),
-        "course_chart": course_chart(report),
-        "evidence": found.most_common(ROWS),
+        "throughput_chart": throughput_chart(report),
+        "evidence": evidence.most_common(ROWS),
         "reasons": reasons.most_common(),
-        "truth": None if report.truth is None else _truth(report),
+        "evaluation": None if report.evaluation is None else _evaluation(report.evaluation),
     }
 
 
-def _verdicts(report: Report) -> list[tuple[str, str, str, int]]:
-    """Each verdict's class in the page, name, meaning and number of images."""
-    counts = report.counts
-    numbers = (
-        ("ai", labels.VERDICTS[Outcome.AI], counts.ai),
-        ("unsure", labels.VERDICTS[Outcome.UNSURE], counts.unsure),
-        ("nothing", labels.VERDICTS[Outcome.NO_EVIDENCE], counts.no_evidence - counts.not_examined),
-        ("unseen", labels.NOT_EXAMINED, counts.not_examined),
-        ("error", labels.VERDICTS[Outcome.ERROR], counts.error),
-        ("pending", labels.VERDICTS[None], counts.pending),
-    )
-    return [(key, name, meaning, images) for key, (name, meaning), images in numbers if images]
-
-
-def _truth(report: Report) -> dict[str, Any]:
-    truth = report.truth
-    if truth is None:
-        raise ValueError("without labels there is nothing to say of them")
-    figures = truth.figures
-    of_figure = {
-        "accuracy": figures.accuracy,
-        "precision": figures.fake.precision,
-        "recall": figures.fake.recall,
-        "f1": figures.fake.f1,
-        "average_precision": figures.average_precision,
-        "roc_auc": figures.roc_auc,
-        "ece": truth.curves.ece,
-    }
-    charts: list[Chart] = curve_charts(truth.curves)
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    figures = accuracy.figures_of(evaluation)
+    by_folder = {shown(name or b"."): matrix for name, matrix in evaluation.by_folder.items()}
     return {
-        "all": truth,
-        "figures": figures,
-        "sure": [
-            (title, of_figure[name], truth.intervals.get(name), method)
-            for name, (title, method) in INTERVALS.items()
+        "all": evaluation,
+        "title": accuracy.heading_of(evaluation),
+        "basis": accuracy.basis(evaluation),
+        "figures": evaluation.figures,
+        "with_intervals": [
+            (title, figures[name], evaluation.intervals.get(name), method)
+            for name, (title, method) in accuracy.INTERVALS.items()
         ],
-        "labels": LABELS,
+        "labels": accuracy.LABELS,
         "outcomes": (*Outcome, None),
-        "accusations": sentences.accusations(truth),
-        "charts": charts,
-        "by_folder": _largest({shown(k or b"."): one for k, one in truth.by_folder.items()}),
-        "by_detector": _largest(truth.by_detector),
+        "false_positive_rate": sentences.false_positive_rate(evaluation),
+        "charts": curve_charts(evaluation.curves),
+        "by_folder": _largest(by_folder),
+        "by_detector": _largest(evaluation.by_detector),
     }
 
 
@@ -151,12 +132,5 @@ def _largest(confusions: Mapping[str, Confusion]) -> list[tuple[str, Confusion]]
     return sorted(confusions.items(), key=lambda item: -item[1].images)[:ROWS]
 
 
-def _day(at: float | None) -> str:
-    return "-" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
-
-
-def _stage(host: HostFigures, stage: str) -> str:
-    took = host.stages.get(stage)
-    if took is None:
-        return "-"
-    return f"{labels.milliseconds(took.p50_us)} / {labels.milliseconds(took.p95_us)}"
+def _day(seconds: float | None) -> str:
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,22 +1,26 @@
-"""A report as one JSON object, documented in docs/reference/json.md."""
+"""A report as one JSON object, documented in docs/reference/json.md.
+
+Keys are never renamed: where a key has got a plainer name, both are there.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.formats.json_accuracy import truth_json
+from scanner.report.formats.json_accuracy import evaluation_json
 from scanner.report.formats.json_parts import (
-    cascade_json,
     copies_json,
     corrected_json,
-    course_json,
     deciding_json,
     folders_json,
     months_json,
     sample_json,
+    second_stage_json,
     share,
+    throughput_json,
     time_json,
 )
+from scanner.report.text.labels import reason
 from storage.paths import fields, shown
 from storage.reads.aggregates import STAGES
 
@@ -24,11 +28,11 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
     from storage.reads.aggregates import EvidenceCount, HostFigures
-    from storage.reads.queries import Counts
+    from storage.reads.queries import Counts, VerdictRow
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """The report as JSON-able values; floats are rounded, what is not defined is None."""
+    """Return the report as JSON values; floats are rounded, undefined figures are None."""
     scan, counts = report.scan, report.counts
     body = {
         "scan": scan.scan_id,
@@ -48,28 +52,29 @@ def to_json(report: Report) -> dict[str, Any]:
         "seconds": time_json(report.seconds),
         "active_seconds": time_json(report.active_seconds),
         "images_per_second": time_json(report.images_per_second),
-        "hosts": [_host(one) for one in report.hosts],
+        "hosts": [_host(host) for host in report.hosts],
         "detectors": [
             {
-                "name": one.name,
-                "version": one.version,
-                "sha256": one.sha256,
-                "thresholds": {"unsure": share(one.unsure), "ai": share(one.ai)},
-                "images": one.images,
+                "name": detector.name,
+                "version": detector.version,
+                "sha256": detector.sha256,
+                "thresholds": {"unsure": share(detector.unsure), "ai": share(detector.ai)},
+                "images": detector.images,
             }
-            for one in report.detectors
+            for detector in report.detectors
         ],
-        "evidence": [_evidence(one) for one in report.evidence],
+        "evidence": [_evidence(row) for row in report.evidence],
+        "findings": [_finding(row) for row in report.findings],
         "errors": [
             {
-                "kind": one.kind.value,
-                "images": one.images,
-                "examples": [{**fields(path), "text": text} for path, text in one.examples],
+                "kind": error.kind.value,
+                "images": error.images,
+                "examples": [{**fields(path), "text": text} for path, text in error.examples],
             }
-            for one in report.errors
+            for error in report.errors
         ],
     }
-    breakdown = report.breakdown
+    breakdown, throughput = report.breakdown, throughput_json(report)
     body |= {
         "corrected_share": corrected_json(report),
         "sample": sample_json(report),
@@ -77,41 +82,43 @@ def to_json(report: Report) -> dict[str, Any]:
         "months": months_json(breakdown.months),
         "deciding": deciding_json(breakdown.deciding),
         "copies": copies_json(breakdown.copies),
-        "course": course_json(report),
-        "second_opinions": cascade_json(report.opinions),
+        "throughput": throughput,
+        "course": throughput,
+        **second_stage_json(report.second_stage),
     }
-    if report.truth is not None:
-        body["truth"] = truth_json(report.truth)
+    if report.evaluation is not None:
+        body["evaluation"] = body["truth"] = evaluation_json(report.evaluation)
     return body
 
 
-def comparison_json(found: Comparison) -> dict[str, Any]:
-    """Two scans and what changed between them."""
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Return two scans and what changed between them."""
+    test = comparison.mcnemar
     return {
-        "before": to_json(found.before),
-        "after": to_json(found.after),
-        "both": found.both,
-        "changed": found.changed,
+        "before": to_json(comparison.before),
+        "after": to_json(comparison.after),
+        "both": comparison.both,
+        "changed": comparison.changed,
         "flips": [
             {"before": before.value, "after": after.value, "images": images}
-            for before, after, images in found.flips
+            for before, after, images in comparison.flips
         ],
         "examples": [
-            {**fields(one.path), "before": one.before.value, "after": one.after.value}
-            for one in found.examples
+            {**fields(change.path), "before": change.before.value, "after": change.after.value}
+            for change in comparison.examples
         ],
         "mcnemar": None
-        if found.mcnemar is None
+        if test is None
         else {
-            "only_before_right": found.mcnemar.only_before,
-            "only_after_right": found.mcnemar.only_after,
-            "p_value": share(found.mcnemar.p_value),
+            "only_before_right": test.only_before,
+            "only_after_right": test.only_after,
+            "p_value": share(test.p_value),
         },
     }
 
 
 def verdicts_json(counts: Counts) -> dict[str, int]:
-    """The five counts that add up to `images`."""
+    """Return the five counts that add up to `images`."""
     return {
         "ai": counts.ai,
         "unsure": counts.unsure,
@@ -122,17 +129,17 @@ def verdicts_json(counts: Counts) -> dict[str, int]:
 
 
 def milliseconds(us: int) -> float:
-    """Microseconds in milliseconds."""
+    """Return microseconds as milliseconds."""
     return us / 1000
 
 
 def _host(host: HostFigures) -> dict[str, Any]:
     stages = {}
     for name in STAGES:
-        took = host.stages.get(name)
+        times = host.stages.get(name)
         stages[name] = {
-            "p50": None if took is None else milliseconds(took.p50_us),
-            "p95": None if took is None else milliseconds(took.p95_us),
+            "p50": None if times is None else milliseconds(times.p50_us),
+            "p95": None if times is None else milliseconds(times.p95_us),
         }
     return {
         "host": host.label,
@@ -146,11 +153,22 @@ def _host(host: HostFigures) -> dict[str, Any]:
     }
 
 
-def _evidence(one: EvidenceCount) -> dict[str, Any]:
+def _evidence(row: EvidenceCount) -> dict[str, Any]:
     return {
-        "detector": one.detector,
-        "kind": one.kind,
-        "generator": one.generator,
-        "signature": one.signature,
-        "images": one.images,
+        "detector": row.detector,
+        "kind": row.kind,
+        "generator": row.generator,
+        "signature": row.signature,
+        "images": row.images,
+    }
+
+
+def _finding(row: VerdictRow) -> dict[str, Any]:
+    verdict = row.verdict
+    return {
+        **fields(row.path),
+        "verdict": None if verdict is None else verdict.outcome.value,
+        "score": None if verdict is None else share(verdict.score),
+        "detector": None if verdict is None else verdict.detector,
+        "reason": None if verdict is None else reason(verdict),
     }

@@ -1,25 +1,25 @@
-"""Verdicts against labels as JSON, documented in json.md."""
+"""Verdicts compared with labels as JSON, documented in json.md."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.formats.json_parts import CONFIDENCE, ends, share
+from scanner.report.formats.json_parts import CONFIDENCE, bounds, share
 from storage.paths import fields
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from scanner.report.figures.build import Truth
+    from scanner.report.figures.build import Evaluation
     from workers.evaluation.curves import Curves
     from workers.evaluation.metrics import ClassFigures, Confusion
 
 
-def truth_json(truth: Truth) -> dict[str, Any]:
-    """How right scores and verdicts are."""
-    figures = truth.figures
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the accuracy of scores and verdicts."""
+    figures = evaluation.figures
     return {
-        "images": truth.images,
-        "scored": truth.scored,
+        "images": evaluation.images,
+        "scored": evaluation.scored,
         "accuracy": share(figures.accuracy),
         "precision": share(figures.fake.precision),
         "recall": share(figures.fake.recall),
@@ -27,9 +27,9 @@ def truth_json(truth: Truth) -> dict[str, Any]:
         "average_precision": share(figures.average_precision),
         "average_precision_real": share(figures.average_precision_real),
         "roc_auc": share(figures.roc_auc),
-        "ece": share(truth.curves.ece),
+        "ece": share(evaluation.curves.ece),
         "confidence": CONFIDENCE,
-        "intervals": {name: ends(one) for name, one in truth.intervals.items()},
+        "intervals": {name: bounds(interval) for name, interval in evaluation.intervals.items()},
         "confusion": _confusion(figures.confusion),
         "classes": {
             "FAKE": _class(figures.fake),
@@ -39,20 +39,21 @@ def truth_json(truth: Truth) -> dict[str, Any]:
         },
         "by_verdict": {
             label: {
-                "pending" if outcome is None else outcome.value: truth.by_verdict.get(
-                    (made, outcome), 0
+                "pending" if outcome is None else outcome.value: evaluation.by_verdict.get(
+                    (is_ai, outcome), 0
                 )
                 for outcome in (*Outcome, None)
             }
-            for label, made in (("ai", True), ("real", False))
+            for label, is_ai in (("ai", True), ("real", False))
         },
         "by_folder": [
-            {**fields(name or b"."), **_judged(one)} for name, one in truth.by_folder.items()
+            {**fields(name or b"."), **_judged(matrix)}
+            for name, matrix in evaluation.by_folder.items()
         ],
         "by_detector": [
-            {"detector": name, **_judged(one)} for name, one in truth.by_detector.items()
+            {"detector": name, **_judged(matrix)} for name, matrix in evaluation.by_detector.items()
         ],
-        **_curves(truth.curves),
+        **_curves(evaluation.curves),
     }
 
 
@@ -65,16 +66,17 @@ def _class(figures: ClassFigures) -> dict[str, float | int | None]:
     }
 
 
-def _confusion(at: Confusion) -> dict[str, int]:
-    return {"tp": at.tp, "fp": at.fp, "fn": at.fn, "tn": at.tn}
+def _confusion(matrix: Confusion) -> dict[str, int]:
+    return {"tp": matrix.tp, "fp": matrix.fp, "fn": matrix.fn, "tn": matrix.tn}
 
 
-def _judged(at: Confusion) -> dict[str, Any]:
+def _judged(matrix: Confusion) -> dict[str, Any]:
+    interval = matrix.accuracy_interval
     return {
-        "images": at.images,
-        "accuracy": share(at.accuracy),
-        **({} if at.accuracy_interval is None else ends(at.accuracy_interval)),
-        "confusion": _confusion(at),
+        "images": matrix.images,
+        "accuracy": share(matrix.accuracy),
+        **({} if interval is None else bounds(interval)),
+        "confusion": _confusion(matrix),
     }
 
 
@@ -84,11 +86,11 @@ def _curves(curves: Curves) -> dict[str, Any]:
         "precision_recall": [[share(x), share(y)] for x, y in curves.precision_recall],
         "reliability": [
             {
-                "images": one.images,
-                "score": share(one.score),
-                "share": share(one.share),
-                **ends(one.interval),
+                "images": each.images,
+                "score": share(each.score),
+                "share": share(each.share),
+                **bounds(each.interval),
             }
-            for one in curves.reliability
+            for each in curves.reliability
         ],
     }

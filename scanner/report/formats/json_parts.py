@@ -1,4 +1,4 @@
-"""Parts of a report as JSON: the corrected share, where and when; documented in json.md."""
+"""Parts of a report as JSON: estimate, folders, months, throughput; documented in json.md."""
 
 from __future__ import annotations
 
@@ -16,90 +16,97 @@ if TYPE_CHECKING:
     from storage.writes.cascade import CascadeProgress
     from workers.evaluation.intervals import Interval, Share
 
-# Digits behind the point: of shares and scores, and of seconds and milliseconds.
+# Decimal places: of shares and scores, and of seconds and rates.
 SHARE_DIGITS = 6
 TIME_DIGITS = 3
 CONFIDENCE = 0.95
+_EARLIER = ("false_positives", "false_accusations")
 METHOD = "Rogan-Gladen, Lang-Reiczigel interval, detectors joined by MOVER"
 
 
 def share(value: float | None) -> float | None:
-    """A share or score, rounded."""
+    """Return a share or score, rounded."""
     return None if value is None else round(value, SHARE_DIGITS)
 
 
 def time_json(value: float | None) -> float | None:
-    """Seconds, or a rate, rounded."""
+    """Return seconds, or a rate, rounded."""
     return None if value is None else round(value, TIME_DIGITS)
 
 
-def cascade_json(progress: CascadeProgress | None) -> dict[str, Any] | None:
-    """Return how far the second stage is; None where there is none."""
-    if progress is None:
-        return None
-    return {
-        "detector": progress.detector,
-        "given": progress.done,
-        "waiting": progress.waiting,
-    }
-
-
-def ends(interval: Interval) -> dict[str, float | None]:
-    """The ends of an interval."""
+def bounds(interval: Interval) -> dict[str, float | None]:
+    """Return the bounds of an interval."""
     return {"low": share(interval.low), "high": share(interval.high)}
 
 
 def corrected_json(report: Report) -> dict[str, Any] | None:
-    """The corrected share; None where no measured detector looked at anything."""
-    found = report.corrected
-    if found is None:
+    """Return the corrected share; None where no measured detector scored an image."""
+    corrected = report.corrected
+    if corrected is None:
         return None
-    accused = found.false_accusations_interval
     return {
-        "images": found.images,
-        "left_out": report.counts.images - found.images,
-        "flagged": found.flagged,
-        "raw": share(found.raw),
-        "share": share(found.share),
-        **ends(found.interval),
+        "images": corrected.images,
+        "left_out": report.counts.images - corrected.images,
+        "flagged": corrected.flagged,
+        "raw": share(corrected.raw),
+        "share": share(corrected.share),
+        **bounds(corrected.interval),
         "confidence": CONFIDENCE,
         "method": METHOD,
-        "false_accusations": round(found.false_accusations, 1),
-        "false_accusations_low": round(accused.low, 1),
-        "false_accusations_high": round(accused.high, 1),
-        "detectors": [_detector(one) for one in found.by_detector],
-        "unmeasured": list(found.unmeasured),
+        **_both("false_positives", round(corrected.false_positives, 1)),
+        **_both("false_positives_low", round(corrected.false_positives_interval.low, 1)),
+        **_both("false_positives_high", round(corrected.false_positives_interval.high, 1)),
+        "detectors": [_detector(each) for each in corrected.by_detector],
+        "unmeasured": list(corrected.unmeasured),
     }
 
 
 def sample_json(report: Report) -> dict[str, Any] | None:
-    """What people said of the latest random sample; None where none was drawn."""
-    found = report.sample
-    if found is None:
+    """Return the reviewers' answers on the latest random sample; None where none was drawn."""
+    sample = report.sample
+    if sample is None:
         return None
-    told = found.ai + found.not_ai
+    decided = sample.ai + sample.not_ai
     return {
-        "images": found.size,
-        "population": found.population,
-        "ai": found.ai,
-        "not_ai": found.not_ai,
-        "cant_tell": found.cant_tell,
-        "left": found.left,
-        "share": share(found.ai / told) if told else None,
-        **(ends(wilson(found.ai, told)) if told else {}),
+        "images": sample.size,
+        "population": sample.population,
+        "ai": sample.ai,
+        "not_ai": sample.not_ai,
+        "cant_tell": sample.cant_tell,
+        "left": sample.left,
+        "share": share(sample.ai / decided) if decided else None,
+        **(bounds(wilson(sample.ai, decided)) if decided else {}),
     }
 
 
-def _detector(one: DetectorShare) -> dict[str, Any]:
+def second_stage_json(progress: CascadeProgress | None) -> dict[str, Any]:
+    """Return the progress of the second stage; None where the plan has none."""
+    if progress is None:
+        return dict.fromkeys(("second_stage", "second_opinions"))
+    detector, judged, waiting = progress.detector, progress.done, progress.waiting
     return {
-        "name": one.detector,
-        "images": one.images,
-        "flagged": one.flagged,
-        "sensitivity": _rate(one.rates.sensitivity),
-        "false_alarm_rate": _rate(one.rates.false_alarm),
-        "share": share(one.share),
-        **ends(one.interval),
-        "false_accusations": round(one.false_accusations, 1),
+        "second_stage": {"detector": detector, "judged": judged, "waiting": waiting},
+        "second_opinions": {"detector": detector, "given": judged, "waiting": waiting},
+    }
+
+
+def _both(name: str, value: object) -> dict[str, Any]:
+    """Return a value under its key and under the key of earlier versions."""
+    return {name: value, name.replace(*_EARLIER): value}
+
+
+def _detector(each: DetectorShare) -> dict[str, Any]:
+    false_positive_rate = _rate(each.rates.false_positive_rate)
+    return {
+        "name": each.detector,
+        "images": each.images,
+        "flagged": each.flagged,
+        "sensitivity": _rate(each.rates.sensitivity),
+        "false_positive_rate": false_positive_rate,
+        "false_alarm_rate": false_positive_rate,
+        "share": share(each.share),
+        **bounds(each.interval),
+        **_both("false_positives", round(each.false_positives, 1)),
     }
 
 
@@ -108,32 +115,32 @@ def _rate(rate: Share) -> dict[str, Any]:
 
 
 def folders_json(folders: Folders) -> dict[str, Any]:
-    """Images by folder; a folder's `path` is relative to the collection, `.` is its own."""
+    """Return images by folder; `path` is relative to the collection, `.` its own folder."""
     listed = [
-        {**fields(folders.parent + name if name else folders.parent or b"."), **_told(one)}
-        for name, one in folders.by_name.items()
+        {**fields(folders.parent + name if name else folders.parent or b"."), **_counts(told)}
+        for name, told in folders.by_name.items()
     ]
-    return {"folders": listed, "other_folders": _told(folders.others)}
+    return {"folders": listed, "other_folders": _counts(folders.others)}
 
 
 def months_json(months: Mapping[str, Told]) -> list[dict[str, Any]]:
-    """Images by the month of the file."""
-    return [{"month": month, **_told(one)} for month, one in months.items()]
+    """Return images by the month of the file."""
+    return [{"month": month, **_counts(told)} for month, told in months.items()]
 
 
 def deciding_json(deciding: Mapping[str, Told]) -> list[dict[str, Any]]:
-    """Verdicts that say something, by the detector that decided."""
+    """Return the verdicts `ai` and `unsure` by the detector that decided."""
     return [
-        {"detector": name, "ai": one.ai, "unsure": one.unsure} for name, one in deciding.items()
+        {"detector": name, "ai": told.ai, "unsure": told.unsure} for name, told in deciding.items()
     ]
 
 
-def _told(one: Told) -> dict[str, int]:
-    return {"images": one.images, "ai": one.ai, "unsure": one.unsure, "error": one.error}
+def _counts(told: Told) -> dict[str, int]:
+    return {"images": told.images, "ai": told.ai, "unsure": told.unsure, "error": told.error}
 
 
 def copies_json(copies: Copies) -> dict[str, int]:
-    """Files, and how many different contents they have."""
+    """Return the numbers of files and of different contents."""
     return {
         "files": copies.files,
         "different": copies.different,
@@ -143,18 +150,19 @@ def copies_json(copies: Copies) -> dict[str, int]:
     }
 
 
-def course_json(report: Report) -> dict[str, Any]:
-    """Images a second over time, by host."""
-    labels = {one.host_id: one.label for one in report.hosts}
+def throughput_json(report: Report) -> dict[str, Any]:
+    """Return images per second over time, by host."""
+    throughput = report.throughput
+    labels = {host.host_id: host.label for host in report.hosts}
     return {
-        "started_at": time_json(report.course.started_at),
-        "step_seconds": time_json(report.course.step_seconds),
+        "started_at": time_json(throughput.started_at),
+        "step_seconds": time_json(throughput.step_seconds),
         "hosts": [
             {
                 "host": shown(labels.get(host_id, host_id).encode(errors="replace")),
                 "host_id": host_id,
                 "images_per_second": [time_json(rate) for rate in rates],
             }
-            for host_id, rates in report.course.by_host.items()
+            for host_id, rates in throughput.by_host.items()
         ],
     }

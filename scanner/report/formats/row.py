@@ -1,4 +1,4 @@
-"""One image as one row: what `scanner verdicts` and `scanner check` print."""
+"""One image as one row, as `scanner verdicts` and `scanner check` print it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from storage.reads.queries import VerdictRow
     from storage.records import Finding, Verdict
 
-_TRUTHS = {True: "ai", False: "real", None: None}
+_LABELS = {True: "ai", False: "real", None: None}
 
-# What every row has, in the order of CSV's columns; `path_b64` beside it where `path` is not
-# UTF-8.
+# Keys of every row, in the order of CSV's columns; `path_b64` comes after `path` where that is not
+# UTF-8. `label` was called `truth`: both are there.
 COLUMNS = (
     "path",
     "verdict",
@@ -31,20 +31,22 @@ COLUMNS = (
     "fetch_ms",
     "decode_ms",
     "infer_ms",
+    "label",
 )
 
 
 def row_json(row: VerdictRow) -> dict[str, Any]:
-    """The row of one image of a scan; of a pending one little but its path is known."""
-    named = {**fields(row.path)}
-    told = {"truth": _TRUTHS[row.truth], "host": row.host}
+    """Return the row of one image of a scan; a pending one has little but its path."""
+    path = {**fields(row.path)}
+    label = _LABELS[row.truth]
+    known = {"truth": label, "host": row.host, "label": label}
     if row.verdict is None:
-        return named | dict.fromkeys(COLUMNS[1:]) | {"verdict": "pending", "findings": []} | told
-    return named | _judged(row.verdict) | told
+        return path | dict.fromkeys(COLUMNS[1:]) | {"verdict": "pending", "findings": []} | known
+    return path | _judged(row.verdict) | known
 
 
 def check_row(path: bytes, verdict: Verdict) -> dict[str, Any]:
-    """The row of a single file that belongs to no scan."""
+    """Return the row of a single file that belongs to no scan."""
     return {**fields(path), **_judged(verdict)}
 
 
@@ -54,7 +56,7 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.outcome.value,
         "score": share(verdict.score),
         "detector": verdict.detector,
-        "findings": [_finding(said) for said in verdict.findings],
+        "findings": [_finding(finding) for finding in verdict.findings],
         "error": None if error is None else error.kind.value,
         "error_text": None if error is None else error.text,
         "truth": None,
@@ -64,14 +66,15 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "fetch_ms": milliseconds(verdict.timings.fetch_us),
         "decode_ms": milliseconds(verdict.timings.decode_us),
         "infer_ms": milliseconds(verdict.timings.infer_us),
+        "label": None,
     }
 
 
-def _finding(said: Finding) -> dict[str, Any]:
+def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "detector": said.detector,
-        "kind": said.kind,
-        "score": share(said.score),
-        "text": said.text,
-        "detail": dict(said.detail),
+        "detector": finding.detector,
+        "kind": finding.kind,
+        "score": share(finding.score),
+        "text": finding.text,
+        "detail": dict(finding.detail),
     }

@@ -1,4 +1,4 @@
-"""The forms of a report: a table, JSON, CSV, Parquet, HTML; on stdout or in a file."""
+"""Output of a report as a table, JSON, CSV, Parquet or HTML, to stdout or a file."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.build import Report
 
-# A table wider than this is no easier to read; in a file it has as many columns as a terminal.
+# Columns of a table at most, however wide the terminal; and in a file.
 MAX_COLUMNS = 100
 FILE_COLUMNS = 80
-# What CSV and Parquet have: a figure by its path in the JSON, as a number or as a text.
+# Columns of CSV and Parquet: a figure's path in the JSON, and its value as number or text.
 COLUMNS = ("figure", "number", "text")
 
 
-def write(what: Report | Comparison, form: str, file: Path | None) -> None:
-    """Write a report, or a comparison of two, as `--format` has it; to stdout without a file.
+def write(report: Report | Comparison, form: str, file: Path | None, *, full: bool = False) -> None:
+    """Write a report, or a comparison of two, in a format; to stdout without a file.
 
-    A file is there as a whole or, where writing fails, as it was before.
+    A file is replaced atomically. `full` has tables show every figure.
     """
     if form == "table" and file is None:
-        _print_table(what)
+        _print_table(report, full=full)
         return
     if form == "parquet" and file is None and sys.stdout.isatty():
-        raise click.UsageError("Parquet is not for a terminal: name a file with --output")
-    data = _rendered(what, form)
+        raise click.UsageError("cannot print Parquet to a terminal: name a file with --output")
+    data = _rendered(report, form, full=full)
     if file is None:
         click.echo(data, nl=False)
     else:
@@ -45,44 +45,49 @@ def write(what: Report | Comparison, form: str, file: Path | None) -> None:
             out.write(data)
 
 
-def body(what: Report | Comparison) -> dict[str, Any]:
-    """It as one JSON-able object."""
-    return comparison_json(what) if isinstance(what, Comparison) else to_json(what)
+def body(report: Report | Comparison) -> dict[str, Any]:
+    """Return a report, or a comparison of two, as one JSON object."""
+    return comparison_json(report) if isinstance(report, Comparison) else to_json(report)
 
 
-def _rendered(what: Report | Comparison, form: str) -> bytes:
+def _rendered(report: Report | Comparison, form: str, *, full: bool) -> bytes:
     if form == "json":
-        return (json.dumps(body(what), indent=2, allow_nan=False) + "\n").encode()
+        return (json.dumps(body(report), indent=2, allow_nan=False) + "\n").encode()
     if form == "csv":
-        return _csv(what)
+        return _csv(report)
     if form == "parquet":
-        return _parquet(what)
+        return _parquet(report)
     if form == "html":
         from scanner.report.formats.html import comparison_html, report_html  # noqa: PLC0415 - 0.2 s
 
-        page = comparison_html(what) if isinstance(what, Comparison) else report_html(what)
+        page = comparison_html(report) if isinstance(report, Comparison) else report_html(report)
         return page.encode()
     out = io.StringIO()
-    _print_table(what, out)
+    _print_table(report, out, full=full)
     return out.getvalue().encode()
 
 
-def _print_table(what: Report | Comparison, out: io.StringIO | None = None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - programs need it not
+def _print_table(
+    report: Report | Comparison, out: io.StringIO | None = None, *, full: bool
+) -> None:
+    from rich.console import Console  # noqa: PLC0415 - not needed for JSON
 
     from scanner.report.text.comparison import print_comparison  # noqa: PLC0415
-    from scanner.report.text.report import print_table  # noqa: PLC0415
+    from scanner.report.text.report import print_report  # noqa: PLC0415
+    from scanner.report.text.summary import print_summary  # noqa: PLC0415
 
     console = Console(highlight=False, file=out, width=None if out is None else FILE_COLUMNS)
     console.width = min(console.width, MAX_COLUMNS)
-    if isinstance(what, Comparison):
-        print_comparison(what, console)
+    if isinstance(report, Comparison):
+        print_comparison(report, console, full=full)
+    elif full:
+        print_report(report, console)
     else:
-        print_table(what, console)
+        print_summary(report, console)
 
 
 def figures(value: Any, path: str = "") -> Iterator[tuple[str, float | int | None, str | None]]:  # noqa: ANN401 - JSON
-    """Each figure of a JSON object as (its path, the number, the text)."""
+    """Yield each figure of a JSON object as (path, number, text)."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from figures(inner, f"{path}.{name}" if path else name)
@@ -97,20 +102,20 @@ def figures(value: Any, path: str = "") -> Iterator[tuple[str, float | int | Non
         yield path, None, value
 
 
-def _csv(what: Report | Comparison) -> bytes:
+def _csv(report: Report | Comparison) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for path, number, text in figures(body(what)):
+    for path, number, text in figures(body(report)):
         writer.writerow((path, number, cell("text", text)))
     return out.getvalue().encode()
 
 
-def _parquet(what: Report | Comparison) -> bytes:
+def _parquet(report: Report | Comparison) -> bytes:
     from scanner.report.formats.parquet import parquet_of  # noqa: PLC0415 - an extra
 
     rows = [
         (path, None if number is None else float(number), text)
-        for path, number, text in figures(body(what))
+        for path, number, text in figures(body(report))
     ]
     return parquet_of(rows)

@@ -1,4 +1,4 @@
-"""Verdicts against labels, on a terminal: classification table, confusion matrix, verdicts."""
+"""Verdicts compared with labels, on a terminal."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scanner.report.text import labels
-from scanner.report.text.grid import columns, safe
-from scanner.report.text.sentences import accusations, interval
+from scanner.report.text import labels, sentences
+from scanner.report.text.grid import columns, heading, safe
 from storage.paths import shown
 from storage.records import SCORE_THRESHOLD, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
-    from scanner.report.figures.build import Truth
+    from scanner.report.figures.build import Evaluation
     from workers.evaluation.metrics import ClassFigures, Classification, Confusion
 
-# AI-made first, as the classes are called in the literature's data sets.
+# By label; the names of the classes in the literature's data sets.
 LABELS = ((True, "FAKE"), (False, "REAL"))
-# Figures that have an interval: what they are called, and how the interval is got.
+# Figures with an interval: their titles, and the method of the interval.
 INTERVALS = {
     "accuracy": ("accuracy", "Wilson"),
     "precision": ("precision", "Wilson"),
@@ -33,35 +32,78 @@ INTERVALS = {
     "roc_auc": ("ROC AUC", "bootstrap"),
     "ece": ("expected calibration error", "bootstrap"),
 }
+# Figures of the short report.
+SHORT = ("accuracy", "precision", "recall", "f1", "roc_auc")
 # Rows of a table by folder; the JSON has all.
 ROWS = 12
 
 
-def print_truth(truth: Truth, console: Console) -> None:
-    """Print how right the scores and the verdicts are."""
-    labelled = labels.count(truth.images, "image", "images")
-    console.print()
-    console.print(Text(f"Against the labels of {labelled}", style="bold"))
-    if truth.scored:
-        console.print(
-            Text(f"{truth.scored:,} with a score; {SCORE_THRESHOLD} or more counts as FAKE")
-        )
-        console.print()
-        console.print(_classes(truth.figures))
-        console.print()
-        console.print(_confusion(truth.figures))
-        console.print()
-        console.print(_ranking(truth))
-        console.print()
-        console.print(_intervals(truth))
-    console.print()
-    console.print(_verdicts(truth))
-    console.print(Text(accusations(truth)))
-    parts = (
-        ("By folder", {shown(name or b"."): one for name, one in truth.by_folder.items()}),
-        ("By detector", {safe(name): one for name, one in truth.by_detector.items()}),
+def figures_of(evaluation: Evaluation) -> dict[str, float | None]:
+    """Return the figures that have an interval, by name."""
+    figures = evaluation.figures
+    return {
+        "accuracy": figures.accuracy,
+        "precision": figures.fake.precision,
+        "recall": figures.fake.recall,
+        "f1": figures.fake.f1,
+        "average_precision": figures.average_precision,
+        "roc_auc": figures.roc_auc,
+        "ece": evaluation.curves.ece,
+    }
+
+
+def heading_of(evaluation: Evaluation) -> str:
+    """Return the title of the figures."""
+    return f"Accuracy on {labels.count(evaluation.images, 'labelled image', 'labelled images')}"
+
+
+def basis(evaluation: Evaluation) -> str:
+    """Return which images and which threshold the figures are of."""
+    return (
+        f"Figures of the {evaluation.scored:,} with a score; {SCORE_THRESHOLD} or more counts as "
+        "FAKE, the positive class."
     )
-    for title, confusions in parts:
+
+
+def short_accuracy(evaluation: Evaluation, *, compact: bool) -> Iterator[RenderableType]:
+    """Yield the main figures with their intervals, `compact` without."""
+    title = Text(heading_of(evaluation), style="bold")
+    if evaluation.scored:
+        title.append(f" (a score of {SCORE_THRESHOLD} or more counts as AI)", style="not bold")
+    yield title
+    if evaluation.scored:
+        figures = figures_of(evaluation)
+        if compact:
+            values = (f"{INTERVALS[name][0]} {labels.figure(figures[name])}" for name in SHORT)
+            yield Text(", ".join(values))
+            return
+        table = columns("", "", "95 % interval")
+        for name in SHORT:
+            bounds = sentences.interval(evaluation.intervals.get(name))
+            table.add_row(INTERVALS[name][0], labels.figure(figures[name]), bounds)
+        yield table
+    yield Text(sentences.false_positive_rate(evaluation))
+
+
+def print_accuracy(evaluation: Evaluation, console: Console) -> None:
+    """Print all figures against labels."""
+    heading(console, heading_of(evaluation))
+    if evaluation.scored:
+        console.print(Text(basis(evaluation)))
+        for table in (
+            _classes(evaluation.figures),
+            _confusion(evaluation.figures),
+            _ranking(evaluation),
+            _intervals(evaluation),
+        ):
+            console.print()
+            console.print(table)
+    console.print()
+    console.print(_verdicts(evaluation))
+    console.print(Text(sentences.false_positive_rate(evaluation)))
+    by_folder = {shown(name or b"."): matrix for name, matrix in evaluation.by_folder.items()}
+    by_detector = {safe(name): matrix for name, matrix in evaluation.by_detector.items()}
+    for title, confusions in (("By folder", by_folder), ("By detector", by_detector)):
         if len(confusions) > 1:
             console.print()
             console.print(_accuracies(title, confusions))
@@ -70,9 +112,9 @@ def print_truth(truth: Truth, console: Console) -> None:
 def _classes(figures: Classification) -> Table:
     table = columns("", "precision", "recall", "F1", "support")
 
-    def add(name: str, one: ClassFigures) -> None:
-        each = (labels.figure(value) for value in (one.precision, one.recall, one.f1))
-        table.add_row(name, *each, f"{one.support:,}")
+    def add(name: str, row: ClassFigures) -> None:
+        cells = (labels.figure(value) for value in (row.precision, row.recall, row.f1))
+        table.add_row(name, *cells, f"{row.support:,}")
 
     add("FAKE", figures.fake)
     add("REAL", figures.real)
@@ -90,8 +132,8 @@ def _confusion(figures: Classification) -> Table:
     return table
 
 
-def _ranking(truth: Truth) -> Table:
-    figures = truth.figures
+def _ranking(evaluation: Evaluation) -> Table:
+    figures = evaluation.figures
     table = columns("", "FAKE", "REAL")
     table.add_row(
         "average precision",
@@ -99,37 +141,37 @@ def _ranking(truth: Truth) -> Table:
         labels.figure(figures.average_precision_real),
     )
     table.add_row("ROC AUC", labels.figure(figures.roc_auc), "")
-    table.add_row("expected calibration error", labels.figure(truth.curves.ece), "")
+    table.add_row("expected calibration error", labels.figure(evaluation.curves.ece), "")
     return table
 
 
-def _intervals(truth: Truth) -> Table:
-    table = columns("95 % intervals (FAKE is positive)", "from", "to")
+def _intervals(evaluation: Evaluation) -> Table:
+    table = columns("95 % intervals", "from", "to")
     for name, (title, _) in INTERVALS.items():
-        if name in truth.intervals:
-            table.add_row(title, *interval(truth.intervals[name]).split(" to "))
+        if name in evaluation.intervals:
+            table.add_row(title, *sentences.interval(evaluation.intervals[name]).split(" to "))
     return table
 
 
 def _accuracies(title: str, confusions: Mapping[str, Confusion]) -> Table:
-    table = columns(title, "images", "accuracy", "from", "to", "missed", "accused")
-    most = sorted(confusions.items(), key=lambda item: -item[1].images)
-    for name, at in most[:ROWS]:
+    table = columns(title, "images", "accuracy", "from", "to", "missed", "false pos.")
+    largest = sorted(confusions.items(), key=lambda item: -item[1].images)
+    for name, matrix in largest[:ROWS]:
         table.add_row(
             Text(name),
-            f"{at.images:,}",
-            labels.figure(at.accuracy),
-            *interval(at.accuracy_interval).split(" to "),
-            f"{at.fn:,}",
-            f"{at.fp:,}",
+            f"{matrix.images:,}",
+            labels.figure(matrix.accuracy),
+            *sentences.interval(matrix.accuracy_interval).split(" to "),
+            f"{matrix.fn:,}",
+            f"{matrix.fp:,}",
         )
     return table
 
 
-def _verdicts(truth: Truth) -> Table:
+def _verdicts(evaluation: Evaluation) -> Table:
     outcomes = (*Outcome, None)
     table = columns("By verdict", *(labels.VERDICTS[outcome][0] for outcome in outcomes))
-    for made, label in LABELS:
-        numbers = (truth.by_verdict.get((made, outcome), 0) for outcome in outcomes)
-        table.add_row(label, *(f"{number:,}" for number in numbers))
+    for label, name in LABELS:
+        numbers = (evaluation.by_verdict.get((label, outcome), 0) for outcome in outcomes)
+        table.add_row(name, *(f"{number:,}" for number in numbers))
     return table

@@ -1,4 +1,4 @@
-"""What changed between two scans, on a terminal."""
+"""The comparison of two scans on a terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.text import Text
 from scanner.report.text import labels, sentences
 from scanner.report.text.grid import columns, heading, safe
 from storage.paths import shown
+from storage.records import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,49 +17,54 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
 
+# Examples of images whose verdict changed.
+EXAMPLES = 5
 
-def print_comparison(found: Comparison, console: Console) -> None:
+
+def print_comparison(comparison: Comparison, console: Console, *, full: bool) -> None:
     """Print the comparison; nothing in it needs colour to be understood."""
-    before, after = found.before, found.after
+    before, after = comparison.before, comparison.after
     title = (
         f"Scan {before.scan.scan_id} of {safe(before.scan.collection)} and "
         f"scan {after.scan.scan_id} of {safe(after.scan.collection)}"
     )
     console.print(Text(title), soft_wrap=True)
-    console.print(Text(sentences.changed(found), style="bold"))
-    if found.mcnemar is not None:
-        console.print(Text(sentences.mcnemar(found.mcnemar)))
+    console.print(Text(sentences.changed(comparison), style="bold"))
+    if comparison.mcnemar is not None:
+        console.print(Text(sentences.mcnemar(comparison.mcnemar)))
     console.print()
     table = columns("", "Before", "After", "Change")
     for name, first, second in _counts(before, after):
         table.add_row(name, f"{first:,}", f"{second:,}", f"{second - first:+,}")
-    table.add_row("AI-made, corrected", _corrected(before), _corrected(after), "")
-    table.add_row("images a second", _speed(before), _speed(after), "")
+    table.add_row("AI-generated, estimated", _estimate(before), _estimate(after), "")
+    table.add_row("images/s", _speed(before), _speed(after), "")
     console.print(table)
-    if not found.changed:
+    if not comparison.changed:
         return
-    heading(console, "What changed")
+    heading(console, "Changed verdicts")
     table = columns("Before", "After", "Images", left=2)
-    for was, is_now, images in found.flips:
-        if was != is_now:
-            table.add_row(labels.VERDICTS[was][0], labels.VERDICTS[is_now][0], f"{images:,}")
+    for earlier, later, images in comparison.flips:
+        if earlier != later:
+            table.add_row(labels.VERDICTS[earlier][0], labels.VERDICTS[later][0], f"{images:,}")
     console.print(table)
-    for one in found.examples:
-        verdicts = f"{labels.VERDICTS[one.before][0]} → {labels.VERDICTS[one.after][0]}"
-        line = Text(f"  {shown(one.path)}").append(f"  {verdicts}", style="dim")
+    for change in comparison.examples[: None if full else EXAMPLES]:
+        verdicts = f"{labels.VERDICTS[change.before][0]} → {labels.VERDICTS[change.after][0]}"
+        line = Text(f"  {shown(change.path)}").append(f"  {verdicts}", style="dim")
         console.print(line, overflow="fold")
+    if not full and len(comparison.examples) > EXAMPLES:
+        console.print(Text("More of them: --full", style="dim"))
 
 
 def _counts(before: Report, after: Report) -> list[tuple[str, int, int]]:
-    names = ("images", "ai", "unsure", "no_evidence", "error", "pending")
-    shown_as = ("images", "AI-made", "doubtful", "no evidence", "error", "pending")
+    counts = ("images", *(outcome.value for outcome in Outcome), "pending")
+    titles = ("images", *(labels.VERDICTS[outcome][0] for outcome in (*Outcome, None)))
     return [
         (title, getattr(before.counts, name), getattr(after.counts, name))
-        for title, name in zip(shown_as, names, strict=True)
+        for name, title in zip(counts, titles, strict=True)
     ]
 
 
-def _corrected(report: Report) -> str:
+def _estimate(report: Report) -> str:
     return "-" if report.corrected is None else f"{100 * report.corrected.share:.1f} %"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def columns(*headers: str, left: int = 1) -> Table:
-    """A plain table: the first `left` columns are words, the others numbers."""
+    """Return a plain table: the first `left` columns hold words, the others numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for place, header in enumerate(headers):
         if place < left:
@@ -25,11 +25,11 @@ def columns(*headers: str, left: int = 1) -> Table:
 
 
 def heading(console: Console, title: str) -> None:
-    """An empty line and a title."""
+    """Print an empty line and a title."""
     console.print()
     console.print(Text(title, style="bold"))
 
 
 def safe(text: str) -> str:
-    """Text from a file, a host or a user as one harmless line."""
+    """Return text from a file, a host or a user as one line without control characters."""
     return shown(text.encode(errors="replace"))

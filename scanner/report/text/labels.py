@@ -1,69 +1,106 @@
-"""The words for people: what verdicts, evidence and figures are called in reports."""
+"""Names and number formats of reports and pages: verdicts, evidence, shares, durations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import NEVER, Outcome
+from scanner.report.text.grid import safe
+from storage.records import NEVER, RESIZED_FROM, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# By verdict: its name, and what it means. Nothing here ever says that a picture is real.
+    from storage.records import ErrorKind, Finding, Verdict
+
+# By verdict: its name, and its meaning. No text here ever says that an image is real.
 VERDICTS = {
-    Outcome.AI: ("AI-made", "at or above their detector's threshold for AI"),
-    Outcome.UNSURE: ("doubtful", "between the two thresholds: look at them"),
-    Outcome.NO_EVIDENCE: ("no evidence", "looked at; this does not make them real"),
-    Outcome.ERROR: ("error", "could not be read; see below"),
-    None: ("pending", "still to do"),
+    Outcome.AI: ("AI-generated", "at or above a detector's “ai” threshold"),
+    Outcome.UNSURE: ("unsure", "between a detector's two thresholds: review them"),
+    Outcome.NO_EVIDENCE: ("no evidence", "examined; this does not make them real"),
+    Outcome.ERROR: ("error", "could not be read"),
+    None: ("pending", "not judged yet"),
 }
 NOT_EXAMINED = ("not examined", "no detector for their pixels, only metadata")
 
-# By kind of finding. What is not here is shown by its own name.
+# By kind of finding; other kinds are shown by their own name.
 EVIDENCE = {
-    "c2pa_generated": "C2PA: made by AI",
+    "c2pa_generated": "C2PA: AI-generated",
     "c2pa_edited": "C2PA: edited with AI",
-    "c2pa_other": "C2PA: claims no AI",
+    "c2pa_other": "C2PA: no AI claimed",
     "c2pa_remote": "C2PA: on a server, not fetched",
     "c2pa_unreadable": "C2PA: cannot be read",
-    "iptc_generated": "IPTC/XMP: made by AI",
+    "iptc_generated": "IPTC/XMP: AI-generated",
     "iptc_edited": "IPTC/XMP: edited with AI",
-    "generator_tag": "a generator's own tag",
-    "no_detector": "no detector for this size yet",
-    "too_small": "smaller than any detector is made for",
+    "generator_tag": "generator tag",
+    "no_detector": "no detector for this size",
+    "too_small": "smaller than every detector's input",
     "not_planned": "its detector is not in the scan's plan",
-    "too_large": "too large to be looked at at its own size",
-    "degraded": "worn pixels, doubtful at most",
+    "too_large": "too large to be examined at full resolution",
+    "degraded": "degraded image: at most “unsure”",
 }
 
-# What a walk passes by, by kind. What is not here is called as it is.
+# Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
-    "none": "without a suffix",
-    "other": "other kinds",
-    "other_image": "images of formats that are not read",
+    "none": "without an extension",
+    "other": "other types",
+    "other_image": "unsupported image formats",
     "raw": "RAW",
 }
 
 
-def skipped(kinds: Mapping[str, int]) -> str:
-    """What was passed by and how often, the most frequent kind first."""
+def skipped(kinds: Mapping[str, int], most: int | None = None) -> str:
+    """Return what was skipped and how often, the most frequent kind first, `most` kinds by name."""
     ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    names = ((SKIPPED.get(kind, kind).replace("_", " "), number) for kind, number in ordered)
-    return ", ".join(f"{name} {number:,}" for name, number in names if number)
+    named = [
+        f"{SKIPPED.get(kind, kind).replace('_', ' ')} {number:,}"
+        for kind, number in ordered[:most]
+        if number
+    ]
+    if rest := sum(number for _, number in ordered[len(ordered) if most is None else most :]):
+        named.append(f"others {rest:,}")
+    return ", ".join(named)
+
+
+def error(kind: ErrorKind) -> str:
+    """Return a kind of error in words."""
+    return kind.value.replace("_", " ")
+
+
+def reason(verdict: Verdict) -> str:
+    """Return what a verdict is based on: the finding that decided, in a few words."""
+    decided = [
+        finding
+        for finding in verdict.findings
+        if finding.detector == verdict.detector and finding.score is not None
+    ]
+    if not decided:
+        return safe(verdict.detector or "")
+    return _reason(max(decided, key=lambda finding: finding.score or 0.0))
+
+
+def _reason(finding: Finding) -> str:
+    if finding.kind != "score":
+        name = EVIDENCE.get(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
+        generator = safe(program(str(finding.detail.get("generator") or "")))
+        if finding.kind == "generator_tag" and generator:
+            return f"tag of {generator}"
+        return f"{name} ({generator})" if generator else name
+    text = f"model {safe(finding.detector)}"
+    return f"{text}, resized" if RESIZED_FROM in finding.detail else text
 
 
 def program(generator: str) -> str:
-    """The name of a generator that gives itself as `Name_of_it/1.2.3 library/4.5`."""
+    """Return the name of a generator that calls itself `Its_name/1.2.3 library/4.5`."""
     return generator.partition("/")[0].replace("_", " ")
 
 
-def count(number: int, one: str, many: str) -> str:
-    """A number with its noun."""
-    return f"{number:,} {one if number == 1 else many}"
+def count(number: int, singular: str, plural: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def percent(part: int, whole: int) -> str:
-    """A share with one digit, never rounded to none or to all where it is not."""
+    """Return a share with one digit, never rounded to none or to all where it is not."""
     if whole == 0:
         return "-"
     share = 100 * part / whole
@@ -74,18 +111,27 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.1f} %"
 
 
-def ai_from(threshold: float) -> str:
-    """From which score on a detector calls AI-made; if it ever does."""
+def score(value: float | None) -> str:
+    """Return a score with three digits, none of them rounded up to certainty."""
+    if value is None:
+        return "-"
+    if 0.9995 <= value < 1:  # noqa: PLR2004 - half of the last digit shown
+        return ">0.999"
+    return f"{value:.3f}"
+
+
+def ai_threshold(threshold: float) -> str:
+    """Return the threshold from which a detector says `ai`, or `never`."""
     return figure(threshold) if threshold < NEVER else "never"
 
 
 def figure(value: float | None) -> str:
-    """A figure in [0, 1] with four digits, `-` where it is not defined."""
+    """Return a figure in [0, 1] with four digits, `-` where it is not defined."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:
-    """A time span in the units that fit it."""
+    """Return a time span in units that fit it."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -94,6 +140,6 @@ def duration(seconds: float) -> str:
 
 
 def milliseconds(us: int) -> str:
-    """Microseconds as milliseconds, with as many digits as mean something."""
+    """Return microseconds as milliseconds, with about three digits."""
     ms = us / 1000
     return f"{ms:.2f}" if ms < 10 else f"{ms:.1f}" if ms < 100 else f"{ms:,.0f}"  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""What a machine is made of and how it was when it last said so, in words; `info` is its own."""
+"""Hardware and health of a worker's machine, in words; `info` is what the machine reported."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def made_of(info: Mapping[str, Any]) -> str:
-    """Board or processor, cores, memory, and what runs the nets; what is not known is left out."""
-    return ", ".join(_made_of(info))
+def hardware(info: Mapping[str, Any]) -> str:
+    """Return board or processor, cores, memory, runtime and processes, as far as known."""
+    return ", ".join(_hardware(info))
 
 
-def how_it_was(info: Mapping[str, Any]) -> str:
-    """Load, memory, temperature and throttling; what is not known is left out."""
-    return ", ".join(_how_it_was(info))
+def health(info: Mapping[str, Any]) -> str:
+    """Return load, memory, temperature and throttling, as far as known."""
+    return ", ".join(_health(info))
 
 
-def _made_of(info: Mapping[str, Any]) -> Iterator[str]:
+def _hardware(info: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(model := info.get("model"), str):
         yield safe(model)
     if cores := number_of(info, "cores"):
@@ -34,15 +34,15 @@ def _made_of(info: Mapping[str, Any]) -> Iterator[str]:
         yield safe(runtime)
     if processes := number_of(info, "processes"):
         threads = number_of(info, "threads") or 1
-        of = f" of {labels.count(round(threads), 'thread', 'threads')}"
-        yield labels.count(round(processes), "process", "processes") + of
+        each = f" of {labels.count(round(threads), 'thread', 'threads')}"
+        yield labels.count(round(processes), "process", "processes") + each
 
 
-def _how_it_was(info: Mapping[str, Any]) -> Iterator[str]:
+def _health(info: Mapping[str, Any]) -> Iterator[str]:
     if (load := number_of(info, "load")) is not None:
-        yield f"load {load:.2f} a core"
+        yield f"load {load:.2f} per core"
     if (size := number_of(info, "process_mb")) is not None:
-        yield f"{size:,.0f} MB a process"
+        yield f"{size:,.0f} MB per process"
     if (free := number_of(info, "free_mb")) is not None:
         yield f"{free:,.0f} MB free"
     if (degrees := number_of(info, "temperature_c")) is not None:
@@ -53,6 +53,6 @@ def _how_it_was(info: Mapping[str, Any]) -> Iterator[str]:
         if now:
             yield f"slowed down: {', '.join(now)}"
         elif before:
-            yield f"slowed down since it was started: {', '.join(before)}"
+            yield f"slowed down since boot: {', '.join(before)}"
         else:
             yield "not throttled"

@@ -1,17 +1,19 @@
-"""A report on a terminal: the answer first, then what it rests on. Fits 80 columns."""
+"""The full report on a terminal: everything the summary leaves out. Fits 80 columns."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.text import Text
 
 from scanner.report.text import labels, machine
-from scanner.report.text.accuracy import print_truth
-from scanner.report.text.breakdown import print_estimate, print_where
+from scanner.report.text.accuracy import print_accuracy
+from scanner.report.text.breakdown import print_breakdown, print_estimate
 from scanner.report.text.grid import columns, heading, safe
 from scanner.report.text.sentences import answer
+from scanner.report.text.summary import by_name, findings_lines, notes, title
 from storage.paths import shown
 from storage.reads.aggregates import STAGES
 from storage.records import ROUTER, Outcome
@@ -24,64 +26,78 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from storage.reads.aggregates import EvidenceCount, HostFigures
 
-# Rows of the evidence table; a long tail of generators is for the JSON.
+# Rows of the evidence table; the JSON has all.
 EVIDENCE_ROWS = 15
-# Below this part of a scan's time at work, the two are told apart.
-MOSTLY_AT_WORK = 0.9
+# Below this part of a scan's duration, the time of actual work is given as well.
+MOSTLY_ACTIVE = 0.9
 
 
-def print_table(report: Report, console: Console) -> None:
-    """Print the report; nothing in it needs colour to be understood."""
-    _print_answer(report, console)
+def print_report(report: Report, console: Console) -> None:
+    """Print every figure of the report; nothing in it needs colour to be understood."""
+    console.print(title(report))
+    if report.counts.images:
+        console.print(Text(answer(report), style="bold"))
+        _print_verdicts(report, console)
+    _print_findings(report, console)
     print_estimate(report, console)
     _print_evidence(report, console)
-    print_where(report, console)
+    print_breakdown(report, console)
     _print_errors(report, console)
-    if report.truth is not None:
-        print_truth(report.truth, console)
+    if report.evaluation is not None:
+        print_accuracy(report.evaluation, console)
     _print_detectors(report, console)
     _print_hosts(report, console)
     _print_course(report, console)
-    _print_which(report, console)
+    if (hint := by_name(report)) is not None:
+        console.print()
+        console.print(hint)
 
 
-def _print_answer(report: Report, console: Console) -> None:
-    scan, counts = report.scan, report.counts
-    name = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
-    console.print(name.append(f", {report.scan.state}"), soft_wrap=True)
-    console.print(Text(answer(report), style="bold"))
+def verdict_counts(report: Report) -> list[tuple[str, str, str, int]]:
+    """Return each verdict's key, name, meaning and number of images."""
+    counts = report.counts
+    examined = counts.no_evidence - counts.not_examined
+    return [
+        ("ai", *labels.VERDICTS[Outcome.AI], counts.ai),
+        ("unsure", *labels.VERDICTS[Outcome.UNSURE], counts.unsure),
+        ("nothing", *labels.VERDICTS[Outcome.NO_EVIDENCE], examined),
+        ("unseen", *labels.NOT_EXAMINED, counts.not_examined),
+        ("error", *labels.VERDICTS[Outcome.ERROR], counts.error),
+        ("pending", *labels.VERDICTS[None], counts.pending),
+    ]
+
+
+def _print_verdicts(report: Report, console: Console) -> None:
     console.print()
-    rows = (
-        (labels.VERDICTS[Outcome.AI], counts.ai),
-        # In JSON and CSV, and so for who looks for them there, it is `unsure`.
-        (("doubtful (unsure)", labels.VERDICTS[Outcome.UNSURE][1]), counts.unsure),
-        (labels.VERDICTS[Outcome.NO_EVIDENCE], counts.no_evidence - counts.not_examined),
-        (labels.NOT_EXAMINED, counts.not_examined),
-        (labels.VERDICTS[Outcome.ERROR], counts.error),
-        (labels.VERDICTS[None], counts.pending),
-    )
+    total = report.counts.images
     table = columns("Verdict", "Images", "Share")
     table.add_column(overflow="fold")
-    for (verdict, meaning), images in rows:
-        share = labels.percent(images, counts.images)
-        table.add_row(verdict, f"{images:,}", share, Text(meaning if images else "", style="dim"))
-    table.add_row("all", f"{counts.images:,}", "", "")
+    for _, name, meaning, images in verdict_counts(report):
+        note = Text(meaning if images else "", style="dim")
+        table.add_row(name, f"{images:,}", labels.percent(images, total), note)
+    table.add_row("all", f"{total:,}", "", "")
     console.print(table)
 
 
+def _print_findings(report: Report, console: Console) -> None:
+    if report.findings:
+        heading(console, "Most certain")
+        console.print(Group(*findings_lines(report.findings, console.width)))
+
+
 def _print_evidence(report: Report, console: Console) -> None:
-    found, reasons = evidence_counts(report.evidence)
-    if found:
+    evidence, reasons = evidence_counts(report.evidence)
+    if evidence:
         heading(console, "Evidence in the files")
         table = columns("Kind", "Generator", "Signature", "Images", left=3)
-        for (kind, generator, signature), images in found.most_common(EVIDENCE_ROWS):
+        for (kind, generator, signature), images in evidence.most_common(EVIDENCE_ROWS):
             table.add_row(Text(kind), Text(generator), Text(signature), f"{images:,}")
         console.print(table)
-    if len(found) > EVIDENCE_ROWS:
-        more = len(found) - EVIDENCE_ROWS
+    if len(evidence) > EVIDENCE_ROWS:
+        more = len(evidence) - EVIDENCE_ROWS
         console.print(Text(f"and {more} more: --format json has all", style="dim"))
     if reasons:
-        heading(console, "Pixels not looked at, or worn")
+        heading(console, "Images not examined, or degraded")
         table = columns("Reason", "Images")
         for reason, images in reasons.most_common():
             table.add_row(Text(reason), f"{images:,}")
@@ -89,46 +105,48 @@ def _print_evidence(report: Report, console: Console) -> None:
 
 
 def evidence_counts(
-    said: Iterable[EvidenceCount],
+    evidence: Iterable[EvidenceCount],
 ) -> tuple[Counter[tuple[str, str, str]], Counter[str]]:
-    """Images by (kind, generator whatever its version, signature), and by reason of the router."""
-    found: Counter[tuple[str, str, str]] = Counter()
+    """Count images by (kind, generator without its version, signature), and by router's reason."""
+    by_kind: Counter[tuple[str, str, str]] = Counter()
     reasons: Counter[str] = Counter()
-    for one in said:
-        if one.detector == ROUTER:
-            reasons[labels.EVIDENCE.get(one.kind, safe(one.kind))] += one.images
+    for row in evidence:
+        if row.detector == ROUTER:
+            reasons[labels.EVIDENCE.get(row.kind, safe(row.kind))] += row.images
         else:
-            kind = labels.EVIDENCE.get(one.kind, safe(f"{one.detector}: {one.kind}"))
-            generator = safe(labels.program(one.generator or ""))
-            found[kind, generator, safe(one.signature or "")] += one.images
-    return found, reasons
+            kind = labels.EVIDENCE.get(row.kind, safe(f"{row.detector}: {row.kind}"))
+            generator = safe(labels.program(row.generator or ""))
+            by_kind[kind, generator, safe(row.signature or "")] += row.images
+    return by_kind, reasons
 
 
 def _print_errors(report: Report, console: Console) -> None:
     if not report.errors:
         return
     heading(console, "Could not be read")
-    for one in report.errors:
-        console.print(Text(f"{one.kind.value}: {labels.count(one.images, 'image', 'images')}"))
-        for path, text in one.examples:
+    for error in report.errors:
+        console.print(
+            Text(f"{labels.error(error.kind)}: {labels.count(error.images, 'image', 'images')}")
+        )
+        for path, text in error.examples:
             line = Text(f"  {shown(path)}").append(f"  {text}", style="dim")
             console.print(line, overflow="fold")
-        if one.images > len(one.examples):
-            console.print(Text(f"  and {one.images - len(one.examples):,} more", style="dim"))
+        if error.images > len(error.examples):
+            console.print(Text(f"  and {error.images - len(error.examples):,} more", style="dim"))
 
 
 def _print_detectors(report: Report, console: Console) -> None:
     if not report.detectors:
         return
     heading(console, "Detectors")
-    table = columns("Name", "Version", "Images", "Doubtful from", "AI-made from", left=2)
-    for one in report.detectors:
+    table = columns("Name", "Version", "Images", "“unsure” from", "“ai” from", left=2)
+    for detector in report.detectors:
         table.add_row(
-            Text(one.name),
-            Text(one.version),
-            f"{one.images:,}",
-            labels.figure(one.unsure),
-            labels.ai_from(one.ai),
+            Text(detector.name),
+            Text(detector.version),
+            f"{detector.images:,}",
+            labels.figure(detector.unsure),
+            labels.ai_threshold(detector.ai),
         )
     console.print(table)
 
@@ -136,60 +154,44 @@ def _print_detectors(report: Report, console: Console) -> None:
 def _print_hosts(report: Report, console: Console) -> None:
     if not report.hosts:
         return
-    heading(console, "Hosts (milliseconds an image: median / 95 of 100 are below)")
-    table = columns("Host", "Arch", "Images", "a second", *STAGES, left=2)
-    for one in report.hosts:
-        rate = f"{one.images / one.seconds:,.1f}" if one.seconds > 0 else "-"
+    heading(console, "Hosts (ms per image, p50 / p95)")
+    table = columns("Host", "Arch", "Images", "images/s", *STAGES, left=2)
+    for host in report.hosts:
+        rate = f"{host.images / host.seconds:,.1f}" if host.seconds > 0 else "-"
         table.add_row(
-            Text(safe(one.label)),
-            Text(one.arch),
-            f"{one.images:,}",
+            Text(safe(host.label)),
+            Text(host.arch),
+            f"{host.images:,}",
             rate,
-            *(_stage(one, stage) for stage in STAGES),
+            *(stage_times(host, stage) for stage in STAGES),
         )
     console.print(table)
-    for one in report.hosts:
-        # As it was when it last wrote to this store, for whichever scan.
-        for line in filter(None, (machine.made_of(one.info), machine.how_it_was(one.info))):
-            console.print(Text(f"{safe(one.label)}: {line}", style="dim"))
+    for host in report.hosts:
+        # As the host last reported to this store, during any scan.
+        for line in filter(None, (machine.hardware(host.info), machine.health(host.info))):
+            console.print(Text(f"{safe(host.label)}: {line}", style="dim"))
 
 
-def _stage(host: HostFigures, stage: str) -> str:
-    took = host.stages.get(stage)
-    if took is None:
+def stage_times(host: HostFigures, stage: str) -> str:
+    """Return a stage's p50 and p95 in milliseconds."""
+    times = host.stages.get(stage)
+    if times is None:
         return "-"
-    return f"{labels.milliseconds(took.p50_us)} / {labels.milliseconds(took.p95_us)}"
+    return f"{labels.milliseconds(times.p50_us)} / {labels.milliseconds(times.p95_us)}"
 
 
 def _print_course(report: Report, console: Console) -> None:
-    scan, counts = report.scan, report.counts
+    counts = report.counts
     lines = []
     if counts.judged_here:
         line = f"Judged {labels.count(counts.judged_here, 'image', 'images')}"
         line += f" in {labels.duration(report.seconds)}"
-        if report.active_seconds < MOSTLY_AT_WORK * report.seconds:
-            line += f", at work for {labels.duration(report.active_seconds)} of it"
+        if report.active_seconds < MOSTLY_ACTIVE * report.seconds:
+            line += f", {labels.duration(report.active_seconds)} of it at work"
         if report.images_per_second is not None:
-            line += f": {report.images_per_second:,.1f} a second"
-        lines.append(f"{line}. Listing took {labels.duration(scan.enqueue_seconds)}.")
-    if counts.kept:
-        verdicts = labels.count(counts.kept, "verdict was", "verdicts were")
-        lines.append(f"{verdicts} kept from an earlier scan: the files are unchanged.")
-    if scan.skipped:
-        passed = labels.count(sum(scan.skipped.values()), "file or folder", "files and folders")
-        lines.append(f"Skipped {passed}: {labels.skipped(scan.skipped)}.")
-    if scan.unreadable_folders:
-        folders = labels.count(scan.unreadable_folders, "folder", "folders")
-        lines.append(f"{folders} could not be opened: what is in there is not counted.")
+            line += f": {report.images_per_second:,.1f} images/s"
+        listing = labels.duration(report.scan.enqueue_seconds)
+        lines.append(Text(f"{line}. Listing took {listing}."))
+    lines += notes(report)
     if lines:
-        console.print()
-    for line in lines:
-        console.print(Text(line))
-
-
-def _print_which(report: Report, console: Console) -> None:
-    """The report counts; its images by name are another command's."""
-    if report.counts.ai or report.counts.unsure:
-        console.print()
-        which = f"Which ones: `scanner verdicts {report.scan.scan_id} --format csv`"
-        console.print(Text(which), soft_wrap=True)
+        console.print(Group(Text(), *lines))

@@ -1,4 +1,4 @@
-"""What a report says in sentences, on a terminal and in HTML alike."""
+"""Sentences of a report, the same on a terminal and in HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.evaluation.intervals import wilson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.report.figures.build import Report, Truth
+    from scanner.report.figures.build import Evaluation, Report
     from scanner.report.figures.compare import Comparison, McNemar
     from scanner.report.figures.estimate import CorrectedShare
     from storage.reads.breakdown import Copies
@@ -19,96 +19,116 @@ if TYPE_CHECKING:
     from storage.writes.samples import SampleOutcome
     from workers.evaluation.intervals import Interval
 
-# A p-value below this is called a difference.
+# A p-value below this counts as a difference.
 SIGNIFICANT = 0.05
 SMALLEST_P = 0.0001
 
 
 def answer(report: Report) -> str:
-    """The one sentence or two that the scan was made for."""
+    """Return the main result of a scan, in a sentence or two."""
     counts = report.counts
     if counts.images == 0:
-        return "There was no image to judge."
+        return "Nothing to judge: no images were found."
     looks = "looks" if counts.ai == 1 else "look"
-    text = f"{counts.ai:,} of {labels.count(counts.images, 'image', 'images')} {looks} AI-made"
+    text = f"{counts.ai:,} of {labels.count(counts.images, 'image', 'images')} {looks} AI-generated"
     if counts.unsure:
-        text += f", {labels.count(counts.unsure, 'is', 'are')} doubtful"
+        text += f", {labels.count(counts.unsure, 'is', 'are')} unsure"
     if counts.error:
         text += f", {counts.error:,} could not be read"
-    text += "."
     if counts.pending:
-        text += f" Not finished: {labels.count(counts.pending, 'is', 'are')} still to be judged."
-    if report.opinions is not None and report.opinions.done + report.opinions.waiting:
-        text += f" {second(report.opinions)}"
+        text += f", {labels.count(counts.pending, 'is', 'are')} still to be judged"
+    text += "."
+    if report.second_stage is not None and report.second_stage.done + report.second_stage.waiting:
+        text += f" {second_stage(report.second_stage)}"
     return text
 
 
-def second(opinions: CascadeProgress) -> str:
-    """How far the second opinions are."""
-    given = labels.count(opinions.done, "doubtful image", "doubtful images")
-    text = f"{opinions.detector} has looked at {given}"
-    if opinions.waiting:
-        text += f", {labels.count(opinions.waiting, 'waits', 'wait')} for its second opinion"
+def second_stage(progress: CascadeProgress) -> str:
+    """Return the progress of the second stage."""
+    judged = labels.count(progress.done, "unsure image", "unsure images")
+    text = f"Second stage: {progress.detector} has judged {judged}"
+    if progress.waiting:
+        text += f", {labels.count(progress.waiting, 'is', 'are')} waiting"
     return f"{text}."
 
 
 def estimate(report: Report) -> Iterator[str]:
-    """How much is AI-made when the detectors' mistakes are reckoned with, sentence by sentence."""
-    if report.sample is not None and (said := _reviewed(report.sample)) is not None:
-        yield said
-    found = report.corrected
-    if found is None:
+    """Yield the estimated prevalence of AI-generated images, its basis and its limits."""
+    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
+        yield reviewed
+    share = report.corrected
+    if share is None:
         yield (
-            "How much of this is AI-made cannot be estimated: no detector whose mistakes "
-            "were measured has looked at these pixels."
+            "The share of AI-generated images cannot be estimated: no detector with known error "
+            "rates scored these images."
         )
         return
-    low, high = (_percent(end) for end in found.interval)
     yield (
-        f"About {_percent(found.share)} % of the {labels.count(found.images, 'image', 'images')} "
-        f"that measured detectors looked at are AI-made (95 % interval: {low} to {high} %). "
-        f"Flagged were {_percent(found.raw)} %; the estimate reckons with what detectors miss and "
-        "whom they accuse falsely."
+        f"About {_with_interval(share.share, share.interval)} of the "
+        f"{labels.count(share.images, 'image', 'images')} scored by detectors with known error "
+        f"rates are AI-generated. {_percent(share.raw)} % were flagged. The estimate corrects for "
+        "missed and false detections."
     )
-    yield _accusations(found)
-    if left := report.counts.images - found.images:
-        stay = "stays" if left == 1 else "stay"
+    yield false_positives(share)
+    if omitted := report.counts.images - share.images:
         yield (
-            f"{labels.count(left, 'image', 'images')} {stay} out of the estimate: no detector "
-            "whose measured rates tell a share scored them at their own size."
+            f"{labels.count(omitted, 'image is', 'images are')} not in the estimate: no detector "
+            "with known error rates scored them at full resolution."
         )
-    if found.unmeasured:
-        yield f"Looked, but their rates tell no share: {', '.join(found.unmeasured)}."
+    if share.unmeasured:
+        detectors = ", ".join(share.unmeasured)
+        yield f"Not used for the estimate (no usable error rates): {detectors}."
     yield (
-        "All this holds as far as these pictures are like those that the detectors were measured "
-        "on; of other generators they may miss far more."
+        "These figures assume images like those the detectors were tested on; images of other "
+        "generators may be missed far more often."
     )
+
+
+def short_estimate(report: Report) -> Iterator[str]:
+    """Yield the prevalence, from reviewers where they decided any image, else from detectors."""
+    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
+        yield reviewed
+    elif (share := report.corrected) is not None:
+        yield (
+            f"Estimate: {_with_interval(share.share, share.interval)} of the "
+            f"{labels.count(share.images, 'image', 'images')} scored by detectors with known error "
+            "rates are AI-generated."
+        )
+        if share.flagged:
+            yield false_positives(share)
 
 
 def _reviewed(sample: SampleOutcome) -> str | None:
-    """What people found in a random sample, which no detector's mistakes touch."""
-    told = sample.ai + sample.not_ai
-    if not told:
+    """Return what reviewers found in a random sample; None before the first decision."""
+    decided = sample.ai + sample.not_ai
+    if not decided:
         return None
-    low, high = wilson(sample.ai, told)
+    share = _with_interval(sample.ai / decided, wilson(sample.ai, decided))
     return (
-        f"People could tell of {told:,} of a random sample of "
-        f"{labels.count(sample.size, 'image', 'images')}, and called {sample.ai:,} AI-made: "
-        f"{_percent(sample.ai / told)} % (95 % interval: {_percent(low)} to {_percent(high)} %) of "
-        f"the {sample.population:,} that could be read."
+        f"Reviewers decided {decided:,} of "
+        f"{labels.count(sample.size, 'randomly sampled image', 'randomly sampled images')}; "
+        f"{labels.count(sample.ai, 'is', 'are')} AI-generated: {share} of the "
+        f"{sample.population:,} readable images."
     )
 
 
-def _accusations(found: CorrectedShare) -> str:
-    if not found.flagged:
-        return "None was flagged, so nobody is accused."
-    number = found.false_accusations
-    low, high = (round(end) for end in found.false_accusations_interval)
+def false_positives(share: CorrectedShare) -> str:
+    """Return how many of the flagged images are expected to be false positives."""
+    if not share.flagged:
+        return "No image was flagged."
+    number = share.false_positives
+    low, high = (round(bound) for bound in share.false_positives_interval)
     about = f"about {number:,.0f}" if number >= 1 else "fewer than one"
+    bounds = f" ({low:,} to {high:,})" if high else ""
     return (
-        f"Of the {found.flagged:,} that they flagged, {about} ({low:,} to {high:,}) will be false "
-        "accusations."
+        f"Of the {share.flagged:,} flagged, {about}{bounds} will be false positives "
+        "(not AI-generated)."
     )
+
+
+def _with_interval(share: float, bounds: Interval) -> str:
+    low, high = (_percent(bound) for bound in bounds)
+    return f"{_percent(share)} % (95 % interval: {low} to {high} %)"
 
 
 def _percent(share: float) -> str:
@@ -116,66 +136,63 @@ def _percent(share: float) -> str:
 
 
 def copies(found: Copies) -> str | None:
-    """How many files are copies of others, in a sentence; None where none is."""
+    """Return how many files are copies of others; None where none is."""
     if found.files == found.different:
         return None
     repeated = labels.percent(found.files - found.different, found.files)
     if found.one_in > 1:
-        return (
-            f"{repeated} of the files repeat a picture that is there already (by one in "
-            f"{found.one_in} digests)."
-        )
+        return f"{repeated} of the files are copies of another (from 1 in {found.one_in} digests)."
     text = (
-        f"The {found.files:,} files that could be opened have {found.different:,} different "
-        f"contents ({repeated} repeat one)."
+        f"The {found.files:,} readable files have {found.different:,} different contents "
+        f"({repeated} are copies)."
     )
     if found.ai_files != found.ai_different:
-        text += f" The {found.ai_files:,} AI-made files have {found.ai_different:,}."
+        text += f" The {found.ai_files:,} AI-generated files have {found.ai_different:,}."
     return text
 
 
-def accusations(truth: Truth) -> str:
-    """How often the verdict `ai` was wrong, in words."""
-    called = {made: truth.by_verdict.get((made, Outcome.AI), 0) for made in (True, False)}
-    real = sum(number for (made, _), number in truth.by_verdict.items() if not made)
+def false_positive_rate(evaluation: Evaluation) -> str:
+    """Return how often the verdict `ai` was wrong on labelled images."""
+    called = {label: evaluation.by_verdict.get((label, Outcome.AI), 0) for label in (True, False)}
+    real = sum(number for (label, _), number in evaluation.by_verdict.items() if not label)
     total = called[True] + called[False]
     if total == 0:
-        return "No labelled image was called AI-made."
+        return "No labelled image was called AI-generated."
     were = "was" if called[False] == 1 else "were"
-    text = f"Of {total:,} called AI-made, {called[False]:,} {were} not"
+    text = f"Of {total:,} called AI-generated, {called[False]:,} {were} not"
     return (
         f"{text}: {labels.percent(called[False], real)} of the REAL ones." if real else f"{text}."
     )
 
 
-def interval(found: Interval | None) -> str:
-    """The ends of an interval, with as many digits as figures have."""
-    return "" if found is None else f"{found.low:.4f} to {found.high:.4f}"
+def interval(bounds: Interval | None) -> str:
+    """Return the bounds of an interval with four digits; empty for None."""
+    return "" if bounds is None else f"{bounds.low:.4f} to {bounds.high:.4f}"
 
 
-def changed(found: Comparison) -> str:
-    """What changed between two scans, in a sentence."""
-    if found.before.scan.collection_id != found.after.scan.collection_id:
-        return "The scans are of different collections: their images cannot be told to be the same."
-    if not found.both:
+def changed(comparison: Comparison) -> str:
+    """Return what changed between two scans."""
+    if comparison.before.scan.collection_id != comparison.after.scan.collection_id:
+        return "The scans are of different collections; their images cannot be compared."
+    if not comparison.both:
         return "No image was judged by both scans."
-    number = f"{found.changed:,}" if found.changed else "None"
-    have = "have" if found.changed > 1 else "has"
+    number = f"{comparison.changed:,}" if comparison.changed else "None"
+    have = "have" if comparison.changed > 1 else "has"
     return (
-        f"{number} of the {labels.count(found.both, 'image', 'images')} that both judged "
+        f"{number} of the {labels.count(comparison.both, 'image', 'images')} that both judged "
         f"{have} another verdict now."
     )
 
 
-def mcnemar(found: McNemar) -> str:
-    """Which scan is right more often, in a sentence."""
-    if found.p_value is None:
-        return "Held against the labels, both are right about the same images."
-    chance = found.p_value >= SIGNIFICANT
-    p_value = f"p = {found.p_value:.4f}" if found.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
+def mcnemar(test: McNemar) -> str:
+    """Return which scan agrees with the labels more often."""
+    if test.p_value is None:
+        return "Both scans are right about the same labelled images."
+    chance = test.p_value >= SIGNIFICANT
+    p_value = f"p = {test.p_value:.4f}" if test.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
     text = (
-        f"Held against the labels, {labels.count(found.only_before, 'image is', 'images are')} "
-        f"right only before and {found.only_after:,} only after"
+        f"{labels.count(test.only_before, 'labelled image is', 'labelled images are')} right only "
+        f"before and {test.only_after:,} only after"
     )
     return (
         f"{text}: {'no more than chance' if chance else 'more than chance'} (McNemar, {p_value})."

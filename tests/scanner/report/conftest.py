@@ -127,4 +127,4 @@ def report(store: Store, scan: Scan) -> Report:
 @pytest.fixture
 def unlabelled(report: Report) -> Report:
     """The same without labels."""
-    return replace(report, truth=None)
+    return replace(report, evaluation=None)

@@ -35,7 +35,7 @@ def test_report_is_a_table(store: Store, scan: Scan) -> None:
     result = scanner("report", store=store)
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("Scan 1 of photos, unfinished\n2 of 8 images look AI-made")
+    assert result.stdout.startswith("Scan 1 of photos, unfinished\n2 of 8 images look AI-generated")
 
 
 @pytest.mark.parametrize("asked", [["--json"], ["--format", "json"]])

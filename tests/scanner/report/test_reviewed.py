@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
-    """Of three that they could tell one is AI-made: the share, its interval, and a sentence."""
+    """Of three decided images one is AI-generated: the share, its interval, and a sentence."""
     before = build(store, scan)
     assert before.sample is None
     assert to_json(before)["sample"] is None
@@ -26,7 +26,7 @@ def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = 1.0")
     drawn = samples.draw(store, scan.scan_id, 4, seed=1)
-    assert not any("People" in said for said in sentences.estimate(build(store, scan)))
+    assert not any("Reviewers" in said for said in sentences.estimate(build(store, scan)))
     images = [image for image, _ in samples.sample_images(store, drawn)]
     answers = (Answer.AI, Answer.NOT_AI, Answer.NOT_AI, Answer.CANT_TELL)
     for image, answer in zip(images, answers, strict=True):
@@ -42,5 +42,5 @@ def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
         body["low"],
         body["high"],
     )
-    (said,) = [one for one in sentences.estimate(report) if "People" in one]
-    assert "3 of a random sample of 4 images, and called 1 AI-made: 33.3 %" in said
+    (said,) = [one for one in sentences.estimate(report) if "Reviewers" in one]
+    assert "Reviewers decided 3 of 4 randomly sampled images; 1 is AI-generated: 33.3 %" in said

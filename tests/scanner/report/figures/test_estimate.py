@@ -20,7 +20,7 @@ RATES = Rates(Share(FOUND, AI), Share(ACCUSED, REAL))
 
 
 def test_by_hand() -> None:
-    """Sensitivity 0.9, false alarms 0.1: a third of images flagged means 29 in 100 AI-made."""
+    """At rates of 0.9 and 0.1, a third of images flagged means that 29 % are AI-generated."""
     rates = Rates(Share(90, 100), Share(10, 100))
 
     assert rogan_gladen(Share(33, 100), rates) == pytest.approx(0.2875)
@@ -119,18 +119,18 @@ def test_several_detectors() -> None:
     assert found.interval.high - found.interval.low < mean
 
 
-def test_false_accusations() -> None:
-    """Where nothing is AI-made, all that is flagged is accused falsely, and no more."""
+def test_false_positives() -> None:
+    """Where nothing is AI-generated, everything flagged is a false positive, and no more."""
     nothing = corrected_share([("d", 10_000, 94)], lambda _: RATES)
     some = corrected_share([("d", 10_000, 4_764)], lambda _: RATES)
     assert nothing is not None
     assert some is not None
 
-    assert nothing.false_accusations == pytest.approx(94)
-    assert nothing.false_accusations_interval.high <= 94
+    assert nothing.false_positives == pytest.approx(94)
+    assert nothing.false_positives_interval.high <= 94
     # Half of ten thousand are real, 9.4 in a thousand of them are flagged.
-    assert some.false_accusations == pytest.approx(47, abs=0.5)
-    low, high = some.false_accusations_interval
+    assert some.false_positives == pytest.approx(47, abs=0.5)
+    low, high = some.false_positives_interval
     assert low < 47 < high
 
 

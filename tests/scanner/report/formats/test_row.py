@@ -42,6 +42,7 @@ def test_judged_image(store: Store, scan: Scan) -> None:
         "fetch_ms": 1.5,
         "decode_ms": 0.25,
         "infer_ms": 0.0,
+        "label": "ai",
     }
 
 

@@ -80,10 +80,20 @@ def test_page_has_the_answer_first(report: Report) -> None:
     """What the scan was made for is the first thing to be read."""
     text = " ".join(Page(report_html(report)).text.split())
 
-    assert "2 of 8 images look AI-made, 1 is doubtful" in text
-    assert text.index("look AI-made") < text.index("Verdict")
-    assert "Against the labels of 8 images" in text
+    assert "2 of 8 images look AI-generated, 1 is unsure" in text
+    assert text.index("look AI-generated") < text.index("Verdict")
+    assert "Accuracy on 8 labelled images" in text
     assert "REAL/cut[bold].jpg" in text
+
+
+def test_full_report_has_every_table(store: Store, scan: Scan) -> None:
+    """`--full` adds what the summary leaves out: hosts, detectors, throughput."""
+    short = scanner("report", store=store).stdout
+    full = scanner("report", "--full", store=store).stdout
+
+    for heading in ("\nHosts", "\nDetectors", "\nVerdict ", "\nJudged 7 images"):
+        assert heading not in short
+        assert heading in full
 
 
 def test_charts_are_drawn_and_named(report: Report) -> None:
@@ -91,8 +101,8 @@ def test_charts_are_drawn_and_named(report: Report) -> None:
     html = report_html(report)
     charts = [given["aria-label"] for tag, given in Page(html).tags if given.get("role") == "img"]
 
-    assert {"ROC curve", "Precision over recall", "Reliability"} <= set(charts)
-    assert "Images a second, by host" in charts
+    assert {"ROC curve", "Precision-recall curve", "Reliability"} <= set(charts)
+    assert "Images per second, by host" in charts
     assert not re.search(r'(?:fill|stroke)="#', html)
 
 
@@ -135,16 +145,16 @@ def test_empty_and_unlabelled_reports_have_pages(report: Report) -> None:
     empty = replace(
         report,
         counts=counts,
-        truth=None,
+        evaluation=None,
         hosts=(),
         detectors=(),
         evidence=(),
         errors=(),
-        course=replace(report.course, by_host={}),
+        throughput=replace(report.throughput, by_host={}),
     )
 
-    assert "There was no image to judge." in report_html(empty)
-    assert "Against the labels" not in report_html(empty)
+    assert "Nothing to judge: no images were found." in report_html(empty)
+    assert "labelled" not in report_html(empty)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -220,7 +230,7 @@ def test_fail_on_ai(store: Store, scan: Scan) -> None:
 
 @pytest.fixture
 def later(store: Store, scan: Scan) -> Scan:
-    """A later scan of two of the images: one is no longer AI-made, which it is."""
+    """A later scan of two of the images: one is no longer AI-generated, which it is."""
     begun = scans.new_scan(store, scan.collection_id, scans.ensure_plan(store, PLAN), "fleet")
     listed = [
         ListedImage(b"FAKE/seen.jpg", 10, 1, True),
@@ -335,7 +345,8 @@ def test_corrected_share_is_by_the_cards_rates(store: Store, scan: Scan) -> None
     body = json.loads(scanner("report", "--json", store=store).stdout)
 
     assert body["corrected_share"] is None
-    assert "cannot be estimated" in " ".join(scanner("report", store=store).stdout.split())
+    full = scanner("report", "--full", store=store).stdout
+    assert "cannot be estimated" in " ".join(full.split())
 
 
 def test_finding_texts_are_utf8_in_parquet(store: Store, tmp_path: Path) -> None:

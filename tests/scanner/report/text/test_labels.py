@@ -41,14 +41,14 @@ def test_milliseconds(us: int, shown: str) -> None:
 
 
 def test_a_threshold_that_nothing_reaches() -> None:
-    """A detector whose threshold is 1 calls nothing AI-made, however sure it is."""
-    assert ("0.9521", "never") == (labels.ai_from(0.9521), labels.ai_from(1.0))
+    """A detector whose threshold is 1 never returns `ai`, however high the score."""
+    assert ("0.9521", "never") == (labels.ai_threshold(0.9521), labels.ai_threshold(1.0))
 
 
 def test_what_was_skipped() -> None:
     """The most frequent first, in words, and nothing that did not happen."""
     kinds = {"none": 1, "other_image": 10, "video": 0, "symlink": 1_234}
 
-    assert "symlink 1,234, images of formats that are not read 10, without a suffix 1" == (
+    assert "symlink 1,234, unsupported image formats 10, without an extension 1" == (
         labels.skipped(kinds)
     )

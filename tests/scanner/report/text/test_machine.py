@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner.report.text.machine import how_it_was, made_of
+from scanner.report.text.machine import hardware, health
 
 PI = {
     "model": "Raspberry Pi 4 Model B Rev 1.5",
@@ -23,22 +23,22 @@ def test_a_pi() -> None:
     """Board, runtime and processes; load, memory, heat, and why it is slow."""
     assert (
         "Raspberry Pi 4 Model B Rev 1.5, 4 cores, 3,977 MB, LiteRT 2.3.0, 4 processes of 1 thread"
-        == made_of(PI)
+        == hardware(PI)
     )
     assert (
-        "load 0.97 a core, 143 MB a process, 2,871 MB free, 81.2 °C, "
-        "slowed down: too little voltage, throttled" == how_it_was(PI)
+        "load 0.97 per core, 143 MB per process, 2,871 MB free, 81.2 °C, "
+        "slowed down: too little voltage, throttled" == health(PI)
     )
 
 
 def test_how_a_pi_has_been() -> None:
     """Bits from 16 on are of the past; none is all well."""
-    assert "slowed down since it was started: throttled" == how_it_was({"throttled": "0x40000"})
-    assert "not throttled" == how_it_was({"throttled": "0x0"})
+    assert "slowed down since boot: throttled" == health({"throttled": "0x40000"})
+    assert "not throttled" == health({"throttled": "0x0"})
 
 
 def test_what_is_not_known() -> None:
     """It is left out, and so is what cannot be meant."""
-    assert "" == made_of({}) == how_it_was({})
-    assert "" == made_of({"model": 5, "cores": "many", "memory_mb": True})
-    assert "a\\x1b[31mb" == made_of({"model": "a\x1b[31mb"})
+    assert "" == hardware({}) == health({})
+    assert "" == hardware({"model": 5, "cores": "many", "memory_mb": True})
+    assert "a\\x1b[31mb" == hardware({"model": "a\x1b[31mb"})

@@ -1,4 +1,4 @@
-"""The report on a terminal."""
+"""The full report on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from scanner.report.text.report import print_table
+from scanner.report.text.report import print_report
 from scanner.report.text.sentences import answer
 from storage.reads.aggregates import EvidenceCount, HostFigures, Percentiles
 from storage.reads.breakdown import Told
@@ -24,7 +24,7 @@ def printed(report: Report, *, width: int = 80, colour: bool = False) -> str:
     """The report as it is printed."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=colour, highlight=False)
-    print_table(report, console)
+    print_report(report, console)
     return out.getvalue()
 
 
@@ -35,8 +35,8 @@ def numbers(text: str, label: str) -> list[str]:
 
 
 def against_labels(report: Report) -> str:
-    """The part of the table that has the figures against labels."""
-    return printed(report).partition("Against the labels")[2]
+    """Return the part of the report that compares verdicts with labels."""
+    return printed(report).partition("Accuracy on 8 labelled images")[2]
 
 
 def test_answer_comes_first(report: Report) -> None:
@@ -45,17 +45,17 @@ def test_answer_comes_first(report: Report) -> None:
 
     assert lines[0] == "Scan 1 of photos, unfinished"
     assert " ".join(line.strip() for line in lines[1:3]) == (
-        "2 of 8 images look AI-made, 1 is doubtful, 1 could not be read. "
-        "Not finished: 1 is still to be judged."
+        "2 of 8 images look AI-generated, 1 is unsure, 1 could not be read, "
+        "1 is still to be judged."
     )
 
 
 @pytest.mark.parametrize(
     ("counted", "expected"),
     [
-        ({"images": 1, "ai": 1}, "1 of 1 image looks AI-made."),
-        ({"images": 0}, "There was no image to judge."),
-        ({"images": 1500, "no_evidence": 1500}, "0 of 1,500 images look AI-made."),
+        ({"images": 1, "ai": 1}, "1 of 1 image looks AI-generated."),
+        ({"images": 0}, "Nothing to judge: no images were found."),
+        ({"images": 1500, "no_evidence": 1500}, "0 of 1,500 images look AI-generated."),
     ],
 )
 def test_answer_is_a_sentence(report: Report, counted: dict[str, int], expected: str) -> None:
@@ -69,7 +69,7 @@ def test_answer_is_a_sentence(report: Report, counted: dict[str, int], expected:
 def test_rows_add_up(report: Report) -> None:
     """What was not examined stands apart from what was, and the rows make the sum."""
     text = printed(report)
-    rows = ("AI-made", "doubtful (unsure)", "no evidence", "not examined", "error", "pending")
+    rows = ("AI-generated", "unsure", "no evidence", "not examined", "error", "pending")
     counted = [int(numbers(text, row)[0]) for row in rows]
 
     assert counted == [2, 1, 2, 1, 1, 1]
@@ -106,7 +106,7 @@ def test_classification_table(report: Report) -> None:
 
 
 def test_verdicts_against_labels(report: Report) -> None:
-    """The confusion matrix and the table by verdict follow, AI-made first."""
+    """The confusion matrix and the table by verdict follow, AI-generated first."""
     rows = [line.split() for line in against_labels(report).splitlines()]
     fake, real = (
         [row[1:] for row in rows if row[:1] == [label] and row[1].isdigit()]
@@ -124,7 +124,7 @@ def test_verdicts_against_labels(report: Report) -> None:
         ["0", "1", "2", "1", "1"],
         ["2", "0.5000", "0.0945", "0.9055", "0", "1"],
     ]
-    assert "Of 2 called AI-made, 0 were not: 0.0 % of the REAL ones." in printed(report)
+    assert "Of 2 called AI-generated, 0 were not: 0.0 % of the REAL ones." in printed(report)
 
 
 def test_no_figures_without_labels(unlabelled: Report) -> None:
@@ -156,7 +156,7 @@ def test_versions_of_a_generator_are_one(report: Report) -> None:
     evidence = tuple(EvidenceCount("provenance", *row) for row in rows)
     text = printed(replace(report, evidence=evidence))
 
-    assert numbers(text, "C2PA: made by AI") == ["Photo", "Maker", "untrusted", "5"]
+    assert numbers(text, "C2PA: AI-generated") == ["Photo", "Maker", "untrusted", "5"]
     assert numbers(text, "C2PA: edited with AI") == ["Photo", "Maker", "untrusted", "4"]
 
 
@@ -178,11 +178,11 @@ def test_fits_eighty_columns(report: Report) -> None:
         folders=replace(report.breakdown.folders, by_name=folders),
         months={f"2024-{n:02}": Told(12_345_678, 7) for n in range(1, 13)},
     )
-    assert report.truth is not None
+    assert report.evaluation is not None
     confusion = Confusion(12_345_678, 1_234_567, 1_234_567, 12_345_678)
-    truth = replace(report.truth, by_folder=dict.fromkeys(folders, confusion))
+    evaluation = replace(report.evaluation, by_folder=dict.fromkeys(folders, confusion))
     large = replace(report, counts=counts, hosts=(host,), evidence=evidence, breakdown=breakdown)
-    text = printed(replace(large, truth=truth))
+    text = printed(replace(large, evaluation=evaluation))
 
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "and 15 more" in text
@@ -204,7 +204,7 @@ def test_course(report: Report) -> None:
     counts = replace(report.counts, kept=1)
     text = " ".join(printed(replace(report, counts=counts)).split())
 
-    assert "Judged 6 images in 3.5 s, at work for 2.0 s of it: 1.7 a second." in text
+    assert "Judged 6 images in 3.5 s, 2.0 s of it at work: 1.7 images/s." in text
     assert "Listing took 0.4 s." in text
     assert "1 verdict was kept from an earlier scan" in text
     assert "Skipped 7 files and folders: video 4, RAW 3." in text
@@ -219,4 +219,4 @@ def test_machines(report: Report) -> None:
     place = next(number for number, line in enumerate(lines) if line.startswith("pi4: "))
 
     assert "pi4: Raspberry Pi 4, 4 cores" == lines[place].rstrip()
-    assert "pi4: load 0.50 a core, slowed down: throttled" == lines[place + 1].rstrip()
+    assert "pi4: load 0.50 per core, slowed down: throttled" == lines[place + 1].rstrip()

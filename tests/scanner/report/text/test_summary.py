@@ -1,0 +1,130 @@
+"""The short report on a terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from scanner.report.figures.build import build
+from scanner.report.figures.estimate import Rates, corrected_share
+from scanner.report.text.summary import MAX_LINES, print_summary
+from storage.reads.aggregates import ErrorCount
+from storage.records import ErrorKind, Finding, Plan
+from storage.writes import scans
+from storage.writes.cascade import CascadeProgress
+from storage.writes.samples import SampleOutcome
+from workers.evaluation.intervals import Share
+
+if TYPE_CHECKING:
+    from scanner.report.figures.build import Report
+    from storage.database.store import Store
+
+
+def printed(report: Report, width: int = 80) -> list[str]:
+    """Return the lines of the report as it is printed."""
+    out = io.StringIO()
+    print_summary(report, Console(file=out, width=width, highlight=False))
+    return out.getvalue().splitlines()
+
+
+def busy(report: Report) -> Report:
+    """Return a report that has something to say in each of its parts, and much of it."""
+    (named, *_) = report.findings
+    assert named.verdict is not None
+    verdict = replace(named.verdict, findings=(Finding("provenance", "x" * 50, 0.98),))
+    path = b"a folder/" * 20 + b"name.png"
+    rates = Rates(Share(90, 100), Share(10, 100))
+    return replace(
+        report,
+        counts=replace(report.counts, images=12_345_678, ai=123_456, not_examined=99_999, kept=7),
+        findings=(replace(named, path=path, verdict=verdict),) * 10,
+        errors=tuple(ErrorCount(kind, 12_345, ((path, "a text"),)) for kind in ErrorKind),
+        corrected=corrected_share([("objects-32", 12_345_678, 2_345_678)], lambda _: rates),
+        sample=SampleOutcome(1, 1, 7, 10_000_000, 1_000, 300, 400, 50),
+        second_stage=CascadeProgress("a-detector-of-mine", 12_345, 54_321),
+        scan=replace(report.scan, skipped={f"kind {n}": 10**n for n in range(9)}),
+    )
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_at_most_25_lines(report: Report, unlabelled: Report, labelled: bool) -> None:  # noqa: FBT001
+    """Whatever a scan has found, its summary has at most 25 lines of 80 columns."""
+    lines = printed(busy(report if labelled else unlabelled))
+
+    assert len(lines) <= MAX_LINES == 25
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("Most certain (") for line in lines)
+
+
+def test_answer_is_in_the_first_lines(report: Report) -> None:
+    """The result of the scan follows its title."""
+    title, *text = printed(report)
+
+    assert title == "Scan 1 of photos, unfinished"
+    assert " ".join(text).startswith(
+        "2 of 8 images look AI-generated, 1 is unsure, 1 could not be read, 1 is still to be "
+        "judged."
+    )
+
+
+def test_findings_have_names_and_reasons(report: Report) -> None:
+    """Flagged images are named, `ai` before `unsure`, the highest score first, with the reason."""
+    lines = printed(report)
+    start = lines.index("Most certain") + 1
+
+    assert [line.split() for line in lines[start : start + 3]] == [
+        ["AI-generated", "0.980", "FAKE/tagged.png", "tag", "of", "ComfyUI"],
+        ["AI-generated", "0.900", "FAKE/seen.jpg", "model", "objects-32"],
+        ["unsure", "0.700", "REAL/accused.jpg", "model", "objects-32"],
+    ]
+
+
+def test_long_paths_keep_their_ends(report: Report) -> None:
+    """Of a path that does not fit the end is shown: it has the file's name."""
+    assert any("…" in line and "/name.png" in line for line in printed(busy(report)))
+
+
+def test_errors_say_how_to_look_further(unlabelled: Report) -> None:
+    """Unreadable images are counted by kind, with an example and the command that lists them."""
+    lines = printed(unlabelled)
+
+    assert "truncated: 1 image, such as REAL/cut[bold].jpg" in lines
+    assert "Unreadable: `scanner verdicts 1 --where verdict=error`" in lines
+
+
+def test_accuracy_is_a_short_table(report: Report, unlabelled: Report) -> None:
+    """With labels the main figures are shown with their intervals, in at most eight lines."""
+    lines = printed(report)
+    start = next(n for n, line in enumerate(lines) if line.startswith("Accuracy on 8 labelled"))
+    table = lines[start : lines.index("", start)]
+
+    assert len(table) <= 8
+    assert ["accuracy", "0.6000", "0.2307", "to", "0.8824"] in [line.split() for line in table]
+    assert not any("Accuracy" in line for line in printed(unlabelled))
+
+
+def test_nothing_to_judge_is_said_first(store: Store) -> None:
+    """A scan without images is one line, and why files were skipped; no table of zeros."""
+    collection_id = scans.collection_id(store, "empty", b"/empty")
+    empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
+    scans.mark_listed(store, empty.scan_id, {"raw": 3}, 0)
+    lines = printed(build(store, scans.find_scan(store, empty.scan_id)))
+
+    assert lines[0].startswith("Scan 1 of empty")
+    assert lines[0].endswith("nothing to judge, no images were found")
+    assert lines[1:] == ["Skipped 3 files and folders: RAW 3."]
+
+
+def test_last_lines_say_how_to_see_more(report: Report) -> None:
+    """The commands that name the images and print all figures come last."""
+    which, errors, full = printed(report)[-3:]
+    nothing = replace(report, counts=replace(report.counts, ai=0, unsure=0), findings=())
+
+    assert which == "Which ones: `scanner verdicts 1 --format csv`; to review: `scanner serve`"
+    assert errors == "Unreadable: `scanner verdicts 1 --where verdict=error`"
+    assert full == "All figures: `scanner report 1 --full`"
+    assert not any("Which ones" in line for line in printed(nothing))
