@@ -165,11 +165,11 @@ def _dry_run(request: Request, *, as_json: bool) -> int:
 def _alone(store: Store, request: Request) -> Iterator[None]:
     """See that no other process is at the same scan, before anything of it is touched."""
     from scanner.config import state_dir
-    from scanner.processes.lock import AlreadyRunning, only_one
+    from scanner.processes.lock import AlreadyRunning, lock_scan
 
     digest = request.plan.digest()
     try:
-        with only_one(state_dir(), store.identity, request.root, digest):
+        with lock_scan(state_dir(), store.identity, request.root, digest):
             yield
     except AlreadyRunning as error:
         raise Failed(str(error)) from error

@@ -288,7 +288,7 @@ def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
     from celery.platforms import SecurityWarning
     from celery.signals import setup_logging, worker_shutting_down
 
-    from scanner.processes.supervisor import look_step
+    from scanner.processes.supervisor import periodic_step
     from workers.batch.tasks import make_worker_app
     from workers.host.availability import queues_of
 
@@ -297,7 +297,7 @@ def _work(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
     # Where somebody listens Celery sets up no logging: it would undo --verbose.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
-    app.steps["consumer"].add(look_step(look_after))
+    app.steps["consumer"].add(periodic_step(look_after))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         queues=queues_of(settings),
@@ -331,8 +331,10 @@ def _rescuer_beside(settings: WorkerSettings, *, wanted: bool) -> Iterator[Calla
     if not wanted or settings.store_url is None:
         yield lambda: None
         return
-    from scanner.processes.supervisor import Supervised
+    from scanner.processes.supervisor import SupervisedProcess
 
     module = ["scanner.fleet.rescuer", settings.label]
-    with Supervised("the keeper", module, settings.broker_url, settings.store_url) as rescuer:
-        yield rescuer.look_after
+    with SupervisedProcess(
+        "the keeper", module, settings.broker_url, settings.store_url
+    ) as rescuer:
+        yield rescuer.restart_if_exited

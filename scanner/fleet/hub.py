@@ -21,12 +21,12 @@ from scanner.options.common import open_broker, without_password
 from scanner.processes.embedded_broker import (
     HOST,
     EmbeddedServer,
-    Lasting,
+    PersistentServer,
     find_program,
     find_tls_program,
 )
 from scanner.processes.local import local_rescuer
-from scanner.processes.supervisor import Supervised
+from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
 from storage.database.engine import store_url
 from workers.broker.handshake import publish_handshake
@@ -85,7 +85,9 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
         broker = parts.enter_context(open_broker(inside, store.identity))
         keeper_lives = parts.enter_context(local_rescuer(store, broker, FLEET))
         result_writer = parts.enter_context(
-            Supervised("the recorder", ["scanner.fleet.result_writer"], inside, options.store_url)
+            SupervisedProcess(
+                "the recorder", ["scanner.fleet.result_writer"], inside, options.store_url
+            )
         )
         hub = Hub(outside, store.identity, cert=cert)
         if options.share_port is not None:
@@ -100,7 +102,7 @@ def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[
         def look_after() -> None:
             check()
             keeper_lives()
-            result_writer.look_after()
+            result_writer.restart_if_exited()
             publish_handshake(broker.namespace, own_version())
 
         look_after()
@@ -155,7 +157,7 @@ def _certificate(folder: Path) -> str:
 def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
     place = _queue_folder(folder, tls=options.tls)
     program = find_tls_program() if options.tls else find_program()
-    lasting = Lasting(place, options.address, options.port, password, tls=options.tls)
+    lasting = PersistentServer(place, options.address, options.port, password, tls=options.tls)
     return EmbeddedServer(folder, program, lasting)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import platformdirs
 
 from scanner.config import APP
-from scanner.processes.atomic_write import replaced
+from scanner.processes.atomic_write import atomic_write
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -152,5 +152,5 @@ def _hub(raw: Mapping[str, Any]) -> Hub:
 
 def write_private(file: Path, text: str) -> None:
     """Replace a file's content at once; nobody but its user can ever read it. Raises OSError."""
-    with replaced(file) as made:
+    with atomic_write(file) as made:
         made.write(text.encode())

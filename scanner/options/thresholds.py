@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scanner.config import config_file
-from scanner.processes.atomic_write import replaced
+from scanner.processes.atomic_write import atomic_write
 from storage.records import NEVER, Thresholds
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def keep(thresholds: Mapping[str, Own]) -> None:
         lines += [f"unsure = {own.unsure!r}", f"ai = {own.ai!r}"]
     try:
         file().parent.mkdir(parents=True, exist_ok=True)
-        with replaced(file()) as made:
+        with atomic_write(file()) as made:
             made.write(("\n".join(lines) + "\n").encode())
     except OSError as error:
         raise ThresholdError(f"{file()} cannot be written: {error.strerror}") from error

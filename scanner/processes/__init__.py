@@ -1,1 +1,1 @@
-"""Child processes, the embedded broker, locks and atomic writes."""
+"""Child processes, the embedded broker, locks, logs and atomic writes."""

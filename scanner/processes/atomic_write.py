@@ -1,4 +1,4 @@
-"""Files that are there as a whole, or as they were before: a full disk leaves no half of one."""
+"""Write a file completely or not at all: a full disk leaves no half of it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PRIVATE = 0o600
 
 
 @contextmanager
-def replaced(file: Path, mode: int = PRIVATE, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """What is written becomes the file's content at the end of the context, at once.
+def atomic_write(file: Path, mode: int = PRIVATE, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Replace a file's content at the end of the context by what was written in it.
 
-    Where anything goes wrong the file is as it was, and nothing else is left. What is not `durable`
-    may be lost in a power cut. Raises OSError.
+    After an error the file is unchanged. A write that is not `durable` may be lost in a power cut.
+    Raise OSError.
     """
     descriptor, name = tempfile.mkstemp(dir=file.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as made:
-            yield made
-            made.flush()
+        with os.fdopen(descriptor, "wb") as output:
+            yield output
+            output.flush()
             if durable:
                 os.fsync(descriptor)
             os.fchmod(descriptor, mode)

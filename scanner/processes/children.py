@@ -1,4 +1,4 @@
-"""Start a program that a terminal's Ctrl-C does not reach and that dies with us; stop it."""
+"""Start and stop child processes that Ctrl-C in a terminal does not reach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LAUNCHER = Path(__file__).with_name("die_with_parent.py")
+LAUNCHER = Path(__file__).with_name("exit_with_parent.py")
 
 
 def start(
@@ -24,13 +24,13 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     output: int | IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `argv` in a session of its own; `output` takes its stdout and its stderr.
+    """Start a program in its own session, with stdout and stderr going to `output`.
 
-    On Linux it gets SIGTERM when the *thread* that called this ends, so call it from one that
-    lives as long as the program should: the main thread, as a rule. A program that cannot be
-    started exits at once, with 1 and a sentence on `output`.
+    On Linux the program gets SIGTERM when the calling *thread* ends, so call from a thread that
+    lives long enough, usually the main thread. A program that cannot be started exits with 1 and
+    one sentence on `output`.
     """
-    # -I and -S: neither the user's environment nor site-packages have a say, or cost time.
+    # -I and -S: independent of the user's environment and of site-packages, which take time.
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
     return subprocess.Popen(  # noqa: S603  # a list, no shell
         [*launcher, *argv],
@@ -44,10 +44,10 @@ def start(
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment and these settings, for a `python -m` with one of our packages.
+    """Return the environment, with some settings added, of a child that runs one of our modules.
 
-    It finds them where we did, and looks for no module in the folder that it is started in: that
-    may be one of somebody's pictures, with a `json.py` among them.
+    The child imports our packages from where this process did, and nothing from its working
+    folder, which may be a folder of images with a `json.py` in it.
     """
     home = str(Path(__file__).resolve().parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -59,10 +59,9 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float) -> int:
-    """Ask `process` to end, kill it after `grace_s` seconds; its exit status.
+    """Terminate a process, kill it after `grace_s` seconds, and return its exit status.
 
-    What is left of its session's first process group after that is killed too, so that no child
-    outlives a parent that was killed.
+    Its children in the same process group are killed, too.
     """
     process.terminate()
     try:
@@ -70,7 +69,7 @@ def stop(process: subprocess.Popen[bytes], grace_s: float) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
     status = process.wait()
-    # Its pid is its group's number, and is not given out again while the group has members.
+    # The pid is also the group's number, which is not reused while the group has members.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     return status

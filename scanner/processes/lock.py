@@ -1,4 +1,4 @@
-"""One `scan` at a time of one folder for one store, on this machine."""
+"""Run at most one `scan` at a time of a folder for a store on this machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class AlreadyRunning(Exception):
-    """Another process is at this; the message says which and how to watch it."""
+    """Another process scans this folder; the message names it and how to follow it."""
 
 
 @contextmanager
-def only_one(state_dir: Path, store_id: str, folder: Path, plan: str) -> Iterator[None]:
-    """Hold the lock on a folder's scan with a plan (its digest) for a store.
+def lock_scan(state_dir: Path, store_id: str, folder: Path, plan: str) -> Iterator[None]:
+    """Hold the lock of a folder's scan with a plan, given by its digest. Raise AlreadyRunning.
 
-    The kernel lets go of it with the process, however that ends.
+    The kernel releases the lock when the process ends in any way.
     """
-    what = b"\0".join((store_id.encode(), os.fsencode(folder), plan.encode()))
-    file = state_dir / "locks" / f"scan-{hashlib.sha256(what).hexdigest()[:16]}"
+    key = b"\0".join((store_id.encode(), os.fsencode(folder), plan.encode()))
+    file = state_dir / "locks" / f"scan-{hashlib.sha256(key).hexdigest()[:16]}"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as handle:
         try:
@@ -35,7 +35,7 @@ def only_one(state_dir: Path, store_id: str, folder: Path, plan: str) -> Iterato
             handle.seek(0)
             raise AlreadyRunning(
                 f"A scan of {shown(os.fsencode(folder))} is running already (process "
-                f"{handle.read()}): `scanner status --watch` shows how far it is"
+                f"{handle.read()}): follow it with `scanner status --watch`"
             ) from error
         handle.seek(0)
         handle.truncate()

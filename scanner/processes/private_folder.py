@@ -1,4 +1,4 @@
-"""A fresh folder for one process's files, removed at the end, even at an end by kill -9."""
+"""A temporary folder for one process, removed at the latest by the next process that asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,17 +18,17 @@ LOCK_NAME = "owner.lock"
 
 @contextmanager
 def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder under `parent` that only this user can read (mode 0700), removed afterwards.
+    """Create a folder that only this user can read (mode 0700), and remove it at the end.
 
-    What processes that were killed left behind under the same prefix is removed on the way: each
-    folder holds a file that its owner keeps locked, and a lock goes with its process.
+    Remove folders of the same prefix that killed processes left behind: each folder contains a
+    file that its process keeps locked, and a lock ends with its process.
     """
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (parent / f"{prefix}.lock").open("ab") as gate:
-        # One process at a time, or a folder that is not locked *yet* looks like a left-over.
+        # One process at a time, so that no folder is removed before its owner has locked it.
         fcntl.flock(gate, fcntl.LOCK_EX)
-        for left_over in parent.glob(f"{prefix}-*"):
-            _remove_if_orphaned(left_over)
+        for orphan in parent.glob(f"{prefix}-*"):
+            _remove_unless_locked(orphan)
         folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=parent))
         lock = (folder / LOCK_NAME).open("ab")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,17 +39,8 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_if_orphaned(folder: Path) -> None:
-    """Remove `folder` unless a living process holds its lock."""
+def _remove_unless_locked(folder: Path) -> None:
+    # BlockingIOError is an OSError, too.
     with contextlib.suppress(OSError), (folder / LOCK_NAME).open("ab") as lock:
-        if _lock_is_free(lock):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock_is_free(lock: IO[bytes]) -> bool:
-    """Whether nobody else holds the lock."""
-    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A process beside this one that is started again whenever it ends: a recorder, a keeper."""
+"""Keep a child process running: a result writer, a rescuer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds between two looks of a worker at the process beside it.
-LOOK_SECONDS = 2.0
-# Seconds until one that ended is started again.
+# Seconds between a worker's checks of its child process.
+CHECK_SECONDS = 2.0
+# Seconds until a process that exited is restarted.
 PAUSE_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 
 
-class Supervised:
-    """One of our modules as a process, told a broker and a store; all from the main thread.
+class SupervisedProcess:
+    """One of our modules, run with a broker and a store as a child process that is restarted.
 
-    `name` is what the log calls it. See `processes.start` for the thread.
+    `name` is used in log lines. Call all methods from the main thread (see `children.start`).
     """
 
     def __init__(self, name: str, module: Sequence[str], broker_url: str, store_url: str) -> None:
@@ -35,22 +35,22 @@ class Supervised:
         self._argv = [sys.executable, "-m", *module]
         self._env = children.environment(SCANNER_BROKER_URL=broker_url, SCANNER_STORE_URL=store_url)
         self._process: subprocess.Popen[bytes]
-        self._ended_at: float | None = None
+        self._exited_at: float | None = None
 
-    def look_after(self) -> None:
-        """Start it again, after a pause, if it has ended."""
+    def restart_if_exited(self) -> None:
+        """Restart the process, after a pause, if it has exited."""
         status = self._process.poll()
         if status is None:
             return
         now = time.monotonic()
-        if self._ended_at is None:
-            log.warning("%s ended (%d) and is started again", self._name, status)
-            self._ended_at = now
-        elif now - self._ended_at >= PAUSE_SECONDS:
+        if self._exited_at is None:
+            log.warning("%s exited (%d) and will be restarted", self._name, status)
+            self._exited_at = now
+        elif now - self._exited_at >= PAUSE_SECONDS:
             self._start()
 
     def _start(self) -> None:
-        self._ended_at = None
+        self._exited_at = None
         self._process = children.start(self._argv, env=self._env)
 
     def __enter__(self) -> Self:
@@ -61,18 +61,21 @@ class Supervised:
         children.stop(self._process, GRACE_SECONDS)
 
 
-def look_step(look: Callable[[], object]) -> type[bootsteps.StartStopStep]:
-    """The part of Celery's consumer that looks every two seconds, in the worker's main thread."""
+def periodic_step(function: Callable[[], object]) -> type[bootsteps.StartStopStep]:
+    """Return a step of Celery's consumer that calls a function every CHECK_SECONDS.
 
-    class LookStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    The function runs in the worker's main thread.
+    """
+
+    class PeriodicStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.consumer.tasks:Tasks",)
         timer: Any = None
 
         def start(self, consumer: Any) -> None:  # noqa: ANN401
-            self.timer = consumer.timer.call_repeatedly(LOOK_SECONDS, look)
+            self.timer = consumer.timer.call_repeatedly(CHECK_SECONDS, function)
 
         def stop(self, _consumer: Any) -> None:  # noqa: ANN401
             if self.timer is not None:
                 self.timer.cancel()
 
-    return LookStep
+    return PeriodicStep

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from scanner.processes.atomic_write import replaced
+from scanner.processes.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ class Cache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             # Never half a file under its name, whoever asks for it meanwhile.
-            with replaced(folder / name, durable=False) as made:
+            with atomic_write(folder / name, durable=False) as made:
                 made.write(data)
             self._count(len(data))
 

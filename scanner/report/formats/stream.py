@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scanner.exits import Failed
-from scanner.processes.atomic_write import replaced
+from scanner.processes.atomic_write import atomic_write
 from scanner.report.formats.row import COLUMNS
 from storage.paths import shown
 
@@ -107,7 +107,7 @@ def written(file: Path) -> Iterator[BinaryIO]:
     """A file that is there as a whole or, where writing fails, as it was before."""
     try:
         # As any new file is.
-        with replaced(file, 0o666 & ~_umask()) as made:
+        with atomic_write(file, 0o666 & ~_umask()) as made:
             yield made
     except OSError as error:
         named = shown(os.fsencode(file))

@@ -17,7 +17,7 @@ from scanner.commands.hub import command
 from scanner.fleet.hub import HubError, HubOptions, running_hub
 from scanner.fleet.hub_config import the_hub
 from scanner.processes import embedded_broker
-from scanner.processes.embedded_broker import Lasting, NoTls, find_tls_program
+from scanner.processes.embedded_broker import PersistentServer, TlsNotFound, find_tls_program
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -153,14 +153,14 @@ def test_a_port_that_is_taken(options: HubOptions, store: Store, tmp_path: Path)
 def test_no_server_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no server of its own, one sentence says what --tls needs."""
     monkeypatch.setattr(embedded_broker.shutil, "which", lambda _name: None)
-    with pytest.raises(NoTls, match="install your system's"):
+    with pytest.raises(TlsNotFound, match="install your system's"):
         find_tls_program()
 
 
 def test_where_it_binds(tmp_path: Path) -> None:
     """Loopback beside the address that was asked for; everything only where that was asked for."""
     binds = [
-        Lasting(tmp_path, address, 6380, "x").bind()
+        PersistentServer(tmp_path, address, 6380, "x").bind()
         for address in ("127.0.0.1", "10.0.0.5", "0.0.0.0", "::")
     ]
 

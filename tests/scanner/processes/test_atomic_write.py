@@ -1,4 +1,4 @@
-"""A file is there as a whole, or as it was."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.processes.atomic_write import replaced
+from scanner.processes.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-def test_what_is_written_takes_the_files_place(tmp_path: Path) -> None:
-    """Until the end of the context the file is as it was; then it is the user's alone."""
+def test_file_is_replaced_at_the_end(tmp_path: Path) -> None:
+    """The file changes at the end of the context, and only its user can read it."""
     file = tmp_path / "file"
     file.write_bytes(b"before")
-    with replaced(file) as made:
-        made.write(b"after")
+    with atomic_write(file) as output:
+        output.write(b"after")
         before = file.read_bytes()
 
     assert (b"before", b"after") == (before, file.read_bytes())
@@ -28,21 +28,21 @@ def test_what_is_written_takes_the_files_place(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def no_room() -> Iterator[None]:
-    """No file of this process may be longer than four bytes."""
+def full_disk() -> Iterator[None]:
+    """Limit the files of this process to four bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("no_room")
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Also where it is full when the buffer is written, at the end of the context."""
+@pytest.mark.usefixtures("full_disk")
+def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """An error when the buffer is written at the end leaves the old file and no other."""
     file = tmp_path / "file"
     file.write_bytes(b"old")
-    with pytest.raises(OSError, match="File too large"), replaced(file) as made:
-        made.write(b"more than there is room for")
+    with pytest.raises(OSError, match="File too large"), atomic_write(file) as output:
+        output.write(b"more than there is room for")
 
     assert b"old" == file.read_bytes()
     assert [file] == list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Starting and stopping programs of our own."""
+"""Start and stop child processes."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ time.sleep(60)
 
 
 def python(code: str) -> subprocess.Popen[bytes]:
-    """Start Python on `code`, its output on a pipe."""
+    """Start Python with some code and its output on a pipe."""
     return children.start([sys.executable, "-c", code], output=subprocess.PIPE)
 
 
 def first_line(process: subprocess.Popen[bytes]) -> str:
-    """What it says first; it is up then."""
+    """Return the first line of output, after which the process is running."""
     assert process.stdout is not None
     return process.stdout.readline().decode().strip()
 
 
-def test_a_started_program_sees_its_own_arguments_and_environment() -> None:
-    """What is started is the program itself, with its environment."""
+def test_program_gets_its_arguments_and_environment() -> None:
+    """The child process is the program itself, with its arguments and environment."""
     code = "import os, sys; print(sys.argv[1:], os.environ['WORD'], os.getpid())"
     with children.start(
         [sys.executable, "-c", code, "a b"], env={"WORD": "yes"}, output=subprocess.PIPE
     ) as process:
-        said = first_line(process)
+        line = first_line(process)
 
-    assert f"['a b'] yes {process.pid}" == said
+    assert f"['a b'] yes {process.pid}" == line
     assert 0 == process.returncode
 
 
-def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
-    """A missing program gives one sentence and exit status 1."""
+def test_missing_program(tmp_path: Path) -> None:
+    """A program that cannot be started gives one sentence and exit status 1."""
     with children.start([str(tmp_path / "none")], output=subprocess.PIPE) as process:
-        said = first_line(process)
+        line = first_line(process)
 
-    assert f"cannot start {tmp_path}/none: No such file or directory" == said
+    assert f"cannot start {tmp_path}/none: No such file or directory" == line
     assert 1 == process.returncode
 
 
@@ -63,8 +63,8 @@ def test_a_program_that_cannot_be_started_says_so(tmp_path: Path) -> None:
         (IGNORE_SIGTERM, -signal.SIGKILL),
     ],
 )
-def test_stop_asks_first_and_then_insists(code: str, status: int) -> None:
-    """SIGTERM ends a program that listens, SIGKILL one that does not."""
+def test_stop_terminates_then_kills(code: str, status: int) -> None:
+    """A program that ignores SIGTERM gets SIGKILL."""
     with python(code) as process:
         first_line(process)
         stopped = children.stop(process, grace_s=1.0)
@@ -73,18 +73,18 @@ def test_stop_asks_first_and_then_insists(code: str, status: int) -> None:
 
 
 def test_stop_leaves_no_children() -> None:
-    """A child that outlives its parent is ended too."""
+    """A child of the stopped process is ended too."""
     with python(LEAVE_A_CHILD) as process:
         first_line(process)
         children.stop(process, grace_s=5.0)
-        # Ends when nobody holds the pipe any more; the child would for a minute.
+        # Returns when the pipe is closed, which the child would keep open for a minute.
         rest, _ = process.communicate(timeout=30)
 
     assert b"" == rest
 
 
-def test_stop_of_a_program_that_has_ended_is_no_error() -> None:
-    """Its exit status is given all the same."""
+def test_stop_of_an_exited_program() -> None:
+    """Stopping a program that has exited returns its exit status."""
     with python("raise SystemExit(7)") as process:
         process.wait()
         stopped = children.stop(process, grace_s=1.0)

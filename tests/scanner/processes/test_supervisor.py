@@ -1,4 +1,4 @@
-"""Processes beside this one: started again when they end, ended with it."""
+"""SupervisedProcess child processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.processes import supervisor
-from scanner.processes.supervisor import Supervised
+from scanner.processes.supervisor import SupervisedProcess
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("module", ["result_writer", "rescuer"])
-def test_started_again(
+def test_killed_process_is_restarted(
     clean_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    """One that was killed is replaced, and its successor ends with the context."""
+    """A killed process is restarted, and the new one ends with the context."""
     monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.0)
     store_url = str(tmp_path / "store.db")
     Store.open(store_url).close()
-    with Supervised("it", [f"scanner.fleet.{module}"], clean_redis, store_url) as running:
-        first = running._process.pid
-        running._process.kill()
-        running._process.wait()
-        until = time.monotonic() + 30
-        while running._process.pid == first and time.monotonic() < until:
-            running.look_after()
-        alive = running._process.poll()
+    with SupervisedProcess("it", [f"scanner.fleet.{module}"], clean_redis, store_url) as child:
+        first = child._process.pid
+        child._process.kill()
+        child._process.wait()
+        deadline = time.monotonic() + 30
+        while child._process.pid == first and time.monotonic() < deadline:
+            child.restart_if_exited()
+        alive = child._process.poll()
 
     assert alive is None
-    assert running._process.pid != first
-    assert running._process.poll() is not None
+    assert child._process.pid != first
+    assert child._process.poll() is not None
