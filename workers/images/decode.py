@@ -97,7 +97,7 @@ def decode(
 
 
 def _silence_pillow() -> None:
-    """Suppress Pillow's warnings about metadata, which a worker can show to nobody.
+    """Silence Pillow's warnings about metadata, which no user of a worker sees.
 
     Called for each image where needed, as the filters may have been reset.
     """

@@ -59,7 +59,7 @@ SIGNED_SCORES = {
 def finding(
     kind: Kind, text: str, detail: Mapping[str, Any], signature: Signature | None = None
 ) -> Finding:
-    """Return a finding with the score of its kind; the score is None for kinds that prove nothing."""
+    """Return a finding with the score of its kind, None for kinds that prove nothing."""
     score = SCORES.get(kind)
     if signature is not None:
         score = SIGNED_SCORES.get((kind, signature), score)

@@ -95,10 +95,10 @@ def test_pixels_match_pillow(name: str) -> None:
     with Image.open(io.BytesIO(FILES[name])) as image:
         expected = np.asarray(image.convert("RGB"))
 
-    found = decode(FILES[name])
+    decoded = decode(FILES[name])
 
-    assert (80, 96, 3) == found.pixels.shape
-    assert (expected == found.pixels).all()
+    assert (80, 96, 3) == decoded.pixels.shape
+    assert (expected == decoded.pixels).all()
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -112,11 +112,11 @@ def test_header_has_format_and_size(name: str) -> None:
 
 def test_heic(heic: bytes) -> None:
     """A HEIC image is decoded at its own size."""
-    found = decode(heic)
+    decoded = decode(heic)
 
-    assert Header("HEIF", 128, 128) == found.header
-    assert (128, 128, 3) == found.pixels.shape
-    assert found.pixels.std() > 30
+    assert Header("HEIF", 128, 128) == decoded.header
+    assert (128, 128, 3) == decoded.pixels.shape
+    assert decoded.pixels.std() > 30
 
 
 def _cuts(data: bytes) -> list[int]:
@@ -212,10 +212,10 @@ def test_large_images_are_scaled_down(
     form: str, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     """Images of twice the long side and more are scaled to a whole fraction."""
-    found = decode(_saved(_sample(*size), form), long_side=512)
+    decoded = decode(_saved(_sample(*size), form), long_side=512)
 
-    assert Header(form, *size) == found.header
-    assert expected == found.pixels.shape[1::-1]
+    assert Header(form, *size) == decoded.header
+    assert expected == decoded.pixels.shape[1::-1]
 
 
 def test_scaled_image_matches_pillow() -> None:
@@ -224,10 +224,10 @@ def test_scaled_image_matches_pillow() -> None:
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(image.reduce(4)).astype(int)
 
-    found = decode(data).pixels
+    pixels = decode(data).pixels
 
-    assert (256, 512, 3) == found.shape
-    assert np.abs(expected - found).mean() < 3
+    assert (256, 512, 3) == pixels.shape
+    assert np.abs(expected - pixels).mean() < 3
 
 
 def _grey_jpeg(width: int, height: int, *, whole: bool) -> bytes:
@@ -242,11 +242,11 @@ def _grey_jpeg(width: int, height: int, *, whole: bool) -> bytes:
 
 def test_200_megapixel_photo_is_decoded() -> None:
     """The largest JPEG of a phone is decoded at an eighth of its size."""
-    found = decode(_grey_jpeg(16384, 12288, whole=True))
+    decoded = decode(_grey_jpeg(16384, 12288, whole=True))
 
-    assert Header("JPEG", 16384, 12288) == found.header
-    assert (384, 512, 3) == found.pixels.shape
-    assert {128} == set(found.pixels.ravel().tolist())
+    assert Header("JPEG", 16384, 12288) == decoded.header
+    assert (384, 512, 3) == decoded.pixels.shape
+    assert {128} == set(decoded.pixels.ravel().tolist())
 
 
 def test_truncated_200_megapixel_photo() -> None:

@@ -55,11 +55,11 @@ def test_normal_images_are_not_degraded(quality: int | None) -> None:
 )
 def test_degraded_images(image: Image.Image, quality: int | None, word: str) -> None:
     """Enlarged, smoothed and heavily compressed images are degraded, and the text says which."""
-    said = degraded(read(image, quality))
+    finding = degraded(read(image, quality))
 
-    assert said is not None
-    assert ("router", "degraded", None) == (said.detector, said.kind, said.score)
-    assert word in said.text
+    assert finding is not None
+    assert ("router", "degraded", None) == (finding.detector, finding.kind, finding.score)
+    assert word in finding.text
 
 
 def test_images_that_are_not_measured() -> None:

@@ -35,20 +35,22 @@ def images(data: Path, below: str, most: int) -> list[NDArray[np.uint8]]:
         ]
 
 
-def overlap(one: Face, other: Face) -> float:
+def overlap(a: Face, b: Face) -> float:
     """Return the intersection over union of two faces."""
-    width = max(0.0, min(one.right, other.right) - max(one.left, other.left))
-    height = max(0.0, min(one.bottom, other.bottom) - max(one.top, other.top))
-    area = sum((each.right - each.left) * (each.bottom - each.top) for each in (one, other))
+    width = max(0.0, min(a.right, b.right) - max(a.left, b.left))
+    height = max(0.0, min(a.bottom, b.bottom) - max(a.top, b.top))
+    area = sum((face.right - face.left) * (face.bottom - face.top) for face in (a, b))
     return width * height / (area - width * height)
 
 
 @pytest.mark.parametrize("source", ["ffhq", "lfw", "web"])
 def test_finds_the_face(finder: FaceFinder, test_data: Path, source: str) -> None:
     """Faces are found in at least 16 of 20 portraits, also where they fill the frame."""
-    found = [finder.find(each) for each in images(test_data, f"faces.zip/test/REAL/{source}", 20)]
+    results = [
+        finder.find(image) for image in images(test_data, f"faces.zip/test/REAL/{source}", 20)
+    ]
 
-    assert sum(bool(faces) for faces in found) >= 16
+    assert sum(bool(faces) for faces in results) >= 16
 
 
 def test_no_faces_in_rooms(finder: FaceFinder, test_data: Path) -> None:
@@ -63,14 +65,14 @@ def test_no_faces_in_rooms(finder: FaceFinder, test_data: Path) -> None:
 def test_boxes_are_in_image_pixels(finder: FaceFinder, test_data: Path) -> None:
     """A face that is moved and enlarged is found in its new place."""
     (portrait,) = images(test_data, "faces.zip/test/REAL/lfw", 1)
-    (there,) = finder.find(portrait)
+    (original,) = finder.find(portrait)
     moved = np.zeros((600, 900, 3), np.uint8)
     moved[200:700, 300:800][:400, :500] = np.asarray(Image.fromarray(portrait).resize((500, 500)))[
         :400
     ]
-    (here,) = finder.find(moved)
+    (found,) = finder.find(moved)
     scale = 500 / portrait.shape[1]
-    expected = there.scaled(scale, scale)
+    expected = original.scaled(scale, scale)
 
     assert overlap(
         expected._replace(
@@ -79,6 +81,6 @@ def test_boxes_are_in_image_pixels(finder: FaceFinder, test_data: Path) -> None:
             top=expected.top + 200,
             bottom=expected.bottom + 200,
         ),
-        here,
+        found,
     ) > 0.6  # fmt: skip
-    assert max(here.right - here.left, here.bottom - here.top) == here.side
+    assert max(found.right - found.left, found.bottom - found.top) == found.side

@@ -113,11 +113,11 @@ def test_tags_agree_with_pillow(test_data: Path) -> None:
         for name in archive.namelist():
             data = archive.read(name)
             try:
-                seen = Image.open(io.BytesIO(data)).getexif()
+                exif = Image.open(io.BytesIO(data)).getexif()
             except (UnidentifiedImageError, OSError):
                 continue
             expected[name] = {
-                tag: seen[tag].rstrip(" \0") for tag in (271, 272, 305) if tag in seen
+                tag: exif[tag].rstrip(" \0") for tag in (271, 272, 305) if tag in exif
             }
             blobs = [data[c.start : c.end] for c in find_metadata(data).blocks if c.kind == "exif"]
             tags = tiff.metadata_values(blobs[0]) if blobs else {}

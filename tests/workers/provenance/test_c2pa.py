@@ -25,8 +25,8 @@ IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 def action(name: str, source_type: str = "") -> dict[str, str]:
     """Return an action of a C2PA manifest with an IPTC source type."""
-    said = {"digitalSourceType": IPTC + source_type} if source_type else {}
-    return {"action": f"c2pa.{name}", **said}
+    source = {"digitalSourceType": IPTC + source_type} if source_type else {}
+    return {"action": f"c2pa.{name}", **source}
 
 
 GENERATED = [action("created", "trainedAlgorithmicMedia")]
@@ -196,11 +196,11 @@ def test_most_serious_failure_counts(
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
     """Start a server without manifests; yield its address and the requested paths."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
         def log_message(self, *_: object) -> None:
@@ -208,7 +208,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_port}", asked
+        yield f"http://127.0.0.1:{served.server_port}", requests
         served.shutdown()
 
 
@@ -216,25 +216,25 @@ def test_remote_manifest_is_reported_and_never_fetched(
     draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
 ) -> None:
     """A manifest on a server is a finding with its URL, and is never requested."""
-    address, asked = server
+    address, requests = server
     url = f"{address}/remote.c2pa"
     image = draw("JPEG", xmp=packet(f'dcterms:provenance="{url}"'))
     finding = only(read(image))
 
     assert ("c2pa_remote", None, url) == (finding.kind, finding.score, finding.detail["url"])
-    assert [] == asked
+    assert [] == requests
 
 
 def test_library_fetches_by_default(
     draw: Callable[..., bytes], packet: Callable[..., bytes], server: tuple[str, list[str]]
 ) -> None:
     """The library fetches by default, so the test above can fail."""
-    address, asked = server
+    address, requests = server
     image = draw("JPEG", xmp=packet(f'dcterms:provenance="{address}/remote.c2pa"'))
     with pytest.raises(library.C2paError), library.Context() as context:
         library.Reader("image/jpeg", BytesIO(image), context=context)
 
-    assert ["/remote.c2pa"] == asked
+    assert ["/remote.c2pa"] == requests
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")

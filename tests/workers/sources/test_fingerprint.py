@@ -38,11 +38,11 @@ def namespace(clean_redis: str) -> Iterator[Namespace]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder of five files."""
-    made = tmp_path / "photos"
-    made.mkdir()
+    photos = tmp_path / "photos"
+    photos.mkdir()
     for number in range(5):
-        (made / f"{number}.jpg").write_bytes(b"%d" % number)
-    return made
+        (photos / f"{number}.jpg").write_bytes(b"%d" % number)
+    return photos
 
 
 SAMPLE = [

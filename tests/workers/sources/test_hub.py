@@ -56,9 +56,9 @@ def root(store: Store) -> Iterator[HubSource]:
     server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20))
     server.start()
     url = f"http://127.0.0.1:{server.port}"
-    made = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
-    yield made
-    made.close()
+    source_on_share = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
+    yield source_on_share
+    source_on_share.close()
     server.stop()
 
 
@@ -101,18 +101,18 @@ def test_too_large(root: HubSource) -> None:
 def test_large_video_is_not_read(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a large file the two ends are read first, and a video is refused by them."""
     monkeypatch.setattr(source, "LARGE_BYTES", 1000)
-    asked: list[str] = []
+    ranges: list[str] = []
     get = root._connection.request
 
     def noted(method: str, path: str, headers: dict[str, str]) -> None:
-        asked.append(headers.get("Range", "all"))
+        ranges.append(headers.get("Range", "all"))
         get(method, path, headers=headers)
 
     monkeypatch.setattr(root._connection, "request", noted)
     with pytest.raises(FetchError):
         root.fetch(b"film.mp4", 9012)
 
-    assert ["bytes=0-4095", "bytes=8980-9011"] == asked
+    assert ["bytes=0-4095", "bytes=8980-9011"] == ranges
 
 
 def test_large_file_that_shrank(root: HubSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_hub_restart(root: HubSource) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer_bytes",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 5008\r\n\r\n" + CONTENT[:100],
         b"HTTP/1.1 200 OK\r\nContent-Le",
@@ -157,7 +157,7 @@ def test_hub_restart(root: HubSource) -> None:
     ],
     ids=["cut off", "cut off early", "no HTTP", "another place", "trouble", "nothing"],
 )
-def test_broken_server(said: bytes) -> None:
+def test_broken_server(answer_bytes: bytes) -> None:
     """A broken or missing answer makes the source unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -166,7 +166,7 @@ def test_broken_server(said: bytes) -> None:
                 while True:
                     with server.accept()[0] as client:
                         client.recv(4096)
-                        client.sendall(said)
+                        client.sendall(answer_bytes)
 
         thread = threading.Thread(target=answer)
         thread.start()

@@ -62,8 +62,8 @@ def test_bytes_and_digest(root: LocalSource) -> None:
     """A file comes with its SHA-256, at the first and at later fetches."""
     fetched = [root.fetch(b"2019/a.jpg", 7), root.fetch(b"2019/a.jpg")]
 
-    assert [b"content"] * 2 == [one.data for one in fetched]
-    assert [hashlib.sha256(b"content").digest()] * 2 == [one.digest for one in fetched]
+    assert [b"content"] * 2 == [file.data for file in fetched]
+    assert [hashlib.sha256(b"content").digest()] * 2 == [file.digest for file in fetched]
 
 
 def test_any_name_of_bytes(root: LocalSource, folder: Path) -> None:

@@ -144,26 +144,26 @@ class _Files(BaseHTTPRequestHandler):
 @pytest.fixture
 def web() -> Iterator[Web]:
     """Yield that server, started."""
-    made = Web()
-    yield made
-    made.stop()
+    server = Web()
+    yield server
+    server.stop()
 
 
 def test_web_server_without_listing(web: Web) -> None:
     """Missing and refused files are errors of their own, not of the server."""
     root = RemoteSource(UrlLocation(web.url), 100)
-    told = []
+    errors = []
     for name in (b"gone.jpg", b"secret.jpg", b"endless.jpg"):
         with pytest.raises(FetchError) as caught:
             root.fetch(name)
-        told.append((caught.value.kind, caught.value.text))
+        errors.append((caught.value.kind, caught.value.text))
 
     assert b"one" == root.fetch(b"1.jpg").data
     assert [
         (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
         (ErrorKind.UNREADABLE, "cannot be read (there is no such file)"),
         (ErrorKind.TOO_LARGE, "has 101 bytes, more than 100"),
-    ] == told
+    ] == errors
 
 
 def test_stopped_web_server(web: Web) -> None:
