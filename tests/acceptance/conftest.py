@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -75,6 +77,32 @@ class Cli:
 def cli(home: Path) -> Cli:
     """Return the command with an empty home: SQLite and an embedded broker."""
     return Cli(dict(os.environ) | {"COLUMNS": "100"})
+
+
+@pytest.fixture(scope="session")
+def scan_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that scans a folder, once a session, and returns the data folder."""
+
+    @functools.cache
+    def scan(folder: Path) -> Path:
+        home = tmp_path_factory.mktemp("scanned")
+        with pytest.MonkeyPatch.context() as patch:
+            for variable in os.environ:
+                if variable.startswith("SCANNER_"):
+                    patch.delenv(variable)
+            cli = Cli(os.environ | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")})
+            cli.env["XDG_STATE_HOME"] = str(home / "state")
+            assert cli.run("scan", folder, check=None).returncode in {0, 3}
+        return home / "data"
+
+    return scan
+
+
+@pytest.fixture
+def scanned_samples(cli: Cli, drawn_samples: Path, scan_once: Callable[[Path], Path]) -> Cli:
+    """Return the command with a scan of the sample images in its store."""
+    shutil.copytree(scan_once(drawn_samples), cli.env["XDG_DATA_HOME"])
+    return cli
 
 
 @dataclass

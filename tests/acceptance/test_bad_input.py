@@ -100,9 +100,9 @@ def test_state_folder_is_a_file(cli: Cli, image: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["scanner scans list --json", "scanner verdicts"])
-def test_full_disk_and_closed_pipe(cli: Cli, image: Path, line: str) -> None:
+def test_full_disk_and_closed_pipe(scanned_samples: Cli, line: str) -> None:
     """A full disk is reported in one sentence, a closed pipe not at all."""
-    cli.run("scan", image.parent, check=3)
+    cli = scanned_samples
     full = shell(cli, f"{line} > /dev/full")
     # The reader closes its end before anything is written.
     closed = shell(cli, f"{line} | exec 0<&-")
@@ -111,10 +111,9 @@ def test_full_disk_and_closed_pipe(cli: Cli, image: Path, line: str) -> None:
     assert (0, "") == (closed.returncode, closed.stderr)
 
 
-def test_closed_output(cli: Cli, image: Path) -> None:
+def test_closed_output(scanned_samples: Cli) -> None:
     """A closed standard output is reported in one sentence."""
-    cli.run("scan", image.parent, check=3)
-    closed = shell(cli, "scanner verdicts >&-")
+    closed = shell(scanned_samples, "scanner verdicts >&-")
 
     assert 1 == closed.returncode
     assert "Error: Nothing can be printed: standard output is closed\n" == closed.stderr

@@ -24,13 +24,13 @@ def test_tagged_and_plain_file(cli: Cli, samples: Path) -> None:
     assert "the detector for this size is not part of this scan's plan" in plain
 
 
-def test_rows_are_those_of_a_scan(cli: Cli, samples: Path) -> None:
+def test_rows_are_those_of_a_scan(scanned_samples: Cli, drawn_samples: Path) -> None:
     """With --json each file gives the row of a scan, except for timings and host."""
+    cli, samples = scanned_samples, drawn_samples
     files = sorted(file for file in samples.rglob("*") if file.is_file())
     checked = [
         json.loads(line) for line in cli.run("check", *files, "--json", check=3).stdout.splitlines()
     ]
-    cli.run("scan", samples, check=3)
     scanned = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
     by_path = {str(samples / row["path"]): row for row in scanned}
     differing = {"path", "host", "fetch_ms", "decode_ms", "infer_ms"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import urllib.error
@@ -12,20 +13,21 @@ import pytest
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.acceptance.conftest import Cli
 
 
 @pytest.fixture
-def scanned(cli: Cli, photo: Path, tmp_path: Path) -> Cli:
+def scanned(cli: Cli, photo: Path, scan_once: Callable[[Path], Path]) -> Cli:
     """Return the command, with a finished scan of three images."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        (folder / f"{number}.jpg").hardlink_to(photo)
-    cli.run("scan", folder)
+    folder = photo.parent / "three" / "photos"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for number in range(3):
+            (folder / f"{number}.jpg").hardlink_to(photo)
+    shutil.copytree(scan_once(folder), cli.env["XDG_DATA_HOME"])
     return cli
 
 
