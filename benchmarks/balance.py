@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true")
     given = parser.parse_args()
     if given.whole:
-        throughput.TARGET_SECONDS = throughput.LEAST_SECONDS = 1e9
+        throughput.TARGET_SECONDS = throughput.MIN_SPLIT_SECONDS = 1e9
     images = round(sum(RATES) * given.seconds)
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name)) as server:
         folder = Path(name)

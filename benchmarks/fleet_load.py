@@ -43,7 +43,7 @@ from storage.records import BatchImage, Plan
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_redis
 from workers.broker.batch_message import BatchMessage
-from workers.broker.namespace import Namespace, results_queue, unrecorded
+from workers.broker.namespace import Namespace, count_pending_results, results_queue
 from workers.broker.publish import send_batch
 from workers.settings import FLEET, WorkerSettings
 
@@ -59,7 +59,7 @@ PROCESSES = 4
 CONNECTIONS_EACH = 2
 SPARE_CONNECTIONS = 50
 QUEUE_BATCHES = 2_000
-LOOK_SECONDS = 0.5
+QUEUE_CHECK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -211,11 +211,11 @@ class Watch:
         )
         done, began = 0, time.monotonic()
         while done < self._scan.images:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(QUEUE_CHECK_SECONDS)
             with self._store.read() as connection:
                 done = int(connection.execute(done_images).scalar_one())
             self._course.append((time.monotonic() - began, done))
-            self._waiting.append(unrecorded(self._namespace))
+            self._waiting.append(count_pending_results(self._namespace))
             self._lag_seconds.append(self._lag())
 
     def say(self, *, result_writers: bool) -> None:

@@ -19,7 +19,7 @@ import workers.batch.tasks  # noqa: F401 - what a worker's main process has load
 from scanner.listing.sample_images import draw
 from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
-from workers.host.capacity import own_mb
+from workers.host.capacity import private_mb
 from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.files import FileSource
@@ -39,7 +39,7 @@ def main() -> None:
             source = FileSource(Limits().max_bytes)
             for sample in samples:
                 pipeline.chunk(source, [BatchImage(1, os.fsencode(sample), 0)])
-            print(f"all detectors loaded and used: {own_mb()} MB of its own", flush=True)
+            print(f"all detectors loaded and used: {private_mb()} MB of its own", flush=True)
             before = _peak_mb()
             for file in large:
                 if _in_a_child():

@@ -20,7 +20,7 @@ from storage.records import Finding, ListedImage, Outcome, Plan, Timings, Verdic
 from storage.writes import listing, scans
 from workers.batch.context import WorkerContext
 from workers.batch.stopping import StopFlag
-from workers.batch.tasks import do_batch
+from workers.batch.tasks import run_batch
 from workers.broker.app import make_app
 
 if TYPE_CHECKING:
@@ -79,16 +79,16 @@ class SimulatedWorker:
 
     def __init__(self, settings: WorkerSettings, rate: float) -> None:
         self.stop = StopFlag()
-        self._station = WorkerContext(settings, f"{settings.label}:1", self.stop)
-        self._station.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
+        self._context = WorkerContext(settings, f"{settings.label}:1", self.stop)
+        self._context.pipeline = lambda _plan: Sleeper(rate)  # type: ignore[method-assign,assignment,return-value]
 
-    def mine(self) -> WorkerContext:
+    def current(self) -> WorkerContext:
         """Return the context, as `workers.batch.tasks.WorkerContexts` does."""
-        return self._station
+        return self._context
 
     def run(self, stop: threading.Event) -> None:
         """Take one batch after the other, and acknowledge each after it is written."""
-        app = self._station.app
+        app = self._context.app
         with app.connection_for_read() as connection:
             channel = connection.default_channel
             channel.basic_qos(0, 1, False)
@@ -98,11 +98,11 @@ class SimulatedWorker:
                         connection.drain_events(timeout=WAIT_SECONDS)
                     except socket.timeout:  # noqa: UP041 - kombu's own name for it
                         continue
-        self._station.close()
+        self._context.close()
 
     def _take(self, body: Any, message: Any) -> None:  # noqa: ANN401 - kombu's
         try:
-            do_batch(self, body[0][0])  # type: ignore[arg-type]
+            run_batch(self, body[0][0])  # type: ignore[arg-type]
         except Reject:
             message.requeue()
         else:

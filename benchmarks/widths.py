@@ -31,7 +31,7 @@ environment.prepare()
 import numpy as np
 from PIL import Image
 
-from workers.host.benchmark import measure, of_file
+from workers.host.benchmark import measure, subject_of_file
 from workers.training.data.split import parts_of
 from workers.training.epochs import train
 from workers.training.export.int8 import REPRESENTATIVE, export, quantised_logits
@@ -115,7 +115,7 @@ def speed_of(path: Path) -> Speed:
     for pixels in noise(50):
         Image.fromarray(pixels).save(body := io.BytesIO(), "JPEG")
         pictures.append(body.getvalue())
-    speed = measure(of_file(path), pictures, SECONDS)
+    speed = measure(subject_of_file(path), pictures, SECONDS)
     if speed is None:
         raise ValueError("noise cannot be decoded")
     return speed

@@ -1,1 +1,1 @@
-"""What runs where the pixels are: from a batch on the queue to verdicts in the store."""
+"""The workers: from a batch on the queue to its verdicts, on the machines that have the images."""

@@ -1,10 +1,10 @@
-"""What can be wrong with one image; caught around that image, where it becomes its verdict.
+"""Errors of single images, which become the verdicts on those images.
 
     ImageProblem
-    ├── FetchError   (workers.sources.source)  its bytes cannot be had
-    └── DecodeError  (workers.images.errors)   its bytes cannot be decoded
+    ├── FetchError   (workers.sources.source)  the file cannot be read
+    └── DecodeError  (workers.images.errors)   the content cannot be decoded
 
-What is wrong with the world (`workers.sources.source.SourceUnavailable`) is none of these.
+An unavailable source (`workers.sources.source.SourceUnavailable`) is not an image's error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ImageProblem(Exception):
-    """Why an image cannot be judged: a kind to count by; the message is a phrase for people."""
+    """The reason why an image cannot be judged: a kind to count by, and a phrase for people."""
 
     def __init__(self, kind: ErrorKind, text: str) -> None:
         super().__init__(text)

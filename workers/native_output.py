@@ -1,4 +1,4 @@
-"""Keeping native libraries from printing; for moments, since the whole process is redirected."""
+"""Keep native libraries from printing to stderr; only briefly, as it affects the whole process."""
 
 from __future__ import annotations
 
@@ -11,46 +11,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Two threads in here at once could put back each other's silence.
+# Two threads at once could each restore the other's redirected stderr.
 _lock = threading.Lock()
 _STDERR = 2
 
 
 @contextmanager
 def without_stderr() -> Iterator[None]:
-    """Nothing that is written to the process's stderr meanwhile comes out, by any thread.
+    """Discard what any thread writes to the process's stderr within the context.
 
-    For libtiff, which writes its remarks on bad files there and which Pillow gives no way to
-    still.
+    For libtiff, which prints warnings about bad files that Pillow cannot turn off.
     """
-    with open(os.devnull, "wb") as null, _stderr_into(null.fileno()):  # noqa: PTH123 - no path of ours
+    with open(os.devnull, "wb") as null, _stderr_into(null.fileno()):  # noqa: PTH123 - not a Path
         yield
 
 
 @contextmanager
 def without_info_lines() -> Iterator[None]:
-    """Drop the lines beginning with "INFO" that native code writes to stderr meanwhile.
+    """Discard lines that start with "INFO" from stderr within the context, print others at its end.
 
-    LiteRT announces its XNNPACK delegate so, and offers Python no way to say no. All other lines
-    come out at the end.
+    For LiteRT, which announces its XNNPACK delegate; Python code cannot turn that off.
     """
-    with tempfile.TemporaryFile() as caught:
+    with tempfile.TemporaryFile() as captured:
         try:
-            with _stderr_into(caught.fileno()):
+            with _stderr_into(captured.fileno()):
                 yield
         finally:
-            caught.seek(0)
-            for line in caught:
+            captured.seek(0)
+            for line in captured:
                 if not line.startswith(b"INFO"):
                     os.write(_STDERR, line)
 
 
 @contextmanager
 def _stderr_into(descriptor: int) -> Iterator[None]:
-    """What is written to stderr goes elsewhere; where there is no stderr, nothing happens."""
+    """Redirect stderr within the context; do nothing if the process has no stderr."""
     with _lock:
         try:
-            kept = os.dup(_STDERR)
+            original = os.dup(_STDERR)
         except OSError:
             yield
             return
@@ -58,5 +56,5 @@ def _stderr_into(descriptor: int) -> Iterator[None]:
             os.dup2(descriptor, _STDERR)
             yield
         finally:
-            os.dup2(kept, _STDERR)
-            os.close(kept)
+            os.dup2(original, _STDERR)
+            os.close(original)

@@ -1,4 +1,4 @@
-"""What a worker has to know; read once by `scanner.config`, frozen from then on."""
+"""The settings of a worker, read once by `scanner.config`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from workers.hours import Hours
     from workers.sources.location import HubLocation, SourceLocation
 
-# The keeper of a fleet's scans; a `scan` with a broker of its own has a token instead.
+# The owner of a fleet's scans; a `scan` with an embedded broker has a random token instead.
 FLEET = "fleet"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """One worker: where its work comes from, where its verdicts go, and where its images are.
+    """The settings of one worker: where its work, its images and its results are.
 
-    `store_id` is what the store calls itself: its queue in the broker has that name. Without a
-    `store_url` verdicts go to the store's recorder, and images of collections that are in no root
-    come from the hub's `share`. With a `strong` detector it takes what waits for that one, too.
+    `store_id` names the store's queue in the broker. Without a `store_url` the worker sends results
+    to the store's result writer, and reads collections that are not in `roots` from the hub's
+    `share`. With `strong`, the name of a detector, it also takes second-stage batches for that one.
     """
 
     broker_url: str
@@ -35,9 +35,9 @@ class WorkerSettings:
     label: str
     roots: Mapping[str, SourceLocation] = field(default_factory=dict)
     share: HubLocation | None = None
-    # When it may take work; at any time where it is None.
+    # When the worker may take work; None is at any time.
     hours: Hours | None = None
     strong: str | None = None
-    # Whether fewer processes work while the board is slowed down by heat or its supply.
+    # Whether fewer processes work while the board is throttled by heat or its power supply.
     cool: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -90,9 +90,9 @@ def command(
     if not rows and not failed:
         raise Failed(f"{folder} has no picture that can be decoded")
     if as_json:
-        from workers.host.health import health, made_of
+        from workers.host.health import hardware, health
 
-        body = {"machine": {**made_of(), **health()}, "speeds": [_body(one) for one in rows]}
+        body = {"machine": {**hardware(), **health()}, "speeds": [_body(one) for one in rows]}
         click.echo(json.dumps(body))
     else:
         _print(rows)
@@ -101,9 +101,9 @@ def command(
 
 
 def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
-    from workers.host.benchmark import of_file, shipped
+    from workers.host.benchmark import built_in_subjects, subject_of_file
 
-    yield from shipped()
+    yield from built_in_subjects()
     try:
         from workers.training import environment
 
@@ -118,21 +118,21 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
             # Keras says much of what it converts, and this command's data go there.
             with redirect_stdout(io.StringIO()):
                 made = benchmark_models.make(make)
-            yield from map(of_file, made)
+            yield from map(subject_of_file, made)
         yield from benchmark_models.on_tensorflow()
-    yield from map(of_file, models)
+    yield from map(subject_of_file, models)
 
 
 def _measured(
     subjects: Sequence[Subject], pictures: Sequence[bytes], seconds: float
 ) -> Iterator[Speed | str]:
     """What was measured; a sentence for what cannot be."""
-    from workers.host.benchmark import CannotMeasure, measure
+    from workers.host.benchmark import BenchmarkFailed, measure
 
     for subject in subjects:
         try:
             speed = measure(subject, pictures, seconds)
-        except CannotMeasure as error:
+        except BenchmarkFailed as error:
             yield str(error)
         else:
             if speed is not None:
@@ -145,12 +145,12 @@ def _print(rows: Sequence[Speed]) -> None:
 
     from scanner.report.text import machine
     from scanner.report.text.grid import columns
-    from workers.host.health import health, made_of
+    from workers.host.health import hardware, health
 
     console = Console(highlight=False)
     # Of this process, which only asks, the memory would say nothing.
     now = {name: value for name, value in health().items() if name != "process_mb"}
-    for line in filter(None, (machine.hardware(made_of()), machine.health(now))):
+    for line in filter(None, (machine.hardware(hardware()), machine.health(now))):
         console.print(Text(line))
     console.print()
     table = columns("Net", "On", "Side", "Images/s", "Seconds", "File", "Memory", left=2)

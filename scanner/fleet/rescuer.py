@@ -24,7 +24,7 @@ from storage.records import PlanError
 from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
-from workers.broker.namespace import unrecorded
+from workers.broker.namespace import count_pending_results
 from workers.log_context import log_batch
 from workers.settings import FLEET
 
@@ -72,13 +72,13 @@ class Rescuer:
         lock = self._namespace.key("keeper")
         if not self._namespace.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
             return
-        for part in leases.left_behind(self._namespace):
+        for part in leases.orphaned_parts(self._namespace):
             if part.is_second_stage:
                 self._second.left_behind(part)
                 continue
             left = results.again(self._store, part.batch_id, failed=True)
             # Once the store knows of the failure, and not before: it may be away.
-            leases.forget(self._namespace, part)
+            leases.remove_part(self._namespace, part)
             self._publish(left, "left behind by its worker; published again")
         for batch_id in self._overlooked():
             left = results.again(self._store, batch_id, failed=False)
@@ -93,10 +93,12 @@ class Rescuer:
         recorded may be all that is undone.
         """
         before, self._idle = self._idle, set()
-        if self._namespace.client.llen(self._namespace.queue) or unrecorded(self._namespace):
+        if self._namespace.client.llen(self._namespace.queue) or count_pending_results(
+            self._namespace
+        ):
             return set()
         undone = results.undone(self._store, self._name)
-        self._idle = set(leases.unleased(self._namespace, undone))
+        self._idle = set(leases.batches_without_lease(self._namespace, undone))
         return before & self._idle
 
     def _publish(self, left: tuple[int, Batch] | None, why: str) -> None:

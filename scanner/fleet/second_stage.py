@@ -14,7 +14,7 @@ from storage.records import PlanError
 from storage.writes import cascade
 from storage.writes.scans import find_scan
 from workers.broker import leases
-from workers.broker.namespace import listening_key, second_stage_queue, unrecorded
+from workers.broker.namespace import count_pending_results, listening_key, second_stage_queue
 
 if TYPE_CHECKING:
     from scanner.options.common import Broker
@@ -55,21 +55,21 @@ class SecondStage:
         """Take back what a dead worker had: its images still wait, and a round finds them."""
         log.warning("a second look at batch %d was left behind", part.batch_id)
         cascade.count_failed_attempt(self._store, part.batch_id)
-        leases.forget(self._namespace, part)
+        leases.remove_part(self._namespace, part)
 
     def _is_free(self, detector: str) -> bool:
         client, store_id = self._namespace.client, self._namespace.store_id
         return bool(
             client.exists(listening_key(store_id, detector))
             and not client.llen(second_stage_queue(self._namespace.queue, detector))
-            and not unrecorded(self._namespace)
+            and not count_pending_results(self._namespace)
         )
 
     def _send(self, scan: CascadeScan) -> None:
         waiting = cascade.waiting_batches(self._store, scan.scan_id)
         if not waiting and scan.is_finished:
             self._settled.add(scan)
-        busy = leases.second_stages(self._namespace)
+        busy = leases.batches_in_second_stage(self._namespace)
         found = find_scan(self._store, scan.scan_id)
         for batch in waiting:
             if batch.batch_id in busy:

@@ -68,7 +68,7 @@ def run_self_test() -> SelfTest | None:
 def _measured() -> SelfTest:
     # What follows from here is for the process that measures, not for the one that asks.
     from scanner.listing.sample_images import DAWN, landscape  # noqa: PLC0415
-    from workers.host.capacity import own_mb  # noqa: PLC0415
+    from workers.host.capacity import private_mb  # noqa: PLC0415
     from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415
 
     pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
@@ -79,7 +79,7 @@ def _measured() -> SelfTest:
             file = Path(folder, f"{name}.jpg")
             picture.resize(size).save(file, quality=88)
             rates[name] = _rate(pipeline, file)
-    return SelfTest(**rates, process_mb=own_mb() or 0)
+    return SelfTest(**rates, process_mb=private_mb() or 0)
 
 
 def _rate(pipeline: Pipeline, file: Path) -> float:

@@ -160,16 +160,16 @@ root_option = click.option(
 )
 
 
-def _processes_that_fit() -> int:
-    from workers.host.capacity import processes_that_fit  # noqa: PLC0415 - for those who work
+def _max_processes() -> int:
+    from workers.host.capacity import max_processes  # noqa: PLC0415 - for those who work
 
-    return processes_that_fit()
+    return max_processes()
 
 
 concurrency_option = click.option(
     "--concurrency",
     type=click.IntRange(1),
-    default=_processes_that_fit,
+    default=_max_processes,
     show_default="what the cores and the memory allow",
     help="Processes that judge images.",
 )

@@ -32,7 +32,7 @@ def test_paused_and_unpaused(
 
     assert 0 < seen < 400
     assert "attic:" in status
-    assert "paused; `scanner unpause` has it go on" in status
+    assert "paused; resume with `scanner unpause`" in status
     assert "takes work again" in fleet.cli.run("unpause", "attic").stdout
     assert 400 == fleet.wait(scan_id, lambda seen: seen.pending == 0).no_evidence
 

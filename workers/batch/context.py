@@ -1,4 +1,4 @@
-"""What a process needs at hand to do batches, opened once and kept from batch to batch."""
+"""What one process needs for its batches, opened once and kept from batch to batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.broker.app import make_app, make_redis
 from workers.broker.collection_fingerprints import fingerprint_of
 from workers.broker.heartbeat import Heartbeat
 from workers.broker.namespace import Namespace
-from workers.host.identity import Vitals, this_host
+from workers.host.identity import HostStatus, this_host
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.registry import SourceRegistry
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from workers.pipeline.pipeline import Pipeline
     from workers.settings import WorkerSettings
 
-# Threads of a net: a process a core looks at pictures, and threads would wait for each other.
+# Threads of a model: with a process per core, more of them would only wait for each other.
 THREADS = 1
-# Plans whose detectors stay loaded: those of a first and of a second look.
-KEPT_PIPELINES = 2
+# Plans whose models stay loaded: one of the first and one of the second stage.
+MAX_PIPELINES = 2
 
 
 class WorkerContext:
-    """One process's ledger, broker, roots and loaded detectors.
+    """The result sink, broker, image sources and loaded models of one process.
 
-    Made after the fork: neither connections nor interpreters survive one.
+    To be created after the fork: neither connections nor interpreters survive one.
     """
 
     def __init__(self, settings: WorkerSettings, name: str, stop: StopFlag) -> None:
@@ -43,15 +43,15 @@ class WorkerContext:
         self.app = make_app(settings.broker_url, settings.store_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
         self.host = this_host(settings.state_dir, settings.label, facts)
-        vitals = Vitals(self.host)
+        status = HostStatus(self.host)
         self.sink: ResultSink
         if settings.store_url is None:
-            self.sink = QueueSink(self.app, self.namespace, vitals, name, settings.share)
+            self.sink = QueueSink(self.app, self.namespace, status, name, settings.share)
         else:
-            self.sink = StoreSink(settings.store_url, vitals, name)
-        self.roots = SourceRegistry(
+            self.sink = StoreSink(settings.store_url, status, name)
+        self.sources = SourceRegistry(
             settings.roots,
-            self.sink.place_of,
+            self.sink.location_of,
             partial(fingerprint_of, self.namespace),
             settings.limits.max_bytes,
         )
@@ -62,17 +62,17 @@ class WorkerContext:
         self._pipelines: dict[str, Pipeline] = {}
 
     def pipeline(self, plan: Plan) -> Pipeline:
-        """The stages for a plan; PlanError where this machine has other detectors."""
+        """Return the pipeline of a plan. Raises PlanError if this machine's detectors differ."""
         digest = plan.digest()
-        known = self._pipelines.pop(digest, None)
-        if known is None and len(self._pipelines) == KEPT_PIPELINES:
-            # The one that was used longest ago: each has nets of its own in memory.
+        pipeline = self._pipelines.pop(digest, None)
+        if pipeline is None and len(self._pipelines) == MAX_PIPELINES:
+            # The least recently used one: each has models of its own in memory.
             del self._pipelines[next(iter(self._pipelines))]
-        self._pipelines[digest] = known or make_pipeline(plan, self.settings.limits.max_pixels)
+        self._pipelines[digest] = pipeline or make_pipeline(plan, self.settings.limits.max_pixels)
         return self._pipelines[digest]
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close the connections and stop the writer."""
         self.writer.shutdown()
         self.sink.close()
         self.app.close()

@@ -1,8 +1,8 @@
-"""The recorder: a Celery worker beside the store that writes what store-less workers found.
+"""The result writer: a Celery worker next to the store that writes the results of other machines.
 
-One process that does one result at a time: SQLite has one writer. It acknowledges a result after
-the commit, so one that is killed loses nothing; what it had at hand comes back within half a
-minute and changes nothing the second time.
+It is one process that writes one result at a time, since SQLite has one writer. It acknowledges a
+result after the commit, so a killed writer loses nothing: the result is redelivered within half a
+minute, and written again without effect if it was stored already.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
 from storage.writes.received import receive
-from workers.batch.retry import GiveBack, Retry
+from workers.batch.retry import RequeueBatch, Retry
 from workers.batch.stopping import StopFlag
-from workers.batch.tasks import GIVE_BACK_PAUSE_SECONDS, leave_only
+from workers.batch.tasks import REQUEUE_DELAY_SECONDS, unregister_other_tasks
 from workers.broker.app import RECORD_BATCH, make_result_writer_app
 from workers.broker.consumer import guard_this_process
 from workers.broker.field_types import MessageError
@@ -36,19 +36,19 @@ log = logging.getLogger(__name__)
 
 
 class ResultWriter:
-    """Writes results into a store, waiting for the store where it is away."""
+    """Writes results into a store, and waits while the store is unavailable."""
 
     def __init__(self, store: Store, stop: StopFlag) -> None:
         self._store = store
         self._stop = stop
         self._retry = Retry(stop, lambda _note: None)
 
-    def record(self, raw: object) -> None:
-        """Write one result; Reject puts it back on the queue, returning acknowledges it."""
+    def write(self, raw: object) -> None:
+        """Write one result. Raises Reject to requeue it; otherwise it is acknowledged."""
         try:
             received = decode_result(raw)
         except MessageError as error:
-            log.error("a result was dropped: %s", error)  # noqa: TRY400 - the sentence says it
+            log.error("result dropped: %s", error)  # noqa: TRY400 - the message is enough
             return
         with log_batch(received.scan_id, received.batch_id):
             self._receive(received)
@@ -56,15 +56,15 @@ class ResultWriter:
     def _receive(self, received: Received) -> None:
         try:
             self._retry.until_done(partial(receive, self._store, received))
-        except (GiveBack, StoreError) as error:
-            log.warning("a result goes back to its queue: %s", error)
+        except (RequeueBatch, StoreError) as error:
+            log.warning("result requeued: %s", error)
             if not self._stop.is_set():
-                time.sleep(GIVE_BACK_PAUSE_SECONDS)
+                time.sleep(REQUEUE_DELAY_SECONDS)
             raise Reject(str(error), requeue=True) from error
 
 
 def make_result_writer(broker_url: str, store: Store) -> Celery:
-    """A Celery app whose worker, of the pool `solo`, is the store's recorder."""
+    """Return a Celery app whose worker, with the pool `solo`, is the store's result writer."""
     app = make_result_writer_app(broker_url, store.identity)
     app.conf.worker_consumer = "workers.broker.consumer:ResultConsumer"
     guard_this_process()
@@ -73,11 +73,11 @@ def make_result_writer(broker_url: str, store: Store) -> Celery:
 
     @app.task(name=RECORD_BATCH, shared=False)
     def record_batch(message: object) -> None:
-        result_writer.record(message)
+        result_writer.write(message)
 
-    leave_only(app, RECORD_BATCH)
+    unregister_other_tasks(app, RECORD_BATCH)
 
-    # Weak references would let the closure go at once.
+    # Without `weak=False` the closure would be garbage-collected at once.
     @worker_shutting_down.connect(weak=False)
     def stop_waiting(**_: object) -> None:
         stop.set()

@@ -1,4 +1,4 @@
-"""Waiting for the world: a store, a broker or a mount that is away and may come back."""
+"""Retry what fails because a store, a broker or a mount is unavailable for a while."""
 
 from __future__ import annotations
 
@@ -22,43 +22,51 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class ResultWriterAway(Exception):
-    """Results pile up that nobody records; more of them would fill Redis' memory."""
+class ResultBacklog(Exception):
+    """Too many results wait for the result writer; more would fill Redis' memory."""
 
 
-# A Redis that answers with an error (its disk or memory is full, it is a replica now) is as good as
-# away.
-# OperationalError is what kombu makes of it; its other transports are of no concern here.
-WORLD = (StoreUnavailable, SourceUnavailable, ResultWriterAway, redis.RedisError, OperationalError)
+# Any error that Redis answers with counts: its disk or memory may be full, or it may be a replica
+# now. OperationalError is kombu's name for them.
+TRANSIENT_ERRORS = (
+    StoreUnavailable,
+    SourceUnavailable,
+    ResultBacklog,
+    redis.RedisError,
+    OperationalError,
+)
 
-# Seconds that a batch waits for the world before it goes back to the queue: somebody else may
-# have what is missing here.
+# Then the batch goes back to the queue: another worker may have what is missing here.
 RETRY_SECONDS = 120.0
-LONGEST_PAUSE_SECONDS = 5.0
+FIRST_DELAY_SECONDS = 0.5
+MAX_DELAY_SECONDS = 5.0
 
 
-class GiveBack(Exception):
-    """The batch has to go back to the queue: the worker stops, or what it needs is away."""
+class RequeueBatch(Exception):
+    """The batch must return to the queue: the worker stops, or something it needs is missing."""
 
 
 class Retry:
-    """Tries again while the world is away, telling what it waits for."""
+    """Retries actions with increasing delays, and reports what it waits for."""
 
-    def __init__(self, stop: StopFlag, tell: Callable[[str], object]) -> None:
+    def __init__(self, stop: StopFlag, report: Callable[[str], object]) -> None:
         self._stop = stop
-        self._tell = tell
+        self._report = report
 
     def until_done(self, action: Callable[[], T]) -> T:
-        """The action's result, however often it takes; GiveBack when it takes too long."""
-        until = time.monotonic() + RETRY_SECONDS
-        pause = 0.5
+        """Return the action's result, after any number of attempts.
+
+        Raises RequeueBatch after RETRY_SECONDS, or when the worker stops.
+        """
+        deadline = time.monotonic() + RETRY_SECONDS
+        delay = FIRST_DELAY_SECONDS
         while True:
             try:
                 return action()
-            except WORLD as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("waiting: %s", error)
-                self._tell(str(error))
-                if self._stop.is_set() or time.monotonic() >= until:
-                    raise GiveBack(str(error)) from error
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                self._report(str(error))
+                if self._stop.is_set() or time.monotonic() >= deadline:
+                    raise RequeueBatch(str(error)) from error
+            time.sleep(delay)
+            delay = min(2 * delay, MAX_DELAY_SECONDS)

@@ -1,8 +1,8 @@
-"""One batch, from its message to its verdicts in the store; Celery is not needed for it.
+"""Run one batch, from its message to its verdicts in the store; without Celery.
 
-What is wrong with the world (store, broker, collection gone) is waited for a while and then given
-back: `GiveBack` asks for the message to go to the queue again. Whoever takes it up next, after
-whatever happened, does only those images that have no verdict yet.
+A store, broker or collection that is unavailable is retried for a while; then RequeueBatch asks for
+the message to return to the queue. Whatever happened, the next worker does only the images that
+have no verdict yet.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import redis
 
 from storage.errors import StoreError
 from storage.records import PlanError
-from workers.batch.retry import WORLD, GiveBack, Retry
+from workers.batch.retry import TRANSIENT_ERRORS, RequeueBatch, Retry
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.broker.batch_parts import BatchPart, random_part_number
-from workers.broker.leases import Lease, Watch
+from workers.broker.leases import ImageTimer, Lease
 from workers.broker.publish import send_batch
 from workers.log_context import log_batch, with_log_context
 from workers.sources.source import SourceUnavailable
@@ -40,187 +40,186 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# From this attempt on, images are looked at one by one in a process of their own: something in
-# the batch may have killed its worker.
-CAUTIOUS_FROM = 2
+# From this attempt on, images are judged one by one in the sandbox: one of them may have killed
+# the worker before.
+SANDBOX_FROM_ATTEMPT = 2
 
 
-class Examiner(Protocol):
-    """What turns images into verdicts: the pipeline, or a sandbox around one."""
+class ImageJudge(Protocol):
+    """The pipeline, or a sandbox with a pipeline in it."""
 
     def chunk(
-        self, root: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object]
+        self, source: Source, images: Sequence[BatchImage], begin: Callable[[BatchImage], object], /
     ) -> list[Verdict]:
-        """Verdicts on the first of the images, as many as make one transaction."""
+        """Return verdicts on the first of the images, as many as are written at once."""
 
 
 class BatchRunner:
-    """One process's go at one batch."""
+    """One attempt of one process at one batch, or at a part of it."""
 
     def __init__(self, context: WorkerContext, message: BatchMessage) -> None:
-        self._station = context
+        self._context = context
         self._message = message
-        self._watch = Watch(context.settings.limits.image_seconds)
-        self._retry = Retry(context.stop, self._tell)
+        self._timer = ImageTimer(context.settings.limits.image_seconds)
+        self._retry = Retry(context.stop, self._report)
         self._written: set[int] = set()
-        # The ids of what was split off, which is a message of its own by now.
-        self._given: set[int] = set()
-        self._cautious = False
+        # Images that were split off as a message of their own.
+        self._split_off: set[int] = set()
+        self._is_sandboxed = False
         part = BatchPart(message.batch_id, message.part)
-        self._lease = Lease(context.namespace, part, context.name, self._watch, _end_this_process)
+        self._lease = Lease(context.namespace, part, context.name, self._timer, _kill_this_process)
 
     def run(self) -> None:
-        """Judge what is left of the batch; returns when it is done or somebody else has it.
+        """Judge the rest of the batch. Return when it is done, or another worker has it.
 
-        Raises GiveBack where it has to go to the queue again.
+        Raises RequeueBatch if the message has to return to the queue.
         """
         with log_batch(self._message.scan_id, self._message.batch_id), self._lease:
             if not self._retry.until_done(self._lease.acquire):
-                log.info("at work elsewhere")
+                log.info("another worker has the batch")
                 return
             try:
                 self._run_leased()
-            except (GiveBack, PlanError, SandboxError, StoreError, OSError) as error:
+            except (RequeueBatch, PlanError, SandboxError, StoreError, OSError) as error:
                 if isinstance(error, PlanError | SandboxError):
-                    self._tell(str(error))
-                # It goes back: nobody has to wait until the lease has run out.
+                    self._report(str(error))
+                # So that the next worker need not wait until the lease expires.
                 self._retry.until_done(self._lease.release)
-                if not self._hand_back():
-                    raise GiveBack(str(error)) from error
+                if not self._requeue_rest():
+                    raise RequeueBatch(str(error)) from error
                 return
             self._retry.until_done(self._lease.release)
 
     def _run_leased(self) -> None:
-        message, context = self._message, self._station
-        account = self._retry.until_done(partial(context.sink.begin, message))
-        if account is None:
-            log.info("done, forgotten or cancelled")
+        message, context = self._message, self._context
+        writer = self._retry.until_done(partial(context.sink.open_batch, message))
+        if writer is None:
+            log.info("the batch is done, deleted or cancelled")
             return
-        pending, began = account.pending, time.monotonic()
+        pending, started = writer.pending, time.monotonic()
         try:
-            self._judge(account, [image for image in message.images if image.image_id in pending])
+            self._judge(writer, [image for image in message.images if image.image_id in pending])
         finally:
             # An open folder keeps its disk from being unmounted.
-            context.roots.forget(message.collection)
+            context.sources.forget(message.collection)
         if not self._lease.lost:
-            self._retry.until_done(account.finish)
-        log.info("%d images in %.1f s", len(self._written), time.monotonic() - began)
+            self._retry.until_done(writer.finish)
+        log.info("%d images in %.1f s", len(self._written), time.monotonic() - started)
 
-    def _judge(self, account: BatchWriter, images: Sequence[BatchImage]) -> None:
+    def _judge(self, writer: BatchWriter, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
-        context, message = self._station, self._message
+        context, message = self._context, self._message
         context.heartbeat.start_batch()
         writing: Future[None] | None = None
         try:
-            with self._examiner(account.attempt) as examiner:
-                for chunk in self._chunks(examiner, images):
+            with self._image_judge(writer.attempt) as judge:
+                for chunk in self._chunks(judge, images):
                     if writing is not None:
                         writing.result()
-                    writing = context.writer.submit(with_log_context(self._write), account, chunk)
+                    writing = context.writer.submit(with_log_context(self._write), writer, chunk)
                     if self._lease.lost:
-                        log.warning("taken over; left to its new worker")
+                        log.warning("another worker has taken over the batch")
                         break
                     if context.heartbeat.is_cancelled(message.scan_id, message.batch_id):
                         break
                     if context.stop.is_set():
-                        raise GiveBack("the worker stops")
+                        raise RequeueBatch("the worker is stopping")
         finally:
-            # However it ends: what goes back depends on what is written.
+            # Wait in any case: what is requeued depends on what is written.
             if writing is not None:
                 writing.result()
 
-    def _write(self, account: BatchWriter, chunk: Sequence[Verdict]) -> None:
-        self._retry.until_done(partial(account.record, chunk))
+    def _write(self, writer: BatchWriter, chunk: Sequence[Verdict]) -> None:
+        self._retry.until_done(partial(writer.write, chunk))
         self._written.update(verdict.image_id for verdict in chunk)
 
-    def _hand_back(self) -> bool:
-        """Put what is left on the queue as a message of its own, if some of it is done already.
+    def _requeue_rest(self) -> bool:
+        """Publish the remaining images as a new message, if the original would do too much.
 
-        For a ledger that does not remember: it would do everything again. And for a batch of which
-        others have a part.
+        It would if the sink does not skip judged images, or other workers have a part of them.
+        Return whether the original message is done with.
         """
         message = self._message
-        gone = self._written | self._given
-        left = [image for image in message.images if image.image_id not in gone]
-        if len(left) == len(message.images):
+        gone = self._written | self._split_off
+        rest = [image for image in message.images if image.image_id not in gone]
+        if len(rest) == len(message.images):
             return False
-        if self._station.sink.remembers and not self._given:
+        if self._context.sink.skips_judged and not self._split_off:
             return False
-        return not left or self._send(left, message.part)
+        return not rest or self._publish(rest, message.part)
 
-    def _split(self, left: Sequence[BatchImage]) -> int:
-        """Give back what is too much for this machine; how many images of what is left it keeps."""
-        context = self._station
-        # A second look comes in small messages, and is no measure of the pace of first ones.
-        if not left or self._cautious or self._message.plan.second_stage:
-            return len(left)
-        keeps = context.throughput.keeps(len(left))
-        if keeps == len(left) and context.throughput.may_look() and self._nothing_waits():
-            keeps = context.throughput.keeps_at_the_end(len(left))
-        given = left[keeps:]
-        if not given or not self._send(given, random_part_number()):
-            return len(left)
-        self._given.update(image.image_id for image in given)
-        log.info("%d images go to others", len(given))
-        return keeps
+    def _split(self, images: Sequence[BatchImage]) -> int:
+        """Requeue the images that are too much for this machine. Return how many it keeps."""
+        throughput = self._context.throughput
+        # Second-stage messages are small, and their speed says nothing about first stages.
+        if not images or self._is_sandboxed or self._message.plan.second_stage:
+            return len(images)
+        keep = throughput.images_to_keep(len(images))
+        if keep == len(images) and throughput.is_queue_check_due() and self._is_queue_empty():
+            keep = throughput.images_to_keep_if_queue_is_empty(len(images))
+        excess = images[keep:]
+        if not excess or not self._publish(excess, random_part_number()):
+            return len(images)
+        self._split_off.update(image.image_id for image in excess)
+        log.info("%d images left to other workers", len(excess))
+        return keep
 
-    def _nothing_waits(self) -> bool:
+    def _is_queue_empty(self) -> bool:
         try:
-            return not self._station.namespace.client.llen(self._station.namespace.queue)
+            return not self._context.namespace.client.llen(self._context.namespace.queue)
         except redis.RedisError:
             return False
 
-    def _send(self, images: Sequence[BatchImage], part: int) -> bool:
-        """Put images of the batch on the queue; whether the broker took them."""
+    def _publish(self, images: Sequence[BatchImage], part: int) -> bool:
+        """Publish images of the batch as a message. Return whether the broker accepted it."""
         message = replace(self._message, images=tuple(images), part=part)
         try:
-            send_batch(self._station.app, message)
-        except (*WORLD, OSError) as error:
-            log.warning("the batch stays whole: %s", error)
+            send_batch(self._context.app, message)
+        except (*TRANSIENT_ERRORS, OSError) as error:
+            log.warning("the batch could not be split: %s", error)
             return False
         return True
 
     @contextmanager
-    def _examiner(self, attempt: int) -> Iterator[Examiner]:
+    def _image_judge(self, attempt: int) -> Iterator[ImageJudge]:
         plan = self._message.plan
-        self._cautious = attempt >= CAUTIOUS_FROM
-        if not self._cautious:
-            yield self._station.pipeline(plan)
+        self._is_sandboxed = attempt >= SANDBOX_FROM_ATTEMPT
+        if not self._is_sandboxed:
+            yield self._context.pipeline(plan)
             return
-        with Sandbox(plan, self._station.settings.limits) as sandbox:
+        with Sandbox(plan, self._context.settings.limits) as sandbox:
             yield sandbox
 
-    def _chunks(self, examiner: Examiner, images: Sequence[BatchImage]) -> Iterator[list[Verdict]]:
-        self._station.throughput.begin()
-        left = images
-        while left := left[: self._split(left)]:
-            chunk = self._retry.until_done(partial(self._next_chunk, examiner, left))
+    def _chunks(self, judge: ImageJudge, images: Sequence[BatchImage]) -> Iterator[list[Verdict]]:
+        self._context.throughput.start_batch()
+        while images := images[: self._split(images)]:
+            chunk = self._retry.until_done(partial(self._next_chunk, judge, images))
             yield chunk
-            left = left[len(chunk) :]
+            images = images[len(chunk) :]
 
-    def _next_chunk(self, examiner: Examiner, images: Sequence[BatchImage]) -> list[Verdict]:
-        roots, collection = self._station.roots, self._message.collection
+    def _next_chunk(self, judge: ImageJudge, images: Sequence[BatchImage]) -> list[Verdict]:
+        sources, collection = self._context.sources, self._message.collection
         try:
-            root, started = roots.get(collection), time.monotonic()
-            chunk = examiner.chunk(root, images, self._watch.begin)
+            source, started = sources.get(collection), time.monotonic()
+            chunk = judge.chunk(source, images, self._timer.start)
         except SourceUnavailable:
-            # What is there when it comes back may be another mount: look again, don't remember.
-            roots.forget(collection)
+            # Another mount may come back in its place: verify it again.
+            sources.forget(collection)
             raise
         finally:
-            self._watch.pause()
-        if not self._cautious and not self._message.plan.second_stage:
-            self._station.throughput.mark(len(chunk), time.monotonic() - started)
+            self._timer.stop()
+        if not self._is_sandboxed and not self._message.plan.second_stage:
+            self._context.throughput.record_chunk(len(chunk), time.monotonic() - started)
         return chunk
 
-    def _tell(self, note: str) -> None:
-        self._station.heartbeat.send(self._message.scan_id, self._message.batch_id, note)
+    def _report(self, note: str) -> None:
+        self._context.heartbeat.send(self._message.scan_id, self._message.batch_id, note)
 
 
-def _end_this_process() -> None:
-    """An image has overrun its time: nothing but the process's end stops native code.
+def _kill_this_process() -> None:
+    """End this process: nothing else stops native code that hangs.
 
-    The batch's lease runs out, and its next go is a cautious one.
+    The batch's lease then expires, and its next attempt runs in the sandbox.
     """
-    log.error("an image has overrun its time; this process ends, the batch is tried cautiously")
+    log.error("an image exceeded its time limit: ending this process, retrying in the sandbox")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Where the results of batches go: into the store, or onto a queue for its recorder.
+"""Result sinks: verdicts go into the store, or onto a queue for the store's result writer.
 
-A worker that has the store's URL writes to it. One that has none sends each chunk to the `results`
-queue, and the recorder beside the store writes it: so many machines share one SQLite file, which
-must never be opened over a network.
+A worker that has the store's URL writes to it. Any other worker sends each chunk to the `results`
+queue, and the result writer next to the store writes it: so many machines share one SQLite file,
+which must never be opened over a network.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from storage.writes import cascade, results
 from storage.writes.received import Received
 from storage.writes.results import FIRST_STAGE, SECOND_STAGE
 from storage.writes.scans import collection_root
-from workers.batch.retry import GiveBack, ResultWriterAway
-from workers.broker.namespace import unrecorded
+from workers.batch.retry import RequeueBatch, ResultBacklog
+from workers.broker.namespace import count_pending_results
 from workers.broker.publish import send_result
 
 if TYPE_CHECKING:
@@ -32,62 +32,62 @@ if TYPE_CHECKING:
     from storage.writes.results import Run
     from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
-    from workers.host.identity import Vitals
+    from workers.host.identity import HostStatus
     from workers.sources.location import HubLocation, SourceLocation
 
-# Results that may wait for the recorder, some 30 kB each; then workers wait for it.
-MOST_WAITING = 5_000
+# Results of some 30 kB each that may wait; then workers wait for the result writer.
+MAX_PENDING_RESULTS = 5_000
 
 
 class BatchWriter(Protocol):
-    """What is written of one worker's go at one batch."""
+    """Writes the verdicts of one worker's attempt at one batch."""
 
     @property
     def attempt(self) -> int:
-        """Which attempt at the batch it is."""
+        """Return the number of the attempt, from 1."""
 
     @property
     def pending(self) -> frozenset[int]:
-        """The images that have no verdict yet, as far as is known here."""
+        """Return the images without a verdict, as far as this worker knows."""
 
-    def record(self, verdicts: Sequence[Verdict]) -> None:
-        """Put down the verdicts of one chunk, so that nothing but a disk's end can lose them."""
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        """Write the verdicts of one chunk, so that only a disk failure can lose them."""
 
     def finish(self) -> None:
-        """No more comes; the batch is done if all of its images have verdicts."""
+        """Mark the batch as done if all of its images have verdicts."""
 
 
 class ResultSink(Protocol):
-    """Where one process's results go."""
+    """Where the results of one process go."""
 
-    # Whether a message that comes again is done only as far as it was not before.
-    remembers: bool
+    # Whether redelivered messages skip images that already have verdicts.
+    skips_judged: bool
 
-    def begin(self, message: BatchMessage) -> BatchWriter | None:
-        """Start on a batch; None where there is nothing to do."""
+    def open_batch(self, message: BatchMessage) -> BatchWriter | None:
+        """Return a writer for the batch; None if there is nothing to do."""
 
-    def place_of(self, collection: str) -> SourceLocation:
-        """Where a collection lies that is not mapped; GiveBack where that is not known here."""
+    def location_of(self, collection: str) -> SourceLocation:
+        """Return the location of a collection that is not mapped on this machine."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close the connections."""
 
 
 class StoreSink:
-    """Writes to the store itself."""
+    """Writes to the store directly."""
 
-    remembers = True
+    skips_judged = True
 
-    def __init__(self, store_url: str, host: Vitals, worker: str) -> None:
+    def __init__(self, store_url: str, host: HostStatus, worker: str) -> None:
         self._store = Store.open(store_url)
         self._host = host
-        self._worker = (host.now().host_id, worker)
-        results.know_host(self._store, host.now())
+        self._worker = (host.current().host_id, worker)
+        results.know_host(self._store, host.current())
 
-    def begin(self, message: BatchMessage) -> BatchWriter | None:
-        """Start on a batch; None where it is done, forgotten or cancelled."""
+    def open_batch(self, message: BatchMessage) -> BatchWriter | None:
+        """Return a writer for the batch; None if it is done, deleted or cancelled."""
         if self._host.is_due():
-            results.know_host(self._store, self._host.now())
+            results.know_host(self._store, self._host.current())
         if message.plan.second_stage is not None:
             images = {image.image_id for image in message.images}
             begun = cascade.begin_second_stage(self._store, message.batch_id, images, self._worker)
@@ -95,8 +95,8 @@ class StoreSink:
             begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreBatchWriter(self._store, *begun)
 
-    def place_of(self, collection: str) -> SourceLocation:
-        """The root that the collection was enqueued with."""
+    def location_of(self, collection: str) -> SourceLocation:
+        """Return the folder or URL with which the collection was enqueued."""
         return Path(os.fsdecode(collection_root(self._store, collection)))
 
     def close(self) -> None:
@@ -111,25 +111,25 @@ class _StoreBatchWriter:
         self.pending = pending
         self.attempt = run.attempt
 
-    def record(self, verdicts: Sequence[Verdict]) -> None:
+    def write(self, verdicts: Sequence[Verdict]) -> None:
         results.record(self._store, self._run, verdicts)
 
     def finish(self) -> None:
-        # Before a second look it was done already.
+        # Batches are done before their second stage.
         if self._run.stage == FIRST_STAGE:
             results.finish_batch(self._store, self._run)
 
 
 class QueueSink:
-    """Sends everything to the recorder."""
+    """Sends everything to the result writer."""
 
-    remembers = False
+    skips_judged = False
 
     def __init__(
         self,
         app: Celery,
         namespace: Namespace,
-        host: Vitals,
+        host: HostStatus,
         worker: str,
         share: HubLocation | None,
     ) -> None:
@@ -139,63 +139,59 @@ class QueueSink:
         self._host = host
         self._worker = worker
 
-    def begin(self, message: BatchMessage) -> BatchWriter:
-        """Start on a batch: all that its message names is to be done."""
-        of_this_worker = partial(Received, host=self._host.now(), worker=self._worker)
-        return _QueueBatchWriter(message, of_this_worker, self._send)
+    def open_batch(self, message: BatchMessage) -> BatchWriter:
+        """Return a writer for all images that the message names."""
+        make_result = partial(
+            Received,
+            scan_id=message.scan_id,
+            batch_id=message.batch_id,
+            attempt=message.attempt,
+            stage=FIRST_STAGE if message.plan.second_stage is None else SECOND_STAGE,
+            host=self._host.current(),
+            worker=self._worker,
+            started_at=time.time(),
+        )
+        return _QueueBatchWriter(message, make_result, self._send)
 
-    def place_of(self, collection: str) -> SourceLocation:
-        """The hub's share, if there is one: only the store knows the root."""
+    def location_of(self, collection: str) -> SourceLocation:
+        """Return the hub's file server. Raises RequeueBatch without one."""
         if self._share is None:
-            # Somebody else may have been told.
-            raise GiveBack(not_mapped(collection))
+            # Another worker may know the location.
+            raise RequeueBatch(not_mapped(collection))
         return replace(self._share, collection=collection)
 
     def close(self) -> None:
-        """Nothing is its own."""
+        """Do nothing: the app and the client belong to the worker context."""
 
     def _send(self, received: Received) -> None:
-        """Have Redis take one result; what is wrong with Redis comes through."""
-        if unrecorded(self._namespace) > MOST_WAITING:
-            raise ResultWriterAway(
-                f"{MOST_WAITING:,} results wait to be recorded: is the hub running?"
+        """Publish one result. Raises ResultBacklog, and errors of Redis."""
+        if count_pending_results(self._namespace) > MAX_PENDING_RESULTS:
+            raise ResultBacklog(
+                f"{MAX_PENDING_RESULTS:,} results wait to be written: is the hub running?"
             )
         send_result(self._app, self._namespace, received)
-
-
-def not_mapped(collection: str) -> str:
-    """What to do about a collection that a machine does not find."""
-    return f"this machine does not know where {collection} lies: --root {collection}=PATH"
 
 
 class _QueueBatchWriter:
     def __init__(
         self,
         message: BatchMessage,
-        of_this_worker: partial[Received],
+        make_result: partial[Received],
         send: Callable[[Received], None],
     ) -> None:
-        self._message = message
-        self._of_this_worker = of_this_worker
+        self._make_result = make_result
         self._send = send
-        self._started_at = time.time()
         self.pending = frozenset(image.image_id for image in message.images)
         self.attempt = message.attempt
 
-    def record(self, verdicts: Sequence[Verdict]) -> None:
-        if not verdicts:
-            return
-        self._send(
-            self._of_this_worker(
-                scan_id=self._message.scan_id,
-                batch_id=self._message.batch_id,
-                attempt=self.attempt,
-                stage=FIRST_STAGE if self._message.plan.second_stage is None else SECOND_STAGE,
-                started_at=self._started_at,
-                ended_at=time.time(),
-                verdicts=tuple(verdicts),
-            )
-        )
+    def write(self, verdicts: Sequence[Verdict]) -> None:
+        if verdicts:
+            self._send(self._make_result(ended_at=time.time(), verdicts=tuple(verdicts)))
 
     def finish(self) -> None:
-        """The recorder sees by itself when nothing of the batch is left."""
+        """Do nothing: the result writer notices when the batch is done."""
+
+
+def not_mapped(collection: str) -> str:
+    """Return what to do about a collection whose location is unknown to this machine."""
+    return f"the location of {collection} is unknown on this machine: --root {collection}=PATH"

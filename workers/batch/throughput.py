@@ -1,62 +1,64 @@
-"""How fast this process is, and how much of a batch it should keep.
+"""Estimate how fast a process is, and how much of a batch it should keep.
 
-No machine holds work for long: what of a batch would take longer than the target goes back to the
-queue at once. And when nothing waits there, half of what is left does: others may be idle.
+No machine holds work for long: the part of a batch that would take longer than the target goes back
+to the queue at once. When the queue is empty, half of the rest does: others may be idle.
 """
 
 from __future__ import annotations
 
 import time
 
-# Seconds that a worker keeps of a batch.
+# The part of a batch that a worker keeps, in seconds of work.
 TARGET_SECONDS = 20.0
-# Seconds of work that are not worth a message of their own.
-LEAST_SECONDS = 2.0
-# An estimate that is off by less is none to split a batch for.
-SLACK = 1.25
-# How much the latest chunk counts in the estimate.
-LATEST = 0.3
-# Seconds between two looks at the queue.
-LOOK_SECONDS = 1.0
+# Less work than this is not worth a message of its own.
+MIN_SPLIT_SECONDS = 2.0
+# Batches that exceed the target by less are not split: the estimate is not that exact.
+TOLERANCE = 1.25
+# Weight of the latest chunk in the moving average.
+LATEST_WEIGHT = 0.3
+QUEUE_CHECK_SECONDS = 1.0
 
 
 class Throughput:
-    """One process's seconds an image, from chunk to chunk and batch to batch."""
+    """The seconds per image of one process, averaged over chunks and batches."""
 
     def __init__(self) -> None:
-        self._each: float | None = None
-        self._worked = 0.0
-        self._looked = 0.0
+        self._seconds_per_image: float | None = None
+        self._worked_seconds = 0.0
+        self._checked_at = 0.0
 
-    def begin(self) -> None:
-        """A batch is begun."""
-        self._worked = 0.0
-        self._looked = time.monotonic()
+    def start_batch(self) -> None:
+        """Start the time of a batch."""
+        self._worked_seconds = 0.0
+        self._checked_at = time.monotonic()
 
-    def mark(self, images: int, seconds: float) -> None:
-        """A chunk of so many images took so long, without what was waited for."""
-        each = seconds / images
-        self._worked += seconds
-        self._each = each if self._each is None else (1 - LATEST) * self._each + LATEST * each
+    def record_chunk(self, images: int, seconds: float) -> None:
+        """Add a chunk of so many images, and the time it took without waiting."""
+        latest, average = seconds / images, self._seconds_per_image
+        self._worked_seconds += seconds
+        self._seconds_per_image = (
+            latest if average is None else (1 - LATEST_WEIGHT) * average + LATEST_WEIGHT * latest
+        )
 
-    def keeps(self, left: int) -> int:
-        """Of so many images that are left of the batch, how many to keep; at least one."""
-        if not self._each:
-            return left
-        spare = TARGET_SECONDS - self._worked
-        keeps = max(1, int(spare / self._each))
-        return left if left <= SLACK * keeps else keeps
+    def images_to_keep(self, remaining: int) -> int:
+        """Return how many of the batch's remaining images to keep; at least one."""
+        if not self._seconds_per_image:
+            return remaining
+        spare_seconds = TARGET_SECONDS - self._worked_seconds
+        keep = max(1, int(spare_seconds / self._seconds_per_image))
+        return remaining if remaining <= TOLERANCE * keep else keep
 
-    def keeps_at_the_end(self, left: int) -> int:
-        """The same where nothing waits in the queue."""
-        if not self._each or left * self._each < LEAST_SECONDS:
-            return left
-        return -(-left // 2)
+    def images_to_keep_if_queue_is_empty(self, remaining: int) -> int:
+        """Return how many of the remaining images to keep when other workers may be idle."""
+        each = self._seconds_per_image
+        if not each or remaining * each < MIN_SPLIT_SECONDS:
+            return remaining
+        return -(-remaining // 2)
 
-    def may_look(self) -> bool:
-        """Whether it is time to look at the queue."""
+    def is_queue_check_due(self) -> bool:
+        """Return whether to check the queue now: at most once a second."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._checked_at < QUEUE_CHECK_SECONDS:
             return False
-        self._looked = now
+        self._checked_at = now
         return True

@@ -1,1 +1,1 @@
-"""All that knows Celery or Redis: app, consumer, messages, leases, heartbeat, handshake."""
+"""Everything that uses Celery or Redis: app, consumer, messages, leases, heartbeat, handshake."""

@@ -1,9 +1,9 @@
-"""Leases on batches, or parts of them: who is at work on what, by Redis' own clock.
+"""Leases on parts of batches: which worker is working on what, by Redis' own clock.
 
-A batch at work has a key that its worker renews and that expires soon after the worker dies; the
-batch's number stays in a hash until its work ends in an orderly way. A number in the hash without
-a key is a batch that somebody left: the keeper publishes it again. Leases are hints: losing them
-costs double work, never rows.
+A part being worked on has a key that its worker renews and that expires soon after the worker dies.
+Its name stays in a hash until the work ends in an orderly way, so a name in the hash without a key
+is an orphaned part: the rescuer publishes it again. Leases are hints: losing one costs double work,
+never verdicts.
 """
 
 from __future__ import annotations
@@ -27,88 +27,87 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds until the lease of a worker that died has run out,
 LEASE_SECONDS = 20
-# and between two renewals: three may fail.
+# Three renewals may fail before a lease expires.
 RENEW_SECONDS = 5.0
-# A part's name in Redis; an id has one digit less than the largest that a store gives out.
-_PART = re.compile(rb"(\d{1,18})(?:\.(\d{1,18}))?")
+# A part's name in Redis; 18 digits always fit 64 bits.
+_PART_NAME = re.compile(rb"(\d{1,18})(?:\.(\d{1,18}))?")
 
-# Take a free lease, renew our own (asked twice where an answer was lost), take it back where Redis
-# lost it; leave it where another one has it.
-_HOLD = """
+# Take a free lease, renew one's own, take it again if Redis lost it; leave another worker's.
+_ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[1])
 return 1
 """
-# The number goes before the key: between the two nobody may think that the batch was left.
+# The name is removed before the key, so that the part never looks orphaned.
 _RELEASE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[1])
 return 1
 """
-
-
-# In one go: a batch that is released between two looks would seem to be left.
-_LEFT_BEHIND = """
-local left = {}
+# As one script: a part that is released between two queries would look orphaned.
+_ORPHANED = """
+local orphaned = {}
 for _, number in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if redis.call('EXISTS', ARGV[1] .. number) == 0 then left[#left + 1] = number end
+    if redis.call('EXISTS', ARGV[1] .. number) == 0 then orphaned[#orphaned + 1] = number end
 end
-return left
+return orphaned
 """
 
 
-class Watch:
-    """When the image at work was begun, and how long one may take."""
+class ImageTimer:
+    """The time that the current image has taken, and its limit."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit = limit_seconds
-        self._began: float | None = None
+        self._started: float | None = None
 
-    def begin(self, _image: object = None) -> None:
-        """An image is begun, or a wait that is nobody's fault is over."""
-        self._began = time.monotonic()
+    def start(self, _image: object = None) -> None:
+        """Start the time of an image."""
+        self._started = time.monotonic()
 
-    def pause(self) -> None:
-        """No image is at work."""
-        self._began = None
+    def stop(self) -> None:
+        """Stop: no image is being judged."""
+        self._started = None
 
-    def overrun(self) -> bool:
-        """Whether the image at work has had more than its time."""
-        began = self._began
-        return began is not None and time.monotonic() - began > self._limit
+    def is_overdue(self) -> bool:
+        """Return whether the current image has exceeded its limit."""
+        started = self._started
+        return started is not None and time.monotonic() - started > self._limit
 
 
 class Lease:
-    """A lease on one part, renewed by a thread until it is released, lost or overrun."""
+    """A lease on a part of a batch, renewed by a thread until it is released or lost.
+
+    The thread also calls `on_overdue` once the timer's image has exceeded its limit.
+    """
 
     def __init__(
         self,
         namespace: Namespace,
         part: BatchPart,
         holder: str,
-        watch: Watch,
-        on_overrun: Callable[[], object],
+        timer: ImageTimer,
+        on_overdue: Callable[[], object],
     ) -> None:
         self._namespace = namespace
         self._part = part
-        # Unlike any other, even of a process of the same name and number on another machine.
+        # Unique even among processes of the same name and number on different machines.
         self._holder = f"{holder}/{uuid.uuid4().hex}"
-        self._watch = watch
-        self._on_overrun = on_overrun
+        self._timer = timer
+        self._on_overdue = on_overdue
         self._ended = threading.Event()
-        # A renewal that is on its way when the lease is released would set it up again.
-        self._asking = threading.Lock()
+        # A renewal concurrent with the release would acquire the lease again.
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.lost = False
 
     def acquire(self) -> bool:
-        """Whether the part was free and is ours now; renewed from here on."""
-        if not self._run(_HOLD, LEASE_SECONDS, self._part.name):
+        """Acquire the lease if it is free and start to renew it. Return whether it was free."""
+        if not self._run(_ACQUIRE, LEASE_SECONDS, self._part.name):
             return False
         renew = with_log_context(self._renew_until_ended)
         self._thread = threading.Thread(target=renew, daemon=True)
@@ -116,8 +115,8 @@ class Lease:
         return True
 
     def release(self) -> None:
-        """The work ended in an orderly way: done, or given back."""
-        with self._asking:
+        """Release the lease: the work is done, or has gone back to the queue."""
+        with self._lock:
             self._run(_RELEASE, self._part.name)
             self._ended.set()
 
@@ -125,71 +124,71 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop renewing; a lease that was not released runs out, and the keeper sees it."""
+        """Stop renewing; a lease that was not released expires, and the rescuer notices."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
 
     def _renew_until_ended(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
-            if self._watch.overrun():
-                self._on_overrun()
+            if self._timer.is_overdue():
+                self._on_overdue()
                 return
             if self.lost:
-                # Somebody else has the part, but an image that hangs here hangs on.
+                # Another worker has the part, but an image may still hang here.
                 continue
             try:
-                with self._asking:
+                with self._lock:
                     if self._ended.is_set():
                         return
-                    renewed = self._run(_HOLD, LEASE_SECONDS, self._part.name)
+                    renewed = self._run(_ACQUIRE, LEASE_SECONDS, self._part.name)
             except redis.RedisError as error:
                 log.warning("the lease could not be renewed: %s", error)
                 continue
             self.lost = not renewed
 
     def _run(self, script: str, *arguments: int | str) -> bool:
-        """Run one of the scripts on our two keys; whether it did what it is for."""
+        """Run a script on the part's two keys and return whether it succeeded."""
         keys = (lease_key(self._namespace, self._part), working_key(self._namespace))
         return bool(self._namespace.client.eval(script, 2, *keys, self._holder, *arguments))
 
 
 def lease_key(namespace: Namespace, part: BatchPart) -> str:
-    """The key that stands while somebody is at work on the part."""
+    """Return the key that exists while a worker is working on the part."""
     return namespace.key("lease", part.name)
 
 
 def working_key(namespace: Namespace) -> str:
-    """The hash of all parts at work."""
+    """Return the key of the hash of all parts being worked on."""
     return namespace.key("working")
 
 
-def left_behind(namespace: Namespace) -> list[BatchPart]:
-    """The parts whose worker is gone without a word; what is no part's name is passed over."""
+def orphaned_parts(namespace: Namespace) -> list[BatchPart]:
+    """Return the parts whose worker died, sorted; invalid names are ignored."""
     return _parts(
-        namespace.client.eval(_LEFT_BEHIND, 1, working_key(namespace), namespace.key("lease", ""))
+        namespace.client.eval(_ORPHANED, 1, working_key(namespace), namespace.key("lease", ""))
     )
 
 
-def unleased(namespace: Namespace, batches: list[int]) -> list[int]:
-    """Of these batches, those of which nobody is at work on any part."""
+def batches_without_lease(namespace: Namespace, batches: list[int]) -> list[int]:
+    """Return those of the batches of which no worker is working on any part."""
     if not batches:
         return []
-    at_work = {part.batch_id for part in _parts(namespace.client.hkeys(working_key(namespace)))}
-    return [number for number in batches if number not in at_work]
+    leased = {part.batch_id for part in _parts(namespace.client.hkeys(working_key(namespace)))}
+    return [batch_id for batch_id in batches if batch_id not in leased]
 
 
-def second_stages(namespace: Namespace) -> set[int]:
-    """The batches that a strong detector is at."""
+def batches_in_second_stage(namespace: Namespace) -> set[int]:
+    """Return the batches that a strong detector is working on."""
     parts = _parts(namespace.client.hkeys(working_key(namespace)))
     return {part.batch_id for part in parts if part.is_second_stage}
 
 
-def forget(namespace: Namespace, part: BatchPart) -> None:
-    """Strike a part off the list of those at work."""
+def remove_part(namespace: Namespace, part: BatchPart) -> None:
+    """Remove a part from those being worked on."""
     namespace.client.hdel(working_key(namespace), part.name)
 
 
 def _parts(names: Iterable[bytes | str]) -> list[BatchPart]:
-    found = [_PART.fullmatch(name) for name in names if isinstance(name, bytes)]
-    return sorted(BatchPart(int(one[1]), int(one[2] or 0)) for one in found if one is not None)
+    matches = [_PART_NAME.fullmatch(name) for name in names if isinstance(name, bytes)]
+    return sorted(BatchPart(int(match[1]), int(match[2] or 0)) for match in matches if match)

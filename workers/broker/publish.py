@@ -1,4 +1,4 @@
-"""Putting messages on a store's queues; kombu's OperationalError where the broker stays away."""
+"""Publish messages to a store's queues. Raises kombu's OperationalError without a broker."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
 
-# Seconds between tries to publish while the broker is away, and how many there are.
-RETRY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2.0}
+# While the broker is unavailable; intervals in seconds.
+RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2.0}
 
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
-    """Put a batch, or what is left of one, on the queue of those who can do it."""
-    second_stage = message.plan.second_stage
+    """Publish a batch, or a part of one, to the queue of the workers that can do it."""
+    detector = message.plan.second_stage
     queue = app.conf.task_default_queue
     app.send_task(
         SCAN_BATCH,
         args=[encode_batch(message)],
-        queue=queue if second_stage is None else second_stage_queue(queue, second_stage),
+        queue=queue if detector is None else second_stage_queue(queue, detector),
         retry=True,
-        retry_policy=RETRY,
+        retry_policy=RETRY_POLICY,
     )
 
 
 def send_result(app: Celery, namespace: Namespace, received: Received) -> None:
-    """Put a result on the queue of the store's recorder."""
+    """Publish a result to the queue of the store's result writer."""
     app.send_task(
         RECORD_BATCH,
         args=[encode_result(received)],
         queue=results_queue(namespace.store_id),
         retry=True,
-        retry_policy=RETRY,
+        retry_policy=RETRY_POLICY,
     )

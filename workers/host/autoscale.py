@@ -1,6 +1,6 @@
-"""How many of a worker's processes may work: fewer while the board is slow or memory is short.
+"""Let fewer of a worker's processes work while the board is throttled or memory is short.
 
-The worker's main process looks now and then, and ends or starts one process of the pool at a time.
+The worker's main process checks regularly, and ends or starts one process of the pool at a time.
 """
 
 from __future__ import annotations
@@ -9,62 +9,62 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from workers.host.capacity import PICTURE_MB, PROCESS_MB, free_mb
-from workers.host.health import slowed_down
+from workers.host.capacity import IMAGE_MB, PROCESS_MB, free_mb
+from workers.host.health import throttling_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 10.0
-# Memory that is so short can run out with the next large picture.
-LEAST_FREE_MB = PICTURE_MB
-# As much as one process more takes, and the picture.
-ENOUGH_FREE_MB = PROCESS_MB + PICTURE_MB
-# All has to be well for so long until one process more may work; twice as long after each relapse.
+CHECK_SECONDS = 10.0
+# With less, memory can run out with the next large image.
+MIN_FREE_MB = IMAGE_MB
+# For one more process and a large image.
+ENOUGH_FREE_MB = PROCESS_MB + IMAGE_MB
+# How long all must be well before one more process may work; doubled after each relapse.
 FIRST_WAIT_SECONDS = 60.0
-LONGEST_WAIT_SECONDS = 960.0
+MAX_WAIT_SECONDS = 960.0
 
 
 class Autoscaler:
-    """How many of `most` processes may work; with `cool` fewer when the board is slowed down.
+    """Determines how many of `maximum` processes may work: `allowed`.
 
-    None may while the last one is too much for the board; short of memory one still may.
+    Short memory leaves one process. With `cool`, throttling of the board may leave none.
     """
 
     def __init__(
-        self, most: int, *, cool: bool, clock: Callable[[], float] = time.monotonic
+        self, maximum: int, *, cool: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._most = most
+        self._maximum = maximum
         self._cool = cool
         self._clock = clock
-        self.allowed = most
-        self.why = ""
-        self._looked = clock()
+        self.allowed = maximum
+        self._reason = ""
+        self._checked_at = clock()
         self._well_since: float | None = None
         self._wait = FIRST_WAIT_SECONDS
 
-    def look(self) -> bool:
-        """Look at heat and memory if it is time to; whether another number may work now."""
+    def update(self) -> bool:
+        """Check throttling and memory if a check is due. Return whether `allowed` changed."""
         now = self._clock()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
             return False
-        self._looked = now
+        self._checked_at = now
         before = self.allowed
         free = free_mb()
-        if self._cool and (why := slowed_down()):
-            self._lower(f"the board is slowed down ({why})", least=0)
-        elif free is not None and free < LEAST_FREE_MB:
-            self._lower(f"memory is short ({free:,} MB left)", least=1)
-        elif self.allowed < self._most and (free is None or free >= ENOUGH_FREE_MB):
+        if self._cool and (reason := throttling_reason()):
+            self._lower(f"the board is throttled ({reason})", minimum=0)
+        elif free is not None and free < MIN_FREE_MB:
+            self._lower(f"memory is short ({free:,} MB free)", minimum=1)
+        elif self.allowed < self._maximum and (free is None or free >= ENOUGH_FREE_MB):
             self._raise(now)
         return self.allowed != before
 
-    def _lower(self, why: str, least: int) -> None:
+    def _lower(self, reason: str, minimum: int) -> None:
         self._well_since = None
-        self.why = why
-        if self.allowed > least:
+        self._reason = reason
+        if self.allowed > minimum:
             self.allowed -= 1
 
     def _raise(self, now: float) -> None:
@@ -73,56 +73,55 @@ class Autoscaler:
         if now - self._well_since >= self._wait:
             self.allowed += 1
             self._well_since = now
-            if self.allowed == self._most:
-                self.why = ""
-                self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
+            if self.allowed == self._maximum:
+                self._wait = min(2 * self._wait, MAX_WAIT_SECONDS)
 
-    def words(self) -> str:
-        """What is to be said of it; empty while all may work."""
-        if self.allowed == self._most:
+    def note(self) -> str:
+        """Return a note on the reduced number of processes; empty while all may work."""
+        if self.allowed == self._maximum:
             return ""
         if not self.allowed:
-            return f"waits: {self.why}"
-        return f"works with {self.allowed} of {self._most} processes: {self.why}"
+            return f"waiting: {self._reason}"
+        return f"working with {self.allowed} of {self._maximum} processes: {self._reason}"
 
 
 class Pool:
-    """Celery's pool of processes, kept at a size that may change."""
+    """Celery's pool of processes, with a size that may change."""
 
     def __init__(self, consumer: Any) -> None:  # noqa: ANN401 - Celery has no types
         self._consumer = consumer
-        # Batches fewer that are fetched than there are processes, for some are to end.
-        self._held = 0
+        # How many fewer batches than processes are fetched, since some processes are to end.
+        self._withheld = 0
 
-    def keep(self, processes: int) -> None:
-        """Have so many processes, never none: more at once, fewer as soon as one is idle."""
+    def resize(self, processes: int) -> None:
+        """Start missing processes, or end one surplus process if it is idle; keep at least one."""
         pool, qos = self._consumer.pool, self._consumer.qos
-        too_many = pool.num_processes - max(1, processes)
-        while self._held < too_many:
-            # One becomes idle when no other batch is fetched for it.
+        surplus = pool.num_processes - max(1, processes)
+        while self._withheld < surplus:
+            # A process becomes idle when no further batch is fetched for it.
             qos.decrement_eventually()
-            self._held += 1
-        while self._held > max(0, too_many):
+            self._withheld += 1
+        while self._withheld > max(0, surplus):
             qos.increment_eventually()
-            self._held -= 1
-        if too_many > 0:
+            self._withheld -= 1
+        if surplus > 0:
             try:
                 pool.shrink(1)
-                self._held -= 1
+                self._withheld -= 1
             except ValueError:
-                log.debug("all processes are at work; one ends when its batch is done")
-        elif too_many < 0:
+                log.debug("all processes are busy; one ends after its batch")
+        elif surplus < 0:
             pool.grow(1)
             qos.increment_eventually()
 
 
-def ease(easing: Autoscaler, pool: Pool, label: str) -> str:
-    """Look, and have the pool follow; what is to be said of it, logged when it begins and ends."""
-    before = easing.words()
-    easing.look()
-    pool.keep(easing.allowed)
-    words = easing.words()
-    # In between, `status` shows how many it comes to.
-    if bool(words) != bool(before):
-        log.warning("%s %s", label, words or "works with all processes again")
-    return words
+def scale_pool(autoscaler: Autoscaler, pool: Pool, label: str) -> str:
+    """Update the autoscaler and resize the pool. Return the note, logged when it starts or ends."""
+    before = autoscaler.note()
+    autoscaler.update()
+    pool.resize(autoscaler.allowed)
+    note = autoscaler.note()
+    # In between, `scanner status` shows the number of processes.
+    if bool(note) != bool(before):
+        log.warning("%s: %s", label, note or "working with all processes again")
+    return note

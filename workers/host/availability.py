@@ -1,7 +1,7 @@
-"""When a worker takes no more work: `scanner pause`, outside its hours, or too warm.
+"""Stop a worker from taking work while it is paused, throttled, or outside its hours.
 
-It finishes the batches at work and waits. The worker's main process looks, and stops or starts
-consuming from the queue; what its children do is nobody else's concern.
+It finishes its current batches and waits. The worker's main process checks, and starts or stops
+consuming from the queue; its children are not involved.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celery import bootsteps
 from workers.broker.app import make_redis
 from workers.broker.heartbeat import Heartbeat, control_key
 from workers.broker.namespace import Namespace, queue_name, second_stage_queue
-from workers.host.autoscale import Autoscaler, Pool, ease
+from workers.host.autoscale import Autoscaler, Pool, scale_pool
 from workers.host.identity import this_host
 
 if TYPE_CHECKING:
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 
 
 def pause(namespace: Namespace, host: str) -> None:
-    """Have a host, by its label or its id, take no more work."""
+    """Stop a host, named by its label or id, from taking work."""
     namespace.client.hset(control_key(namespace), _field(host), "1")
 
 
 def unpause(namespace: Namespace, host: str) -> bool:
-    """Have it take work again; whether it was paused."""
+    """Let a host take work again. Return whether it was paused."""
     return bool(namespace.client.hdel(control_key(namespace), _field(host)))
 
 
-class Gate:
-    """Whether this worker may take work now, and why not."""
+class Availability:
+    """Determines whether this worker may take work now."""
 
     def __init__(self, namespace: Namespace, host: Host, hours: Hours | None) -> None:
         self._namespace = namespace
@@ -49,65 +49,68 @@ class Gate:
         self._hours = hours
         self._paused = False
 
-    def closed(self) -> str:
-        """Why no work may be taken; empty where it may. What cannot be asked is as it was."""
+    def unavailable_reason(self) -> str:
+        """Return why this worker may not take work; empty if it may.
+
+        While the broker does not respond, a pause stays as it was.
+        """
         try:
             self._paused = any(
                 self._namespace.client.hmget(control_key(self._namespace), self._fields)
             )
         except redis.RedisError as error:
-            log.debug("no word from the broker: %s", error)
+            log.debug("the broker does not respond: %s", error)
         if self._paused:
-            return "paused; `scanner unpause` has it go on"
+            return "paused; resume with `scanner unpause`"
         now = time.localtime()
         if self._hours and not self._hours.includes(now.tm_hour * 60 + now.tm_min):
-            return f"waits for its hours, {self._hours}"
+            return f"waiting for its hours, {self._hours}"
         return ""
 
 
-def pause_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
-    """The part of Celery's consumer that keeps to the gate and eases off, for one worker."""
+def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
+    """Return the step of Celery's consumer that applies availability and autoscaling."""
     host = this_host(settings.state_dir, settings.label)
     namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
-    gate = Gate(namespace, host, settings.hours)
-    easing = Autoscaler(settings.concurrency, cool=settings.cool)
+    availability = Availability(namespace, host, settings.hours)
+    autoscaler = Autoscaler(settings.concurrency, cool=settings.cool)
     heartbeat = Heartbeat(namespace, f"{settings.label}:{os.getpid()}", settings.label)
     queues = queues_of(settings)
 
-    class PauseStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    class AvailabilityStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.consumer.tasks:Tasks",)
         timer: Any = None
 
         def start(self, consumer: Any) -> None:  # noqa: ANN401
-            # Celery would begin to consume later on, when nobody looks.
+            # Otherwise Celery would start to consume later, after the first check.
             consumer.task_consumer.consume()
             self.pool = Pool(consumer)
-            self.look(consumer)
-            self.timer = consumer.timer.call_repeatedly(LOOK_SECONDS, self.look, (consumer,))
+            self.check(consumer)
+            self.timer = consumer.timer.call_repeatedly(CHECK_SECONDS, self.check, (consumer,))
 
         def stop(self, _consumer: Any) -> None:  # noqa: ANN401
             if self.timer is not None:
                 self.timer.cancel()
 
-        def look(self, consumer: Any) -> None:  # noqa: ANN401
-            eased = ease(easing, self.pool, settings.label)
-            why = gate.closed() or ("" if easing.allowed else eased)
-            if why or eased:
-                heartbeat.send(0, 0, why or eased)
-            if settings.strong is not None and not why:
+        def check(self, consumer: Any) -> None:  # noqa: ANN401
+            note = scale_pool(autoscaler, self.pool, settings.label)
+            reason = availability.unavailable_reason() or ("" if autoscaler.allowed else note)
+            if reason or note:
+                heartbeat.send(0, 0, reason or note)
+            if settings.strong is not None and not reason:
                 heartbeat.announce_detector(settings.strong)
-            taking = consumer.task_consumer.consuming_from(namespace.queue)
-            if taking is bool(why):
-                log.warning("%s %s", settings.label, why or "takes work again")
-                change = consumer.cancel_task_queue if why else consumer.add_task_queue
+            is_consuming = consumer.task_consumer.consuming_from(namespace.queue)
+            if is_consuming is bool(reason):
+                log.warning("%s: %s", settings.label, reason or "taking work again")
+                change = consumer.cancel_task_queue if reason else consumer.add_task_queue
                 for queue in queues:
                     change(queue)
 
-    return PauseStep
+    return AvailabilityStep
 
 
 def queues_of(settings: WorkerSettings) -> list[str]:
-    """The queues that a worker takes batches from."""
+    """Return the queues from which a worker takes batches."""
     queue = queue_name(settings.store_id)
     return (
         [queue] if settings.strong is None else [queue, second_stage_queue(queue, settings.strong)]

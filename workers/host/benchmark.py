@@ -1,6 +1,6 @@
-"""How fast this machine alone is: one process, on one core, looks at the same pictures with a net.
+"""Measure the speed of this machine: one process, on one core, scores the same images repeatedly.
 
-Each net is run in a process of its own, so that its memory is its own and its crash ends no other.
+Each model runs in a process of its own, so that its memory can be measured and it may crash.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# The net that is run at both sizes: it is convolutional, and takes pictures of any.
-NET = "objects-32"
+# The model that runs at both sizes: it is convolutional, so it accepts any.
+MODEL = "objects-32"
 SIDES = (32, 224)
 
 
-class CannotMeasure(Exception):
-    """The net cannot be run here; the message says which, and what came of it."""
+class BenchmarkFailed(Exception):
+    """The model cannot run here; the message says which one and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A net that is ready to run on squares of pixels, (side, side, 3)."""
+    """A model that is loaded and runs on pixels of shape (side, side, 3)."""
 
     runtime: str
     side: int
@@ -50,7 +50,7 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A net to be measured; `open` is called in the process that runs it."""
+    """A model to measure; `open` is called in the process that runs it."""
 
     net: str
     size_bytes: int
@@ -59,9 +59,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What one process, on one core, did with a net; milliseconds are an image's.
+    """The speed of one process, on one core, with a model; milliseconds are per image.
 
-    `memory_mb` is the most that the whole process took, None where the system does not tell.
+    `memory_mb` is the peak of the whole process, None if the system does not tell.
     """
 
     net: str
@@ -75,82 +75,84 @@ class Speed:
     memory_mb: int | None
 
 
-def shipped() -> list[Subject]:
-    """The shipped net at each of the sizes."""
-    path = installed.installed()[NET].model_path
-    return [Subject(NET, path.stat().st_size, partial(_quantised, path, side)) for side in SIDES]
+def built_in_subjects() -> list[Subject]:
+    """Return the built-in model at each of the sizes."""
+    path = installed.installed()[MODEL].model_path
+    return [
+        Subject(MODEL, path.stat().st_size, partial(_open_quantised, path, side)) for side in SIDES
+    ]
 
 
-def of_file(path: Path) -> Subject:
-    """The net of a .tflite file, at its own size."""
-    return Subject(path.stem, path.stat().st_size, partial(_of_file, path))
+def subject_of_file(path: Path) -> Subject:
+    """Return the model of a .tflite file, at its own size."""
+    return Subject(path.stem, path.stat().st_size, partial(_open_file, path))
 
 
-def measure(subject: Subject, pictures: Sequence[bytes], seconds: float) -> Speed | None:
-    """Decode, fit and score pictures over and over for a while; None where none can be decoded.
+def measure(subject: Subject, images: Sequence[bytes], seconds: float) -> Speed | None:
+    """Decode, resize and score images repeatedly for a while, in a process of its own.
 
-    In a process of its own. Raises CannotMeasure.
+    Return None if no image can be decoded. Raises BenchmarkFailed.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         try:
-            return pool.submit(_measure, subject, pictures, seconds).result()
+            return pool.submit(_measure, subject, images, seconds).result()
         except ModelError as error:
-            raise CannotMeasure(str(error)) from error
+            raise BenchmarkFailed(str(error)) from error
         except BrokenProcessPool as error:
-            raise CannotMeasure(
-                f"{subject.net} ended the process that ran it: is there memory enough for it?"
+            raise BenchmarkFailed(
+                f"{subject.net} ended the process that ran it: is there enough memory?"
             ) from error
 
 
-def _measure(subject: Subject, pictures: Sequence[bytes], seconds: float) -> Speed | None:
+def _measure(subject: Subject, images: Sequence[bytes], seconds: float) -> Speed | None:
     runner = subject.open()
-    good = [picture for picture in pictures if _fitted(picture, runner.side) is not None]
-    if not good:
+    decodable = [image for image in images if _decoded(image, runner.side) is not None]
+    if not decodable:
         return None
-    # The first run of a net takes longer than all others.
+    # The first run of a model takes longer than all others.
     runner.run(np.zeros((runner.side, runner.side, 3), np.uint8))
-    decoding = inferring = 0.0
-    images = 0
-    began = perf_counter()
-    for picture in itertools.cycle(good):
+    decode_seconds = infer_seconds = 0.0
+    count = 0
+    started = perf_counter()
+    for image in itertools.cycle(decodable):
         before = perf_counter()
-        pixels = _fitted(picture, runner.side)
+        pixels = _decoded(image, runner.side)
         between = perf_counter()
         if pixels is not None:
             runner.run(pixels)
         after = perf_counter()
-        decoding += between - before
-        inferring += after - between
-        images += 1
-        if after - began >= seconds:
+        decode_seconds += between - before
+        infer_seconds += after - between
+        count += 1
+        if after - started >= seconds:
             break
     return Speed(
         net=subject.net,
         runtime=runner.runtime,
         side=runner.side,
-        images=images,
-        images_per_second=images / (decoding + inferring),
-        decode_ms=decoding * 1000 / images,
-        infer_ms=inferring * 1000 / images,
+        images=count,
+        images_per_second=count / (decode_seconds + infer_seconds),
+        decode_ms=decode_seconds * 1000 / count,
+        infer_ms=infer_seconds * 1000 / count,
         size_mb=subject.size_bytes / 1e6,
         memory_mb=peak_mb(),
     )
 
 
-def _quantised(path: Path, side: int | None = None) -> Runner:
+def _open_quantised(path: Path, side: int | None = None) -> Runner:
     session = LiteRT(path, side=side)
     return Runner("LiteRT int8", session.shape[0], lambda pixels: session.run([pixels]))
 
 
-def _of_file(path: Path) -> Runner:
-    """A detector as the shipped ones are, or any other model of one picture."""
+def _open_file(path: Path) -> Runner:
+    """Open a detector like the built-in ones, or any other model with one image as its input."""
     try:
-        return _quantised(path)
+        return _open_quantised(path)
     except ModelError:
         session = TfLite(path)
     if session.height != session.width:
-        raise ModelError(f"{path.name} does not take squares")
+        raise ModelError(f"{path.name}: expected a square input")
     kind = "float" if session.floats else "int8"
     return Runner(
         f"LiteRT {kind}",
@@ -159,9 +161,10 @@ def _of_file(path: Path) -> Runner:
     )
 
 
-def _fitted(picture: bytes, side: int) -> NDArray[np.uint8] | None:
+def _decoded(data: bytes, side: int) -> NDArray[np.uint8] | None:
+    """Return the pixels of an image, (side, side, 3); None if it cannot be decoded."""
     try:
-        pixels = decode(picture, long_side=side).pixels
+        pixels = decode(data, long_side=side).pixels
     except ImageProblem:
         return None
     if pixels.shape[:2] == (side, side):

@@ -1,4 +1,4 @@
-"""What a machine has for a worker: cores and memory, as its container or service is given them."""
+"""Cores and memory that a worker may use, within the limits of its container or service."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ if TYPE_CHECKING:
 PROC = Path("/proc")
 SYS = Path("/sys")
 MEGABYTE = 10**6
-# Megabytes that a process has to itself once all shipped detectors are loaded and it has judged
-# pictures with each of them: 122 to 143 were measured (`benchmarks/process_memory.py`).
+# Private memory of a process that has judged images with all built-in detectors: 122 to 143 MB
+# (`benchmarks/process_memory.py`).
 PROCESS_MB = 140
-# What the largest picture that is decoded takes for a moment: 330 as a PNG of 64 megapixels.
-PICTURE_MB = 330
-# Without a limit a cgroup's file has this word.
+# Peak memory to decode the largest accepted image, a PNG of 64 megapixels.
+IMAGE_MB = 330
+# The content of a cgroup's file without a limit.
 UNLIMITED = "max"
 
 
-def cores() -> int:
-    """Cores that this process may use; at least one."""
-    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def usable_cores() -> int:
+    """Return the number of cores that this process may use; at least one."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     for group in _cgroups():
         with contextlib.suppress(OSError, ValueError):
             quota, period = (group / "cpu.max").read_text().split()
             if quota != UNLIMITED:
-                most = min(most, math.ceil(int(quota) / int(period)))
-    return max(1, most)
+                cores = min(cores, math.ceil(int(quota) / int(period)))
+    return max(1, cores)
 
 
 def free_mb() -> int | None:
-    """Megabytes that this process may still take; None where the system does not tell."""
-    found = [room for group in _cgroups() if (room := _room(group)) is not None]
+    """Return the megabytes that this process may still use; None if the system does not tell."""
+    free = [size for group in _cgroups() if (size := _free_bytes(group)) is not None]
     if available := meminfo().get("MemAvailable"):
-        found.append(available)
-    return max(0, min(found)) // MEGABYTE if found else None
+        free.append(available)
+    return max(0, min(free)) // MEGABYTE if free else None
 
 
-def processes_that_fit() -> int:
-    """A process a core, as long as there is memory for all, and for one large picture."""
+def max_processes() -> int:
+    """Return one process per core, or as many as fit into memory next to one large image."""
     free = free_mb()
     if free is None:
-        return cores()
-    return max(1, min(cores(), (free - PICTURE_MB) // PROCESS_MB))
+        return usable_cores()
+    return max(1, min(usable_cores(), (free - IMAGE_MB) // PROCESS_MB))
 
 
-def own_mb() -> int | None:
-    """Megabytes that this process shares with no other; None where the system does not tell."""
+def private_mb() -> int | None:
+    """Return the private memory of this process in MB; None if the system does not tell."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = (PROC / "self" / "smaps_rollup").read_text().splitlines()
         private = [line.split() for line in lines if line.startswith("Private_")]
@@ -60,9 +62,9 @@ def own_mb() -> int | None:
 
 
 def peak_mb() -> int | None:
-    """Megabytes that this process has taken at most; None where the system does not tell.
+    """Return the peak memory of this process in MB; None if the system does not tell.
 
-    Not `getrusage`, which begins with what the process that started this one had.
+    Not by `getrusage`, which starts with the peak of the parent process.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = (PROC / "self" / "status").read_text().splitlines()
@@ -72,28 +74,31 @@ def peak_mb() -> int | None:
 
 
 def meminfo() -> dict[str, int]:
-    """What the system says of its memory: bytes by name."""
-    found = {}
+    """Return the fields of /proc/meminfo in bytes; empty if the system has none."""
+    sizes = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (PROC / "meminfo").read_text().splitlines():
             name, _, value = line.partition(":")
-            found[name] = int(value.split()[0]) * 1024
-    return found
+            sizes[name] = int(value.split()[0]) * 1024
+    return sizes
 
 
 def _cgroups() -> Iterator[Path]:
-    """The control groups (version 2) that this process is in, from its own up to the outermost."""
+    """Yield the control groups (version 2) of this process, from the innermost outwards."""
     with contextlib.suppress(OSError):
         for line in (PROC / "self" / "cgroup").read_text().splitlines():
             number, _, path = line.split(":", 2)
             if number == "0":
                 top = SYS / "fs" / "cgroup"
                 group = top / path.lstrip("/")
-                yield from (group, *(one for one in group.parents if one.is_relative_to(top)))
+                yield from (
+                    group,
+                    *(parent for parent in group.parents if parent.is_relative_to(top)),
+                )
 
 
-def _room(group: Path) -> int | None:
-    """Bytes between a group's memory limit and what it uses, less files that can be dropped."""
+def _free_bytes(group: Path) -> int | None:
+    """Return a group's memory limit minus its use, not counting evictable cache."""
     with contextlib.suppress(OSError, ValueError):
         limit = (group / "memory.max").read_text().strip()
         if limit != UNLIMITED:

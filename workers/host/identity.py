@@ -1,4 +1,4 @@
-"""Which machine this is: an id kept on its disk, for two boards may have the same name."""
+"""The identity of this machine: an id on its disk, since two machines may have the same name."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from storage.writes.results import Host
-from workers.host.health import health, made_of
+from workers.host.health import hardware, health
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# An id, whoever wrote it: ours are 32 digits. What else the file holds is no id.
+# Scanner writes 32 hex digits; anything else of this form is accepted as an id too.
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-# Seconds between two looks at a machine's health: each costs its store a commit.
-LOOK_SECONDS = 30.0
-# Bytes that are read of the file, which is more than an id and its line end.
-_MOST_BYTES = 256
+# Between two checks of the health: each costs the store a commit.
+HEALTH_SECONDS = 30.0
+# More than an id and its line end.
+_MAX_BYTES = 256
 
 
 def this_host(state_dir: Path, label: str, facts: Mapping[str, Any] | None = None) -> Host:
-    """This machine, with its id read from the state folder, or made and written there.
+    """Return this machine, with `facts` added to what is known about it.
 
-    `facts` are what else is to be known of it.
+    Reads its id from the state folder, or creates it there. Raises OSError.
     """
     return Host(
         host_id=_host_id(state_dir / "host-id"),
@@ -42,34 +42,34 @@ def this_host(state_dir: Path, label: str, facts: Mapping[str, Any] | None = Non
             "python": platform.python_version(),
             "system": platform.system(),
             "runtime": _runtime(),
-            **made_of(),
+            **hardware(),
             **(facts or {}),
         },
     )
 
 
-class Vitals:
-    """A host as it is: what it is made of, and its health, looked at now and then."""
+class HostStatus:
+    """A host with its health, which is checked now and then."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._seen = host
-        self._at = 0.0
+        self._current = host
+        self._checked_at = 0.0
 
     def is_due(self) -> bool:
-        """Whether the last look was a while ago."""
-        return time.monotonic() - self._at >= LOOK_SECONDS
+        """Return whether the next check is due."""
+        return time.monotonic() - self._checked_at >= HEALTH_SECONDS
 
-    def now(self) -> Host:
-        """The host, its health not much older than LOOK_SECONDS."""
+    def current(self) -> Host:
+        """Return the host with its health, at most HEALTH_SECONDS old."""
         if self.is_due():
-            self._at = time.monotonic()
-            self._seen = replace(self._host, info={**self._host.info, **health()})
-        return self._seen
+            self._checked_at = time.monotonic()
+            self._current = replace(self._host, info={**self._host.info, **health()})
+        return self._current
 
 
 def _runtime() -> str:
-    """What runs the nets here."""
+    """Return the name and version of the model runtime."""
     try:
         return f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
     except importlib.metadata.PackageNotFoundError:
@@ -77,24 +77,24 @@ def _runtime() -> str:
 
 
 def _host_id(file: Path) -> str:
-    """The id in the file, or a new one where it has none; OSError where it cannot be written."""
+    """Return the id in the file; write a new one if there is none. Raises OSError."""
     with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
-        if known := _known(handle):
-            return known
+        if host_id := _read_id(handle):
+            return host_id
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+b") as handle:
-        # Processes that start at once: the first one writes, the others wait and read.
+        # Of processes that start together, the first one writes; the others wait and read.
         fcntl.flock(handle, fcntl.LOCK_EX)
         handle.seek(0)
-        known = _known(handle)
-        if not known:
-            known = uuid.uuid4().hex
+        host_id = _read_id(handle)
+        if not host_id:
+            host_id = uuid.uuid4().hex
             handle.truncate(0)
-            handle.write(known.encode() + b"\n")
-    return known
+            handle.write(host_id.encode() + b"\n")
+    return host_id
 
 
-def _known(handle: BinaryIO) -> str | None:
-    """The id in the file; None where it holds none, as after a power cut that left it zeros."""
-    content = handle.read(_MOST_BYTES).strip()
+def _read_id(handle: BinaryIO) -> str | None:
+    """Return the id in the file; None if it has none, as after a power cut that left it zeros."""
+    content = handle.read(_MAX_BYTES).strip()
     return content.decode() if _ID.fullmatch(content) else None

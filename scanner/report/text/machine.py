@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.report.text import labels
 from scanner.report.text.grid import safe
 from storage.reads.health import number_of
-from workers.host.health import throttling
+from workers.host.health import decode_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ def _health(info: Mapping[str, Any]) -> Iterator[str]:
         yield f"{degrees:.1f} °C"
     bits = info.get("throttled")
     if isinstance(bits, str):
-        now, before = throttling(bits)
+        now, before = decode_throttled(bits)
         if now:
             yield f"slowed down: {', '.join(now)}"
         elif before:

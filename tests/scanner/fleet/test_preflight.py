@@ -136,7 +136,7 @@ def test_where_pictures_are(namespace: Namespace, settings: WorkerSettings, phot
     share = HubLocation("http://hub:6381", "s3cret", None, "")
     shared = said(namespace, replace(settings, share=share))
 
-    assert "photos: this machine does not know where photos lies" in nowhere
+    assert "photos: the location of photos is unknown on this machine" in nowhere
     assert f"  photos: in {photos}\n" in mapped
     assert f"  later: in {photos}, looked at when its first batch comes" in mapped
     assert "  photos: from the hub's share http://hub:6381" in shared

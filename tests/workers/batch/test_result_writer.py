@@ -20,13 +20,17 @@ from storage.writes import listing, scans
 from workers.batch import result_writer, retry, sinks
 from workers.batch.context import WorkerContext
 from workers.batch.result_writer import ResultWriter, make_result_writer
-from workers.batch.retry import GiveBack
+from workers.batch.retry import RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_result_writer_app
 from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.consumer import ResultConsumer
-from workers.broker.namespace import recording_key, results_queue, unrecorded
+from workers.broker.namespace import (
+    count_pending_results,
+    results_queue,
+    unacknowledged_results_key,
+)
 from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.pipeline import pipeline
@@ -114,9 +118,9 @@ def test_judged_there_and_written_here(desk: Desk) -> None:
     scan, message = desk.batch(5)
     BatchRunner(desk.context, message).run()
     before = desk.errors(scan)
-    waiting = unrecorded(desk.context.namespace)
+    waiting = count_pending_results(desk.context.namespace)
     for raw in desk.results():
-        desk.result_writer.record(raw)
+        desk.result_writer.write(raw)
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
 
     assert (0, 3) == (before, waiting)
@@ -140,7 +144,7 @@ def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     (rest,) = desk.taken(desk.context.namespace.queue)
     left = decode_batch(rest)
     for raw in desk.results():
-        desk.result_writer.record(raw)
+        desk.result_writer.write(raw)
 
     assert 2 == desk.errors(scan)
     assert message.images[2:] == left.images
@@ -153,7 +157,7 @@ def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPa
     _, message = desk.batch(2)
     for file in desk.folder.iterdir():
         file.unlink()
-    with pytest.raises(GiveBack):
+    with pytest.raises(RequeueBatch):
         BatchRunner(desk.context, message).run()
 
     assert 0 == desk.context.namespace.client.llen(desk.context.namespace.queue)
@@ -163,18 +167,18 @@ def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyP
     """A worker that was not told where a collection lies says so and leaves its batches."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     _, message = desk.batch(2)
-    with pytest.raises(GiveBack, match="--root other=PATH"):
+    with pytest.raises(RequeueBatch, match="--root other=PATH"):
         BatchRunner(desk.context, replace(message, collection="other")).run()
 
 
 def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Results do not fill Redis' memory while nobody takes them: the worker waits."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(sinks, "MOST_WAITING", 1)
+    monkeypatch.setattr(sinks, "MAX_PENDING_RESULTS", 1)
     _, message = desk.batch(9)
     BatchRunner(desk.context, message).run()
 
-    assert 2 == unrecorded(desk.context.namespace)
+    assert 2 == count_pending_results(desk.context.namespace)
     (rest,) = desk.taken(desk.context.namespace.queue)
     assert 5 == len(decode_batch(rest).images)
 
@@ -182,7 +186,7 @@ def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that cannot be written just now stays on the queue."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(result_writer, "GIVE_BACK_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(result_writer, "REQUEUE_DELAY_SECONDS", 0.0)
     _, message = desk.batch(2)
     BatchRunner(desk.context, message).run()
 
@@ -191,7 +195,7 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(result_writer, "receive", away)
     with pytest.raises(Reject) as caught:
-        desk.result_writer.record(desk.results()[0])
+        desk.result_writer.write(desk.results()[0])
 
     assert caught.value.requeue
 
@@ -199,7 +203,7 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
 def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """What is no result of ours is dropped and said."""
-    desk.result_writer.record(raw)
+    desk.result_writer.write(raw)
 
     assert "dropped" in caplog.text
 
@@ -211,7 +215,10 @@ def test_only_results(desk: Desk) -> None:
 
     assert {RECORD_BATCH} == set(app.tasks)
     assert RECORD_BATCH == ResultConsumer.task != SCAN_BATCH
-    assert (15, recording_key("s1")) == (transport["visibility_timeout"], transport["unacked_key"])
+    assert (15, unacknowledged_results_key("s1")) == (
+        transport["visibility_timeout"],
+        transport["unacked_key"],
+    )
 
 
 def test_images_twice_in_a_message(desk: Desk) -> None:
@@ -219,6 +226,6 @@ def test_images_twice_in_a_message(desk: Desk) -> None:
     scan, message = desk.batch(1)
     BatchRunner(desk.context, message).run()
     (raw,) = desk.results()
-    desk.result_writer.record(raw | {"verdicts": raw["verdicts"] * 3})
+    desk.result_writer.write(raw | {"verdicts": raw["verdicts"] * 3})
 
     assert 1 == desk.errors(scan)

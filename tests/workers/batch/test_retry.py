@@ -7,7 +7,7 @@ import redis
 
 from storage.errors import NotFound, StoreUnavailable
 from workers.batch import retry
-from workers.batch.retry import RETRY_SECONDS, GiveBack, Retry
+from workers.batch.retry import RETRY_SECONDS, RequeueBatch, Retry
 from workers.batch.stopping import StopFlag
 from workers.sources.source import FetchError, SourceUnavailable
 
@@ -75,7 +75,7 @@ def test_waits(world: World, error: Exception) -> None:
 def test_gives_back(world: World, error: Exception) -> None:
     """What stays away is given up after two minutes, by the name of what was missing."""
     began = world.now
-    with pytest.raises(GiveBack, match=str(error)):
+    with pytest.raises(RequeueBatch, match=str(error)):
         world.until(10**9, error)
 
     assert RETRY_SECONDS <= world.now - began <= RETRY_SECONDS + 5
@@ -83,7 +83,7 @@ def test_gives_back(world: World, error: Exception) -> None:
 
 def test_pauses_grow(world: World) -> None:
     """Pauses grow from half a second to five."""
-    with pytest.raises(GiveBack):
+    with pytest.raises(RequeueBatch):
         world.until(10**9, AWAY[0])
 
     assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == world.pauses[:6]
@@ -93,7 +93,7 @@ def test_pauses_grow(world: World) -> None:
 def test_not_when_stopping(world: World) -> None:
     """A worker that is to stop does not wait."""
     world.stop.set()
-    with pytest.raises(GiveBack):
+    with pytest.raises(RequeueBatch):
         world.until(10**9, AWAY[0])
 
     assert (1, []) == (world.tries, world.pauses)

@@ -35,12 +35,13 @@ from storage.records import (
 from storage.writes import listing, results, scans
 from workers.batch import retry, runner
 from workers.batch.context import WorkerContext
-from workers.batch.retry import GiveBack
+from workers.batch.retry import RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
 from workers.broker.batch_message import BatchMessage, decode_batch
-from workers.broker.leases import BatchPart, Lease, Watch
+from workers.broker.batch_parts import BatchPart
+from workers.broker.leases import ImageTimer, Lease
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, load_card
 from workers.detectors.card import Thresholds as CardThresholds
@@ -287,7 +288,9 @@ def test_leased_elsewhere(desk: Desk) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
-    with Lease(context.namespace, BatchPart(batch.batch_id), "pi5:1", Watch(60.0), print) as other:
+    with Lease(
+        context.namespace, BatchPart(batch.batch_id), "pi5:1", ImageTimer(60.0), print
+    ) as other:
         other.acquire()
         BatchRunner(context, batch).run()
 
@@ -352,7 +355,7 @@ def test_stopping(desk: Desk, small_chunks: None) -> None:
     batch = desk.batch(scan, 5)
     context = desk.context()
     desk.grey.before = context.stop.set
-    with pytest.raises(GiveBack, match="stops"):
+    with pytest.raises(RequeueBatch, match="is stopping"):
         BatchRunner(context, batch).run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
@@ -387,7 +390,7 @@ def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
     scan = desk.scan(plan)
     batch = desk.batch(scan, 1, attempt)
     context = desk.context()
-    with pytest.raises(GiveBack):
+    with pytest.raises(RequeueBatch):
         BatchRunner(context, batch).run()
     (state,) = heartbeat.worker_states(context.namespace)
 
@@ -471,7 +474,7 @@ def test_folder_stays_away(desk: Desk, impatient: None) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     desk.folder.rename(desk.folder.with_name("away"))
-    with pytest.raises(GiveBack, match="cannot be read"):
+    with pytest.raises(RequeueBatch, match="cannot be read"):
         BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
@@ -510,7 +513,7 @@ def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patched:
         patched.setattr(results, "record", away)
-        with pytest.raises(GiveBack, match="away"):
+        with pytest.raises(RequeueBatch, match="away"):
             BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
@@ -545,7 +548,7 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", 1)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.05)
     ended = threading.Event()
-    monkeypatch.setattr(runner, "_end_this_process", ended.set)
+    monkeypatch.setattr(runner, "_kill_this_process", ended.set)
     scan = desk.scan()
     batch = desk.batch(scan, 1)
     context = desk.context(limits=Limits(image_seconds=0.1))
@@ -554,9 +557,9 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang() -> None:
         assert ended.wait(30)
         until = time.monotonic() + 30
-        while not leases.left_behind(context.namespace) and time.monotonic() < until:
+        while not leases.orphaned_parts(context.namespace) and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(leases.left_behind(context.namespace))
+        seen.append(leases.orphaned_parts(context.namespace))
 
     desk.grey.before = hang
     BatchRunner(context, batch).run()
@@ -578,7 +581,7 @@ def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow = desk.context()
-    slow.throughput.mark(1, 5.0)  # four images in 20 s
+    slow.throughput.record_chunk(1, 5.0)  # four images in 20 s
     BatchRunner(slow, batch).run()
     half = desk.outcomes(scan)
     rest = split_off(slow)
@@ -600,7 +603,7 @@ def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow, other = desk.context(), desk.context("pi5:1")
-    slow.throughput.mark(1, 5.0)
+    slow.throughput.record_chunk(1, 5.0)
 
     def others_turn() -> None:
         desk.grey.before = lambda: None
@@ -620,7 +623,7 @@ def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow = desk.context()
-    slow.throughput.mark(1, 5.0)
+    slow.throughput.record_chunk(1, 5.0)
     desk.grey.before = slow.stop.set
     BatchRunner(slow, batch).run()
     given, left = split_off(slow)
@@ -634,11 +637,11 @@ def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
     """What is looked at one by one is slow for reasons of its own, and says nothing of the pace."""
     scan = desk.scan(PROVENANCE)
     context = desk.context()
-    context.throughput.mark(1, 30.0)
+    context.throughput.record_chunk(1, 30.0)
     BatchRunner(context, desk.batch(scan, 3, attempt=2)).run()
 
     assert {"no_evidence": 3} == desk.outcomes(scan)
-    assert 30.0 == context.throughput._each
+    assert 30.0 == context.throughput._seconds_per_image
 
 
 def test_not_split_without_the_broker(
@@ -652,7 +655,7 @@ def test_not_split_without_the_broker(
     monkeypatch.setattr(runner, "send_batch", away)
     scan = desk.scan()
     slow = desk.context()
-    slow.throughput.mark(1, 5.0)
+    slow.throughput.record_chunk(1, 5.0)
     BatchRunner(slow, desk.batch(scan, 9)).run()
 
     assert {"ai": 9} == desk.outcomes(scan)
@@ -665,11 +668,11 @@ def test_an_open_folder_is_given_back(desk: Desk, small_chunks: None, *, stoppin
     context = desk.context()
     batch = desk.batch(scan, 3)
     opened: list[set[str]] = []
-    desk.grey.before = lambda: opened.append(set(context.roots._sources))
+    desk.grey.before = lambda: opened.append(set(context.sources._sources))
     if stopping:
         context.stop.set()
-    with suppress(GiveBack):
+    with suppress(RequeueBatch):
         BatchRunner(context, batch).run()
 
     assert {"photos"} == opened[0]
-    assert {} == context.roots._sources
+    assert {} == context.sources._sources

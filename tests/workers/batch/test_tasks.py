@@ -13,9 +13,9 @@ from celery.signals import worker_shutting_down
 from storage.errors import NotFound, StoreOutdated, StoreUnavailable
 from storage.records import BatchImage, Plan
 from workers.batch import tasks
-from workers.batch.retry import GiveBack
+from workers.batch.retry import RequeueBatch
 from workers.batch.stopping import StopFlag
-from workers.batch.tasks import WorkerContexts, do_batch, make_worker_app
+from workers.batch.tasks import WorkerContexts, make_worker_app, run_batch
 from workers.broker.app import SCAN_BATCH
 from workers.broker.batch_message import BatchMessage, encode_batch
 from workers.settings import WorkerSettings
@@ -41,7 +41,7 @@ class Process:
         monkeypatch.setattr(tasks, "BatchRunner", self.work)
         monkeypatch.setattr(tasks.time, "sleep", self.pauses.append)
 
-    def mine(self) -> str:
+    def current(self) -> str:
         """A station, or what is wrong with it."""
         if self.station_error is not None:
             raise self.station_error
@@ -61,7 +61,7 @@ class Process:
     def do(self, raw: object) -> None:
         """What the task does."""
         contexts: Any = self
-        do_batch(contexts, raw)
+        run_batch(contexts, raw)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_messages_of_a_later_version(process: Process, newer: object) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        GiveBack("the worker stops"),
+        RequeueBatch("the worker stops"),
         StoreUnavailable("locked"),
         NotFound("no such collection"),
         SourceUnavailable("unmounted"),
@@ -164,7 +164,7 @@ def test_no_station(process: Process, error: Exception) -> None:
 def test_no_pause_when_stopping(process: Process) -> None:
     """A worker that stops gives back at once."""
     process.stop.set()
-    process.work_error = GiveBack("the worker stops")
+    process.work_error = RequeueBatch("the worker stops")
     with pytest.raises(Reject):
         process.do(encode_batch(MESSAGE))
 
@@ -223,10 +223,10 @@ def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.Mo
 def test_one_station_a_process(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process keeps its station; a child that was forked makes its own, and shares the flag."""
     contexts = WorkerContexts(settings)
-    first = contexts.mine()
-    again = contexts.mine()
+    first = contexts.current()
+    again = contexts.current()
     monkeypatch.setattr(os, "getpid", lambda: 4_000_000)
-    child = contexts.mine()
+    child = contexts.current()
     for one in (first, child):
         one.close()
 

@@ -11,9 +11,9 @@ from workers.batch.throughput import Throughput
 def paced(each: float, worked: float = 0.0) -> Throughput:
     """A process that takes so many seconds an image, and has worked so long at its batch."""
     made = Throughput()
-    made.begin()
-    made.mark(1, each)
-    made._worked = worked
+    made.start_batch()
+    made.record_chunk(1, each)
+    made._worked_seconds = worked
     return made
 
 
@@ -33,32 +33,32 @@ def paced(each: float, worked: float = 0.0) -> Throughput:
 )
 def test_no_more_than_the_target(each: float, worked: float, left: int, keeps: int) -> None:
     """A machine keeps what it can do in 20 seconds, and one image at least."""
-    assert keeps == paced(each, worked).keeps(left)
+    assert keeps == paced(each, worked).images_to_keep(left)
 
 
 def test_before_anything_is_known() -> None:
     """A process that has done nothing yet keeps all until it has done a chunk."""
     new = Throughput()
-    new.begin()
+    new.start_batch()
 
-    assert 500 == new.keeps(500) == new.keeps_at_the_end(500)
+    assert 500 == new.images_to_keep(500) == new.images_to_keep_if_queue_is_empty(500)
 
 
 @pytest.mark.parametrize(("left", "keeps"), [(19, 19), (20, 10), (21, 11), (500, 250)])
 def test_when_nothing_waits(left: int, keeps: int) -> None:
     """Half goes to others, unless it is less than two seconds' work."""
-    assert keeps == paced(0.1).keeps_at_the_end(left)
+    assert keeps == paced(0.1).images_to_keep_if_queue_is_empty(left)
 
 
 def test_an_estimate_that_follows() -> None:
     """One slow chunk does not make a slow machine; many do."""
     going = paced(0.01)
-    going.mark(10, 1.0)
-    assert 300 < int(20 / (going._each or 1)) < 2000
+    going.record_chunk(10, 1.0)
+    assert 300 < int(20 / (going._seconds_per_image or 1)) < 2000
     for _ in range(20):
-        going.mark(10, 1.0)
+        going.record_chunk(10, 1.0)
 
-    assert going._each == pytest.approx(0.1, rel=0.01)
+    assert going._seconds_per_image == pytest.approx(0.1, rel=0.01)
 
 
 def test_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,10 +66,10 @@ def test_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
     going = Throughput()
-    going.begin()
+    going.start_batch()
     seen = []
     for _ in range(5):
-        seen.append(going.may_look())
+        seen.append(going.is_queue_check_due())
         now[0] += 0.5
 
     assert [False, False, True, False, True] == seen

@@ -10,13 +10,13 @@ import pytest
 import redis
 
 from workers.broker import leases
+from workers.broker.batch_parts import BatchPart
 from workers.broker.leases import (
-    BatchPart,
+    ImageTimer,
     Lease,
-    Watch,
+    batches_without_lease,
     lease_key,
-    left_behind,
-    unleased,
+    orphaned_parts,
     working_key,
 )
 from workers.broker.namespace import Namespace
@@ -48,14 +48,14 @@ def namespace(client: redis.Redis) -> Namespace:
     return Namespace(client, "s1")
 
 
-def lease(client: redis.Redis, watch: Watch | None = None, on_overrun: object = None) -> Lease:
+def lease(client: redis.Redis, timer: ImageTimer | None = None, on_overdue: object = None) -> Lease:
     """A lease on the batch that nobody has asked for yet."""
 
     def never() -> None:
         raise AssertionError("no image has overrun")
 
-    callback: Callable[[], object] = on_overrun if callable(on_overrun) else never
-    return Lease(namespace(client), PART, "host:1", watch or Watch(60.0), callback)
+    callback: Callable[[], object] = on_overdue if callable(on_overdue) else never
+    return Lease(namespace(client), PART, "host:1", timer or ImageTimer(60.0), callback)
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
@@ -86,7 +86,7 @@ def test_only_one_has_it(client: redis.Redis) -> None:
 def test_asked_twice(client: redis.Redis) -> None:
     """A worker whose first answer was lost asks again and has its lease."""
     with lease(client) as ours:
-        assert ours._run(leases._HOLD, LEASE_SECONDS, PART.name)
+        assert ours._run(leases._ACQUIRE, LEASE_SECONDS, PART.name)
         assert ours.acquire()
         ours.release()
 
@@ -100,7 +100,7 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
         ours.release()
         assert (False, False) == keys(client)
 
-    assert [] == left_behind(namespace(client))
+    assert [] == orphaned_parts(namespace(client))
     with lease(client) as following:
         assert following.acquire()
         following.release()
@@ -113,7 +113,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
     def watch() -> None:
         while not ended.is_set():
-            seen.extend(left_behind(namespace(client)))
+            seen.extend(orphaned_parts(namespace(client)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -129,7 +129,7 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
 
 def test_another_store_has_its_own(client: redis.Redis) -> None:
     """Batches of one number of two stores that share a Redis are not in each other's way."""
-    other = Lease(Namespace(client, "s2"), PART, "host:1", Watch(60.0), print)
+    other = Lease(Namespace(client, "s2"), PART, "host:1", ImageTimer(60.0), print)
     with lease(client) as ours, other:
         assert ours.acquire()
         assert other.acquire()
@@ -144,7 +144,7 @@ def test_junk_among_those_at_work(client: redis.Redis) -> None:
         mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
     )
 
-    assert [BatchPart(12), BatchPart(12, 5)] == left_behind(namespace(client))
+    assert [BatchPart(12), BatchPart(12, 5)] == orphaned_parts(namespace(client))
 
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.Monke
     asked, released = threading.Event(), threading.Event()
 
     def eval_(script: str, *arguments: object) -> object:
-        if script == leases._HOLD and threading.current_thread() is not threading.main_thread():
+        if script == leases._ACQUIRE and threading.current_thread() is not threading.main_thread():
             asked.set()
             # Until the release has come through, if it can before this one does.
             released.wait(1)
@@ -218,27 +218,27 @@ def test_left_behind(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [] == left_behind(namespace(client))
+        assert [] == orphaned_parts(namespace(client))
 
-    assert wait_for(lambda: left_behind(namespace(client)) == [PART])
+    assert wait_for(lambda: orphaned_parts(namespace(client)) == [PART])
     assert (False, True) == keys(client)
-    leases.forget(namespace(client), PART)
-    assert [] == left_behind(namespace(client))
+    leases.remove_part(namespace(client), PART)
+    assert [] == orphaned_parts(namespace(client))
 
 
 def test_a_part_is_its_own(client: redis.Redis) -> None:
     """What was split off a batch is leased beside what was kept; the batch is at work in both."""
     with (
         lease(client) as kept,
-        Lease(namespace(client), BatchPart(7, 5), "x", Watch(60.0), print) as rest,
+        Lease(namespace(client), BatchPart(7, 5), "x", ImageTimer(60.0), print) as rest,
     ):
         assert kept.acquire()
         assert rest.acquire()
         kept.release()
 
-        assert [6, 8] == unleased(namespace(client), [6, 7, 8])
+        assert [6, 8] == batches_without_lease(namespace(client), [6, 7, 8])
         rest.release()
-    assert [6, 7, 8] == unleased(namespace(client), [6, 7, 8])
+    assert [6, 7, 8] == batches_without_lease(namespace(client), [6, 7, 8])
 
 
 def test_unleased(client: redis.Redis) -> None:
@@ -246,47 +246,47 @@ def test_unleased(client: redis.Redis) -> None:
     with lease(client) as ours:
         ours.acquire()
 
-        assert [6, 8] == unleased(namespace(client), [6, 7, 8])
-        assert [] == unleased(namespace(client), [])
+        assert [6, 8] == batches_without_lease(namespace(client), [6, 7, 8])
+        assert [] == batches_without_lease(namespace(client), [])
         ours.release()
 
 
 def test_overrun(client: redis.Redis) -> None:
     """An image that overruns its time is told of once, and the lease is renewed no more."""
     told: list[None] = []
-    watch = Watch(0.0)
-    with lease(client, watch, lambda: told.append(None)) as ours:
+    timer = ImageTimer(0.0)
+    with lease(client, timer, lambda: told.append(None)) as ours:
         ours.acquire()
-        watch.begin()
+        timer.start()
 
-        assert wait_for(lambda: left_behind(namespace(client)) == [PART])
+        assert wait_for(lambda: orphaned_parts(namespace(client)) == [PART])
     assert [None] == told
 
 
 def test_overrun_of_what_is_lost(client: redis.Redis) -> None:
     """An image that hangs is ended also where another worker has its batch by now."""
     told: list[None] = []
-    watch = Watch(0.0)
-    with lease(client, watch, lambda: told.append(None)) as ours:
+    timer = ImageTimer(0.0)
+    with lease(client, timer, lambda: told.append(None)) as ours:
         ours.acquire()
         client.set(lease_key(namespace(client), PART), "another")
         assert wait_for(lambda: ours.lost)
-        watch.begin()
+        timer.start()
 
         assert wait_for(lambda: told == [None])
 
 
 def test_waiting_is_no_overrun() -> None:
     """Time in which no image is at work is not counted, nor that of the image before."""
-    watch = Watch(0.05)
-    assert not watch.overrun()
-    watch.begin()
+    timer = ImageTimer(0.05)
+    assert not timer.is_overdue()
+    timer.start()
     time.sleep(0.06)
-    assert watch.overrun()
-    watch.pause()
-    assert not watch.overrun()
-    watch.begin()
-    assert not watch.overrun()
+    assert timer.is_overdue()
+    timer.stop()
+    assert not timer.is_overdue()
+    timer.start()
+    assert not timer.is_overdue()
 
 
 class Refusing(redis.Redis):

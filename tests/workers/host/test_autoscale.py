@@ -18,13 +18,13 @@ class Board:
     free: int | None = 4000
     now: float = 0.0
 
-    def pass_seconds(self, seconds: float, easing: Autoscaler) -> list[int]:
+    def pass_seconds(self, seconds: float, autoscaler: Autoscaler) -> list[int]:
         """How many may work, each time that this changes, while time passes."""
         changes = []
         for _ in range(round(seconds / 2)):
             self.now += 2
-            if easing.look():
-                changes.append(easing.allowed)
+            if autoscaler.update():
+                changes.append(autoscaler.allowed)
         return changes
 
 
@@ -32,38 +32,38 @@ class Board:
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     """A cool board with memory."""
     board = Board()
-    monkeypatch.setattr(autoscale, "slowed_down", lambda: board.why)
+    monkeypatch.setattr(autoscale, "throttling_reason", lambda: board.why)
     monkeypatch.setattr(autoscale, "free_mb", lambda: board.free)
     return board
 
 
 def test_heat(board: Board) -> None:
     """One process fewer every ten seconds, down to none; one more for each minute that is well."""
-    eased = Autoscaler(3, cool=True, clock=lambda: board.now)
-    assert not board.pass_seconds(60, eased)
+    autoscaler = Autoscaler(3, cool=True, clock=lambda: board.now)
+    assert not board.pass_seconds(60, autoscaler)
     board.why = "throttled"
-    assert [2] == board.pass_seconds(10, eased)
-    assert "works with 2 of 3 processes: the board is slowed down (throttled)" == eased.words()
-    assert [1, 0] == board.pass_seconds(60, eased)
-    assert "waits: the board is slowed down (throttled)" == eased.words()
+    assert [2] == board.pass_seconds(10, autoscaler)
+    assert "working with 2 of 3 processes: the board is throttled (throttled)" == autoscaler.note()
+    assert [1, 0] == board.pass_seconds(60, autoscaler)
+    assert "waiting: the board is throttled (throttled)" == autoscaler.note()
     board.why = ""
-    assert [1] == board.pass_seconds(70, eased)
-    assert [2, 3] == board.pass_seconds(120, eased)
-    assert "" == eased.words()
+    assert [1] == board.pass_seconds(70, autoscaler)
+    assert [2, 3] == board.pass_seconds(120, autoscaler)
+    assert "" == autoscaler.note()
 
 
 def test_a_relapse(board: Board) -> None:
     """A board that is too warm again at once is given more time."""
-    eased = Autoscaler(2, cool=True, clock=lambda: board.now)
+    autoscaler = Autoscaler(2, cool=True, clock=lambda: board.now)
     board.why = "throttled"
-    board.pass_seconds(10, eased)
+    board.pass_seconds(10, autoscaler)
     board.why = ""
-    assert [2] == board.pass_seconds(70, eased)
+    assert [2] == board.pass_seconds(70, autoscaler)
     board.why = "throttled"
-    board.pass_seconds(10, eased)
+    board.pass_seconds(10, autoscaler)
     board.why = ""
-    assert [] == board.pass_seconds(120, eased)
-    assert [2] == board.pass_seconds(10, eased)
+    assert [] == board.pass_seconds(120, autoscaler)
+    assert [2] == board.pass_seconds(10, autoscaler)
 
 
 def test_heat_of_a_worker_that_was_not_told_to_keep_cool(board: Board) -> None:
@@ -75,15 +75,15 @@ def test_heat_of_a_worker_that_was_not_told_to_keep_cool(board: Board) -> None:
 
 def test_memory(board: Board) -> None:
     """Short of memory one process still works; another comes when there is enough for it."""
-    eased = Autoscaler(3, cool=False, clock=lambda: board.now)
+    autoscaler = Autoscaler(3, cool=False, clock=lambda: board.now)
     board.free = 329
-    assert [2, 1] == board.pass_seconds(60, eased)
-    assert "works with 1 of 3 processes: memory is short (329 MB left)" == eased.words()
+    assert [2, 1] == board.pass_seconds(60, autoscaler)
+    assert "working with 1 of 3 processes: memory is short (329 MB free)" == autoscaler.note()
     # More than the least, less than one process more would need.
     board.free = 469
-    assert [] == board.pass_seconds(300, eased)
+    assert [] == board.pass_seconds(300, autoscaler)
     board.free = 470
-    assert [2, 3] == board.pass_seconds(140, eased)
+    assert [2, 3] == board.pass_seconds(140, autoscaler)
 
 
 def test_a_system_that_does_not_tell(board: Board) -> None:
@@ -142,34 +142,37 @@ def test_the_pool_follows() -> None:
     """No more is fetched than processes will take; one ends when it is idle, and comes back."""
     consumer = Consumer(Processes(3))
     pool = Pool(consumer)
-    pool.keep(1)
+    pool.resize(1)
     assert (3, 1) == (consumer.pool.num_processes, consumer.qos.value)
     consumer.pool.idle = 1
-    pool.keep(1)
+    pool.resize(1)
     assert (2, 1) == (consumer.pool.num_processes, consumer.qos.value)
-    pool.keep(2)
+    pool.resize(2)
     assert (2, 2) == (consumer.pool.num_processes, consumer.qos.value)
-    pool.keep(3)
+    pool.resize(3)
     assert (3, 3) == (consumer.pool.num_processes, consumer.qos.value)
     consumer.pool.idle = 3
     for _ in range(5):
-        pool.keep(0)
+        pool.resize(0)
     assert (1, 1) == (consumer.pool.num_processes, consumer.qos.value)
 
 
 def test_said_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     """The log has when it began and when it was over, not each step between."""
-    eased, pool = Autoscaler(3, cool=True, clock=lambda: board.now), Pool(Consumer(Processes(3, 3)))
+    autoscaler, pool = (
+        Autoscaler(3, cool=True, clock=lambda: board.now),
+        Pool(Consumer(Processes(3, 3))),
+    )
     board.why = "throttled"
     for _ in range(60):
         board.now += 2
-        autoscale.ease(eased, pool, "pi4")
+        autoscale.scale_pool(autoscaler, pool, "pi4")
     board.why = ""
     for _ in range(200):
         board.now += 2
-        autoscale.ease(eased, pool, "pi4")
+        autoscale.scale_pool(autoscaler, pool, "pi4")
 
     assert [
-        "pi4 works with 2 of 3 processes: the board is slowed down (throttled)",
-        "pi4 works with all processes again",
+        "pi4: working with 2 of 3 processes: the board is throttled (throttled)",
+        "pi4: working with all processes again",
     ] == caplog.messages

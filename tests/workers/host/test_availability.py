@@ -11,7 +11,7 @@ import redis
 from storage.writes.results import Host
 from workers.broker.namespace import Namespace
 from workers.host import availability
-from workers.host.availability import Gate, pause, unpause
+from workers.host.availability import Availability, pause, unpause
 from workers.hours import Hours, parse_hours
 
 if TYPE_CHECKING:
@@ -36,36 +36,36 @@ def at(monkeypatch: pytest.MonkeyPatch, hour: int, minute: int = 0) -> None:
 
 def test_by_label_and_by_id(namespace: Namespace) -> None:
     """Both boards of one name pause by that name, one of them by its id."""
-    attic, cellar = Gate(namespace, ATTIC, None), Gate(namespace, CELLAR, None)
-    assert "" == attic.closed() == cellar.closed()
+    attic, cellar = Availability(namespace, ATTIC, None), Availability(namespace, CELLAR, None)
+    assert "" == attic.unavailable_reason() == cellar.unavailable_reason()
     pause(namespace, CELLAR.host_id)
-    assert "" == attic.closed()
-    assert "paused; `scanner unpause` has it go on" == cellar.closed()
+    assert "" == attic.unavailable_reason()
+    assert "paused; resume with `scanner unpause`" == cellar.unavailable_reason()
     pause(namespace, "pi")
-    assert attic.closed()
+    assert attic.unavailable_reason()
     assert unpause(namespace, "pi")
     assert not unpause(namespace, "pi")
-    assert "" == attic.closed()
-    assert cellar.closed()
+    assert "" == attic.unavailable_reason()
+    assert cellar.unavailable_reason()
 
 
 def test_a_broker_that_is_away(namespace: Namespace) -> None:
     """A worker that was paused stays so while the broker cannot be asked."""
     pause(namespace, "pi")
-    gate = Gate(namespace, ATTIC, None)
-    assert gate.closed()
-    gate._namespace = Namespace(redis.Redis("127.0.0.1", 1), "s1")
+    worker = Availability(namespace, ATTIC, None)
+    assert worker.unavailable_reason()
+    worker._namespace = Namespace(redis.Redis("127.0.0.1", 1), "s1")
 
-    assert gate.closed()
+    assert worker.unavailable_reason()
 
 
 def test_hours(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside its hours a worker waits, and says which they are."""
-    gate = Gate(namespace, ATTIC, parse_hours("22-7"))
+    worker = Availability(namespace, ATTIC, parse_hours("22-7"))
     at(monkeypatch, 12)
-    assert "waits for its hours, 22:00-07:00" == gate.closed()
+    assert "waiting for its hours, 22:00-07:00" == worker.unavailable_reason()
     at(monkeypatch, 23)
-    assert "" == gate.closed()
+    assert "" == worker.unavailable_reason()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scanner.commands.bench import command
-from workers.host.benchmark import CannotMeasure, Subject, measure, of_file, shipped
+from workers.host.benchmark import (
+    BenchmarkFailed,
+    Subject,
+    built_in_subjects,
+    measure,
+    subject_of_file,
+)
 
 MODELS = Path(__file__).parents[1] / "detectors" / "models"
 
@@ -27,7 +33,7 @@ def picture(side: int) -> bytes:
 
 def test_figures_that_fit() -> None:
     """The rate is what decoding and inferring come to; what is no picture is passed over."""
-    for subject, side in zip(shipped(), (32, 224), strict=True):
+    for subject, side in zip(built_in_subjects(), (32, 224), strict=True):
         found = measure(subject, [picture(300), b"junk", picture(32)], 0.05)
 
         assert found is not None
@@ -41,7 +47,7 @@ def test_figures_that_fit() -> None:
 def test_a_file_of_floats() -> None:
     """Any model of one picture can be measured, at its own size."""
     path = MODELS / "small.tflite"
-    found = measure(of_file(path), [picture(300)], 0.05)
+    found = measure(subject_of_file(path), [picture(300)], 0.05)
 
     assert found is not None
     assert ("small", "LiteRT float") == (found.net, found.runtime)
@@ -50,18 +56,18 @@ def test_a_file_of_floats() -> None:
 
 def test_no_picture() -> None:
     """Where nothing can be decoded there is no figure."""
-    assert measure(shipped()[0], [b"junk", b""], 0.01) is None
+    assert measure(built_in_subjects()[0], [b"junk", b""], 0.01) is None
 
 
 def test_what_cannot_be_measured(tmp_path: Path) -> None:
     """A net that crashes or is none ends no other: it is said in a sentence."""
-    with pytest.raises(CannotMeasure, match=r"huge ended the process .* memory enough"):
+    with pytest.raises(BenchmarkFailed, match=r"huge ended the process .* enough memory"):
         # It ends its process, as one does for which there is no memory.
         measure(Subject("huge", 1, os.abort), [picture(32)], 0.01)
     broken = tmp_path / "a.tflite"
     broken.write_bytes(b"no model")
-    with pytest.raises(CannotMeasure, match=r"a\.tflite is no model"):
-        measure(of_file(broken), [picture(32)], 0.01)
+    with pytest.raises(BenchmarkFailed, match=r"a\.tflite is no model"):
+        measure(subject_of_file(broken), [picture(32)], 0.01)
 
 
 def test_the_command(home: Path, tmp_path: Path) -> None:

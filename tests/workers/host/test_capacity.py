@@ -54,7 +54,7 @@ def test_processes(
     """A process a core, as long as there is memory for them and one large picture."""
     system(cores, available_kb)
 
-    assert processes == capacity.processes_that_fit()
+    assert processes == capacity.max_processes()
 
 
 def test_a_service_with_a_memory_limit(system: Callable[..., Path]) -> None:
@@ -67,7 +67,7 @@ def test_a_service_with_a_memory_limit(system: Callable[..., Path]) -> None:
 
     # 0.5 + 0.25 GiB are 805 MB: (805 - 330) / 140 processes.
     assert 805 == capacity.free_mb()
-    assert 3 == capacity.processes_that_fit()
+    assert 3 == capacity.max_processes()
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("150000 100000", 2), ("max 100000", 8), ("junk", 8)])
@@ -76,7 +76,7 @@ def test_a_container_with_fewer_cores(system: Callable[..., Path], quota: str, c
     group = system(8, 16_000_000)
     (group.parent / "cpu.max").write_text(f"{quota}\n")
 
-    assert cores == capacity.cores()
+    assert cores == capacity.usable_cores()
 
 
 def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,18 +85,18 @@ def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(capacity, "SYS", tmp_path)
 
     assert capacity.free_mb() is None
-    assert capacity.own_mb() is None
-    assert capacity.cores() == capacity.processes_that_fit()
+    assert capacity.private_mb() is None
+    assert capacity.usable_cores() == capacity.max_processes()
 
 
 def test_own_memory() -> None:
     """What this process has to itself grows with what it takes."""
-    before = capacity.own_mb()
+    before = capacity.private_mb()
     # Not from the allocator, which may have memory left over from another test.
     with mmap.mmap(-1, 200_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as taken:
         while taken.tell() < len(taken):
             taken.write(b"x" * 1_000_000)
-        after = capacity.own_mb()
+        after = capacity.private_mb()
 
     assert before is not None
     assert after is not None

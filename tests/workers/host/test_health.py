@@ -11,7 +11,7 @@ from storage.writes.received import Received
 from storage.writes.results import Host
 from workers.broker.result_message import decode_result, encode_result
 from workers.host import capacity, health, identity
-from workers.host.identity import Vitals
+from workers.host.identity import HostStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_pi(pi: Path) -> None:
     """Board, memory, the warmest zone, and the bits that say it was throttled."""
     said = health.health()
 
-    assert {"model": "Raspberry Pi 4 Model B Rev 1.5", "memory_mb": 3977} == health.made_of()
+    assert {"model": "Raspberry Pi 4 Model B Rev 1.5", "memory_mb": 3977} == health.hardware()
     assert (81.2, "0x50005", 1024) == (said["temperature_c"], said["throttled"], said["free_mb"])
     assert 25000 * os.sysconf("SC_PAGE_SIZE") // 10**6 == said["process_mb"]
 
@@ -55,7 +55,7 @@ def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(capacity, "SYS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert {} == health.made_of()
+    assert {} == health.hardware()
     assert {"load"} == health.health().keys()
 
 
@@ -66,26 +66,26 @@ def test_a_command_that_fails(pi: Path) -> None:
     assert "throttled" not in health.health()
 
 
-def test_slowed_down(pi: Path) -> None:
+def test_throttling_reason(pi: Path) -> None:
     """A Pi says why it is slowed down, by its command or, where it is, by its kernel's file."""
-    assert "too little voltage, throttled" == health.slowed_down()
+    assert "undervoltage, throttled" == health.throttling_reason()
     file = pi / "sys" / "devices" / "platform" / "soc" / "soc:firmware" / "get_throttled"
     file.parent.mkdir(parents=True)
     file.write_text("50000\n")
 
-    assert "" == health.slowed_down()
+    assert "" == health.throttling_reason()
     assert "0x50000" == health.health()["throttled"]
 
 
 def test_bits() -> None:
     """What holds now is told from what was; nonsense says nothing."""
-    assert (["clock held down"], ["too little voltage", "at its temperature limit"]) == (
-        health.throttling("0x90002")
+    assert (["frequency capped"], ["undervoltage", "at its temperature limit"]) == (
+        health.decode_throttled("0x90002")
     )
-    assert ([], []) == health.throttling("0x0") == health.throttling("junk")
+    assert ([], []) == health.decode_throttled("0x0") == health.decode_throttled("junk")
 
 
-def test_slowed_down_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throttling_reason_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another board is slowed down where a zone is as warm as its kernel's limit for that."""
     monkeypatch.setattr(capacity, "SYS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -97,31 +97,31 @@ def test_slowed_down_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ):
         (zone / f"trip_point_{number}_type").write_text(f"{kind}\n")
         (zone / f"trip_point_{number}_temp").write_text(f"{trip}\n")
-    assert "" == health.slowed_down()
+    assert "" == health.throttling_reason()
     (zone / "temp").write_text("85100\n")
 
-    assert "85 °C" == health.slowed_down()
+    assert "85 °C" == health.throttling_reason()
 
 
 def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host is looked at twice a minute, and is the same host."""
     now = [1000.0]
     monkeypatch.setattr(identity.time, "monotonic", lambda: now[0])
-    vitals = Vitals(Host("a" * 32, "pi4", "aarch64", {"cores": 4}))
-    first = vitals.now()
+    status = HostStatus(Host("a" * 32, "pi4", "aarch64", {"cores": 4}))
+    first = status.current()
     (pi / "sys" / "class" / "thermal" / "thermal_zone1" / "temp").write_text("50000")
     now[0] += 29
-    assert vitals.now() is first
+    assert status.current() is first
     now[0] += 1
-    assert vitals.is_due()
+    assert status.is_due()
 
-    assert 50.0 == vitals.now().info["temperature_c"]
-    assert 4 == vitals.now().info["cores"]
+    assert 50.0 == status.current().info["temperature_c"]
+    assert 4 == status.current().info["cores"]
 
 
 def test_it_fits_a_message(pi: Path) -> None:
     """A recorder takes what a host says of itself."""
-    said = Vitals(Host("a" * 32, "pi4", "aarch64", dict(health.made_of()))).now()
+    said = HostStatus(Host("a" * 32, "pi4", "aarch64", dict(health.hardware()))).current()
 
     result = Received(1, 1, 1, said, "pi4:1", 0.0, 0.0, ())
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from workers.host.benchmark import NET, SIDES, Runner, Subject
+from workers.host.benchmark import MODEL, SIDES, Runner, Subject
 from workers.training.export.int8 import converter_of, export
 from workers.training.networks import models
 from workers.training.recipes.builtin import RECIPES
@@ -45,7 +45,7 @@ def make(folder: Path) -> list[Path]:
 def on_tensorflow() -> list[Subject]:
     """The shipped net, rebuilt, at each size."""
     parameters = _net(SIDES[0]).count_params()
-    return [Subject(NET, FLOAT_BYTES * parameters, partial(_tensorflow, side)) for side in SIDES]
+    return [Subject(MODEL, FLOAT_BYTES * parameters, partial(_tensorflow, side)) for side in SIDES]
 
 
 def resnet50(side: int) -> keras.Model:
@@ -56,7 +56,7 @@ def resnet50(side: int) -> keras.Model:
 
 
 def _net(side: int) -> keras.Model:
-    recipe = RECIPES[NET]
+    recipe = RECIPES[MODEL]
     pixels = replace(recipe.data.pixels, size=side)
     return models.build(replace(recipe, data=replace(recipe.data, pixels=pixels)))
 

@@ -27,7 +27,7 @@ def test_a_pi() -> None:
     )
     assert (
         "load 0.97 per core, 143 MB per process, 2,871 MB free, 81.2 °C, "
-        "slowed down: too little voltage, throttled" == health(PI)
+        "slowed down: undervoltage, throttled" == health(PI)
     )
 
 

@@ -24,11 +24,11 @@ def test_resnet50_is_the_known_one() -> None:
 
 def test_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written runs on LiteRT: the net in floats, ResNet50 in bytes."""
-    from workers.host.benchmark import measure, of_file  # noqa: PLC0415 - after the skip
+    from workers.host.benchmark import measure, subject_of_file  # noqa: PLC0415 - after the skip
 
     monkeypatch.setattr(bench_nets, "SIDES", (32,))
     made = bench_nets.make(tmp_path / "nets")
-    found = [measure(of_file(path), [b""], 0.01) for path in made]
+    found = [measure(subject_of_file(path), [b""], 0.01) for path in made]
 
     assert ["objects-float-32", "resnet50-32"] == [path.stem for path in made]
     assert [None, None] == found
