@@ -84,7 +84,7 @@ def command(
     --fail-on was met, 130 interrupted.
     """
     from scanner.fleet import producer
-    from scanner.follow.progress import look
+    from scanner.follow.progress import read_progress
 
     stop = _Stop()
     # A service manager's stop is a Ctrl-C.
@@ -100,7 +100,7 @@ def command(
         try:
             _run(store, opened, request, given, stop)
         except KeyboardInterrupt:
-            counts = look(store, scan_id).counts
+            counts = read_progress(store, scan_id).counts
             click.echo(
                 f"interrupted: {counts.judged:,} of {counts.images:,} images judged so far; "
                 "the same command goes on",
@@ -183,7 +183,7 @@ def _run(
     from scanner.fleet import producer
     from scanner.follow.events import Events
     from scanner.follow.progress import Follower
-    from scanner.follow.queue_state import waits_for
+    from scanner.follow.queue_state import waiting_note
     from scanner.listing.walk import WalkError
     from scanner.processes import local
     from scanner.processes.embedded_broker import EmbeddedServerError
@@ -203,12 +203,12 @@ def _run(
             kept = stack.enter_context(local.local_rescuer(store, own.broker, request.owner))
             worker = stack.enter_context(local.local_worker(own.broker, options))
             stack.enter_context(_saying_that_it_stops())
-            tell = Events(store, scan_id).look if given["json_lines"] else None
+            tell = Events(store, scan_id).show if given["json_lines"] else None
             follower = stack.enter_context(
-                Follower(store, scan_id, lambda: waits_for(own.broker.namespace), tell)
+                Follower(store, scan_id, lambda: waiting_note(own.broker.namespace), tell)
             )
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(stop.check, own.check, worker.check, kept, to_the_last=True)
+            follower.follow(stop.check, own.check, worker.check, kept, until_complete=True)
     except EmbeddedServerError as error:
         raise Unavailable(str(error)) from error
     except (WalkError, local.RescuerGone, local.WorkerGone) as error:

@@ -20,7 +20,7 @@ from scanner.options.common import (
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.follow.progress import Look
+    from scanner.follow.progress import ScanProgress
     from scanner.follow.queue_state import QueueState
     from storage.database.store import Store
 
@@ -53,8 +53,8 @@ def command(
       scanner status --watch --json-lines
     """
     from scanner.follow.events import Events
-    from scanner.follow.progress import Follower, look
-    from scanner.follow.queue_state import queue_state
+    from scanner.follow.progress import Follower, read_progress
+    from scanner.follow.queue_state import read_queue_state
     from scanner.report.text import sentences
     from storage.writes.cascade import cascade_progress
 
@@ -64,13 +64,13 @@ def command(
         found = find_scan(opened, scan_id)
         events = Events(opened, found.scan_id) if how["json_lines"] else None
         if watch:
-            tell = None if events is None else events.look
-            with Follower(opened, found.scan_id, tell=tell) as follower:
+            tell = None if events is None else events.show
+            with Follower(opened, found.scan_id, on_progress=tell) as follower:
                 follower.follow()
         # Read anew: it may have been handed to the fleet meanwhile.
-        seen = look(opened, found.scan_id)
+        seen = read_progress(opened, found.scan_id)
         is_of_fleet = seen.scan.owner == FLEET
-        state = queue_state(broker, opened.identity) if is_of_fleet else None
+        state = read_queue_state(broker, opened.identity) if is_of_fleet else None
         if events is not None:
             events.summary(_body(opened, found.scan_id, state), seen.counts.error)
             return
@@ -81,7 +81,7 @@ def command(
         if (said := cascade_progress(opened, seen.scan)) is not None:
             click.echo(f"  {sentences.second_stage(said)}")
         _print_hosts(opened, found.scan_id)
-        if is_of_fleet and not seen.over:
+        if is_of_fleet and not seen.is_over:
             _print_queue(state, broker)
 
 
@@ -97,7 +97,7 @@ def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any
     return body
 
 
-def _print(seen: Look, state: QueueState | None) -> None:
+def _print(seen: ScanProgress, state: QueueState | None) -> None:
     from scanner.report.text import labels
 
     scan, counts = seen.scan, seen.counts
@@ -145,8 +145,8 @@ def _waiting(state: QueueState) -> str:
     return f"{state.waiting:,} {'batch waits' if state.waiting == 1 else 'batches wait'}"
 
 
-def _phase(seen: Look, state: QueueState | None) -> str:
-    if seen.over:
+def _phase(seen: ScanProgress, state: QueueState | None) -> str:
+    if seen.is_over:
         return seen.scan.state
     # Only of a fleet it is known who works; the process of a `scan` may be gone.
     works = state is not None and bool(state.workers)

@@ -1,7 +1,7 @@
-"""`--json-lines`: how a scan goes on as JSON, one event a line on stdout, as it happens.
+"""Print the events of a scan as JSON lines on stdout (`--json-lines`).
 
-Each line is an object with an `event`: `status`, `error` (once for each image that could not be
-judged) or, last, `summary`, which has all that `--json` prints.
+Each line is an object with an `event`: `status`, `error` (once per image with an error) or, at the
+end, `summary` with all that `--json` prints.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.follow.progress import look
+from scanner.follow.progress import read_progress
 from scanner.report.formats.json import verdicts_json
 from storage.errors import StoreUnavailable
 from storage.paths import fields
@@ -21,10 +21,10 @@ from storage.reads.queries import new_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.follow.progress import Look
+    from scanner.follow.progress import ScanProgress
     from storage.database.store import Store
 
-# Seconds between two `status` lines at the least.
+# Minimum seconds between two `status` lines.
 STATUS_SECONDS = 1.0
 
 
@@ -35,21 +35,21 @@ class Events:
         self._store = store
         self._scan_id = scan_id
         self._status_at = float("-inf")
-        self._told: set[int] = set()
+        self._printed: set[int] = set()
         self._errors = 0
 
-    def look(self, seen: Look, rate: float) -> None:
-        """Print what is new; `rate` are the images judged a second of late, 0 where unknown."""
-        self._tell_errors(seen)
+    def show(self, progress: ScanProgress, rate: float) -> None:
+        """Print new errors and the status; `rate` is in images per second, 0 if unknown."""
+        self._print_errors(progress)
         now = time.monotonic()
-        if now - self._status_at < STATUS_SECONDS and not seen.over:
+        if now - self._status_at < STATUS_SECONDS and not progress.is_over:
             return
         self._status_at = now
-        counts, is_listed = seen.counts, seen.scan.listed_at is not None
-        left = None
-        # While a folder is listed, nobody knows how much is to come.
+        counts, is_listed = progress.counts, progress.scan.listed_at is not None
+        remaining = None
+        # The total is unknown while the folder is listed.
         if is_listed and (rate or not counts.pending):
-            left = round(counts.pending / rate, 1) if counts.pending else 0.0
+            remaining = round(counts.pending / rate, 1) if counts.pending else 0.0
         _print(
             "status",
             {
@@ -59,34 +59,33 @@ class Events:
                 "judged": counts.judged,
                 "verdicts": verdicts_json(counts),
                 "images_per_second": round(rate, 1),
-                "seconds_remaining": left,
+                "seconds_remaining": remaining,
                 "error_count": counts.error,
             },
         )
 
     def update(self) -> None:
-        """Look at the store and print what is new, if it is time to."""
+        """Read the scan's progress and print it, if the last status is old enough."""
         if time.monotonic() - self._status_at >= STATUS_SECONDS:
-            self.look(look(self._store, self._scan_id), 0.0)
+            self.show(read_progress(self._store, self._scan_id), 0.0)
 
     def summary(self, body: Mapping[str, Any], error_count: int) -> None:
-        """Print the last line; of what is not over nobody knows what remains."""
+        """Print the last line."""
         remaining = None if body.get("state", "unfinished") == "unfinished" else 0.0
         _print("summary", {**body, "seconds_remaining": remaining, "error_count": error_count})
 
-    def _tell_errors(self, seen: Look) -> None:
-        if seen.counts.error == self._errors:
+    def _print_errors(self, progress: ScanProgress) -> None:
+        if progress.counts.error == self._errors:
             return
         try:
-            errors = new_errors(self._store, self._scan_id, self._told)
+            errors = new_errors(self._store, self._scan_id, self._printed)
         except StoreUnavailable:
-            # The next look asks again, and it is the one that knows how long to be patient.
-            return
-        self._errors = seen.counts.error
-        for one in errors:
-            self._told.add(one.image_id)
-            body = {"scan": self._scan_id, **fields(one.path)}
-            _print("error", {**body, "error": one.kind.value, "error_text": one.text})
+            return  # printed the next time; the caller decides how long to retry
+        self._errors = progress.counts.error
+        for error in errors:
+            self._printed.add(error.image_id)
+            body = {"scan": self._scan_id, **fields(error.path)}
+            _print("error", {**body, "error": error.kind.value, "error_text": error.text})
 
 
 def _print(event: str, body: Mapping[str, Any]) -> None:

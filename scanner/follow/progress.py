@@ -1,4 +1,4 @@
-"""Following a scan until it is finished: a bar on a terminal, a line now and then elsewhere."""
+"""Show the progress of a scan: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -27,63 +27,63 @@ if TYPE_CHECKING:
     from storage.reads.queries import Counts
     from storage.writes.scans import Scan
 
-# Seconds between two looks at the store at the least,
-LOOK_SECONDS = 0.5
-# and the share of the time that they may take: counting a million verdicts takes 0.1 s.
-LOOK_SHARE = 0.02
-# Seconds that a store may be away; workers wait as long.
+# Seconds between two queries to the store at least,
+POLL_SECONDS = 0.5
+# and the share of time that they may take: counting a million verdicts takes 0.1 s.
+POLL_SHARE = 0.02
+# Seconds that a store may be unavailable, as for workers.
 RETRY_SECONDS = 120.0
-# Seconds between two lines where there is no terminal.
+# Seconds between two lines off a terminal.
 LINE_SECONDS = 10.0
 BAR_COLUMNS = 10
-# Columns of `judging` and the bar, with a space behind each.
+# Columns of `judging` and the bar, each with a space after it.
 TAKEN_COLUMNS = len("judging ") + BAR_COLUMNS + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How far a scan is."""
+class ScanProgress:
+    """The progress of a scan; `waiting` is the number of images that wait for the second stage."""
 
     scan: Scan
     counts: Counts
-    # For a second opinion, in a scan that asks for such.
     waiting: int = 0
 
     @property
-    def over(self) -> bool:
-        """Whether all is judged, or nobody goes on; second opinions may still come."""
+    def is_over(self) -> bool:
+        """Whether the first stage is finished, or the scan cancelled."""
         return self.scan.state != UNFINISHED
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing more will come, not even a second opinion."""
-        return self.over and (self.scan.cancelled_at is not None or not self.waiting)
+    def is_complete(self) -> bool:
+        """Whether the second stage is finished, too."""
+        return self.is_over and (self.scan.cancelled_at is not None or not self.waiting)
 
 
-def look(store: Store, scan_id: int) -> Look:
-    """How far a scan is, as the store has it."""
-    found = find_scan(store, scan_id)
-    return Look(found, counts(store, scan_id), count_waiting(store, found))
+def read_progress(store: Store, scan_id: int) -> ScanProgress:
+    """Return the progress of a scan."""
+    scan = find_scan(store, scan_id)
+    return ScanProgress(scan, counts(store, scan_id), count_waiting(store, scan))
 
 
 class Follower:
-    """Shows how a scan goes on; on stderr, for stdout is for data."""
+    """Shows the progress of a scan on stderr."""
 
     def __init__(
         self,
         store: Store,
         scan_id: int,
         note: Callable[[], str] = str,
-        tell: Callable[[Look, float], object] | None = None,
+        on_progress: Callable[[ScanProgress, float], object] | None = None,
     ) -> None:
-        """`note` says what the scan waits for, if it does.
+        """Prepare to follow a scan.
 
-        `tell` is called with each look, and with the images judged a second of late.
+        `note` returns what the scan waits for, if anything. `on_progress` is called with each
+        state of the scan and its current rate in images per second.
         """
         self._store = store
         self._scan_id = scan_id
         self._note = note
-        self._tell = tell
+        self._on_progress = on_progress
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._bar = _Bar(
@@ -95,9 +95,9 @@ class Follower:
         )
         self._console = console
         self._task = self._bar.add_task("listing", total=None, figures="")
-        self._look_at = 0.0
+        self._poll_at = 0.0
         self._line_at = time.monotonic()
-        self._away_since: float | None = None
+        self._unavailable_since: float | None = None
         self._rate = _Rate()
 
     def __enter__(self) -> Self:
@@ -107,84 +107,84 @@ class Follower:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def update(self) -> Look | None:
-        """Look at the store if it is time to, and show what is new.
+    def update(self) -> ScanProgress | None:
+        """Read and show the scan's progress; return None if it is too early or the store is away.
 
-        Raises StoreUnavailable where the store has been away for longer than PATIENCE_SECONDS.
+        Raise StoreUnavailable if the store has been unavailable for RETRY_SECONDS.
         """
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._poll_at:
             return None
-        self._look_at = now + LOOK_SECONDS
+        self._poll_at = now + POLL_SECONDS
         try:
-            seen = look(self._store, self._scan_id)
+            progress = read_progress(self._store, self._scan_id)
         except StoreUnavailable as error:
-            self._away_since = self._away_since or now
-            if now - self._away_since > RETRY_SECONDS:
+            self._unavailable_since = self._unavailable_since or now
+            if now - self._unavailable_since > RETRY_SECONDS:
                 raise
-            self._say(now, f"waiting: {error}")
+            self._print_line(now, f"waiting: {error}")
             return None
-        took = time.monotonic() - now
-        self._look_at = now + max(LOOK_SECONDS, took / LOOK_SHARE)
-        self._away_since = None
-        self._show(now, seen)
-        return seen
+        query_seconds = time.monotonic() - now
+        self._poll_at = now + max(POLL_SECONDS, query_seconds / POLL_SHARE)
+        self._unavailable_since = None
+        self._show(now, progress)
+        return progress
 
-    def _show(self, now: float, seen: Look) -> None:
-        counts = seen.counts
-        is_listed = seen.scan.listed_at is not None
-        rate = self._rate.at(now, counts.judged)
-        if self._tell is not None:
-            self._tell(seen, rate)
+    def _show(self, now: float, progress: ScanProgress) -> None:
+        counts = progress.counts
+        is_listed = progress.scan.listed_at is not None
+        rate = self._rate.update(now, counts.judged)
+        if self._on_progress is not None:
+            self._on_progress(progress, rate)
         speed = f"{rate:,.0f}/s" if rate else ""
-        left = ""
-        # While a folder is listed, nobody knows how much is to come.
+        remaining = ""
+        # The total is unknown while the folder is listed.
         if is_listed and rate and counts.pending:
-            left = str(timedelta(seconds=round(counts.pending / rate)))
-        found = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
+            remaining = str(timedelta(seconds=round(counts.pending / rate)))
         self._bar.note = self._note()
-        if seen.over and seen.waiting:
-            images = count(seen.waiting, "image waits", "images wait")
-            self._bar.note = f"{images} for a second opinion"
+        if progress.is_over and progress.waiting:
+            images = count(progress.waiting, "image waits", "images wait")
+            self._bar.note = f"{images} for the second stage"
         self._bar.update(
             self._task,
             description="judging" if is_listed else "listing",
             completed=counts.judged,
             total=counts.images or None,
-            figures=fitting(
+            figures=fit_figures(
                 self._console.width - TAKEN_COLUMNS,
-                (f"{counts.judged:,}/{counts.images:,}", left, f"{counts.ai:,} AI", speed),
+                (f"{counts.judged:,}/{counts.images:,}", remaining, f"{counts.ai:,} AI", speed),
             ),
         )
         images = count(counts.images, "image", "images")
-        parts = (f"{counts.judged:,} of {images}", speed, found, self._bar.note)
-        self._say(now, ", ".join(part for part in parts if part))
+        verdicts = f"{counts.ai:,} AI, {counts.unsure:,} unsure"
+        parts = (f"{counts.judged:,} of {images}", speed, verdicts, self._bar.note)
+        self._print_line(now, ", ".join(part for part in parts if part))
 
-    def _say(self, now: float, words: str) -> None:
-        """A line where there is no terminal, not too often; else a note below the bar."""
+    def _print_line(self, now: float, text: str) -> None:
+        """Print a line off a terminal, not too often; show only waiting on a terminal."""
         if self._live:
-            if words.startswith("waiting"):
-                self._bar.note = words
+            if text.startswith("waiting"):
+                self._bar.note = text
         elif now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def follow(self, *checks: Callable[[], object], to_the_last: bool = False) -> Look:
-        """Show the scan until it is over; the checks are called all the time and may raise.
+    def follow(self, *checks: Callable[[], object], until_complete: bool = False) -> ScanProgress:
+        """Show the scan's progress until it is over; the checks are called often and may raise.
 
-        `to_the_last` waits for the last second opinion, too: there has to be somebody to give it.
+        `until_complete` waits for the second stage, too, which needs a worker that runs it.
         """
         while True:
             for check in checks:
                 check()
-            seen = self.update()
-            if seen is not None and (seen.settled if to_the_last else seen.over):
-                return seen
-            time.sleep(LOOK_SECONDS / 5)
+            progress = self.update()
+            if progress and (progress.is_complete if until_complete else progress.is_over):
+                return progress
+            time.sleep(POLL_SECONDS / 5)
 
 
-def fitting(columns: int, figures: Iterable[str]) -> str:
-    """The figures in one line of so many columns, what does not fit left out; the first ever."""
+def fit_figures(columns: int, figures: Iterable[str]) -> str:
+    """Return a line of the figures that fit into some columns, and always the first."""
     first, *others = figures
     line = first
     for figure in others:
@@ -194,28 +194,30 @@ def fitting(columns: int, figures: Iterable[str]) -> str:
 
 
 class _Bar(Progress):
-    """The bar, and below it a line that says what is waited for."""
+    """The bar, with a note below it."""
 
     note = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The lines; a note may be longer than one."""
+        """Yield the bar and the note, which may take several lines."""
         yield self.make_tasks_table(self.tasks)
         if self.note:
             yield Text(self.note, style="yellow", overflow="fold")
 
 
 class _Rate:
-    """Images a second over the last while."""
+    """The images per second over the last WINDOW_SECONDS."""
 
     WINDOW_SECONDS = 10.0
 
     def __init__(self) -> None:
-        self._seen: list[tuple[float, int]] = []
+        self._samples: list[tuple[float, int]] = []
 
-    def at(self, now: float, done: int) -> float:
-        """The rate with one more look; 0 until there are two."""
-        self._seen.append((now, done))
-        self._seen = [one for one in self._seen if now - one[0] <= self.WINDOW_SECONDS]
-        then, before = self._seen[0]
-        return (done - before) / (now - then) if now > then else 0.0
+    def update(self, now: float, images: int) -> float:
+        """Add the number of images judged until now; return the rate, 0 at first."""
+        self._samples.append((now, images))
+        self._samples = [
+            sample for sample in self._samples if now - sample[0] <= self.WINDOW_SECONDS
+        ]
+        start, images_before = self._samples[0]
+        return (images - images_before) / (now - start) if now > start else 0.0

@@ -1,4 +1,4 @@
-"""What the broker knows of a fleet just now; the store has everything that lasts."""
+"""The current state of a fleet's queue, from the broker."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from workers.broker.namespace import Namespace
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Batches that wait, and the processes that gave a sign of life lately."""
+    """The number of waiting batches, and the processes with a recent heartbeat."""
 
     waiting: int
     workers: tuple[WorkerState, ...]
 
 
-def queue_state(broker_url: str, store_id: str) -> QueueState | None:
-    """The state of the queue, or None where the broker does not answer."""
+def read_queue_state(broker_url: str, store_id: str) -> QueueState | None:
+    """Return the state of a store's queue; None if the broker's URL is invalid or it is away."""
     try:
         client = make_redis(broker_url)
     except ValueError:
-        return None  # no address at all
+        return None
     try:
         namespace = Namespace(client, store_id)
         return QueueState(int(client.llen(namespace.queue)), tuple(worker_states(namespace)))
@@ -34,8 +34,8 @@ def queue_state(broker_url: str, store_id: str) -> QueueState | None:
         client.close()
 
 
-def waits_for(namespace: Namespace) -> str:
-    """What some worker waits for, as it says itself; empty while all work."""
+def waiting_note(namespace: Namespace) -> str:
+    """Return what a worker says that it waits for; empty if none waits."""
     try:
         return next((state.note for state in worker_states(namespace) if state.note), "")
     except redis.RedisError:

@@ -1,8 +1,8 @@
-"""Telling a URL that a scan is over: a POST with the report as JSON.
+"""Post the report of a finished scan to a URL as JSON.
 
-Signed where a secret is known: `X-Scanner-Signature-256: sha256=` and the hex digits of the body's
-HMAC-SHA256, as GitHub signs its webhooks. It is tried again where that may help; whatever comes of
-it, the scan is what it is.
+With a secret the request is signed as GitHub signs its webhooks: `X-Scanner-Signature-256: sha256=`
+and the HMAC-SHA256 of the body in hexadecimal. Temporary failures are retried. A failure does not
+change the result of the scan.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 SECRET_VARIABLE = "SCANNER_WEBHOOK_SECRET"  # noqa: S105 - its name
 SIGNATURE_HEADER = "X-Scanner-Signature-256"
-# Seconds that an answer may take,
+# Seconds that a response may take.
 TIMEOUT_SECONDS = 10.0
-# and before each further try.
+# Seconds before each retry.
 PAUSES = (1.0, 3.0, 9.0)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A POST that is redirected would go on as a GET, without its body, and count as delivered."""
+    """No redirects: a POST would become a GET without a body, and count as delivered."""
 
     def redirect_request(self, *_: object) -> None:
-        """Nowhere."""
+        """Follow no redirect."""
 
 
 def require_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -56,30 +56,30 @@ def require_url(_ctx: click.Context, _option: click.Parameter, url: str | None) 
 def deliver(
     url: str, body: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
 ) -> bool:
-    """Post a report; whether it arrived. A sentence on stderr says why it did not."""
+    """Post a report and return whether that succeeded; print the reason on stderr if not."""
     data = json.dumps(body, allow_nan=False).encode()
     reason = ""
     for pause in (*PAUSES, None):
-        reason, again = _post(url, data)
+        reason, may_retry = _post(url, data)
         if not reason:
             return True
-        if pause is None or not again:
+        if pause is None or not may_retry:
             break
         sleep(pause)
-    # Its path may be a secret as well.
+    # The path may be a secret, too.
     parts = urlsplit(url)
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    click.echo(f"The webhook at {where} was not delivered: {reason}", err=True)
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    click.echo(f"The webhook at {origin} was not delivered: {reason}", err=True)
     return False
 
 
 def _post(url: str, data: bytes) -> tuple[str, bool]:
-    """Why a POST was not taken, empty where it was, and whether another try may help."""
+    """Post the data; return why it failed, or an empty string, and whether a retry may help."""
     headers = {"Content-Type": "application/json", "User-Agent": "scanner"}
     if secret := os.environ.get(SECRET_VARIABLE):
         digest = hmac.new(os.fsencode(secret), data, hashlib.sha256).hexdigest()
         headers[SIGNATURE_HEADER] = f"sha256={digest}"
-    # Of http or https, see `require_url`.
+    # The scheme is http or https, see `require_url`.
     request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310
     opener = urllib.request.build_opener(_NoRedirects)
     try:
@@ -88,14 +88,14 @@ def _post(url: str, data: bytes) -> tuple[str, bool]:
     except urllib.error.HTTPError as error:
         error.close()
         busy = error.code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-        return f"it answered {error.code}", busy or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return f"status {error.code}", busy or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
     except urllib.error.URLError as error:
-        return f"it cannot be reached ({_words(error.reason)})", True
+        return f"cannot be reached ({_reason(error.reason)})", True
     except (OSError, http.client.HTTPException) as error:
-        return f"it does not answer ({_words(error)})", True
+        return f"no answer ({_reason(error)})", True
 
 
-def _words(reason: object) -> str:
+def _reason(reason: object) -> str:
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return str(reason) or type(reason).__name__

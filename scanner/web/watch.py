@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scanner.follow.progress import look
-from scanner.follow.queue_state import queue_state
+from scanner.follow.progress import read_progress
+from scanner.follow.queue_state import read_queue_state
 from scanner.web.memo import Memo
 from storage.reads.gallery import Selection, page
 from storage.reads.health import pulse
@@ -16,7 +16,7 @@ from workers.settings import FLEET
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.follow.progress import Look
+    from scanner.follow.progress import ScanProgress
     from scanner.follow.queue_state import QueueState
     from storage.database.store import Store
     from storage.reads.gallery import Tile
@@ -36,7 +36,7 @@ AWAY_SECONDS = 60.0
 class Live:
     """A scan just now; `queue` is None where no broker can be asked about it."""
 
-    look: Look
+    look: ScanProgress
     pulse: Pulse
     queue: QueueState | None
     tiles: tuple[Tile, ...]
@@ -55,7 +55,7 @@ class Live:
     @property
     def images_per_second(self) -> float | None:
         """Of the hosts that are at work; once it is over, of all its time."""
-        if self.look.over:
+        if self.look.is_over:
             seconds = self.pulse.seconds
             return self.counts.judged_here / seconds if seconds > 0 else None
         return sum(map(self.rate_of, self.pulse.hosts)) or None
@@ -73,20 +73,20 @@ class Live:
         return {} if self._is_away(host) else host.info
 
     def _is_away(self, host: HostPulse) -> bool:
-        return self.look.over or self.at - host.last_at > AWAY_SECONDS
+        return self.look.is_over or self.at - host.last_at > AWAY_SECONDS
 
     @property
     def seconds_left(self) -> float | None:
         """Until it is over at this rate; None while the folder is still listed, or nobody works."""
         rate = self.images_per_second
-        if self.look.over or self.scan.listed_at is None or not rate:
+        if self.look.is_over or self.scan.listed_at is None or not rate:
             return None
         return self.counts.pending / rate
 
     @property
     def oldest_seconds(self) -> float | None:
         """How long ago the oldest batch that is not done was put on the queue."""
-        if self.look.over or self.pulse.oldest_at is None:
+        if self.look.is_over or self.pulse.oldest_at is None:
             return None
         return max(0.0, self.at - self.pulse.oldest_at)
 
@@ -107,17 +107,17 @@ class Watch:
     def queue(self) -> QueueState | None:
         """The fleet's queue, or None where its broker does not answer."""
         return self._queues.get(
-            "queue", lambda: queue_state(self._broker_url, self._store.identity)
+            "queue", lambda: read_queue_state(self._broker_url, self._store.identity)
         )
 
     def _look(self, scan_id: int) -> Live:
-        seen = look(self._store, scan_id)
+        seen = read_progress(self._store, scan_id)
         # A `scan` with a queue of its own tells nobody where that is.
         is_of_fleet = seen.scan.owner == FLEET
         return Live(
             look=seen,
             pulse=pulse(self._store, scan_id),
-            queue=self.queue() if is_of_fleet and not seen.over else None,
+            queue=self.queue() if is_of_fleet and not seen.is_over else None,
             tiles=tuple(page(self._store, seen.scan, Selection(), TILES)),
             at=time.time(),
         )

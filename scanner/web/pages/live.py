@@ -68,15 +68,15 @@ async def _events(site: Site, scan_id: int) -> AsyncIterator[str]:
             before = seen
             part = rendered("live_part.html", scan=seen.scan, live=seen, phase=phase(seen))
             lines = "".join(f"data: {line}\n" for line in part.splitlines())
-            yield f"event: {'over' if seen.look.over else 'live'}\n{lines}\n"
-        if seen.look.over:
+            yield f"event: {'over' if seen.look.is_over else 'live'}\n{lines}\n"
+        if seen.look.is_over:
             return
         await anyio.sleep(LOOK_SECONDS)
 
 
 def phase(seen: Live) -> str:
     """What a scan is at, in words."""
-    if seen.look.over:
+    if seen.look.is_over:
         return seen.scan.state
     listing = ", while its folder is still being listed" if seen.scan.listed_at is None else ""
     if seen.images_per_second:

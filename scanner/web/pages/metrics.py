@@ -80,7 +80,7 @@ class _Scans(Collector):
                 errors.add_metric([*names, kind.value], number)
             oldest.add_metric(names, live.oldest_seconds or 0.0)
             rate.add_metric(names, sum(map(live.rate_of, live.pulse.hosts)))
-            over.add_metric(names, float(live.look.over))
+            over.add_metric(names, float(live.look.is_over))
         yield from (images, errors, oldest, rate, over)
 
     def _of_hosts(self) -> Iterable[GaugeMetricFamily]:

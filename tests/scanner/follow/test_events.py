@@ -1,4 +1,4 @@
-"""`--json-lines`: events of a scan on stdout."""
+"""Events of a scan as JSON lines (`--json-lines`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scanner.follow.events import Events
-from scanner.follow.progress import look
+from scanner.follow.progress import read_progress
 from storage.database.store import Store
 from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import listing, results, scans
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store with a scan of three images, two of which have failed."""
+    """Return a store with a scan of three images, two of them with errors."""
     opened = Store.open(str(tmp_path / "store.db"))
     results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
     collection_id = scans.collection_id(opened, "photos", b"/photos")
-    begun = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
+    scan = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     listed = [ListedImage(path, 10, 1) for path in (b"1.jpg", b"\xff.jpg", b"3.jpg")]
-    batch = listing.add_batch(opened, begun, listed, None)
+    batch = listing.add_batch(opened, scan, listed, None)
     assert batch is not None
-    going = results.begin_run(opened, batch.batch_id, 1, ("h1", "w"))
-    assert going is not None
+    run = results.begin_run(opened, batch.batch_id, 1, ("h1", "w"))
+    assert run is not None
     error = ImageError(ErrorKind.EMPTY, "no bytes")
     failed = [
-        Verdict(one.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
-        for one in batch.images[:2]
+        Verdict(image.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
+        for image in batch.images[:2]
     ]
-    results.record(opened, going[0], failed)
+    results.record(opened, run[0], failed)
     yield opened
     opened.close()
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The lines that were printed since the last time."""
+    """Return the lines printed since the last call."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_errors_come_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each image that failed is told once, with its exact path."""
+def test_errors_are_printed_once(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each image with an error is printed once, with its exact path."""
     events = Events(store, 1)
-    events.look(look(store, 1), 0)
+    events.show(read_progress(store, 1), 0)
     first = printed(capsys)
-    events.look(look(store, 1), 0)
+    events.show(read_progress(store, 1), 0)
 
     assert [line["event"] for line in first] == ["error", "error", "status"]
     assert first[0] == {
@@ -64,12 +64,12 @@ def test_errors_come_once(store: Store, capsys: pytest.CaptureFixture[str]) -> N
     assert printed(capsys) == []
 
 
-def test_time_left(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """What remains is known when all is listed and something moves: one image at two a second."""
-    Events(store, 1).look(look(store, 1), 2.0)
+def test_seconds_remaining(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """The remaining time is known once all is listed and the rate is known."""
+    Events(store, 1).show(read_progress(store, 1), 2.0)
     scans.mark_listed(store, 1, {}, 0)
-    Events(store, 1).look(look(store, 1), 2.0)
-    Events(store, 1).look(look(store, 1), 0.0)
+    Events(store, 1).show(read_progress(store, 1), 2.0)
+    Events(store, 1).show(read_progress(store, 1), 0.0)
     status = [line for line in printed(capsys) if line["event"] == "status"]
 
     assert [line["seconds_remaining"] for line in status] == [None, 0.5, None]
@@ -78,13 +78,13 @@ def test_time_left(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_summary(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last line has all of the report, and that nothing remains where it is over."""
+    """The last line has the whole report, and no remaining time if the scan is over."""
     events = Events(store, 1)
     events.summary({"scan": 1, "state": "finished", "images": 3}, 2)
     events.summary({"scan": 1, "state": "unfinished"}, 2)
-    over, going = printed(capsys)
+    finished, unfinished = printed(capsys)
 
-    assert over == {
+    assert finished == {
         "event": "summary",
         "scan": 1,
         "state": "finished",
@@ -92,4 +92,4 @@ def test_summary(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
         "seconds_remaining": 0.0,
         "error_count": 2,
     }
-    assert going["seconds_remaining"] is None
+    assert unfinished["seconds_remaining"] is None

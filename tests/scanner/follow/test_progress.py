@@ -1,4 +1,4 @@
-"""The bar on a terminal and the lines elsewhere: nothing is cut off, nothing wraps."""
+"""The progress bar on a terminal, and the lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.follow import progress
-from scanner.follow.progress import Follower, Look, fitting
+from scanner.follow.progress import Follower, ScanProgress, fit_figures
 from storage.database.store import Store
 from storage.reads.queries import Counts
 from storage.records import Plan
@@ -24,7 +24,7 @@ MANY = Counts(123_456_789, 1_234_567, 123_456, 10_000_000, 12, 5, 0)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store with one scan, which is being listed."""
+    """Return a store with one scan that is being listed."""
     opened = Store.open(str(tmp_path / "store.db"))
     collection_id = scans.collection_id(opened, "photos", b"/photos")
     scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
@@ -32,14 +32,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def shown(store: Store, monkeypatch: pytest.MonkeyPatch, *, note: str = "", listed: bool) -> None:
-    """Have a follower show two looks at a scan of many images."""
+def show(store: Store, monkeypatch: pytest.MonkeyPatch, *, note: str = "", listed: bool) -> None:
+    """Have a follower show two states of a scan of many images."""
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(progress, "LOOK_SHARE", 1e9)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "POLL_SHARE", 1e9)
     scan = replace(scans.find_scan(store, 1), listed_at=1.0 if listed else None)
-    looks = iter((Look(scan, replace(MANY, no_evidence=9_990_000)), Look(scan, MANY)))
-    monkeypatch.setattr(progress, "look", lambda *_: next(looks))
+    earlier = replace(MANY, no_evidence=9_990_000)
+    states = iter((ScanProgress(scan, earlier), ScanProgress(scan, MANY)))
+    monkeypatch.setattr(progress, "read_progress", lambda *_: next(states))
     with Follower(store, 1, lambda: note) as follower:
         follower.update()
         time.sleep(0.01)
@@ -47,27 +48,27 @@ def shown(store: Store, monkeypatch: pytest.MonkeyPatch, *, note: str = "", list
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_the_bar_fits(
+def test_bar_fits(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
 ) -> None:
-    """Counts have separators and are whole; a note is a line of its own."""
+    """Counts have separators and are not cut off; a note is on its own line."""
     for name, value in {"COLUMNS": str(columns), "FORCE_COLOR": "1", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
     note = "waiting: the store does not answer"
-    shown(store, monkeypatch, note=note, listed=True)
-    said = capsys.readouterr().err
+    show(store, monkeypatch, note=note, listed=True)
+    printed = capsys.readouterr().err
 
-    assert "11,358,035/123,456,789" in said
-    assert "…" not in said
-    assert any(line.strip().startswith("\x1b[33m" + note) for line in said.splitlines())
+    assert "11,358,035/123,456,789" in printed
+    assert "…" not in printed
+    assert any(line.strip().startswith("\x1b[33m" + note) for line in printed.splitlines())
 
 
-def test_lines_elsewhere_do_not_wrap(
+def test_lines_off_a_terminal_do_not_wrap(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Off a terminal each look is one line, however long."""
+    """Off a terminal each state is one line of any length."""
     note = "waiting: " + "a long story " * 10
-    shown(store, monkeypatch, note=note, listed=False)
+    show(store, monkeypatch, note=note, listed=False)
     lines = capsys.readouterr().err.splitlines()
 
     assert 2 == len(lines)
@@ -75,7 +76,7 @@ def test_lines_elsewhere_do_not_wrap(
     assert all(note.strip() in line for line in lines)
 
 
-def test_fitting() -> None:
-    """What does not fit is left out, a shorter figure behind it may still come."""
-    assert "1/2 0:10 5/s" == fitting(12, ("1/2", "0:10", "1,234 AI", "", "5/s"))
-    assert "1,000,000/2,000,000" == fitting(5, ("1,000,000/2,000,000", "0:10"))
+def test_figures_that_fit() -> None:
+    """A figure that does not fit is skipped, and a shorter one after it may be used."""
+    assert "1/2 0:10 5/s" == fit_figures(12, ("1/2", "0:10", "1,234 AI", "", "5/s"))
+    assert "1,000,000/2,000,000" == fit_figures(5, ("1,000,000/2,000,000", "0:10"))

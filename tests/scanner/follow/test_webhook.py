@@ -1,4 +1,4 @@
-"""The webhook at the end of a scan, against a real HTTP server."""
+"""The webhook at the end of a scan, with a real HTTP server."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ BODY = {"scan": 7, "collection": "f\u00eate"}
 
 @dataclass
 class Receiver:
-    """Answers with these codes, the last one ever after, and keeps what it was sent."""
+    """Responds with these codes, the last one repeatedly, and stores the requests."""
 
     url: str = ""
-    answers: list[int] = field(default_factory=lambda: [200])
-    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    codes: list[int] = field(default_factory=lambda: [200])
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver that listens."""
-    made = Receiver()
+    """Return a receiver that listens."""
+    receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
-            made.got.append((self.path, dict(self.headers), data))
-            code = made.answers.pop(0) if len(made.answers) > 1 else made.answers[0]
+            receiver.requests.append((self.path, dict(self.headers), data))
+            code = receiver.codes.pop(0) if len(receiver.codes) > 1 else receiver.codes[0]
             self.send_response(code)
             if code == 302:
                 self.send_header("Location", "/elsewhere")
@@ -51,77 +51,77 @@ def receiver() -> Iterator[Receiver]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/s3cret?key=s3cret"
-    yield made
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/s3cret?key=s3cret"
+    yield receiver
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 def test_signed_report(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The body is the report as JSON, its signature one that the receiver can work out."""
+    """The body is the report as JSON, and its signature can be verified."""
     monkeypatch.setenv("SCANNER_WEBHOOK_SECRET", "hunter2")
-    arrived = deliver(receiver.url, BODY)
-    ((path, headers, data),) = receiver.got
+    delivered = deliver(receiver.url, BODY)
+    ((path, headers, data),) = receiver.requests
     expected = hmac.new(b"hunter2", data, hashlib.sha256).hexdigest()
 
-    assert arrived
+    assert delivered
     assert path == "/s3cret?key=s3cret"
     assert json.loads(data) == BODY
     assert headers["Content-Type"] == "application/json"
     assert headers["X-Scanner-Signature-256"] == f"sha256={expected}"
 
 
-def test_no_secret_no_signature(receiver: Receiver) -> None:
-    """Without a secret nothing pretends to be signed."""
+def test_without_a_secret(receiver: Receiver) -> None:
+    """Without a secret the request has no signature."""
     deliver(receiver.url, BODY)
 
-    assert "X-Scanner-Signature-256" not in receiver.got[0][1]
+    assert "X-Scanner-Signature-256" not in receiver.requests[0][1]
 
 
-def test_busy_receiver_is_asked_again(receiver: Receiver) -> None:
-    """A receiver that is down for a moment gets the report after longer and longer pauses."""
-    receiver.answers = [503, 429, 200]
+def test_busy_receiver_is_retried(receiver: Receiver) -> None:
+    """A temporary failure is retried after increasing pauses."""
+    receiver.codes = [503, 429, 200]
     pauses: list[float] = []
-    arrived = deliver(receiver.url, BODY, pauses.append)
+    delivered = deliver(receiver.url, BODY, pauses.append)
 
-    assert arrived
+    assert delivered
     assert pauses == list(PAUSES[:2])
-    assert len(receiver.got) == 3
+    assert len(receiver.requests) == 3
 
 
 @pytest.mark.parametrize(
-    ("code", "tries", "words"),
-    [(404, 1, "answered 404"), (302, 1, "answered 302"), (500, 4, "answered 500")],
+    ("code", "attempts", "reason"),
+    [(404, 1, "status 404"), (302, 1, "status 302"), (500, 4, "status 500")],
 )
 def test_refusal_is_one_sentence(
-    receiver: Receiver, capsys: pytest.CaptureFixture[str], code: int, tries: int, words: str
+    receiver: Receiver, capsys: pytest.CaptureFixture[str], code: int, attempts: int, reason: str
 ) -> None:
-    """What is refused is not asked for ever, and no secret in the URL is shown."""
-    receiver.answers = [code]
-    arrived = deliver(receiver.url, BODY, lambda _: None)
-    said = capsys.readouterr().err
+    """A refusal is one sentence, without the secret in the URL."""
+    receiver.codes = [code]
+    delivered = deliver(receiver.url, BODY, lambda _: None)
+    printed = capsys.readouterr().err
 
-    assert not arrived
-    assert len(receiver.got) == tries
-    assert words in said
-    assert "s3cret" not in said
-    assert len(said.splitlines()) == 1
+    assert not delivered
+    assert len(receiver.requests) == attempts
+    assert reason in printed
+    assert "s3cret" not in printed
+    assert len(printed.splitlines()) == 1
 
 
-def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """A receiver that is away is one sentence after the last try."""
-    tries: list[float] = []
+def test_receiver_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+    """A receiver that is away is an error after the last retry."""
+    pauses: list[float] = []
 
-    assert not deliver("http://127.0.0.1:9/hook", BODY, tries.append)
+    assert not deliver("http://127.0.0.1:9/hook", BODY, pauses.append)
     assert "Connection refused" in capsys.readouterr().err
-    assert tries == list(PAUSES)
+    assert pauses == list(PAUSES)
 
 
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://host/x", "https://", "http://[bad/", "http://a b/", "x"]
 )
-def test_only_http(url: str) -> None:
-    """Anything but HTTP is refused before the scan begins."""
+def test_invalid_url(url: str) -> None:
+    """Only URLs of HTTP are accepted."""
     with pytest.raises(click.BadParameter, match="not the URL of a webhook"):
         require_url(click.Context(click.Command("x")), click.Option(["--x"]), url)
