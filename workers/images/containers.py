@@ -1,135 +1,92 @@
-"""Check whether a file ends before its own container does.
+"""The parts of image files: JPEG segments, PNG and WebP chunks, GIF blocks.
 
-Asked only of an image that could not be decoded, to tell a truncated file from a damaged one.
-Each check raises `struct.error` or `IndexError` where it has to read past the end.
+Each walk yields the name of a part, and where its payload starts and ends, which may be past the
+data. Where the data ends before the walk does, reading on raises `struct.error` or `IndexError`.
+Only headers of parts are read, and of a file made to be slow only so many.
 """
 
 from __future__ import annotations
 
-import struct
-from itertools import chain
+import re
 from struct import unpack_from
+from typing import TYPE_CHECKING
 
-from workers.images import tiff
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-_JPEG_START_OF_SCAN = 0xDA
-_JPEG_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # markers without a segment
-_JPEG_FILL = 0xFF
-_GIF_IMAGE, _GIF_EXTENSION = 0x2C, 0x21
-_TIFF_PIXELS = (
-    (tiff.STRIP_OFFSETS, tiff.STRIP_BYTE_COUNTS),
-    (tiff.TILE_OFFSETS, tiff.TILE_BYTE_COUNTS),
-)
+MAX_SEGMENTS = 4_096  # a C2PA manifest of 64 MB needs 1,024 JPEG segments
+MAX_CHUNKS = 65_536  # a PNG of 500 MB in chunks of 8 KB
 
+# Markers of JPEG (ITU-T T.81, table B.1); those without a segment have no length.
+START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+# The bytes before a marker; any number of 0xFF fills up (T.81, B.1.1.2).
+_TO_MARKER = re.compile(rb"[^\xff]*\xff+")
 
-def is_truncated(form: str, data: bytes) -> bool:
-    """Check whether bytes are missing at the end, by what the container states about itself."""
-    try:
-        return _IS_TRUNCATED[form](data)
-    except (struct.error, IndexError):
-        return True
+GIF_IMAGE = 0x2C
+_GIF_EXTENSION = 0x21
 
 
-def _jpeg(data: bytes) -> bool:
-    """Look for an end of image after the start of the first scan."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the segments up to the start of the first scan, or the end of the image."""
     position = 2
-    while True:
-        position = data.find(b"\xff", position)
-        if position < 0:
-            return True
-        marker = data[position + 1]
-        if marker == _JPEG_START_OF_SCAN:
-            return data.find(b"\xff\xd9", position) < 0
-        if marker == _JPEG_FILL:
-            position += 1
-        elif marker in _JPEG_STANDALONE:
-            position += 2
+    for _ in range(MAX_SEGMENTS):
+        fill = _TO_MARKER.match(data, position)
+        if fill is None:
+            raise IndexError
+        start = fill.end() + 3
+        marker = data[start - 3]
+        if marker == _END_OF_IMAGE:
+            return
+        if marker in _STANDALONE:
+            position = start - 2
+            continue
+        (length,) = unpack_from(">H", data, start - 2)
+        position = start - 2 + length
+        yield marker, start, position
+        if marker == START_OF_SCAN:
+            return
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks up to the end of the image."""
+    start = 16
+    for _ in range(MAX_CHUNKS):
+        length, name = unpack_from(">I4s", data, start - 8)
+        yield name, start, start + length
+        if name == b"IEND":
+            return
+        start += length + 12
+
+
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield all chunks."""
+    start = 20
+    for _ in range(MAX_CHUNKS):
+        name, length = unpack_from("<4sI", data, start - 8)
+        yield name, start, start + length
+        start += 8 + length + (length & 1)
+
+
+def gif_blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the extensions, by their label, up to the data of the first image."""
+    position = 13 + _palette_bytes(data[10])
+    for _ in range(MAX_SEGMENTS):
+        introducer = data[position]
+        if introducer == GIF_IMAGE:
+            label, start = GIF_IMAGE, position + 11 + _palette_bytes(data[position + 9])
+        elif introducer == _GIF_EXTENSION:
+            label, start = data[position + 1], position + 2
         else:
-            position += 2 + unpack_from(">H", data, position + 2)[0]
+            return
+        position = start
+        while position < len(data) and data[position]:
+            position += 1 + data[position]
+        position += 1
+        yield label, start, position
+        if introducer == GIF_IMAGE:
+            return
 
 
-def _png(data: bytes) -> bool:
-    """Follow the chunks to IEND."""
-    position = 8
-    while True:
-        length, name = unpack_from(">I4s", data, position)
-        if name == b"IEND" or not name.isalpha():
-            return False
-        position += 12 + length
-
-
-def _gif(data: bytes) -> bool:
-    """Follow the blocks to the end of the first frame."""
-    position = 13 + _gif_palette_bytes(data[10])
-    while True:
-        block = data[position]
-        if block == _GIF_IMAGE:
-            position += 10 + _gif_palette_bytes(data[position + 9])
-            _skip_sub_blocks(data, position + 1)
-            return False
-        if block != _GIF_EXTENSION:
-            return False
-        position = _skip_sub_blocks(data, position + 2)
-
-
-def _gif_palette_bytes(flags: int) -> int:
+def _palette_bytes(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-
-def _skip_sub_blocks(data: bytes, position: int) -> int:
-    while data[position]:
-        position += 1 + data[position]
-    return position + 1
-
-
-def _webp(data: bytes) -> bool:
-    """Compare the size in the RIFF header."""
-    size: int = unpack_from("<I", data, 4)[0]
-    return 8 + size > len(data)
-
-
-def _bmp(data: bytes) -> bool:
-    """Compare the size, and the offset of the pixels, in the header."""
-    size, _, offset = unpack_from("<III", data, 2)
-    return bool(size > len(data) or offset >= len(data))
-
-
-def _tiff(data: bytes) -> bool:
-    """Compare the ends of the first directory, its values, and its strips or tiles."""
-    directory = next(tiff.directories(data), None)
-    if directory is None or directory.end > len(data):
-        return True
-    if any(entry.end > len(data) for entry in directory.entries):
-        return True
-    values = {entry.tag: tiff.integers(data, entry) for entry in directory.entries}
-    pieces = chain.from_iterable(
-        zip(values.get(offsets, ()), values.get(sizes, ()), strict=False)
-        for offsets, sizes in _TIFF_PIXELS
-    )
-    return any(offset + size > len(data) for offset, size in pieces)
-
-
-def _bmff(data: bytes) -> bool:
-    """Follow the top-level boxes to the end of the file; one of them has to describe the image."""
-    position, is_described = 0, False
-    while position < len(data):
-        size, name = unpack_from(">I4s", data, position)
-        is_described = is_described or name in {b"meta", b"moov"}
-        if size == 1:
-            (size,) = unpack_from(">Q", data, position + 8)
-        if not size:
-            return False
-        position += max(size, 8)
-    return position > len(data) or not is_described
-
-
-_IS_TRUNCATED = {
-    "JPEG": _jpeg,
-    "PNG": _png,
-    "GIF": _gif,
-    "WEBP": _webp,
-    "BMP": _bmp,
-    "TIFF": _tiff,
-    "AVIF": _bmff,
-    "HEIF": _bmff,
-}

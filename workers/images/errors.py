@@ -10,7 +10,7 @@ from PIL import Image
 
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
-from workers.images.containers import is_truncated
+from workers.images.truncation import is_truncated
 
 # The errors that Pillow and pi-heif raise for bad files, found by fuzzing them.
 DECODER_ERRORS = (

@@ -1,28 +1,28 @@
 """The blocks of a file that contain metadata, found by the structure of its container.
 
 Only the headers of blocks are read, never pixels, so that the cost does not grow with the image.
-The limits are far above what real files have; they are for files made to be slow.
 """
 
 from __future__ import annotations
 
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from struct import unpack_from
+from itertools import islice, starmap
 from typing import TYPE_CHECKING
 
 from workers.images import bmff, tiff
+from workers.images.containers import gif_blocks, jpeg_segments, png_chunks, webp_chunks
 from workers.images.formats import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_SEGMENTS = 4_096  # a C2PA manifest of 64 MB needs 1,024 JPEG segments
-MAX_CHUNKS = 65_536  # a PNG of 500 MB in chunks of 8 KB
 MAX_BLOCKS = 256
 
-# JPEG's markers (ITU-T T.81, table B.1).
-_MARKER, _SOS, _EOI, _APP1, _APP11, _APP13, _COM = 0xFF, 0xDA, 0xD9, 0xE1, 0xEB, 0xED, 0xFE
+# Markers of JPEG's segments (ITU-T T.81, table B.1), and the label of GIF's comments.
+_APP1, _APP11, _APP13, _COM = 0xE1, 0xEB, 0xED, 0xFE
+_GIF_COMMENT = 0xFE
 _PNG_KINDS = {b"tEXt": "tEXt", b"zTXt": "zTXt", b"iTXt": "iTXt", b"eXIf": "exif", b"caBX": "c2pa"}
 _WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "c2pa"}
 _XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
@@ -58,21 +58,17 @@ def find_metadata(data: bytes) -> Metadata:
     """List the metadata blocks of a file without reading their content."""
     form = identify(data)
     mime = form.mime if form is not None else ""
-    walk = _WALKS.get(mime)
-    return Metadata(mime, tuple(islice(walk(data), MAX_BLOCKS)) if walk is not None else ())
+    blocks: list[Block] = []
+    if mime in _WALKS:
+        with suppress(IndexError, struct.error):  # the file ends here; what came before counts
+            blocks.extend(islice(_WALKS[mime](data), MAX_BLOCKS))
+    return Metadata(mime, tuple(blocks))
 
 
 def _jpeg(data: bytes) -> Iterator[Block]:
-    """Walk the segments before the first scan; anything after the pixels is ignored."""
-    position, last = 2, len(data) - 4
+    """Yield the blocks before the first scan; anything after the pixels is ignored."""
     has_c2pa = False
-    for _ in range(MAX_SEGMENTS):
-        if position > last or data[position] != _MARKER:
-            return
-        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
-        if marker in (_SOS, _EOI) or length < 2:  # noqa: PLR2004 - the length counts itself
-            return
-        start, end = position + 4, position + 2 + length
+    for marker, start, end in jpeg_segments(data):
         if marker == _APP1:
             if data.startswith(_EXIF_SIGNATURE, start):
                 yield Block("exif", start + 6, end)
@@ -83,54 +79,31 @@ def _jpeg(data: bytes) -> Iterator[Block]:
             yield Block("c2pa", start, end)
         elif marker in (_APP13, _COM):
             yield Block("iim" if marker == _APP13 else "comment", start, end)
-        position = end
 
 
 def _png(data: bytes) -> Iterator[Block]:
-    position, last = 8, len(data) - 12
-    for _ in range(MAX_CHUNKS):
-        if position > last:
-            return
-        length, name = unpack_from(">I4s", data, position)
+    for name, start, end in png_chunks(data):
         if (kind := _PNG_KINDS.get(name)) is not None:
-            yield Block(kind, position + 8, position + 8 + length)
-        position += length + 12
+            yield Block(kind, start, end)
 
 
 def _webp(data: bytes) -> Iterator[Block]:
-    position, last = 12, len(data) - 8
-    for _ in range(MAX_CHUNKS):
-        if position > last:
-            return
-        name, length = unpack_from("<4sI", data, position)
+    for name, start, end in webp_chunks(data):
         if (kind := _WEBP_KINDS.get(name)) is not None:
-            start = position + 8
             # Some writers put JPEG's signature before the TIFF structure.
-            if kind == "exif" and data.startswith(_EXIF_SIGNATURE, start):
-                start += 6
-            yield Block(kind, start, position + 8 + length)
-        position += 8 + length + (length & 1)
+            has_signature = kind == "exif" and data.startswith(_EXIF_SIGNATURE, start)
+            yield Block(kind, start + 6 if has_signature else start, end)
 
 
 def _gif(data: bytes) -> Iterator[Block]:
-    """Walk the extensions before the first frame, where C2PA, XMP and comments are."""
-    if len(data) < 13:  # noqa: PLR2004 - header and screen descriptor
-        return
-    position = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
-    for _ in range(MAX_SEGMENTS):
-        if data[position : position + 1] != b"!":
-            return
-        label, start = data[position + 1 : position + 2], position + 2
-        position = start
-        while position < len(data) and data[position]:
-            position += 1 + data[position]
-        position += 1
-        if label == b"\xfe":
-            yield Block("comment", start + 1, position - 1)
+    """Yield the blocks before the first image."""
+    for label, start, end in gif_blocks(data):
+        if label == _GIF_COMMENT:
+            yield Block("comment", start + 1, end - 1)
         elif data.startswith(b"\x0bC2PA_GIF", start):
-            yield Block("c2pa", start, position)
+            yield Block("c2pa", start, end)
         elif data.startswith(b"\x0bXMP DataXMP", start):
-            yield Block("xmp", start + 12, position)
+            yield Block("xmp", start + 12, end)
 
 
 def _tiff(data: bytes) -> Iterator[Block]:
@@ -142,8 +115,7 @@ def _tiff(data: bytes) -> Iterator[Block]:
 
 
 def _bmff(data: bytes) -> Iterator[Block]:
-    for kind, start, end in bmff.items(data):
-        yield Block(kind, start, end)
+    return starmap(Block, bmff.items(data))
 
 
 _WALKS: dict[str, Callable[[bytes], Iterator[Block]]] = {

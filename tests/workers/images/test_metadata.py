@@ -62,6 +62,16 @@ def test_comments(draw: Callable[..., bytes]) -> None:
     assert [b"hello there"] * 2 == found
 
 
+def test_fill_bytes_before_jpeg_markers(draw: Callable[..., bytes]) -> None:
+    """Any number of 0xFF before a marker is skipped, as T.81, B.1.1.2 allows."""
+    plain = draw("JPEG", comment=b"hello there")
+    filled = plain[:2] + plain[2:].replace(b"\xff\xfe\0", b"\xff\xff\xff\xfe\0")
+    (block,) = (block for block in find_metadata(filled).blocks if block.kind == "comment")
+
+    assert len(plain) + 2 == len(filled)
+    assert b"hello there" == filled[block.start : block.end]
+
+
 def test_png_text_after_the_pixels(chunks: Callable[..., bytes]) -> None:
     """A PNG's text is found after the pixels, too."""
     early = chunks((b"tEXt", b"Software\0NovelAI"))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from workers.images import tiff
-from workers.images.containers import is_truncated
 from workers.images.orientation import read_orientation
+from workers.images.truncation import is_truncated
 
 ORDERS = ["<", ">"]
 SHORT, LONG, ASCII = 3, 4, 2
