@@ -32,8 +32,8 @@ import sqlalchemy as sa
 from meter import Meter, postgres
 from simulated import BATCH_IMAGES, COLLECTION, SimulatedWorker, begin, enqueue, path_of
 
+from scanner.fleet.broker import Broker
 from scanner.fleet.rescuer import Rescuer
-from scanner.options.common import Broker
 from scanner.processes import children
 from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.schema import batch, run, verdict

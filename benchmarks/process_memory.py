@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 import workers.batch.tasks  # noqa: F401 - what a worker's main process has loaded before it forks
+from scanner.detectors.plan import plan_for
 from scanner.listing.sample_images import draw
-from scanner.options.scan_request import plan_for
 from storage.records import BatchImage
 from workers.host.capacity import private_mb
 from workers.limits import Limits

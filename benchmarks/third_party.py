@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from scanner.options.scan_request import plan_for
+from scanner.detectors.plan import plan_for
 from storage.records import PROVENANCE, BatchImage
 from workers.detectors import installed
 from workers.detectors.loading import load

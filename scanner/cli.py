@@ -11,7 +11,8 @@ import sys
 import click
 
 from scanner.config import FileSettings
-from scanner.exits import DONE, INTERRUPTED, Failed
+from scanner.exits import DONE, INTERRUPTED, UNAVAILABLE
+from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 
 # In the order in which a new user needs them; one module of `scanner.commands` each.
 COMMANDS = {
@@ -44,6 +45,10 @@ COMMANDS = {
 ASKS_FOR_HELP = "scanner.asks_for_help"
 
 
+class _Unavailable(click.ClickException):
+    exit_code = UNAVAILABLE
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is used."""
 
@@ -71,23 +76,29 @@ class LazyGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C is exit code 130.
+        """Run the command; turn the errors of the packages below into exit codes.
 
-        What the world refuses and nobody expected (a folder that cannot be written, a full disk)
-        is one sentence. A reader who has had enough (`| head`) is no error.
+        An unexpected OSError (a folder that cannot be written, a full disk) is one sentence, too.
+        A closed pipe (`| head`) is not an error.
         """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except InvalidInput as error:
+            raise click.UsageError(str(error)) from error
+        except ServiceUnavailable as error:
+            raise _Unavailable(str(error)) from error
+        except ScannerError as error:
+            raise click.ClickException(str(error)) from error
         except OSError as error:
             # Asked of the pipe: the error may be that of a socket.
-            had_enough = isinstance(error, BrokenPipeError) and _reader_is_gone()
+            is_closed_pipe = isinstance(error, BrokenPipeError) and _reader_is_gone()
             _flush_or_drop()
-            if had_enough:
+            if is_closed_pipe:
                 ctx.exit(DONE)
-            raise Failed(_sentence(error)) from error
+            raise click.ClickException(_sentence(error)) from error
 
 
 def _reader_is_gone() -> bool:

@@ -12,11 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import redis
 
-from scanner.config import config_file, file_settings
-from scanner.options.common import without_password, words
+from scanner.config import ConfigError, config_file, file_settings
+from scanner.fleet.broker import error_text, without_password
 from scanner.processes.embedded_broker import EmbeddedServerError, find_program
 from storage.database.engine import shown_url, version
 from storage.database.schema import HEAD
@@ -104,9 +103,9 @@ def _packages_are_ours() -> Checked:
 def _config() -> Checked:
     try:
         settings = file_settings()
-    except click.UsageError as error:
+    except ConfigError as error:
         mend = "correct it, or name another in SCANNER_CONFIG"
-        return Checked("config file", Level.WRONG, error.message, mend)
+        return Checked("config file", Level.WRONG, str(error), mend)
     named = shown(os.fsencode(config_file()))
     found = f"{named} sets {', '.join(settings)}" if settings else f"{named} sets nothing"
     return Checked("config file", Level.OK, found)
@@ -182,11 +181,11 @@ def _broker(url: str | None) -> Checked:
         client.close()
     except redis.AuthenticationError as error:
         mend = "name the right password in --broker"
-        return Checked("broker", Level.WRONG, f"{where}: {words(error)}", mend)
+        return Checked("broker", Level.WRONG, f"{where}: {error_text(error)}", mend)
     except ValueError as error:
         return Checked("broker", Level.WRONG, str(error), "correct the one in --broker")
     except redis.RedisError as error:
-        return Checked("broker", Level.WRONG, f"{where}: {words(error)}", mend)
+        return Checked("broker", Level.WRONG, f"{where}: {error_text(error)}", mend)
     found = f"{where}, Redis {info['redis_version']}"
     # Not CONFIG GET: a Redis that somebody else runs may forbid it.
     if info.get("aof_enabled"):

@@ -1,28 +1,15 @@
-"""The exit codes, each with its meaning, and the errors that carry them."""
+"""Exit codes of the commands."""
 
 from __future__ import annotations
 
-import click
-
 DONE = 0
 FAILED = 1
-# 2 is Click's own, for wrong usage.
+# Wrong usage, as Click has it.
+USAGE = 2
 # Done, but some images could not be read.
 INCOMPLETE = 3
-# A service that is needed (broker, store) is not there.
+# A required service (broker, store) is unavailable.
 UNAVAILABLE = 4
-# What `--fail-on` asked about was found.
+# `--fail-on` matched.
 FAIL_ON = 5
 INTERRUPTED = 130
-
-
-class Failed(click.ClickException):
-    """It could not be done; the message is one sentence for the user."""
-
-    exit_code = FAILED
-
-
-class Unavailable(click.ClickException):
-    """A needed service is not there; the message says which, and how to get it."""
-
-    exit_code = UNAVAILABLE

@@ -1,20 +1,36 @@
-"""What can be wrong with the store.
+"""Errors that a command shows as one sentence, without a traceback; those of the store.
 
-StoreError
-├── StoreUnavailable   the world: away, locked, full; may pass
-├── StoreOutdated      made by an older version: `scanner store upgrade`
-├── StoreTooNew        made by a newer version: upgrade this machine
-└── NotFound, NameTaken, Overtaken   what was asked for does not fit what is there
+ScannerError
+├── InvalidInput           an option, a setting or a file of settings is wrong
+├── ServiceUnavailable     a store or a broker does not answer; may pass
+│   └── StoreUnavailable
+└── StoreError
+    ├── StoreUnavailable   away, locked or full; may pass
+    ├── StoreOutdated      made by an older version: `scanner store upgrade`
+    ├── StoreTooNew        made by a newer version: upgrade this machine
+    └── NotFound, NameTaken, Overtaken   the request does not fit what is stored
 """
 
 from __future__ import annotations
 
 
-class StoreError(Exception):
+class ScannerError(Exception):
+    """A command cannot go on; the message says in one sentence what happened and what to do."""
+
+
+class InvalidInput(ScannerError):
+    """An option, a setting or a file of settings is wrong."""
+
+
+class ServiceUnavailable(ScannerError):
+    """A service that the command needs does not answer."""
+
+
+class StoreError(ScannerError):
     """Something is wrong with the store; the message says what, where and what to do."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError, ServiceUnavailable):
     """The store cannot be reached or written just now."""
 
 

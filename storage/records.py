@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from storage.errors import ScannerError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -64,7 +66,7 @@ class ErrorKind(StrEnum):
     TIMEOUT = "timeout"  # it twice overran its time
 
 
-class PlanError(Exception):
+class PlanError(ScannerError):
     """A plan is malformed, or this machine cannot follow it; the message says what to do."""
 
 

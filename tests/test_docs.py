@@ -14,7 +14,7 @@ import click
 import pytest
 
 from scanner.cli import COMMANDS, cli
-from scanner.options.scan_request import plan_for
+from scanner.detectors.plan import plan_for
 from scanner.report.figures.error_rates import card_rates
 from scanner.report.text.card import rows_of
 from workers.detectors import installed

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import Failed
-from scanner.options.common import FiniteRange, json_option
+from scanner.options.output import json_option
+from scanner.options.parameters import FiniteRange
+from storage.errors import ScannerError
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def command(
         else:
             rows.append(one)
     if not rows and not failed:
-        raise Failed(f"{folder} has no picture that can be decoded")
+        raise ScannerError(f"{folder} has no picture that can be decoded")
     if as_json:
         from workers.host.health import hardware, health
 
@@ -97,7 +98,7 @@ def command(
     else:
         _print(rows)
     if failed:
-        raise Failed("Not all of the nets could be measured, see above")
+        raise ScannerError("Not all of the nets could be measured, see above")
 
 
 def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
@@ -112,7 +113,7 @@ def _subjects(models: Sequence[Path], make: Path | None) -> Iterator[Subject]:
         from workers.training.networks import benchmark_models
     except ModuleNotFoundError as error:
         if make is not None:
-            raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+            raise ScannerError(WITHOUT_EXTRA.format(name=error.name)) from error
     else:
         if make is not None:
             # Keras says much of what it converts, and this command's data go there.

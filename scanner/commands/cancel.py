@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import click
 
-from scanner.exits import Failed
-from scanner.options.common import (
-    broker_option,
-    open_broker,
-    open_store,
-    scan_argument,
-    store_option,
-)
+from scanner.options.broker import broker_option
+from scanner.options.store import open_store, scan_argument, store_option
+from storage.errors import ScannerError
 from workers.settings import FLEET
 
 
@@ -20,29 +15,29 @@ from workers.settings import FLEET
 @store_option
 @broker_option
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
-    """Stop SCAN (default: the latest): workers drop what is left of it within a second.
+    """Stop SCAN (default: the latest): workers drop the rest of it within a second.
 
-    Of a finished scan that is what waits for a second opinion.
-
-    Verdicts that are there stay; `scanner resume`, or the same `scan` again, goes on.
+    Of a finished scan, stop what waits for its second stage. Existing verdicts stay;
+    `scanner resume`, or the same `scan` again, continues.
 
     \b
     Examples:
       scanner cancel
       scanner cancel 7
     """
+    from scanner.fleet.broker import open_broker
     from storage.writes import scans
     from storage.writes.cascade import count_waiting
     from workers.broker import heartbeat
 
     with open_store(store) as opened:
-        found = scans.find_scan(opened, scan_id)
-        if found.finished_at is not None and not count_waiting(opened, found):
-            raise Failed(f"scan {found.scan_id} of {found.collection} is finished already")
-        # The store first: it outlasts the broker, and no worker begins a batch of it from now on.
-        scans.cancel(opened, found.scan_id)
-        click.echo(f"scan {found.scan_id} of {found.collection} is cancelled")
-        if found.owner != FLEET:
-            return  # it belongs to a `scan` with a broker of its own, which sees it in the store
+        scan = scans.find_scan(opened, scan_id)
+        if scan.finished_at is not None and not count_waiting(opened, scan):
+            raise ScannerError(f"scan {scan.scan_id} of {scan.collection} is finished already")
+        # The store first: it outlasts the broker, and no worker starts a batch from now on.
+        scans.cancel(opened, scan.scan_id)
+        click.echo(f"scan {scan.scan_id} of {scan.collection} is cancelled")
+        if scan.owner != FLEET:
+            return  # a `scan` with an embedded broker looks after it, and looks into the store
         with open_broker(broker, opened.identity) as queue:
-            heartbeat.cancel(queue.namespace, found.scan_id)
+            heartbeat.cancel(queue.namespace, scan.scan_id)

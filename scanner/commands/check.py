@@ -1,4 +1,4 @@
-"""`scanner check`: look at single files, with no queue and no store."""
+"""`scanner check`: judge single files, without queue and store."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import DONE, FAIL_ON, INCOMPLETE, Failed
-from scanner.options.common import fail_on_option, json_option
+from scanner.exits import DONE, FAIL_ON, INCOMPLETE
+from scanner.options.output import fail_on_option, json_option
+from scanner.options.scan_request import detectors_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from storage.records import Verdict
 
-# The sentence for people behind each outcome.
+# What people read for each outcome.
 MEANING = {
-    "ai": "AI-made",
-    "unsure": "doubtful",
+    "ai": "AI-generated",
+    "unsure": "unsure",
     "no_evidence": "no evidence of AI (which does not make it real)",
     "error": "could not be judged",
 }
@@ -31,11 +32,11 @@ MEANING = {
     "files",
     nargs=-1,
     required=True,
-    # Whatever it is: a file that cannot be read is one result among others.
+    # A file that cannot be read is one result among others.
     type=click.Path(readable=False, path_type=Path),
     metavar="FILE...",
 )
-@click.option("--detectors", metavar="A,B", help="Use only these.  [default: what suits it]")
+@detectors_option
 @fail_on_option
 @json_option
 @click.pass_context
@@ -47,7 +48,7 @@ def command(
     fail_on: str | None,
     as_json: bool,
 ) -> None:
-    """Look at each FILE and say what is found, here and now.
+    """Judge each FILE and print the verdict.
 
     \b
     Examples:
@@ -55,37 +56,34 @@ def command(
       scanner check *.png --json
       scanner check photo.jpg --detectors provenance
 
-    With --json, one object a line. Exit codes: 0, 3 if a file could not be read, 5 if a --fail-on
-    was met.
+    With --json, one object a line. Exit codes: 0 done, 3 a file could not be read, 5 --fail-on
+    matched.
     """
     from scanner.report.formats.row import check_row
 
-    failed, found = False, False
+    outcomes = set()
     for file, verdict in _judged(files, detectors):
-        failed = failed or verdict.error is not None
-        found = found or verdict.outcome == "ai"
+        outcomes.add("error" if verdict.error is not None else verdict.outcome)
         if as_json:
             click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
         else:
             _print(file, verdict)
-    if fail_on == "ai" and found:
+    if fail_on is not None and fail_on in outcomes:
         ctx.exit(FAIL_ON)
-    ctx.exit(INCOMPLETE if failed else DONE)
+    ctx.exit(INCOMPLETE if "error" in outcomes else DONE)
 
 
 def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path, Verdict]]:
-    """Each file with its verdict, as soon as there is one."""
-    from scanner.options.scan_request import plan_for
-    from storage.records import BatchImage, PlanError
+    """Yield each file with its verdict, as soon as there is one."""
+    from scanner.detectors.plan import plan_for
+    from storage.records import BatchImage
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.sources.files import FileSource
 
-    try:
-        pipeline = make_pipeline(plan_for(detectors), Limits().max_pixels)
-    except PlanError as error:
-        raise Failed(str(error)) from error
-    source = FileSource(Limits().max_bytes)
+    limits = Limits()
+    pipeline = make_pipeline(plan_for(detectors), limits.max_pixels)
+    source = FileSource(limits.max_bytes)
     for number, file in enumerate(files):
         image = BatchImage(number, os.fsencode(file.absolute()), 0)
         (verdict,) = pipeline.chunk(source, [image])
@@ -97,10 +95,10 @@ def _print(file: Path, verdict: Verdict) -> None:
 
     score = "" if verdict.score is None else f", score {verdict.score:.3f}"
     click.echo(f"{shown(os.fsencode(file))}: {MEANING[verdict.outcome]}{score}")
-    for said in verdict.findings:
-        words = said.text
-        if said.kind == "score":
-            words = f"score {said.score:.3f}" + (f", {words}" if words else "")
-        click.echo(f"  {said.detector}: {words}")
+    for finding in verdict.findings:
+        text = finding.text
+        if finding.kind == "score":
+            text = f"score {finding.score:.3f}" + (f", {text}" if text else "")
+        click.echo(f"  {finding.detector}: {text}")
     if verdict.error is not None:
         click.echo(f"  {verdict.error.kind}: {verdict.error.text}")

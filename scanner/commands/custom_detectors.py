@@ -4,90 +4,179 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options.common import FiniteRange, json_option, sound_models
+from scanner.exits import DONE, INCOMPLETE
+from scanner.options.output import json_option
+from scanner.options.parameters import FiniteRange
+from scanner.options.record import as_record
 from scanner.report.text.card import made_for, scaling
-from storage.extras import with_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from workers.detectors.adding import Asked
     from workers.detectors.card import Card
-    from workers.detectors.detector import Detector
-    from workers.pipeline.inputs import InputSelector
 
-WITHOUT_EXTRA = (
-    "Converting this model needs packages that are not installed ({name}): " + with_extra("train")
+Numbers = tuple[float, ...]
+
+ai_threshold_option = click.option(
+    "--ai-threshold",
+    type=FiniteRange(0, 1),
+    help="Scores from this value up get the verdict `ai`.  [default: none, since nobody measured "
+    "it]",
 )
-READY = (".tflite", ".onnx")
-CONVERTED = (".keras", ".h5")
+
+
+def _size(
+    _ctx: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    """Parse `N` or `WxH` as (height, width)."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    try:
+        sides = (int(height or width), int(width))
+    except ValueError:
+        sides = (0, 0)
+    if min(sides) < 1:
+        raise click.BadParameter(f"invalid size {text!r}: expected N or WxH")
+    return sides
+
+
+def _sides(
+    _ctx: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    smallest, _, largest = text.partition("-")
+    try:
+        sides = (int(smallest), int(largest))
+    except ValueError:
+        sides = (0, 0)
+    if not 1 <= sides[0] <= sides[1]:
+        raise click.BadParameter(f"invalid sides {text!r}: expected MIN-MAX in pixels")
+    return sides
+
+
+def _numbers(_ctx: click.Context, parameter: click.Parameter, text: str | None) -> Numbers:
+    if text is None:
+        return ()
+    try:
+        values = tuple(float(value) for value in text.split(","))
+    except ValueError:
+        values = ()
+    least = 0.0 if parameter.name == "std" else float("-inf")
+    if len(values) not in (1, 3) or not all(least < value < float("inf") for value in values):
+        raise click.BadParameter(f"invalid {text!r}: expected one number or three")
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What the user says of a model."""
+
+    name: str
+    classes: str
+    size: tuple[int, int] | None
+    scale: float | None
+    mean: Numbers
+    std: Numbers
+    channels: str
+    output: str | None
+    sides: tuple[int, int] | None
+    shorter: int | None
+    ai_threshold: float | None
+
+    def asked(self, file: Path) -> Asked:
+        """Return the description for a model file."""
+        from storage.paths import shown
+        from workers.detectors.adding import Asked
+
+        return Asked(
+            name=self.name,
+            classes=tuple(name.strip() for name in self.classes.split(",")),
+            size=self.size,
+            scale=self.scale,
+            mean=self.mean,
+            std=self.std,
+            channels=self.channels,
+            output=self.output,
+            sides=self.sides,
+            shorter=self.shorter,
+            ai_threshold=self.ai_threshold,
+            source=shown(os.fsencode(file.name)),
+        )
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option("--name", required=True, help="What to call the detector.")
+@click.option("--name", required=True, help="Name of the detector.")
 @click.option(
     "--classes",
     required=True,
     metavar="A,B",
-    help="What the model's outputs 0 and 1 are, in that order, as in FAKE,REAL; of a model with "
-    "one output, what its values 0 and 1 stand for.",
+    help="What the model's outputs 0 and 1 mean, in that order, as in FAKE,REAL; of a model with "
+    "one output, what its values 0 and 1 mean.",
 )
 @click.option(
     "--input",
     "size",
+    callback=_size,
     metavar="N|WxH",
-    help="The picture's size that the model takes.  [default: the model's own]",
+    help="Size of the model's input in pixels.  [default: the model's own]",
 )
 @click.option(
     "--scale",
     type=FiniteRange(0, min_open=True),
-    help="What pixels of 0 to 255 are divided by: 255 for a model that takes 0 to 1, 1 for one "
-    "that takes them as they are.  [asked for, unless the model takes bytes]",
+    help="Number that pixels of 0 to 255 are divided by: 255 for a model that takes 0 to 1, 1 for "
+    "one that takes them as they are.  [required unless the model takes bytes]",
 )
-@click.option("--mean", metavar="R,G,B", help="What is then taken away, one number or three.")
-@click.option("--std", metavar="R,G,B", help="What that is divided by, one number or three.")
+@click.option(
+    "--mean",
+    callback=_numbers,
+    metavar="R,G,B",
+    help="Mean subtracted per channel: one number or three.",
+)
+@click.option(
+    "--std",
+    callback=_numbers,
+    metavar="R,G,B",
+    help="Standard deviation divided by per channel: one number or three.",
+)
 @click.option(
     "--channels",
     type=click.Choice(["RGB", "BGR"]),
     default="RGB",
     show_default=True,
-    help="The order of colours.",
+    help="Order of the channels.",
 )
 @click.option(
     "--output",
     type=click.Choice(["logits", "probabilities"]),
-    help="What the model's numbers are.  [default: as the model shows, else asked for]",
+    help="Output type of the model.  [default: as the model shows, else required]",
 )
 @click.option(
     "--sides",
+    callback=_sides,
     metavar="MIN-MAX",
-    help="Pixels of the images' sides it is for.  [default: from half its input to twice]",
+    help="Sides of the images it is for, in pixels.  [default: from half its input to twice]",
 )
 @click.option(
     "--shorter-side",
     "shorter",
     type=click.IntRange(1, 4096),
-    help="Scale a picture's shorter side to this and show the model the middle.  [default: show "
-    "it the whole picture, resized]",
+    help="Scale an image's shorter side to this and use its middle.  [default: resize the whole "
+    "image]",
 )
-@click.option(
-    "--ai-threshold",
-    type=FiniteRange(0, 1),
-    help="Call AI-made what scores this and more.  [default: nothing, since nobody measured it]",
-)
-def add(file: Path, **options: Any) -> None:  # noqa: ANN401 - click passes one an option
-    """Add a model of your own: .tflite, .onnx, .keras, .h5 or a SavedModel folder.
+@ai_threshold_option
+@as_record(ModelOptions)
+def add(file: Path, *, options: ModelOptions) -> None:
+    """Add a custom model: .tflite, .onnx, .keras, .h5 or a SavedModel folder.
 
     \b
     Examples:
@@ -97,136 +186,34 @@ def add(file: Path, **options: Any) -> None:  # noqa: ANN401 - click passes one 
     Keras models and SavedModels are converted to .tflite (needs the `train` extra) and compared
     with the original. The detector is used where --detectors names it.
     """
-    from workers.detectors import installed as catalogue
-    from workers.detectors.adding import AddError, index_of_ai, require_new
+    from scanner.detectors.add import add_model
 
-    asked = _asked(file, options)
-    try:
-        with sound_models():
-            require_new(asked.name, list(catalogue.installed()))
-        index_of_ai(asked.classes)
-        card = _added(file, asked)
-    except AddError as error:
-        raise Failed(str(error)) from error
-    click.echo(added_words(card))
+    click.echo(added_text(add_model(file, options.asked(file))))
 
 
-def added_words(card: Card) -> str:
-    """What the user should know of a detector that was just added."""
-    given, output = card.input, card.output
-    if given is None or output is None:
+def added_text(card: Card) -> str:
+    """Return what the user should know about a detector that was just added."""
+    model_input, output = card.input, card.output
+    if model_input is None or output is None:
         return f"added {card.name}"
-    numbers = "one number" if output.count == 1 else f"{output.count} numbers"
+    count = "1 number" if output.count == 1 else f"{output.count} numbers"
+    size = f"{model_input.width}x{model_input.height} {model_input.channels}"
     return "\n".join(
         [
             f"added {card.name}, version {card.version}, in {card.path.parent}",
-            f"  takes {given.width}x{given.height} {given.channels} pixels{scaling(given)}",
-            f"  gives {numbers} ({output.kind}); classes 0 and 1 are {', '.join(card.classes)}",
-            f"  for {made_for(card, given)}",
+            f"  input: {size} pixels{scaling(model_input)}",
+            f"  output: {count} ({output.kind}); classes 0 and 1 are {', '.join(card.classes)}",
+            f"  for {made_for(card, model_input)}",
             f"  {card.limits[0]}",
             f"use it: scanner scan FOLDER --detectors provenance,{card.name}",
         ]
     )
 
 
-def _asked(file: Path, options: dict[str, Any]) -> Asked:
-    from storage.paths import shown
-    from workers.detectors.adding import Asked
-
-    return Asked(
-        name=options["name"],
-        classes=tuple(one.strip() for one in options["classes"].split(",")),
-        size=_size(options["size"]),
-        scale=options["scale"],
-        mean=_numbers(options["mean"], "--mean"),
-        std=_numbers(options["std"], "--std"),
-        channels=options["channels"],
-        output=options["output"],
-        sides=_sides(options["sides"]),
-        shorter=options["shorter"],
-        ai_threshold=options["ai_threshold"],
-        source=shown(os.fsencode(file.name)),
-    )
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """(height, width) of `N` or `WxH`."""
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    try:
-        sides = (int(height or width), int(width))
-    except ValueError:
-        sides = (0, 0)
-    if min(sides) < 1:
-        raise click.BadParameter(f"{text!r} is neither N nor WxH", param_hint="--input")
-    return sides
-
-
-def _sides(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    least, _, most = text.partition("-")
-    try:
-        sides = (int(least), int(most))
-    except ValueError:
-        sides = (0, 0)
-    if not 1 <= sides[0] <= sides[1]:
-        raise click.BadParameter(f"{text!r} is not MIN-MAX in pixels", param_hint="--sides")
-    return sides
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...]:
-    if text is None:
-        return ()
-    try:
-        values = tuple(float(one) for one in text.split(","))
-    except ValueError:
-        values = ()
-    usable = all(abs(one) < float("inf") and (one > 0 or option != "--std") for one in values)
-    if len(values) not in (1, 3) or not usable:
-        raise click.BadParameter(f"{text!r} is neither one number nor three", param_hint=option)
-    return values
-
-
-def _added(file: Path, asked: Asked) -> Card:
-    from workers.detectors import adding
-
-    if file.is_dir() or file.suffix in CONVERTED:
-        with _converted(file, asked) as (model, described):
-            return adding.add(model, described)
-    if file.suffix not in READY:
-        raise Failed(
-            f"{asked.source} is neither .tflite, .onnx, .keras, .h5 nor a SavedModel folder"
-        )
-    return adding.add(file, asked)
-
-
-@contextmanager
-def _converted(file: Path, asked: Asked) -> Iterator[tuple[Path, Asked]]:
-    """The model as .tflite, the same as the original on samples."""
-    try:
-        from workers.training import environment
-
-        environment.prepare()
-        from workers.training.export import keras_converter
-    except ModuleNotFoundError as error:
-        raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, f"{asked.name}.tflite")
-        try:
-            made_by = keras_converter.bring(file, asked, model)
-        except ModuleNotFoundError as error:
-            raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
-        except keras_converter.BringError as error:
-            raise Failed(str(error)) from error
-        yield model, replace(asked, source=f"{asked.source}, saved by {made_by}, converted")
-
-
 @click.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove the detector NAME that was added; those that ship stay.
+    """Remove the custom detector NAME; the built-in ones stay.
 
     \b
     Example:
@@ -254,64 +241,23 @@ def remove(name: str) -> None:
 @json_option
 @click.pass_context
 def test(ctx: click.Context, name: str, images: Sequence[Path], *, as_json: bool) -> None:
-    """Print what the detector NAME scores each IMAGE, of whatever size.
+    """Print the score of the detector NAME for each IMAGE, of any size.
 
     \b
     Example:
       scanner detectors test mine photo.jpg drawing.png
 
-    With --json, one object a line. Exit codes: 0, or 3 if an image could not be read.
+    With --json, one object a line. Exit codes: 0 done, 3 an image could not be read.
     """
+    from scanner.detectors.score import score_each
     from storage.paths import fields, shown
 
     failed = False
-    for image, score, trouble in _scores(name, images):
-        failed = failed or trouble is not None
+    for image, score, problem in score_each(name, images):
+        failed = failed or score is None
         path = os.fsencode(image)
         if as_json:
-            click.echo(json.dumps(fields(path) | {"score": score, "error": trouble}))
+            click.echo(json.dumps(fields(path) | {"score": score, "error": problem or None}))
         else:
-            click.echo(f"{shown(path)}: {trouble or f'score {score:.3f}'}")
+            click.echo(f"{shown(path)}: {problem or f'score {score:.3f}'}")
     ctx.exit(INCOMPLETE if failed else DONE)
-
-
-def _scores(name: str, images: Sequence[Path]) -> Iterator[tuple[Path, float | None, str | None]]:
-    """(image, score, what is wrong with it) for each."""
-    from workers.detectors import installed as catalogue
-    from workers.detectors.loading import load
-    from workers.errors import ImageProblem
-    from workers.limits import Limits
-    from workers.pipeline.inputs import selector_for
-    from workers.sources.files import FileSource
-
-    with sound_models():
-        installed = catalogue.installed()
-    cards = {each: card for each, card in installed.items() if card.input is not None}
-    if name not in cards:
-        raise click.BadParameter(
-            f"there is no detector {name!r} that looks at pixels, only {', '.join(cards)}",
-            param_hint="NAME",
-        )
-    with sound_models():
-        detector = load(cards[name])
-    selector = selector_for(cards[name], any_size=True)
-    source = FileSource(Limits().max_bytes)
-    for image in images:
-        try:
-            data = source.fetch(os.fsencode(image.absolute())).data
-            yield image, _score(detector, selector, data), None
-        except (ImageProblem, ValueError) as error:
-            yield image, None, str(error)
-
-
-def _score(detector: Detector, selector: InputSelector, data: bytes) -> float:
-    """Return the score that a scan would give; ValueError if it would not use the detector."""
-    from workers.images.decode import decode
-    from workers.limits import Limits
-
-    decoded = decode(data, max_pixels=Limits().max_pixels, native=selector.native)
-    name = detector.card.name
-    score = selector.select(decoded).highest_score(name, detector)
-    if score is None:
-        raise ValueError(f"not examined: {name} is not for images like this (see its card)")
-    return score

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.commands import custom_detectors, published_detectors
-from scanner.exits import Failed
-from scanner.options.common import json_option, refuse_before_subcommand
+from scanner.options.output import json_option
+from scanner.options.parameters import refuse_before_subcommand
 from scanner.report.text.card import rows_of
 
 if TYPE_CHECKING:
@@ -90,14 +90,10 @@ def _list(*, as_json: bool) -> None:
 
 def _cards() -> dict[str, Card]:
     from workers.detectors import installed
-    from workers.detectors.card import CardError
 
-    try:
-        for trouble in installed.troubles():
-            click.echo(trouble, err=True)
-        return installed.installed()
-    except CardError as error:
-        raise Failed(str(error)) from error
+    for trouble in installed.troubles():
+        click.echo(trouble, err=True)
+    return installed.installed()
 
 
 def _body(card: Card) -> dict[str, Any]:

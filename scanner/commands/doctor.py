@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from scanner.exits import DONE, FAILED
-from scanner.options.common import hub_broker, json_option, store_option
+from scanner.options.broker import hub_broker
+from scanner.options.output import json_option
+from scanner.options.store import store_option
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 

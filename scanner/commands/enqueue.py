@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import DONE, INCOMPLETE, Failed
-from scanner.options.common import (
-    broker_option,
-    json_lines_option,
-    json_option,
-    open_broker,
-    open_store,
-    store_option,
-)
+from scanner.exits import DONE, INCOMPLETE
+from scanner.options.broker import broker_option
+from scanner.options.output import json_lines_option, json_option
+from scanner.options.record import as_record
 from scanner.options.scan_request import dry_run_option, make_request, request_options
+from scanner.options.store import open_store, store_option
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from scanner.fleet.producer import Request
+    from scanner.options.scan_request import ScanRequestOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueOptions:
+    """Where to enqueue, and how to report."""
+
+    store: str
+    broker: str
+    dry_run: bool
+    as_json: bool
+    json_lines: bool
 
 
 @click.command()
@@ -31,20 +39,13 @@ if TYPE_CHECKING:
 @dry_run_option
 @json_option
 @json_lines_option
+@as_record(EnqueueOptions)
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    asked: dict[str, Any],
-    dry_run: bool,
-    as_json: bool,
-    **given: Any,  # noqa: ANN401
-) -> None:
-    """List FOLDER and put its images on the queue in batches, for workers to take.
+def command(ctx: click.Context, *, requested: ScanRequestOptions, options: EnqueueOptions) -> None:
+    """List FOLDER and put its images on the queue in batches for workers.
 
-    Lists as it goes: a million files need no more memory than a thousand. Interrupted, the same
-    command goes on.
+    Batches are queued while the folder is listed: a million files need no more memory than a
+    thousand. If interrupted, run the same command again to resume.
 
     \b
     Examples:
@@ -53,25 +54,21 @@ def command(
       scanner enqueue test-set --labels truth.csv
       scanner enqueue /photos --json-lines
 
-    Exit codes: 0 done, 3 done but some folders could not be read, 4 a service is not there.
+    Exit codes: 0 done, 3 done but some folders could not be read, 4 a required service is
+    unavailable.
     """
-    from scanner.listing.walk import WalkError
-    from workers.sources.source import SourceUnavailable
-
-    request = make_request(asked, FLEET)
-    try:
-        if dry_run:
-            unreadable = say_dry(request, as_json=as_json or given["json_lines"])
-        else:
-            unreadable = _enqueue(request, given, as_json=as_json)
-    except (WalkError, SourceUnavailable) as error:
-        raise Failed(str(error)) from error
+    request = make_request(requested, FLEET)
+    if options.dry_run:
+        unreadable = print_dry_run(request, as_json=options.as_json or options.json_lines)
+    else:
+        unreadable = _enqueue(request, options)
     ctx.exit(INCOMPLETE if unreadable else DONE)
 
 
-def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
-    """Enqueue, and say so; how many folders could not be read."""
+def _enqueue(request: Request, options: EnqueueOptions) -> int:
+    """Enqueue and report; return how many folders could not be read."""
     from scanner.fleet import producer
+    from scanner.fleet.broker import open_broker
     from scanner.fleet.fingerprint import take_fingerprint
     from scanner.follow.events import Events
     from storage.reads.queries import counts
@@ -80,51 +77,50 @@ def _enqueue(request: Request, given: dict[str, Any], *, as_json: bool) -> int:
     from workers.broker.heartbeat import uncancel
 
     with (
-        open_store(given["store"], make=True) as store,
-        open_broker(given["broker"], store.identity) as broker,
+        open_store(options.store, make=True) as store,
+        open_broker(options.broker, store.identity) as broker,
     ):
         opened = producer.open_scan(store, request)
         uncancel(broker.namespace, opened.scan.scan_id)
         # Before the first batch: a worker may take it at once.
         store_fingerprint(broker.namespace, request.name, take_fingerprint(request))
-        events = Events(store, opened.scan.scan_id) if given["json_lines"] else None
-        tell = events.update if events is not None else lambda: None
-        sent = producer.enqueue(store, broker.app, opened, request, tell)
+        events = Events(store, opened.scan.scan_id) if options.json_lines else None
+        on_batch = events.update if events is not None else lambda: None
+        batches = producer.enqueue(store, broker.app, opened, request, on_batch)
         scan = find_scan(store, opened.scan.scan_id)
         errors = counts(store, scan.scan_id).error
-    done = {
+    summary = {
         "scan": scan.scan_id,
         "collection": scan.collection,
         "images": scan.images,
-        "batches": sent,
+        "batches": batches,
         "skipped": sum(scan.skipped.values()),
         "enqueue_seconds": round(scan.enqueue_seconds, 3),
     }
     if events is not None:
-        events.summary(done, errors)
-        return scan.unreadable_folders
-    if as_json:
-        click.echo(json.dumps(done))
-        return scan.unreadable_folders
-    went_on = " (went on with it)" if opened.resumed else ""
-    click.echo(
-        f"scan {scan.scan_id} of {scan.collection}{went_on}: {scan.images:,} images, "
-        f"{sent:,} batches on the queue"
-    )
-    click.echo(f"`scanner status {scan.scan_id} --watch` shows how far it is", err=True)
+        events.summary(summary, errors)
+    elif options.as_json:
+        click.echo(json.dumps(summary))
+    else:
+        resumed = " (resumed)" if opened.resumed else ""
+        click.echo(
+            f"scan {scan.scan_id} of {scan.collection}{resumed}: {scan.images:,} images, "
+            f"{batches:,} batches on the queue"
+        )
+        click.echo(f"`scanner status {scan.scan_id} --watch` shows its progress", err=True)
     return scan.unreadable_folders
 
 
-def say_dry(request: Request, *, as_json: bool) -> int:
-    """Say what would be listed; how many folders could not be read."""
+def print_dry_run(request: Request, *, as_json: bool) -> int:
+    """Print what would be listed; return how many folders could not be read."""
     from scanner.fleet import producer
 
-    found = producer.dry_run(request)
+    listing = producer.dry_run(request)
     if as_json:
-        click.echo(json.dumps(asdict(found)))
-        return found.unreadable_folders
-    click.echo(
-        f"{found.images:,} images, {found.size_bytes:,} bytes, {found.batches:,} batches; "
-        f"{found.skipped:,} other files, {found.unreadable_folders:,} folders that cannot be read"
-    )
-    return found.unreadable_folders
+        click.echo(json.dumps(asdict(listing)))
+    else:
+        click.echo(
+            f"{listing.images:,} images, {listing.size_bytes:,} bytes, {listing.batches:,} batches;"
+            f" {listing.skipped:,} other files, {listing.unreadable_folders:,} unreadable folders"
+        )
+    return listing.unreadable_folders

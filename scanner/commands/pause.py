@@ -1,10 +1,11 @@
-"""`scanner pause`: have a machine take no more work."""
+"""`scanner pause`: stop a machine from taking work."""
 
 from __future__ import annotations
 
 import click
 
-from scanner.options.common import broker_option, open_broker, open_store, store_option
+from scanner.options.broker import broker_option
+from scanner.options.store import open_store, store_option
 
 
 @click.command()
@@ -12,26 +13,27 @@ from scanner.options.common import broker_option, open_broker, open_store, store
 @store_option
 @broker_option
 def command(*, host: str, store: str, broker: str) -> None:
-    """Have HOST finish the batches that it is at and wait, until `scanner unpause`.
+    """Let HOST finish its current batches and then wait, until `scanner unpause`.
 
-    HOST is what reports call the machine; of several with one name, all of them, unless an id is
-    given. What it does not take, the others do.
+    HOST is the machine's name in reports, or its id; a name that several machines share pauses
+    all of them. Other machines take over its work.
 
     \b
     Examples:
       scanner pause attic-pi
       scanner unpause attic-pi
     """
+    from scanner.fleet.broker import open_broker
     from storage.reads.queries import hosts
     from workers.host.availability import pause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         known = hosts(opened)
         pause(queue.namespace, host)
-    click.echo(f"{host} pauses when its batches are done")
-    ids = [one.host_id for one in known if host in (one.label, one.host_id)]
+    click.echo(f"{host} pauses after its current batches")
+    ids = [each.host_id for each in known if host in (each.label, each.host_id)]
     if not ids:
-        labels = ", ".join(sorted({one.label for one in known})) or "none"
-        click.echo(f"no machine called so has worked here yet; there are: {labels}", err=True)
+        labels = ", ".join(sorted({each.label for each in known})) or "none"
+        click.echo(f"no host named {host} yet; known hosts: {labels}", err=True)
     if len(ids) > 1:
-        click.echo(f"{len(ids)} machines are called so; by id: {', '.join(ids)}", err=True)
+        click.echo(f"{len(ids)} machines have this name; their ids: {', '.join(ids)}", err=True)

@@ -1,4 +1,4 @@
-"""`scanner detectors catalog` and `get`: detectors that others publish."""
+"""`scanner detectors catalog` and `get`: published detectors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.commands.custom_detectors import added_words
-from scanner.exits import Failed
-from scanner.options.common import FiniteRange, json_option, sound_models
+from scanner.commands.custom_detectors import added_text, ai_threshold_option
+from scanner.options.output import json_option
 
 if TYPE_CHECKING:
     from workers.detectors.card import Card
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def catalog(*, as_json: bool) -> None:
-    """List detectors that others publish, which `get` fetches.
+    """List the published detectors that `get` can add.
 
     \b
     Example:
@@ -28,27 +27,23 @@ def catalog(*, as_json: bool) -> None:
     """
     entries = _entries()
     if as_json:
-        click.echo(json.dumps({"detectors": [asdict(one) for one in entries.values()]}))
+        click.echo(json.dumps({"detectors": [asdict(entry) for entry in entries.values()]}))
         return
-    for one in entries.values():
-        click.echo(f"{one.name}: {one.summary}")
-        for what, text in (
-            ("from", f"{one.source}, {one.model}"),
-            ("licence", one.licence),
-            ("sha256", one.model_sha256),
-            ("makers say", one.published),
-            ("known by", one.note),
+    for entry in entries.values():
+        click.echo(f"{entry.name}: {entry.summary}")
+        for title, text in (
+            ("from", f"{entry.source}, {entry.model}"),
+            ("licence", entry.licence),
+            ("sha256", entry.model_sha256),
+            ("published", entry.published),
+            ("note", entry.note),
         ):
-            click.echo(f"  {what:<10}  {text}")
+            click.echo(f"  {title:<10}  {text}")
 
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--ai-threshold",
-    type=FiniteRange(0, 1),
-    help="Call AI-made what scores this and more.  [default: nothing, since it is not measured]",
-)
+@ai_threshold_option
 def get(name: str, *, ai_threshold: float | None) -> None:
     """Fetch the published detector NAME and add it.
 
@@ -56,38 +51,29 @@ def get(name: str, *, ai_threshold: float | None) -> None:
     Example:
       scanner detectors get community-forensics
 
-    Its files are used only if they have the checksums of the catalogue. HF_ENDPOINT and pip's own
-    settings name mirrors. ONNX models need the `onnx` extra, those of Hugging Face the `hub` one.
+    Files with other checksums than the catalogue's are refused. HF_ENDPOINT and pip's settings
+    name mirrors. ONNX models need the `onnx` extra, those of Hugging Face the `hub` entry.
     """
-    from workers.detectors import installed
-    from workers.detectors.adding import AddError, require_new
-    from workers.detectors.published import DownloadError
+    from scanner.detectors.add import require_unused
 
     entries = _entries()
     if name not in entries:
         raise click.BadParameter(
-            f"the catalogue has no {name!r}, only {', '.join(entries)}", param_hint="NAME"
+            f"unknown detector {name!r}: expected one of {', '.join(entries)}", param_hint="NAME"
         )
-    try:
-        with sound_models():
-            require_new(name, list(installed.installed()))
-        card = _got(entries[name], ai_threshold)
-    except (AddError, DownloadError) as error:
-        raise Failed(str(error)) from error
-    click.echo(added_words(card))
+    require_unused(name)
+    click.echo(added_text(_fetched(entries[name], ai_threshold)))
 
 
 def _entries() -> dict[str, Public]:
-    from workers.detectors.card import CardError
+    from scanner.detectors.plan import sound_models
     from workers.detectors.published import public
 
-    try:
+    with sound_models():
         return public()
-    except CardError as error:
-        raise Failed(f"{error}: install scanner again") from error
 
 
-def _got(entry: Public, ai_threshold: float | None) -> Card:
+def _fetched(entry: Public, ai_threshold: float | None) -> Card:
     from workers.detectors.adding import Asked, add
     from workers.detectors.published import fetched
 

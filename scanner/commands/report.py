@@ -1,24 +1,43 @@
-"""`scanner report`: sum up a scan, or two."""
+"""`scanner report`: sum up a scan, or compare two."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from scanner.exits import DONE, FAIL_ON
-from scanner.options.common import (
+from scanner.options.output import (
     fail_on_option,
+    full_option,
     json_option,
-    open_store,
     output_option,
-    store_option,
+    refuse_parquet_on_terminal,
 )
+from scanner.options.record import as_record
+from scanner.options.store import open_store, store_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
     from storage.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to report on, and how to print it."""
+
+    scans: tuple[int, ...]
+    store: str
+    output_format: str
+    output: Path | None
+    redact: bool
+    full: bool
+    fail_on: str | None
+    as_json: bool
 
 
 @click.command()
@@ -26,34 +45,25 @@ if TYPE_CHECKING:
 @store_option
 @click.option(
     "--format",
-    "form",
+    "output_format",
     type=click.Choice(["table", "json", "csv", "parquet", "html"]),
     default="table",
     show_default=True,
-    help="For people or for programs; `html` is one file that needs no network, `parquet` needs "
-    "the extra of that name.",
+    help="`html` is one file that needs no network, `parquet` needs the extra of that name.",
 )
 @output_option
-@click.option("--redact", is_flag=True, help="Leave out paths and names, for handing on.")
-@click.option("--full", is_flag=True, help="Print every figure, not only the summary.")
+@click.option("--redact", is_flag=True, help="Leave out paths and names, to pass the report on.")
+@full_option
 @fail_on_option
 @json_option
+@as_record(Options)
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    scans: tuple[int, ...],
-    store: str,
-    redact: bool,
-    fail_on: str | None,
-    **given: Any,  # noqa: ANN401
-) -> None:
+def command(ctx: click.Context, *, options: Options) -> None:
     """Sum up SCAN (default: the latest), finished or not; or what changed from SCAN to LATER.
 
-    How many images look AI-made and how sure that is, what it rests on and where it lies, what
-    could not be read, who did the work and how fast; with labels also how right it is. "No
-    evidence" never means that a picture is real.
+    Shows how many images are AI-generated and how certain that is, by which detectors and in
+    which folders, what could not be read, which machines worked and how fast; with labels also
+    the accuracy. "No evidence" never means that an image is real.
 
     \b
     Examples:
@@ -62,26 +72,29 @@ def command(
       scanner report --format html --output report.html
       scanner report 7 9 --redact
 
-    Exit codes: 0 done, 5 a --fail-on was met.
+    Exit codes: 0 done, 5 --fail-on matched.
     """
     from scanner.report.figures.redact import redacted
     from scanner.report.formats.write import write
 
-    if len(scans) > 2:  # noqa: PLR2004 - one, or two to compare
-        raise click.UsageError("Two scans can be compared, no more")
-    form = "json" if given["as_json"] else given["form"]
-    with open_store(store) as opened:
-        found = _found(opened, scans)
-        write(redacted(found) if redact else found, form, given["output"], full=given["full"])
-    ctx.exit(FAIL_ON if fail_on == "ai" and found.counts.ai else DONE)
+    if len(options.scans) > 2:  # noqa: PLR2004 - one, or two to compare
+        raise click.UsageError("too many scans: expected one, or two to compare")
+    output_format = "json" if options.as_json else options.output_format
+    refuse_parquet_on_terminal(output_format, options.output)
+    with open_store(options.store) as store:
+        report = _report(store, options.scans)
+        if options.redact:
+            report = redacted(report)
+        write(report, output_format, options.output, full=options.full)
+    ctx.exit(FAIL_ON if options.fail_on == "ai" and report.counts.ai else DONE)
 
 
-def _found(store: Store, scans: tuple[int, ...]) -> Report | Comparison:
-    """The report on a scan, or the comparison of two."""
+def _report(store: Store, scans: tuple[int, ...]) -> Report | Comparison:
+    """Return the report on a scan, or the comparison of two."""
     from scanner.report.figures.build import build
     from scanner.report.figures.compare import compare
     from storage.writes.scans import find_scan
 
     if len(scans) > 1:
-        return compare(store, *(find_scan(store, one) for one in scans))
+        return compare(store, *(find_scan(store, scan_id) for scan_id in scans))
     return build(store, find_scan(store, scans[0] if scans else None))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options.common import json_option, open_store, scan_argument, store_option
+from scanner.options.output import json_option
+from scanner.options.store import open_store, scan_argument, store_option
 
 if TYPE_CHECKING:
     from storage.writes.reviews import Progress

@@ -7,7 +7,9 @@ import sys
 
 import click
 
-from scanner.options.common import json_option, open_store, refuse_before_subcommand, store_option
+from scanner.options.output import json_option
+from scanner.options.parameters import refuse_before_subcommand
+from scanner.options.store import open_store, store_option
 
 
 @click.group(invoke_without_command=True)
@@ -15,7 +17,7 @@ from scanner.options.common import json_option, open_store, refuse_before_subcom
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
-    """List the scans of a store, or forget one.
+    """List the scans of a store, or delete one.
 
     \b
     Examples:
@@ -34,7 +36,7 @@ def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
 @store_option
 @json_option
 def list_command(*, store: str, as_json: bool) -> None:
-    """List the scans, the latest first.
+    """List the scans, latest first.
 
     \b
     Examples:
@@ -47,11 +49,11 @@ def list_command(*, store: str, as_json: bool) -> None:
 @command.command("forget")
 @click.argument("scan_id", metavar="SCAN", type=click.IntRange(1))
 @store_option
-@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
-    """Delete SCAN with its verdicts from the store; the pictures themselves are not touched.
+    """Delete SCAN with its verdicts from the store; the images themselves are not touched.
 
-    Verdicts that a later scan took over from it stay there.
+    Verdicts that a later scan took over stay there.
 
     \b
     Examples:
@@ -62,14 +64,14 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
     from storage.writes.scans import UNFINISHED, find_scan, forget
 
     with open_store(store) as opened:
-        found = find_scan(opened, scan_id)
+        scan = find_scan(opened, scan_id)
         judged = counts(opened, scan_id).judged
-        what = f"scan {scan_id} of {found.collection} with its {judged:,} verdicts"
+        what = f"scan {scan_id} of {scan.collection} with its {judged:,} verdicts"
         if not yes:
             if not sys.stdin.isatty():
-                raise click.UsageError(f"Say --yes to forget {what}")
-            if found.state == UNFINISHED:
-                click.echo("It is not finished: a worker may be at it.", err=True)
+                raise click.UsageError(f"--yes is required to forget {what}")
+            if scan.state == UNFINISHED:
+                click.echo("It is not finished: a worker may be working on it.", err=True)
             click.confirm(f"Forget {what}?", abort=True, err=True)
         forget(opened, scan_id)
     click.echo(f"Forgot {what}", err=True)

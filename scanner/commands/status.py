@@ -1,22 +1,18 @@
-"""`scanner status`: how far a scan is."""
+"""`scanner status`: a scan's progress."""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options.common import (
-    broker_option,
-    json_lines_option,
-    json_option,
-    open_store,
-    scan_argument,
-    store_option,
-    without_password,
-)
+from scanner.options.broker import broker_option
+from scanner.options.output import json_lines_option, json_option
+from scanner.options.record import as_record
+from scanner.options.store import open_store, scan_argument, store_option
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -25,25 +21,31 @@ if TYPE_CHECKING:
     from storage.database.store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The scan to show, and how."""
+
+    scan_id: int | None
+    store: str
+    broker: str
+    watch: bool
+    as_json: bool
+    json_lines: bool
+
+
 @click.command()
 @scan_argument
 @store_option
 @broker_option
-@click.option("--watch", is_flag=True, help="Stay and show how it goes on, until it is over.")
+@click.option("--watch", is_flag=True, help="Show progress until the scan is over.")
 @json_option
 @json_lines_option
-def command(
-    *,
-    scan_id: int | None,
-    store: str,
-    broker: str,
-    watch: bool,
-    **how: bool,
-) -> None:
-    """How far SCAN is (default: the latest), and who is at work.
+@as_record(Options)
+def command(*, options: Options) -> None:
+    """Show the progress of SCAN (default: the latest), and which workers are active.
 
-    What is judged comes from the store; the queue and the workers from the broker, if it answers.
-    A `scan` with a queue of its own has no broker that could be asked.
+    Verdicts are counted in the store; queue and workers are known to the broker, if it answers. A
+    `scan` with an embedded broker cannot be asked about its queue.
 
     \b
     Examples:
@@ -57,32 +59,31 @@ def command(
     from scanner.follow.queue_state import read_queue_state
     from scanner.report.text import sentences
     from storage.writes.cascade import cascade_progress
+    from storage.writes.scans import find_scan
 
-    with open_store(store) as opened:
-        from storage.writes.scans import find_scan
-
-        found = find_scan(opened, scan_id)
-        events = Events(opened, found.scan_id) if how["json_lines"] else None
-        if watch:
-            tell = None if events is None else events.show
-            with Follower(opened, found.scan_id, on_progress=tell) as follower:
+    with open_store(options.store) as store:
+        scan_id = find_scan(store, options.scan_id).scan_id
+        events = Events(store, scan_id) if options.json_lines else None
+        if options.watch:
+            on_progress = None if events is None else events.show
+            with Follower(store, scan_id, on_progress=on_progress) as follower:
                 follower.follow()
-        # Read anew: it may have been handed to the fleet meanwhile.
-        seen = read_progress(opened, found.scan_id)
+        # Read again: the scan may have been handed to the fleet meanwhile.
+        seen = read_progress(store, scan_id)
         is_of_fleet = seen.scan.owner == FLEET
-        state = read_queue_state(broker, opened.identity) if is_of_fleet else None
+        state = read_queue_state(options.broker, store.identity) if is_of_fleet else None
         if events is not None:
-            events.summary(_body(opened, found.scan_id, state), seen.counts.error)
+            events.summary(_body(store, scan_id, state), seen.counts.error)
             return
-        if how["as_json"]:
-            click.echo(json.dumps(_body(opened, found.scan_id, state)))
+        if options.as_json:
+            click.echo(json.dumps(_body(store, scan_id, state)))
             return
         _print(seen, state)
-        if (said := cascade_progress(opened, seen.scan)) is not None:
-            click.echo(f"  {sentences.second_stage(said)}")
-        _print_hosts(opened, found.scan_id)
+        if (second_stage := cascade_progress(store, seen.scan)) is not None:
+            click.echo(f"  {sentences.second_stage(second_stage)}")
+        _print_hosts(store, scan_id)
         if is_of_fleet and not seen.is_over:
-            _print_queue(state, broker)
+            _print_queue(state, options.broker)
 
 
 def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _print(seen: ScanProgress, state: QueueState | None) -> None:
     scan, counts = seen.scan, seen.counts
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
     judged = f"{counts.judged:,} of {labels.count(counts.images, 'image', 'images')} judged"
-    # While a folder is listed, a share would be one of what is known so far.
+    # While a folder is listed, a percentage would be one of what is known so far.
     if scan.listed_at is not None and counts.images:
         judged += f" ({labels.percent(counts.judged, counts.images)})"
     click.echo(f"  {judged}")
@@ -125,31 +126,30 @@ def _print_hosts(store: Store, scan_id: int) -> None:
 
 
 def _print_queue(state: QueueState | None, broker: str) -> None:
+    from scanner.fleet.broker import without_password
+
     if state is None:
-        click.echo(f"  the broker {without_password(broker)} does not answer", err=True)
+        click.echo(f"  broker {without_password(broker)} does not answer", err=True)
         return
+    waiting = f"{state.waiting:,} {'batch' if state.waiting == 1 else 'batches'} queued"
     if not state.workers:
-        click.echo(f"  {_waiting(state)}")
-        click.echo("  no worker is at work: start one with `scanner worker`")
+        click.echo(f"  {waiting}")
+        click.echo("  no active worker: start one with `scanner worker`")
         return
-    click.echo(f"  {_waiting(state)}; the processes at work lately")
+    click.echo(f"  {waiting}; recently active processes:")
     for worker in state.workers:
-        ago = max(0.0, time.time() - worker.at)
+        seconds = max(0.0, time.time() - worker.at)
         note = f": {worker.note}" if worker.note else ""
-        # A worker that was paused is at none.
-        at = f" batch {worker.batch_id} of scan {worker.scan_id}," if worker.batch_id else ""
-        click.echo(f"    {worker.name}{at} {ago:.0f} s ago{note}")
-
-
-def _waiting(state: QueueState) -> str:
-    return f"{state.waiting:,} {'batch waits' if state.waiting == 1 else 'batches wait'}"
+        # A paused worker has no batch.
+        batch = f" batch {worker.batch_id} of scan {worker.scan_id}," if worker.batch_id else ""
+        click.echo(f"    {worker.name}{batch} {seconds:.0f} s ago{note}")
 
 
 def _phase(seen: ScanProgress, state: QueueState | None) -> str:
     if seen.is_over:
         return seen.scan.state
-    # Only of a fleet it is known who works; the process of a `scan` may be gone.
-    works = state is not None and bool(state.workers)
+    # Of a fleet only: the process of a `scan` may be gone.
+    is_active = state is not None and bool(state.workers)
     if seen.scan.listed_at is None:
-        return "being judged while it is listed" if works else "not listed to its end yet"
-    return "being judged" if works else "not finished"
+        return "running, folder not fully listed" if is_active else "folder not fully listed"
+    return "running" if is_active else "not finished"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from scanner.exits import Failed, Unavailable
-from scanner.options.common import open_store, store_option
+from scanner.options.store import open_store, store_option
+from storage.errors import ScannerError
 
 
 @click.group()
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Look after the store, where scans and verdicts are kept.
+    """Maintain the store of scans and verdicts.
 
     \b
     Examples:
@@ -28,7 +28,7 @@ def command(ctx: click.Context) -> None:
 @command.command("upgrade")
 @store_option
 def upgrade_command(*, store: str) -> None:
-    """Bring the store's schema up to this version of scanner; harmless where it is.
+    """Upgrade the store's schema to this version of scanner; harmless if it is current.
 
     An SQLite store is upgraded on first use anyway. Back it up first.
 
@@ -37,32 +37,25 @@ def upgrade_command(*, store: str) -> None:
       scanner store upgrade
       scanner store upgrade --store postgresql://scanner@nas/scanner
     """
-    from storage.database.store import Store
-    from storage.errors import StoreError, StoreUnavailable
+    from contextlib import closing
 
-    try:
-        opened = Store.unchecked(store)
-        try:
-            before, after = opened.upgrade()
-        finally:
-            opened.close()
-    except StoreUnavailable as error:
-        raise Unavailable(str(error)) from error
-    except StoreError as error:
-        raise Failed(str(error)) from error
+    from storage.database.store import Store
+
+    with closing(Store.unchecked(store)) as opened:
+        before, after = opened.upgrade()
     if before == after:
-        click.echo(f"The store has schema {after} already", err=True)
+        click.echo(f"the store has schema {after} already", err=True)
     else:
-        click.echo(f"The store has schema {after} now, before: {before or 'none'}", err=True)
+        click.echo(f"the store has schema {after} now, before: {before or 'none'}", err=True)
 
 
 @command.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @store_option
 def backup_command(*, file: Path, store: str) -> None:
-    """Copy an SQLite store to FILE, which must not be there yet; scans may go on meanwhile.
+    """Copy an SQLite store to the new FILE; scans may run meanwhile.
 
-    A Postgres store is backed up with its own pg_dump.
+    Back up a Postgres store with pg_dump.
 
     \b
     Examples:
@@ -73,13 +66,13 @@ def backup_command(*, file: Path, store: str) -> None:
 
     with open_store(store) as opened:
         if opened.engine.dialect.name != "sqlite":
-            raise click.UsageError("Back up a Postgres store with its own tool: pg_dump -Fc")
+            raise click.UsageError("back up a Postgres store with its own tool: pg_dump -Fc")
         try:
             size_bytes = backup(opened, file)
         except FileExistsError as error:
-            raise Failed(f"{file} is there already and is not overwritten") from error
+            raise ScannerError(f"{file} exists already and is not overwritten") from error
         except OSError as error:
-            raise Failed(f"{file} cannot be written: {error.strerror}") from error
+            raise ScannerError(f"{file} cannot be written: {error.strerror}") from error
     click.echo(f"{file}: {size_bytes:,} bytes", err=True)
 
 
@@ -94,11 +87,7 @@ def where_command(*, store: str) -> None:
       sqlite3 "$(scanner store where)"
     """
     from storage.database.engine import shown_url, store_url
-    from storage.errors import StoreError
 
-    try:
-        url = store_url(store)
-    except StoreError as error:
-        raise Failed(str(error)) from error
+    url = store_url(store)
     is_file = url.get_backend_name() == "sqlite"
     click.echo(url.database if is_file else shown_url(url))

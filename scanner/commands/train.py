@@ -1,20 +1,33 @@
-"""`scanner train`: train a net, export it and write its card."""
+"""`scanner train`: train a model, export it and write its card."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from scanner.exits import Failed
+from scanner.options.record import as_record
+from storage.errors import InvalidInput, ScannerError
 from storage.extras import with_extra
 
 if TYPE_CHECKING:
     from workers.training.recipes.recipe import Recipe
 
-WITHOUT_EXTRA = f"Training needs packages that are not installed ({{name}}): {with_extra('train')}"
+WITHOUT_EXTRA = f"training needs packages that are not installed ({{name}}): {with_extra('train')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where a run's data and results are, and how it is seeded."""
+
+    data: Path
+    out: Path
+    seed: int
+    weights: Path | None
+    resume: bool
 
 
 @click.command()
@@ -24,81 +37,71 @@ WITHOUT_EXTRA = f"Training needs packages that are not installed ({{name}}): {wi
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the data sets lie: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip.",
+    help="Folder of the data sets: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="RUNDIR",
-    help="Where checkpoints, curves, the model and its card go.",
+    help="Folder for checkpoints, curves, the model and its card.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), help="Of the last phase; the recipe's unless given."
+    "--epochs", type=click.IntRange(1), help="Epochs of the last phase.  [default: the recipe's]"
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="For weights and shuffling.")
 @click.option(
     "--weights",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where packages with pretrained weights lie, if not beside the data.",
+    help="Folder of packages with pretrained weights.  [default: the data's]",
 )
-@click.option("--resume", is_flag=True, help="Go on with what RUNDIR holds.")
-def command(name: str, *, epochs: int | None, **where: Any) -> None:  # noqa: ANN401
-    """Train the net NAME and measure it; export and calibrate it if it is for workers.
+@click.option("--resume", is_flag=True, help="Continue the run in RUNDIR.")
+@as_record(Options)
+def command(name: str, *, epochs: int | None, options: Options) -> None:
+    """Train the model NAME and measure it; export and calibrate it if it is for workers.
 
     \b
     Example:
       scanner train objects-32 --data ~/datasets --out runs/objects-32
       scanner train objects-32 --data ~/datasets --out runs/objects-32 --resume
 
-    NAME is objects-32, faces, faces-96 or scenes, which workers use; or, to compare with, one of
-    cifake-vgg16, cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32, which are only
-    measured.
+    NAME is objects-32, faces, faces-96 or scenes, which workers use; or, for comparison only, one
+    of cifake-vgg16, cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32.
 
-    Every epoch is kept: after a kill, the same command with --resume goes on. At the end RUNDIR
-    holds for workers NAME.tflite and its card NAME.toml, and of whatever is trained by epochs
-    curves.png, classification.txt and figures.json. faces, faces-96 and scenes are linear probes:
-    one layer is fitted, without epochs. The test set is read once, when everything was chosen.
+    Every epoch is kept: after an interruption, the same command with --resume continues. At the
+    end RUNDIR contains NAME.tflite and its card NAME.toml for workers, and curves.png,
+    classification.txt and figures.json of a model that is trained by epochs. faces, faces-96 and
+    scenes are linear probes: one layer is fitted, without epochs. The test set is read once, after
+    every choice was made.
     """
     try:
         from workers.training import environment  # `--help` is instant
 
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
-        from workers.training.data.datasets import DataError
         from workers.training.epochs import train
-        from workers.training.export.int8 import ExportError
         from workers.training.linear_probe import run_probe
         from workers.training.recipes.builtin import RECIPES
         from workers.training.recipes.probes import PROBES
         from workers.training.run_results import finish
-        from workers.training.runs import Run, RunError
+        from workers.training.runs import Run
     except ModuleNotFoundError as error:
-        raise Failed(WITHOUT_EXTRA.format(name=error.name)) from error
+        raise ScannerError(WITHOUT_EXTRA.format(name=error.name)) from error
     if name not in RECIPES and name not in PROBES:
-        raise click.BadParameter(
-            f"there is no recipe {name!r}, only {', '.join([*RECIPES, *PROBES])}",
-            param_hint="NAME",
-        )
-    run = Run(**where)
-    try:
-        if name in PROBES:
-            made = run_probe(PROBES[name], run, _tell)
-        else:
-            recipe = _of_length(RECIPES[name], epochs)
-            made = finish(recipe, run, train(recipe, run, _tell), _tell)
-    except (DataError, ExportError, RunError) as error:
-        raise Failed(str(error)) from error
-    click.echo(made)
+        names = ", ".join([*RECIPES, *PROBES])
+        raise InvalidInput(f"unknown recipe {name!r}: expected one of {names}")
+    run = Run(options.data, options.out, options.seed, options.resume, options.weights)
+    say = partial(click.echo, err=True)
+    if name in PROBES:
+        click.echo(run_probe(PROBES[name], run, say))
+        return
+    recipe = _with_epochs(RECIPES[name], epochs)
+    click.echo(finish(recipe, run, train(recipe, run, say), say))
 
 
-def _of_length(recipe: Recipe, epochs: int | None) -> Recipe:
+def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     if epochs is None:
         return recipe
     *before, last = recipe.phases
     return replace(recipe, phases=(*before, replace(last, epochs=epochs)))
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)

@@ -1,10 +1,11 @@
-"""`scanner unpause`: have a machine take work again."""
+"""`scanner unpause`: let a machine take work again."""
 
 from __future__ import annotations
 
 import click
 
-from scanner.options.common import broker_option, open_broker, open_store, store_option
+from scanner.options.broker import broker_option
+from scanner.options.store import open_store, store_option
 
 
 @click.command()
@@ -12,12 +13,13 @@ from scanner.options.common import broker_option, open_broker, open_store, store
 @store_option
 @broker_option
 def command(*, host: str, store: str, broker: str) -> None:
-    """Have HOST, which was paused by that name or id, take work again.
+    """Let HOST, which was paused by that name or id, take work again.
 
     \b
     Example:
       scanner unpause attic-pi
     """
+    from scanner.fleet.broker import open_broker
     from workers.host.availability import unpause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from scanner.options.common import open_store, output_option, scan_argument, store_option
+from scanner.options.output import output_option, refuse_parquet_on_terminal
+from scanner.options.store import open_store, scan_argument, store_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,25 +20,30 @@ if TYPE_CHECKING:
     "--where",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Only images that meet this: verdict, score, folder, detector, host, error, truth, "
-    "reviewed. Repeatable: all have to be met; VALUE may be several, split at commas.",
+    help="Only images that match: verdict, score, folder, detector, host, error, label, reviewed. "
+    "Repeatable: all have to match; VALUE may be a list, separated by commas.",
 )
 @click.option(
     "--format",
-    "form",
+    "output_format",
     type=click.Choice(["jsonl", "csv", "parquet", "table"]),
     default="jsonl",
     show_default=True,
-    help="JSON lines, CSV with a header, Parquet (needs the `parquet` extra), or lines for people.",
+    help="JSON lines, CSV with a header, Parquet (needs the `parquet` extra), or a table.",
 )
 @output_option
 def command(
-    *, scan_id: int | None, store: str, where: tuple[str, ...], form: str, output: Path | None
+    *,
+    scan_id: int | None,
+    store: str,
+    where: tuple[str, ...],
+    output_format: str,
+    output: Path | None,
 ) -> None:
-    """Print one row per image of SCAN (default: the latest), pending ones too.
+    """Print one row per image of SCAN (default: the latest), pending ones included.
 
-    Rows come as they are read, whatever their number. Columns: path (and path_b64 where it is not
-    UTF-8), verdict, score, detector, findings, error, error_text, truth, host, examined, digest,
+    Rows are printed as they are read. Columns: path (and path_b64 where it is not UTF-8), verdict,
+    score, detector, findings, error, error_text, truth (the label), host, examined, digest,
     fetch_ms, decode_ms, infer_ms.
 
     \b
@@ -56,10 +61,9 @@ def command(
     from storage.writes.scans import find_scan
 
     conditions = parse_where(where)
-    if form == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError("Parquet is not for a terminal: name a file with --output")
+    refuse_parquet_on_terminal(output_format, output)
     with open_store(store) as opened:
-        found = find_scan(opened, scan_id)
-        rows = (row_json(row) for row in verdict_rows(opened, found.scan_id, conditions))
+        scan = find_scan(opened, scan_id)
+        rows = (row_json(row) for row in verdict_rows(opened, scan.scan_id, conditions))
         with stdout() if output is None else written(output) as out:
-            WRITERS[form](rows, out)
+            WRITERS[output_format](rows, out)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from scanner.fleet.addresses import in_url, is_loopback
+from scanner.fleet.broker import open_broker, without_password
 from scanner.fleet.certificate import NoCertificate, certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from scanner.fleet.hub_config import Hub, remember, write_private
-from scanner.options.common import open_broker, without_password
+from scanner.fleet.local import local_rescuer
+from scanner.processes.addresses import in_url, is_loopback
 from scanner.processes.embedded_broker import (
     HOST,
     EmbeddedServer,
@@ -25,10 +26,10 @@ from scanner.processes.embedded_broker import (
     find_program,
     find_tls_program,
 )
-from scanner.processes.local import local_rescuer
 from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
 from storage.database.engine import store_url
+from storage.errors import ScannerError
 from workers.broker.handshake import publish_handshake
 from workers.limits import Limits
 from workers.settings import FLEET
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 
 
-class HubError(Exception):
+class HubError(ScannerError):
     """The hub cannot be had as it was asked for; the message is one sentence."""
 
 

@@ -20,6 +20,7 @@ import platformdirs
 
 from scanner.config import APP
 from scanner.processes.atomic_write import atomic_write
+from storage.errors import ScannerError
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _STORE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _OURS = ("store", "share", "token", "cert")
 
 
-class JoinError(Exception):
+class JoinError(ScannerError):
     """The line, or the file that was made of it, cannot be used."""
 
 

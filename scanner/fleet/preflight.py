@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, run_self_test
 from scanner.version import own_version
+from storage.errors import ScannerError
 from workers.batch.sinks import not_mapped
 from workers.broker.collection_fingerprints import collections_with_fingerprint, fingerprint_of
 from workers.broker.handshake import MAX_SKEW_SECONDS, Handshake, clock_skew_seconds, read_handshake
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 CLOCK_PAUSE_SECONDS = 2.0
 
 
-class NotFit(Exception):
+class NotFit(ScannerError):
     """This worker would do harm, or nothing; the message says why, and what to do."""
 
 

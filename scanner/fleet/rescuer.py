@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import redis
@@ -29,7 +30,7 @@ from workers.log_context import log_batch
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.options.common import Broker
+    from scanner.fleet.broker import Broker
     from storage.database.store import Store
     from storage.records import Batch
 
@@ -119,15 +120,16 @@ def main() -> None:
 
     The URLs are in the environment, the argument is what the worker calls its machine.
     """
-    from scanner.options.common import open_broker, open_store  # noqa: PLC0415
-    from scanner.processes.logs import log_to_stderr  # noqa: PLC0415 - only a process of its own logs
+    from scanner.fleet.broker import open_broker  # noqa: PLC0415 - only a process of its own
+    from scanner.processes.logs import log_to_stderr  # noqa: PLC0415
+    from storage.database.store import Store  # noqa: PLC0415
 
     log_to_stderr(verbose=False, host=next(iter(sys.argv[1:]), None))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with (
-        open_store(os.environ["SCANNER_STORE_URL"]) as store,
+        closing(Store.open(os.environ["SCANNER_STORE_URL"], make=False)) as store,
         open_broker(os.environ["SCANNER_BROKER_URL"], store.identity) as broker,
     ):
         Rescuer(store, broker, FLEET).run_until(stop)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import closing
 
-from scanner.options.common import open_broker, open_store
+from scanner.fleet.broker import open_broker
 from scanner.processes.logs import log_to_stderr
+from storage.database.store import Store
 
 
 def main() -> int:
@@ -20,7 +22,7 @@ def main() -> int:
     # It warns root of what a message may run; ours are JSON, and checked before they are used.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     broker_url = os.environ["SCANNER_BROKER_URL"]
-    with open_store(os.environ["SCANNER_STORE_URL"]) as store:
+    with closing(Store.open(os.environ["SCANNER_STORE_URL"], make=False)) as store:
         with open_broker(broker_url, store.identity):
             pass  # it answers
         worker = make_result_writer(broker_url, store).Worker(

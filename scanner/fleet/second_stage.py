@@ -17,7 +17,7 @@ from workers.broker import leases
 from workers.broker.namespace import count_pending_results, listening_key, second_stage_queue
 
 if TYPE_CHECKING:
-    from scanner.options.common import Broker
+    from scanner.fleet.broker import Broker
     from storage.database.store import Store
     from storage.writes.cascade import CascadeScan
     from workers.broker.batch_parts import BatchPart

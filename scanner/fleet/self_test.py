@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from scanner.options.scan_request import plan_for
+from scanner.detectors.plan import plan_for
 from storage.records import BatchImage
 from workers.limited_process import (
     LimitedProcess,

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import ScannerError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,7 @@ WantedBy={target}
 """
 
 
-class ServiceError(Exception):
+class ServiceError(ScannerError):
     """The service cannot be installed or removed; the message is one sentence."""
 
 

@@ -10,8 +10,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from scanner.follow.progress import read_progress
 from scanner.report.formats.json import verdicts_json
 from storage.errors import StoreUnavailable
@@ -89,4 +87,4 @@ class Events:
 
 
 def _print(event: str, body: Mapping[str, Any]) -> None:
-    click.echo(json.dumps({"event": event, **body}, allow_nan=False))
+    print(json.dumps({"event": event, **body}, allow_nan=False), flush=True)  # noqa: T201

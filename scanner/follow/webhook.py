@@ -12,6 +12,7 @@ import hmac
 import http.client
 import json
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import click
+from storage.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,18 +40,15 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow no redirect."""
 
 
-def require_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
-    """The URL if it is one of HTTP; click.BadParameter otherwise, without quoting it."""
-    if url is None:
-        return None
+def require_url(url: str) -> None:
+    """Check that a URL can be one of a webhook; raise InvalidInput, which does not quote it."""
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        good = False
-    if not good or not url.isascii() or not url.isprintable() or " " in url:
-        raise click.BadParameter("this is not the URL of a webhook: https://HOST/PATH")
-    return url
+        valid = False
+    if not valid or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidInput("invalid --webhook: expected https://HOST/PATH")
 
 
 def deliver(
@@ -69,7 +67,7 @@ def deliver(
     # The path may be a secret, too.
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    click.echo(f"The webhook at {origin} was not delivered: {reason}", err=True)
+    print(f"The webhook at {origin} was not delivered: {reason}", file=sys.stderr)  # noqa: T201
     return False
 
 

@@ -10,6 +10,7 @@ import posixpath
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from storage.errors import ScannerError
 from storage.paths import shown
 from storage.records import AI_NAMES, REAL_NAMES
 
@@ -25,7 +26,7 @@ _FOLDERS = {name.encode(): name in AI_NAMES for name in AI_NAMES + REAL_NAMES}
 _PATH, _LABEL = "path", "label"
 
 
-class LabelError(Exception):
+class LabelError(ScannerError):
     """The labels file cannot be used; the message is one sentence."""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from scanner.listing.extensions import IMAGE, file_kind
 from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
+from storage.errors import ScannerError
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _MAX_NS = 2**63 - 1
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
-class WalkError(Exception):
+class WalkError(ScannerError):
     """The root cannot be walked; the message is one sentence."""
 
 

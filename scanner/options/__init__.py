@@ -1,1 +1,1 @@
-"""Options of the command line and the frozen dataclasses that they become."""
+"""Options of the command line, and the frozen dataclasses that they become."""

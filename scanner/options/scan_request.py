@@ -1,182 +1,150 @@
-"""The options that say what is to be scanned and how; `enqueue` and `scan` both take them."""
+"""What to scan and how; `enqueue` and `scan` both take these options."""
 
 from __future__ import annotations
 
 import os
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.exits import Failed
-from scanner.options.common import second_stage_option, sound_models
+from scanner.options.record import as_record
+from scanner.options.work import second_stage_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from scanner.fleet.producer import Request
-    from storage.records import Plan
 
-F = TypeVar("F", bound="Callable[..., Any]")
+
+@dataclass(frozen=True, slots=True)
+class ScanRequestOptions:
+    """The folder to scan and the options that select images, detectors and labels."""
+
+    folder: Path
+    name: str | None
+    detectors: str | None
+    second_stage: str | None
+    rescan: bool
+    retry_errors: bool
+    labels_from_folders: bool
+    labels: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    hidden: bool
+    follow_symlinks: bool
+    all_files: bool
+
+
+detectors_option = click.option(
+    "--detectors",
+    metavar="A,B",
+    help="Use only these detectors.  [default: the one that suits each image]",
+)
 
 _OPTIONS = (
     click.argument("folder", type=click.Path(exists=True, path_type=Path)),
-    click.option("--name", help="What to call the collection.  [default: the folder's name]"),
-    click.option(
-        "--detectors",
-        metavar="A,B",
-        help="Use only these detectors.  [default: the one that suits each image]",
-    ),
-    second_stage_option("Ask this detector for a second opinion on doubtful images."),
+    click.option("--name", help="Name of the collection.  [default: the folder's name]"),
+    detectors_option,
+    second_stage_option("Send `unsure` images to this detector for a second stage."),
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
-        "--retry-errors", is_flag=True, help="Judge only those again that ended in an error."
+        "--retry-errors", is_flag=True, help="Judge only the images again that ended in an error."
     ),
     click.option(
         "--labels-from-folders",
         is_flag=True,
-        help="What lies in a folder FAKE, AI or GENERATED is known to be AI-made, in REAL or PHOTO "
-        "not: the report then says how right the verdicts are.",
+        help="Take ground truth from folder names: FAKE, AI, GENERATED or REAL, PHOTO. The report "
+        "then includes accuracy.",
     ),
     click.option(
         "--labels",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="The same from a CSV file with the columns path,label.",
+        help="Take ground truth from a CSV file with the columns path,label.",
     ),
-    click.option("--include", multiple=True, metavar="GLOB", help="Only files that match."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Scan only matching files."),
     click.option(
-        "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches, folders too."
+        "--exclude", multiple=True, metavar="GLOB", help="Skip matching files and folders."
     ),
-    click.option("--hidden", is_flag=True, help="Take hidden files and folders too."),
+    click.option("--hidden", is_flag=True, help="Scan hidden files and folders, too."),
     click.option(
         "--follow-symlinks",
         is_flag=True,
-        help="Follow links that lead elsewhere in the folder; those that leave it are skipped.",
+        help="Follow links to elsewhere in the folder; links that lead out of it are skipped.",
     ),
-    click.option("--all-files", is_flag=True, help="Take files of any suffix: content decides."),
+    click.option(
+        "--all-files",
+        is_flag=True,
+        help="Scan all files regardless of extension; the type is detected from the content.",
+    ),
 )
 
 
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Only say how many images, bytes and batches."
+    "--dry-run", is_flag=True, help="Only count images, bytes and batches."
 )
 
 
-def request_options(function: F) -> F:
-    """Add the options; the command gets them as `asked`, for `make_request`."""
-
-    @wraps(function)
-    def with_asked(**given: Any) -> Any:  # noqa: ANN401 - whatever the command takes
-        names = {
-            "folder", "name", "detectors", "strong", "rescan", "retry_errors",
-            "labels_from_folders", "labels", "include", "exclude", "hidden", "follow_symlinks",
-            "all_files",
-        }  # fmt: skip
-        asked = {name: given.pop(name) for name in names}
-        return function(asked=asked, **given)
-
-    decorated: Any = with_asked
+def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets them as `requested`, a ScanRequestOptions."""
+    decorated = as_record(ScanRequestOptions, "requested")(function)
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return decorated
 
 
-def make_request(asked: Mapping[str, Any], owner: str) -> Request:
-    """The producer's request; options that do not fit are one sentence each."""
-    from scanner.fleet.producer import Request  # noqa: PLC0415 - `--help` must not cost its imports
+def make_request(requested: ScanRequestOptions, owner: str) -> Request:
+    """Return the request for a scan of `owner`; refuse options that do not fit."""
+    from scanner.detectors.plan import plan_for  # noqa: PLC0415 - `--help` should not cost it
+    from scanner.fleet.producer import Request  # noqa: PLC0415
     from scanner.listing.walk import WalkOptions  # noqa: PLC0415
     from storage.paths import shown  # noqa: PLC0415
 
-    folder: Path = asked["folder"]
+    folder = requested.folder
     if not folder.is_dir():
         name = shown(os.fsencode(folder))
-        raise click.UsageError(f"{name} is a file: `scanner check {name}` looks at single ones")
-    if asked["rescan"] and asked["retry_errors"]:
-        raise click.UsageError("--rescan judges everything again, --retry-errors only errors")
-    _require_patterns(asked)
-    plan = plan_for(asked["detectors"], asked["strong"])
+        raise click.UsageError(f"{name} is a file: use `scanner check {name}` for single files")
+    if requested.rescan and requested.retry_errors:
+        raise click.UsageError("--rescan and --retry-errors exclude each other: name one")
+    _require_patterns(requested)
     root = folder.resolve()
     return Request(
         root=root,
-        # Stores take no half characters: a name that is not UTF-8 is called as it is shown.
-        name=shown(os.fsencode(asked["name"] or root.name)) or "root",
-        plan=plan,
+        # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
+        name=shown(os.fsencode(requested.name or root.name)) or "root",
+        plan=plan_for(requested.detectors, requested.second_stage),
         owner=owner,
         walk=WalkOptions(
-            include=asked["include"],
-            exclude=asked["exclude"],
-            hidden=asked["hidden"],
-            follow_symlinks=asked["follow_symlinks"],
-            all_files=asked["all_files"],
+            include=requested.include,
+            exclude=requested.exclude,
+            hidden=requested.hidden,
+            follow_symlinks=requested.follow_symlinks,
+            all_files=requested.all_files,
         ),
-        label=_label(asked, root),
-        rescan=asked["rescan"],
-        retry_errors=asked["retry_errors"],
+        label=_label(requested, root),
+        rescan=requested.rescan,
+        retry_errors=requested.retry_errors,
     )
 
 
-def plan_for(detectors: str | None, second_stage: str | None = None) -> Plan:
-    """The plan with the detectors of the options, see below, by one's own thresholds."""
-    from scanner.options.thresholds import ThresholdError, with_own  # noqa: PLC0415
-
-    try:
-        return with_own(plan_by_cards(detectors, second_stage))
-    except ThresholdError as error:
-        raise Failed(str(error)) from error
-
-
-def plan_by_cards(detectors: str | None, second_stage: str | None = None) -> Plan:
-    """The plan with the detectors of `--detectors A,B` and `--strong C`, their models verified.
-
-    By default those that ship: one of another's making speaks where it is named.
-
-    Here and not by the workers: those would refuse the batches, and the scan would wait for ever.
-    """
-    from storage.records import PlanError  # noqa: PLC0415
-    from workers.detectors import installed  # noqa: PLC0415
-    from workers.pipeline.plan import make_plan  # noqa: PLC0415
-
-    wanted = [name.strip() for name in (detectors or "").split(",") if name.strip()]
-    if detectors is not None and not wanted:
-        raise click.BadParameter("this names no detector", param_hint="--detectors")
-    if second_stage in wanted:
-        raise click.BadParameter(
-            f"{second_stage} is one of --detectors: it would look at the same images twice",
-            param_hint="--strong",
-        )
-    with sound_models():
-        cards = installed.installed()
-        ours = [name for name in cards if name in installed.NAMES and name != second_stage]
-        try:
-            plan = make_plan(cards, wanted or ours, second_stage)
-        except PlanError as error:
-            raise click.BadParameter(str(error), param_hint="--detectors") from error
-        for name in plan.names():
-            cards[name].verify()
-    return plan
-
-
-def _require_patterns(asked: Mapping[str, Any]) -> None:
+def _require_patterns(requested: ScanRequestOptions) -> None:
     from scanner.listing.globs import compile_patterns  # noqa: PLC0415
 
-    for option in ("include", "exclude"):
+    for option, patterns in (("--include", requested.include), ("--exclude", requested.exclude)):
         try:
-            compile_patterns(asked[option])
+            compile_patterns(patterns)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint=f"--{option}") from error
+            raise click.BadParameter(str(error), param_hint=option) from error
 
 
-def _label(asked: Mapping[str, Any], root: Path) -> Callable[[bytes], bool | None] | None:
-    from scanner.listing.labels import CsvLabels, LabelError, label_from_folders  # noqa: PLC0415
+def _label(requested: ScanRequestOptions, root: Path) -> Callable[[bytes], bool | None] | None:
+    from scanner.listing.labels import CsvLabels, label_from_folders  # noqa: PLC0415
 
-    if asked["labels"] and asked["labels_from_folders"]:
-        raise click.UsageError("Labels come from folders or from a file, not from both")
-    if asked["labels"]:
-        try:
-            return CsvLabels.read(asked["labels"], root)
-        except LabelError as error:
-            raise Failed(str(error)) from error
-    if asked["labels_from_folders"]:
+    if requested.labels and requested.labels_from_folders:
+        raise click.UsageError("--labels and --labels-from-folders exclude each other: name one")
+    if requested.labels:
+        return CsvLabels.read(requested.labels, root)
+    if requested.labels_from_folders:
         return lambda path: label_from_folders(path, root)
     return None

@@ -29,9 +29,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scanner.fleet.addresses import is_wildcard
 from scanner.processes import children
+from scanner.processes.addresses import is_wildcard
 from scanner.processes.private_folder import private_folder
+from storage.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     import subprocess
@@ -75,7 +76,7 @@ tls-auth-clients no
 """
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(ServiceUnavailable):
     """The embedded queue server cannot be used."""
 
 

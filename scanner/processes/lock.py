@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from storage.errors import ScannerError
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(ScannerError):
     """Another process scans this folder; the message names it and how to follow it."""
 
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from scanner.fleet.addresses import is_loopback
+from scanner.processes.addresses import is_loopback
 from scanner.web.body import form_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from scanner.fleet.addresses import in_url
+from scanner.processes.addresses import in_url
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

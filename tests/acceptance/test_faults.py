@@ -68,7 +68,7 @@ def test_undisturbed(fleet: Fleet, photos: Path) -> None:
 
 def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
     """Another worker takes over the batch of a killed worker without help."""
-    victim = fleet.work("--no-keeper")
+    victim = fleet.work("--no-rescuer")
     fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -84,7 +84,7 @@ def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
 
 def test_kill_pool_child(fleet: Fleet, photos: Path) -> None:
     """A worker whose child is killed starts another, and the batch is finished."""
-    worker = fleet.work("--no-keeper")
+    worker = fleet.work("--no-rescuer")
     fleet.work()
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
@@ -121,7 +121,7 @@ def test_kill_rescuer(fleet: Fleet, photos: Path, clean_redis: str) -> None:
 
 def test_flush_redis(fleet: Fleet, photos: Path, clean_redis: str) -> None:
     """`resume` fills a lost queue again."""
-    fleet.work("--no-keeper")
+    fleet.work("--no-rescuer")
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
     with redis.Redis.from_url(clean_redis) as client:
@@ -148,7 +148,7 @@ def test_flush_redis_with_a_rescuer(fleet: Fleet, photos: Path, clean_redis: str
 
 def test_sigterm_requeues(fleet: Fleet, photos: Path) -> None:
     """A worker that is told to stop does so at the next image; another continues its batch."""
-    first = fleet.work("--no-keeper")
+    first = fleet.work("--no-rescuer")
     scan_id = enqueue(fleet, photos)
     fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
     first.send_signal(signal.SIGTERM)
@@ -156,7 +156,7 @@ def test_sigterm_requeues(fleet: Fleet, photos: Path) -> None:
     assert 0 == first.wait(timeout=30)
     assert fleet.counts(scan_id).pending > 0
 
-    fleet.work("--no-keeper")
+    fleet.work("--no-rescuer")
     fleet.wait(scan_id, lambda seen: seen.pending == 0)
 
     fleet.assert_each_image_once(scan_id, IMAGES)

@@ -48,7 +48,7 @@ def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
     fleet.work()
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
     said = fleet.cli.run("status")
-    assert re.search(r"processes at work lately\n    \S+:\d+ batch \d+ of scan", said.stdout)
+    assert re.search(r"recently active processes:\n    \S+:\d+ batch \d+ of scan", said.stdout)
     fleet.cli.run("cancel", str(scan_id))
     watched = fleet.cli.run("status", str(scan_id), "--watch")
     left = fleet.counts(scan_id).pending
@@ -139,7 +139,7 @@ def test_cancelled_scan_exits_with_a_message(cli: Cli, photos: Path) -> None:
     _, words = scan.communicate(timeout=60)
 
     assert 1 == scan.returncode
-    assert "was cancelled; the same command goes on with it" in words
+    assert "was cancelled; run the same command again to resume" in words
     assert 400 == cli.json("scan", photos, "--json")["verdicts"]["no_evidence"]
 
 

@@ -116,7 +116,7 @@ def test_interrupted_scan_is_resumed(cli: Cli, photos: Path) -> None:
     _, words = scan.communicate(timeout=60)
 
     assert 130 == scan.returncode
-    assert "the same command goes on" in words
+    assert "run the same command again to resume" in words
     before = judged(store)
     assert 40 <= before < 400
 

@@ -122,9 +122,12 @@ def test_kill_second_stage_worker(fleet: Fleet, images: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--strong", "nobody"), "there is no detector 'nobody' here: choose from"),
-        (("--strong", "provenance"), "there is no detector 'provenance' here: choose from"),
-        (("--detectors", "scenes", "--strong", "scenes"), "scenes is one of --detectors"),
+        (("--strong", "nobody"), "unknown detector 'nobody': expected one of"),
+        (("--strong", "provenance"), "unknown detector 'provenance': expected one of"),
+        (
+            ("--detectors", "scenes", "--strong", "scenes"),
+            "invalid --second-stage 'scenes': it is one of --detectors",
+        ),
     ],
 )
 def test_refused(cli: Cli, tmp_path: Path, options: tuple[str, ...], sentence: str) -> None:

@@ -71,7 +71,7 @@ def test_killed_worker(cli: Cli, photos: Path) -> None:
     _, said = scan.communicate(timeout=60)
 
     assert 1 == scan.returncode
-    assert "the worker was killed by signal 9 (out of memory?); the same command goes on" in said
+    assert "the worker was killed by signal 9 (out of memory?); run the same command again" in said
 
 
 def _worker_of(scan_pid: int) -> int:
@@ -79,7 +79,7 @@ def _worker_of(scan_pid: int) -> int:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for child in Path(f"/proc/{scan_pid}/task/{scan_pid}/children").read_text().split():
-            if b"--no-keeper" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"--no-rescuer" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
         time.sleep(0.1)
     pytest.fail("no worker was started")
@@ -89,7 +89,7 @@ def test_invalid_root(cli: Cli, photos: Path) -> None:
     """An invalid root is a usage error of `scan`, before a worker starts."""
     said = cli.run("scan", photos, "--root", "foo", check=2).stderr
 
-    assert "'foo' is not NAME=PATH" in said
+    assert "invalid --root 'foo': expected NAME=PATH" in said
     assert "ended" not in said
 
 
@@ -109,4 +109,4 @@ def test_status_without_a_worker(fleet: Fleet, photos: Path) -> None:
     said = fleet.cli.run("status").stdout
 
     assert "photos: not finished\n  0 of 400 images judged (0.0 %)" in said
-    assert "no worker is at work: start one with `scanner worker`" in said
+    assert "no active worker: start one with `scanner worker`" in said

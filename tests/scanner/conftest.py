@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.options.common import Broker
+from scanner.fleet.broker import Broker
 from workers.broker.app import make_app, make_redis
 from workers.broker.namespace import Namespace
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
-from scanner.config import FileSettings, file_settings
+from scanner.config import ConfigError, FileSettings, file_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,23 +41,23 @@ def test_all_that_it_may_hold(config: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("stroe = 's.db'", "knows no 'stroe'"),
-        ("rescan = true", "knows no 'rescan'"),
-        ("store = 7", "'store' is not a text"),
-        ("roots = 'a=/b'", "'roots' is not a list of texts NAME=PATH"),
-        ("concurrency = true", "'concurrency' is not a number above 0"),
-        ("concurrency = 0", "'concurrency' is not a number above 0"),
-        ("store =", "is no TOML"),
+        ("stroe = 's.db'", "unknown key 'stroe'"),
+        ("rescan = true", "unknown key 'rescan'"),
+        ("store = 7", "invalid 'store'"),
+        ("roots = 'a=/b'", "expected a list of strings NAME=PATH"),
+        ("concurrency = true", "expected a whole number above 0"),
+        ("concurrency = 0", "expected a whole number above 0"),
+        ("store =", "invalid TOML"),
     ],
 )
 def test_what_it_may_not_hold(config: Path, content: str, said: str) -> None:
     """Anything else is one sentence that names the file and the key."""
     config.write_text(content)
-    with pytest.raises(click.UsageError) as refusal:
+    with pytest.raises(ConfigError) as refusal:
         file_settings()
 
-    assert str(config) in refusal.value.message
-    assert said in refusal.value.message
+    assert str(config) in str(refusal.value)
+    assert said in str(refusal.value)
 
 
 def test_a_broken_file_stops_no_help(config: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from storage.errors import ScannerError
 from storage.records import AI_NAMES, NEVER, REAL_NAMES
 from workers.detectors import custom
 from workers.detectors.card import (
@@ -47,7 +48,7 @@ STRETCH = 2
 FORMS = {".tflite": "LiteRT", ".onnx": "ONNX Runtime"}
 
 
-class AddError(Exception):
+class AddError(ScannerError):
     """The model cannot be added; the message is one sentence that says what to do."""
 
 

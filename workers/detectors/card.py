@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from storage import records
+from storage.errors import ScannerError
 from workers.detectors.toml_tables import TableError, build
 
 # What the numbers of a model may be, see `Output`.
 KINDS = ("logits", "probabilities", "embedding")
 
 
-class CardError(Exception):
+class CardError(ScannerError):
     """The card or its model is missing, damaged, or the two do not belong together."""
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import ScannerError
 from storage.extras import with_extra
 from workers.detectors.card import Calibration, CardError
 from workers.detectors.toml_tables import TableError, build
@@ -34,7 +35,7 @@ WITHOUT_HUB = (
 )
 
 
-class DownloadError(Exception):
+class DownloadError(ScannerError):
     """The detector cannot be had; the message is one sentence."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from storage.errors import ScannerError
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
 from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, refusal
@@ -24,7 +25,7 @@ class FetchError(ImageProblem):
     """The bytes of one image cannot be read."""
 
 
-class SourceUnavailable(Exception):
+class SourceUnavailable(ScannerError):
     """The collection cannot be read now (a lost mount): wait, then open its source again."""
 
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from storage.errors import ScannerError
 from workers.training import environment
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ HISTORY, RECIPE = "history.json", "recipe.json"
 ENVIRONMENT, WEIGHTS = "environment.json", "weights.json"
 
 
-class RunError(Exception):
+class RunError(ScannerError):
     """The run's folder holds something else than this run."""
 
 

@@ -7,15 +7,15 @@ import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from scanner.exits import Failed
 from scanner.report.formats.row import COLUMNS
+from storage.errors import ScannerError
 from storage.extras import with_extra
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ModuleNotFoundError as error:
-    raise Failed(f"Parquet needs pyarrow: {with_extra('parquet')}") from error
+    raise ScannerError(f"Parquet needs pyarrow: {with_extra('parquet')}") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -10,9 +10,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scanner.exits import Failed
 from scanner.processes.atomic_write import atomic_write
 from scanner.report.formats.row import COLUMNS
+from storage.errors import ScannerError
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def stdout() -> Iterator[BinaryIO]:
     """Stdout for bytes; a reader who has had enough (`| head`) is no error."""
     # None where it was closed (`>&-`), whatever its type says.
     if not sys.stdout:
-        raise Failed("Nothing can be printed: standard output is closed")
+        raise ScannerError("Nothing can be printed: standard output is closed")
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -111,7 +111,7 @@ def written(file: Path) -> Iterator[BinaryIO]:
             yield made
     except OSError as error:
         named = shown(os.fsencode(file))
-        raise Failed(f"{named} cannot be written: {error.strerror}") from error
+        raise ScannerError(f"{named} cannot be written: {error.strerror}") from error
 
 
 def _umask() -> int:

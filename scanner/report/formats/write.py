@@ -8,8 +8,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from scanner.report.figures.compare import Comparison
 from scanner.report.formats.json import comparison_json, to_json
 from scanner.report.formats.stream import cell, written
@@ -35,14 +33,14 @@ def write(report: Report | Comparison, form: str, file: Path | None, *, full: bo
     if form == "table" and file is None:
         _print_table(report, full=full)
         return
-    if form == "parquet" and file is None and sys.stdout.isatty():
-        raise click.UsageError("cannot print Parquet to a terminal: name a file with --output")
     data = _rendered(report, form, full=full)
-    if file is None:
-        click.echo(data, nl=False)
-    else:
+    if file is not None:
         with written(file) as out:
             out.write(data)
+    # None where it was closed (`>&-`), whatever its type says.
+    elif sys.stdout:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 def body(report: Report | Comparison) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_a_hub_that_does_not_answer(home: Path) -> None:
     done = CliRunner().invoke(cli, ["join", dead.line()])
 
     assert 4 == done.exit_code
-    assert "cannot be used" in done.stderr
+    assert "is not available" in done.stderr
     assert PLAIN == the_hub()
     assert not joined_file().with_name("hub.pem").exists()
 
@@ -54,7 +54,7 @@ def test_half_of_another_fleet(home: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["worker", "--store", database])
 
     assert 2 == done.exit_code
-    assert "only a store is named that is not the hub's" in " ".join(done.stderr.split())
+    assert "--store does not belong to it" in " ".join(done.stderr.split())
 
 
 def test_the_line_is_one_word() -> None:

@@ -13,7 +13,7 @@ from workers.settings import FLEET
 if TYPE_CHECKING:
     import pytest
 
-    from scanner.options.common import Broker
+    from scanner.fleet.broker import Broker
     from storage.database.store import Store
 
 PLAN = Plan(())

@@ -23,7 +23,7 @@ from workers.broker.namespace import second_stage_queue
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.options.common import Broker
+    from scanner.fleet.broker import Broker
     from storage.database.store import Store
 
 PLAN = Plan(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scanner.commands.worker import command
+from scanner.cli import cli
 from scanner.fleet.service import UNIT, Service, ServiceError
 
 
@@ -50,7 +50,7 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "clip",
         "--cool",
     ]
-    done = CliRunner().invoke(command, asked)
+    done = CliRunner().invoke(cli, ["worker", *asked])
     unit = parsed(done.output)
     service = unit["Service"]
 
@@ -63,7 +63,7 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(service["ExecStart"].replace("%%", "%").replace("$$", "$"))
     assert [sys.executable, "-m", "scanner", "worker"] == words[:4]
     assert ["--root", "a b=/mnt/100%/$x", "--name", "attic"] == words[4:8]
-    assert ["--hours", "22:00-07:00", "--strong", "clip", "--cool"] == words[8:]
+    assert ["--hours", "22:00-07:00", "--second-stage", "clip", "--cool"] == words[8:]
     assert "network-online.target" == unit["Unit"]["After"]
     assert "multi-user.target" == unit["Install"]["WantedBy"]
 
@@ -71,9 +71,9 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_installed_and_removed(home: Path, systemctl: Path) -> None:
     """The user's own service is written, enabled, started; and all of it taken back."""
     service = Service((), of_user=True)
-    done = CliRunner().invoke(command, ["install", "--user"])
+    done = CliRunner().invoke(cli, ["worker", "install", "--user"])
     text = service.file.read_text()
-    gone = CliRunner().invoke(command, ["uninstall", "--user"])
+    gone = CliRunner().invoke(cli, ["worker", "uninstall", "--user"])
 
     assert (0, 0) == (done.exit_code, gone.exit_code)
     assert home in service.file.parents
@@ -92,7 +92,7 @@ def test_installed_and_removed(home: Path, systemctl: Path) -> None:
 def test_what_systemd_refuses(home: Path, systemctl: Path) -> None:
     """One sentence."""
     (systemctl.parent / "broken").touch()
-    done = CliRunner().invoke(command, ["install", "--user"])
+    done = CliRunner().invoke(cli, ["worker", "install", "--user"])
 
     assert 1 == done.exit_code
     assert "systemctl daemon-reload failed" in done.output
@@ -101,7 +101,7 @@ def test_what_systemd_refuses(home: Path, systemctl: Path) -> None:
 def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is none, --print is what helps."""
     monkeypatch.setenv("PATH", "/nowhere")
-    done = CliRunner().invoke(command, ["install", "--user"])
+    done = CliRunner().invoke(cli, ["worker", "install", "--user"])
 
     assert 1 == done.exit_code
     assert "--print shows the unit" in done.output
@@ -110,8 +110,8 @@ def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_secret_in_a_unit(home: Path) -> None:
     """A unit can be read by all, and a relative folder means nothing to systemd."""
     secret = ["install", "--print", "--root", "photos=sftp://pi:s3cret@nas/photos"]
-    refused = CliRunner().invoke(command, secret)
-    relative = CliRunner().invoke(command, ["install", "--print", "--root", "photos=pics"])
+    refused = CliRunner().invoke(cli, ["worker", *secret])
+    relative = CliRunner().invoke(cli, ["worker", "install", "--print", "--root", "photos=pics"])
 
     assert 2 == refused.exit_code
     assert "s3cret" not in refused.output
@@ -120,7 +120,7 @@ def test_no_secret_in_a_unit(home: Path) -> None:
 
 def test_nothing_to_remove(home: Path, systemctl: Path) -> None:
     """What is not there cannot be removed."""
-    assert 1 == CliRunner().invoke(command, ["uninstall", "--user"]).exit_code
+    assert 1 == CliRunner().invoke(cli, ["worker", "uninstall", "--user"]).exit_code
 
 
 def test_one_line() -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
 from scanner.follow.webhook import PAUSES, deliver, require_url
+from storage.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,5 +123,5 @@ def test_receiver_is_away(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_invalid_url(url: str) -> None:
     """Only URLs of HTTP are accepted."""
-    with pytest.raises(click.BadParameter, match="not the URL of a webhook"):
-        require_url(click.Context(click.Command("x")), click.Option(["--x"]), url)
+    with pytest.raises(InvalidInput, match="invalid --webhook"):
+        require_url(url)

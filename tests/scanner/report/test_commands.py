@@ -190,8 +190,8 @@ def test_store_is_upgraded(tmp_path: Path) -> None:
     first = scanner("store", "upgrade", "--store", database)
     second = scanner("store", "upgrade", "--store", database)
 
-    assert first.stderr == f"The store has schema {HEAD} now, before: none\n"
-    assert second.stderr == f"The store has schema {HEAD} already\n"
+    assert first.stderr == f"the store has schema {HEAD} now, before: none\n"
+    assert second.stderr == f"the store has schema {HEAD} already\n"
 
 
 def test_postgres_is_upgraded_before_its_first_use(postgres_url: str) -> None:

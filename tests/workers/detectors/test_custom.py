@@ -14,9 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from scanner.commands import check, doctor
-from scanner.commands.detectors import command
-from scanner.options.scan_request import plan_for
+from scanner.cli import cli
+from scanner.detectors.plan import plan_for
 from storage.records import PlanError
 from workers.detectors import custom, installed, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
@@ -33,7 +32,9 @@ USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
 
 def call(*arguments: object) -> Result:
     """Run `scanner detectors` with these arguments."""
-    return CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=False)
+    return CliRunner().invoke(
+        cli, ["detectors", *(str(each) for each in arguments)], catch_exceptions=False
+    )
 
 
 def add(*arguments: object, model: str = "small.tflite", name: str = "mine") -> Result:
@@ -141,10 +142,10 @@ def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
         (("--scale", "255", "--classes", "FAKE,DOG"), "say with --classes"),
         (("--scale", "255", "--classes", "FAKE"), "say with --classes"),
         ((*USUAL, "--input", "9"), "takes pictures of 8x8, see --input"),
-        ((*USUAL, "--input", "0"), "neither N nor WxH"),
-        ((*USUAL, "--sides", "9-3"), "not MIN-MAX"),
-        ((*USUAL, "--std", "0"), "neither one number nor three"),
-        ((*USUAL, "--mean", "nan"), "neither one number nor three"),
+        ((*USUAL, "--input", "0"), "expected N or WxH"),
+        ((*USUAL, "--sides", "9-3"), "expected MIN-MAX"),
+        ((*USUAL, "--std", "0"), "expected one number or three"),
+        ((*USUAL, "--mean", "nan"), "expected one number or three"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(arguments: tuple[str, ...], said: str) -> None:
@@ -209,7 +210,7 @@ def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
 
     assert "--output logits, or --output probabilities" in asked.output
     assert "gives no probabilities: use --output logits" in wrong.output
-    assert "gives one number (logits)" in done.output
+    assert "output: 1 number (logits)" in done.output
     assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
 
 
@@ -225,7 +226,7 @@ def test_an_added_detector_speaks_where_it_is_named(tmp_path: Path) -> None:
         json.loads(line)
         for line in CliRunner()
         .invoke(
-            check.command, [str(file), str(tmp_path / "large.png"), "--detectors", "mine", "--json"]
+            cli, ["check", str(file), str(tmp_path / "large.png"), "--detectors", "mine", "--json"]
         )
         .output.splitlines()
     )
@@ -289,7 +290,7 @@ def test_a_changed_model_is_not_run() -> None:
 
     with pytest.raises(CardError, match="is not the model that its card describes"):
         load(installed.installed()["mine"])
-    checked = CliRunner().invoke(doctor.command, [])
+    checked = CliRunner().invoke(cli, ["doctor"])
     assert "scanner detectors remove mine" in " ".join(checked.output.split())
 
 
@@ -355,7 +356,7 @@ def test_a_plugin_speaks_and_a_broken_one_is_a_sentence(plugin: None, tmp_path: 
     done = call("list", "--json")
     Image.fromarray(flat(255, 255, 255)).save(tmp_path / "white.png")
     seen = CliRunner().invoke(
-        check.command, [str(tmp_path / "white.png"), "--detectors", "bright", "--json"]
+        cli, ["check", str(tmp_path / "white.png"), "--detectors", "bright", "--json"]
     )
 
     assert "bright" in [one["name"] for one in json.loads(done.stdout)["detectors"]]

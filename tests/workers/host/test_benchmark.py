@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from scanner.commands.bench import command
+from scanner.cli import cli
 from workers.host.benchmark import (
     BenchmarkFailed,
     Subject,
@@ -77,7 +77,7 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"no model")
     asked = ["--seconds", "0.1", "--images", str(tmp_path), str(broken)]
-    done = CliRunner().invoke(command, [*asked, str(MODELS / "small.tflite"), "--json"])
+    done = CliRunner().invoke(cli, ["bench", *asked, str(MODELS / "small.tflite"), "--json"])
     speeds = json.loads(done.stdout)["speeds"]
 
     assert 1 == done.exit_code
@@ -97,20 +97,20 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
 def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteRT alone is measured; nets cannot be made."""
     monkeypatch.setitem(sys.modules, "workers.training", None)
-    done = CliRunner().invoke(command, ["--seconds", "0.1"])
+    done = CliRunner().invoke(cli, ["bench", "--seconds", "0.1"])
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("objects-32")]
 
     assert 0 == done.exit_code
     assert [["objects-32", "LiteRT", "int8", side] for side in ("32", "224")] == [
         row[:4] for row in rows
     ]
-    done = CliRunner().invoke(command, ["--make", "nets"])
+    done = CliRunner().invoke(cli, ["bench", "--make", "nets"])
     assert "Nets to measure are made by TensorFlow, which is not installed" in done.stderr
 
 
 def test_a_folder_without_pictures(home: Path, tmp_path: Path) -> None:
     """One sentence."""
-    done = CliRunner().invoke(command, ["--images", str(tmp_path)])
+    done = CliRunner().invoke(cli, ["bench", "--images", str(tmp_path)])
 
     assert 1 == done.exit_code
     assert "has no picture that can be decoded" in done.output

@@ -17,7 +17,7 @@ from PIL import Image
 
 tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not installed")
 
-from scanner.commands import evaluate  # noqa: E402 - after the check above
+from scanner.cli import cli  # noqa: E402 - after the check above
 from workers.training import learning_rates  # noqa: E402
 from workers.training.data.datasets import DataError  # noqa: E402
 from workers.training.epochs import train  # noqa: E402
@@ -149,7 +149,7 @@ def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> Non
     assert not list(run.out.glob("*.tflite"))
 
     where = data / "faces.zip" / "test"
-    done = CliRunner().invoke(evaluate.command, [str(run.out), "--data", str(where), "--json"])
+    done = CliRunner().invoke(cli, ["evaluate", str(run.out), "--data", str(where), "--json"])
     again = json.loads(done.stdout)
     assert ("faces.zip/test", 20) == (again["on"], again["images"])
     assert figures["test"]["confusion"] == again["confusion"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from storage.errors import ScannerError
 from storage.records import AI_NAMES, REAL_NAMES
 from workers.training.recipes.recipe import Pictures
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
-class DataError(Exception):
+class DataError(ScannerError):
     """The labelled pictures are missing or are not what the recipe needs."""
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from storage.errors import ScannerError
 from workers.detectors.runtimes import LiteRT, ModelError
 from workers.training.networks import models
 
@@ -26,7 +27,7 @@ MAX_CALLED_OTHERWISE = 0.02
 MAX_DISTANCE = 0.15
 
 
-class ExportError(Exception):
+class ExportError(ScannerError):
     """The converted model is not the one that was trained."""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from storage.errors import ScannerError
 from workers.detectors.adding import input_of, pictures, run
 from workers.detectors.custom_model import prepared
 from workers.detectors.runtimes import ModelError
@@ -42,7 +43,7 @@ MAX_CONFIG_BYTES = 64 * 2**20
 TOLERANCE = 1e-3
 
 
-class BringError(Exception):
+class BringError(ScannerError):
     """The model cannot be converted; the message is one sentence."""
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("tf_keras", reason="needs the `train` extra")
 
 import tensorflow as tf
 
-from scanner.commands.detectors import command
+from scanner.cli import cli
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.training.export import keras_converter
@@ -25,7 +25,7 @@ USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
 
 def add(model: Path, *arguments: str) -> Result:
     """Add a model as `mine`."""
-    return CliRunner().invoke(command, ["add", str(model), "--name", "mine", *arguments])
+    return CliRunner().invoke(cli, ["detectors", "add", str(model), "--name", "mine", *arguments])
 
 
 def score() -> float:

@@ -1,18 +1,10 @@
-"""Options that several commands share: what of URLs is shown, and which numbers are taken."""
+"""What is shown of a broker's URL."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import click
 import pytest
-from click.testing import CliRunner
 
-from scanner.cli import cli
-from scanner.options.common import HIDDEN, FiniteRange, without_password
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from scanner.fleet.broker import HIDDEN, without_password
 
 
 @pytest.mark.parametrize(
@@ -38,21 +30,3 @@ if TYPE_CHECKING:
 def test_no_password_is_shown(url: str, expected: str) -> None:
     """Scheme, host, port and path are shown, or nothing where they are in doubt."""
     assert expected == without_password(url)
-
-
-@pytest.mark.parametrize("given", ["nan", "inf", "-1", "much"])
-def test_numbers_that_nobody_can_count_with(given: str) -> None:
-    """NaN is between no two numbers, and no number of seconds is infinite."""
-    with pytest.raises(click.BadParameter):
-        FiniteRange(0.1).convert(given, None, None)
-
-    assert 0.5 == FiniteRange(0.1).convert("0.5", None, None)
-
-
-@pytest.mark.parametrize("order", [["--json", "--json-lines"], ["--json-lines", "--json"]])
-def test_one_form(home: Path, order: list[str]) -> None:
-    """Of two forms of the same output one is named."""
-    done = CliRunner().invoke(cli, ["status", *order])
-
-    assert 2 == done.exit_code
-    assert "name one" in done.stderr

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
-from scanner.exits import Failed
-from scanner.options.scan_request import plan_for
+from scanner.detectors.plan import UnknownDetector, plan_for
+from storage.errors import ScannerError
 from workers.detectors import installed
 from workers.detectors.card import load_card
 
@@ -27,7 +26,7 @@ def test_all_detectors_or_those_named() -> None:
 @pytest.mark.parametrize("named", ["nonsense", ",", " "])
 def test_no_such_detector(named: str) -> None:
     """A name that is none, and no name at all, are refused."""
-    with pytest.raises(click.BadParameter):
+    with pytest.raises(UnknownDetector):
         plan_for(named)
 
 
@@ -39,5 +38,5 @@ def test_damaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = load_card(tmp_path / "objects-32.toml")
     monkeypatch.setattr(installed, "installed", lambda: {"objects-32": card})
 
-    with pytest.raises(Failed, match="SHA-256"):
+    with pytest.raises(ScannerError, match="SHA-256"):
         plan_for(None)

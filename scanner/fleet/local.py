@@ -13,46 +13,44 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.config import parse_roots
+from scanner.config import root_arguments
+from scanner.fleet.broker import open_broker
 from scanner.fleet.rescuer import Rescuer
-from scanner.options.common import open_broker
 from scanner.processes import children
 from scanner.processes.embedded_broker import EmbeddedServer
+from storage.errors import ScannerError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from scanner.options.common import Broker
+    from scanner.fleet.broker import Broker
     from storage.database.store import Store
+    from workers.sources.location import SourceLocation
 
 # Seconds that a worker has for the image it is at and the commit behind it.
 GRACE_SECONDS = 30.0
 LOG_LINES_SHOWN = 5
 
 
-class RescuerGone(Exception):
+class RescuerGone(ScannerError):
     """The keeper ended by itself, so a batch that is lost would stay so."""
 
 
-class WorkerGone(Exception):
+class WorkerGone(ScannerError):
     """The worker ended by itself; the message has its last words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How the worker is started; roots are `NAME=PATH`, click.BadParameter where they are not."""
+    """How the worker is started."""
 
     store_url: str
     concurrency: int
     state_dir: Path
-    roots: tuple[str, ...] = ()
-    strong: str | None = None
-
-    def __post_init__(self) -> None:
-        # Here, before anything is started: the worker would say it, but in a log.
-        parse_roots(self.roots)
+    roots: Mapping[str, SourceLocation]
+    second_stage: str | None = None
 
 
 class LocalWorker:
@@ -66,12 +64,12 @@ class LocalWorker:
             SCANNER_BROKER_URL=broker_url,
             SCANNER_STORE_URL=options.store_url,
         )
-        argv = [sys.executable, "-m", "scanner", "worker", "--no-keeper"]
+        argv = [sys.executable, "-m", "scanner", "worker", "--no-rescuer"]
         argv += ["--concurrency", str(options.concurrency)]
-        if options.strong is not None:
-            argv += ["--strong", options.strong]
+        if options.second_stage is not None:
+            argv += ["--second-stage", options.second_stage]
         # Not joined into SCANNER_ROOTS: a path may hold what would split it there.
-        argv += [word for root in options.roots for word in ("--root", root)]
+        argv += root_arguments(options.roots)
         with self._log.open("wb") as log:
             self._process: subprocess.Popen[bytes] = children.start(argv, env=env, output=log)
 
@@ -96,8 +94,8 @@ def _how_it_ended(status: int, words: list[str]) -> str:
         why = " (out of memory?)" if -status == signal.SIGKILL else ""
         how = f"was killed by signal {-status}{why}"
     else:
-        how = "ended by itself: " + (" / ".join(words) or f"exit code {status}")
-    return f"the worker {how}; the same command goes on; try a smaller --concurrency"
+        how = "exited unexpectedly: " + (" / ".join(words) or f"exit code {status}")
+    return f"the worker {how}; run the same command again to resume; try a smaller --concurrency"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""Adding a user's model to the detectors, converted where it is one of Keras."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scanner.detectors.plan import sound_models
+from storage.errors import ScannerError
+from storage.extras import with_extra
+from workers.detectors import installed
+from workers.detectors.adding import add, index_of_ai, require_new
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.detectors.adding import Asked
+    from workers.detectors.card import Card
+
+READY = (".tflite", ".onnx")
+CONVERTED = (".keras", ".h5")
+
+
+def add_model(file: Path, asked: Asked) -> Card:
+    """Add a model file, or a SavedModel folder, and return its card. Raise ScannerError."""
+    require_unused(asked.name)
+    index_of_ai(asked.classes)
+    if file.is_dir() or file.suffix in CONVERTED:
+        with _converted(file, asked) as (model, described):
+            return add(model, described)
+    if file.suffix not in READY:
+        raise ScannerError(
+            f"unknown model format: {asked.source} (expected .tflite, .onnx, .keras, .h5 or a "
+            "SavedModel folder)"
+        )
+    return add(file, asked)
+
+
+def require_unused(name: str) -> None:
+    """Raise ScannerError for a name that a detector has already, or none can have."""
+    with sound_models():
+        require_new(name, list(installed.installed()))
+
+
+@contextmanager
+def _converted(file: Path, asked: Asked) -> Iterator[tuple[Path, Asked]]:
+    """Convert a model to .tflite and check that it gives the same scores on samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, f"{asked.name}.tflite")
+        try:
+            from workers.training import environment  # noqa: PLC0415 - the extra `train`
+
+            environment.prepare()
+            # TensorFlow reads what `prepare` sets when it is imported.
+            from workers.training.export import keras_converter  # noqa: PLC0415
+
+            saved_by = keras_converter.bring(file, asked, model)
+        except ModuleNotFoundError as error:
+            raise ScannerError(
+                f"converting this model needs packages that are not installed ({error.name}): "
+                + with_extra("train")
+            ) from error
+        yield model, replace(asked, source=f"{asked.source}, saved by {saved_by}, converted")

@@ -1,0 +1,101 @@
+"""Setting custom thresholds by photos that are known to be real."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.detectors.thresholds import (
+    CustomThresholds,
+    allowed_false_positives,
+    custom_for,
+    lowest_threshold,
+    read_thresholds,
+    write_thresholds,
+)
+from scanner.listing.walk import Walk, WalkOptions
+from storage.records import PROVENANCE, BatchImage
+from workers.limits import Limits
+from workers.pipeline.pipeline import make_pipeline
+from workers.sources.files import FileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from storage.records import Plan, PlannedDetector
+
+# Photos between two lines of progress.
+PROGRESS_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The result for one detector; `own` is None where there were too few photos.
+
+    `alarms` is the number of photos that are flagged by the new threshold, `before` the old one.
+    """
+
+    detector: str
+    photos: int
+    alarms: int
+    before: float
+    own: CustomThresholds | None
+
+
+def calibrate(
+    folder: Path, plan: Plan, rate: float, say: Callable[[str], object]
+) -> list[Calibrated]:
+    """Set thresholds by which at most a share `rate` of real photos is flagged.
+
+    Raise ThresholdError and WalkError.
+    """
+    # First: scoring all the photos takes a while.
+    custom = read_thresholds()
+    scores = _scores(folder, plan, say)
+    results = [_calibrated(each, scores[each.name], rate) for each in plan.detectors if each.sha256]
+    write_thresholds(custom | {each.detector: each.own for each in results if each.own is not None})
+    return results
+
+
+def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str, list[float]]:
+    """Return each detector's scores of the photos that it scores: of several faces, the highest."""
+    limits = Limits()
+    pipeline = make_pipeline(plan, limits.max_pixels)
+    source, flagged = FileSource(limits.max_bytes), 0
+    scores: dict[str, list[float]] = defaultdict(list)
+    for number, path in enumerate(_photos(folder), start=1):
+        (verdict,) = pipeline.chunk(source, [BatchImage(number, path, 0)])
+        highest: dict[str, float] = {}
+        for finding in verdict.findings:
+            if finding.score is not None:
+                score = max(finding.score, highest.get(finding.detector, 0.0))
+                highest[finding.detector] = score
+        if PROVENANCE in highest:
+            flagged += 1
+            continue
+        for name, score in highest.items():
+            scores[name].append(score)
+        if number % PROGRESS_EVERY == 0:
+            say(f"{number:,} photos scored")
+    if flagged:
+        say(f"{flagged:,} left out: their metadata mentions AI, so they may not be real")
+    return scores
+
+
+def _photos(folder: Path) -> Iterator[bytes]:
+    root = folder.absolute()
+    for photo in Walk(root, WalkOptions()):
+        yield os.path.join(os.fsencode(root), photo.path)  # noqa: PTH118 - paths are bytes
+
+
+def _calibrated(planned: PlannedDetector, scores: list[float], rate: float) -> Calibrated:
+    allowed = allowed_false_positives(len(scores), rate)
+    before = planned.thresholds.flagged_from
+    if allowed is None:
+        return Calibrated(planned.name, len(scores), 0, before, None)
+    own = custom_for(planned, lowest_threshold(scores, allowed))
+    flagged = sum(score >= own.thresholds.flagged_from for score in scores)
+    return Calibrated(planned.name, len(scores), flagged, before, own)

@@ -1,0 +1,79 @@
+"""Choosing the detectors of a scan, with their models verified and their thresholds.
+
+Chosen here and not by the workers: those would refuse the batches, and the scan would never end.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from scanner.detectors.thresholds import with_custom
+from storage.errors import InvalidInput, ScannerError
+from storage.records import PlanError
+from workers.detectors import installed
+from workers.detectors.card import CardError
+from workers.pipeline.plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.records import Plan
+    from workers.detectors.card import Card
+
+
+class UnknownDetector(InvalidInput):
+    """A detector is not installed, or cannot be used in this way."""
+
+
+def plan_for(detectors: str | None, second_stage: str | None = None) -> Plan:
+    """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any."""
+    return with_custom(plan_by_cards(detectors, second_stage))
+
+
+def plan_by_cards(detectors: str | None, second_stage: str | None = None) -> Plan:
+    """Plan a scan with detectors `A,B` and the one of the second stage, by their cards' thresholds.
+
+    Without `detectors` the built-in ones are used; custom ones have to be named. Raise
+    UnknownDetector, and ScannerError for a damaged model.
+    """
+    names = [name.strip() for name in (detectors or "").split(",") if name.strip()]
+    if detectors is not None and not names:
+        raise UnknownDetector(f"invalid --detectors {detectors!r}: expected names, as in A,B")
+    if second_stage in names:
+        raise UnknownDetector(
+            f"invalid --second-stage {second_stage!r}: it is one of --detectors already"
+        )
+    if second_stage is not None:
+        image_detector(second_stage)
+    with sound_models():
+        cards = installed.installed()
+        built_in = [name for name in cards if name in installed.NAMES and name != second_stage]
+        try:
+            plan = make_plan(cards, names or built_in, second_stage)
+        except PlanError as error:
+            raise UnknownDetector(str(error)) from error
+        for name in plan.names():
+            cards[name].verify()
+    return plan
+
+
+def image_detector(name: str) -> Card:
+    """Return the card of a detector that has an image model. Raise UnknownDetector."""
+    with sound_models():
+        cards = {name: card for name, card in installed.installed().items() if card.input}
+    if name not in cards:
+        raise UnknownDetector(
+            f"unknown detector {name!r}: expected one of {', '.join(sorted(cards))}, or one added "
+            "by `scanner detectors`"
+        )
+    return cards[name]
+
+
+@contextmanager
+def sound_models() -> Iterator[None]:
+    """Raise a ScannerError that says what to do where a card or a model is damaged."""
+    try:
+        yield
+    except CardError as error:
+        raise ScannerError(f"{error}: install scanner again, or add the detector again") from error

@@ -1,0 +1,46 @@
+"""Scoring single images by one detector."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scanner.detectors.plan import image_detector, sound_models
+from workers.detectors.loading import load
+from workers.errors import ImageProblem
+from workers.images.decode import decode
+from workers.limits import Limits
+from workers.pipeline.inputs import selector_for
+from workers.sources.files import FileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from workers.detectors.detector import Detector
+    from workers.pipeline.inputs import InputSelector
+
+
+def score_each(name: str, images: Iterable[Path]) -> Iterator[tuple[Path, float | None, str]]:
+    """Yield each image with its score, or None and what is wrong with the image."""
+    card = image_detector(name)
+    with sound_models():
+        detector = load(card)
+    selector = selector_for(card, any_size=True)
+    source = FileSource(Limits().max_bytes)
+    for image in images:
+        try:
+            data = source.fetch(os.fsencode(image.absolute())).data
+            yield image, _score(detector, selector, data), ""
+        except (ImageProblem, ValueError) as error:
+            yield image, None, str(error)
+
+
+def _score(detector: Detector, selector: InputSelector, data: bytes) -> float:
+    """Return the score that a scan would give; ValueError if it would not use the detector."""
+    decoded = decode(data, max_pixels=Limits().max_pixels, native=selector.native)
+    name = detector.card.name
+    score = selector.select(decoded).highest_score(name, detector)
+    if score is None:
+        raise ValueError(f"not examined: {name} is not for images like this (see its card)")
+    return score

@@ -1,0 +1,92 @@
+"""The broker that a fleet's batches wait in: opening it, and showing its URL without secrets.
+
+InvalidBroker       the URL cannot be used
+BrokerUnavailable   the server does not answer, or refuses the password
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import redis
+from kombu.exceptions import OperationalError
+
+from storage.errors import InvalidInput, ServiceUnavailable
+from workers.broker.app import make_app, make_redis
+from workers.broker.namespace import Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Celery
+
+# Shown in place of a URL that may be a password in part.
+HIDDEN = "(a URL that is not shown)"
+
+
+class InvalidBroker(InvalidInput):
+    """The broker's URL cannot be used."""
+
+
+class BrokerUnavailable(ServiceUnavailable):
+    """The broker does not answer, or refuses the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that answered: a store's Celery app and its namespace in Redis."""
+
+    url: str
+    app: Celery
+    namespace: Namespace
+
+
+@contextmanager
+def open_broker(url: str, store_id: str) -> Iterator[Broker]:
+    """Open a store's part of the broker at a URL. Raise InvalidBroker and BrokerUnavailable.
+
+    A broker that goes away while the context lasts raises BrokerUnavailable, too.
+    """
+    try:
+        client = make_redis(url)
+    except ValueError as error:
+        raise InvalidBroker(f"invalid value for --broker: {error}") from error
+    try:
+        client.ping()
+        yield Broker(url, make_app(url, store_id), Namespace(client, store_id))
+    except redis.AuthenticationError as error:
+        raise BrokerUnavailable(
+            f"Authentication with broker {without_password(url)} failed: {error_text(error)}"
+        ) from error
+    except (redis.RedisError, OperationalError) as error:
+        raise BrokerUnavailable(
+            f"Broker {without_password(url)} is not available: {error_text(error)}. Start a Redis "
+            "server there or name another with --broker; `scanner scan` needs none"
+        ) from error
+    finally:
+        client.close()
+
+
+def without_password(url: str) -> str:
+    """Return a URL that can be shown: without user, password and query.
+
+    Nothing is shown of a URL that can be read in several ways.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where the port is not a number
+    except ValueError:
+        return HIDDEN
+    # A password with a slash in it ends the host's part early, and would be shown as a path.
+    if parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        return HIDDEN
+    _, at, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'…@' if at else ''}{host}{parts.path}"
+
+
+def error_text(error: Exception) -> str:
+    """Return an error's message without its full stop, for use within a sentence."""
+    return str(error).rstrip(".")

@@ -1,0 +1,26 @@
+"""The broker that a command uses."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.config import DEFAULT_BROKER
+
+
+def hub_broker() -> str | None:
+    """Return the broker of the hub that this machine has joined, if it has."""
+    from scanner.fleet.hub_config import the_hub  # noqa: PLC0415 - `--help` should not cost it
+
+    hub = the_hub()
+    return None if hub is None else hub.broker_url()
+
+
+broker_option = click.option(
+    "--broker",
+    envvar="SCANNER_BROKER_URL",
+    show_envvar=True,
+    default=lambda: hub_broker() or DEFAULT_BROKER,
+    show_default=f"the hub's that this machine has joined, else {DEFAULT_BROKER}",
+    metavar="URL",
+    help="The Redis server that holds the queue.",
+)

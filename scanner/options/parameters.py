@@ -1,0 +1,45 @@
+"""Kinds of options that Click does not have, and the rule for options of groups."""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from typing import Any
+
+import click
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers in a range, without NaN and infinity, which Click lets through."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as Click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"invalid number {value!r}: expected a finite one", param, ctx)
+        return number
+
+
+class RenamedOption(click.Option):
+    """An option that is documented by its first name only, and accepted by its former one too."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option's line of `--help` without the former name."""
+        documented = copy(self)
+        documented.opts = self.opts[:1]
+        return super(RenamedOption, documented).get_help_record(ctx)
+
+
+def refuse_before_subcommand(ctx: click.Context) -> None:
+    """Refuse an option of a group before a subcommand, where Click would drop it."""
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if ctx.invoked_subcommand is not None and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} comes after `{ctx.invoked_subcommand}`, not before it"
+            )

@@ -1,0 +1,50 @@
+"""The store that a command reads or writes, and the scan in it."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.config import default_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from storage.database.store import Store
+
+
+def _default_store() -> str:
+    """Default to the hub's store on the hub machine, else to the user's store."""
+    from scanner.fleet.hub_config import the_hub  # noqa: PLC0415 - `--help` should not cost it
+
+    hub = the_hub()
+    return default_store() if hub is None or hub.store_url is None else hub.store_url
+
+
+store_option = click.option(
+    "--store",
+    envvar="SCANNER_STORE_URL",
+    show_envvar=True,
+    default=_default_store,
+    show_default="the hub's on the hub's own machine, else store.db in your data folder",
+    metavar="URL|FILE",
+    help="Where verdicts are stored: an SQLite file or a postgresql:// URL.",
+)
+
+
+def scan_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the optional argument SCAN, passed as `scan_id`."""
+    return click.argument("scan_id", metavar="[SCAN]", type=click.IntRange(1), required=False)(
+        function
+    )
+
+
+@contextmanager
+def open_store(url: str, *, make: bool = False) -> Iterator[Store]:
+    """Open the store at a URL for as long as the context lasts; `make` an SQLite file if needed."""
+    from storage.database.store import Store  # noqa: PLC0415 - 0.3 s that `--help` should not cost
+
+    with closing(Store.open(url, make=make)) as store:
+        yield store

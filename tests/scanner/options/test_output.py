@@ -1,0 +1,22 @@
+"""Formats of a command's output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from scanner.cli import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("order", [["--json", "--json-lines"], ["--json-lines", "--json"]])
+def test_one_form(home: Path, order: list[str]) -> None:
+    """Of two forms of the same output one is named."""
+    done = CliRunner().invoke(cli, ["status", *order])
+
+    assert 2 == done.exit_code
+    assert "name one" in done.stderr
