@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from workers.images import tiff
-from workers.provenance import xmp
+from workers.provenance import text, xmp
 from workers.provenance.field import Field
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read(data: bytes, metadata: Metadata) -> list[Field]:
 def _fields(where: str, value: bytes) -> list[Field]:
     if where == "xmp":
         return [Field(f"xmp:{name}", text) for name, text in xmp.properties(value)]
-    decode = _decode_user_comment if where == "exif:UserComment" else _decode
+    decode = text.decode_user_comment if where == "exif:UserComment" else text.decode
     return [Field(where, decode(value))]
 
 
@@ -114,21 +114,3 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
         return zlib.decompressobj().decompress(deflated, limit)
     except zlib.error:
         return b""
-
-
-def _decode(value: bytes) -> str:
-    # Most tools write UTF-8 where their standards ask for ASCII or Latin-1.
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _decode_user_comment(value: bytes) -> str:
-    """Decode a comment by its first eight bytes, which name the encoding (EXIF 2.32, 4.6.5)."""
-    name, text = value[:8], value[8:]
-    if name == b"UNICODE\0":
-        # Not every writer uses the byte order of the file; Latin letters show which one it is.
-        order = "utf-16-be" if text[:1] == b"\0" else "utf-16-le"
-        return text.decode(order, "replace")
-    return _decode((text if name in (b"ASCII\0\0\0", bytes(8)) else value).rstrip(b"\0 "))

@@ -1,0 +1,53 @@
+"""The files of tests/cases, each against the verdict that its metadata should lead to."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from workers.provenance import read
+
+CASES = Path(__file__).parents[2] / "cases"
+with (CASES / "expected.csv").open(encoding="utf-8") as _table:
+    EXPECTED = {row["path"]: row["verdict"].split() for row in csv.DictReader(_table)}
+# The right verdict of these does not follow from the metadata in the file.
+OTHER_STAGES = {
+    "23-sidecars/a.jpg",
+    "23-sidecars/b.png",
+    "24-decoder-crash/segfault.heic",
+}
+# Not supported yet.
+UNSUPPORTED = {
+    "1-gemini-c2pa-chain/e_gemini3.jpg",
+    "1-gemini-c2pa-chain/r_fill_then_humanEdits.jpg",
+    "2-c2pa-part-behind-a-later-save/n_compSynth_created.jpg",
+    "3-c2pa-other-places/h_adobeparam.jpg",
+    "5-tc260-aigc-label/l_tc260_elem.jpg",
+    "5-tc260-aigc-label/l_tc260_elem.png",
+    "6-grok-exif/k_grok.jpg",
+    "7-other-generators/d_ruinedfooocus.png",
+    "7-other-generators/e_comfy_desc_workflow_only.webp",
+    "7-other-generators/e_comfy_xpcomment.jpg",
+    "7-other-generators/h_a1111_in_xmp_usercomment.jpg",
+    "8-comfyui-upscale-only/o_comfy_upscale_of_photo.png",
+    "10-png-exif-other-writers/q_png_exif_prefixed.png",
+    "10-png-exif-other-writers/q_png_rawprofile_exif.png",
+    "11-credit-lines/m_apple_cleanup_creditonly.jpg",
+    "11-credit-lines/m_google_made_by.jpg",
+    "22-xmp-one-bad-byte/v_xmp_ctrl.jpg",
+    "22-xmp-one-bad-byte/v_xmp_unbound.jpg",
+}
+
+
+def verdict(data: bytes) -> str:
+    """Return the verdict at the thresholds of the provenance detector."""
+    score = max((finding.score or 0.0 for finding in read(data)), default=0.0)
+    return "ai" if score >= 0.9 else "unsure" if score >= 0.5 else "no_evidence"
+
+
+@pytest.mark.parametrize("path", sorted(EXPECTED.keys() - OTHER_STAGES - UNSUPPORTED))
+def test_case(path: str) -> None:
+    """The metadata of each case leads to one of its right verdicts."""
+    assert verdict((CASES / path).read_bytes()) in EXPECTED[path]
