@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from workers.detectors import installed
 from workers.detectors.card_writer import to_toml
-from workers.training.data.labelled_images import read_each
+from workers.training.data.labelled_images import read_images
 from workers.training.evaluation import detector_figures, markdown_tables
 from workers.training.recipes.builtin import OBJECTS_32
 from workers.training.recipes.probes import PROBES
@@ -34,11 +34,11 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names:
         card = installed.built_in()[name]
-        images = list(read_each(options.data, TEST_SETS[name]))
-        as_is = detector_figures.look(card, images, card.measured.on if card.measured else name)
+        images = list(read_images(options.data, TEST_SETS[name]))
+        as_is = detector_figures.examine(card, images, card.measured.on if card.measured else name)
         card = detector_figures.with_figures(card, as_is)
-        print(markdown_tables.markdown(card, as_is, card.measured, card.sources), flush=True)
-        card = detector_figures.changed(card, images, print)
+        print(markdown_tables.markdown(card, as_is), flush=True)
+        card = detector_figures.with_changes(card, images, print)
         card.path.write_text(to_toml(card), encoding="utf-8")
 
 

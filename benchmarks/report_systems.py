@@ -37,13 +37,13 @@ from workers.detectors.runtimes import LiteRT
 from workers.images.decode import decode
 from workers.images.faces import FaceFinder
 from workers.pipeline.inputs import InputSelector
-from workers.training.data.datasets import read
+from workers.training.data.datasets import read_arrays
 from workers.training.evaluation import metrics
-from workers.training.evaluation.network_scores import judge
-from workers.training.export.int8 import export
+from workers.training.evaluation.network_scores import score
+from workers.training.export.tflite import export_int8
 from workers.training.networks import models
 from workers.training.recipes.builtin import RECIPES
-from workers.training.recipes.recipe import Pictures, Pixels
+from workers.training.recipes.recipe import ImageSet, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from workers.detectors.card import Measured
     from workers.training.recipes.recipe import Recipe
 
-OBJECTS, FACES = Pictures("cifake-test.zip"), Pictures("faces.zip", "test/")
+OBJECTS, FACES = ImageSet("cifake-test.zip"), ImageSet("faces.zip", "test/")
 # What the report states: accuracy, F1 (macro average), average precision, images a second.
 REPORT = {
     "cifake-vgg16": ("0.9408", "0.94", "0.9886", "-"),
@@ -112,7 +112,7 @@ def row(of: dict[str, object]) -> str:
 
 def pictures(recipe: Recipe, data: Path) -> np.ndarray:
     """Return the images of the recipe's test set, as its model takes them."""
-    return read(data, recipe.data.test, recipe.data.pixels).images
+    return read_arrays(data, recipe.data.test, recipe.data.pixels).images
 
 
 def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
@@ -127,14 +127,14 @@ def speed_of(recipe: Recipe, run: Path, data: Path) -> float:
     return len(images) / min(seconds)
 
 
-def on(recipe: Recipe, run: Path, data: Path, which: Pictures) -> Measured:
+def on(recipe: Recipe, run: Path, data: Path, which: ImageSet) -> Measured:
     """Measure a model on images of another kind, resized to its input."""
-    labelled = read(data, (which,), Pixels(recipe.size, "resized"))
+    labelled = read_arrays(data, (which,), Pixels(recipe.size, "resized"))
     name = f"{which.file}/{which.below}".rstrip("/")
-    return metrics.measure(judge(recipe, run, labelled, name), metrics.EVEN)
+    return metrics.measure(score(recipe, run, labelled, name), metrics.DEFAULT_THRESHOLDS)
 
 
-def routed(data: Path, which: Pictures) -> str:
+def routed(data: Path, which: ImageSet) -> str:
     """Return which detectors a scan would use for these images, and for how many."""
     cards = {name: installed.installed()[name] for name in installed.NAMES}
     looking = {name: card for name, card in cards.items() if card.input is not None}
@@ -153,14 +153,16 @@ def runtimes(recipe: Recipe, run: Path, data: Path) -> Iterator[tuple[str, float
 
     The images are `SAMPLE` ones spread over the whole test set.
     """
-    net, images = models.single(models.best(recipe, run)), pictures(recipe, data)
+    net, images = models.single_logit(models.best(recipe, run)), pictures(recipe, data)
     images = images[np.linspace(0, len(images) - 1, SAMPLE).astype(int)]
     trained = models.logits(net, images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(net).convert())
         yield "LiteRT, float", *agreement(trained, floats(path, images))
-        export(net, read(data, recipe.data.train, recipe.data.pixels).images[::50], path)
+        export_int8(
+            net, read_arrays(data, recipe.data.train, recipe.data.pixels).images[::50], path
+        )
         session = LiteRT(path)
         yield "LiteRT, int8", *agreement(trained, session.levels()[session.run(list(images))])
 

@@ -25,20 +25,20 @@ import numpy as np
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.pipeline.inputs import selector_for
-from workers.training.data.labelled_images import read_each
-from workers.training.recipes.recipe import Pictures
+from workers.training.data.labelled_images import read_images
+from workers.training.recipes.recipe import ImageSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.training.data.labelled_images import Picture
+    from workers.training.data.labelled_images import LabelledImage
 
 # What each detector examines: every n-th image of its test set.
 SHOWN = {
-    "objects-32": (Pictures("cifake-test.zip"), 10),
-    "faces": (Pictures("faces.zip", "test/"), 4),
-    "faces-96": (Pictures("faces.zip", "test/"), 4),
-    "scenes": (Pictures("scenes.zip", "test/"), 5),
+    "objects-32": (ImageSet("cifake-test.zip"), 10),
+    "faces": (ImageSet("faces.zip", "test/"), 4),
+    "faces-96": (ImageSet("faces.zip", "test/"), 4),
+    "scenes": (ImageSet("scenes.zip", "test/"), 5),
 }
 EVEN = 0.5
 
@@ -67,7 +67,7 @@ def scored(name: str, data: Path) -> Iterator[tuple[str, tuple[int, float]]]:
     """Yield each image's name, its label (1 for AI), and the detector's score."""
     card = installed.installed()[name]
     detector, selector, (which, step) = load(card), selector_for(card), SHOWN[name]
-    shown: Iterator[Picture] = islice(read_each(data, [which]), 0, None, step)
+    shown: Iterator[LabelledImage] = islice(read_images(data, [which]), 0, None, step)
     for image in shown:
         score = selector.select(image.decoded).highest_score(name, detector)
         if score is not None:

@@ -30,7 +30,7 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 from sklearn.model_selection import GroupKFold  # noqa: E402
 
 from workers.training import linear_probe  # noqa: E402
-from workers.training.data.corruptions import changed  # noqa: E402
+from workers.training.data.corruptions import corrupted  # noqa: E402
 from workers.training.recipes.probes import PROBES  # noqa: E402
 from workers.training.runs import Run  # noqa: E402
 
@@ -42,13 +42,13 @@ def main() -> None:
     """Print both areas under the ROC curve."""
     how, data = PROBES[sys.argv[1]], Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as out:
-        squares = linear_probe._squares(how, Run(data, Path(out)))  # noqa: SLF001 - the same squares
+        squares = linear_probe.read_squares(how, Run(data, Path(out)))
     draw = np.random.default_rng(1)
     start = (how.kept - how.size) // 2
     middle = slice(start, start + how.size)
     as_is = np.array([trivial(one[middle, middle]) for one in squares.pixels])
     shown = np.array([
-        trivial(changed(one, how.size, how.changes, draw)) for one in squares.pixels
+        trivial(corrupted(one, how.size, how.changes, draw)) for one in squares.pixels
     ])  # fmt: skip
     print(f"{how.name}: {len(as_is):,} squares of {len(set(squares.owners.tolist()))} owners")
     for name, numbers in (("as they are", as_is), ("as training shows them", shown)):

@@ -32,9 +32,9 @@ import numpy as np
 from PIL import Image
 
 from workers.host.benchmark import measure, subject_of_file
-from workers.training.data.split import parts_of
+from workers.training.data.split import read_split
 from workers.training.epochs import train
-from workers.training.export.int8 import REPRESENTATIVE, export, quantised_logits
+from workers.training.export.tflite import REPRESENTATIVE, export_int8, int8_logits
 from workers.training.networks import models
 from workers.training.recipes.builtin import CIFAKE_VGG16, OBJECTS_32
 from workers.training.recipes.recipe import Recipe, Residual
@@ -87,25 +87,25 @@ def of_width(times: float, epochs: int) -> Recipe:
 
 def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:
     """Return a finished run's quantised model, its parameters and its validation accuracy."""
-    parts = parts_of(recipe.data, run.data, run.out)
+    parts = read_split(recipe.data, run.data, run.out)
     net, path = models.best(recipe, run.out), run.out / f"{run.out.name}.tflite"
     spread = np.linspace(0, len(parts.train) - 1, REPRESENTATIVE).astype(int)
     quantise(net, parts.train.take(spread).images, path)
     validation = parts.validation
-    called = quantised_logits(path, list(validation.images)) >= 0
+    called = int8_logits(path, validation.images) >= 0
     return path, net.count_params(), float(np.mean(called == validation.labels))
 
 
 def quantise(net: keras.Model, images: np.ndarray, path: Path) -> None:
     """Export a model; keep the converter's output out of the table."""
     with redirect_stdout(sys.stderr):
-        export(net, images, path)
+        export_int8(net, images, path)
 
 
 def speed_of_vgg16(folder: Path) -> Speed:
     """Measure the report's model, quantised alike; its random weights do not matter."""
     path = folder / "vgg16.tflite"
-    quantise(models.single(models.build(CIFAKE_VGG16)), noise(RANGES), path)
+    quantise(models.single_logit(models.build(CIFAKE_VGG16)), noise(RANGES), path)
     return speed_of(path)
 
 

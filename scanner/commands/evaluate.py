@@ -92,7 +92,7 @@ def _print(evaluation: Evaluation) -> None:
 
     head, measured = evaluation.head, evaluation.measured
     click.echo(f"{head['name']} version {head['version']} on {measured.on}\n")
-    figures = text_tables.whole(measured, evaluation.sources, evaluation.changes)
+    figures = text_tables.all_tables(measured, evaluation.sources, evaluation.changes)
     click.echo(figures, nl=False)
     if measured.without_view:
         click.echo(f"\nnot examined by this detector: {measured.without_view:,}")

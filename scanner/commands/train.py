@@ -81,10 +81,10 @@ def command(name: str, *, epochs: int | None, options: Options) -> None:
         environment.prepare()
         # TensorFlow reads what `prepare` sets when it is imported.
         from workers.training.epochs import train
-        from workers.training.linear_probe import run_probe
+        from workers.training.linear_probe import train_probe
         from workers.training.recipes.builtin import RECIPES
         from workers.training.recipes.probes import PROBES
-        from workers.training.run_results import finish
+        from workers.training.run_results import write_results
         from workers.training.runs import Run
     except ModuleNotFoundError as error:
         raise ScannerError(WITHOUT_EXTRA.format(name=error.name)) from error
@@ -94,10 +94,10 @@ def command(name: str, *, epochs: int | None, options: Options) -> None:
     run = Run(options.data, options.out, options.seed, options.resume, options.weights)
     say = partial(click.echo, err=True)
     if name in PROBES:
-        click.echo(run_probe(PROBES[name], run, say))
+        click.echo(train_probe(PROBES[name], run, say))
         return
     recipe = _with_epochs(RECIPES[name], epochs)
-    click.echo(finish(recipe, run, train(recipe, run, say), say))
+    click.echo(write_results(recipe, run, train(recipe, run, say), say))
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:

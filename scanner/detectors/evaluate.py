@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from scanner.detectors.plan import sound_models
 from storage.errors import InvalidInput, ScannerError
 from workers.detectors import installed
-from workers.training.data.datasets import DataError, located, read
-from workers.training.data.labelled_images import read_each
+from workers.training.data.datasets import DataError, locate, read_arrays
+from workers.training.data.labelled_images import read_images
 from workers.training.evaluation import detector_figures, markdown_tables, metrics
 from workers.training.recipes.builtin import RECIPES
 from workers.training.recipes.probes import PROBES
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from workers.detectors.card import Card, Changed, Measured, OfSource
-    from workers.training.recipes.recipe import Pictures, Recipe
+    from workers.detectors.card import Card, ChangeFigures, Measured, SourceFigures
+    from workers.training.recipes.recipe import ImageSet, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Evaluation:
 
     head: dict[str, Any]
     measured: Measured
-    sources: Sequence[OfSource]
-    changes: Sequence[Changed] = ()
+    sources: Sequence[SourceFigures]
+    changes: Sequence[ChangeFigures] = ()
     table: str = ""
 
 
@@ -45,17 +45,19 @@ def evaluate_run(run: Path, data: Path) -> Evaluation:
 
     environment.prepare()
     # TensorFlow reads what `prepare` sets when it is imported.
-    from workers.training.evaluation.network_scores import judge  # noqa: PLC0415
+    from workers.training.evaluation.network_scores import score  # noqa: PLC0415
 
-    folder, pictures = located(data)
+    folder, images = locate(data)
     try:
-        labelled = read(folder, (pictures,), Pixels(recipe.size, "resized"))
-        scored = judge(recipe, run, labelled, f"{pictures.file}/{pictures.below}".rstrip("/"))
-        measured = metrics.measure(scored, metrics.EVEN)
+        labelled = read_arrays(folder, (images,), Pixels(recipe.size, "resized"))
+        scored = score(recipe, run, labelled, f"{images.file}/{images.below}".rstrip("/"))
+        measured = metrics.measure(scored, metrics.DEFAULT_THRESHOLDS)
     except (DataError, OSError, ValueError) as error:
         raise ScannerError(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
-    return Evaluation(head, measured, metrics.by_source(scored, metrics.EVEN.flagged_from))
+    return Evaluation(
+        head, measured, metrics.source_figures(scored, metrics.DEFAULT_THRESHOLDS.flagged_from)
+    )
 
 
 def _recipe_of(run: Path) -> Recipe:
@@ -74,16 +76,16 @@ def evaluate_detector(
     """
     card = _card(name)
     folder, sets = _test_images(card, data)
-    images = list(read_each(folder, sets))
+    images = list(read_images(folder, sets))
     on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
-    looks = detector_figures.look(card, images, on)
-    card = detector_figures.with_figures(card, looks)
+    examined = detector_figures.examine(card, images, on)
+    card = detector_figures.with_figures(card, examined)
     if changes:
-        card = detector_figures.changed(card, images, say)
+        card = detector_figures.with_changes(card, images, say)
     if card.measured is None:
         raise ScannerError(f"{card.name} was not measured")
     head = {"name": card.name, "version": card.version, "sha256": card.sha256}
-    table = markdown_tables.markdown(card, looks, card.measured, card.sources)
+    table = markdown_tables.markdown(card, examined)
     return Evaluation(head, card.measured, card.sources, card.changes, table)
 
 
@@ -95,11 +97,11 @@ def _card(name: str) -> Card:
     return cards[name]
 
 
-def _test_images(card: Card, data: Path) -> tuple[Path, Sequence[Pictures]]:
+def _test_images(card: Card, data: Path) -> tuple[Path, Sequence[ImageSet]]:
     """Return the detector's test sets where `data` has their files, else all images in `data`."""
     recipe, probe = RECIPES.get(card.name), PROBES.get(card.name)
     tests = probe.test if probe else recipe.data.test if recipe else ()
     if tests and all((data / each.file).is_file() for each in tests):
         return data, tests
-    folder, pictures = located(data)
-    return folder, (pictures,)
+    folder, images = locate(data)
+    return folder, (images,)

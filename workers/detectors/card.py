@@ -180,7 +180,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class OfSource:
+class SourceFigures:
     """Pictures of one source, all AI or all real, and the share of them that is flagged.
 
     Flagged: called AI, or, by a detector that never does, doubtful. `low` and `high` are the ends
@@ -197,7 +197,7 @@ class OfSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangeFigures:
     """The figures on the same pictures after a change; `recall` and `false_alarms` are of flags."""
 
     change: str
@@ -234,8 +234,8 @@ class _Body:
     view: View = View()
     calibration: Calibration | None = None
     measured: Measured | None = None
-    sources: tuple[OfSource, ...] = ()
-    changes: tuple[Changed, ...] = ()
+    sources: tuple[SourceFigures, ...] = ()
+    changes: tuple[ChangeFigures, ...] = ()
     output: Output | None = None
     source: str = ""
     licence: str = ""

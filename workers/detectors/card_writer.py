@@ -12,18 +12,23 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
 
 
+def write_card(card: Card) -> None:
+    """Write the card to its path."""
+    card.path.write_text(to_toml(card), encoding="utf-8")
+
+
 def to_toml(card: Card) -> str:
-    """Give the card's file, which `load_card` reads back to an equal card; its path is left out."""
+    """Return the card as TOML, which `load_card` reads back; its path is left out."""
     table = {key: value for key, value in _table(card).items() if key != "path"}
     return "\n".join(_lines(table, "")) + "\n"
 
 
 def _table(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
-    return {one.name: getattr(record, one.name) for one in fields(record)}
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _lines(table: dict[str, Any], prefix: str) -> Iterator[str]:
-    """Give the plain values first, since TOML reads them into the table that was opened last."""
+    """Yield plain values first, since TOML reads them into the table that was opened last."""
     nested = {}
     for key, value in table.items():
         if value is None or value == ():
@@ -42,9 +47,9 @@ def _lines(table: dict[str, Any], prefix: str) -> Iterator[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, tuple):
-        inner = "".join(f"  {_value(one)},\n" for one in value)
+        inner = "".join(f"  {_value(item)},\n" for item in value)
         return f"[\n{inner}]"
     if isinstance(value, str):
-        # A JSON string is a TOML basic string, but for DEL, which no card holds.
+        # A JSON string is a TOML basic string, except for DEL, which no card has.
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

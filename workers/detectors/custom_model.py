@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workers.detectors.card import CardError
-from workers.detectors.detector import calibrated
+from workers.detectors.detector import probabilities
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import CHANNELS, open_session
 
@@ -43,7 +43,7 @@ class Net:
         for.
         """
         logits = np.array([self._logit(self._numbers(image)) for image in images], np.float64)
-        scores = calibrated(np.clip(logits, -MOST_LOGIT, MOST_LOGIT), self._calibration)
+        scores = probabilities(np.clip(logits, -MOST_LOGIT, MOST_LOGIT), self._calibration)
         return np.minimum(scores, MOST_PROBABLE)
 
     def _numbers(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:

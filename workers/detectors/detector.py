@@ -25,7 +25,7 @@ class Detector(Protocol):
         """
 
 
-def calibrated(logits: NDArray[np.float64], how: Calibration) -> NDArray[np.float64]:
+def probabilities(logits: NDArray[np.float64], how: Calibration) -> NDArray[np.float64]:
     """P(AI) by Platt scaling (Platt 1999) of a net's logits."""
     import numpy as np  # noqa: PLC0415 - this module is imported by what never loads a model
 

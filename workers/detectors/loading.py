@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.detectors.detector import calibrated
+from workers.detectors.detector import probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class QuantisedNet:
     def __init__(self, card: Card, calibration: Calibration, session: LiteRT) -> None:
         self.card = card
         self._session = session
-        self._probability = calibrated(session.levels(), calibration)
+        self._probability = probabilities(session.levels(), calibration)
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """P(AI) of each image, (n,); ValueError for an image that is not of the input's shape."""

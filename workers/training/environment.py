@@ -1,4 +1,4 @@
-"""What training runs on: set up so that it is fast, written down so that it can be judged."""
+"""Hardware and packages of a training run: set up to be fast, and recorded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MIB = 1 << 20
 
 
 def prepare() -> None:
-    """Make TensorFlow fast on a plain CPU; call it before TensorFlow is imported.
+    """Make TensorFlow fast on a CPU; call it before TensorFlow is imported.
 
-    Measured on two cores with AVX2: 75 images a second as TensorFlow comes, 222 with oneDNN, 435
-    when freed memory is also kept instead of being given back and faulted in again every step.
+    Measured on two cores with AVX2: 75 images/s by default, 222 with oneDNN, 435 when freed memory
+    is also kept instead of being returned and faulted in again in every step.
     """
-    # By default only on processors with AVX-512 VNNI.
+    # On by default only on processors with AVX-512 VNNI.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -33,13 +33,13 @@ def prepare() -> None:
     mallopt(M_TOP_PAD, 256 * MIB)
 
 
-def numbers() -> str:
-    """Give what to compute with, as Keras names it: brain floats where they have kernels.
+def precision() -> str:
+    """Return the dtype policy of Keras for this machine: brain floats if they have fast kernels.
 
-    Those of oneDNN want AVX-512; without it TensorFlow falls back to code that is far slower than
-    32-bit floats. What is exported is made from 32-bit weights either way.
+    oneDNN's kernels need AVX-512; without them brain floats are far slower than 32-bit floats.
+    Exported models are made from 32-bit weights either way.
     """
-    import tensorflow as tf  # noqa: PLC0415 - only once it is prepared for
+    import tensorflow as tf  # noqa: PLC0415 - after `prepare`
 
     cpuinfo = Path("/proc/cpuinfo")
     wide = cpuinfo.exists() and "avx512bw" in cpuinfo.read_text(errors="replace")
@@ -48,8 +48,8 @@ def numbers() -> str:
 
 
 def describe() -> dict[str, object]:
-    """Give Python, machine, GPUs and package versions, JSON-able; what is not there is left out."""
-    import tensorflow as tf  # noqa: PLC0415 - only once it is prepared for
+    """Return Python, machine, GPUs and versions of the packages that are installed, for JSON."""
+    import tensorflow as tf  # noqa: PLC0415 - after `prepare`
 
     versions: dict[str, str] = {}
     for name in PACKAGES:
@@ -63,6 +63,6 @@ def describe() -> dict[str, object]:
         "system": platform.system(),
         "cores": os.cpu_count(),
         "gpus": [each.name for each in tf.config.list_physical_devices("GPU")],
-        "numbers": numbers(),
+        "numbers": precision(),
         "packages": versions,
     }

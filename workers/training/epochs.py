@@ -1,4 +1,4 @@
-"""Train a recipe's net: an epoch at a time, each kept on disk, so that a killed run goes on."""
+"""Training of a network, epoch by epoch; each is saved, so that a killed run can resume."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import keras
 from workers.training import environment, learning_rates
 from workers.training.data.batches import (
     Batches,
-    Lessons,
-    steps_of,
+    Samples,
+    augmented_samples,
+    batches_per_epoch,
+    fixed_samples,
     targets,
-    to_learn,
-    unchanged,
 )
-from workers.training.data.split import Parts, parts_of
+from workers.training.data.split import SplitImages, read_split
 from workers.training.networks import models
-from workers.training.networks.pretrained_weights import pour
+from workers.training.networks.pretrained_weights import load_weights
 from workers.training.recipes.recipe import Plateau
 from workers.training.runs import (
     HISTORY,
     WEIGHTS,
     Epoch,
     Run,
-    best_net,
-    best_of,
-    checkpoint,
+    best_epoch,
+    best_model_file,
+    checkpoint_file,
     claim,
-    history_of,
-    save,
+    read_history,
+    save_model,
     write_json,
 )
 
@@ -42,39 +42,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
-    """The compiled model that a phase trains, and the base before it where that stays as it is."""
+class PhaseModel:
+    """The compiled model that a phase trains, and the frozen base before it, if any."""
 
     trained: keras.Model
     base: keras.Model | None
 
     def whole(self) -> keras.Model:
-        """Give the net from pixels to logits."""
-        return self.trained if self.base is None else models.joined(self.base, self.trained)
+        """Return the network from pixels to logits."""
+        return self.trained if self.base is None else models.join(self.base, self.trained)
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A recipe on its way: its run, its pictures, and the epochs so far, which grow."""
+class TrainingState:
+    """A recipe's run, its images, and the epochs so far, which grow."""
 
     recipe: Recipe
     run: Run
-    parts: Parts
+    images: SplitImages
     history: list[Epoch]
 
     def epochs_of(self, phase: int) -> list[Epoch]:
-        """Give the epochs of a phase so far."""
+        """Return the finished epochs of a phase."""
         return [each for each in self.history if each.phase == phase]
 
-    def over(self, phase: int) -> bool:
-        """Whether a phase has come to its end or got no better for long enough."""
-        how, done = self.recipe.phases[phase], self.epochs_of(phase)
+    def is_over(self, phase: int) -> bool:
+        """Return whether a phase has all its epochs or has stopped improving."""
+        settings, epochs = self.recipe.phases[phase], self.epochs_of(phase)
         later = any(each.phase > phase for each in self.history)
-        return later or len(done) >= how.epochs or _stale(done, how.patience)
+        return later or len(epochs) >= settings.epochs or _is_stale(epochs, settings.patience)
 
 
-def train(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> list[Epoch]:
-    """Train through the recipe's phases; give the epochs.
+def train(recipe: Recipe, run: Run, report: Callable[[str], None]) -> list[Epoch]:
+    """Train through the recipe's phases and return the epochs.
 
     The run's folder then holds `best-NNN.keras` (best validation accuracy), the last epoch's model
     with the optimiser's state, `history.json`, `recipe.json` and `environment.json`. Raises
@@ -82,80 +82,88 @@ def train(recipe: Recipe, run: Run, tell: Callable[[str], None]) -> list[Epoch]:
     """
     claim(recipe, run)
     keras.utils.set_random_seed(run.seed)
-    course = Course(recipe, run, parts_of(recipe.data, run.data, run.out), history_of(run.out))
-    tell(f"{recipe.name}: {len(course.parts.train):,} pictures")
-    for number in range(len(recipe.phases)):
-        for epoch in _phase(course, number):
-            tell(
+    images = read_split(recipe.data, run.data, run.out)
+    state = TrainingState(recipe, run, images, read_history(run.out))
+    report(f"{recipe.name}: {len(images.train):,} images")
+    for phase in range(len(recipe.phases)):
+        for epoch in _train_phase(state, phase):
+            report(
                 f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, "
                 f"validation {epoch.validation_accuracy:.4f}, {epoch.seconds:.0f} s"
             )
-    return course.history
+    return state.history
 
 
-def _phase(course: Course, number: int) -> Iterator[Epoch]:
-    """Train through what is left of one phase; each epoch is on disk when it is given."""
-    if course.over(number):
+def _train_phase(state: TrainingState, number: int) -> Iterator[Epoch]:
+    """Train the remaining epochs of one phase; yield each after it was saved."""
+    if state.is_over(number):
         return
-    recipe, run, history = course.recipe, course.run, course.history
-    phase = recipe.phases[number]
-    learner = _learner(course, number)
-    lessons = (
-        unchanged(course.parts.train, learner.base)
+    run, history = state.run, state.history
+    phase = state.recipe.phases[number]
+    model = _phase_model(state, number)
+    samples = (
+        fixed_samples(state.images.train, model.base)
         if phase.frozen
-        else to_learn(course.parts.train, recipe)
+        else augmented_samples(state.images.train, state.recipe)
     )
-    exam = unchanged(course.parts.validation, learner.base)
-    while not course.over(number):
+    validation = fixed_samples(state.images.validation, model.base)
+    while not state.is_over(number):
         if isinstance(phase.rate, Plateau):
-            accuracies = [each.validation_accuracy for each in course.epochs_of(number)]
-            learner.trained.optimizer.learning_rate = learning_rates.on_plateau(
-                phase.rate, accuracies
-            )
-        batches = Batches(lessons, phase.batch, (run.seed, len(history) + 1))
-        epoch = _epoch(learner.trained, batches, exam, (len(history) + 1, number))
-        before = best_of(history) if history else None
+            accuracies = [each.validation_accuracy for each in state.epochs_of(number)]
+            rate = learning_rates.on_plateau(phase.rate, accuracies)
+            model.trained.optimizer.learning_rate = rate
+        batches = Batches(samples, phase.batch, (run.seed, len(history) + 1))
+        epoch = _train_epoch(model.trained, batches, validation, (len(history) + 1, number))
         history.append(epoch)
-        is_best = best_of(history) is epoch
-        if is_best:
-            save(learner.whole(), best_net(run.out, epoch.epoch))
-        # The history is written last and says which nets count: killed in between, the epoch is
-        # run again as it was.
-        save(learner.trained, checkpoint(run.out, epoch.epoch))
-        write_json(run.out / HISTORY, [asdict(each) for each in history])
-        checkpoint(run.out, epoch.epoch - 1).unlink(missing_ok=True)
-        if is_best and before is not None:
-            best_net(run.out, before.epoch).unlink(missing_ok=True)
+        _save_epoch(state, model)
         yield epoch
 
 
-def _learner(course: Course, number: int) -> Learner:
-    """Take up a phase where it was left, or begin it with the best net so far."""
-    recipe, out, epochs = course.recipe, course.run.out, len(course.history)
-    phase = recipe.phases[number]
+def _save_epoch(state: TrainingState, model: PhaseModel) -> None:
+    """Save the last epoch of the history, and remove files that it replaces."""
+    run, history, epoch = state.run, state.history, state.history[-1]
+    is_best = best_epoch(history) is epoch
+    if is_best:
+        save_model(model.whole(), best_model_file(run.out, epoch.epoch))
+    # The history is written last and decides which models count: if the run is killed before, the
+    # epoch is trained again.
+    save_model(model.trained, checkpoint_file(run.out, epoch.epoch))
+    write_json(run.out / HISTORY, [asdict(each) for each in history])
+    checkpoint_file(run.out, epoch.epoch - 1).unlink(missing_ok=True)
+    if is_best and len(history) > 1:
+        previous = best_epoch(history[:-1])
+        best_model_file(run.out, previous.epoch).unlink(missing_ok=True)
+
+
+def _phase_model(state: TrainingState, number: int) -> PhaseModel:
+    """Load the model of a phase that was interrupted, or begin with the best network so far."""
+    out, epochs = state.run.out, len(state.history)
+    phase = state.recipe.phases[number]
     if epochs:
-        whole = keras.models.load_model(best_net(out, best_of(course.history).epoch), compile=False)
+        file = best_model_file(out, best_epoch(state.history).epoch)
+        whole = keras.models.load_model(file, compile=False)
     else:
-        whole = _first(recipe, course.run)
+        whole = _initial_network(state.recipe, state.run)
     base = whole.get_layer(models.BASE) if phase.frozen else None
-    if course.epochs_of(number):
-        return Learner(keras.models.load_model(checkpoint(out, epochs)), base)
+    if state.epochs_of(number):
+        return PhaseModel(keras.models.load_model(checkpoint_file(out, epochs)), base)
     trained = whole.get_layer(models.HEAD) if phase.frozen else whole
-    _compile(trained, phase, steps_of(len(course.parts.train), phase.batch))
-    return Learner(trained, base)
+    _compile(trained, phase, batches_per_epoch(len(state.images.train), phase.batch))
+    return PhaseModel(trained, base)
 
 
-def _first(recipe: Recipe, run: Run) -> keras.Model:
-    """Build the net, with pretrained weights where the recipe has some; note which."""
-    net, said = models.build(recipe, environment.numbers()), "weights from scratch"
+def _initial_network(recipe: Recipe, run: Run) -> keras.Model:
+    """Build the network, with pretrained weights if the recipe has some; record which."""
+    network, origin = models.build(recipe, environment.precision()), "weights from scratch"
     if recipe.pretrained is not None:
-        said = pour(net.get_layer(models.BASE), recipe.pretrained, run.weights or run.data)
-    write_json(run.out / WEIGHTS, said)
-    return net
+        base = network.get_layer(models.BASE)
+        origin = load_weights(base, recipe.pretrained, run.weights or run.data)
+    write_json(run.out / WEIGHTS, origin)
+    return network
 
 
-def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
-    if net.output_shape[-1] == 1:
+def _compile(model: keras.Model, phase: Phase, steps: int) -> None:
+    if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(
             from_logits=True, label_smoothing=phase.label_smoothing
         )
@@ -163,7 +171,7 @@ def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    net.compile(
+    model.compile(
         learning_rates.optimizer(phase, steps),
         loss,
         metrics=[accuracy],
@@ -172,22 +180,27 @@ def _compile(net: keras.Model, phase: Phase, steps: int) -> None:
     )
 
 
-def _epoch(net: keras.Model, batches: Batches, exam: Lessons, at: tuple[int, int]) -> Epoch:
+def _train_epoch(
+    model: keras.Model, batches: Batches, validation: Samples, number: tuple[int, int]
+) -> Epoch:
+    """Train one epoch; `number` is that of the epoch and of its phase."""
     started = time.monotonic()
-    rate = float(net.optimizer.learning_rate.numpy())
-    fitted = net.fit(batches, shuffle=False, verbose=0).history
-    loss, accuracy = net.evaluate(exam.inputs, targets(exam.labels), batch_size=256, verbose=0)
+    rate = float(model.optimizer.learning_rate.numpy())
+    fitted = model.fit(batches, shuffle=False, verbose=0).history
+    loss, accuracy = model.evaluate(
+        validation.inputs, targets(validation.labels), batch_size=256, verbose=0
+    )
     return Epoch(
-        epoch=at[0],
+        epoch=number[0],
         loss=float(fitted["loss"][0]),
         accuracy=float(fitted["accuracy"][0]),
         validation_loss=float(loss),
         validation_accuracy=float(accuracy),
         learning_rate=rate,
         seconds=time.monotonic() - started,
-        phase=at[1],
+        phase=number[1],
     )
 
 
-def _stale(done: Sequence[Epoch], patience: int) -> bool:
-    return bool(done) and done[-1].epoch - best_of(done).epoch >= patience
+def _is_stale(epochs: Sequence[Epoch], patience: int) -> bool:
+    return bool(epochs) and epochs[-1].epoch - best_epoch(epochs).epoch >= patience

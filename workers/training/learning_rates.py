@@ -1,4 +1,4 @@
-"""Learning rates and optimisers, made from what a recipe says of them."""
+"""Learning rates and optimisers of a recipe."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
-    """Make the optimiser of a phase whose epochs have so many `steps`."""
-    how = phase.rate
-    rate = Cosines.of(how, phase.epochs, steps) if isinstance(how, Cosine) else how.start
+    """Return the optimiser of a phase whose epochs have this number of `steps`."""
+    rate: CosineSchedule | float
+    if isinstance(phase.rate, Cosine):
+        rate = CosineSchedule.of(phase.rate, phase.epochs, steps)
+    else:
+        rate = phase.rate.start
     if phase.optimizer == "sgd":
         return keras.optimizers.SGD(
             rate, momentum=phase.momentum, weight_decay=phase.weight_decay or None
@@ -29,45 +32,46 @@ def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
     return decaying
 
 
-def on_plateau(how: Plateau, accuracies: Sequence[float]) -> float:
-    """Give the rate of the next epoch, after epochs with these validation accuracies."""
-    rate, best, waited = how.start, -math.inf, 0
+def on_plateau(plateau: Plateau, accuracies: Sequence[float]) -> float:
+    """Return the rate of the next epoch, after epochs with these validation accuracies."""
+    rate, best, waited = plateau.start, -math.inf, 0
     for accuracy in accuracies:
         waited = 0 if accuracy > best else waited + 1
         best = max(best, accuracy)
-        if waited == how.patience:
-            rate, waited = max(rate * how.factor, how.lowest), 0
+        if waited == plateau.patience:
+            rate, waited = max(rate * plateau.factor, plateau.lowest), 0
     return rate
 
 
-@keras.saving.register_keras_serializable("scanner")
-class Cosines(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """The learning rate of a Cosine at a step: see there."""
+# The registered name is part of saved checkpoints.
+@keras.saving.register_keras_serializable("scanner", name="Cosines")
+class CosineSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Learning rate of a `Cosine` at each step."""
 
     def __init__(self, schedule: Mapping[str, float], steps: int) -> None:
-        """`steps` are those of one epoch; `schedule` is a Cosine with `epochs` in a dictionary."""
-        self._how = schedule
+        """Take a Cosine with its `epochs` as a dictionary, and the `steps` of one epoch."""
+        self._schedule = schedule
         self._steps = steps
 
     @classmethod
-    def of(cls, how: Cosine, epochs: int, steps: int) -> Cosines:
-        """Make the rate of so many epochs of `steps` each."""
+    def of(cls, cosine: Cosine, epochs: int, steps: int) -> CosineSchedule:
+        """Return the schedule of a number of epochs with `steps` each."""
         schedule = {
             "epochs": epochs,
-            "peak": how.peak,
-            "warmup_epochs": how.warmup_epochs,
+            "peak": cosine.peak,
+            "warmup_epochs": cosine.warmup_epochs,
         }
         return cls(schedule, steps)
 
     def __call__(self, step: int) -> Any:  # noqa: ANN401 - a tensor
-        """Give the rate; linear first, then down a cosine."""
-        peak, warm = self._how["peak"], self._how["warmup_epochs"]
+        """Return the rate: a linear warm-up, then a falling cosine."""
+        peak, warm = self._schedule["peak"], self._schedule["warmup_epochs"]
         epoch = ops.cast(step, "float32") / self._steps
         rising = peak * (1 / 25 + (1 - 1 / 25) * epoch / max(warm, 1e-9))
-        share = (epoch - warm) / max(self._how["epochs"] - warm, 1e-9)
+        share = (epoch - warm) / max(self._schedule["epochs"] - warm, 1e-9)
         falling = peak / 2 * (1 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
         return ops.where(epoch < warm, rising, falling)
 
     def get_config(self) -> dict[str, object]:
-        """What Keras saves with a net that is trained by it."""
-        return {"schedule": dict(self._how), "steps": self._steps}
+        """Return what Keras saves in a checkpoint."""
+        return {"schedule": dict(self._schedule), "steps": self._steps}

@@ -1,7 +1,7 @@
-"""A run's folder: whose it is, how far it has come, and what it holds.
+"""The folder of a training run: what it is a run of, and the epochs so far.
 
-Everything is written beside its place first and then moved there, so that a killed run leaves
-whole files only.
+Each file is written beside its place and then moved there, so that a killed run leaves only
+complete files.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ENVIRONMENT, WEIGHTS = "environment.json", "weights.json"
 
 
 class RunError(ScannerError):
-    """The run's folder holds something else than this run."""
+    """The folder belongs to another run, or the run has not come far enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch came to; losses are mean cross-entropies, times are seconds."""
+    """Results of one epoch; losses are mean cross-entropies, times are seconds."""
 
     epoch: int
     loss: float
@@ -46,9 +46,9 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run lives and how it goes: `resume` goes on with what the folder holds.
+    """Folders and seed of a run; `resume` continues what the folder `out` holds.
 
-    `weights` is the folder of pretrained weights, where it is not that of the data.
+    `weights` is the folder of pretrained weights if it is not that of the data.
     """
 
     data: Path
@@ -59,51 +59,51 @@ class Run:
 
 
 def claim(recipe: Recipe | Probe, run: Run) -> None:
-    """Make the folder this run's own, or see that it is; RunError where it is another's."""
+    """Make the folder that of this run; RunError where it is another run's."""
     run.out.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps({"recipe": asdict(recipe), "seed": run.seed}))
-    kept = run.out / RECIPE
-    if kept.exists():
+    expected = json.loads(json.dumps({"recipe": asdict(recipe), "seed": run.seed}))
+    file = run.out / RECIPE
+    if file.exists():
         if not run.resume:
-            raise RunError(f"{run.out} holds a run already; go on with it by --resume")
-        if json.loads(kept.read_text()) != wanted:
+            raise RunError(f"{run.out} holds a run already: continue it with --resume")
+        if json.loads(file.read_text()) != expected:
             raise RunError(f"{run.out} holds a run of another recipe, length or seed")
-    write_json(kept, wanted)
+    write_json(file, expected)
     write_json(run.out / ENVIRONMENT, environment.describe())
 
 
-def history_of(out: Path) -> list[Epoch]:
-    """Give the epochs that a run has finished."""
-    kept = out / HISTORY
-    return [Epoch(**each) for each in json.loads(kept.read_text())] if kept.exists() else []
+def read_history(out: Path) -> list[Epoch]:
+    """Return the finished epochs of a run."""
+    file = out / HISTORY
+    return [Epoch(**each) for each in json.loads(file.read_text())] if file.exists() else []
 
 
-def best_of(history: Sequence[Epoch]) -> Epoch:
-    """Give the epoch with the best validation accuracy, the first of equals."""
+def best_epoch(history: Sequence[Epoch]) -> Epoch:
+    """Return the epoch with the best validation accuracy, the first of equals."""
     return max(history, key=lambda each: each.validation_accuracy)
 
 
-def best_net(out: Path, epoch: int) -> Path:
-    """Where the net is kept as it was after an epoch that was the best so far."""
+def best_model_file(out: Path, epoch: int) -> Path:
+    """Return the file of the network after an epoch that was the best so far."""
     return out / f"best-{epoch:03}.keras"
 
 
-def checkpoint(out: Path, epoch: int) -> Path:
-    """Where the net is kept as it was after an epoch, with its optimiser's state."""
+def checkpoint_file(out: Path, epoch: int) -> Path:
+    """Return the file of the network after an epoch, with the optimiser's state."""
     return out / f"epoch-{epoch:03}.keras"
 
 
-def save(net: keras.Model, path: Path) -> None:
-    """Write a net, whole or not at all."""
-    _moved_into(path, net.save)
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a model atomically."""
+    _write_atomically(path, model.save)
 
 
-def write_json(path: Path, what: object) -> None:
-    """Write a record, whole or not at all."""
-    _moved_into(path, lambda partial: partial.write_text(json.dumps(what, indent=1) + "\n"))
+def write_json(path: Path, record: object) -> None:
+    """Write a record atomically."""
+    _write_atomically(path, lambda partial: partial.write_text(json.dumps(record, indent=1) + "\n"))
 
 
-def _moved_into(path: Path, write: Callable[[Path], Any]) -> None:
+def _write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     partial = path.with_name(f"partial-{path.name}")
     write(partial)
     partial.replace(path)

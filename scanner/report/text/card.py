@@ -9,7 +9,7 @@ from storage.records import NEVER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.detectors.card import Card, Input, OfSource
+    from workers.detectors.card import Card, Input, SourceFigures
 
 
 def rows_of(card: Card) -> Iterator[tuple[str, str]]:
@@ -130,7 +130,7 @@ def _found(recall: float, false_alarms: float) -> str:
     return f"finds {recall:.2%} of AI images, with {false_alarms:.2%} of real ones taken for AI"
 
 
-def _source(source: OfSource) -> str:
+def _source(source: SourceFigures) -> str:
     return (
         f"{source.flagged:.1%} of {source.images:,} flagged (95 % interval {source.low:.1%} to "
         f"{source.high:.1%}), ROC AUC {source.roc_auc:.3f}"

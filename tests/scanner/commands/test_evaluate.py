@@ -84,7 +84,7 @@ def test_evaluate_says_which_data_are_missing(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["evaluate", "objects-32", "--data", str(tmp_path / "nowhere")])
 
     assert 1 == done.exit_code
-    assert f"Error: there is no nowhere in {tmp_path}\n" == done.output
+    assert f"Error: nowhere not found in {tmp_path}\n" == done.output
 
 
 def test_evaluate_needs_both_classes(test_data: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_evaluate_needs_both_classes(test_data: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["evaluate", "objects-32", "--data", str(folder)])
 
     assert 1 == done.exit_code
-    assert "Error: FAKE has pictures of one class only" in done.output
+    assert "Error: FAKE has images of one class only" in done.output
 
 
 def test_evaluate_knows_its_detectors() -> None:

@@ -19,11 +19,11 @@ from workers.detectors.loading import load  # noqa: E402
 from workers.training import epochs as training  # noqa: E402
 from workers.training import runs  # noqa: E402
 from workers.training.epochs import train  # noqa: E402
-from workers.training.export.int8 import ExportError, compare, export  # noqa: E402
+from workers.training.export.tflite import ExportError, compare_int8, export_int8  # noqa: E402
 from workers.training.networks.models import build  # noqa: E402
 from workers.training.recipes.builtin import RECIPES  # noqa: E402
 from workers.training.recipes.recipe import Recipe, Residual, Split  # noqa: E402
-from workers.training.run_results import finish  # noqa: E402
+from workers.training.run_results import write_results  # noqa: E402
 from workers.training.runs import Epoch, Run, RunError  # noqa: E402
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ IN_PHASES = replace(SMALL, phases=(replace(SMALL.phases[0], epochs=1),) * 2)
 
 
 def write_set(path: Path, each: int, seed: int) -> None:
-    """Pictures that are easily told apart: the real ones dark, the others bright."""
+    """Images that are easily told apart: the real ones dark, the others bright."""
     draw = np.random.default_rng(seed)
     with zipfile.ZipFile(path, "w") as archive:
         for label, base in (("REAL", 40), ("FAKE", 150)):
@@ -78,7 +78,7 @@ def histories(out: Path) -> list[dict[str, Any]]:
 def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None:
     """Train, export, calibrate, measure: the card loads, its model verifies and scores."""
     run = Run(data, tmp_path / "run", seed=3)
-    made = finish(SMALL, run, train(SMALL, run, quietly), quietly)
+    made = write_results(SMALL, run, train(SMALL, run, quietly), quietly)
 
     assert run.out / "objects-32.toml" == made
     card = load_card(made)
@@ -125,7 +125,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"resume": False}, "go on with it by --resume"),
+        ({"resume": False}, "continue it with --resume"),
         ({"resume": True, "seed": 2}, "holds a run of another recipe, length or seed"),
     ],
 )
@@ -144,9 +144,9 @@ def test_training_stops_when_validation_gets_no_better() -> None:
     """With a patience of two, two epochs after the best one are the last."""
     rows = [Epoch(n + 1, 0, 0, 0, right, 0, 0) for n, right in enumerate([0.6, 0.9, 0.8])]
 
-    assert not training._stale([], 2)
-    assert not training._stale(rows, 2)
-    assert training._stale([*rows, replace(rows[-1], epoch=4, validation_accuracy=0.9)], 2)
+    assert not training._is_stale([], 2)
+    assert not training._is_stale(rows, 2)
+    assert training._is_stale([*rows, replace(rows[-1], epoch=4, validation_accuracy=0.9)], 2)
 
 
 def test_objects_32_is_the_net_that_its_card_describes() -> None:
@@ -172,8 +172,8 @@ def test_a_model_of_another_net_is_refused(tmp_path: Path) -> None:
     images = (draw.integers(0, 256, (64, 32, 32, 3)) * shades).astype(np.uint8)
     tensorflow.keras.utils.set_random_seed(1)
     net, other = build(SMALL), build(SMALL)
-    export(net, images, tmp_path / "net.tflite")
+    export_int8(net, images, tmp_path / "net.tflite")
 
-    assert 64 == compare(net, tmp_path / "net.tflite", images).images
-    with pytest.raises(ExportError, match="the quantised net is not the trained one"):
-        compare(other, tmp_path / "net.tflite", images)
+    assert 64 == compare_int8(net, tmp_path / "net.tflite", images).images
+    with pytest.raises(ExportError, match="the int8 model differs from the trained one"):
+        compare_int8(other, tmp_path / "net.tflite", images)

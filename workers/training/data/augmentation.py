@@ -1,4 +1,4 @@
-"""Changes of training images that leave a generator's traces alone."""
+"""Random changes of training images that preserve the traces of generators."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from workers.training.recipes.recipe import Augmentation
 
 
-def augmented(
-    images: NDArray[np.uint8], how: Augmentation, draw: np.random.Generator
+def augment(
+    images: NDArray[np.uint8], augmentation: Augmentation, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Mirror and shift each of (n, h, w, 3) pictures at random; same shape out."""
+    """Mirror and shift each of (n, h, w, 3) images at random; return the same shape."""
     count, height, width, _ = images.shape
-    shift = how.shift
+    shift = augmentation.shift
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
-    tops, lefts = draw.integers(0, 2 * shift + 1, (2, count))
+    tops, lefts = random.integers(0, 2 * shift + 1, (2, count))
     rows = tops[:, None, None] + np.arange(height)[None, :, None]
     columns = np.arange(width)[None, :].repeat(count, 0)
-    if how.flip:
-        mirrored = draw.random(count) < 0.5  # noqa: PLR2004 - half of them
+    if augmentation.flip:
+        mirrored = random.random(count) < 0.5  # noqa: PLR2004 - half of them
         columns[mirrored] = columns[mirrored, ::-1]
     columns += lefts[:, None]
-    moved: NDArray[np.uint8] = padded[np.arange(count)[:, None, None], rows, columns[:, None, :]]
-    return moved
+    shifted: NDArray[np.uint8] = padded[np.arange(count)[:, None, None], rows, columns[:, None, :]]
+    return shifted

@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: cut, resized, softened and saved again."""
+"""Changes that images undergo in circulation: cropped, resized, softened, recompressed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _FILTERS = (
     Image.Resampling.LANCZOS,
     Image.Resampling.BOX,
 )
-# 4:4:4 and 4:2:0, as Pillow counts them; most files are the latter.
+# 4:4:4 once and 4:2:0 twice, as Pillow counts them; most files are 4:2:0.
 _SUBSAMPLINGS = (0, 2, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """How often each happens to a training picture, and how strongly.
+class Corruptions:
+    """How often each change happens to a training image, and how strong it is.
 
-    `resized`: a window is brought to the net's size, enlarged by up to `enlarged`. `softened`:
-    made smaller, down to `smallest` of its side, and as large as before. `saved`: as JPEG of a
-    quality between the ends of `qualities`. Half of all are mirrored.
+    `resized`: a window is brought to the model's size, enlarged by up to `enlarged`. `softened`:
+    reduced, down to `smallest` of its side, and enlarged again. `saved`: recompressed as JPEG, the
+    quality between the bounds `qualities`. Half of all images are mirrored.
     """
 
     resized: float = 0.5
@@ -39,38 +39,38 @@ class Changes:
     qualities: tuple[int, int] = (55, 97)
 
 
-def changed(
-    square: NDArray[np.uint8], size: int, how: Changes, draw: np.random.Generator
+def corrupted(
+    square: NDArray[np.uint8], size: int, how: Corruptions, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Give `size` by `size` pixels out of a square that is at least so large."""
-    picture = _window(Image.fromarray(square), size, how, draw)
-    if draw.random() < how.softened:
-        small = round(size * np.exp(draw.uniform(np.log(how.smallest), 0)))
-        there, back = (_FILTERS[place] for place in draw.integers(len(_FILTERS), size=2))
-        picture = picture.resize((small, small), there).resize((size, size), back)
-    if draw.random() < how.saved:
-        quality = int(draw.integers(how.qualities[0], how.qualities[1], endpoint=True))
-        picture = saved(picture, quality, int(draw.choice(_SUBSAMPLINGS)))
-    pixels = np.asarray(picture)
-    return pixels[:, ::-1] if draw.random() < 0.5 else pixels  # noqa: PLR2004 - half of them
+    """Return `size` by `size` pixels of a square that is at least as large, changed at random."""
+    image = _window(Image.fromarray(square), size, how, random)
+    if random.random() < how.softened:
+        small = round(size * np.exp(random.uniform(np.log(how.smallest), 0)))
+        down, up = (_FILTERS[index] for index in random.integers(len(_FILTERS), size=2))
+        image = image.resize((small, small), down).resize((size, size), up)
+    if random.random() < how.saved:
+        quality = int(random.integers(how.qualities[0], how.qualities[1], endpoint=True))
+        image = recompressed(image, quality, int(random.choice(_SUBSAMPLINGS)))
+    pixels = np.asarray(image)
+    return pixels[:, ::-1] if random.random() < 0.5 else pixels  # noqa: PLR2004 - half of them
 
 
-def saved(picture: Image.Image, quality: int, subsampling: int = 2) -> Image.Image:
-    """The picture as it comes back from a JPEG."""
+def recompressed(image: Image.Image, quality: int, subsampling: int = 2) -> Image.Image:
+    """Return the image after saving it as JPEG."""
     body = io.BytesIO()
-    picture.save(body, "JPEG", quality=quality, subsampling=subsampling)
+    image.save(body, "JPEG", quality=quality, subsampling=subsampling)
     return Image.open(body).convert("RGB")
 
 
 def _window(
-    picture: Image.Image, size: int, how: Changes, draw: np.random.Generator
+    image: Image.Image, size: int, how: Corruptions, random: np.random.Generator
 ) -> Image.Image:
     side = size
-    if draw.random() < how.resized:
-        least, most = np.log(size / picture.width), np.log(how.enlarged)
-        side = min(picture.width, round(size / np.exp(draw.uniform(least, most))))
-    left, top = draw.integers(0, picture.width - side, size=2, endpoint=True).tolist()
-    piece = picture.crop((left, top, left + side, top + side))
+    if random.random() < how.resized:
+        least, most = np.log(size / image.width), np.log(how.enlarged)
+        side = min(image.width, round(size / np.exp(random.uniform(least, most))))
+    left, top = random.integers(0, image.width - side, size=2, endpoint=True).tolist()
+    window = image.crop((left, top, left + side, top + side))
     if side == size:
-        return piece
-    return piece.resize((size, size), _FILTERS[draw.integers(len(_FILTERS))])
+        return window
+    return window.resize((size, size), _FILTERS[random.integers(len(_FILTERS))])

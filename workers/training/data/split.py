@@ -1,4 +1,4 @@
-"""What is trained on, what chooses the epoch, what calibrates: three parts that share nothing."""
+"""Split of labelled images into parts for training, for choosing the epoch, and for calibration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.training.data.datasets import DataError, Labelled, read_cached
+from workers.training.data.datasets import DataError, LabelledArrays, read_cached
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SplitImages:
     """The three disjoint parts of the training data."""
 
-    train: Labelled
-    validation: Labelled
-    calibration: Labelled
+    train: LabelledArrays
+    validation: LabelledArrays
+    calibration: LabelledArrays
 
 
-def parts_of(data: Data, folder: Path, run: Path) -> Parts:
-    """Give the parts of a recipe's training data, arrays cached in the run's folder."""
+def read_split(data: Data, folder: Path, run: Path) -> SplitImages:
+    """Return the parts of a recipe's training data, arrays cached in the run's folder."""
     return split(read_cached(folder, data.train, data.pixels, run / "pictures.npz"), data.split)
 
 
-def split(labelled: Labelled, how: Split) -> Parts:
-    """Split by seed: the same pictures give the same parts, always.
+def split(images: LabelledArrays, sizes: Split) -> SplitImages:
+    """Split by seed: the same images always give the same parts.
 
-    Raises DataError where a class would have nothing left to train on.
+    Raises DataError where a class would have no images left to train on.
     """
-    draw = np.random.default_rng(how.seed)
-    # Of each picture: 0 validation, 1 calibration, 2 training.
-    part = np.full(len(labelled), 2)
+    random = np.random.default_rng(sizes.seed)
+    # Of each image: 0 validation, 1 calibration, 2 training.
+    part = np.full(len(images), 2)
     for label in (0, 1):
-        places = draw.permutation(np.flatnonzero(labelled.labels == label))
-        ends = [how.validation, how.validation + how.calibration]
-        if len(places) <= ends[1]:
+        indices = random.permutation(np.flatnonzero(images.labels == label))
+        bounds = [sizes.validation, sizes.validation + sizes.calibration]
+        if len(indices) <= bounds[1]:
             raise DataError(
-                f"{len(places)} pictures of class {label}: too few to hold out {ends[1]}"
+                f"{len(indices)} images of class {label}: too few to hold out {bounds[1]}"
             )
-        for number, chosen in enumerate(np.split(places, ends)):
+        for number, chosen in enumerate(np.split(indices, bounds)):
             part[chosen] = number
-    validation, calibration, train = (labelled.take(np.flatnonzero(part == n)) for n in range(3))
-    return Parts(train, validation, calibration)
+    validation, calibration, train = (images.take(np.flatnonzero(part == n)) for n in range(3))
+    return SplitImages(train, validation, calibration)

@@ -1,4 +1,4 @@
-"""A detector's figures on pictures that it sees as workers show them: whole, by source, changed."""
+"""A detector's figures on labelled images, examined as in a scan: all, by source, changed."""
 
 from __future__ import annotations
 
@@ -9,121 +9,120 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from sklearn.metrics import roc_auc_score
 
-from workers.detectors.card import CardError, Changed
+from workers.detectors.card import CardError, ChangeFigures
 from workers.detectors.loading import load
 from workers.images.rgb import to_rgb
 from workers.pipeline.inputs import selector_for
-from workers.training.data.corruptions import saved
-from workers.training.data.labelled_images import of
-from workers.training.evaluation.metrics import Scored, by_source, measure
+from workers.training.data.corruptions import recompressed
+from workers.training.data.labelled_images import decoded_from
+from workers.training.evaluation.metrics import ScoredImages, measure, roc_auc_of, source_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from workers.detectors.card import Card
     from workers.images.decode import Decoded
-    from workers.training.data.labelled_images import Picture
+    from workers.training.data.labelled_images import LabelledImage
 
 QUALITIES = (95, 80, 65, 50)
 FACTORS = (0.5, 0.75, 1.5, 2.0)
-# What a screen does to a picture that is shown on it and photographed by its own computer.
+# A screenshot of an image that is shown smaller.
 SCREEN, SCREEN_QUALITY = 0.8, 90
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The scores of pictures that had something for the detector in them, and of how many none.
+class Examined:
+    """Scores of the images that a scan would give to the detector, and the number of the others.
 
-    `ms_per_image` is what showing and scoring took, of processor time, reading left out.
+    `ms_per_image` is processor time for selecting the inputs and scoring, without decoding.
     """
 
-    scored: Scored
-    without_view: int
+    scored: ScoredImages
+    not_examined: int
     ms_per_image: float
 
 
-def measured(card: Card, pictures: Sequence[Picture], on: str) -> Card:
-    """The card with its figures on these pictures; CardError, and DataError for one class."""
-    return with_figures(card, look(card, pictures, on))
+def measured(
+    card: Card, images: Sequence[LabelledImage], on: str, report: Callable[[str], None]
+) -> Card:
+    """Return the card with all its figures on a test set; CardError, DataError for one class."""
+    return with_changes(with_figures(card, examine(card, images, on)), images, report)
 
 
-def with_figures(card: Card, as_is: Seen) -> Card:
-    """The card with the figures of what was seen; DataError for pictures of one class."""
-    figures = measure(as_is.scored, card.thresholds)
+def with_figures(card: Card, examined: Examined) -> Card:
+    """Return the card with the figures on a test set as it is; DataError for one class."""
+    figures = measure(examined.scored, card.thresholds)
     return replace(
         card,
-        measured=replace(figures, without_view=as_is.without_view),
-        sources=tuple(by_source(as_is.scored, card.thresholds.flagged_from)),
+        measured=replace(figures, without_view=examined.not_examined),
+        sources=tuple(source_figures(examined.scored, card.thresholds.flagged_from)),
         changes=(),
     )
 
 
-def changed(card: Card, pictures: Sequence[Picture], tell: Callable[[str], None]) -> Card:
-    """The card with its figures on these pictures after each of CHANGES."""
+def with_changes(
+    card: Card, images: Sequence[LabelledImage], report: Callable[[str], None]
+) -> Card:
+    """Return the card with the figures on the same images after each of CHANGES."""
     changes = []
     for name, change in CHANGES.items():
-        # One at a time: all of them at twice their sides would fill the memory.
-        after = (replace(each, decoded=of(change(_picture(each.decoded)))) for each in pictures)
-        changes.append(_after(card, name, look(card, after, name).scored))
-        tell(f"{name}: ROC AUC {changes[-1].roc_auc:.4f}")
+        # One at a time: all images at twice their sides would fill the memory.
+        changed = (
+            replace(each, decoded=decoded_from(change(_rgb(each.decoded)))) for each in images
+        )
+        scored = examine(card, changed, name).scored
+        changes.append(_change_figures(name, scored, card.thresholds.flagged_from))
+        report(f"{name}: ROC AUC {changes[-1].roc_auc:.4f}")
     return replace(card, changes=tuple(changes))
 
 
-def look(card: Card, pictures: Iterable[Picture], on: str) -> Seen:
-    """Score pictures as a scan does: the highest score counts, if the scan examines any of it."""
+def examine(card: Card, images: Iterable[LabelledImage], on: str) -> Examined:
+    """Score images as a scan does; of several scores of one image the highest counts."""
     if card.input is None:
-        raise CardError(f"{card.name} looks at no pixels")
+        raise CardError(f"{card.name} has no image model")
     detector, selector = load(card), selector_for(card)
-    scores, labels, sources, total, took = [], [], [], 0, 0.0
-    for picture in pictures:
+    rows, total, seconds = [], 0, 0.0
+    for image in images:
         total += 1
         started = process_time()
-        score = selector.select(picture.decoded).highest_score(card.name, detector)
+        score = selector.select(image.decoded).highest_score(card.name, detector)
+        seconds += process_time() - started
         if score is not None:
-            scores.append(score)
-            labels.append(picture.label)
-            sources.append(picture.source)
-        took += process_time() - started
-    return Seen(
-        Scored(
-            on,
-            np.array(scores),
-            np.array(labels, np.uint8),
-            np.array(sources),
-        ),
-        total - len(scores),
-        1000 * took / max(total, 1),
+            rows.append((score, image.label, image.source))
+    scores, labels, sources = zip(*rows, strict=True) if rows else ((), (), ())
+    scored = ScoredImages(
+        on, np.array(scores), np.array(labels, np.uint8), np.array(sources, np.str_)
     )
+    return Examined(scored, total - len(rows), 1000 * seconds / max(total, 1))
 
 
-def _after(card: Card, change: str, scored: Scored) -> Changed:
-    flagged = scored.scores >= card.thresholds.flagged_from
-    return Changed(
+def _change_figures(change: str, scored: ScoredImages, flag: float) -> ChangeFigures:
+    flagged = scored.scores >= flag
+    return ChangeFigures(
         change=change,
         images=len(scored.labels),
-        roc_auc=float(roc_auc_score(scored.labels, scored.scores)),
+        roc_auc=roc_auc_of(scored.scores, scored.labels),
         recall=float(np.mean(flagged[scored.labels == 1])),
         false_alarms=float(np.mean(flagged[scored.labels == 0])),
     )
 
 
-def _picture(decoded: Decoded) -> Image.Image:
+def _rgb(decoded: Decoded) -> Image.Image:
     return Image.fromarray(decoded.pixels) if decoded.native is None else to_rgb(decoded.native)
 
 
-def _on_screen(picture: Image.Image) -> Image.Image:
-    return saved(_resized(picture, SCREEN), SCREEN_QUALITY)
+def _resized(image: Image.Image, factor: float) -> Image.Image:
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _resized(picture: Image.Image, factor: float) -> Image.Image:
-    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
-    return picture.resize(size, Image.Resampling.BICUBIC)
+def _on_screen(image: Image.Image) -> Image.Image:
+    return recompressed(_resized(image, SCREEN), SCREEN_QUALITY)
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    **{f"JPEG of quality {each}": partial(saved, quality=each) for each in QUALITIES},
+    **{f"JPEG of quality {each}": partial(recompressed, quality=each) for each in QUALITIES},
     **{f"resized to {each:g} of its sides": partial(_resized, factor=each) for each in FACTORS},
     "shown on a screen at 0.8, JPEG 90": _on_screen,
 }

@@ -1,4 +1,4 @@
-"""A detector's figures as a table in Markdown, the student report's beside them."""
+"""A detector's figures as Markdown tables, compared with the student report's."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from workers.training.evaluation.metrics import recall_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from workers.detectors.card import Card, Measured, OfSource
-    from workers.training.evaluation.detector_figures import Seen
+    from workers.detectors.card import Card, Measured
+    from workers.training.evaluation.detector_figures import Examined
 
-RATE = 0.01
+FALSE_POSITIVE_RATE = 0.01
 NONE = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the student report states of a system of its own, on pictures of its own."""
+    """Figures that the student report states for one of its systems, on its own images."""
 
     system: str
     on: str
@@ -31,7 +31,7 @@ class Reported:
     bytes: str
 
 
-# Its nets are measured by their parameters, 32-bit floats; its milliseconds are a laptop's.
+# The report's sizes are those of its networks' 32-bit parameters, its times were taken on a laptop.
 REPORTED = {
     "objects-32": Reported(
         "VGG16 at 32x32", "20,000 of CIFAKE", "0.9408", "0.9408", "0.94", "0.9886", NONE,
@@ -48,15 +48,18 @@ REPORTED = {
 }  # fmt: skip
 
 
-def markdown(card: Card, seen: Seen, measured: Measured, sources: Sequence[OfSource]) -> str:
-    """Give both tables, of all pictures and by source, under a heading."""
+def markdown(card: Card, examined: Examined) -> str:
+    """Return the tables of all images and by source, under a heading; the card has the figures."""
+    measured = card.measured
+    if measured is None:
+        raise ValueError(f"{card.name} was not measured")
     reported = REPORTED.get(card.name)
-    beside = "the student report" if reported is None else f"the report's {reported.system}"
-    lines = [f"## {card.name}", "", f"| | {card.name} | {beside} |", "|---|---|---|"]
-    for what, ours, theirs in _rows(card, seen, measured):
-        there = NONE if reported is None or not theirs else getattr(reported, theirs)
-        lines.append(f"| {what} | {ours} | {there} |")
-    named = [row for row in sources if row.source]
+    column = "the student report" if reported is None else f"the report's {reported.system}"
+    lines = [f"## {card.name}", "", f"| | {card.name} | {column} |", "|---|---|---|"]
+    for label, figure, field in _rows(card, measured, examined):
+        theirs = NONE if reported is None or not field else getattr(reported, field)
+        lines.append(f"| {label} | {figure} | {theirs} |")
+    named = [row for row in card.sources if row.source]
     if named:
         lines += [
             "",
@@ -71,21 +74,23 @@ def markdown(card: Card, seen: Seen, measured: Measured, sources: Sequence[OfSou
     return "\n".join(lines) + "\n"
 
 
-def _rows(card: Card, seen: Seen, found: Measured) -> Iterator[tuple[str, str, str]]:
-    """What, our figure, and the name of the report's."""
-    at, ends = found.confusion, f"{found.accuracy_low:.4f} to {found.accuracy_high:.4f}"
-    balanced = (at.tp / (at.tp + at.fn) + at.tn / (at.tn + at.fp)) / 2
-    yield "measured on", f"{found.on}: {found.images:,} images", "on"
-    yield "accuracy at 0.5", f"{found.accuracy:.4f} ({ends})", "accuracy"
-    yield "balanced accuracy", f"{balanced:.4f}", "balanced"
-    yield "F1, macro", f"{(found.ai.f1 + found.real.f1) / 2:.4f}", "f1"
-    yield "average precision of AI", f"{found.ai.average_precision:.4f}", ""
-    yield "average precision of REAL", f"{found.real.average_precision:.4f}", "real_precision"
-    yield "ROC AUC", f"{found.roc_auc:.4f}", ""
-    yield "found at 1 % false alarms", f"{recall_at(seen.scored, RATE):.3f}", ""
-    yield "called `ai`", f"{found.recall_at_ai:.3f}", ""
-    yield "called `ai` falsely", f"{found.false_alarms_at_ai:.4f}", ""
-    yield "expected calibration error", f"{found.ece:.4f}", ""
-    yield "milliseconds an image, one core", f"{seen.ms_per_image:.2f}", "ms"
+def _rows(card: Card, measured: Measured, examined: Examined) -> Iterator[tuple[str, str, str]]:
+    """Yield the label, the detector's figure, and the field of `Reported` or ""."""
+    matrix = measured.confusion
+    recalls = matrix.tp / (matrix.tp + matrix.fn), matrix.tn / (matrix.tn + matrix.fp)
+    bounds = f"{measured.accuracy_low:.4f} to {measured.accuracy_high:.4f}"
+    found = recall_at(examined.scored, FALSE_POSITIVE_RATE)
+    yield "measured on", f"{measured.on}: {measured.images:,} images", "on"
+    yield "accuracy at 0.5", f"{measured.accuracy:.4f} ({bounds})", "accuracy"
+    yield "balanced accuracy", f"{sum(recalls) / 2:.4f}", "balanced"
+    yield "F1, macro", f"{(measured.ai.f1 + measured.real.f1) / 2:.4f}", "f1"
+    yield "average precision of AI", f"{measured.ai.average_precision:.4f}", ""
+    yield "average precision of REAL", f"{measured.real.average_precision:.4f}", "real_precision"
+    yield "ROC AUC", f"{measured.roc_auc:.4f}", ""
+    yield "found at 1 % false positives", f"{found:.3f}", ""
+    yield "called `ai`", f"{measured.recall_at_ai:.3f}", ""
+    yield "called `ai` falsely", f"{measured.false_alarms_at_ai:.4f}", ""
+    yield "expected calibration error", f"{measured.ece:.4f}", ""
+    yield "milliseconds per image, one core", f"{examined.ms_per_image:.2f}", "ms"
     if card.model is not None:
         yield "bytes", f"{card.model.bytes:,}", "bytes"

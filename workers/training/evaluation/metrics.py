@@ -1,4 +1,4 @@
-"""How well scores agree with labels, by scikit-learn."""
+"""A card's figures: how well scores agree with labels."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn import metrics
 
-from storage.records import NEVER, Thresholds
-from workers.detectors.card import ClassFigures, Confusion, Measured, OfSource
+from storage.records import NEVER, SCORE_THRESHOLD, Thresholds
+from workers.detectors.card import (
+    ClassFigures,
+    Confusion,
+    Measured,
+    SourceFigures,
+)
+from workers.evaluation.curves import (
+    calibration_error,
+    reliability,
+    true_and_false_positives,
+)
 from workers.evaluation.intervals import wilson
+from workers.evaluation.metrics import classification, roc_auc, score_counts
 from workers.training.data.datasets import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A score from here on counts as AI.
-CUT = 0.5
-# A net that no detector is made of has no thresholds of its own.
-EVEN = Thresholds(CUT, CUT)
-ECE_BINS = 10
-# What label 0 and label 1 are called on a card.
+    from workers.evaluation.metrics import ClassFigures as TableRow
+
+# The thresholds of a network that has none of its own.
+DEFAULT_THRESHOLDS = Thresholds(SCORE_THRESHOLD, SCORE_THRESHOLD)
+# Names of label 0 and label 1 on a card.
 KINDS: tuple[Literal["real", "ai"], ...] = ("real", "ai")
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """Scores, (n,), labels, (n,), 1 for AI, and sources, (n,), of the images called `on`."""
+class ScoredImages:
+    """Scores, (n,), labels, (n,), 1 for AI, and sources, (n,), of the test set named `on`."""
 
     on: str
     scores: NDArray[np.float64]
@@ -35,82 +44,84 @@ class Scored:
     sources: NDArray[np.str_]
 
 
-def measure(scored: Scored, at: Thresholds) -> Measured:
-    """Every figure of a card; DataError unless both classes are there."""
-    if len(np.unique(scored.labels)) != 2:  # noqa: PLR2004 - real and AI
-        raise DataError(f"{scored.on} has pictures of one class only: accuracy would say nothing")
+def measure(scored: ScoredImages, thresholds: Thresholds) -> Measured:
+    """Return every figure of a card; DataError unless there are scores of both classes."""
     scores, labels = scored.scores, scored.labels
-    called = (scores >= CUT).astype(np.uint8)
-    (tn, fp), (fn, tp) = metrics.confusion_matrix(labels, called, labels=[0, 1]).tolist()
-    low, high = wilson(tp + tn, len(labels))
+    if not len(labels):
+        raise DataError(f"no image of {scored.on} suits the detector: its card has the sizes")
+    counts = score_counts(scores.tolist(), labels.tolist())
+    auc = roc_auc(counts)
+    if auc is None:
+        raise DataError(f"{scored.on} has images of one class only: accuracy needs both")
+    figures = classification(counts)
+    matrix = figures.confusion
+    low, high = wilson(matrix.tp + matrix.tn, matrix.images)
     return Measured(
         on=scored.on,
-        images=len(labels),
-        accuracy=(tp + tn) / len(labels),
+        images=matrix.images,
+        accuracy=(matrix.tp + matrix.tn) / matrix.images,
         accuracy_low=low,
         accuracy_high=high,
-        roc_auc=float(metrics.roc_auc_score(labels, scores)),
+        roc_auc=auc,
         ece=expected_calibration_error(scores, labels),
-        recall_at_ai=_reach(scores[labels == 1], at.ai),
-        false_alarms_at_ai=_reach(scores[labels == 0], at.ai),
-        ai=_figures(labels, called, scores),
-        real=_figures(1 - labels, 1 - called, 1.0 - scores),
-        confusion=Confusion(tp, fp, fn, tn),
-        recall_at_unsure=_reach(scores[labels == 1], at.unsure),
-        false_alarms_at_unsure=_reach(scores[labels == 0], at.unsure),
+        recall_at_ai=_share_from(scores[labels == 1], thresholds.ai),
+        false_alarms_at_ai=_share_from(scores[labels == 0], thresholds.ai),
+        ai=_class_figures(figures.fake, figures.average_precision),
+        real=_class_figures(figures.real, figures.average_precision_real),
+        confusion=Confusion(matrix.tp, matrix.fp, matrix.fn, matrix.tn),
+        recall_at_unsure=_share_from(scores[labels == 1], thresholds.unsure),
+        false_alarms_at_unsure=_share_from(scores[labels == 0], thresholds.unsure),
     )
 
 
-def _reach(scores: NDArray[np.float64], threshold: float) -> float:
-    """The share of scores at or above it; none reach NEVER."""
-    return 0.0 if threshold >= NEVER else float(np.mean(scores >= threshold))
+def recall_at(scored: ScoredImages, false_positive_rate: float) -> float:
+    """Return the largest share of AI images found at no more than a false-positive rate.
 
-
-def recall_at(scored: Scored, rate: float) -> float:
-    """Give the largest share of AI images that is found at a false-alarm rate of `rate` at most.
-
-    The threshold is one that these very images show: it says what scores can tell apart, not how
-    they are used.
+    The threshold is chosen on these images: the figure tells how well scores separate the classes,
+    not how a scan uses them.
     """
-    alarms, found, _ = metrics.roc_curve(scored.labels, scored.scores, drop_intermediate=False)
-    return float(found[alarms <= rate].max())
+    points = true_and_false_positives(score_counts(scored.scores.tolist(), scored.labels.tolist()))
+    ai, real = points[-1]
+    return max(found / ai for found, false in points if false / real <= false_positive_rate)
 
 
-def by_source(scored: Scored, flag: float) -> list[OfSource]:
-    """Give a row a source, AI first; from `flag` up a picture is flagged."""
+def source_figures(scored: ScoredImages, flag: float) -> list[SourceFigures]:
+    """Return a row per source, AI first; images are flagged from the score `flag` on."""
     rows = []
     for label in (1, 0):
-        others = scored.scores[scored.labels != label]
-        for source in np.unique(scored.sources[scored.labels == label]):
-            scores = scored.scores[(scored.labels == label) & (scored.sources == source)]
-            flagged = int(np.sum(scores >= flag))
-            low, high = wilson(flagged, len(scores))
-            auc = _roc_auc(*((scores, others) if label else (others, scores)))
-            share = flagged / len(scores)
-            rows.append(OfSource(str(source), KINDS[label], len(scores), share, low, high, auc))
+        of_class = scored.labels == label
+        for source in np.unique(scored.sources[of_class]):
+            of_source = of_class & (scored.sources == source)
+            images = int(np.sum(of_source))
+            flagged = int(np.sum(scored.scores[of_source] >= flag))
+            low, high = wilson(flagged, images)
+            compared = of_source | ~of_class
+            auc = roc_auc_of(scored.scores[compared], scored.labels[compared])
+            rows.append(
+                SourceFigures(str(source), KINDS[label], images, flagged / images, low, high, auc)
+            )
     return rows
 
 
-def _roc_auc(ai: NDArray[np.float64], real: NDArray[np.float64]) -> float:
-    labels = np.concatenate([np.ones(len(ai)), np.zeros(len(real))])
-    return float(metrics.roc_auc_score(labels, np.concatenate([ai, real])))
+def roc_auc_of(scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
+    """Return the area under the ROC curve; DataError unless there are scores of both classes."""
+    area = roc_auc(score_counts(scores.tolist(), labels.tolist()))
+    if area is None:
+        raise DataError("images of one class only: a ROC curve needs both")
+    return area
 
 
 def expected_calibration_error(scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
-    """Give the mean distance of score and share of AI over ten bins of P(AI), weighted by size.
-
-    The binary form of Guo et al. 2017 (arXiv:1706.04599), by P(AI) instead of confidence.
-    """
-    bins = np.minimum((scores * ECE_BINS).astype(int), ECE_BINS - 1)
-    off = [abs(float(np.sum(scores[bins == n] - labels[bins == n]))) for n in range(ECE_BINS)]
-    return sum(off) / len(scores)
+    """Return the expected calibration error over ten bins of P(AI)."""
+    return calibration_error(reliability(score_counts(scores.tolist(), labels.tolist()))) or 0.0
 
 
-def _figures(
-    labels: NDArray[np.uint8], called: NDArray[np.uint8], scores: NDArray[np.float64]
-) -> ClassFigures:
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, called, average="binary", zero_division=0.0
+def _share_from(scores: NDArray[np.float64], threshold: float) -> float:
+    """Return the share of scores at or above a threshold; none reach NEVER."""
+    return 0.0 if threshold >= NEVER else float(np.mean(scores >= threshold))
+
+
+def _class_figures(row: TableRow, average_precision: float | None) -> ClassFigures:
+    return ClassFigures(
+        row.precision or 0.0, row.recall or 0.0, row.f1 or 0.0, average_precision or 0.0
     )
-    average = metrics.average_precision_score(labels, scores)
-    return ClassFigures(float(precision), float(recall), float(f1), float(average))

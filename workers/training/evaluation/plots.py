@@ -1,4 +1,4 @@
-"""A run's picture: learning curves and confusion matrix."""
+"""A plot of a run: learning curves and confusion matrix."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def draw(title: str, history: Sequence[Epoch], measured: Measured, path: Path) -> None:
-    """Draw loss, accuracy and the confusion matrix of a run side by side, as PNG.
+    """Draw loss, accuracy and the test set's confusion matrix side by side, as PNG.
 
-    `measured` is on the test set; where several phases were trained, a line stands between them.
+    A dotted line separates the phases of training.
     """
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     losses, accuracies, matrix = figure.subplots(1, 3)
@@ -42,18 +42,18 @@ def draw(title: str, history: Sequence[Epoch], measured: Measured, path: Path) -
             if first.phase != last.phase:
                 axes.axvline(last.epoch + 0.5, linestyle=":", color="grey")
         axes.legend()
-    _matrix(matrix, measured)
+    _draw_matrix(matrix, measured)
     figure.suptitle(title)
     figure.savefig(path, dpi=100)
 
 
-def _matrix(axes: Axes, measured: Measured) -> None:
-    at = measured.confusion
-    counts = np.array([[at.tp, at.fn], [at.fp, at.tn]])
+def _draw_matrix(axes: Axes, measured: Measured) -> None:
+    confusion = measured.confusion
+    counts = np.array([[confusion.tp, confusion.fn], [confusion.fp, confusion.tn]])
     axes.imshow(counts, cmap="Blues", vmin=0)
     for (row, column), count in np.ndenumerate(counts):
-        shade = "white" if count > counts.max() / 2 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=shade)
+        colour = "white" if count > counts.max() / 2 else "black"
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
     axes.set_xticks((0, 1), ("FAKE", "REAL"))
     axes.set_yticks((0, 1), ("FAKE", "REAL"))
-    axes.set(title=f"Test: {measured.accuracy:.4f}", xlabel="called", ylabel="is")
+    axes.set(title=f"Test: {measured.accuracy:.4f}", xlabel="predicted", ylabel="label")

@@ -1,4 +1,4 @@
-"""The classification table: a row a class, then the averages."""
+"""A detector's figures as text: the classification table, a row per source, a row per change."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.detectors.card import Changed, ClassFigures, Measured, OfSource
+    from workers.detectors.card import ChangeFigures, ClassFigures, Measured, SourceFigures
+
+
+def all_tables(
+    measured: Measured, sources: Sequence[SourceFigures], changes: Sequence[ChangeFigures] = ()
+) -> str:
+    """Return the classification table, a row per source and a row per change."""
+    return table(measured) + source_table(sources) + change_table(changes)
 
 
 def table(measured: Measured) -> str:
-    """Give the classification table: a row a class, FAKE first, then the averages."""
-    at = measured.confusion
-    support = (at.tp + at.fn, at.tn + at.fp)
+    """Return the classification table: a row per class, FAKE first, then the averages."""
+    confusion = measured.confusion
+    support = (confusion.tp + confusion.fn, confusion.tn + confusion.fp)
     rows = (measured.ai, measured.real)
     lines = [
         f"{'':14}{'precision':>10}{'recall':>10}{'f1-score':>10}{'support':>10}",
@@ -37,13 +44,8 @@ def table(measured: Measured) -> str:
     return "\n".join(lines) + "\n"
 
 
-def whole(measured: Measured, by_source: Sequence[OfSource], after: Sequence[Changed] = ()) -> str:
-    """Give all figures: the table, a line a source, a line a change."""
-    return table(measured) + sources(by_source) + changes(after)
-
-
-def sources(rows: Sequence[OfSource]) -> str:
-    """Give a line a source: the share of its pictures that is flagged; "" for nameless ones."""
+def source_table(rows: Sequence[SourceFigures]) -> str:
+    """Return a row per source with the share of its images that is flagged; "" without names."""
     named = [row for row in rows if row.source]
     if not named:
         return ""
@@ -52,21 +54,21 @@ def sources(rows: Sequence[OfSource]) -> str:
     lines = ["", head]
     for row in named:
         name = f"{'FAKE' if row.kind == 'ai' else 'REAL'}/{row.source}"
-        ends = f"{row.low:.3f} to {row.high:.3f}"
+        bounds = f"{row.low:.3f} to {row.high:.3f}"
         lines.append(
-            f"{name:{width}}{row.images:>8}{row.flagged:>9.3f}{ends:>18}{row.roc_auc:>9.3f}"
+            f"{name:{width}}{row.images:>8}{row.flagged:>9.3f}{bounds:>18}{row.roc_auc:>9.3f}"
         )
     return "\n".join(lines) + "\n"
 
 
-def changes(rows: Sequence[Changed]) -> str:
-    """Give a line a change: how much of the figures is left after it."""
+def change_table(rows: Sequence[ChangeFigures]) -> str:
+    """Return a row per change of the images, with the figures after it; "" without rows."""
     if not rows:
         return ""
     width = max(len(row.change) for row in rows) + 2
-    lines = ["", f"{'after':{width}}{'ROC AUC':>9}{'found':>8}{'false alarms':>14}"]
+    lines = ["", f"{'after':{width}}{'ROC AUC':>9}{'found':>8}{'false positives':>17}"]
     lines += [
-        f"{row.change:{width}}{row.roc_auc:>9.3f}{row.recall:>8.3f}{row.false_alarms:>14.3f}"
+        f"{row.change:{width}}{row.roc_auc:>9.3f}{row.recall:>8.3f}{row.false_alarms:>17.3f}"
         for row in rows
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""From logits on held-out images to probabilities and thresholds."""
+"""Calibration and thresholds from logits of held-out images."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from storage.records import NEVER, SCORE_THRESHOLD
 from workers.detectors.card import Calibration, Thresholds
+from workers.detectors.detector import probabilities
 from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Where the evidence is even, and the least that may be called AI whatever the false-alarm rate.
-EVEN = 0.5
 # The share of held-out real images that may be called AI.
-FALSE_ALARM_RATE = 0.01
-# What a detector has to promise to call anything AI: in a collection of which so much is AI-made,
-# so much of what it calls AI is.
-PREVALENCE, LEAST_PRECISION = 0.1, 0.9
+FALSE_POSITIVE_RATE = 0.01
+# What a detector has to promise to call anything AI: at this prevalence, at least this precision.
+PREVALENCE, MIN_PRECISION = 0.1, 0.9
+
+
+def calibrate(
+    logits: NDArray[np.float64], labels: NDArray[np.uint8]
+) -> tuple[Calibration, Thresholds]:
+    """Return calibration and thresholds for logits, (n,), of images with labels, (n,), 1 for AI."""
+    calibration = fit(logits, labels)
+    return calibration, thresholds(probabilities(logits, calibration), labels, FALSE_POSITIVE_RATE)
 
 
 def fit(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> Calibration:
@@ -34,43 +41,42 @@ def fit(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> Calibration:
 
 
 def thresholds(scores: NDArray[np.float64], labels: NDArray[np.uint8], rate: float) -> Thresholds:
-    """Put `ai` at the lowest score, 0.5 at least, that keeps two promises.
+    """Put `ai` at the lowest score of at least 0.5 that keeps two promises; `unsure` is then 0.5.
 
-    At most `rate` of the real images reach it; and were PREVALENCE of a collection AI-made, at
-    least LEAST_PRECISION of what is called AI would be, by the lower ends of 95 % intervals.
-    `unsure` is 0.5 then, where the evidence is even. Where no score keeps the second promise,
-    nothing is called AI, and `unsure` is where at most `rate` of the real images are.
+    At most `rate` of the real images reach it; and at PREVALENCE its precision would be at least
+    MIN_PRECISION, by the unfavourable bounds of 95 % intervals. Where no score keeps the second
+    promise, nothing is called AI, and at most `rate` of the real images reach `unsure`.
 
-    The rate that is stated is the one that came out.
+    The false-positive rate on the card is the one that resulted.
     """
     real, ai = np.sort(scores[labels == 0]), np.sort(scores[labels == 1])
-    # Only scores that occur can be told apart: go up from the first one that could do.
-    candidates = np.unique(np.append(scores[scores >= EVEN], 1.0))
+    # Only scores that occur can be told apart.
+    candidates = np.unique(np.append(scores[scores >= SCORE_THRESHOLD], NEVER))
     false = len(real) - np.searchsorted(real, candidates, side="left")
     true = len(ai) - np.searchsorted(ai, candidates, side="left")
     few = false / len(real) <= rate
     precise = [
-        least_precision(int(hits), len(ai), int(alarms), len(real)) >= LEAST_PRECISION
+        min_precision(int(hits), len(ai), int(alarms), len(real)) >= MIN_PRECISION
         for hits, alarms in zip(true, false, strict=True)
     ]
-    earned = few & np.array(precise)
-    if earned.any():
-        # A net that separates the classes better than asked for would put `ai` below 0.5.
-        at, unsure = float(candidates[np.argmax(earned)]), EVEN
-        if np.mean(real >= EVEN) <= rate and precise[0]:
-            at = EVEN
-        stated = at
+    kept = few & np.array(precise)
+    if kept.any():
+        ai_from, unsure = float(candidates[np.argmax(kept)]), SCORE_THRESHOLD
+        if np.mean(real >= SCORE_THRESHOLD) <= rate and precise[0]:
+            # The classes are separated better than required.
+            ai_from = SCORE_THRESHOLD
+        flag = ai_from
     else:
-        at = 1.0
-        stated = unsure = float(candidates[np.argmax(few)]) if few.any() else 1.0
-    return Thresholds(unsure, at, float(np.mean(real >= stated)), len(real))
+        ai_from = NEVER
+        flag = unsure = float(candidates[np.argmax(few)]) if few.any() else NEVER
+    return Thresholds(unsure, ai_from, float(np.mean(real >= flag)), len(real))
 
 
-def least_precision(true: int, ai: int, false: int, real: int) -> float:
-    """The precision at PREVALENCE by the worse ends of the 95 % intervals of both rates.
+def min_precision(true: int, ai: int, false: int, real: int) -> float:
+    """Return the precision at PREVALENCE by the unfavourable bounds of both 95 % intervals.
 
-    `true` of `ai` AI-made images and `false` of `real` real ones are called AI.
+    `true` of `ai` AI-generated images and `false` of `real` real ones are called AI.
     """
-    found, alarmed = wilson(true, ai)[0], wilson(false, real)[1]
-    called = PREVALENCE * found + (1 - PREVALENCE) * alarmed
-    return PREVALENCE * found / called if called else 0.0
+    recall, false_positive_rate = wilson(true, ai).low, wilson(false, real).high
+    called = PREVALENCE * recall + (1 - PREVALENCE) * false_positive_rate
+    return PREVALENCE * recall / called if called else 0.0

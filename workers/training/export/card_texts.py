@@ -1,4 +1,4 @@
-"""What a card says in words of a net and its data; figures come from the run."""
+"""Texts of the built-in cards; figures are added by training."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """The words of one card; sides are the smallest and the largest that images may have."""
+class CardText:
+    """Texts of one card; `sides` are the smallest and the largest side that images may have."""
 
     summary: str
     data: str
@@ -17,7 +17,7 @@ class About:
     limits: tuple[str, ...]
 
 
-OBJECTS_32 = About(
+OBJECTS_32 = CardText(
     summary="A residual net for tiny pictures (32 by 32 pixels) of animals and vehicles.",
     data="CIFAKE",
     terms=(
@@ -50,7 +50,7 @@ OBJECTS_32 = About(
     ),
 )
 
-SCENES = About(
+SCENES = CardText(
     summary="A linear probe on EfficientNet-Lite0 for pictures of normal size, as they are.",
     data="scenes.zip train/",
     terms=(
@@ -87,7 +87,7 @@ SCENES = About(
     ),
 )
 
-FACES = About(
+FACES = CardText(
     summary="A linear probe on EfficientNet-Lite0 for faces of 80 pixels and more.",
     data="faces.zip train/, and the faces found in scenes.zip train/",
     terms=(
@@ -130,4 +130,4 @@ FACES_96 = replace(
     ),
 )
 
-ABOUT = {"objects-32": OBJECTS_32, "scenes": SCENES, "faces": FACES, "faces-96": FACES_96}
+CARD_TEXTS = {"objects-32": OBJECTS_32, "scenes": SCENES, "faces": FACES, "faces-96": FACES_96}

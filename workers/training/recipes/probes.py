@@ -1,31 +1,31 @@
-"""The probes there are: what each is shown, and what it is told of it."""
+"""The built-in linear probes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from workers.detectors.card import View
-from workers.training.data.corruptions import Changes
-from workers.training.recipes.recipe import Pictures
+from workers.training.data.corruptions import Corruptions
+from workers.training.recipes.recipe import ImageSet
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """All that decides a linear probe but the pictures themselves.
+    """Recipe of a linear probe: everything that determines it except the images.
 
-    Supervised each picture as it is, `copies` changed ones are learned from; of each, a square of
-    `kept` pixels is what changes begin with. How strongly the weights are held down is chosen among
-    `strengths` by pictures that were left out: in `folds` parts, by their owners where a listing
-    `owners` names them or else by their folders, or one by one where `one_by_one` says so.
+    It is fitted to each image and to `copies` corrupted copies, made from a square of `kept`
+    pixels. Its regularisation is the one of `strengths` (scikit-learn's C) that does best in
+    cross-validation with `folds` folds. No owner of images, by the listing `owners` or else by
+    folder, is in two folds, unless `one_by_one` says that images are independent.
     """
 
     name: str
     version: str
-    train: tuple[Pictures, ...]
-    test: tuple[Pictures, ...]
+    train: tuple[ImageSet, ...]
+    test: tuple[ImageSet, ...]
     view: View
     sides: tuple[int, int]
-    changes: Changes
+    changes: Corruptions
     size: int = 224
     kept: int = 224
     copies: int = 2
@@ -38,11 +38,11 @@ class Probe:
 SCENES = Probe(
     name="scenes",
     version="1",
-    train=(Pictures("scenes.zip", "train/"),),
-    test=(Pictures("scenes.zip", "test/"),),
+    train=(ImageSet("scenes.zip", "train/"),),
+    test=(ImageSet("scenes.zip", "test/"),),
     view=View("crops", crops=5),
     sides=(224, 100_000),
-    changes=Changes(),
+    changes=Corruptions(),
     kept=256,
     owners="scenes-sources.csv",
 )
@@ -50,8 +50,8 @@ SCENES = Probe(
 FACES = Probe(
     name="faces",
     version="1",
-    train=(Pictures("faces.zip", "train/"), Pictures("scenes.zip", "train/")),
-    test=(Pictures("faces.zip", "test/"),),
+    train=(ImageSet("faces.zip", "train/"), ImageSet("scenes.zip", "train/")),
+    test=(ImageSet("faces.zip", "test/"),),
     view=View(
         "faces",
         margin=1.3,
@@ -59,11 +59,11 @@ FACES = Probe(
         finder_sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
     ),
     sides=(80, 100_000),
-    changes=Changes(resized=0.5, enlarged=1.1, softened=0.4, saved=1.0),
+    changes=Corruptions(resized=0.5, enlarged=1.1, softened=0.4, saved=1.0),
     one_by_one=True,
 )
 
-# For small faces, and for boards on which the larger one takes too long.
+# For small faces, and for computers that are too slow for `faces`.
 FACES_96 = replace(FACES, name="faces-96", sides=(32, 100_000), size=96, kept=96)
 
 PROBES = {probe.name: probe for probe in (SCENES, FACES, FACES_96)}

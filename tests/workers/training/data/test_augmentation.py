@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from workers.training.data.augmentation import augmented
+from workers.training.data.augmentation import augment
 from workers.training.recipes.recipe import Augmentation
 
 
 def counting(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Pictures of 5 by 4 pixels, each pixel with a value of its own."""
+    """Images of 5 by 4 pixels, each pixel with a value of its own."""
     one = np.arange(20, dtype=np.uint8).reshape(1, 5, 4, 1)
     return np.repeat(np.repeat(one, 3, axis=3), count, axis=0)
 
@@ -17,7 +17,7 @@ def counting(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def test_every_picture_is_mirrored_shifted_and_nothing_else() -> None:
     """Each result is one of the 2 x 9 pictures that mirroring and shifting by a pixel can give."""
     images = counting(400)
-    given = augmented(images, Augmentation(flip=True, shift=1), np.random.default_rng(1))
+    given = augment(images, Augmentation(flip=True, shift=1), np.random.default_rng(1))
     possible = set()
     for turned in (images[0], images[0][:, ::-1]):
         wide = np.pad(turned, ((1, 1), (1, 1), (0, 0)), mode="reflect")
@@ -31,6 +31,6 @@ def test_every_picture_is_mirrored_shifted_and_nothing_else() -> None:
 def test_no_augmentation_changes_nothing() -> None:
     """With neither flip nor shift the pictures come back as they went."""
     images = counting(3)
-    given = augmented(images, Augmentation(flip=False, shift=0), np.random.default_rng(1))
+    given = augment(images, Augmentation(flip=False, shift=0), np.random.default_rng(1))
 
     assert images.tolist() == given.tolist()

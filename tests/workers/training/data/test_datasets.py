@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers.training.data.datasets import DataError, Labelled, known, located, read, read_cached
+from workers.training.data.datasets import (
+    DataError,
+    LabelledArrays,
+    label_of,
+    locate,
+    read_arrays,
+    read_cached,
+)
 from workers.training.data.split import split
-from workers.training.recipes.recipe import Pictures, Pixels, Split
+from workers.training.recipes.recipe import ImageSet, Pixels, Split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +33,14 @@ def picture(shade: int, size: int = 4) -> bytes:
     return body.getvalue()
 
 
-def numbered(real: int, ai: int) -> Labelled:
-    """Pictures of one pixel whose value is their number."""
+def numbered(real: int, ai: int) -> LabelledArrays:
+    """Images of one pixel whose value is their number."""
     images = np.arange(real + ai, dtype=np.uint8).reshape(-1, 1, 1, 1)
     labels = np.array([0] * real + [1] * ai, np.uint8)
-    return Labelled(images, labels, np.array([""] * len(labels)))
+    return LabelledArrays(images, labels, np.array([""] * len(labels)))
 
 
-SET = (Pictures("set.zip"),)
+SET = (ImageSet("set.zip"),)
 FOUR = Pixels(4)
 
 
@@ -52,17 +59,17 @@ def test_the_nearest_telling_folder_is_the_label(
     path: str, expected: tuple[int, str] | None
 ) -> None:
     """Names of folders tell in any case, the nearest first; the folders below it are the source."""
-    assert expected == known(PurePosixPath(path))
+    assert expected == label_of(PurePosixPath(path))
 
 
 def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
-    """Pictures come as RGB with their labels; what is unlabelled or no picture is passed over."""
+    """Images come as RGB with their labels; what is unlabelled or no picture is passed over."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("REAL/b.png", picture(20))
         archive.writestr("FAKE/a.png", picture(10))
         archive.writestr("loose.png", picture(30))
         archive.writestr("REAL/notes.txt", "no picture")
-    labelled = read(tmp_path, SET, FOUR)
+    labelled = read_arrays(tmp_path, SET, FOUR)
 
     assert (2, 4, 4, 3) == labelled.images.shape
     assert [10, 20] == labelled.images[:, 0, 0, 1].tolist()
@@ -75,8 +82,8 @@ def test_a_folder_is_read_as_its_zip_would_be(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(picture(shade))
 
-    assert [1, 0] == read(tmp_path, (Pictures("set"),), FOUR).labels.tolist()
-    assert [1] == read(tmp_path / "set", (Pictures("FAKE"),), FOUR).labels.tolist()
+    assert [1, 0] == read_arrays(tmp_path, (ImageSet("set"),), FOUR).labels.tolist()
+    assert [1] == read_arrays(tmp_path / "set", (ImageSet("FAKE"),), FOUR).labels.tolist()
 
 
 def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
         archive.writestr("REAL/large.png", picture(1, size=5))
 
     with pytest.raises(DataError, match=r"REAL/large\.png is \(5, 5\)"):
-        read(tmp_path, SET, FOUR)
+        read_arrays(tmp_path, SET, FOUR)
 
 
 def test_only_what_is_below_is_read(tmp_path: Path) -> None:
@@ -97,7 +104,7 @@ def test_only_what_is_below_is_read(tmp_path: Path) -> None:
             archive.writestr(name, picture(shade))
 
     for file in ("set", "set.zip"):
-        labelled = read(tmp_path, (Pictures(file, "test/"),), FOUR)
+        labelled = read_arrays(tmp_path, (ImageSet(file, "test/"),), FOUR)
         assert [20] == labelled.images[:, 0, 0, 0].tolist()
         assert ["web"] == labelled.sources.tolist()
 
@@ -107,7 +114,7 @@ def test_several_sets_are_read_one_after_the_other(tmp_path: Path) -> None:
     for name, shade in (("FAKE/a.png", 10), ("REAL/b.png", 20)):
         with zipfile.ZipFile(tmp_path / f"{shade}.zip", "w") as archive:
             archive.writestr(name, picture(shade))
-    labelled = read(tmp_path, (Pictures("20.zip"), Pictures("10.zip")), FOUR)
+    labelled = read_arrays(tmp_path, (ImageSet("20.zip"), ImageSet("10.zip")), FOUR)
 
     assert [20, 10] == labelled.images[:, 0, 0, 0].tolist()
     assert [0, 1] == labelled.labels.tolist()
@@ -118,9 +125,9 @@ def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "set.zip", "w"):
         pass
 
-    assert (tmp_path, Pictures("set.zip", "test/")) == located(tmp_path / "set.zip" / "test")
-    assert (tmp_path, Pictures("set.zip")) == located(tmp_path / "set.zip")
-    assert (tmp_path, Pictures("set")) == located(tmp_path / "set")
+    assert (tmp_path, ImageSet("set.zip", "test/")) == locate(tmp_path / "set.zip" / "test")
+    assert (tmp_path, ImageSet("set.zip")) == locate(tmp_path / "set.zip")
+    assert (tmp_path, ImageSet("set")) == locate(tmp_path / "set")
 
 
 def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -131,7 +138,7 @@ def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> No
     wide.save(body, "PNG")
     (tmp_path / "REAL").mkdir()
     (tmp_path / "REAL" / "a.png").write_bytes(body.getvalue())
-    (image,) = read(tmp_path, (Pictures("REAL"),), Pixels(4, "resized")).images
+    (image,) = read_arrays(tmp_path, (ImageSet("REAL"),), Pixels(4, "resized")).images
 
     assert (4, 4, 3) == image.shape
     assert [0, 255] == image[0, [0, 3], 0].tolist()
@@ -139,8 +146,8 @@ def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> No
 
 def test_a_missing_set_is_one_sentence(tmp_path: Path) -> None:
     """A data set that is not there is named, with the folder where it should be."""
-    with pytest.raises(DataError, match=r"there is no set\.zip in "):
-        read(tmp_path, SET, FOUR)
+    with pytest.raises(DataError, match=r"set\.zip not found in "):
+        read_arrays(tmp_path, SET, FOUR)
 
 
 def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
@@ -148,15 +155,15 @@ def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"PK no zip")
 
     with pytest.raises(DataError, match=r"set\.zip is damaged"):
-        read(tmp_path, SET, FOUR)
+        read_arrays(tmp_path, SET, FOUR)
 
 
 def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
-    """Pictures without labels are no data."""
+    """Images without labels are no data."""
     (tmp_path / "a.png").write_bytes(picture(1))
 
-    with pytest.raises(DataError, match="no picture below a folder named FAKE or REAL"):
-        read(tmp_path.parent, (Pictures(tmp_path.name),), FOUR)
+    with pytest.raises(DataError, match="no image below a folder named FAKE or REAL"):
+        read_arrays(tmp_path.parent, (ImageSet(tmp_path.name),), FOUR)
 
 
 def test_the_cache_gives_the_same_arrays(tmp_path: Path) -> None:
@@ -198,5 +205,5 @@ def test_a_split_is_its_seed() -> None:
 
 def test_too_few_pictures_cannot_be_split() -> None:
     """Where nothing would be left to train on, that is said."""
-    with pytest.raises(DataError, match="8 pictures of class 1: too few to hold out 8"):
+    with pytest.raises(DataError, match="8 images of class 1: too few to hold out 8"):
         split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))

@@ -10,19 +10,19 @@ from storage.records import Thresholds
 from workers.detectors.card import Confusion
 from workers.evaluation.intervals import wilson
 from workers.training.evaluation.metrics import (
-    Scored,
-    by_source,
+    ScoredImages,
     expected_calibration_error,
     measure,
+    source_figures,
 )
-from workers.training.evaluation.text_tables import sources, table
+from workers.training.evaluation.text_tables import source_table, table
 
 
-def eight() -> Scored:
+def eight() -> ScoredImages:
     """Three AI images found, one missed; two real ones right, two called AI."""
     scores = np.array([0.9, 0.8, 0.5, 0.2, 0.1, 0.3, 0.6, 0.7])
     sources = np.array(["gan", "gan", "gan", "sd", "camera", "camera", "phone", "sd"])
-    return Scored("eight", scores, np.array([1, 1, 1, 1, 0, 0, 0, 0], np.uint8), sources)
+    return ScoredImages("eight", scores, np.array([1, 1, 1, 1, 0, 0, 0, 0], np.uint8), sources)
 
 
 def test_figures_agree_with_a_count_by_hand() -> None:
@@ -93,7 +93,7 @@ def test_the_table_holds_scikit_learns_numbers() -> None:
 
 def test_each_source_has_a_row_of_its_own() -> None:
     """Three of three GAN pictures are flagged, none of one SD picture; none of two, two of two."""
-    rows = by_source(eight(), flag=0.5)
+    rows = source_figures(eight(), flag=0.5)
 
     assert [
         ("gan", "ai", 3, 1.0),
@@ -107,12 +107,12 @@ def test_each_source_has_a_row_of_its_own() -> None:
     camera = sample.scores[sample.sources == "camera"]
     ai = sample.scores[sample.labels == 1]
     assert np.mean(ai[:, None] > camera[None]) == rows[2].roc_auc
-    assert ["FAKE/gan", "3", "1.000"] == sources(rows).splitlines()[2].split()[:3]
+    assert ["FAKE/gan", "3", "1.000"] == source_table(rows).splitlines()[2].split()[:3]
 
 
 def test_pictures_without_sources_have_no_rows() -> None:
     """Where folders say nothing but the class, there is nothing to tell apart."""
     sample = eight()
-    nameless = Scored("eight", sample.scores, sample.labels, np.array([""] * 8))
+    nameless = ScoredImages("eight", sample.scores, sample.labels, np.array([""] * 8))
 
-    assert "" == sources(by_source(nameless, flag=0.5))
+    assert "" == source_table(source_figures(nameless, flag=0.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workers.training.export.calibration import fit, least_precision, thresholds
+from workers.training.export.calibration import fit, min_precision, thresholds
 
 
 def test_calibration_finds_the_line_that_made_the_labels() -> None:
@@ -65,7 +65,7 @@ def test_a_hopeless_net_says_nothing() -> None:
 
 def test_least_precision() -> None:
     """By hand: 90 of 100 found are 0.8256 at least, 1 of 1,000 alarmed 0.0056 at most."""
-    assert pytest.approx(0.0825632 / (0.0825632 + 0.9 * 0.0056456), abs=1e-4) == least_precision(
+    assert pytest.approx(0.0825632 / (0.0825632 + 0.9 * 0.0056456), abs=1e-4) == min_precision(
         90, 100, 1, 1_000
     )
-    assert least_precision(0, 10, 0, 1_000) < 1e-9
+    assert min_precision(0, 10, 0, 1_000) < 1e-9
