@@ -1,4 +1,4 @@
-"""A short way to fill the store."""
+"""Return a helper that fills the store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Fill:
         results.know_host(self.store, HOST)
 
     def scan(self, name: str | None = None, rules: int = 1) -> Scan:
-        """A new scan of the collection of that name, or of one of its own."""
+        """Start a scan of the named collection, or of a new one."""
         name = name or f"photos-{next(self.names)}"
         collection_id = scans.collection_id(self.store, name, b"/" + name.encode())
         plan_id = scans.ensure_plan(self.store, Plan((), rules=rules))
@@ -48,11 +48,11 @@ class Fill:
     def listed(
         self, path: bytes, size_bytes: int = 10, mtime_ns: int = 1, *, truth: bool | None = None
     ) -> ListedImage:
-        """A candidate."""
+        """Return a listed image."""
         return ListedImage(path, size_bytes, mtime_ns, truth)
 
     def run(self, of: Batch, host_id: str = "h1") -> Run:
-        """A worker's go at a batch."""
+        """Begin a worker's run of a batch."""
         begun = results.begin_run(self.store, of.batch_id, of.attempt, (host_id, "w1"))
         assert begun is not None
         return begun[0]
@@ -67,19 +67,19 @@ class Fill:
     def verdict(
         self, image_id: int, outcome: Outcome = Outcome.NO_EVIDENCE, *findings: Finding
     ) -> Verdict:
-        """A verdict with a score of 0.25 from a detector that examined the pixels."""
+        """Return a verdict with a score of 0.25 from a detector that examined the pixels."""
         timings = Timings(100, 200, 300)
         return Verdict(
             image_id, outcome, 0.25, "objects-32", True, findings, None, b"\x01" * 32, timings
         )
 
     def failed(self, image_id: int, error: ImageError) -> Verdict:
-        """A verdict on what could not be read."""
+        """Return a verdict on an unreadable image."""
         timings = Timings(100, 0, 0)
         return Verdict(image_id, Outcome.ERROR, None, None, False, (), error, None, timings)
 
     def outcomes(self, of: Scan) -> dict[bytes, str]:
-        """The outcome of every image by path, `pending` where it has none."""
+        """Return the outcome of every image by path, `pending` without one."""
         return {
             row.path: "pending" if row.verdict is None else row.verdict.outcome.value
             for row in verdict_rows(self.store, of.scan_id)
@@ -88,13 +88,13 @@ class Fill:
 
 @pytest.fixture
 def fill(store: Store) -> Fill:
-    """A short way to fill the store."""
+    """Return a helper that fills the store."""
     return Fill(store)
 
 
 @pytest.fixture
 def sqlite_fill(tmp_path: Path) -> Iterator[Fill]:
-    """A short way to fill an SQLite store, for what Postgres does otherwise or not at all."""
+    """Return a helper that fills an SQLite store, for what only SQLite does."""
     opened = Store.open(str(tmp_path / "store.db"))
     yield Fill(opened)
     opened.close()

@@ -38,7 +38,7 @@ LISTED = (
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store in which some of a folder's files are listed, and some names that lead elsewhere."""
+    """Open a store that lists some of a folder's files, and some names that lead elsewhere."""
     folder = tmp_path / "photos"
     (folder / "a b").mkdir(parents=True)
     (folder / "folder.jpg").mkdir()
@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def server(store: Store) -> Iterator[FileServer]:
-    """The share of that store, on a free port."""
+    """Start the share of that store, on a free port."""
     started = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES))
     started.start()
     yield started

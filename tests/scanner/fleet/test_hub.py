@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def free_port() -> int:
-    """A port that nobody has, and neither the one after it."""
+    """Return a free port whose successor is free too."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
+    """Open an empty store."""
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
     opened.close()
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def options(tmp_path: Path) -> HubOptions:
-    """A hub on loopback."""
+    """Return a hub on loopback."""
     return HubOptions("127.0.0.1", free_port(), str(tmp_path / "store.db"))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def namespace(clean_redis: str) -> Iterator[Namespace]:
-    """An empty Redis."""
+    """Return a client of an empty Redis."""
     client = make_redis(clean_redis)
     yield Namespace(client, "s1")
     client.close()
@@ -37,13 +37,13 @@ def namespace(clean_redis: str) -> Iterator[Namespace]:
 
 @pytest.fixture
 def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
-    """A worker that has joined a hub."""
+    """Return the settings of a worker that has joined a hub."""
     return WorkerSettings(clean_redis, None, "s1", tmp_path / "state", 1, "pi4")
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of forty pictures."""
+    """Write a folder of forty images."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(40):
@@ -60,7 +60,7 @@ def said(namespace: Namespace, settings: WorkerSettings) -> str:
 
 
 def request(folder: Path) -> Request:
-    """What enqueueing a folder asks for."""
+    """Return the request to enqueue a folder."""
     return Request(folder, "photos", Plan(()), "fleet")
 
 

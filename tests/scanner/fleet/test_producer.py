@@ -36,7 +36,7 @@ OTHER = Plan((PlannedDetector("grey", "1", "0" * 64, Thresholds(0.5, 0.9)),))
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
+    """Open an empty store."""
     with_schema = Store.open(str(tmp_path / "store.db"))
     yield with_schema
     with_schema.close()
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def request_(tmp_path: Path) -> Request:
-    """A request to scan a folder, nothing asked for but that."""
+    """Return a request to scan a folder, with default options."""
     return Request(tmp_path, "photos", Plan(()), "fleet")
 
 

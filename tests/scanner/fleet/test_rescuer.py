@@ -20,7 +20,7 @@ PLAN = Plan(())
 
 
 def batch_of(store: Store, name: str, plan: Plan = PLAN) -> int:
-    """A batch of one image in a scan of its own."""
+    """Add a batch of one image in a new scan."""
     collection = scans.collection_id(store, name, name.encode())
     of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
     batch = listing.add_batch(store, of, [ListedImage(b"a.jpg", 1, 1)], None)

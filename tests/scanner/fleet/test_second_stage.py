@@ -36,7 +36,7 @@ HOST = Host("h1", "laptop", "x86_64", {})
 
 
 def doubtful(store: Store, images: int) -> int:
-    """A finished scan of one batch, all of it doubtful; the batch."""
+    """Add a finished scan with one batch, all `unsure`; return the batch."""
     collection = scans.collection_id(store, "photos", b"/photos")
     of = scans.new_scan(store, collection, scans.ensure_plan(store, PLAN), FLEET)
     batch = listing.add_batch(

@@ -16,7 +16,7 @@ from scanner.fleet.service import UNIT, Service, ServiceError
 
 @pytest.fixture
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `systemctl` that writes down what it is asked."""
+    """Write a `systemctl` that records its arguments."""
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
     asked = tmp_path / "asked"
@@ -27,7 +27,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parsed(unit: str) -> configparser.ConfigParser:
-    """A unit's text."""
+    """Return a unit's text."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(unit)

@@ -43,7 +43,7 @@ except StoreError as error:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Path]:
-    """A store with one scan, in a folder where nothing can be written once the test says so."""
+    """Create a store with one scan, in a folder that the test can make read-only."""
     folder = tmp_path / "theirs"
     folder.mkdir()
     yield folder / "store.db"
@@ -57,7 +57,7 @@ def begin_scan(store: Store) -> None:
 
 
 def who_may_only_read(file: Path, program: str) -> list[str]:
-    """The command that runs a program of somebody who may read the file and its folder."""
+    """Return a command that runs a program as a user who may read the file and its folder."""
     for one in file.parent.iterdir():
         one.chmod(0o444)
     file.parent.chmod(0o555)
@@ -71,7 +71,7 @@ def who_may_only_read(file: Path, program: str) -> list[str]:
 
 
 def read(file: Path) -> list[str]:
-    """What a process says that may read the file, and what it is told when it writes."""
+    """Return what a process reads from the file, and its error when it writes."""
     argv = who_may_only_read(file, READ)
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def timed(fill: Fill, of: Batch, host_id: str, timings: Sequence[Timings]) -> Run:
-    """A batch judged by one host, with these timings."""
+    """Add a batch judged by one host, with these timings."""
     begun = fill.run(of, host_id)
     verdicts = [
         replace(fill.verdict(one.image_id), timings=each)

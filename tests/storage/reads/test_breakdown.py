@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 def read(fill: Fill, scan: Scan, ai_from: Mapping[str, float] | None = None) -> Breakdown:
-    """The breakdown of a scan."""
+    """Return the breakdown of a scan."""
     with fill.store.read() as connection:
         return breakdown.read_breakdown(connection, scan.scan_id, ai_from or {}, is_labelled=True)
 
 
 def judged(fill: Fill, scan: Scan, outcomes: Mapping[bytes, Outcome | None]) -> Batch:
-    """A batch whose images came to these outcomes; None is not judged yet."""
+    """Add a batch with these outcomes; None is not judged yet."""
     batch = fill.batch(scan, *outcomes)
     assert batch is not None
     failure = ImageError(ErrorKind.EMPTY, "no bytes")

@@ -24,7 +24,7 @@ EVERYTHING = Selection(outcomes=tuple(Outcome))
 
 
 def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
-    """A scan of 120 images of every kind, some with equal scores; what was said of each."""
+    """Add a scan of 120 images of every kind, some with equal scores; return their verdicts."""
     results.know_host(fill.store, results.Host("h2", "laptop", "x86_64", {}))
     scan = fill.scan()
     chance = random.Random(5)
@@ -64,7 +64,7 @@ def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
 
 
 def in_order(told: dict[int, dict[str, object]]) -> list[int]:
-    """The images as pages have to have them: flagged by score, then others; the latest first."""
+    """Return the images in the order of the pages: flagged by score, then others, latest first."""
 
     def rank(one: int) -> tuple[float, int]:
         flagged = told[one]["outcome"] in {Outcome.AI, Outcome.UNSURE}

@@ -40,7 +40,7 @@ FATES = st.sampled_from(
 
 
 def judged(fill: Fill, image_id: int, outcome: Outcome, *, examined: bool) -> Verdict:
-    """A verdict of that outcome."""
+    """Return a verdict of that outcome."""
     if outcome == Outcome.ERROR:
         return fill.failed(image_id, CUT)
     return replace(fill.verdict(image_id, outcome), examined=examined)

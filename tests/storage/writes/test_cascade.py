@@ -30,7 +30,7 @@ PI = Host("p" * 32, "pi5", "aarch64", {})
 
 
 def planned(fill: Fill, name: str = "photos") -> Scan:
-    """A scan whose plan has a strong detector."""
+    """Start a scan whose plan has a second stage."""
     net = PlannedDetector("net", "1", "", Thresholds(0.5, 0.9))
     clip = replace(net, name="clip", is_second_stage=True)
     collection = scans.collection_id(fill.store, name, b"/" + name.encode())
@@ -39,7 +39,7 @@ def planned(fill: Fill, name: str = "photos") -> Scan:
 
 
 def judged(fill: Fill, scan: Scan, *outcomes: Outcome) -> Batch:
-    """A batch of `scan` that has had its first look, which came to these outcomes."""
+    """Add a batch of `scan` after its first stage, with these outcomes."""
     batch = fill.batch(scan, *(b"%d.jpg" % n for n in range(len(outcomes))))
     assert batch is not None
     fill.judge(
@@ -53,7 +53,7 @@ def judged(fill: Fill, scan: Scan, *outcomes: Outcome) -> Batch:
 
 
 def stages(fill: Fill, scan: Scan) -> list[int]:
-    """The stage of each image's verdict, by path."""
+    """Return the stage of each image's verdict, by path."""
     with fill.store.read() as connection:
         rows = connection.exec_driver_sql(
             "SELECT stage FROM verdict JOIN image ON image.id = image_id "

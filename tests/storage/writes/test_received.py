@@ -24,7 +24,7 @@ PI = Host("p" * 32, "pi5", "aarch64", {"cores": 4})
 
 
 def from_pi(scan: Scan, batch: Batch, *verdicts: Verdict) -> Received:
-    """What the Pi found in a batch just now."""
+    """Return the results of a Pi for a batch."""
     now = time.time()
     return Received(scan.scan_id, batch.batch_id, 1, PI, "pi5:1", now, now + 0.001, verdicts)
 

@@ -25,7 +25,7 @@ CUT = ImageError(ErrorKind.TRUNCATED, "the file ends before the picture does")
 
 
 def stored(fill: Fill, scan: Scan) -> list[Verdict | None]:
-    """The verdicts of a scan in the order of its images."""
+    """Return the verdicts of a scan in the order of its images."""
     return [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def judged(fill: Fill, *outcomes: Outcome) -> tuple[Scan, list[int]]:
-    """A scan with an image of each outcome."""
+    """Add a scan with an image of each outcome."""
     scan = fill.scan("photos")
     batch = fill.batch(scan, *(f"{n}.jpg".encode() for n in range(len(outcomes))))
     assert batch is not None

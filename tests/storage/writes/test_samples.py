@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def finished(fill: Fill, readable: int, failed: int = 0) -> Scan:
-    """A finished scan with so many images that could be read, and could not."""
+    """Add a finished scan with so many readable and unreadable images."""
     scan = fill.scan()
     batch = fill.batch(scan, *(f"{n}.jpg".encode() for n in range(readable + failed)))
     assert batch is not None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
-    """A worker of three processes with a store of its own."""
+    """Return the settings of a worker with three processes and its own store."""
     url = f"sqlite:///{tmp_path}/store.db"
     store = Store.open(url, make=True)
     identity = store.identity

@@ -82,7 +82,7 @@ class Desk:
         return scan, message
 
     def taken(self, queue: str) -> list[Any]:
-        """What is on a queue, taken from it in its order, as the tasks get it."""
+        """Take the messages from a queue in order, as the tasks get them."""
         found = []
         while (raw := self.context.namespace.client.rpop(queue)) is not None:
             body = zlib.decompress(b64decode(json.loads(raw)["body"]))
@@ -90,7 +90,7 @@ class Desk:
         return found
 
     def results(self) -> list[Any]:
-        """The results on their queue."""
+        """Return the results on their queue."""
         return self.taken(results_queue(self.store.identity))
 
     def errors(self, scan: Scan) -> int:
@@ -100,7 +100,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
-    """An empty folder, an empty store, an empty broker."""
+    """Create an empty folder, an empty store and an empty broker."""
     made = Desk(tmp_path, clean_redis)
     yield made
     made.context.close()

@@ -53,7 +53,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world as it is now."""
+    """Return the present state of the environment."""
     return World(monkeypatch)
 
 

@@ -75,7 +75,7 @@ class Grey:
         self.before: Callable[[], object] = lambda: None
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The mean of each image, of 255."""
+        """Return the mean of each image, divided by 255."""
         self.images += len(images)
         self.before()
         return np.array([image.mean() / 255 for image in images])
@@ -110,7 +110,7 @@ class Desk:
         return made
 
     def scan(self, plan: Plan = GREY) -> Scan:
-        """A scan of the folder."""
+        """Start a scan of the folder."""
         collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
         plan_id = scans.ensure_plan(self.store, plan)
         return scans.new_scan(self.store, collection, plan_id, "fleet")
@@ -150,7 +150,7 @@ class Desk:
 
 
 def white() -> bytes:
-    """A white picture of 32 x 32 pixels."""
+    """Return a white image of 32 x 32 pixels."""
     file = io.BytesIO()
     Image.new("RGB", (32, 32), (255, 255, 255)).save(file, "PNG")
     return file.getvalue()
@@ -161,7 +161,7 @@ WHITE = white()
 
 @pytest.fixture
 def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
-    """An empty folder, an empty store, an empty broker."""
+    """Create an empty folder, an empty store and an empty broker."""
     (tmp_path / "photos").mkdir()
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
     made = Desk(tmp_path / "photos", tmp_path / "state", clean_redis, store)
@@ -568,7 +568,7 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def split_off(context: WorkerContext) -> list[BatchMessage]:
-    """The messages on the queue, taken from it."""
+    """Take the messages from the queue."""
     found = []
     while (raw := context.namespace.client.rpop(context.namespace.queue)) is not None:
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))

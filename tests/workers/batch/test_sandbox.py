@@ -96,7 +96,7 @@ workers.pipeline.pipeline.decode = evil
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for pictures, of which those that ask for it do harm in the sandbox."""
+    """Return a folder for images, some of which do harm in the sandbox."""
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     # Python imports a module of this name when it starts.
@@ -109,13 +109,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def opened() -> Iterator[Sandbox]:
-    """A sandbox that has not begun its process yet."""
+    """Return a sandbox that has not started its process yet."""
     with Sandbox(PLAN, LIMITS) as made:
         yield made
 
 
 def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
-    """A picture that says something, under a name that is not UTF-8."""
+    """Write an image with metadata, under a name that is not UTF-8."""
     info = PngInfo()
     info.add_text("Comment", f"EVIL {says}")
     file = io.BytesIO()
@@ -126,7 +126,7 @@ def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
 
 
 def judge(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
-    """The verdicts on some images of the folder."""
+    """Return the verdicts on some images of the folder."""
     root = LocalSource(folder)
     try:
         return [opened.judge(root, image) for image in images]
@@ -135,12 +135,12 @@ def judge(opened: Sandbox, folder: Path, *images: BatchImage) -> list[Verdict]:
 
 
 def kind(verdict: Verdict) -> ErrorKind | None:
-    """What is wrong with an image."""
+    """Return the error of an image."""
     return None if verdict.error is None else verdict.error.kind
 
 
 def pid(opened: Sandbox) -> int | None:
-    """The process at hand."""
+    """Return the sandbox's process."""
     return None if opened._process is None else opened._process.popen.pid
 
 

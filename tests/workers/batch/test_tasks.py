@@ -42,44 +42,44 @@ class Process:
         monkeypatch.setattr(tasks.time, "sleep", self.pauses.append)
 
     def current(self) -> str:
-        """A station, or what is wrong with it."""
+        """Return the worker context, or raise its error."""
         if self.station_error is not None:
             raise self.station_error
         return "station"
 
     def work(self, context: object, message: BatchMessage) -> Process:
-        """A batch's work."""
+        """Do the work of a batch."""
         assert context == "station"
         self.done.append(message)
         return self
 
     def run(self) -> None:
-        """The work as it ends."""
+        """Do the work, ending as the test says."""
         if self.work_error is not None:
             raise self.work_error
 
     def do(self, raw: object) -> None:
-        """What the task does."""
+        """Return what the task does."""
         contexts: Any = self
         run_batch(contexts, raw)
 
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> Process:
-    """A process that does nothing."""
+    """Return a process that does nothing."""
     return Process(monkeypatch)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> WorkerSettings:
-    """A worker without a broker."""
+    """Return the settings of a worker without a broker."""
     store = f"sqlite:///{tmp_path}/store.db"
     return WorkerSettings("redis://localhost:1/0", store, "s1", tmp_path / "state", 1, "pi4")
 
 
 @pytest.fixture
 def app(settings: WorkerSettings) -> Celery:
-    """That worker's app."""
+    """Return that worker's app."""
     return make_worker_app(settings)
 
 

@@ -9,7 +9,7 @@ from workers.batch.throughput import Throughput
 
 
 def paced(each: float, worked: float = 0.0) -> Throughput:
-    """A process that takes so many seconds an image, and has worked so long at its batch."""
+    """Return the throughput of a process with these seconds per image and seconds of work."""
     made = Throughput()
     made.start_batch()
     made.record_chunk(1, each)

@@ -21,7 +21,7 @@ URL = "redis://:secret@localhost:1/0"
 
 @pytest.fixture
 def app() -> Celery:
-    """An app for a broker that is not there."""
+    """Return an app for a broker that does not exist."""
     return make_app(URL, "s1")
 
 

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(clean_redis: str) -> Iterator[redis.Redis]:
-    """A client of an empty broker."""
+    """Return a client of an empty broker."""
     with redis.Redis.from_url(clean_redis) as opened:
         yield opened
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The channel's clock, a list of the one time that it shows."""
+    """Replace the channel's clock by a list with one time."""
     shown = [1000.0]
     monkeypatch.setattr(heartbeat.time, "monotonic", lambda: shown[0])
     return shown
 
 
 def namespace(client: redis.Redis) -> Namespace:
-    """A store's part of that Redis."""
+    """Return a store's namespace in that Redis."""
     return Namespace(client, "s1")
 
 

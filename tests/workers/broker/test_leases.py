@@ -38,18 +38,18 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client(clean_redis: str) -> Iterator[redis.Redis]:
-    """A client of an empty broker."""
+    """Return a client of an empty broker."""
     with redis.Redis.from_url(clean_redis) as opened:
         yield opened
 
 
 def namespace(client: redis.Redis) -> Namespace:
-    """A store's part of that Redis."""
+    """Return a store's namespace in that Redis."""
     return Namespace(client, "s1")
 
 
 def lease(client: redis.Redis, timer: ImageTimer | None = None, on_overdue: object = None) -> Lease:
-    """A lease on the batch that nobody has asked for yet."""
+    """Return a lease on the batch that is not acquired yet."""
 
     def never() -> None:
         raise AssertionError("no image has overrun")

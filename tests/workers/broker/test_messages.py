@@ -68,12 +68,12 @@ NOT_NUMBERS = [True, -1, 2**63, 1.0, float("nan"), "1", None, [], {}]
 
 
 def sent(body: object) -> Any:  # noqa: ANN401 - JSON
-    """What comes off the queue when this was put on it."""
+    """Return what is received after this was put on the queue."""
     return json.loads(json.dumps(body))
 
 
 def places(body: object, *before: str | int) -> list[tuple[str | int, ...]]:
-    """The way to each value inside a JSON body, outer ones first."""
+    """Yield the path to each value inside a JSON body, outer ones first."""
     inner: list[tuple[str | int, object]] = []
     if isinstance(body, dict):
         inner = list(body.items())
@@ -83,7 +83,7 @@ def places(body: object, *before: str | int) -> list[tuple[str | int, ...]]:
 
 
 def without(body: object, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON
-    """A copy of the body that lacks one value."""
+    """Return a copy of the body without one value."""
     changed = copy.deepcopy(body)
     at: Any = changed
     for step in way[:-1]:
@@ -93,7 +93,7 @@ def without(body: object, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - 
 
 
 def put(body: object, way: tuple[str | int, ...], value: object) -> Any:  # noqa: ANN401 - JSON
-    """A copy of the body that has another value in one place."""
+    """Return a copy of the body with one value replaced."""
     changed = copy.deepcopy(body)
     at: Any = changed
     for step in way[:-1]:

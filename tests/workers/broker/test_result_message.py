@@ -29,7 +29,7 @@ RESULT = Received(7, 12, 1, HOST, "pi4:77", 1_800_000_000.25, 1_800_000_002.5, (
 
 
 def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
-    """A result as it comes off the queue."""
+    """Return a result as it is received."""
     return json.loads(json.dumps(encode_result(received)))
 
 

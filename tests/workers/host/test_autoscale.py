@@ -30,7 +30,7 @@ class Board:
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Board:
-    """A cool board with memory."""
+    """Return a cool board with free memory."""
     board = Board()
     monkeypatch.setattr(autoscale, "throttling_reason", lambda: board.why)
     monkeypatch.setattr(autoscale, "free_mb", lambda: board.free)

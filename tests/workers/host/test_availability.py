@@ -23,7 +23,7 @@ CELLAR = Host("c" * 32, "pi", "aarch64", {})
 
 @pytest.fixture
 def namespace(clean_redis: str) -> Iterator[Namespace]:
-    """An empty Redis."""
+    """Return a client of an empty Redis."""
     with redis.Redis.from_url(clean_redis) as client:
         yield Namespace(client, "s1")
 

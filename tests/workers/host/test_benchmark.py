@@ -25,7 +25,7 @@ MODELS = Path(__file__).parents[1] / "detectors" / "models"
 
 
 def picture(side: int) -> bytes:
-    """A picture of that size."""
+    """Return an image of that size."""
     file = io.BytesIO()
     Image.new("RGB", (side, side), (200, 10, 30)).save(file, "PNG")
     return file.getvalue()

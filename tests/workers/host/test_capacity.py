@@ -18,7 +18,7 @@ GIB = 2**30
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Makes a machine of some cores and memory, in folders that stand for /proc and /sys."""
+    """Return a function that makes a machine in folders that replace /proc and /sys."""
 
     def make(cores: int, available_kb: int) -> Path:
         (tmp_path / "proc" / "self").mkdir(parents=True)

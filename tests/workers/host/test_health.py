@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a Raspberry Pi's system tells, in folders that stand for /proc, /sys and the path."""
+    """Write the files of a Raspberry Pi's system, in folders that replace /proc, /sys and PATH."""
     proc, sys = tmp_path / "proc", tmp_path / "sys"
     (proc / "device-tree").mkdir(parents=True)
     (proc / "device-tree" / "model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.5\0")
