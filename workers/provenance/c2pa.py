@@ -84,6 +84,7 @@ def _claim_finding(claim: Claim, signature: Signature, failures: Iterable[str]) 
         "generator": claim.generator,
         "digital_source_type": claim.source_type,
         "from_ingredient": claim.from_ingredient,
+        "since": list(claim.since),
         "signer": claim.signer,
         "validation": sorted(failures),
     }

@@ -6,29 +6,35 @@ The report repeats what the file contains, so no part of it is assumed to have t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.provenance.evidence import Kind
-from workers.provenance.iptc import EDITED, GENERATED, term_of
+from workers.provenance.iptc import EXTENTS, Extent, term_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_ANCESTORS = 16
+# Bounds against files made to be slow; the last one is of actions that are listed.
+MAX_ANCESTORS = 32
+MAX_INGREDIENTS = 32
+MAX_ACTIONS = 16
 _MAX_NAME_CHARACTERS = 200
 
 # The actions that state where the whole image came from; other actions were done to it.
 _ORIGINS = ("c2pa.created", "c2pa.opened")
 _IPTC_PROPERTY = "Iptc4xmpExt:DigitalSourceType"
 _METADATA = ("stds.iptc", "c2pa.metadata", "cawg.metadata")
+_KINDS = {Extent.WHOLE: Kind.C2PA_GENERATED, Extent.PART: Kind.C2PA_EDITED, None: Kind.C2PA_OTHER}
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A manifest's claim: the kind of evidence, the program, source type and signer.
+    """A manifest store's claim: the kind of evidence, the program, source type and signer.
 
     `from_ingredient`: the claim is not the active manifest's own, but that of an ingredient.
-    `failures` are the validator's codes for the ingredient.
+    `since` are the actions of later manifests, the latest first. `failures` are the validator's
+    codes for the ingredients on the way to the claim.
     """
 
     kind: Kind
@@ -36,28 +42,44 @@ class Claim:
     source_type: str | None
     signer: str
     from_ingredient: bool = False
+    since: tuple[str, ...] = ()
     failures: frozenset[str] = frozenset()
 
 
+class _Statement(NamedTuple):
+    """The statement of one manifest, or of an ingredient, about the whole image."""
+
+    extent: Extent | None
+    term: str | None
+    ancestor: int  # 0 is the active manifest
+    failures: frozenset[str] = frozenset()
+    is_ingredients: bool = False
+
+
 def read_claim(store: dict[str, Any]) -> Claim | None:
-    """Return the claim of the active manifest, or else of its ingredients; None without one."""
+    """Return the strongest claim of the active manifest and its ancestors; None without a manifest.
+
+    An AI-generated image stays one after edits. An AI-generated part that was placed in the image
+    or in an ancestor counts as a part. Among equal claims the latest counts.
+    """
     manifests = _dict(store.get("manifests"))
     active = _dict(manifests.get(str(store.get("active_manifest"))))
     if not active:
         return None
-    kind, term, from_ingredient, failures = None, None, False, frozenset[str]()
-    for manifest, failures in _lineage(active, manifests):  # noqa: B007 - those of the last one
-        kind, term = _own_claim(manifest)
-        from_ingredient = manifest is not active
-        if kind is not None or term is not None:
-            break
-    if kind is None and (part_failures := _generated_part(active, manifests)) is not None:
-        kind, term, from_ingredient, failures = Kind.C2PA_EDITED, GENERATED, True, part_failures
-    if kind is None:  # failures do not matter for a claim that is no evidence
-        kind, failures = Kind.C2PA_OTHER, frozenset()
+    lineage = _lineage(active, manifests)
+    statements = [s for n, step in enumerate(lineage) for s in _statements(n, step, manifests)]
+    best = min(statements, key=_rank, default=_Statement(None, None, 0))
     signer = str(_dict(active.get("signature_info")).get("issuer") or "")[:_MAX_NAME_CHARACTERS]
-    from_ingredient = from_ingredient and term is not None
-    return Claim(kind, _generator(active), term, signer, from_ingredient, failures)
+    return Claim(
+        kind=_KINDS[best.extent],
+        generator=_generator(active),
+        source_type=best.term,
+        signer=signer,
+        from_ingredient=best.ancestor > 0 or best.is_ingredients,
+        since=tuple(_actions_since(lineage[: best.ancestor])),
+        # Failures do not matter for a claim that is no evidence.
+        failures=best.failures if best.extent is not None else frozenset(),
+    )
 
 
 def codes(checked: dict[str, Any], outcome: str) -> frozenset[str]:
@@ -68,52 +90,94 @@ def codes(checked: dict[str, Any], outcome: str) -> frozenset[str]:
 
 def _lineage(
     manifest: dict[str, Any], manifests: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Yield a manifest and its ancestors, each with the failures on the way to it."""
-    failures = frozenset[str]()
-    for _ in range(MAX_ANCESTORS):
-        yield manifest, failures
-        ingredient = _parent(manifest)
-        manifest = _dict(manifests.get(str(ingredient.get("active_manifest"))))
-        if not manifest:
-            return
-        failures |= _failures(ingredient)
+) -> list[tuple[dict[str, Any], frozenset[str]]]:
+    """Return a manifest and its ancestors, each with the failures on the way to it."""
+    lineage: list[tuple[dict[str, Any], frozenset[str]]] = []
+    failures, seen = frozenset[str](), set[str]()
+    while manifest and len(lineage) < MAX_ANCESTORS:
+        lineage.append((manifest, failures))
+        parent = _parent(manifest)
+        label = str(parent.get("active_manifest"))
+        if label in seen:
+            break
+        seen.add(label)
+        manifest = _dict(manifests.get(label))
+        failures |= _failures(parent)
+    return lineage
 
 
-def _generated_part(active: dict[str, Any], manifests: dict[str, Any]) -> frozenset[str] | None:
-    """Return the failures of a placed AI-generated part; None if there is no such part."""
-    parent = _parent(active)
-    for ingredient in _dicts(active.get("ingredients")):
-        if ingredient.get("relationship") == "componentOf" and ingredient is not parent:
-            manifest = _dict(manifests.get(str(ingredient.get("active_manifest"))))
-            if _own_claim(manifest)[0] is not None:
-                return _failures(ingredient)
-    return None
+def _statements(
+    ancestor: int, step: tuple[dict[str, Any], frozenset[str]], manifests: dict[str, Any]
+) -> Iterator[_Statement]:
+    """Yield the statements of one manifest of the lineage, then those of its ingredients."""
+    manifest, failures = step
+    yield from (_Statement(*own, ancestor, failures) for own in _own_statements(manifest))
+    parent = _parent(manifest)
+    for ingredient in _dicts(manifest.get("ingredients"))[:MAX_INGREDIENTS]:
+        there = failures | _failures(ingredient)
+        if isinstance(source_type := ingredient.get("digitalSourceType"), str):
+            term = term_of(source_type)
+            extent = EXTENTS.get(term)
+            is_part = extent is not None and ingredient is not parent
+            yield _Statement(Extent.PART if is_part else extent, term, ancestor, there, True)
+        if ingredient is not parent and ingredient.get("relationship") == "componentOf":
+            yield from _part_statements(ancestor, ingredient, there, manifests)
 
 
-def _own_claim(manifest: dict[str, Any]) -> tuple[Kind | None, str | None]:
-    """Return the kind of evidence in a manifest's own assertions, and the source type for it."""
-    kind, term = None, None
-    for action, source_type in _source_types(manifest):
-        if source_type == GENERATED and action in _ORIGINS:
-            return Kind.C2PA_GENERATED, source_type
-        if source_type in (GENERATED, EDITED):
-            kind, term = Kind.C2PA_EDITED, source_type
-        elif term is None:
-            term = source_type
-    return kind, term
+def _part_statements(
+    ancestor: int, ingredient: dict[str, Any], failures: frozenset[str], manifests: dict[str, Any]
+) -> Iterator[_Statement]:
+    """Yield the statement that a placed part is AI-generated, from its own lineage."""
+    placed = _dict(manifests.get(str(ingredient.get("active_manifest"))))
+    for manifest, more in _lineage(placed, manifests):
+        for extent, term in _own_statements(manifest):
+            if extent is not None:
+                yield _Statement(Extent.PART, term, ancestor, failures | more, True)
+                return
+
+
+def _own_statements(manifest: dict[str, Any]) -> Iterator[tuple[Extent | None, str]]:
+    """Yield (extent, term) for each digital source type in a manifest's own assertions."""
+    for action, term in _source_types(manifest):
+        extent = EXTENTS.get(term)
+        is_part = extent is not None and action not in _ORIGINS
+        yield Extent.PART if is_part else extent, term
 
 
 def _source_types(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (action, term) for each digital source type in a manifest's assertions."""
+    """Yield (action, term) for each digital source type in a manifest's own assertions."""
     for assertion in _dicts(manifest.get("assertions")):
         label, data = str(assertion.get("label")), _dict(assertion.get("data"))
-        if label.startswith("c2pa.actions"):
-            for action in _dicts(data.get("actions")):
-                if isinstance(source_type := action.get("digitalSourceType"), str):
+        for action in _actions(label, data):
+            parameters = _dict(action.get("parameters"))
+            for source_type in (
+                action.get("digitalSourceType"),
+                parameters.get("com.adobe.digitalSourceType"),
+            ):
+                if isinstance(source_type, str):
                     yield str(action.get("action")), term_of(source_type)
-        elif label.startswith(_METADATA) and isinstance(data.get(_IPTC_PROPERTY), str):
+        if label.startswith(_METADATA) and isinstance(data.get(_IPTC_PROPERTY), str):
             yield "c2pa.created", term_of(data[_IPTC_PROPERTY])
+
+
+def _actions(label: str, data: dict[str, Any]) -> list[dict[str, Any]]:
+    return _dicts(data.get("actions")) if label.startswith("c2pa.actions") else []
+
+
+def _actions_since(lineage: list[tuple[dict[str, Any], frozenset[str]]]) -> Iterator[str]:
+    """Yield the names of actions in manifests, except for opening the earlier image."""
+    names = (
+        str(action.get("action"))[:_MAX_NAME_CHARACTERS]
+        for manifest, _ in lineage
+        for assertion in _dicts(manifest.get("assertions"))
+        for action in _actions(str(assertion.get("label")), _dict(assertion.get("data")))
+    )
+    return islice((name for name in names if name not in _ORIGINS), MAX_ACTIONS)
+
+
+def _rank(statement: _Statement) -> tuple[int, int]:
+    """Return the order of claims: the whole image, a part, neither; the latest first."""
+    return [Extent.WHOLE, Extent.PART, None].index(statement.extent), statement.ancestor
 
 
 def _parent(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from workers.provenance.evidence import Kind, finding
@@ -12,16 +13,26 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.provenance.field import Field
 
-GENERATED = "trainedAlgorithmicMedia"
-EDITED = "compositeWithTrainedAlgorithmicMedia"
-# IPTC's NewsCodes (http://cv.iptc.org/newscodes/digitalsourcetype/). `algorithmicMedia`, the
-# retired `softwareImage` and the others are photos, or drawings and renderings by other means.
-KINDS = {
-    GENERATED: Kind.IPTC_GENERATED,
-    EDITED: Kind.IPTC_EDITED,
+
+class Extent(Enum):
+    """How much of an image is AI-generated, by its source type."""
+
+    WHOLE = "whole"
+    PART = "part"
+
+
+# IPTC's NewsCodes (http://cv.iptc.org/newscodes/digitalsourcetype/), for XMP and C2PA alike. The
+# other terms (`digitalCapture`, `computationalCapture`, `composite`, `compositeCapture`,
+# `humanEdits`, `algorithmicallyEnhanced`, `algorithmicMedia`, `digitalCreation`, `screenCapture`,
+# `virtualRecording`, the retired `softwareImage` and so on) are photos and their edits, or drawings
+# and renderings by other means.
+EXTENTS = {
+    "trainedAlgorithmicMedia": Extent.WHOLE,
+    "compositeWithTrainedAlgorithmicMedia": Extent.PART,
     # "Composite including generative AI elements" since 2024, "synthetic elements" before that.
-    "compositeSynthetic": Kind.IPTC_EDITED,
+    "compositeSynthetic": Extent.PART,
 }
+_KINDS = {Extent.WHOLE: Kind.IPTC_GENERATED, Extent.PART: Kind.IPTC_EDITED, None: None}
 # Written by Google Photos for a photo that its generative tools have changed.
 _EDITED_CREDITS = ("Edited with Google AI", "AI-Generated with Google")
 _MAX_CREDIT_CHARACTERS = 200
@@ -42,7 +53,7 @@ def findings(fields: Sequence[Field]) -> list[Finding]:
     for field in fields:
         if field.where == "xmp:DigitalSourceType":
             term = term_of(field.text)
-            kind = KINDS.get(term)
+            kind = _KINDS[EXTENTS.get(term)]
             detail = {"digital_source_type": term}
         elif field.where in ("xmp:Credit", "iptc:Credit"):
             kind = Kind.IPTC_EDITED if field.text.startswith(_EDITED_CREDITS) else None

@@ -20,10 +20,6 @@ OTHER_STAGES = {
 }
 # Not supported yet.
 UNSUPPORTED = {
-    "1-gemini-c2pa-chain/e_gemini3.jpg",
-    "1-gemini-c2pa-chain/r_fill_then_humanEdits.jpg",
-    "2-c2pa-part-behind-a-later-save/n_compSynth_created.jpg",
-    "3-c2pa-other-places/h_adobeparam.jpg",
     "5-tc260-aigc-label/l_tc260_elem.jpg",
     "5-tc260-aigc-label/l_tc260_elem.png",
     "6-grok-exif/k_grok.jpg",
