@@ -33,26 +33,18 @@ SPARE_CPU_SECONDS = 5
 
 
 class ProcessFailed(Exception):
-    """The child did not answer; the message says why."""
+    """The child died or gave no valid answer; the message says how."""
 
 
 class ProcessTimedOut(ProcessFailed):
     """The child's time ran out."""
 
 
-class ProcessDied(ProcessFailed):
-    """The child ended before it answered, with `returncode` as in subprocess."""
-
-    def __init__(self, returncode: int) -> None:
-        how = f"killed by signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
-        super().__init__(how)
-        self.returncode = returncode
-
-
 class LimitedProcess:
     """The parent's end: starts the child, sends requests and kills it in the end.
 
-    With `keep_stderr` the end of what the child wrote there can be read; otherwise it is dropped.
+    With `keep_stderr`, errors quote the last line that the child wrote to stderr; otherwise its
+    stderr is discarded.
     """
 
     def __init__(self, module: str, *, keep_stderr: bool = False) -> None:
@@ -67,41 +59,22 @@ class LimitedProcess:
             stderr=subprocess.DEVNULL if self._stderr is None else self._stderr,
         )
 
-    def request(self, body: object, timeout_seconds: float) -> bytes:
-        """Send a request and return the answer, one line of JSON. Raises ProcessFailed."""
+    def request(self, body: object, answer: type[T], timeout_seconds: float) -> T:
+        """Send a request and return its answer. Raises ProcessFailed."""
         deadline = time.monotonic() + timeout_seconds
         try:
             self.send(body)
+            return json.decode(self._receive(deadline), type=answer)
         except BrokenPipeError as error:
-            raise self._death(deadline) from error
-        assert self.popen.stdout is not None  # noqa: S101 - it is a pipe
-        answer = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.popen.stdout, selectors.EVENT_READ)
-            while not answer.endswith(b"\n"):
-                if not selector.select(deadline - time.monotonic()):
-                    raise ProcessTimedOut(f"no answer within {timeout_seconds:.0f} s")
-                chunk = os.read(self.popen.stdout.fileno(), READ_BYTES)
-                answer += chunk
-                if not chunk:
-                    raise self._death(deadline)
-                if len(answer) > MAX_ANSWER_BYTES:
-                    raise ProcessFailed(f"the answer exceeds {MAX_ANSWER_BYTES:,} bytes")
-        return answer
+            raise self._failure(deadline) from error
+        except (RecursionError, ValueError) as error:
+            raise ProcessFailed(f"invalid answer: {str(error)[:200]}") from error
 
     def send(self, body: object) -> None:
         """Send a request without waiting for its answer. Raises BrokenPipeError."""
         assert self.popen.stdin is not None  # noqa: S101 - it is a pipe
         self.popen.stdin.write(json.encode(body) + b"\n")
         self.popen.stdin.flush()
-
-    def last_error_line(self) -> str:
-        """Return the last line that the child wrote to stderr; empty if there is none."""
-        if self._stderr is None:
-            return ""
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
 
     def kill(self) -> None:
         """End the child."""
@@ -116,12 +89,34 @@ class LimitedProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def _death(self, deadline: float) -> ProcessFailed:
+    def _receive(self, deadline: float) -> bytes:
+        """Return one line."""
+        assert self.popen.stdout is not None  # noqa: S101 - it is a pipe
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.popen.stdout, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if not selector.select(deadline - time.monotonic()):
+                    raise ProcessTimedOut("no answer in time")
+                chunk = os.read(self.popen.stdout.fileno(), READ_BYTES)
+                line += chunk
+                if not chunk:
+                    raise self._failure(deadline)
+                if len(line) > MAX_ANSWER_BYTES:
+                    raise ProcessFailed(f"an answer of more than {MAX_ANSWER_BYTES:,} bytes")
+        return line
+
+    def _failure(self, deadline: float) -> ProcessFailed:
         """Return how the child died; it may also have closed its pipes and live on."""
         try:
-            return ProcessDied(self.popen.wait(max(0.0, deadline - time.monotonic())))
+            code = self.popen.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             return ProcessTimedOut("the process closed its pipes")
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        if self._stderr is not None:
+            self._stderr.seek(0)
+            how = ": ".join((how, *self._stderr.read().decode(errors="replace").splitlines()[-1:]))
+        return ProcessFailed(how)
 
 
 class ParentConnection:

@@ -13,14 +13,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from msgspec import json
-
 from scanner.detectors.plan import plan_for
 from storage.records import BatchImage
 from workers.limited_process import (
     LimitedProcess,
     ParentConnection,
-    ProcessDied,
     ProcessFailed,
     ProcessTimedOut,
 )
@@ -56,13 +53,11 @@ def run_self_test() -> SelfTest | None:
     """Measure it; None where that takes too long. Raises CannotJudge."""
     with LimitedProcess("scanner.fleet.self_test", keep_stderr=True) as process:
         try:
-            return json.decode(process.request(None, LONGEST_SECONDS), type=SelfTest)
+            return process.request(None, SelfTest, LONGEST_SECONDS)
         except ProcessTimedOut:
             return None
-        except (ProcessFailed, ValueError) as error:
-            if isinstance(error, ProcessDied) and error.returncode < 0:
-                raise CannotJudge(str(error)) from error
-            raise CannotJudge(process.last_error_line() or "no error message") from error
+        except ProcessFailed as error:
+            raise CannotJudge(str(error)) from error
 
 
 def _measured() -> SelfTest:

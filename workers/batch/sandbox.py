@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from storage.records import (
     BatchImage,
@@ -65,6 +65,11 @@ class _Answer(Struct, omit_defaults=True):
     source_error: Text | None = None
     setup_error: Text | None = None
 
+    def raise_source_error(self) -> None:
+        """Raise SourceUnavailable if the child did."""
+        if self.source_error is not None:
+            raise SourceUnavailable(self.source_error)
+
 
 class SandboxError(RuntimeError):
     """The sandbox does not start; nothing is known about the image."""
@@ -93,7 +98,8 @@ class Sandbox:
         for _ in range(TRIES):
             process = self._process or self._start(root)
             try:
-                return _verdict(process.request(image, self._limits.image_seconds), image)
+                answer = process.request(image, _Answer, self._limits.image_seconds)
+                return _verdict(answer, image)
             except SourceUnavailable:
                 # The next process opens the folder again: by then it may be another mount.
                 self._kill()
@@ -122,13 +128,14 @@ class Sandbox:
         self._process = LimitedProcess("workers.batch.sandbox")
         task = _Task(location_to_json(root.location), self._plan.to_json(), self._limits)
         try:
-            _answer(self._process.request(task, START_SECONDS))
-        except (ProcessFailed, MessageError) as error:
+            answer = self._process.request(task, _Answer, START_SECONDS)
+        except ProcessFailed as error:
             self._kill()
             raise SandboxError(f"the sandbox process does not start: {error}") from error
-        except SourceUnavailable:
+        if answer != _Answer():
             self._kill()
-            raise
+            answer.raise_source_error()
+            raise SandboxError(f"the sandbox process does not start: {answer.setup_error}")
         return self._process
 
     def _kill(self) -> None:
@@ -143,24 +150,13 @@ class Sandbox:
         self._kill()
 
 
-def _answer(line: bytes) -> _Answer:
-    """Return the child's answer. Raises MessageError, or SourceUnavailable if the child did."""
-    with message_errors("answer"):
-        answer = json.decode(line, type=_Answer)
-    if answer.source_error is not None:
-        raise SourceUnavailable(answer.source_error)
-    if answer.setup_error is not None:
-        raise MessageError(answer.setup_error)
-    return answer
-
-
-def _verdict(line: bytes, image: BatchImage) -> Verdict:
-    """Return the child's verdict on the image. Raises MessageError if it is on another one."""
-    body = _answer(line).verdict
-    if body is None or body.image != image.image_id:
+def _verdict(answer: _Answer, image: BatchImage) -> Verdict:
+    """Return the child's verdict on the image. Raises MessageError if it has none."""
+    answer.raise_source_error()
+    if answer.verdict is None or answer.verdict.image != image.image_id:
         raise MessageError("expected a verdict on the requested image")
     with message_errors("verdict"):
-        return body_to_verdict(body)
+        return body_to_verdict(answer.verdict)
 
 
 def main() -> None:

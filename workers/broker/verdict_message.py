@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, convert, to_builtins
+from msgspec import Meta, Struct
 
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.text import clean, clean_json
-from workers.broker.field_types import Digest, Id, Microseconds, Probability, Text, message_errors
+from workers.broker.field_types import Digest, Id, Microseconds, Probability, Text
 
 # The numbers of an image's findings have to fit their column (`storage.database.schema`).
 MAX_FINDINGS = 1000
@@ -82,14 +82,3 @@ def body_to_verdict(body: VerdictBody) -> Verdict:
         digest=body.digest,
         timings=Timings(*body.us),
     )
-
-
-def encode_verdict(verdict: Verdict) -> Any:  # noqa: ANN401 - JSON
-    """Return a verdict as JSON types."""
-    return to_builtins(verdict_to_body(verdict))
-
-
-def decode_verdict(raw: object) -> Verdict:
-    """Return the verdict in some JSON. Raises MessageError for anything else."""
-    with message_errors("verdict"):
-        return body_to_verdict(convert(raw, VerdictBody))

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from storage.text import clean
 from workers.detectors.runtimes import ModelError
@@ -56,10 +56,10 @@ def examine(path: Path, size: tuple[int, int] | None, tensor: str = "") -> Exami
     task = _Task(os.fsencode(path.absolute()), size, tensor)
     try:
         with LimitedProcess("workers.detectors.trial_run") as process:
-            answer = json.decode(process.request(task, SECONDS), type=_Answer)
+            answer = process.request(task, _Answer, SECONDS)
     except ProcessTimedOut as error:
         raise ModelError(f"{path.name} ran for {SECONDS} s on one picture") from error
-    except (ProcessFailed, ValueError) as error:
+    except ProcessFailed as error:
         raise ModelError(
             f"{path.name} killed the process that tried it: it is damaged, or too large"
         ) from error

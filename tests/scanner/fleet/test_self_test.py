@@ -27,8 +27,8 @@ def test_measured(home: Path) -> None:
     ("program", "said"),
     [
         ("kill -SEGV $$", "killed by signal 11"),
-        ("echo No such model >&2; exit 1", "No such model"),
-        ("echo '{}'", "no error message"),
+        ("echo No such model >&2; exit 1", "exit status 1: No such model"),
+        ("echo '{}'", "invalid answer"),
     ],
 )
 def test_what_does_not_run(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import convert, to_builtins
 
 from scanner.fleet import producer
 from storage.records import (
@@ -31,8 +32,8 @@ from workers.broker.batch_message import (
     decode_batch,
     encode_batch,
 )
-from workers.broker.field_types import MessageError
-from workers.broker.verdict_message import decode_verdict, encode_verdict
+from workers.broker.field_types import MessageError, message_errors
+from workers.broker.verdict_message import VerdictBody, body_to_verdict, verdict_to_body
 
 IDS = st.integers(0, 2**63 - 1)
 # Text that JSON and both stores take: no half of a surrogate pair, no NUL.
@@ -65,6 +66,17 @@ JUNK = st.recursive(
     max_leaves=4,
 )
 NOT_NUMBERS = [True, -1, 2**63, 1.0, float("nan"), "1", None, [], {}]
+
+
+def encode_verdict(verdict: Verdict) -> Any:  # noqa: ANN401 - JSON
+    """Return a verdict as JSON types."""
+    return to_builtins(verdict_to_body(verdict))
+
+
+def decode_verdict(raw: object) -> Verdict:
+    """Return the verdict in some JSON, as it is decoded within a result."""
+    with message_errors("verdict"):
+        return body_to_verdict(convert(raw, VerdictBody))
 
 
 def sent(body: object) -> Any:  # noqa: ANN401 - JSON
@@ -176,7 +188,7 @@ def test_junk_is_no_message(junk: object) -> None:
     with pytest.raises((MessageError, NewerMessage)):
         decode_batch(junk)
     with pytest.raises(MessageError):
-        decode_verdict(junk)  # type: ignore[arg-type]
+        decode_verdict(junk)
 
 
 @given(st.sampled_from(places(BATCH_BODY)), JUNK)
