@@ -27,11 +27,8 @@ MAX_FACTS = 50
 _Fact = bool | Id | Seconds | Name | None
 
 
-class _HostBody(Struct, array_like=True, forbid_unknown_fields=True):
-    host_id: Name
-    label: Name
-    arch: Name
-    info: Annotated[dict[Name, _Fact], Meta(max_length=MAX_FACTS)]
+# In the order of the fields of Host.
+_HostBody = tuple[Name, Name, Name, Annotated[dict[Name, _Fact], Meta(max_length=MAX_FACTS)]]
 
 
 class _ResultBody(Struct):
@@ -57,7 +54,7 @@ def encode_result(received: Received) -> Any:  # noqa: ANN401 - JSON
             batch=received.batch_id,
             attempt=received.attempt,
             stage=received.stage,
-            host=_HostBody(host.host_id, host.label, host.arch, dict(host.info)),
+            host=(host.host_id, host.label, host.arch, dict(host.info)),
             worker=received.worker,
             started=received.started_at,
             ended=received.ended_at,
@@ -72,15 +69,14 @@ def decode_result(raw: object) -> Received:
         body = convert(raw, _ResultBody)
         if body.v != VERSION:
             raise MessageError(f"unsupported result version {body.v}: expected {VERSION}")
-        host = body.host
-        facts = (*host.info, *host.info.values())
-        require_printable(body.worker, host.host_id, host.label, host.arch, *facts)
+        *names, info = body.host
+        require_printable(body.worker, *names, *info, *info.values())
         return Received(
             scan_id=body.scan,
             batch_id=body.batch,
             attempt=body.attempt,
             stage=body.stage,
-            host=Host(host.host_id, host.label, host.arch, host.info),
+            host=Host(*body.host),
             worker=body.worker,
             started_at=body.started,
             ended_at=body.ended,

@@ -14,12 +14,8 @@ from workers.broker.field_types import Digest, Id, Microseconds, Probability, Te
 MAX_FINDINGS = 1000
 
 
-class _FindingBody(Struct, array_like=True, forbid_unknown_fields=True):
-    detector: Text
-    kind: Text
-    score: Probability | None
-    text: Text
-    detail: dict[str, Any]
+# In the order of the fields of Finding.
+_FindingBody = tuple[Text, Text, Probability | None, Text, dict[str, Any]]
 
 
 class VerdictBody(Struct):
@@ -46,7 +42,7 @@ def verdict_to_body(verdict: Verdict) -> VerdictBody:
         detector=verdict.detector,
         examined=verdict.examined,
         findings=[
-            _FindingBody(
+            (
                 finding.detector,
                 finding.kind,
                 finding.score,
@@ -65,7 +61,8 @@ def body_to_verdict(body: VerdictBody) -> Verdict:
     """Return the verdict that was sent. Raises ValueError if its fields contradict each other."""
     if (body.error is None) is (body.outcome is Outcome.ERROR):
         raise ValueError("expected `error` if the outcome is an error, and only then")
-    if any(clean_json(finding.detail) != finding.detail for finding in body.findings):
+    findings = tuple(Finding(*finding) for finding in body.findings)
+    if any(clean_json(finding.detail) != finding.detail for finding in findings):
         # NaN, for one, is not valid JSON in Postgres.
         raise ValueError("a detail has a text or a number that stores do not accept")
     return Verdict(
@@ -74,10 +71,7 @@ def body_to_verdict(body: VerdictBody) -> Verdict:
         score=body.score,
         detector=body.detector,
         examined=body.examined,
-        findings=tuple(
-            Finding(finding.detector, finding.kind, finding.score, finding.text, finding.detail)
-            for finding in body.findings
-        ),
+        findings=findings,
         error=None if body.error is None else ImageError(*body.error),
         digest=body.digest,
         timings=Timings(*body.us),
