@@ -16,7 +16,7 @@ from storage.errors import ScannerError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.web.server import Door
+    from scanner.web.server import Listener
     from workers.sources.location import SourceLocation
 
 DEFAULT_PORT = 8765
@@ -77,17 +77,17 @@ def command(*, options: Options) -> None:
             param_hint="--token",
         )
     try:
-        door = server.listen(options.host, options.port)
+        listener = server.listen(options.host, options.port)
     except OSError as error:
         raise ScannerError(
             f"cannot listen on {options.host} port {options.port} ({error.strerror}): name another "
             "with --port or --host"
         ) from error
-    with door.listener:
-        _serve(door, options)
+    with listener.socket:
+        _serve(listener, options)
 
 
-def _serve(door: Door, options: Options) -> None:
+def _serve(listener: Listener, options: Options) -> None:
     import secrets
     from getpass import getuser
     from pathlib import Path
@@ -97,24 +97,24 @@ def _serve(door: Door, options: Options) -> None:
     from scanner.config import APP
     from scanner.processes.addresses import is_loopback
     from scanner.web.app import make_app
-    from scanner.web.cache import Cache
-    from scanner.web.pictures import Pictures
+    from scanner.web.disk_cache import DiskCache
+    from scanner.web.monitor import Monitor
+    from scanner.web.previews import Previews
     from scanner.web.server import serve
     from scanner.web.site import Site
-    from scanner.web.watch import Watch
 
     is_local = is_loopback(options.host)
     token = options.token or (None if is_local else secrets.token_urlsafe())
-    cache = Cache(Path(platformdirs.user_cache_path(APP)) / "pictures")
+    cache = DiskCache(Path(platformdirs.user_cache_path(APP)) / "pictures")
     with open_store(options.store) as store:
         site = Site(
             store,
-            Watch(store, options.broker),
-            Pictures(options.roots, cache),
+            Monitor(store, options.broker),
+            Previews(options.roots, cache),
             getuser() if is_local else "",
         )
         app = make_app(site, token)
         # It listens already. On stdout, since a program may wait for it.
-        click.echo(door.url if token is None else f"{door.url}?token={token}")
+        click.echo(listener.url if token is None else f"{listener.url}?token={token}")
         click.echo("Ctrl-C stops it.", err=True)
-        serve(app, door)
+        serve(app, listener)

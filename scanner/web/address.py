@@ -1,6 +1,6 @@
-"""What stands in a page's address: a selection of images, and a place in it.
+"""The query of a page's URL: a selection of images, and a place in it.
 
-Read with one sentence for what is wrong, written so that it is read back as it was.
+What `query` writes, `Address` reads back unchanged; an invalid value is one clear error.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-# Characters of one value; no path of a file is longer.
+# Characters of a value; no file's path is longer.
 MAX_CHARACTERS = 4_096
 
 
 class Address:
-    """The query of a request, value by value; HTTPException (400) for what cannot be read."""
+    """The query of a request, value by value; raises HTTPException (400) for invalid values."""
 
     def __init__(self, request: Request) -> None:
         # A folder's name need not be UTF-8.
@@ -37,20 +37,21 @@ class Address:
             raise HTTPException(400, "A value in this address is too long.")
 
     def values(self, name: str) -> list[str]:
-        """Every value of a name that is not empty."""
+        """Return the values of a name that are not empty."""
         return [value for key, value in self._pairs if key == name and value]
 
     def value(self, name: str, read: Callable[[str], V]) -> V | None:
-        """The last value of a name; None where there is none."""
-        given = self.values(name)
-        return None if not given else self._read(name, given[-1], read)
+        """Return the last value of a name; None where there is none."""
+        values = self.values(name)
+        return self._read(name, values[-1], read) if values else None
 
     def selection(self, default: Selection | None = None) -> Selection:
-        """The selection; outcomes that are not named are those of `default`."""
+        """Return the selection, with the outcomes of `default` where none is given."""
         default = default or Selection()
-        named = [self._read("verdict", one, Outcome) for one in self.values("verdict")]
+        outcomes = [self._read("verdict", value, Outcome) for value in self.values("verdict")]
         return Selection(
-            outcomes=tuple(one for one in Outcome if one in named) or default.outcomes,
+            outcomes=tuple(outcome for outcome in Outcome if outcome in outcomes)
+            or default.outcomes,
             detector=self.value("detector", _text),
             folder=os.fsencode(self.value("folder", str) or "").strip(b"/").replace(b"\0", b""),
             host=self.value("host", _text),
@@ -60,21 +61,21 @@ class Address:
         )
 
     def place(self, name: str) -> Place | None:
-        """Where a page begins or ends."""
+        """Return the place where a page begins or ends."""
         return self.value(name, _place)
 
     @staticmethod
-    def _read(name: str, given: str, read: Callable[[str], V]) -> V:
+    def _read(name: str, text: str, read: Callable[[str], V]) -> V:
         try:
-            return read(given)
+            return read(text)
         except (OverflowError, ValueError) as error:
-            raise HTTPException(400, f"What the address says for {name!r} is not known.") from error
+            raise HTTPException(400, f"Invalid value of {name!r} in this address.") from error
 
 
 def query(selection: Selection, **more: object) -> str:
-    """A selection as the query of an address, with more values behind it; None leaves one out."""
-    pairs: list[tuple[str, Any]] = [("verdict", one.value) for one in selection.outcomes]
-    named = {
+    """Return a selection as a query, followed by more values; None leaves a value out."""
+    pairs: list[tuple[str, Any]] = [("verdict", outcome.value) for outcome in selection.outcomes]
+    fields = {
         "detector": selection.detector,
         "folder": selection.folder or None,
         "host": selection.host,
@@ -82,36 +83,36 @@ def query(selection: Selection, **more: object) -> str:
         "error": selection.error,
         "reviewed": selection.reviewed,
     }
-    pairs += [(name, value) for name, value in (named | more).items() if value is not None]
+    pairs += [(name, value) for name, value in (fields | more).items() if value is not None]
     return urlencode(pairs)
 
 
 def changed(selection: Selection, **values: Any) -> Selection:  # noqa: ANN401 - its fields
-    """A selection with other values."""
+    """Return a selection with other values."""
     return replace(selection, **values)
 
 
 def place_text(place: Place) -> str:
-    """A place, exactly, as `place` reads it."""
+    """Return a place as text, exactly, as `Address.place` reads it."""
     return f"{'-' if place.score is None else repr(place.score)}:{place.image_id}"
 
 
-def _place(given: str) -> Place:
-    score, colon, image_id = given.partition(":")
+def _place(text: str) -> Place:
+    score, colon, image_id = text.partition(":")
     if not colon:
-        raise ValueError(given)
+        raise ValueError(text)
     return Place(None if score == "-" else float(score), row_id(image_id))
 
 
-def row_id(given: str) -> int:
-    """The id of a row: no more digits than either kind of store has room for."""
-    if not given.isascii() or not given.isdigit() or len(given) > 18:  # noqa: PLR2004
-        raise ValueError(given)
-    return int(given)
+def row_id(text: str) -> int:
+    """Return the id of a row; raises ValueError beyond the 18 digits that stores hold."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004
+        raise ValueError(text)
+    return int(text)
 
 
-def _text(given: str) -> str:
-    """A text that a store can be asked for."""
-    if "\0" in given:
-        raise ValueError(given)
-    return given.encode(errors="replace").decode()
+def _text(text: str) -> str:
+    """Return a text that a store can compare with; raises ValueError for a NUL."""
+    if "\0" in text:
+        raise ValueError(text)
+    return text.encode(errors="replace").decode()

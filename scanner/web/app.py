@@ -1,4 +1,4 @@
-"""The app: which address is which page, and what is said when something is wrong."""
+"""The web app: its routes and its error pages."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ ROUTES = (
     Route("/scan/{scan:int}/review", review.show, methods=["GET"]),
     Route("/scan/{scan:int}/review", review.answer, methods=["POST"]),
     Route("/scan/{scan:int}/review/undo", review.undo, methods=["POST"]),
-    Route("/scan/{scan:int}/reviewer", review.call_me, methods=["POST"]),
+    Route("/scan/{scan:int}/reviewer", review.set_reviewer, methods=["POST"]),
 )
 
 
 def make_app(site: Site, token: str | None) -> Starlette:
-    """The app for a site; with a token, whoever does not have it sees nothing."""
+    """Return the app of a site; with a token, only browsers that have it see anything."""
     app = Starlette(
         routes=[*ROUTES, Mount("/static", StaticFiles(packages=[("scanner.web", "static")]))],
-        middleware=[Middleware(Guard, token=token, ask=_ask)],
+        middleware=[Middleware(Guard, token=token, sign_in=_sign_in)],
         exception_handlers={
             HTTPException: _http,
             NotFound: _not_found,
@@ -55,26 +55,26 @@ def make_app(site: Site, token: str | None) -> Starlette:
     return app
 
 
-def _ask(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - of a callback
-    return html("enter.html", 401, was_wrong=was_wrong)
+def _sign_in(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - a callback
+    return html("sign_in.html", 401, was_wrong=was_wrong)
 
 
 def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    title = "There is no such page" if error.status_code == 404 else "This cannot be done"  # noqa: PLR2004
+    title = "Page not found" if error.status_code == 404 else "Bad request"  # noqa: PLR2004
     text = "" if error.detail == "Not Found" else error.detail
     return message(title, text, error.status_code)
 
 
 def _not_found(_request: Request, error: Exception) -> Response:
-    return message("There is no such page", str(error), 404)
+    return message("Page not found", str(error), 404)
 
 
 def _unavailable(_request: Request, _error: Exception) -> Response:
-    # Not the error's own words: they name the store's address.
-    return message("The store cannot be read just now", "Try again in a moment.", 503)
+    # Not the error's message: it contains the store's address.
+    return message("The store is not available", "Try again in a moment.", 503)
 
 
 def _broken(_request: Request, _error: Exception) -> Response:
-    return message("Something went wrong", "The terminal of `scanner serve` says what.", 500)
+    return message("Internal error", "See the output of `scanner serve` for the cause.", 500)

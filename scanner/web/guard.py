@@ -1,8 +1,8 @@
-"""Who may see a page and who may change anything: host, token, origin, and what browsers may do.
+"""Access control: host name, token, origin, and security headers.
 
-On loopback the host's name is checked, so that no web site can have its own name lead here (DNS
-rebinding). Beyond it a token is needed: once in the address or the form, then as a cookie, or as a
-bearer token for programs. What changes something has to come from one of our own pages.
+On loopback the host name is checked, so that no web site can point its own name here (DNS
+rebinding). Otherwise a token is required: once in the URL or the form, then as a cookie; programs
+send it as a bearer token. Requests that change anything must come from scanner's own pages.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from scanner.processes.addresses import is_loopback
-from scanner.web.body import form_of
+from scanner.web.forms import read_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Characters of a path; none of ours comes near it.
+# Characters of a path; real ones are much shorter.
 MAX_PATH = 1_000
 COOKIE_SECONDS = 30 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-# What the page that asks for the token needs.
+# Needed by the page that asks for the token.
 OPEN_PATHS = frozenset({"/static/style.css"})
 
 HEADERS = {
@@ -38,7 +38,7 @@ HEADERS = {
         "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",
-    # With `no-referrer`, browsers would hide the origin of our own forms from us.
+    # With `no-referrer`, browsers would not send the origin of scanner's own forms.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -46,23 +46,23 @@ HEADERS = {
 
 
 class Guard:
-    """Stands before the app, and lets through what may pass."""
+    """Middleware that passes permitted requests to the app."""
 
     def __init__(
-        self, app: ASGIApp, token: str | None, ask: Callable[[Request, bool], Response]
+        self, app: ASGIApp, token: str | None, sign_in: Callable[[Request, bool], Response]
     ) -> None:
-        """Without a token only this machine's own names pass; `ask` is the page that asks."""
+        """Without a token, permit this machine's own names only; `sign_in` is the token's page."""
         self._app = app
         self._token = token
-        self._ask = ask
+        self._sign_in = sign_in
         if token is not None:
             key = token.encode()
-            # Cookies are not told apart by port: two stores that are served need two names.
+            # Cookies do not depend on the port: two servers need two names.
             self._cookie = f"scanner_{hashlib.sha256(key).hexdigest()[:12]}"
             self._value = hmac.new(key, b"scanner serve: cookie", hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on."""
+        """Answer a request, or pass it to the app."""
         if scope["type"] != "http":
             return
 
@@ -79,43 +79,43 @@ class Guard:
         await (answer or self._app)(scope, receive, send_with_headers)
 
     async def _answer(self, request: Request) -> Response | None:
-        """What is answered in the app's place, if anything."""
+        """Return the answer to a refused request; None for a permitted one."""
         headers = request.headers
         if len(request.url.path) > MAX_PATH:
-            return PlainTextResponse("No page has so long an address.\n", 414)
+            return PlainTextResponse("URL too long.\n", 414)
         if self._token is None and not is_loopback(_host_name(headers)):
-            return PlainTextResponse("This address is not served here.\n", 400)
+            return PlainTextResponse("This host name is not served here.\n", 400)
         if request.method not in SAFE_METHODS and not is_own_origin(headers):
-            return PlainTextResponse("This has to come from one of scanner's own pages.\n", 403)
-        return None if self._token is None else await self._ask_for_token(request)
+            return PlainTextResponse("Only scanner's own pages may send this request.\n", 403)
+        return None if self._token is None else await self._check_token(request)
 
-    async def _ask_for_token(self, request: Request) -> Response | None:
-        """The page that asks for the token; None for whoever has given it before."""
+    async def _check_token(self, request: Request) -> Response | None:
+        """Return the page that asks for the token; None for a browser that has it."""
         if request.url.path == "/enter" and request.method == "POST":
             try:
-                given = await form_of(request)
+                form = await read_form(request)
             except HTTPException:
-                given = {}
-            return self._let_in(request, given.get("token", ""), "/")
+                form = {}
+            return self._let_in(request, form.get("token", ""), "/")
         if "token" in request.query_params:
             return self._let_in(request, request.query_params["token"], _without_token(request))
-        if request.url.path in OPEN_PATHS or self._knows(request):
+        if request.url.path in OPEN_PATHS or self._has_token(request):
             return None
-        return self._ask(request, False)
+        return self._sign_in(request, False)
 
-    def _knows(self, request: Request) -> bool:
+    def _has_token(self, request: Request) -> bool:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         cookie = request.cookies.get(self._cookie, "")
         return self._is_token(bearer) or _same(cookie, self._value)
 
-    def _is_token(self, given: str) -> bool:
-        return self._token is not None and _same(given, self._token)
+    def _is_token(self, text: str) -> bool:
+        return self._token is not None and _same(text, self._token)
 
-    def _let_in(self, request: Request, given: str, target: str) -> Response:
-        if not self._is_token(given):
-            return self._ask(request, True)
+    def _let_in(self, request: Request, token: str, target: str) -> Response:
+        if not self._is_token(token):
+            return self._sign_in(request, True)
         response = RedirectResponse(target, 303)
-        # Not Strict: a link from a chat or a mail would ask for the token anew.
+        # Not Strict: a link from a chat or a mail would ask for the token again.
         response.set_cookie(
             self._cookie, self._value, COOKIE_SECONDS, httponly=True, samesite="lax"
         )
@@ -123,7 +123,7 @@ class Guard:
 
 
 def is_own_origin(headers: Headers) -> bool:
-    """Whether a request comes from a page of ours; browsers say so with whatever may change."""
+    """Return whether a request comes from scanner's own pages, by the browser's Origin header."""
     origin = headers.get("origin", "")
     return bool(origin) and urlsplit(origin).netloc == headers.get("host")
 
@@ -134,12 +134,12 @@ def _host_name(headers: Headers) -> str:
     return name.removeprefix("[").removesuffix("]")
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+def _same(text: str, secret: str) -> bool:
+    return hmac.compare_digest(text.encode(), secret.encode())
 
 
 def _without_token(request: Request) -> str:
     rest = [pair for pair in request.query_params.multi_items() if pair[0] != "token"]
-    # Two slashes at the beginning would lead to another host.
+    # Two leading slashes would be another host.
     path = "/" + request.url.path.lstrip("/")
     return f"{path}?{urlencode(rest)}" if rest else path

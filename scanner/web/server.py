@@ -1,4 +1,4 @@
-"""Serving the pages until somebody stops it."""
+"""The web server: its socket, its settings, and its loop."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from scanner.processes.addresses import in_url
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-# Seconds that open streams have when the server is to stop.
+# Seconds that open streams have when the server stops.
 GRACE_SECONDS = 1
 BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """A socket that listens, and the address that leads to it."""
+class Listener:
+    """A listening socket and its URL."""
 
-    listener: socket.socket
+    socket: socket.socket
     url: str
 
 
-def listen(host: str, port: int) -> Door:
-    """Listen there; OSError where that cannot be. Port 0 is one that is free."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, *_, where = found[0]
-    listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
-    got = listener.getsockname()[1]
-    return Door(listener, f"http://{in_url(host)}:{got}/")
+def listen(host: str, port: int) -> Listener:
+    """Listen on a host and port, 0 for a free one; raises OSError where that is impossible."""
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = addresses[0]
+    listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    return Listener(listening, f"http://{in_url(host)}:{listening.getsockname()[1]}/")
 
 
 def make_server(app: Starlette) -> uvicorn.Server:
-    """A server for the app, which answers on the sockets that it is run with."""
+    """Return a server for the app, to be run with sockets."""
     config = uvicorn.Config(
         app,
         log_level="error",
-        # It would write tokens down.
+        # It would log tokens.
         access_log=False,
         server_header=False,
         ws="none",
@@ -51,8 +50,8 @@ def make_server(app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(app: Starlette, door: Door) -> None:
-    """Answer until SIGTERM or Ctrl-C, which comes out as KeyboardInterrupt."""
-    # uvicorn sends itself the signal again once it has stopped; a service manager's is done then.
+def serve(app: Starlette, listener: Listener) -> None:
+    """Serve until SIGTERM or Ctrl-C; the latter raises KeyboardInterrupt."""
+    # uvicorn raises the signal again after it has stopped; for a service manager that is the end.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    make_server(app).run(sockets=[door.listener])
+    make_server(app).run(sockets=[listener.socket])

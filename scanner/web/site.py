@@ -1,4 +1,4 @@
-"""What every page needs, and how a page is made of a template."""
+"""The site: what pages need, and how templates become pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jinja2
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from scanner.web import address, words
+from scanner.web import address, filters
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer
@@ -19,8 +19,8 @@ from storage.writes.scans import find_scan
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from scanner.web.pictures import Pictures
-    from scanner.web.watch import Watch
+    from scanner.web.monitor import Monitor
+    from scanner.web.previews import Previews
     from storage.database.store import Store
     from storage.writes.scans import Scan
 
@@ -30,47 +30,47 @@ MAX_NAME_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The store, what is made of it, and who is at the keyboard unless he says otherwise.
+    """The store and what pages compute from it; `reviewer` is the default name of a reviewer.
 
-    `reviewer` is empty where that cannot be known: beyond loopback.
+    Empty beyond loopback, where the user is unknown.
     """
 
     store: Store
-    watch: Watch
-    pictures: Pictures
+    monitor: Monitor
+    previews: Previews
     reviewer: str = ""
 
 
 def site_of(request: Request) -> Site:
-    """The site that a request is for."""
+    """Return the site of a request."""
     site = request.app.state.site
     if not isinstance(site, Site):
-        raise TypeError("this app has no site")
+        raise TypeError("the app has no site")
     return site
 
 
 def scan_of(request: Request) -> Scan:
-    """The scan that a request's path names; 404 where there is none."""
+    """Return the scan of a request's path; raises HTTPException (404) where there is none."""
     number = int(request.path_params["scan"])
     try:
-        # No scan has a number that a store has no room for.
+        # Stores hold no larger number.
         return find_scan(site_of(request).store, min(number, 2**31 - 1))
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
 
 
 def reviewer_of(request: Request) -> str:
-    """Who reviews: as he calls himself in his cookie, else the user who serves; empty: unknown."""
+    """Return the reviewer's name from the cookie, else the site's default; empty if unknown."""
     return reviewer_name(request.cookies.get(REVIEWER_COOKIE, "")) or site_of(request).reviewer
 
 
-def reviewer_name(given: str) -> str:
-    """A name that can be kept and shown: from a cookie, JSON in ASCII, or as typed."""
+def reviewer_name(text: str) -> str:
+    """Return a name that is safe to store and show, from a cookie (JSON) or as typed."""
     try:
-        given = json.loads(given) if given.startswith('"') else given
+        text = json.loads(text) if text.startswith('"') else text
     except ValueError:
         return ""
-    return words.plain(given.strip()[:MAX_NAME_CHARACTERS])
+    return filters.plain(text.strip()[:MAX_NAME_CHARACTERS])
 
 
 def _environment() -> jinja2.Environment:
@@ -81,7 +81,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= words.FILTERS | {"details": words.details}
+    environment.filters |= filters.FILTERS
     environment.globals |= {
         "answers": list(Answer),
         "error_kinds": list(ErrorKind),
@@ -97,15 +97,15 @@ _TEMPLATES = _environment()
 
 
 def rendered(template: str, **values: object) -> str:
-    """A template as text."""
+    """Return a template as text."""
     return _TEMPLATES.get_template(template).render(**values)
 
 
 def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """A page."""
+    """Return a page."""
     return HTMLResponse(rendered(template, **values), status)
 
 
 def message(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """A page that says one thing."""
+    """Return a page with a single message."""
     return html("message.html", status, title=title, text=text)

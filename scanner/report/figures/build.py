@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from storage.writes.samples import SampleOutcome
     from storage.writes.scans import Scan
 
+# Below this part of its duration, a scan's time of actual work is given as well.
+MOSTLY_ACTIVE = 0.9
 # Flagged images that a report names.
 MAX_FINDINGS = 10
 
@@ -94,6 +96,11 @@ class Report:
     throughput: Throughput
     second_stage: CascadeProgress | None
     findings: tuple[VerdictRow, ...]
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether workers were idle for a considerable part of `seconds`."""
+        return self.active_seconds < MOSTLY_ACTIVE * self.seconds
 
     @property
     def images_per_second(self) -> float | None:

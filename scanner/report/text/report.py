@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # Rows of the evidence table; the JSON has all.
 EVIDENCE_ROWS = 15
-# Below this part of a scan's duration, the time of actual work is given as well.
-MOSTLY_ACTIVE = 0.9
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -45,7 +43,8 @@ def print_report(report: Report, console: Console) -> None:
     _print_errors(report, console)
     if report.evaluation is not None:
         print_accuracy(report.evaluation, console)
-    _print_detectors(report, console)
+    if report.counts.images:
+        _print_detectors(report, console)
     _print_hosts(report, console)
     _print_course(report, console)
     if (hint := by_name(report)) is not None:
@@ -186,7 +185,7 @@ def _print_course(report: Report, console: Console) -> None:
     if counts.judged_here:
         line = f"Judged {labels.count(counts.judged_here, 'image', 'images')}"
         line += f" in {labels.duration(report.seconds)}"
-        if report.active_seconds < MOSTLY_ACTIVE * report.seconds:
+        if report.is_interrupted:
             line += f", {labels.duration(report.active_seconds)} of it at work"
         if report.images_per_second is not None:
             line += f": {report.images_per_second:,.1f} images/s"

@@ -1,7 +1,7 @@
-"""A selection to take away: as CSV, as a list of files, or as a script that moves or tags them.
+"""Export of a selection: as CSV, as a list of files, or as a script that moves or tags them.
 
-Nothing here changes a file: a script does, when somebody runs it. Names are bytes and may hold
-anything but a NUL, so scripts quote them and never begin an argument with one.
+Exporting changes no file; only running the script does. Names are bytes and may hold anything but
+a NUL, so scripts quote them and never begin an argument with one.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 CSV_COLUMNS = ("path", "path_b64", "verdict", "score", "detector", "error", "review")
 
 _MOVE = b"""#!/bin/sh
-# Moves the selected pictures below the folder that is named; run it as `sh move.sh FOLDER`.
-# What is there already is left alone, and so is what would take its place.
-target=${1:?"say where to: sh $0 FOLDER"}
+# Moves the selected images to a folder: `sh move.sh FOLDER`. Existing files are not overwritten.
+target=${1:?"usage: sh $0 FOLDER"}
 mkdir -p -- "$target" && target=$(CDPATH= cd -- "$target" && pwd) || exit 1
 failed=0
 move() { # FILE FOLDER NAME
     if [ -e "$target/$2/$3" ] || [ -L "$target/$2/$3" ]; then
-        printf 'already there: %s\\n' "$target/$2/$3" >&2
+        printf 'already exists: %s\\n' "$target/$2/$3" >&2
         failed=1
     elif ! { mkdir -p -- "$target/$2" && mv -- "$1" "$target/$2/$3"; }; then
         failed=1
@@ -41,12 +40,12 @@ move() { # FILE FOLDER NAME
 }
 """
 _TAG = b"""#!/bin/sh
-# Writes an XMP sidecar (NAME.xmp) with the verdict as a keyword beside each selected picture.
-# A sidecar that is there already is left alone. Run it as `sh tag.sh`.
+# Writes an XMP sidecar (NAME.xmp) with the verdict as a keyword next to each selected image:
+# `sh tag.sh`. Existing sidecars are not overwritten.
 failed=0
 tag() { # FILE KEYWORD
     if [ -e "$1.xmp" ] || [ -L "$1.xmp" ]; then
-        printf 'already there: %s\\n' "$1.xmp" >&2
+        printf 'already exists: %s\\n' "$1.xmp" >&2
         failed=1
         return
     fi
@@ -67,27 +66,27 @@ _END = b"exit $failed\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """One way to take a selection away: its file's name and type, and how its parts are made.
+class Format:
+    """An export format: file name, media type, description, and the function that writes it.
 
-    `make` takes the images and their collection's root.
+    `write` takes the images and their collection's root, and yields parts of the file.
     """
 
     file: str
     media_type: str
-    words: str
-    make: Callable[[Iterable[Tile], bytes], Iterator[bytes]]
+    description: str
+    write: Callable[[Iterable[Tile], bytes], Iterator[bytes]]
 
 
 def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
-    """A row an image; no cell can be taken for a formula."""
+    """Yield a row per image; spreadsheets take no cell for a formula."""
     yield _row(CSV_COLUMNS)
     for tile in tiles:
-        named = fields(tile.path)
+        path = fields(tile.path)
         yield _row(
             (
-                cell("path", named["path"]),
-                named.get("path_b64", ""),
+                cell("path", path["path"]),
+                path.get("path_b64", ""),
                 tile.outcome.value,
                 share(tile.score),
                 tile.detector,
@@ -98,30 +97,30 @@ def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
 
 
 def as_lines(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
-    """A path a line; a name with a line break in it cannot be one, and is left out."""
+    """Yield a path per line; names with a line break are left out."""
     for tile in tiles:
         if b"\n" not in tile.path:
             yield posixpath.join(root, tile.path) + b"\n"
 
 
 def as_nul(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
-    """Every path, each with a NUL behind it, for `xargs -0`."""
+    """Yield every path, each followed by a NUL, for `xargs -0`."""
     for tile in tiles:
         yield posixpath.join(root, tile.path) + b"\0"
 
 
 def as_move(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
-    """A shell script that moves the files, with their folders, below another folder."""
+    """Yield a shell script that moves the files, with their folders, to another folder."""
     yield _MOVE
     for tile in tiles:
         folder, name = posixpath.split(tile.path)
-        words = (posixpath.join(root, tile.path), folder or b".", name)
-        yield b"move " + b" ".join(map(quoted, words)) + b"\n"
+        arguments = (posixpath.join(root, tile.path), folder or b".", name)
+        yield b"move " + b" ".join(map(quoted, arguments)) + b"\n"
     yield _END
 
 
 def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
-    """A shell script that writes a sidecar beside each file; a person's answer is a keyword too."""
+    """Yield a shell script that writes a sidecar for each file, with verdict or review."""
     yield _TAG
     for tile in tiles:
         keyword = f"scanner:{tile.outcome}" if tile.answer is None else f"reviewed:{tile.answer}"
@@ -130,32 +129,35 @@ def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
     yield _END
 
 
-FORMS = {
-    "csv": Form("selection.csv", "text/csv; charset=utf-8", "CSV, a row an image", as_csv),
-    "list": Form(
+FORMATS = {
+    "csv": Format("selection.csv", "text/csv; charset=utf-8", "CSV, one row per image", as_csv),
+    "list": Format(
         "selection.txt",
         "text/plain; charset=utf-8",
-        "list of files, one a line (without names that hold a line break)",
+        "list of files, one per line (without names that contain a line break)",
         as_lines,
     ),
-    "nul": Form(
+    "nul": Format(
         "selection.nul",
         "application/octet-stream",
-        "list of files, each ended by a NUL, for xargs -0",
+        "list of files, each followed by a NUL, for xargs -0",
         as_nul,
     ),
-    "move": Form(
-        "move.sh", "text/x-shellscript", "script that moves them to a folder you name", as_move
+    "move": Format(
+        "move.sh",
+        "text/x-shellscript",
+        "script that moves them to a folder",
+        as_move,
     ),
-    "tag": Form(
-        "tag.sh", "text/x-shellscript", "script that writes XMP sidecars beside them", as_tag
+    "tag": Format(
+        "tag.sh", "text/x-shellscript", "script that writes XMP sidecars next to them", as_tag
     ),
 }
 
 
-def quoted(word: bytes) -> bytes:
-    """A word for a POSIX shell, whatever bytes it has but a NUL."""
-    return os.fsencode(shlex.quote(os.fsdecode(word)))
+def quoted(argument: bytes) -> bytes:
+    """Return an argument quoted for a POSIX shell; it may hold any byte but a NUL."""
+    return os.fsencode(shlex.quote(os.fsdecode(argument)))
 
 
 def _row(cells: Iterable[object]) -> bytes:

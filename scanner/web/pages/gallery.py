@@ -1,4 +1,4 @@
-"""The gallery, one image, its pictures, and exports."""
+"""The gallery, the page of an image, its previews, and exports."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from scanner.report.text.labels import EVIDENCE
 from scanner.web.address import Address
-from scanner.web.pages.export import FORMS
-from scanner.web.pictures import Kind, NoPicture
+from scanner.web.pages.export import FORMATS
+from scanner.web.previews import NoPreview, Size
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
 from storage.reads.queries import verdict_row
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 PAGE_TILES = 60
-# Boxes that are drawn; more would hide the picture.
+# Boxes that are drawn; more would hide the image.
 MAX_BOXES = 100
 
 
 def tiles(request: Request) -> Response:
-    """One page of the gallery."""
+    """Show a page of the gallery."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
     selection = address.selection()
     before, after = address.place("before"), address.place("after")
-    # One more than is shown tells whether there are more.
+    # One more than is shown tells whether another page follows.
     if before is not None:
         found = gallery.page_before(site.store, scan, selection, PAGE_TILES + 1, before)
         shown_tiles, has_before, has_after = found[-PAGE_TILES:], len(found) > PAGE_TILES, True
@@ -53,21 +53,21 @@ def tiles(request: Request) -> Response:
         tiles=shown_tiles,
         has_before=has_before and bool(shown_tiles),
         has_after=has_after and bool(shown_tiles),
-        counts=site.watch.live(scan.scan_id).counts,
+        counts=site.monitor.live(scan.scan_id).counts,
         hosts=gallery.hosts(site.store, scan.scan_id),
         detectors=[planned.name for planned in scan.plan.detectors],
         evidence_kinds=list(EVIDENCE),
-        forms=FORMS,
+        formats=FORMATS,
     )
 
 
 def image(request: Request) -> Response:
-    """One image, large, with everything that is known of it."""
+    """Show an image with everything known about it."""
     site, scan, image_id = site_of(request), scan_of(request), _image_id(request)
     listed = _listed(site, scan, image_id)
     row = verdict_row(site.store, scan.scan_id, image_id)
     if row is None:
-        raise HTTPException(404, f"Scan {scan.scan_id} has no image {image_id}.")
+        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
     findings = () if row.verdict is None else row.verdict.findings
     boxes = list(boxes_of(findings))
     selection = Address(request).selection()
@@ -82,9 +82,9 @@ def image(request: Request) -> Response:
         row=row,
         listed=listed,
         folder=folder if slash else b"",
-        file=os.fsencode(site.pictures.root(scan)) + b"/" + row.path,
+        file=os.fsencode(site.previews.root(scan)) + b"/" + row.path,
         boxes=boxes,
-        size=_size(site, scan, listed) if boxes else None,
+        size=_dimensions(site, scan, listed) if boxes else None,
         reviews=reviews_of(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),
         selection=selection,
@@ -94,35 +94,36 @@ def image(request: Request) -> Response:
 
 
 def thumbnail(request: Request) -> Response:
-    """A small picture of an image."""
-    return _picture(request, Kind.THUMBNAIL)
+    """Return a thumbnail of an image."""
+    return _preview(request, Size.THUMBNAIL)
 
 
 def large(request: Request) -> Response:
-    """A large picture of an image."""
-    return _picture(request, Kind.LARGE)
+    """Return a large preview of an image."""
+    return _preview(request, Size.LARGE)
 
 
 def export(request: Request) -> Response:
-    """A selection, to take away."""
+    """Return a selection as a file in the given format."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    form = FORMS.get(next(iter(address.values("form")), ""))
-    if form is None:
-        raise HTTPException(400, f"An export is one of: {', '.join(FORMS)}.")
+    chosen = FORMATS.get(next(iter(address.values("form")), ""))
+    if chosen is None:
+        raise HTTPException(400, f"Invalid export format: expected {', '.join(FORMATS)}.")
     selected = gallery.every(site.store, scan, address.selection())
-    root = os.fsencode(site.pictures.root(scan))
+    file = f"scan-{scan.scan_id}-{chosen.file}"
+    root = os.fsencode(site.previews.root(scan))
     return StreamingResponse(
-        form.make(selected, root),
-        media_type=form.media_type,
-        headers={"content-disposition": f'attachment; filename="scan-{scan.scan_id}-{form.file}"'},
+        chosen.write(selected, root),
+        media_type=chosen.media_type,
+        headers={"content-disposition": f'attachment; filename="{file}"'},
     )
 
 
 def boxes_of(findings: Sequence[Finding]) -> list[tuple[int, tuple[float, float, float, float]]]:
-    """The boxes of findings, as (number of the finding, (left, top, width, height))."""
+    """Return the boxes of findings, as (number of the finding, (left, top, width, height))."""
     boxes = []
-    for number, said in enumerate(findings, start=1):
-        box = said.detail.get("box")
+    for number, finding in enumerate(findings, start=1):
+        box = finding.detail.get("box")
         if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004 - two corners
             continue
         if all(isinstance(side, int | float) for side in box):
@@ -131,41 +132,41 @@ def boxes_of(findings: Sequence[Finding]) -> list[tuple[int, tuple[float, float,
     return boxes[:MAX_BOXES]
 
 
-def _size(site: Site, scan: Scan, listed: Listed) -> tuple[int, int] | None:
+def _dimensions(site: Site, scan: Scan, listed: Listed) -> tuple[int, int] | None:
     try:
-        return site.pictures.size(scan, listed)
-    except NoPicture:
+        return site.previews.dimensions(scan, listed)
+    except NoPreview:
         return None
 
 
-def _picture(request: Request, kind: Kind) -> Response:
+def _preview(request: Request, size: Size) -> Response:
     site, scan = site_of(request), scan_of(request)
     listed = _listed(site, scan, _image_id(request))
-    etag = f'"{(listed.digest or b"-").hex()}-{kind.name.lower()}"'
-    # Revalidated, not trusted for long: after a repair the same address has another picture.
+    etag = f'"{(listed.digest or b"-").hex()}-{size.name.lower()}"'
+    # Revalidated soon: after a repair the same URL has another preview.
     headers = {"cache-control": "private, max-age=60", "etag": etag}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     try:
-        data = site.pictures.get(scan, listed, kind)
-    except NoPicture as error:
+        data = site.previews.get(scan, listed, size)
+    except NoPreview as error:
         return _placeholder(str(error))
     png = data.startswith(b"\x89PNG")
     return Response(data, media_type="image/png" if png else "image/jpeg", headers=headers)
 
 
-def _placeholder(words: str) -> Response:
-    """A picture that says why there is none; browsers show it although it is a 404."""
-    lines = words.split(" ")
-    half = -(-len(lines) // 2)
-    rows = [" ".join(lines[:half]), " ".join(lines[half:])]
+def _placeholder(reason: str) -> Response:
+    """Return an image with the reason why there is no preview; browsers show it despite the 404."""
+    words = reason.split(" ")
+    half = -(-len(words) // 2)
+    rows = [" ".join(words[:half]), " ".join(words[half:])]
     texts = "".join(
         f'<text x="160" y="{110 + 24 * n}" text-anchor="middle">{escape(row)}</text>'
         for n, row in enumerate(rows)
     )
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" '
-        # Legible on light pages and on dark ones.
+        # Legible on light and on dark pages.
         'font-family="sans-serif" font-size="17" fill="#fff">'
         f'<rect width="320" height="240" fill="#63676d"/>{texts}</svg>'
     )
@@ -173,12 +174,12 @@ def _placeholder(words: str) -> Response:
 
 
 def _image_id(request: Request) -> int:
-    # No image has a number that a store has no room for.
+    # Stores hold no larger number.
     return min(int(request.path_params["image"]), 2**63 - 1)
 
 
 def _listed(site: Site, scan: Scan, image_id: int) -> Listed:
-    found = gallery.find(site.store, scan.scan_id, image_id)
-    if found is None:
-        raise HTTPException(404, f"Scan {scan.scan_id} has no image {image_id}.")
-    return found
+    listed = gallery.find(site.store, scan.scan_id, image_id)
+    if listed is None:
+        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
+    return listed

@@ -1,4 +1,4 @@
-"""The store's figures for Prometheus, in its text format."""
+"""Metrics for Prometheus, in its text format."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from scanner.follow.queue_state import QueueState
-    from scanner.web.watch import Live
+    from scanner.web.monitor import LiveStatus
 
-# Scans that are told of: those that are not over, and the latest; more would be too many series.
+# Scans with metrics: the unfinished ones and the latest; more would be too many series.
 MAX_SCANS = 20
 
 
-def metrics(lives: Sequence[Live], queue: QueueState | None) -> bytes:
-    """The text that `/metrics` answers with."""
+def metrics(statuses: Sequence[LiveStatus], queue: QueueState | None) -> bytes:
+    """Return the content of `/metrics`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Scans(lives, queue))
+    registry.register(_Scans(statuses, queue))
     return generate_latest(registry)
 
 
 class _Scans(Collector):
-    def __init__(self, lives: Sequence[Live], queue: QueueState | None) -> None:
-        self._lives = lives
+    def __init__(self, statuses: Sequence[LiveStatus], queue: QueueState | None) -> None:
+        self._statuses = statuses
         self._queue = queue
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Every figure, of each scan."""
+        """Yield every metric, of each scan."""
         yield from self._of_queue()
         yield from self._of_scans()
         yield from self._of_hosts()
 
     def _of_queue(self) -> Iterable[GaugeMetricFamily]:
-        # Absent, not 0, where no broker answers: nobody knows then.
-        waiting = GaugeMetricFamily("scanner_queue_batches", "Batches that wait in the broker.")
+        # Absent, not 0, where no broker answers.
+        waiting = GaugeMetricFamily("scanner_queue_batches", "Batches waiting in the broker.")
         processes = GaugeMetricFamily(
             "scanner_worker_last_sign_of_life_timestamp_seconds",
-            "When a worker's process last gave a sign of life, by its own clock.",
+            "Time of a worker process's last heartbeat, by its own clock.",
             labels=["host", "worker"],
         )
         if self._queue is not None:
             waiting.add_metric([], self._queue.waiting)
-            for one in self._queue.workers:
-                processes.add_metric([one.host, one.name], one.at)
+            for worker in self._queue.workers:
+                processes.add_metric([worker.host, worker.name], worker.at)
         yield waiting
         yield processes
 
@@ -59,51 +59,53 @@ class _Scans(Collector):
             "scanner_images", "Images of a scan by verdict.", labels=[*of_scan, "verdict"]
         )
         errors = GaugeMetricFamily(
-            "scanner_errors", "Images that could not be read, by kind.", labels=[*of_scan, "kind"]
+            "scanner_errors",
+            "Unreadable images by kind of error.",
+            labels=[*of_scan, "kind"],
         )
         oldest = GaugeMetricFamily(
             "scanner_oldest_batch_age_seconds",
-            "How long ago the oldest batch that is not done was put on the queue.",
+            "Age of the oldest unfinished batch.",
             labels=of_scan,
         )
         rate = GaugeMetricFamily(
-            "scanner_images_per_second", "Images judged a second by the hosts.", labels=of_scan
+            "scanner_images_per_second", "Images per second of all hosts.", labels=of_scan
         )
         over = GaugeMetricFamily(
             "scanner_scan_over", "Whether a scan is finished or cancelled.", labels=of_scan
         )
-        for live in self._lives:
-            names = [str(live.scan.scan_id), live.scan.collection]
-            for verdict, number in verdicts_json(live.counts).items():
+        for status in self._statuses:
+            names = [str(status.scan.scan_id), status.scan.collection]
+            for verdict, number in verdicts_json(status.counts).items():
                 images.add_metric([*names, verdict], number)
-            for kind, number in live.pulse.errors.items():
+            for kind, number in status.pulse.errors.items():
                 errors.add_metric([*names, kind.value], number)
-            oldest.add_metric(names, live.oldest_seconds or 0.0)
-            rate.add_metric(names, sum(map(live.rate_of, live.pulse.hosts)))
-            over.add_metric(names, float(live.look.is_over))
+            oldest.add_metric(names, status.oldest_seconds or 0.0)
+            rate.add_metric(names, sum(map(status.rate_of, status.pulse.hosts)))
+            over.add_metric(names, float(status.is_over))
         yield from (images, errors, oldest, rate, over)
 
     def _of_hosts(self) -> Iterable[GaugeMetricFamily]:
         labels = ["scan", "host", "host_id"]
         rate = GaugeMetricFamily(
             "scanner_host_images_per_second",
-            "Images a second of a host; 0 where it has written nothing for a minute.",
+            "Images per second of a host; 0 after a minute without a verdict.",
             labels=labels,
         )
         last = GaugeMetricFamily(
             "scanner_host_last_sign_of_life_timestamp_seconds",
-            "When a host last wrote a verdict, by its own clock.",
+            "Time of a host's last verdict, by its own clock.",
             labels=labels,
         )
-        # Absent where its system does not tell it, and where it has written nothing for a minute.
-        warmth = GaugeMetricFamily(
-            "scanner_host_temperature_celsius", "How warm a host is at work.", labels=labels
+        # Absent where the system does not provide it, and after a minute without a verdict.
+        temperature = GaugeMetricFamily(
+            "scanner_host_temperature_celsius", "Temperature of a busy host.", labels=labels
         )
-        for live in self._lives:
-            for host in live.pulse.hosts:
-                names = [str(live.scan.scan_id), host.label, host.host_id]
-                rate.add_metric(names, live.rate_of(host))
+        for status in self._statuses:
+            for host in status.pulse.hosts:
+                names = [str(status.scan.scan_id), host.label, host.host_id]
+                rate.add_metric(names, status.rate_of(host))
                 last.add_metric(names, host.last_at)
-                if (celsius := live.temperature_of(host)) is not None:
-                    warmth.add_metric(names, celsius)
-        yield from (rate, last, warmth)
+                if (celsius := status.temperature_of(host)) is not None:
+                    temperature.add_metric(names, celsius)
+        yield from (rate, last, temperature)

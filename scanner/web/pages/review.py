@@ -1,4 +1,4 @@
-"""The review: one image after the other, an answer each, kept beside the verdicts."""
+"""The review: images one by one, each with an answer, stored next to the verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from scanner.web.address import Address, query, row_id
-from scanner.web.body import form_of
+from scanner.web.forms import read_form
 from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,
@@ -37,37 +37,37 @@ if TYPE_CHECKING:
     from storage.writes.samples import SampleOutcome
     from storage.writes.scans import Scan
 
-# What is reviewed where nothing is said.
-DOUBTFUL = Selection(outcomes=(Outcome.UNSURE,))
+# Reviewed by default.
+UNSURE = Selection(outcomes=(Outcome.UNSURE,))
 REVIEWER_SECONDS = 365 * 24 * 3600
 
 
 def show(request: Request) -> Response:
-    """An image to be answered: the one that is named, else the first that nobody has answered."""
+    """Show an image to review: the given one, else the first without an answer."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
     sample = sample_outcome(site.store, scan.scan_id)
     queue, is_sample = _queue(site, scan, address, sample)
-    named = address.value("image", row_id)
-    image_id = queue.first_open() if named is None else named
+    chosen = address.value("image", row_id)
+    image_id = queue.first_open() if chosen is None else chosen
     row = None if image_id is None else verdict_row(site.store, scan.scan_id, image_id)
-    if named is not None and row is None:
-        raise HTTPException(404, f"Scan {scan.scan_id} has no image {named}.")
+    if chosen is not None and row is None:
+        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {chosen}.")
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
     progress = reviews.progress(site.store, scan.scan_id)
-    given = () if row is None else reviews.reviews_of(site.store, scan.scan_id, row.image_id)
+    answers = () if row is None else reviews.reviews_of(site.store, scan.scan_id, row.image_id)
     return html(
         "review.html",
         scan=scan,
         row=row,
-        reviews=given,
-        # Who knows the verdict, or a folder called "AI", does not look with fresh eyes.
-        blind=is_sample and not any(one.stands for one in given),
+        reviews=answers,
+        # The verdict, or a folder called "AI", would influence the reviewer.
+        blind=is_sample and not any(review.stands for review in answers),
         is_sample=is_sample,
         sample=sample,
         interval=None if sample is None else wilson(sample.ai, sample.ai + sample.not_ai),
         progress=progress,
-        counts=site.watch.live(scan.scan_id).counts,
-        selection=None if is_sample else address.selection(DOUBTFUL),
+        counts=site.monitor.live(scan.scan_id).counts,
+        selection=None if is_sample else address.selection(UNSURE),
         here=queue.query(None if row is None else row.image_id),
         before=None if before is None else queue.query(before),
         following=None if following is None else queue.query(following),
@@ -78,8 +78,8 @@ def show(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """Keep an answer, and go on to the next image that nobody has answered."""
-    form = await form_of(request)
+    """Store an answer, and go on to the next image without one."""
+    form = await read_form(request)
     return await run_in_threadpool(_answer, request, form)
 
 
@@ -87,12 +87,12 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
     reviewer = reviewer_of(request)
     if not reviewer:
-        raise HTTPException(400, "Say who you are first.")
+        raise HTTPException(400, "Enter your name first.")
     try:
-        image_id, given = row_id(form.get("image", "")), Answer(form.get("answer", ""))
-        reviews.give(site.store, scan.scan_id, image_id, given, reviewer)
+        image_id, chosen = row_id(form.get("image", "")), Answer(form.get("answer", ""))
+        reviews.give(site.store, scan.scan_id, image_id, chosen, reviewer)
     except ValueError as error:
-        raise HTTPException(400, "This is no answer.") from error
+        raise HTTPException(400, "Unknown answer.") from error
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
     if form.get("back") == "image":
@@ -104,25 +104,25 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
 
 
 async def undo(request: Request) -> Response:
-    """Take the reviewer's last answer back, and show its image."""
-    await form_of(request)
+    """Undo the reviewer's last answer, and show its image."""
+    await read_form(request)
     return await run_in_threadpool(_undo, request)
 
 
 def _undo(request: Request) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    taken_back = reviews.take_back(site.store, scan.scan_id, reviewer_of(request))
+    image_id = reviews.take_back(site.store, scan.scan_id, reviewer_of(request))
     sample = sample_outcome(site.store, scan.scan_id)
     queue, _ = _queue(site, scan, address, sample)
-    return _to(f"/scan/{scan.scan_id}/review", queue.query(taken_back))
+    return _to(f"/scan/{scan.scan_id}/review", queue.query(image_id))
 
 
-async def call_me(request: Request) -> Response:
-    """Remember what the reviewer calls himself."""
-    form = await form_of(request)
+async def set_reviewer(request: Request) -> Response:
+    """Remember the reviewer's name in a cookie."""
+    form = await read_form(request)
     scan = await run_in_threadpool(scan_of, request)
     response = _to(f"/scan/{scan.scan_id}/review", request.url.query)
-    # As ASCII: a cookie takes no other letters.
+    # As JSON, which is ASCII: cookies allow no other characters.
     name = json.dumps(reviewer_name(form.get("name", "").replace('"', "'")))
     response.set_cookie(REVIEWER_COOKIE, name, REVIEWER_SECONDS, httponly=True, samesite="lax")
     return response
@@ -131,17 +131,17 @@ async def call_me(request: Request) -> Response:
 def _queue(
     site: Site, scan: Scan, address: Address, sample: SampleOutcome | None
 ) -> tuple[Queue, bool]:
-    """What is gone through, and whether it is the sample."""
+    """Return the images to review, and whether they are the sample."""
     if not address.values("sample"):
-        return SelectionQueue(site.store, scan, address.selection(DOUBTFUL)), False
+        return SelectionQueue(site.store, scan, address.selection(UNSURE)), False
     if sample is None:
         raise HTTPException(
             404,
-            f"Scan {scan.scan_id} has no sample: draw one with "
+            f"Sample not found: draw one of scan {scan.scan_id} with "
             f"`scanner review {scan.scan_id} --sample 200`.",
         )
     return SampleQueue(site.store, sample), True
 
 
-def _to(path: str, said: str) -> RedirectResponse:
-    return RedirectResponse(f"{path}?{said}" if said else path, 303)
+def _to(path: str, query: str) -> RedirectResponse:
+    return RedirectResponse(f"{path}?{query}" if query else path, 303)

@@ -1,4 +1,4 @@
-"""What is reviewed, in which order: a selection by score, or a random sample as it was drawn."""
+"""Images to review, in order: a selection by score, or a random sample as drawn."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Queue(Protocol):
-    """Images to look at, one after the other."""
+    """Images to review, one after the other."""
 
     def query(self, image_id: int | None) -> str:
-        """The query of the address of an image's page."""
+        """Return the query of an image's page."""
 
     def first_open(self) -> int | None:
-        """The first image that nobody has answered."""
+        """Return the first image without an answer."""
 
     def next_open(self, image_id: int) -> int | None:
-        """The next image, after one, that nobody has answered."""
+        """Return the next image without an answer after an image."""
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
-        """The image before one and the one behind it."""
+        """Return the images before and after an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class SelectionQueue:
     selection: Selection
 
     def query(self, image_id: int | None) -> str:
-        """The query of the address of an image's page."""
+        """Return the query of an image's page."""
         return address.query(self.selection, image=image_id)
 
     def first_open(self) -> int | None:
-        """The first image that nobody has answered."""
+        """Return the first image without an answer."""
         return self._next(self._open(), None)
 
     def next_open(self, image_id: int) -> int | None:
-        """The next image, after one, that nobody has answered."""
+        """Return the next image without an answer after an image."""
         return self._next(self._open(), self._place(image_id))
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
-        """The image before one and the one behind it."""
+        """Return the images before and after an image."""
         place = self._place(image_id)
         if place is None:
             return None, None
@@ -63,13 +63,13 @@ class SelectionQueue:
         return (before[0].image_id if before else None), following
 
     def _open(self) -> Selection:
-        # A selection of reviewed images is gone through as it is.
+        # A selection by review is shown as it is.
         wanted = self.selection.reviewed or Reviewed.NO
         return replace(self.selection, reviewed=wanted)
 
     def _next(self, selection: Selection, place: Place | None) -> int | None:
-        found = page(self.store, self.scan, selection, 1, place)
-        return found[0].image_id if found else None
+        tiles = page(self.store, self.scan, selection, 1, place)
+        return tiles[0].image_id if tiles else None
 
     def _place(self, image_id: int) -> Place | None:
         row = verdict_row(self.store, self.scan.scan_id, image_id)
@@ -79,7 +79,7 @@ class SelectionQueue:
 
 
 class SampleQueue:
-    """A sample, in the order in which it was drawn: its first images are a sample too."""
+    """A sample in the order of drawing, so that its first images are a sample too."""
 
     def __init__(self, store: Store, sample: SampleOutcome) -> None:
         self._store = store
@@ -87,30 +87,31 @@ class SampleQueue:
 
     @cached_property
     def _images(self) -> list[tuple[int, bool]]:
-        """Each image, and whether it is answered."""
+        """Return each image, and whether it has an answer."""
         images = sample_images(self._store, self._sample)
-        return [(image_id, said is not None) for image_id, said in images]
+        return [(image_id, answer is not None) for image_id, answer in images]
 
     def query(self, image_id: int | None) -> str:
-        """The query of the address of an image's page."""
+        """Return the query of an image's page."""
         return "sample=1" if image_id is None else f"sample=1&image={image_id}"
 
     def first_open(self) -> int | None:
-        """The first image that nobody has answered."""
-        return next((one for one, answered in self._images if not answered), None)
+        """Return the first image without an answer."""
+        return next((image for image, answered in self._images if not answered), None)
 
     def next_open(self, image_id: int) -> int | None:
-        """The next image, after one, that nobody has answered."""
-        behind = self._images[self._at(image_id) + 1 :]
-        return next((one for one, answered in behind if not answered), None)
+        """Return the next image without an answer after an image."""
+        following = self._images[self._place(image_id) + 1 :]
+        return next((image for image, answered in following if not answered), None)
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
-        """The image before one and the one behind it."""
-        at = self._at(image_id)
-        before = self._images[at - 1][0] if at > 0 else None
-        following = self._images[at + 1][0] if 0 <= at < len(self._images) - 1 else None
+        """Return the images before and after an image."""
+        place = self._place(image_id)
+        before = self._images[place - 1][0] if place > 0 else None
+        following = self._images[place + 1][0] if 0 <= place < len(self._images) - 1 else None
         return before, following
 
-    def _at(self, image_id: int) -> int:
-        """An image's place in the sample, -1 where it is not in it."""
-        return next((at for at, (one, _) in enumerate(self._images) if one == image_id), -1)
+    def _place(self, image_id: int) -> int:
+        """Return an image's index in the sample, -1 where it is not in it."""
+        images = (image for image, _ in self._images)
+        return next((place for place, image in enumerate(images) if image == image_id), -1)

@@ -1,4 +1,4 @@
-// A key presses the button, or follows the link, that names it; the switch turns that off.
+// Keyboard shortcuts: a key clicks the button or link that names it; a switch turns them off.
 "use strict";
 const toggle = document.getElementById("keys");
 let on = localStorage.getItem("keys") !== "off";
@@ -20,14 +20,14 @@ if (toggle) {
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
   if (!on || typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  const wanted = [...document.querySelectorAll("[data-key]")]
+  const target = [...document.querySelectorAll("[data-key]")]
     .find((each) => each.dataset.key.split(" ").includes(event.key));
-  if (wanted) {
+  if (target) {
     event.preventDefault();
-    wanted.click();
+    target.click();
   }
 });
 
-// The next picture is there when it is asked for.
-const picture = document.getElementById("picture");
-if (picture && picture.dataset.next) new Image().src = picture.dataset.next;
+// Load the next preview in advance.
+const preview = document.getElementById("preview");
+if (preview && preview.dataset.next) new Image().src = preview.dataset.next;

@@ -1,26 +1,26 @@
-// Puts what the server sends in the place of what is shown.
+// Replaces the live part of the page with what the server sends.
 "use strict";
 const live = document.getElementById("live");
-const lost = document.getElementById("lost");
+const connection = document.getElementById("connection");
 const events = new EventSource(live.dataset.events);
 
-const reachable = () => [...live.querySelectorAll("a, summary, [tabindex]")];
+const focusable = () => [...live.querySelectorAll("a, summary, [tabindex]")];
 
 function show(event) {
-  lost.textContent = "";
-  // Whoever is in the middle of it stays where he is, and what he has opened stays open.
-  const at = reachable().indexOf(document.activeElement);
+  connection.textContent = "";
+  // The focus stays where it is, and open details stay open.
+  const index = focusable().indexOf(document.activeElement);
   const href = document.activeElement.href;
   const opened = [...live.querySelectorAll("details")].map((each) => each.open);
   live.innerHTML = event.data;
   live.querySelectorAll("details").forEach((each, n) => { each.open = opened[n] ?? false; });
-  if (at >= 0) {
-    const now = reachable();
-    const same = now.find((each) => href && each.href === href) ?? now[at];
+  if (index >= 0) {
+    const now = focusable();
+    const same = now.find((each) => href && each.href === href) ?? now[index];
     if (same) same.focus({ preventScroll: true });
   }
 }
 
 events.addEventListener("live", show);
 events.addEventListener("over", (event) => { show(event); events.close(); });
-events.addEventListener("error", () => { lost.textContent = "The server does not answer; trying again …"; });
+events.addEventListener("error", () => { connection.textContent = "The server does not answer; trying again …"; });

@@ -21,11 +21,11 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from scanner.web.app import make_app
-from scanner.web.cache import Cache
-from scanner.web.pictures import Pictures
+from scanner.web.disk_cache import DiskCache
+from scanner.web.monitor import Monitor
+from scanner.web.previews import Previews
 from scanner.web.server import listen, make_server
 from scanner.web.site import Site
-from scanner.web.watch import Watch
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -149,20 +149,20 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         roots: Mapping[str, Path] | None = None,
         broker: str = NO_BROKER,
     ) -> Served:
-        cache = Cache(tmp_path / "cache")
-        site = Site(store, Watch(store, broker), Pictures(roots or {}, cache), reviewer)
-        server, door = make_server(make_app(site, token)), listen("127.0.0.1", 0)
-        thread = threading.Thread(target=server.run, args=([door.listener],))
+        cache = DiskCache(tmp_path / "cache")
+        site = Site(store, Monitor(store, broker), Previews(roots or {}, cache), reviewer)
+        server, listener = make_server(make_app(site, token)), listen("127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, args=([listener.socket],))
         thread.start()
 
         def stop() -> None:
             server.should_exit = True
             thread.join()
-            door.listener.close()
+            listener.socket.close()
 
         stops.append(stop)
-        _until_answered(urlsplit(door.url).netloc)
-        return Served(door.url)
+        _until_answered(urlsplit(listener.url).netloc)
+        return Served(listener.url)
 
     yield start
     for stop in stops:

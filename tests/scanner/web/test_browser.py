@@ -49,8 +49,8 @@ def large(many: Path) -> Iterator[Store]:
     opened.close()
 
 
-def doubtful(store: Store) -> list[int]:
-    """The doubtful images of the scan, as a review has them."""
+def unsure(store: Store) -> list[int]:
+    """The unsure images of the scan, as a review has them."""
     rows = [row for row in verdict_rows(store, 1) if row.verdict is not None]
     unsure = [row for row in rows if row.verdict and row.verdict.outcome is Outcome.UNSURE]
     ordered = sorted(unsure, key=lambda row: (row.verdict.score, row.image_id), reverse=True)  # type: ignore[union-attr]
@@ -159,9 +159,9 @@ def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor
     skips = page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    page.keyboard.press("Space")  # AI-made off
+    page.keyboard.press("Space")  # AI-generated off
     page.keyboard.press("Tab")
-    page.keyboard.press("Space")  # doubtful off
+    page.keyboard.press("Space")  # unsure off
     for _ in range(2):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")  # errors on
@@ -194,7 +194,7 @@ def test_hostile_names_do_no_harm(site: Served, visitor: Visitor) -> None:
 def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visitor: Visitor) -> None:
     """Three keys answer and go on, arrows move, `u` takes back; all of it is in the store."""
     page = visitor.page
-    images = doubtful(store)
+    images = unsure(store)
     page.goto(f"{serve(store).url}scan/1/review")
 
     def shown() -> int:
@@ -229,7 +229,7 @@ def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) 
     """A key that is pressed by accident does nothing then; nor does one in a field."""
     page = visitor.page
     page.goto(f"{site.url}scan/1/review")
-    page.get_by_label("You are").focus()
+    page.get_by_label("Your name").focus()
     page.keyboard.type("nan")
     page.get_by_role("button", name="Keyboard shortcuts: on").click()
     page.locator("body").press("a")
@@ -248,7 +248,7 @@ def test_a_sample_is_looked_at_with_fresh_eyes(
     row = next(one for one in verdict_rows(store, 1) if one.image_id == first)
     page = visitor.page
     page.goto(f"{serve(store).url}scan/1/review?sample=1")
-    blind = page.locator(".look").inner_text()
+    blind = page.locator(".image-page").inner_text()
     found = visitor.violations()
     visitor.shoot("review-sample")
     for key in "ana":
@@ -257,9 +257,9 @@ def test_a_sample_is_looked_at_with_fresh_eyes(
     text = page.locator("main").inner_text()
 
     assert os.fsdecode(row.path) not in blind
-    assert "fresh eyes" in blind
+    assert "hidden until you answer" in blind
     assert page.locator(".badge").count() == 0
-    assert "The whole sample is answered." in text
+    assert "The whole sample is reviewed." in text
     # Two of three: Wilson's interval, as its article's formula gives it by hand.
     assert "66.7 % (95 % interval 20.8 % to 93.9 %, Wilson)" in text
     assert [] == found

@@ -148,4 +148,4 @@ def test_an_odd_folder_is_no_mistake(site: Served) -> None:
         answer = site.get(f"/scan/1/gallery?folder={folder}")
 
         assert 200 == answer.status
-        assert "No image is like that" in answer.text
+        assert "No images match these filters" in answer.text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.web.memo import Memo
+from scanner.web.memory_cache import MemoryCache
 from storage.reads.queries import hosts, verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.writes import results
@@ -68,14 +68,14 @@ def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], st
     results.record(store, results.Run(run_id, 1, 1, 1, stage=2), [judged])
     page = html.unescape(serve(store).get(f"/scan/1/image/{row.image_id}").text)
 
-    assert "verified: a known signer, and the file is as it was signed" in page
+    assert "verified: a known signer, and the file is unchanged since" in page
     assert "A <b>Signer</b>" in page
     assert "<b>" not in serve(store).get(f"/scan/1/image/{row.image_id}").text
     assert 'viewBox="0 0 480 320"' in page
     assert ['x="48" y="32" width="48" height="96.5"'] == re.findall(r"<rect ([^>]*)/>", page)
-    assert "read 1.50 ms, decoded 2.50 ms, looked at 3.50 ms" in page
+    assert "read 1.50 ms, decoded 2.50 ms, scored 3.50 ms" in page
     assert "/photos/plain/dunes.jpg" in page
-    assert "480 by 320 pixels" in page
+    assert "480x320 pixels" in page
 
 
 def test_the_live_page_says_what_is_not_known(serve: Callable[..., Served], store: Store) -> None:
@@ -163,7 +163,7 @@ def test_beyond_loopback_one_says_who_one_is(serve: Callable[..., Served], store
 def test_a_memo_asks_once_a_while() -> None:
     """Within its time the same answer is given; another question is asked anew."""
     asked: list[str] = []
-    memo: Memo[float] = Memo(60)
+    memo: MemoryCache[float] = MemoryCache(60)
 
     def make() -> float:
         asked.append("")

@@ -1,4 +1,4 @@
-"""Small pictures kept on disk: private, and never more than so many bytes."""
+"""Previews kept on disk: private, and of limited total size."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scanner.processes.atomic_write import atomic_write
 if TYPE_CHECKING:
     from pathlib import Path
 
-# All of a gallery of 15,000 thumbnails.
+# Enough for a gallery of 15,000 thumbnails.
 MAX_BYTES = 256 * 2**20
-# What is left when the oldest have gone.
-KEPT_SHARE = 0.8
+# Share of MAX_BYTES that remains after the oldest files were deleted.
+REMAINING_SHARE = 0.8
 
 
-class Cache:
-    """Files in a folder of this user's own; those that were not asked for longest go first.
+class DiskCache:
+    """Files in a private folder; the least recently used ones are deleted first.
 
-    Nothing here is worth an error: what cannot be kept is made anew.
+    Failures to write are ignored: what is not cached is computed again.
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
@@ -31,7 +31,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> bytes | None:
-        """What is kept under a name."""
+        """Return the content of a cached file; None where there is none."""
         file = self._folder / name[:2] / name
         try:
             data = file.read_bytes()
@@ -41,22 +41,22 @@ class Cache:
         return data
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep it, if there is room on the disk."""
+        """Write a file, if the disk has room."""
         folder = self._folder / name[:2]
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
-            # Never half a file under its name, whoever asks for it meanwhile.
-            with atomic_write(folder / name, durable=False) as made:
-                made.write(data)
+            # Atomically: other threads may read it meanwhile.
+            with atomic_write(folder / name, durable=False) as file:
+                file.write(data)
             self._count(len(data))
 
-    def _count(self, more: int) -> None:
+    def _count(self, added: int) -> None:
         with self._lock:
             if self._bytes is None:
                 self._bytes = sum(size for _, size, _ in self._files())
             else:
-                self._bytes += more
+                self._bytes += added
             if self._bytes > self._max_bytes:
                 self._bytes = self._make_room()
 
@@ -64,16 +64,17 @@ class Cache:
         files = sorted(self._files())
         total = sum(size for _, size, _ in files)
         for _, size, file in files:
-            if total <= self._max_bytes * KEPT_SHARE:
+            if total <= self._max_bytes * REMAINING_SHARE:
                 break
             file.unlink(missing_ok=True)
             total -= size
         return total
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        found = []
+        """Return (time of the last use, size in bytes, file) of each cached file."""
+        files = []
         for file in self._folder.glob("??/*"):
             with contextlib.suppress(OSError):
-                said = file.stat()
-                found.append((said.st_mtime, said.st_size, file))
-        return found
+                status = file.stat()
+                files.append((status.st_mtime, status.st_size, file))
+        return files

@@ -1,4 +1,4 @@
-"""Pictures: upright, bounded, only of what was judged, and cached within bounds."""
+"""Previews: upright, bounded, only of what was judged, and cached within bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from scanner.web.cache import Cache
+from scanner.web.disk_cache import DiskCache
 from storage.reads.gallery import find
 from storage.reads.queries import verdict_rows
 from workers.images.orientation import apply_orientation, read_orientation
@@ -103,7 +103,7 @@ def test_only_the_bytes_that_were_judged_are_decoded(
     said = [site.get(f"/scan/1/image/{one}/large") for one in (changed, link, gone)]
 
     assert [404] * 3 == [answer.status for answer in said]
-    for answer, words in zip(said, ("not the", "leaves", "cannot be"), strict=True):
+    for answer, words in zip(said, ("changed", "leaves", "cannot be"), strict=True):
         assert words in answer.text
 
 
@@ -129,7 +129,7 @@ def test_a_picture_is_made_once(
 
 def test_the_cache_is_bounded(tmp_path: Path) -> None:
     """Above its bound the files go that were not asked for longest."""
-    cache = Cache(tmp_path / "cache", max_bytes=1000)
+    cache = DiskCache(tmp_path / "cache", max_bytes=1000)
     for n in range(9):
         cache.put(f"{n:02}", bytes(100))
         os.utime(tmp_path / "cache" / f"{n:02}" / f"{n:02}", (n, n))
@@ -146,7 +146,7 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     """Where its folder cannot be made, nothing is kept, and nobody is told."""
     (tmp_path / "file").write_bytes(b"")
-    cache = Cache(tmp_path / "file" / "cache")
+    cache = DiskCache(tmp_path / "file" / "cache")
     cache.put("aa", b"1")
 
     assert cache.get("aa") is None

@@ -1,4 +1,4 @@
-"""What a browser sends with a form: short, or refused."""
+"""Forms that a browser sends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 10_000
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a short form; HTTPException (413) for more than any of ours has."""
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form; raises HTTPException (413) beyond MAX_BYTES."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > MAX_BYTES:
-            raise HTTPException(413, "This is more than a form of ours has.")
+            raise HTTPException(413, "Form too large.")
     return dict(parse_qsl(body.decode("utf-8", "replace")))

@@ -1,0 +1,111 @@
+"""Filters of the page templates: values as text."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from scanner.report.text import labels
+from scanner.report.text.grid import safe
+from scanner.report.text.machine import health
+from storage.paths import shown
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.records import Outcome
+
+ANSWERS = {Answer.AI: "AI", Answer.NOT_AI: "not AI", Answer.CANT_TELL: "can't tell"}
+# Result of checking a C2PA manifest's signature.
+SIGNATURES = {
+    "verified": "verified: a known signer, and the file is unchanged since",
+    "untrusted": "intact, by an unknown signer",
+    "expired": "intact, by an expired certificate",
+    "unchecked": "could not be checked",
+    "revoked": "its certificate was revoked",
+    "invalid": "invalid: changed after signing",
+}
+# Details of a finding that are shown, in this order; the others are for programs.
+DETAILS = {
+    "generator": "generator",
+    "signer": "signed by",
+    "signature": "signature",
+    "digital_source_type": "source type",
+    "credit": "credit",
+    "where": "found in",
+    "excerpt": "excerpt",
+    "also": "also in",
+    "url": "URL",
+    "why": "reason",
+}
+
+
+def plain(text: object) -> str:
+    """Return text from a file or another machine as one line without control characters."""
+    return safe(str(text))
+
+
+def verdict(outcome: Outcome | None) -> str:
+    """Return a verdict's name."""
+    return labels.VERDICTS[outcome][0]
+
+
+def evidence(kind: str) -> str:
+    """Return the name of a kind of finding."""
+    return labels.EVIDENCE.get(kind, plain(kind))
+
+
+def answer(value: Answer) -> str:
+    """Return an answer's name."""
+    return ANSWERS[value]
+
+
+def percent(share: float) -> str:
+    """Return a share with one digit."""
+    return f"{100 * share:.1f} %"
+
+
+def rate(value: float | None) -> str:
+    """Return images per second, with about two digits."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"  # noqa: PLR2004
+
+
+def when(seconds: float) -> str:
+    """Return a time by this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def details(detail: dict[str, object]) -> list[tuple[str, str]]:
+    """Return a finding's details for people, as (name, text)."""
+    rows = []
+    for name, label in DETAILS.items():
+        value = detail.get(name)
+        if value in (None, "", []):
+            continue
+        if name == "signature":
+            value = SIGNATURES.get(str(value), value)
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        rows.append((label, plain(value)))
+    return rows
+
+
+FILTERS: dict[str, Callable[..., object]] = {
+    "plain": plain,
+    "health": health,
+    "path": shown,
+    "verdict": verdict,
+    "evidence": evidence,
+    "error": labels.error,
+    "answer": answer,
+    "score": labels.score,
+    "percent": percent,
+    "rate": rate,
+    "when": when,
+    "details": details,
+    "duration": labels.duration,
+    "milliseconds": labels.milliseconds,
+}

@@ -1,0 +1,128 @@
+"""The current state of a scan, for the live page and the metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scanner.follow.progress import read_progress
+from scanner.follow.queue_state import read_queue_state
+from scanner.web.memory_cache import MemoryCache
+from storage.reads.gallery import Selection, page
+from storage.reads.health import pulse
+from workers.settings import FLEET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scanner.follow.progress import ScanProgress
+    from scanner.follow.queue_state import QueueState
+    from storage.database.store import Store
+    from storage.reads.gallery import Tile
+    from storage.reads.health import HostPulse, Pulse
+    from storage.reads.queries import Counts
+    from storage.writes.scans import Scan
+
+# Seconds between two queries of the store, and of a broker.
+REFRESH_SECONDS = 1.0
+# Flagged images on the live page.
+TILES = 8
+# A host without a verdict for so many seconds counts as idle.
+IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """The state of a scan at time `at`; `queue` is None where no broker can be asked."""
+
+    progress: ScanProgress
+    pulse: Pulse
+    queue: QueueState | None
+    tiles: tuple[Tile, ...]
+    at: float
+
+    @property
+    def scan(self) -> Scan:
+        """Return the scan."""
+        return self.progress.scan
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the scan is finished or cancelled."""
+        return self.progress.is_over
+
+    @property
+    def counts(self) -> Counts:
+        """Return the scan's counts."""
+        return self.progress.counts
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Return the rate of the busy hosts; once the scan is over, the mean of all its time."""
+        if self.is_over:
+            seconds = self.pulse.seconds
+            return self.counts.judged_here / seconds if seconds > 0 else None
+        return sum(map(self.rate_of, self.pulse.hosts)) or None
+
+    def rate_of(self, host: HostPulse) -> float:
+        """Return a host's images per second; 0 for an idle one."""
+        return 0.0 if self._is_idle(host) else host.images_per_second
+
+    def temperature_of(self, host: HostPulse) -> float | None:
+        """Return a host's temperature in degrees Celsius; None if unknown or outdated."""
+        return None if self._is_idle(host) else host.temperature_c
+
+    def info_of(self, host: HostPulse) -> Mapping[str, Any]:
+        """Return what a host reported of itself; empty if outdated."""
+        return {} if self._is_idle(host) else host.info
+
+    def _is_idle(self, host: HostPulse) -> bool:
+        return self.is_over or self.at - host.last_at > IDLE_SECONDS
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the remaining time at this rate; None while listing, or without a rate."""
+        rate = self.images_per_second
+        if self.is_over or self.scan.listed_at is None or not rate:
+            return None
+        return self.counts.pending / rate
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """Return the age of the oldest unfinished batch on the queue."""
+        if self.is_over or self.pulse.oldest_at is None:
+            return None
+        return max(0.0, self.at - self.pulse.oldest_at)
+
+
+class Monitor:
+    """Query the state of scans, at most once a second however many clients ask."""
+
+    def __init__(self, store: Store, broker_url: str) -> None:
+        self._store = store
+        self._broker_url = broker_url
+        self._statuses: MemoryCache[LiveStatus] = MemoryCache(REFRESH_SECONDS)
+        self._queues: MemoryCache[QueueState | None] = MemoryCache(REFRESH_SECONDS)
+
+    def live(self, scan_id: int) -> LiveStatus:
+        """Return the state of a scan; raises NotFound where there is none."""
+        return self._statuses.get(scan_id, lambda: self._status(scan_id))
+
+    def queue(self) -> QueueState | None:
+        """Return the fleet's queue; None where its broker does not answer."""
+        return self._queues.get(
+            "queue", lambda: read_queue_state(self._broker_url, self._store.identity)
+        )
+
+    def _status(self, scan_id: int) -> LiveStatus:
+        progress = read_progress(self._store, scan_id)
+        # An embedded broker's address is not recorded.
+        is_of_fleet = progress.scan.owner == FLEET
+        return LiveStatus(
+            progress=progress,
+            pulse=pulse(self._store, scan_id),
+            queue=self.queue() if is_of_fleet and not progress.is_over else None,
+            tiles=tuple(page(self._store, progress.scan, Selection(), TILES)),
+            at=time.time(),
+        )

@@ -1,0 +1,138 @@
+"""Thumbnails and large previews of images, made on demand and cached.
+
+A file is opened by the id of its image, through the same confined fetch that workers use, and
+decoded only if its bytes are those that a worker decoded before. Previews are always re-encoded.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from enum import Enum
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from storage.records import Outcome
+from workers.errors import ImageProblem
+from workers.images.decode import decode
+from workers.images.orientation import apply_orientation, is_sideways, read_orientation
+from workers.sources.local import LocalSource
+from workers.sources.source import SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scanner.web.disk_cache import DiskCache
+    from storage.reads.gallery import Listed
+    from storage.writes.scans import Scan
+    from workers.sources.location import SourceLocation
+
+# Images decoded at a time: each may take some hundred megabytes.
+PARALLEL = 2
+# Images with a longer side below this are enlarged by whole pixels, and saved without loss.
+SMALL_SIDE = 256
+CACHED_SIZES = 4_096
+
+
+class Size(Enum):
+    """Sizes of previews: (maximum of the longer side in pixels, JPEG quality)."""
+
+    THUMBNAIL = (320, 80)
+    LARGE = (1600, 92)
+
+
+class NoPreview(Exception):
+    """An image has no preview; the message is the reason."""
+
+
+class Previews:
+    """Previews of the images of every collection of a store."""
+
+    def __init__(self, roots: Mapping[str, SourceLocation], cache: DiskCache) -> None:
+        """Take the roots of collections that are elsewhere on this machine; URLs are not read."""
+        self._roots = roots
+        self._cache = cache
+        self._decoding = threading.BoundedSemaphore(PARALLEL)
+        self._dimensions = lru_cache(CACHED_SIZES)(self._measure)
+
+    def root(self, scan: Scan) -> Path:
+        """Return the location of a scan's collection on this machine."""
+        return self._root(scan.collection, scan.root)
+
+    def get(self, scan: Scan, listed: Listed, size: Size) -> bytes:
+        """Return a preview as PNG or JPEG; raises NoPreview."""
+        digest = self._digest(listed)
+        name = f"{digest.hex()}-{size.name.lower()}"
+        preview = self._cache.get(name)
+        if preview is None:
+            with self._decoding:
+                preview = _render(_fetch(self.root(scan), listed, digest), size)
+            self._cache.put(name, preview)
+        return preview
+
+    def dimensions(self, scan: Scan, listed: Listed) -> tuple[int, int]:
+        """Return width and height in pixels of the upright image; raises NoPreview."""
+        return self._dimensions(scan.collection, scan.root, listed)
+
+    def _measure(self, collection: str, root: bytes, listed: Listed) -> tuple[int, int]:
+        with self._decoding:
+            data = _fetch(self._root(collection, root), listed, self._digest(listed))
+            try:
+                header = decode(data).header
+            except ImageProblem as problem:
+                raise NoPreview(problem.text) from problem
+        if is_sideways(read_orientation(data)):
+            return header.height, header.width
+        return header.width, header.height
+
+    def _root(self, collection: str, root: bytes) -> Path:
+        mapped = self._roots.get(collection)
+        return mapped if isinstance(mapped, Path) else Path(os.fsdecode(root))
+
+    @staticmethod
+    def _digest(listed: Listed) -> bytes:
+        if listed.outcome is None:
+            raise NoPreview("not judged yet")
+        if listed.outcome is Outcome.ERROR or listed.digest is None:
+            raise NoPreview("could not be read")
+        return listed.digest
+
+
+def _fetch(root: Path, listed: Listed, digest: bytes) -> bytes:
+    """Return the bytes that were judged: others might crash the decoder."""
+    try:
+        # Opened for each image: an open folder would keep its disk from being unmounted.
+        with LocalSource(root) as source:
+            fetched = source.fetch(listed.path)
+    except SourceUnavailable as error:
+        raise NoPreview("its collection is not reachable from this machine") from error
+    except ImageProblem as problem:
+        raise NoPreview(problem.text) from problem
+    if fetched.digest != digest:
+        raise NoPreview("the file has changed since it was judged")
+    return fetched.data
+
+
+def _render(data: bytes, size: Size) -> bytes:
+    side, quality = size.value
+    try:
+        decoded = decode(data, long_side=side)
+    except ImageProblem as problem:
+        raise NoPreview(problem.text) from problem
+    image = Image.fromarray(apply_orientation(decoded.pixels, read_orientation(data)).copy())
+    encoded = BytesIO()
+    longer = max(image.size)
+    if longer < SMALL_SIDE:
+        factor = -(-SMALL_SIDE // longer)
+        enlarged = image.resize(
+            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+        )
+        enlarged.save(encoded, "PNG")
+    else:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.save(encoded, "JPEG", quality=quality)
+    return encoded.getvalue()
