@@ -18,43 +18,43 @@ class CardText:
 
 
 OBJECTS_32 = CardText(
-    summary="A residual net for tiny pictures (32 by 32 pixels) of animals and vehicles.",
+    summary="A residual network for tiny images (32 by 32 pixels) of animals and vehicles.",
     data="CIFAKE",
     terms=(
-        "CIFAKE (Bird and Lotfi 2023), stated as MIT on its dataset page; its real pictures are "
+        "CIFAKE (Bird and Lotfi 2023), stated as MIT on its dataset page; its real images are "
         "CIFAR-10 (Krizhevsky 2009), which states no licence"
     ),
     test="cifake-test.zip, every second image of each class of CIFAKE's published test split",
     sides=(16, 64),
     limits=(
         (
-            "It has seen one generator only (Stable Diffusion 1.4) and ten kinds of things "
-            "(airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck): of other "
-            "generators and other subjects, faces above all, its scores say little."
+            "It was trained on one generator only (Stable Diffusion 1.4) and ten kinds of objects "
+            "(airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck): for other "
+            "generators and other subjects, above all faces, its scores are unreliable."
         ),
         (
-            "It was trained at 32 by 32 pixels, on JPEGs of quality 75 by one encoder. A picture "
-            "of another size is resized to that, which destroys much of what it looks at, so it is "
-            "called doubtful at most; another encoder or quality shifts its scores in ways that "
-            "were not measured."
+            "It was trained at 32 by 32 pixels, on JPEGs of quality 75 by one encoder. An image of "
+            "another size is resized to that, which destroys much of the evidence, so its verdict "
+            "is `unsure` at most; another encoder or quality shifts its scores by an amount that "
+            "was not measured."
         ),
         (
-            "It is not for thumbnails of large photos: those are made otherwise than its training "
-            "pictures were, real and generated alike."
+            "It is not for thumbnails of large photos: those are made in another way than its "
+            "training images, real and generated alike."
         ),
         (
-            "Published results on CIFAKE saw 378 generated training pictures that are byte-equal "
-            "to test pictures, and were measured on the whole test split; this net saw none of "
-            "them and was measured on half of it."
+            "Published results on CIFAKE include 378 generated training images that are identical "
+            "to test images, and are for the whole test split; this model was trained without them "
+            "and measured on half of the split."
         ),
     ),
 )
 
 SCENES = CardText(
-    summary="A linear probe on EfficientNet-Lite0 for pictures of normal size, as they are.",
+    summary="A linear probe on EfficientNet-Lite0 for images of normal size, as they are.",
     data="scenes.zip train/",
     terms=(
-        "crops of pictures from 119 public repositories and data sets, by their owners' terms, "
+        "crops of images from 119 public repositories and data sets, by their owners' terms, "
         "most of them not stated; scenes-sources.csv lists each. The base is EfficientNet-Lite0 "
         "with ImageNet's weights (Apache-2.0)"
     ),
@@ -62,27 +62,27 @@ SCENES = CardText(
     sides=(224, 100_000),
     limits=(
         (
-            "Experimental: it never calls a picture AI-made, because on pictures of sources that "
-            "were left out of training it does not keep the promise that nine of ten pictures "
-            "called so would be. Its highest word is doubtful."
+            "Experimental: its verdict is never `ai`, because on images from sources that were "
+            "left out of training fewer than nine in ten of the images called AI-generated would "
+            "be. Its strongest verdict is `unsure`."
         ),
         (
-            "It finds fewer than half of the generated pictures at one false alarm in a hundred, "
-            "and fewer still of the newest and most photographic generators."
+            "It finds fewer than half of the AI-generated images at a false-positive rate of 1 %, "
+            "and even fewer from the newest and most photographic generators."
         ),
         (
-            "Five pieces of 224 by 224 pixels are looked at, the middle and the four corners; what "
-            "was changed elsewhere in a picture is not seen. Where the pieces lie was first "
-            "settled and then compared with four other rules on the test pictures, on which it "
-            "did best: its figures there are a little too good."
+            "It examines five crops of 224 by 224 pixels, the middle and the four corners; changes "
+            "elsewhere in an image are not seen. The position of the crops was compared with four "
+            "alternatives on the test images, where it did best: its figures there are slightly "
+            "too good."
         ),
         (
-            "A picture that was made smaller or larger, or saved at low quality, loses much of "
-            "what it looks at: see the figures after changes."
+            "An image that was resized, or saved at low quality, loses much of the evidence: see "
+            "the figures after changes."
         ),
         (
-            "Its probabilities were calibrated on single pieces. The mean of five says less than "
-            "it knows: they are too cautious, as its calibration error shows."
+            "Its probabilities were calibrated on single crops. The mean of five is more reliable "
+            "than they say: they are too cautious, as the calibration error shows."
         ),
     ),
 )
@@ -99,17 +99,17 @@ FACES = CardText(
     sides=(80, 100_000),
     limits=(
         (
-            "It knows StyleGAN's faces best. Faces of diffusion models, of which it has seen few, "
-            "it finds less often: see the figures by source."
+            "It knows StyleGAN's faces best. It finds faces of diffusion models, of which it was "
+            "trained on few, less often: see the figures by source."
         ),
         (
-            "Its thresholds were set on pictures of the sources that it was trained on, one by one "
-            "left out. Cameras and encoders that it has never seen may set off more false alarms "
-            "than is stated."
+            "Its thresholds were set on images of the sources that it was trained on, by "
+            "cross-validation over single images. Unknown cameras and encoders may cause more "
+            "false positives than stated."
         ),
         (
-            "A face smaller than the net's 224 pixels is enlarged for it, one of under 80 pixels "
-            "is not looked at. Of a crowd, the four largest are."
+            "A face smaller than the model's 224 pixels is enlarged, a face of under 80 pixels is "
+            "not examined. In a crowd, only the four largest faces are examined."
         ),
         "It was not tested on faces swapped or retouched in real photographs.",
     ),
@@ -117,14 +117,18 @@ FACES = CardText(
 
 FACES_96 = replace(
     FACES,
-    summary="A linear probe on EfficientNet-Lite0 for faces at 96 by 96 pixels: small or in haste.",
+    summary="A linear probe on EfficientNet-Lite0 for small faces (96 by 96 pixels), or for speed.",
     sides=(32, 100_000),
     limits=(
         *FACES.limits[:2],
         (
-            "It was trained on faces that had been made smaller, not on faces that were taken "
-            "small: of those its figures say less than of large ones. Of a crowd, the four "
-            "largest are looked at."
+            "It was trained on faces that had been reduced, not on faces that were photographed "
+            "small: for those its figures are less reliable. In a crowd, only the four largest "
+            "faces are examined."
+        ),
+        (
+            "It was measured as the only face detector of a scan. In a default scan it gets only "
+            "the faces that are too small for the detector `faces`."
         ),
         FACES.limits[-1],
     ),
