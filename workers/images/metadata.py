@@ -26,7 +26,7 @@ _GIF_COMMENT = 0xFE
 _PNG_KINDS = {b"tEXt": "tEXt", b"zTXt": "zTXt", b"iTXt": "iTXt", b"eXIf": "exif", b"caBX": "c2pa"}
 _WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "c2pa"}
 _XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
-_EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave at zero
+EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave at zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _jpeg(data: bytes) -> Iterator[Block]:
     has_c2pa = False
     for marker, start, end in jpeg_segments(data):
         if marker == _APP1:
-            if data.startswith(_EXIF_SIGNATURE, start):
+            if data.startswith(EXIF_SIGNATURE, start):
                 yield Block("exif", start + 6, end)
             elif data.startswith(_XMP_SIGNATURE, start):
                 yield Block("xmp", start + len(_XMP_SIGNATURE), end)
@@ -84,15 +84,20 @@ def _jpeg(data: bytes) -> Iterator[Block]:
 def _png(data: bytes) -> Iterator[Block]:
     for name, start, end in png_chunks(data):
         if (kind := _PNG_KINDS.get(name)) is not None:
-            yield Block(kind, start, end)
+            yield _without_signature(data, Block(kind, start, end))
 
 
 def _webp(data: bytes) -> Iterator[Block]:
     for name, start, end in webp_chunks(data):
         if (kind := _WEBP_KINDS.get(name)) is not None:
-            # Some writers put JPEG's signature before the TIFF structure.
-            has_signature = kind == "exif" and data.startswith(_EXIF_SIGNATURE, start)
-            yield Block(kind, start + 6 if has_signature else start, end)
+            yield _without_signature(data, Block(kind, start, end))
+
+
+def _without_signature(data: bytes, block: Block) -> Block:
+    """Leave out JPEG's signature, which some writers put before the TIFF structure of EXIF."""
+    if block.kind == "exif" and data.startswith(EXIF_SIGNATURE, block.start):
+        return Block(block.kind, block.start + len(EXIF_SIGNATURE) + 1, block.end)
+    return block
 
 
 def _gif(data: bytes) -> Iterator[Block]:

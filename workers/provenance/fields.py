@@ -6,9 +6,11 @@ All reading is bounded: a text to one mebibyte, a file to four of them, whether 
 from __future__ import annotations
 
 import zlib
+from binascii import unhexlify
 from typing import TYPE_CHECKING
 
 from workers.images import tiff
+from workers.images.metadata import EXIF_SIGNATURE
 from workers.provenance import text, xmp
 from workers.provenance.field import Field
 
@@ -22,6 +24,7 @@ MAX_FILE_BYTES = 4 << 20  # of text, in one file
 MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
+_RAW_PROFILE = b"Raw profile type "
 _IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM, record 2, data set 110; the length follows
 
 
@@ -82,9 +85,28 @@ def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
     keyword, separator, rest = payload.partition(b"\0")
-    if separator and len(keyword) <= MAX_KEYWORD_BYTES:
-        value = _PNG_READERS[kind](rest, limit)
+    if not separator or len(keyword) > MAX_KEYWORD_BYTES:
+        return
+    value = _PNG_READERS[kind](rest, limit)
+    if keyword.startswith(_RAW_PROFILE):
+        yield from _raw_profile(value)
+    else:
         yield "xmp" if keyword == _XMP_KEYWORD else f"png:{keyword.decode('latin-1')}", value
+
+
+def _raw_profile(value: bytes) -> Iterator[tuple[str, bytes]]:
+    """Read a profile as ImageMagick writes it: lines of its name, its length, then hex digits."""
+    digits = b"".join(value.split(b"\n")[3:])
+    try:
+        profile = unhexlify(digits[: len(digits) // 2 * 2])
+    except ValueError:
+        return
+    if profile.startswith(EXIF_SIGNATURE):
+        profile = profile[len(EXIF_SIGNATURE) + 1 :]
+    yield from _exif(profile)
+    yield from _iim(profile)
+    if b"<x:xmpmeta" in profile:
+        yield "xmp", profile
 
 
 def _read_text(rest: bytes, limit: int) -> bytes:

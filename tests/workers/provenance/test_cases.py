@@ -28,8 +28,6 @@ UNSUPPORTED = {
     "7-other-generators/e_comfy_xpcomment.jpg",
     "7-other-generators/h_a1111_in_xmp_usercomment.jpg",
     "8-comfyui-upscale-only/o_comfy_upscale_of_photo.png",
-    "10-png-exif-other-writers/q_png_exif_prefixed.png",
-    "10-png-exif-other-writers/q_png_rawprofile_exif.png",
     "11-credit-lines/m_apple_cleanup_creditonly.jpg",
     "11-credit-lines/m_google_made_by.jpg",
     "22-xmp-one-bad-byte/v_xmp_ctrl.jpg",

@@ -82,6 +82,42 @@ def test_png_text_chunks_of_each_type(
     assert [("Stable Diffusion web UI", "png:parameters")] == generators(chunks(chunk))
 
 
+def raw_profile(name: str, profile: bytes) -> tuple[bytes, bytes]:
+    """Return a zTXt chunk with a profile as ImageMagick writes it."""
+    digits = profile.hex()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    text = "\n".join(["", name, f"{len(profile):8}", *lines, ""])
+    return b"zTXt", f"Raw profile type {name}\0\0".encode() + zlib.compress(text.encode())
+
+
+@pytest.mark.parametrize("signature", [b"", b"Exif\0\0"])
+def test_exif_in_png(chunks: Callable[..., bytes], signature: bytes) -> None:
+    """EXIF of PNG is read from its chunk and from a raw profile, with a signature or without."""
+    tags = Image.Exif()
+    tags[SOFTWARE] = "Midjourney"
+    exif = signature + tags.tobytes().removeprefix(b"Exif\0\0")
+
+    for chunk in [(b"eXIf", exif), raw_profile("exif", exif), raw_profile("APP1", exif)]:
+        assert [("Midjourney", "exif:Software")] == generators(chunks(chunk))
+
+
+def test_other_raw_profiles(chunks: Callable[..., bytes], packet: Callable[..., bytes]) -> None:
+    """XMP and the older IPTC format are read from raw profiles, too."""
+    xmp = packet('photoshop:Credit="Made with Google AI"')
+    iptc = b"\x1c\x02\x6e\0\x13Made with Google AI"
+
+    assert [("Google AI", "xmp:Credit")] == generators(chunks(raw_profile("xmp", xmp)))
+    assert [("Google AI", "iptc:Credit")] == generators(chunks(raw_profile("iptc", iptc)))
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\nexif\n 4\nzz", b"\nexif\n 4\nabc", b"exif", b"\n\n\n\xff"]
+)
+def test_damaged_raw_profiles(chunks: Callable[..., bytes], text: bytes) -> None:
+    """A raw profile without valid digits gives no finding."""
+    assert [] == generators(chunks((b"tEXt", b"Raw profile type exif\0" + text)))
+
+
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "PNG"])
 @pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
 def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None:
