@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from meter import Meter, seconds_of
 
-from scanner.fleet.hub_config import Hub
+from scanner.fleet.hub_config import HubConfig
 from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.store import Store
 from workers.broker.app import make_redis
@@ -68,7 +68,7 @@ class Place:
     def join(self) -> None:
         """Let the other machine join."""
         store = Store.open(str(self.store))
-        line = Hub(self.broker_url, store.identity).line()
+        line = HubConfig(self.broker_url, store.identity).line()
         store.close()
         subprocess.run(
             [*SCANNER, "join", "-"],

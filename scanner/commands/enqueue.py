@@ -17,7 +17,7 @@ from scanner.options.store import open_store, store_option
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
-    from scanner.fleet.producer import Request
+    from scanner.fleet.producer import ScanRequest
     from scanner.options.scan_request import ScanRequestOptions
 
 
@@ -65,7 +65,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: Enque
     ctx.exit(INCOMPLETE if unreadable else DONE)
 
 
-def _enqueue(request: Request, options: EnqueueOptions) -> int:
+def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
     """Enqueue and report; return how many folders could not be read."""
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
@@ -111,11 +111,11 @@ def _enqueue(request: Request, options: EnqueueOptions) -> int:
     return scan.unreadable_folders
 
 
-def print_dry_run(request: Request, *, as_json: bool) -> int:
+def print_dry_run(request: ScanRequest, *, as_json: bool) -> int:
     """Print what would be listed; return how many folders could not be read."""
     from scanner.fleet import producer
 
-    listing = producer.dry_run(request)
+    listing = producer.summarize_listing(request)
     if as_json:
         click.echo(json.dumps(asdict(listing)))
     else:

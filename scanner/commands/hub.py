@@ -102,7 +102,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
       scanner hub --listen 0.0.0.0 --tls > line
     """
     from scanner.config import state_dir
-    from scanner.fleet.hub import HubOptions, running_hub
+    from scanner.fleet.hub import HubOptions, run_hub
     from scanner.processes.embedded_broker import EmbeddedServerError
     from scanner.processes.logs import log_to_stderr
 
@@ -131,13 +131,13 @@ def command(ctx: click.Context, *, options: Options) -> None:
     try:
         with (
             open_store(options.store, make=True) as store,
-            running_hub(hub_options, store, state_dir()) as running,
+            run_hub(hub_options, store, state_dir()) as running,
         ):
             click.echo("Run on each further machine:", err=True)
-            click.echo(f"scanner join '{running.hub.line()}'")
+            click.echo(f"scanner join '{running.config.join_line()}'")
             click.echo("and then: scanner worker. Ctrl-C stops the hub.", err=True)
             while not stop.wait(1.0):
-                running.look_after()
+                running.check()
     except EmbeddedServerError as error:
         # The hub itself is the service here: its exit code is that of a failure.
         raise ScannerError(str(error)) from error

@@ -1,4 +1,4 @@
-"""`scanner join`: remember a hub."""
+"""`scanner join`: save the hub of a join line."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
       scanner join --work scanner+redis://:secret@laptop:6380/0?store=…
     """
     from scanner.fleet.broker import open_broker, without_password
-    from scanner.fleet.hub_config import NO_JOIN_URL, JoinError, parse_line, remember
+    from scanner.fleet.hub_config import INVALID_LINE, JoinError, parse_join_line, save_hub
 
     try:
-        hub = parse_line(sys.stdin.readline() if line == "-" else line)
+        hub = parse_join_line(sys.stdin.readline() if line == "-" else line)
     except (JoinError, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, JoinError) else NO_JOIN_URL
+        reason = str(error) if isinstance(error, JoinError) else INVALID_LINE
         raise click.BadParameter(reason, param_hint="URL") from error
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
             cert.write_text(hub.cert or "", encoding="ascii")
             # A hub that does not answer, or not to this password, replaces no other one.
             with open_broker(hub.broker_url(cert), hub.store):
-                file = remember(hub)
+                file = save_hub(hub)
     except OSError as error:
         raise ScannerError(f"the hub cannot be remembered: {error}") from error
     click.echo(

@@ -35,7 +35,7 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         scans.hand_to(opened, scan.scan_id, FLEET)
         uncancel(queue.namespace, scan.scan_id)
         scan = scans.find_scan(opened, scan.scan_id)
-        batches = producer.publish_undone(opened, queue.app, scan, lambda: None)
+        batches = producer.publish_unfinished(opened, queue.app, scan, lambda: None)
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {batches:,} batches on the queue again")
     if scan.listed_at is None:
         click.echo(

@@ -22,7 +22,7 @@ from workers.settings import FLEET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from scanner.fleet.producer import Opened, Request
+    from scanner.fleet.producer import OpenedScan, ScanRequest
     from scanner.options.scan_request import ScanRequestOptions
     from scanner.report.figures.build import Report
     from storage.database.store import Store
@@ -153,7 +153,9 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def _run(store: Store, opened: Opened, request: Request, options: ScanOptions, stop: _Stop) -> None:
+def _run(
+    store: Store, opened: OpenedScan, request: ScanRequest, options: ScanOptions, stop: _Stop
+) -> None:
     """Do the whole scan; stop what was started for it, however it ends."""
     from scanner.config import state_dir
     from scanner.fleet import local, producer

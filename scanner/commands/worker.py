@@ -188,6 +188,6 @@ def uninstall(*, of_user: bool) -> None:
     """
     from scanner.fleet.service import Service
 
-    service = Service(of_user=of_user)
+    service = Service(for_user=of_user)
     service.uninstall()
     click.echo(f"{service.file} is removed")

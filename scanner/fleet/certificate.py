@@ -1,4 +1,4 @@
-"""A hub's own certificate, made once; who joins is given it, and takes nobody else for the hub."""
+"""A self-signed certificate for the hub, which joining workers pin."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-# Ten years: whoever joined would have to join again.
-DAYS = "3650"
-SECONDS = 60.0
+# Ten years: after that every machine has to join again.
+VALID_DAYS = "3650"
+TIMEOUT_SECONDS = 60.0
 
 
-class NoCertificate(Exception):
-    """No certificate could be made; the message says why."""
+class CertificateError(Exception):
+    """The certificate could not be created; the message says why."""
 
 
-def certificate(folder: Path) -> str:
-    """The certificate in a private folder, as PEM, made with its key where there is none yet.
+def ensure_certificate(folder: Path) -> str:
+    """Return the PEM of the certificate `cert.pem` in a private folder.
 
-    `cert.pem` and `key.pem`. Raises NoCertificate.
+    Create it, with its key `key.pem`, if there is none. Raise CertificateError.
     """
     cert, key = folder / "cert.pem", folder / "key.pem"
     if not (cert.exists() and key.exists()):
-        # Whole or not at all: half of one would be taken for made.
+        # Moved into place when complete, so that no partial file is used.
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            made = Path(name)
-            _make(made / cert.name, made / key.name)
-            (made / key.name).replace(key)
-            (made / cert.name).replace(cert)
+            temporary = Path(name)
+            _create(temporary / cert.name, temporary / key.name)
+            (temporary / key.name).replace(key)
+            (temporary / cert.name).replace(cert)
     return cert.read_text("ascii")
 
 
-def _make(cert: Path, key: Path) -> None:
+def _create(cert: Path, key: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", DAYS, "-subj", "/CN=scanner hub"]
+    command += ["-nodes", "-days", VALID_DAYS, "-subj", "/CN=scanner hub"]
     command += ["-keyout", str(key), "-out", str(cert)]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)  # noqa: S603
+        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_SECONDS)  # noqa: S603
     except FileNotFoundError as error:
-        raise NoCertificate("--tls needs the command `openssl`, which is not here") from error
+        raise CertificateError("--tls needs the command `openssl`, which was not found") from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise NoCertificate(f"`openssl` could not make a certificate: {error}") from error
+        raise CertificateError(f"`openssl` could not create a certificate: {error}") from error
     key.chmod(0o600)

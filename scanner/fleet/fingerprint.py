@@ -1,4 +1,4 @@
-"""A sample of a collection, by which workers tell whether they were sent to the right place."""
+"""Take the fingerprint of a collection, by which workers check that they have its folder."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from workers.sources.local import LocalSource
 from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
-    from scanner.fleet.producer import Request
+    from scanner.fleet.producer import ScanRequest
 
-# Of the first so many files a few are taken, as far from each other as can be.
+# The files are chosen evenly among the first ones.
 FIRST_FILES = 200
-# Larger ones are passed over: each worker reads all of a sample.
-MOST_BYTES = 32 * 2**20
+# Larger files are skipped, because each worker reads all files of a fingerprint.
+MAX_BYTES = 32 * 2**20
 
 
-def take_fingerprint(request: Request) -> list[KnownFile]:
-    """A few of the files that a request lists. Raises WalkError and SourceUnavailable."""
-    listed = islice(Walk(request.root, request.walk), FIRST_FILES)
-    small = [one for one in listed if 0 < one.size_bytes <= MOST_BYTES]
-    sample = []
+def take_fingerprint(request: ScanRequest) -> list[KnownFile]:
+    """Return a few of the files that a request lists. Raise WalkError and SourceUnavailable."""
+    candidates = islice(Walk(request.root, request.walk), FIRST_FILES)
+    small = [file for file in candidates if 0 < file.size_bytes <= MAX_BYTES]
+    fingerprint = []
     with LocalSource(request.root) as root:
-        for one in small[:: max(1, -(-len(small) // SAMPLE_FILES))]:
+        for file in small[:: max(1, -(-len(small) // SAMPLE_FILES))]:
             try:
-                fetched = root.fetch(one.path)
+                fetched = root.fetch(file.path)
             except FetchError:
                 continue
-            sample.append(KnownFile(one.path, len(fetched.data), fetched.digest))
-    return sample
+            fingerprint.append(KnownFile(file.path, len(fetched.data), fetched.digest))
+    return fingerprint

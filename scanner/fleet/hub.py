@@ -1,7 +1,4 @@
-"""A fleet's hub: its queue, the recorder and the keeper of its store, and a share of its files.
-
-HubError   it cannot be had as asked for
-"""
+"""A fleet's hub: queue, result writer, rescuer and, if wanted, file server, for one store."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import fcntl
 import json
 import secrets
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from scanner.fleet.broker import open_broker, without_password
-from scanner.fleet.certificate import NoCertificate, certificate
+from scanner.fleet.certificate import CertificateError, ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
-from scanner.fleet.hub_config import Hub, remember, write_private
+from scanner.fleet.hub_config import HubConfig, save_hub, write_private
 from scanner.fleet.local import local_rescuer
 from scanner.processes.addresses import in_url, is_loopback
 from scanner.processes.embedded_broker import (
@@ -40,17 +37,14 @@ if TYPE_CHECKING:
 
     from storage.database.store import Store
 
-# Seconds between two looks at what a hub is made of.
-LOOK_SECONDS = 1.0
-
 
 class HubError(ScannerError):
-    """The hub cannot be had as it was asked for; the message is one sentence."""
+    """The hub cannot be started with these options; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubOptions:
-    """What a hub is to be; without a `broker_url` it has a queue server of its own."""
+    """The options of a hub; without a `broker_url` it starts an embedded queue server."""
 
     address: str
     port: int
@@ -62,57 +56,62 @@ class HubOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A hub that runs: what others are told, and a check that raises where a part is gone."""
+class RunningHub:
+    """A running hub: its configuration for workers, and a check to be called every second.
 
-    hub: Hub
-    look_after: Callable[[], object]
+    `check` restarts parts that have exited, and raises an error if that is not possible.
+    """
+
+    config: HubConfig
+    check: Callable[[], object]
 
 
 @contextmanager
-def running_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Running]:
-    """A hub for as long as the context lasts. Raises HubError and EmbeddedServerError."""
+def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[RunningHub]:
+    """Run a hub while the context lasts. Raise HubError and EmbeddedServerError."""
     with ExitStack() as parts:
-        folder = parts.enter_context(_folder_of_ours(state_dir))
-        words = _secrets(folder)
+        folder = parts.enter_context(_lock_folder(state_dir))
+        credentials = _credentials(folder)
         cert = _certificate(folder) if options.tls else None
-        check: Callable[[], object] = lambda: None  # noqa: E731
+        check_server: Callable[[], object] = lambda: None  # noqa: E731
         if options.broker_url is None:
-            server = parts.enter_context(_server(options, folder, words["password"]))
-            inside, check = server.url, server.check
-            outside = _named(options, inside)
+            server = parts.enter_context(_server(options, folder, credentials["password"]))
+            local_url, check_server = server.url, server.check
+            public_url = _public_url(options, local_url)
         else:
-            inside = outside = _for_others(options.broker_url, options.address)
-        broker = parts.enter_context(open_broker(inside, store.identity))
-        keeper_lives = parts.enter_context(local_rescuer(store, broker, FLEET))
+            _check_broker(options.broker_url, options.address)
+            local_url = public_url = options.broker_url
+        broker = parts.enter_context(open_broker(local_url, store.identity))
+        check_rescuer = parts.enter_context(local_rescuer(store, broker, FLEET))
         result_writer = parts.enter_context(
             SupervisedProcess(
-                "the recorder", ["scanner.fleet.result_writer"], inside, options.store_url
+                "the result writer", ["scanner.fleet.result_writer"], local_url, options.store_url
             )
         )
-        hub = Hub(outside, store.identity, cert=cert)
+        config = HubConfig(public_url, store.identity, cert=cert)
         if options.share_port is not None:
-            parts.enter_context(_share(options, options.share_port, store, words["token"], folder))
+            token = credentials["token"]
+            parts.enter_context(_file_server(options, options.share_port, store, token, folder))
             scheme = "https" if options.tls else "http"
             share = f"{scheme}://{in_url(options.address)}:{options.share_port}"
-            hub = Hub(outside, store.identity, share, words["token"], cert)
-        # This very machine works on the store itself, from whatever folder.
-        named = store_url(options.store_url).render_as_string(hide_password=False)
-        remember(Hub(inside, store.identity, store_url=named))
+            config = replace(config, share=share, token=token)
+        # Commands on this machine use the store itself, from any folder.
+        absolute_url = store_url(options.store_url).render_as_string(hide_password=False)
+        save_hub(HubConfig(local_url, store.identity, store_url=absolute_url))
 
-        def look_after() -> None:
-            check()
-            keeper_lives()
+        def check() -> None:
+            check_server()
+            check_rescuer()
             result_writer.restart_if_exited()
             publish_handshake(broker.namespace, own_version())
 
-        look_after()
-        yield Running(hub, look_after)
+        check()
+        yield RunningHub(config, check)
 
 
 @contextmanager
-def _folder_of_ours(state_dir: Path) -> Iterator[Path]:
-    """The hub's own folder, which lasts; HubError where another hub has it."""
+def _lock_folder(state_dir: Path) -> Iterator[Path]:
+    """Yield the hub's folder, locked; raise HubError if another hub runs."""
     folder = state_dir / "hub"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -124,76 +123,80 @@ def _folder_of_ours(state_dir: Path) -> Iterator[Path]:
         yield folder
 
 
-def _secrets(folder: Path) -> dict[str, str]:
-    """The queue's password and the share's token, made once: who joined stays joined."""
+def _credentials(folder: Path) -> dict[str, str]:
+    """Return the queue's password and the share's token, created at the first start."""
     file = folder / "secrets.json"
     try:
-        found = json.loads(file.read_text("utf-8"))
-        return {name: str(found[name]) for name in ("password", "token")}
+        stored = json.loads(file.read_text("utf-8"))
+        return {name: str(stored[name]) for name in ("password", "token")}
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError) as error:
         raise HubError(
-            f"{file} is damaged: remove it, and join every machine with the new line"
+            f"{file} is damaged: remove it, and join every machine again with the new line"
         ) from error
-    made = {name: secrets.token_urlsafe(32) for name in ("password", "token")}
-    write_private(file, json.dumps(made) + "\n")
-    return made
+    created = {name: secrets.token_urlsafe(32) for name in ("password", "token")}
+    write_private(file, json.dumps(created) + "\n")
+    return created
 
 
 def _queue_folder(folder: Path, *, tls: bool) -> Path:
-    """Where the queue's files lie; the server that speaks TLS may not read the other one's."""
-    place = folder / ("queue-tls" if tls else "queue")
-    place.mkdir(mode=0o700, exist_ok=True)
-    return place
+    """Return the folder of the queue's files; the server with TLS may be another program."""
+    queue_folder = folder / ("queue-tls" if tls else "queue")
+    queue_folder.mkdir(mode=0o700, exist_ok=True)
+    return queue_folder
 
 
 def _certificate(folder: Path) -> str:
     try:
-        return certificate(_queue_folder(folder, tls=True))
-    except NoCertificate as error:
+        return ensure_certificate(_queue_folder(folder, tls=True))
+    except CertificateError as error:
         raise HubError(str(error)) from error
 
 
 def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
-    place = _queue_folder(folder, tls=options.tls)
+    server = PersistentServer(
+        _queue_folder(folder, tls=options.tls),
+        options.address,
+        options.port,
+        password,
+        tls=options.tls,
+    )
     program = find_tls_program() if options.tls else find_program()
-    lasting = PersistentServer(place, options.address, options.port, password, tls=options.tls)
-    return EmbeddedServer(folder, program, lasting)
+    return EmbeddedServer(folder, program, server)
 
 
-def _named(options: HubOptions, inside: str) -> str:
-    """The queue's URL as other machines need it."""
-    parts = urlsplit(inside)
+def _public_url(options: HubOptions, local_url: str) -> str:
+    """Return the queue's URL for other machines."""
+    parts = urlsplit(local_url)
     credentials, _, _ = parts.netloc.rpartition("@")
-    where = f"{credentials}@{in_url(options.address)}:{options.port}"
-    return urlunsplit((parts.scheme, where, parts.path, "", ""))
+    location = f"{credentials}@{in_url(options.address)}:{options.port}"
+    return urlunsplit((parts.scheme, location, parts.path, "", ""))
 
 
-def _for_others(broker_url: str, address: str) -> str:
-    """A broker that was given; HubError where anyone could use it, or none of the others."""
+def _check_broker(broker_url: str, address: str) -> None:
+    """Raise HubError for a broker without a password, or that workers cannot reach."""
     parts = urlsplit(broker_url)
-    is_ours_alone = is_loopback(parts.hostname or HOST)
-    if not parts.password and not is_ours_alone:
+    is_local = is_loopback(parts.hostname or HOST)
+    if not parts.password and not is_local:
         raise HubError(
-            f"The broker {without_password(broker_url)} has no password: a hub's needs one, "
+            f"The broker {without_password(broker_url)} has no password, which a hub needs: "
             "redis://:PASSWORD@HOST"
         )
-    if is_ours_alone and not is_loopback(address):
+    if is_local and not is_loopback(address):
         raise HubError(
-            f"The broker {without_password(broker_url)} is this machine's alone: name the address "
-            "by which the others reach it"
+            f"The broker {without_password(broker_url)} is reachable from this machine only; pass "
+            "an address that workers can reach"
         )
-    return broker_url
 
 
 @contextmanager
-def _share(
+def _file_server(
     options: HubOptions, port: int, store: Store, token: str, folder: Path
 ) -> Iterator[None]:
     access = Access(store, token, Rate(options.share_bytes_per_second), Limits().max_bytes)
-    place = _queue_folder(folder, tls=True)
-    tls = (place / "cert.pem", place / "key.pem") if options.tls else None
+    certificates = _queue_folder(folder, tls=True)
+    tls = (certificates / "cert.pem", certificates / "key.pem") if options.tls else None
     try:
         server = FileServer((options.address, port), access, tls)
     except OSError as error:

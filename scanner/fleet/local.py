@@ -1,7 +1,4 @@
-"""What `scan` starts for itself: a broker if none is named, a worker, and a keeper.
-
-All of it ends with `scan`, in whatever way that ends.
-"""
+"""The broker, worker and rescuer that `scan` starts, which end when it does in any way."""
 
 from __future__ import annotations
 
@@ -29,17 +26,17 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from workers.sources.location import SourceLocation
 
-# Seconds that a worker has for the image it is at and the commit behind it.
+# Seconds that a worker has for its current image and the commit after it.
 GRACE_SECONDS = 30.0
 LOG_LINES_SHOWN = 5
 
 
-class RescuerGone(ScannerError):
-    """The keeper ended by itself, so a batch that is lost would stay so."""
+class RescuerStopped(ScannerError):
+    """The rescuer stopped unexpectedly, so lost batches would not be published again."""
 
 
-class WorkerGone(ScannerError):
-    """The worker ended by itself; the message has its last words."""
+class WorkerExited(ScannerError):
+    """The worker exited unexpectedly; the message has its last log lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,12 @@ class WorkerOptions:
 
 
 class LocalWorker:
-    """One Celery worker as a child process, its output in a log file."""
+    """A Celery worker as a child process that writes to a log file."""
 
     def __init__(self, broker_url: str, options: WorkerOptions) -> None:
         self._log = options.state_dir / "logs" / f"worker-{os.getpid()}.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        # Through the environment, which only its owner can read; a process list is for all.
+        # In the environment, since all users can read the arguments of a process.
         env = children.environment(
             SCANNER_BROKER_URL=broker_url,
             SCANNER_STORE_URL=options.store_url,
@@ -68,39 +65,39 @@ class LocalWorker:
         argv += ["--concurrency", str(options.concurrency)]
         if options.second_stage is not None:
             argv += ["--second-stage", options.second_stage]
-        # Not joined into SCANNER_ROOTS: a path may hold what would split it there.
+        # Not in SCANNER_ROOTS, because a path may contain its separator.
         argv += root_arguments(options.roots)
         with self._log.open("wb") as log:
             self._process: subprocess.Popen[bytes] = children.start(argv, env=env, output=log)
 
     def check(self) -> None:
-        """Raise WorkerGone where the worker is not running any more."""
+        """Raise WorkerExited if the worker is not running."""
         status = self._process.poll()
         if status is None:
             return
-        words = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
-        raise WorkerGone(_how_it_ended(status, words))
+        lines = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
+        raise WorkerExited(_describe_exit(status, lines))
 
     def stop(self) -> None:
-        """End the worker in an orderly way; its log goes with it."""
+        """Stop the worker gracefully, and remove its log."""
         children.stop(self._process, GRACE_SECONDS)
         self._log.unlink(missing_ok=True)
 
 
-def _how_it_ended(status: int, words: list[str]) -> str:
-    """One sentence; what a killed worker said last has nothing to do with its end."""
+def _describe_exit(status: int, lines: list[str]) -> str:
+    """Return one sentence; the log of a killed worker does not explain its end."""
     if status < 0:
-        # SIGKILL comes from the kernel, as a rule, where memory has run out.
+        # The kernel usually sends SIGKILL when memory has run out.
         why = " (out of memory?)" if -status == signal.SIGKILL else ""
-        how = f"was killed by signal {-status}{why}"
+        event = f"was killed by signal {-status}{why}"
     else:
-        how = "exited unexpectedly: " + (" / ".join(words) or f"exit code {status}")
-    return f"the worker {how}; run the same command again to resume; try a smaller --concurrency"
+        event = "exited unexpectedly: " + (" / ".join(lines) or f"exit code {status}")
+    return f"the worker {event}; run the same command again to resume; try a smaller --concurrency"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalBroker:
-    """A broker; `check` raises EmbeddedServerError where it was ours and cannot be kept alive."""
+    """A broker; `check` raises EmbeddedServerError if an embedded one cannot be restarted."""
 
     broker: Broker
     check: Callable[[], object]
@@ -108,7 +105,7 @@ class LocalBroker:
 
 @contextmanager
 def local_broker(url: str | None, state_dir: Path, store_id: str) -> Iterator[LocalBroker]:
-    """The named broker, or an embedded one that lives as long as the context."""
+    """Open the named broker, or run an embedded one while the context lasts."""
     if url is not None:
         with open_broker(url, store_id) as broker:
             yield LocalBroker(broker, lambda: None)
@@ -119,7 +116,7 @@ def local_broker(url: str | None, state_dir: Path, store_id: str) -> Iterator[Lo
 
 @contextmanager
 def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker]:
-    """A worker for as long as the context lasts."""
+    """Run a worker while the context lasts."""
     worker = LocalWorker(broker.url, options)
     try:
         yield worker
@@ -128,19 +125,21 @@ def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker
 
 
 @contextmanager
-def local_rescuer(store: Store, broker: Broker, name: str) -> Iterator[Callable[[], object]]:
-    """A keeper for the scans of that name, in a thread of this process.
+def local_rescuer(store: Store, broker: Broker, owner: str) -> Iterator[Callable[[], object]]:
+    """Run a rescuer for the scans of an owner in a thread while the context lasts.
 
-    Gives a check that raises RescuerGone where the keeper has ended by itself.
+    Yield a check that raises RescuerStopped if the thread has stopped.
     """
     stop = threading.Event()
-    kept = Rescuer(store, broker, name)
-    thread = threading.Thread(target=kept.run_until, args=(stop,), name="keeper", daemon=True)
+    rescuer = Rescuer(store, broker, owner)
+    thread = threading.Thread(target=rescuer.run_until, args=(stop,), name="rescuer", daemon=True)
     thread.start()
 
     def check() -> None:
         if not thread.is_alive():
-            raise RescuerGone("the keeper, which looks after lost batches, ended by itself")
+            raise RescuerStopped(
+                "the rescuer, which publishes lost batches again, stopped unexpectedly"
+            )
 
     try:
         yield check

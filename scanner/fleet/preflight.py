@@ -1,14 +1,11 @@
-"""What a worker looks at before it takes work: the hub's version, the clock, where pictures are.
-
-And whether, and how fast, the detectors run here.
-"""
+"""Checks of a worker before it takes work: hub version, clock, folders, speed of the detectors."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from scanner.fleet.self_test import LONGEST_SECONDS, CannotJudge, run_self_test
+from scanner.fleet.self_test import TIMEOUT_SECONDS, SelfTestError, run_self_test
 from scanner.version import own_version
 from storage.errors import ScannerError
 from workers.batch.sinks import not_mapped
@@ -29,73 +26,72 @@ if TYPE_CHECKING:
 CLOCK_PAUSE_SECONDS = 2.0
 
 
-class NotFit(ScannerError):
-    """This worker would do harm, or nothing; the message says why, and what to do."""
+class PreflightError(ScannerError):
+    """This worker must not take work; the message says why and what to do."""
 
 
 def preflight(namespace: Namespace, settings: WorkerSettings, say: Callable[[str], object]) -> None:
-    """Say what the worker will do. Raises NotFit, and redis.RedisError.
+    """Report what the worker will do, one line per call of `say`.
 
-    Waits while the clock differs from the broker's.
+    Wait while the clock differs from the broker's. Raise PreflightError and redis.RedisError.
     """
     if settings.store_url is None:
-        for line in _about_the_hub(read_handshake(namespace)):
+        for line in _check_version(read_handshake(namespace)):
             say(line)
-    _wait_for_the_clock(namespace, say)
-    for line in _about_the_pictures(namespace, settings):
+    _wait_for_clock(namespace, say)
+    for line in _check_collections(namespace, settings):
         say(line)
 
 
 def speed_line() -> str:
-    """How fast one of its processes will be, measured now, in words. Raises NotFit."""
+    """Measure how fast one process is and return that as a line. Raise PreflightError."""
     try:
         speed = run_self_test()
-    except CannotJudge as error:
-        raise NotFit(
-            f"The detectors do not run on this machine: {error}; `scanner doctor` may know why"
+    except SelfTestError as error:
+        raise PreflightError(
+            f"The detectors do not run on this machine: {error}; run `scanner doctor` for details"
         ) from error
     if speed is None:
-        return f"  each process: too slow to be measured within {LONGEST_SECONDS:.0f} seconds"
+        return f"  each process: too slow to be measured within {TIMEOUT_SECONDS:.0f} seconds"
     return (
-        f"  each process: about {speed.photographs:,.1f} photographs (1600 x 1200) or "
-        f"{speed.tiny:,.0f} pictures of 32 x 32 a second, {speed.process_mb} MB of its own"
+        f"  each process: about {speed.photos_per_second:,.1f} photos/s (1600 x 1200) or "
+        f"{speed.tiny_per_second:,.0f} images/s (32 x 32), {speed.process_mb} MB of memory"
     )
 
 
-def _about_the_hub(said: Handshake | None) -> Iterator[str]:
-    ours = own_version()
-    if said is None:
-        yield "the hub does not run just now: what is found waits on its queue"
+def _check_version(hub: Handshake | None) -> Iterator[str]:
+    version = own_version()
+    if hub is None:
+        yield "the hub is not running: results wait in its queue"
         return
-    if not said.is_compatible:
-        raise NotFit(
-            f"The hub runs scanner {said.version}, this machine {ours}, and they do not understand "
-            "each other: upgrade the older one"
+    if not hub.is_compatible:
+        raise PreflightError(
+            f"The hub runs scanner {hub.version}, this machine {version}: the versions are "
+            "incompatible, upgrade the older one"
         )
-    if said.version != ours:
-        yield f"the hub runs scanner {said.version}, this machine {ours}, which fit together"
+    if hub.version != version:
+        yield f"the hub runs scanner {hub.version}, this machine {version} (compatible)"
 
 
-def _wait_for_the_clock(namespace: Namespace, say: Callable[[str], object]) -> None:
-    told = False
+def _wait_for_clock(namespace: Namespace, say: Callable[[str], object]) -> None:
+    is_waiting = False
     while abs(skew := clock_skew_seconds(namespace)) > MAX_SKEW_SECONDS:
-        if not told:
+        if not is_waiting:
             direction = "ahead of" if skew > 0 else "behind"
             say(
                 f"this machine's clock is {abs(skew):,.0f} seconds {direction} the broker's: "
                 "waiting until they agree (`timedatectl set-ntp true` sets it by the network)"
             )
-            told = True
+            is_waiting = True
         time.sleep(CLOCK_PAUSE_SECONDS)
-    if told:
+    if is_waiting:
         say("the clocks agree")
 
 
-def _about_the_pictures(namespace: Namespace, settings: WorkerSettings) -> Iterator[str]:
-    known = collections_with_fingerprint(namespace)
-    for name, place in settings.roots.items():
-        yield _proved(namespace, name, place, settings.limits.max_bytes)
-    for name in known:
+def _check_collections(namespace: Namespace, settings: WorkerSettings) -> Iterator[str]:
+    for name, location in settings.roots.items():
+        yield _check_collection(namespace, name, location, settings.limits.max_bytes)
+    for name in collections_with_fingerprint(namespace):
         if name in settings.roots:
             continue
         if settings.share is not None:
@@ -104,22 +100,24 @@ def _about_the_pictures(namespace: Namespace, settings: WorkerSettings) -> Itera
             yield f"  {name}: {not_mapped(name)}; its batches are left to others"
 
 
-def _proved(namespace: Namespace, name: str, place: SourceLocation, max_bytes: int) -> str:
-    """What is to be said of a mapped collection; NotFit where it is another one."""
-    sample = fingerprint_of(namespace, name)
-    if not sample:
-        return f"  {name}: in {display_name(place)}, looked at when its first batch comes"
+def _check_collection(
+    namespace: Namespace, name: str, location: SourceLocation, max_bytes: int
+) -> str:
+    """Return a line about a mapped collection; raise PreflightError if the folder is not its."""
+    fingerprint = fingerprint_of(namespace, name)
+    if not fingerprint:
+        return f"  {name}: in {display_name(location)}, checked with its first batch"
     try:
-        source = open_source(place, max_bytes)
+        source = open_source(location, max_bytes)
         try:
-            verify_fingerprint(source, sample)
+            verify_fingerprint(source, fingerprint)
         finally:
             source.close()
-    except SourceUnavailable as gone:
-        return f"  {name}: {gone}; its batches wait"
+    except SourceUnavailable as error:
+        return f"  {name}: {error}; its batches wait"
     except WrongCollection as error:
-        raise NotFit(
-            f"{display_name(place)} is not the collection {name}: {error}; give its folder on this "
-            f"machine, --root {name}=PATH"
+        raise PreflightError(
+            f"{display_name(location)} is not the collection {name}: {error}; give its folder "
+            f"on this machine with --root {name}=PATH"
         ) from error
-    return f"  {name}: in {display_name(place)}"
+    return f"  {name}: in {display_name(location)}"

@@ -1,8 +1,7 @@
-"""From a folder to batches on the queue: record, publish, mark published; and the same again.
+"""Put the images of a folder on the queue: list, record, publish and mark batch by batch.
 
-Each batch is committed to the store before it is published, so whatever ends this process, the
-next `enqueue`, `scan` or `resume` goes on from there. Lazy: a batch is listed, recorded and sent
-before the next one is read.
+Each batch is committed to the store before it is published, so that the next `enqueue`, `scan` or
+`resume` continues after any interruption.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ if TYPE_CHECKING:
     from storage.records import Plan
     from storage.writes.scans import Scan
 
-# A batch costs its worker about 3 ms of queue and leases: 6 µs an image at this size,
+# A batch costs a worker about 3 ms for queue and lease: 6 µs per image of a full one.
 MAX_IMAGES = 500
-# and these bytes are a few seconds of work where images are large, so none holds the end up.
+# A few seconds of work for large images, so that no batch delays the end of the scan.
 MAX_BYTES = 64 * 2**20
-# Batches that are marked as published in one transaction.
-MARKED_TOGETHER = 50
-# Scans among which the one is looked for whose verdicts are kept.
-LOOKED_BACK = 8
+# Batches marked as published in one transaction.
+MARK_BATCHES = 50
+# Number of earlier scans to search for reusable verdicts.
+EARLIER_SCANS = 8
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ScanRequest:
     """What to scan, how, and for which `owner` (see `storage.writes.scans.Scan`)."""
 
     root: Path
@@ -60,15 +59,15 @@ class Request:
     retry_errors: bool = False
 
     def choices(self) -> str:
-        """Which files are taken, and how they are labelled, as a digest."""
+        """Return a digest of the choice of files and labels."""
         label = self.label.digest() if isinstance(self.label, CsvLabels) else self.label is not None
         chosen = repr((asdict(self.walk), label))
         return hashlib.sha256(chosen.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What a folder holds: images, their bytes, the batches they make, what is no candidate."""
+class ListingSummary:
+    """The number of images in a folder, their size, and the number of batches and other entries."""
 
     images: int
     size_bytes: int
@@ -78,31 +77,31 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The scan that a request comes to, and whether it had been begun before."""
+class OpenedScan:
+    """The scan of a request, and whether it was begun before."""
 
     scan: Scan
     resumed: bool
 
 
-def dry_run(request: Request) -> Listing:
-    """What enqueueing would list; nothing is written anywhere."""
+def summarize_listing(request: ScanRequest) -> ListingSummary:
+    """Return what enqueueing would list, without writing anything."""
     walk = Walk(request.root, request.walk)
-    images = size_bytes = made = 0
-    for group in group_into_batches(walk, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
-        images += len(group)
-        size_bytes += sum(candidate.size_bytes for candidate in group)
-        made += 1
-    return Listing(images, size_bytes, made, walk.skipped.total(), walk.unreadable_count)
+    images = size_bytes = batches = 0
+    for batch in group_into_batches(walk, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
+        images += len(batch)
+        size_bytes += sum(candidate.size_bytes for candidate in batch)
+        batches += 1
+    return ListingSummary(images, size_bytes, batches, walk.skipped.total(), walk.unreadable_count)
 
 
-def open_scan(store: Store, request: Request) -> Opened:
-    """Find the scan to go on with, or begin one.
+def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
+    """Find the scan to continue, or begin one.
 
-    One with the same plan that is unfinished goes on; otherwise a new one keeps the verdicts of
-    the latest. Where everything is to be judged again, neither may keep any. Of two that ask at
-    once, one begins the scan and the other goes on with it. Raises NotFound where errors are to be
-    retried and there is no scan.
+    Continue an unfinished scan with the same plan; otherwise begin one that reuses the verdicts of
+    an earlier scan. With `rescan` neither may reuse verdicts. Of two concurrent requests, one
+    begins the scan and the other continues it. Raise NotFound if there is no scan whose errors
+    could be retried.
     """
     while True:
         try:
@@ -111,125 +110,126 @@ def open_scan(store: Store, request: Request) -> Opened:
             continue
 
 
-def _find_or_begin(store: Store, request: Request) -> Opened:
-    # Links are resolved once and for all: the same folder is the same collection.
+def _find_or_begin(store: Store, request: ScanRequest) -> OpenedScan:
+    # Resolved, so that a folder is the same collection by any of its paths.
     root = os.fsencode(request.root.resolve())
     collection = scans.collection_id(store, request.name, root)
     plan = scans.ensure_plan(store, request.plan)
-    same = [one for one in scans.list_scans(store, collection) if one.plan_id == plan]
-    if request.retry_errors and not same:
+    earlier = [scan for scan in scans.list_scans(store, collection) if scan.plan_id == plan]
+    if request.retry_errors and not earlier:
         raise NotFound(f"{request.name!r} was never scanned with these detectors: nothing to retry")
-    if same and (request.retry_errors or _goes_on(same[0], request)):
-        scans.hand_to(store, same[0].scan_id, request.owner)
-        return Opened(scans.find_scan(store, same[0].scan_id), resumed=True)
-    for abandoned in same:
-        if abandoned.finished_at is None:
-            scans.cancel(store, abandoned.scan_id)
-    keep_from = None if request.rescan else _fullest(store, same[:LOOKED_BACK])
-    made = scans.new_scan(
+    if earlier and (request.retry_errors or _continues(earlier[0], request)):
+        scans.hand_to(store, earlier[0].scan_id, request.owner)
+        return OpenedScan(scans.find_scan(store, earlier[0].scan_id), resumed=True)
+    for unfinished in earlier:
+        if unfinished.finished_at is None:
+            scans.cancel(store, unfinished.scan_id)
+    keep_from = None if request.rescan else _most_complete(store, earlier[:EARLIER_SCANS])
+    scan = scans.new_scan(
         store,
         collection,
         plan,
         request.owner,
         choices=request.choices(),
         keep_from=keep_from,
-        after=same[0].scan_id if same else 0,
+        after=earlier[0].scan_id if earlier else 0,
     )
-    return Opened(made, resumed=False)
+    return OpenedScan(scan, resumed=False)
 
 
-def _goes_on(latest: Scan, request: Request) -> bool:
-    """Whether the latest scan is what a request, interrupted before, had begun or would begin."""
+def _continues(latest: Scan, request: ScanRequest) -> bool:
+    """Return whether a request continues the latest scan."""
     if latest.finished_at is not None or latest.choices != request.choices():
         return False
     return not (request.rescan and latest.keep_from is not None)
 
 
-def _fullest(store: Store, earlier: Sequence[Scan]) -> int | None:
-    """The scan that has judged most, of equals the latest: the very last may be of a few files."""
-    if not earlier:
-        return None
-    best = max(earlier, key=lambda one: (counts(store, one.scan_id).judged, one.scan_id))
-    return best.scan_id
+def _most_complete(store: Store, earlier: Sequence[Scan]) -> int | None:
+    """Return the id of the scan with the most verdicts, the latest of equals."""
+    ids = (scan.scan_id for scan in earlier)
+    return max(ids, key=lambda scan_id: (counts(store, scan_id).judged, scan_id), default=None)
 
 
 def enqueue(
-    store: Store, app: Celery, opened: Opened, request: Request, on_batch: Callable[[], object]
+    store: Store,
+    app: Celery,
+    opened: OpenedScan,
+    request: ScanRequest,
+    on_batch: Callable[[], object],
 ) -> int:
-    """Put everything that the scan has to do on the queue; how many batches that is.
+    """Publish all unfinished and new batches of a scan; return their number.
 
-    `on_batch` is called after each. Raises WalkError, StoreError and kombu's OperationalError;
-    what was recorded until then is found again.
+    Call `on_batch` after each. Raise WalkError, StoreError and kombu's OperationalError, after
+    which the same request continues the scan.
     """
-    started = time.monotonic()
-    of = opened.scan
+    start = time.monotonic()
+    scan = opened.scan
     if request.retry_errors:
-        listing.retry_errors(store, of.scan_id, MAX_IMAGES, _now_in(request.root))
-    sent = publish_undone(store, app, of, on_batch)
-    if of.listed_at is None:
+        listing.retry_errors(store, scan.scan_id, MAX_IMAGES, _file_status(request.root))
+    published = publish_unfinished(store, app, scan, on_batch)
+    if scan.listed_at is None:
         walk = Walk(request.root, request.walk)
-        for batch_ids in _publish_new(store, app, of, _listed(walk, request)):
-            sent += len(batch_ids)
+        for is_published in _publish_new(store, app, scan, _list_images(walk, request)):
+            published += is_published
             on_batch()
-        scans.mark_listed(store, of.scan_id, walk.skipped, walk.unreadable_count)
-        for one in walk.unreadable:
-            log.warning("%s cannot be read: %s", shown(one.path) or "the folder", one.reason)
-    scans.add_enqueue_seconds(store, of.scan_id, time.monotonic() - started)
-    return sent
+        scans.mark_listed(store, scan.scan_id, walk.skipped, walk.unreadable_count)
+        for entry in walk.unreadable:
+            log.warning("%s cannot be read: %s", shown(entry.path) or "the folder", entry.reason)
+    scans.add_enqueue_seconds(store, scan.scan_id, time.monotonic() - start)
+    return published
 
 
-def publish_undone(store: Store, app: Celery, of: Scan, on_batch: Callable[[], object]) -> int:
-    """Publish what of a scan is recorded but not done; how many batches that is.
+def publish_unfinished(
+    store: Store, app: Celery, scan: Scan, on_batch: Callable[[], object]
+) -> int:
+    """Publish the recorded but unfinished batches of a scan; return their number.
 
-    Harmless where they are on the queue, or at work, already. A scan with nothing left to do that
-    was never marked as finished is.
+    This is harmless for batches that are on the queue or at work. Mark a scan without unfinished
+    batches as finished.
     """
-    sent = 0
-    for batch_id in results.undone(store, of.owner, of.scan_id):
-        left = results.again(store, batch_id, failed=False)
-        if left is not None:
-            publish(app, of, left[1])
-            sent += 1
+    published = 0
+    for batch_id in results.undone(store, scan.owner, scan.scan_id):
+        unfinished = results.again(store, batch_id, failed=False)
+        if unfinished is not None:
+            publish(app, scan, unfinished[1])
+            published += 1
             on_batch()
-    if not sent:
-        scans.settle(store, of.scan_id)
-    return sent
+    if not published:
+        scans.settle(store, scan.scan_id)
+    return published
 
 
-def _now_in(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
-    """What gives the size and time of change that a file below the root has now."""
+def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
+    """Return a function for the current size and modification time of a file below the root."""
 
-    def look(path: bytes) -> tuple[int, int] | None:
+    def read(path: bytes) -> tuple[int, int] | None:
         try:
-            found = os.stat(os.path.join(os.fsencode(root), path))  # noqa: PTH116, PTH118 - bytes
+            status = os.stat(os.path.join(os.fsencode(root), path))  # noqa: PTH116, PTH118 - bytes
         except OSError:
             return None
-        return found.st_size, clamp_mtime(found.st_mtime_ns)
+        return status.st_size, clamp_mtime(status.st_mtime_ns)
 
-    return look
+    return read
 
 
-def _listed(walk: Walk, request: Request) -> Iterator[ListedImage]:
-    label = request.label
-    for found in walk:
-        truth = None if label is None else label(found.path)
-        yield ListedImage(found.path, found.size_bytes, found.mtime_ns, truth)
+def _list_images(walk: Walk, request: ScanRequest) -> Iterator[ListedImage]:
+    for file in walk:
+        label = None if request.label is None else request.label(file.path)
+        yield ListedImage(file.path, file.size_bytes, file.mtime_ns, label)
 
 
 def _publish_new(
-    store: Store, app: Celery, of: Scan, images: Iterator[ListedImage]
-) -> Iterator[list[int]]:
-    """Record and publish one batch after the other; the ids as they are published."""
+    store: Store, app: Celery, scan: Scan, images: Iterator[ListedImage]
+) -> Iterator[bool]:
+    """Record and publish batch by batch; yield whether each was new and published."""
     unmarked: list[int] = []
     for group in group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
-        batch = listing.add_batch(store, of, group, of.keep_from)
-        published = []
+        batch = listing.add_batch(store, scan, group, scan.keep_from)
         if batch is not None:
-            publish(app, of, batch)
-            published = [batch.batch_id]
-        unmarked += published
-        if len(unmarked) >= MARKED_TOGETHER:
+            publish(app, scan, batch)
+            unmarked.append(batch.batch_id)
+        if len(unmarked) >= MARK_BATCHES:
             results.mark_published(store, unmarked)
             unmarked = []
-        yield published
+        yield batch is not None
     results.mark_published(store, unmarked)

@@ -1,4 +1,4 @@
-"""Putting batches on the queue."""
+"""Publish batches on the queue."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from storage.records import Batch, Plan
     from storage.writes.scans import Scan
 
-# Images of one message to a strong detector: a few seconds of work, which it does not split.
+# Images per message to the second stage: a few seconds of work, which is not split further.
 SECOND_STAGE_IMAGES = 32
 
 
 def publish(app: Celery, scan: Scan, batch: Batch) -> None:
-    """Send one batch of a scan; raises kombu's OperationalError where the broker stays away."""
+    """Publish a batch of a scan. Raise kombu's OperationalError if the broker stays unavailable."""
     _send(app, scan, batch, scan.plan.first_stage())
 
 
 def publish_second_stage(app: Celery, scan: Scan, batch: Batch) -> None:
-    """Send what of a batch is for the strong detector of the scan's plan, in small messages."""
-    for n, start in enumerate(range(0, len(batch.images), SECOND_STAGE_IMAGES)):
-        some = replace(batch, images=batch.images[start : start + SECOND_STAGE_IMAGES])
-        _send(app, scan, some, scan.plan, second_stage_number(n))
+    """Publish the images of a batch that wait for the second stage, in small messages."""
+    for number, start in enumerate(range(0, len(batch.images), SECOND_STAGE_IMAGES)):
+        part = replace(batch, images=batch.images[start : start + SECOND_STAGE_IMAGES])
+        _send(app, scan, part, scan.plan, second_stage_number(number))
 
 
 def _send(app: Celery, scan: Scan, batch: Batch, plan: Plan, part: int = 0) -> None:

@@ -1,7 +1,7 @@
-"""The keeper: publishes again what a dead worker, or a lost queue, left undone.
+"""The rescuer: publishes again the batches that a dead worker or a lost queue left unfinished.
 
-One at a time by a lock in Redis; any number may be started. It is also the one that folds SQLite's
-write-ahead log into the file (`storage.database.checkpoint` says why only one may).
+Any number may run; a lock in Redis lets one work at a time. It also checkpoints SQLite's
+write-ahead log (`storage.database.checkpoint` says why only one process may).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds between two rounds: with a lease of 20 s, work goes on within about 23 s of a death.
+# Seconds between two rounds: with a lease of 20 s, a dead worker's batch is published within 23 s.
 ROUND_SECONDS = 2.0
-# Seconds until another keeper takes over from one that has died.
+# Seconds until another rescuer takes over from a dead one.
 LOCK_SECONDS = 15
-_HOLD = """
+_ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -49,76 +49,76 @@ return 1
 
 
 class Rescuer:
-    """Looks after a store's scans in one broker: those that bear `name`."""
+    """Publishes lost batches of the scans of a store that have an owner."""
 
-    def __init__(self, store: Store, broker: Broker, name: str) -> None:
+    def __init__(self, store: Store, broker: Broker, owner: str) -> None:
         self._store = store
         self._app = broker.app
         self._namespace = broker.namespace
-        self._name = name
-        self._me = uuid.uuid4().hex
+        self._owner = owner
+        self._lock_token = uuid.uuid4().hex
         self._idle: set[int] = set()
-        self._second = SecondStage(store, broker, name)
+        self._second = SecondStage(store, broker, owner)
 
     def run_until(self, stop: threading.Event) -> None:
-        """One round after the other; what is away is waited for."""
+        """Run rounds until stopped; wait while the store or the broker is unavailable."""
         while not stop.wait(ROUND_SECONDS):
             try:
                 self.round()
             except (StoreError, redis.RedisError, OperationalError) as error:
-                log.warning("the keeper waits: %s", error)
+                log.warning("the rescuer waits: %s", error)
 
     def round(self) -> None:
-        """Publish what was left behind; if the queue is empty, whatever is undone and not begun."""
+        """Publish batches of dead workers and, if the queue is empty, all other lost batches."""
         lock = self._namespace.key("keeper")
-        if not self._namespace.client.eval(_HOLD, 1, lock, self._me, LOCK_SECONDS):
+        if not self._namespace.client.eval(_ACQUIRE, 1, lock, self._lock_token, LOCK_SECONDS):
             return
         for part in leases.orphaned_parts(self._namespace):
             if part.is_second_stage:
-                self._second.left_behind(part)
+                self._second.take_back(part)
                 continue
-            left = results.again(self._store, part.batch_id, failed=True)
-            # Once the store knows of the failure, and not before: it may be away.
+            unfinished = results.again(self._store, part.batch_id, failed=True)
+            # Only now, when the store has recorded the failure.
             leases.remove_part(self._namespace, part)
-            self._publish(left, "left behind by its worker; published again")
-        for batch_id in self._overlooked():
-            left = results.again(self._store, batch_id, failed=False)
-            self._publish(left, "on no queue; published again")
+            self._publish(unfinished, "lost by its worker; published again")
+        for batch_id in self._find_unqueued():
+            unfinished = results.again(self._store, batch_id, failed=False)
+            self._publish(unfinished, "not on the queue; published again")
         self._second.round()
         self._store.checkpoint()
 
-    def _overlooked(self) -> set[int]:
-        """The undone batches that nobody is at work on, if the queue was empty twice in a row.
+    def _find_unqueued(self) -> set[int]:
+        """Return the unfinished batches without a lease, if the queue was empty twice in a row.
 
-        Twice: a batch may be on its way into the queue, or out of it, just now. What waits to be
-        recorded may be all that is undone.
+        Twice, because a batch may be on its way into the queue or out of it. No batch is lost
+        while results wait to be written.
         """
         before, self._idle = self._idle, set()
         if self._namespace.client.llen(self._namespace.queue) or count_pending_results(
             self._namespace
         ):
             return set()
-        undone = results.undone(self._store, self._name)
+        undone = results.undone(self._store, self._owner)
         self._idle = set(leases.batches_without_lease(self._namespace, undone))
         return before & self._idle
 
-    def _publish(self, left: tuple[int, Batch] | None, why: str) -> None:
-        if left is None:
+    def _publish(self, unfinished: tuple[int, Batch] | None, reason: str) -> None:
+        if unfinished is None:
             return
-        scan_id, batch = left
+        scan_id, batch = unfinished
         with log_batch(scan_id, batch.batch_id):
             try:
                 publish(self._app, find_scan(self._store, scan_id), batch)
-                log.warning(why)
+                log.warning(reason)
             except PlanError as error:
-                # Another version's scan; those of this one go on.
-                log.warning("it cannot be published: %s", error)
+                # A scan of another version.
+                log.warning("batch cannot be published: %s", error)
 
 
 def main() -> None:
-    """The keeper as a process beside a worker.
+    """Run a rescuer as a process, with URLs from the environment.
 
-    The URLs are in the environment, the argument is what the worker calls its machine.
+    The optional argument is the name of this machine in log lines.
     """
     from scanner.fleet.broker import open_broker  # noqa: PLC0415 - only a process of its own
     from scanner.processes.logs import log_to_stderr  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The recorder as a process; who starts it hands over the URLs in the environment."""
+"""Run the result writer as a process, with URLs from the environment."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from storage.database.store import Store
 
 
 def main() -> int:
-    """Write results until stopped; the exit code."""
+    """Write results until stopped; return the exit code."""
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - after the store has answered
 
     from workers.batch.result_writer import make_result_writer  # noqa: PLC0415
 
     log_to_stderr(verbose=False)
-    # It warns root of what a message may run; ours are JSON, and checked before they are used.
+    # Celery warns when root accepts messages that can run code; ours are JSON and validated.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     broker_url = os.environ["SCANNER_BROKER_URL"]
     with closing(Store.open(os.environ["SCANNER_STORE_URL"], make=False)) as store:
         with open_broker(broker_url, store.identity):
-            pass  # it answers
+            pass  # check that it answers
         worker = make_result_writer(broker_url, store).Worker(
-            hostname=f"recorder-{os.getpid()}@scanner",
-            # No fork: the store is open already, and one result at a time is what SQLite does.
+            hostname=f"result-writer-{os.getpid()}@scanner",
+            # No fork: the store is open already, and SQLite takes one write at a time.
             pool="solo",
             concurrency=1,
             loglevel="WARNING",

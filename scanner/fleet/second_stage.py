@@ -1,7 +1,7 @@
-"""The keeper's part in second opinions: it sends doubtful images to workers with a strong detector.
+"""Send `unsure` images to workers that run the second stage of a cascade.
 
-Only while such a worker listens, so nothing ever waits on a queue for one that does not come; and
-in waves, each when the one before it is over, so nothing has to be kept of what was sent.
+Images are sent only while such a worker listens, so that none waits in a queue without a worker,
+and in waves, each after the one before is finished, so that no record of sent images is needed.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ log = logging.getLogger(__name__)
 
 
 class SecondStage:
-    """Sends on what a store's scans leave doubtful, those that bear `name`."""
+    """Sends the `unsure` images of the scans of a store that have an owner."""
 
-    def __init__(self, store: Store, broker: Broker, name: str) -> None:
+    def __init__(self, store: Store, broker: Broker, owner: str) -> None:
         self._store = store
         self._app = broker.app
         self._namespace = broker.namespace
-        self._name = name
-        # Finished scans in which nothing waits any more, until they are opened again.
+        self._owner = owner
+        # Finished scans without waiting images, unless they are continued.
         self._settled: set[CascadeScan] = set()
         self._idle: set[int] = set()
 
     def round(self) -> None:
-        """Send what waits for a strong detector that listens and has nothing to do."""
-        scans = cascade.cascade_scans(self._store, self._name)
+        """Send the waiting images of each scan whose second stage has an idle worker."""
+        scans = cascade.cascade_scans(self._store, self._owner)
         self._settled.intersection_update(scans)
         before, self._idle = self._idle, set()
         for scan in scans:
-            if scan in self._settled or not self._is_free(scan.detector):
+            if scan in self._settled or not self._has_idle_worker(scan.detector):
                 continue
-            # Twice: a message may be on its way to its worker just now.
+            # Idle twice in a row: a message may be on its way to its worker.
             if scan.scan_id in before:
                 self._send(scan)
             else:
                 self._idle.add(scan.scan_id)
 
-    def left_behind(self, part: BatchPart) -> None:
-        """Take back what a dead worker had: its images still wait, and a round finds them."""
-        log.warning("a second look at batch %d was left behind", part.batch_id)
+    def take_back(self, part: BatchPart) -> None:
+        """Take back the images of a dead worker; the next round sends them again."""
+        log.warning("the second stage of batch %d was lost by its worker", part.batch_id)
         cascade.count_failed_attempt(self._store, part.batch_id)
         leases.remove_part(self._namespace, part)
 
-    def _is_free(self, detector: str) -> bool:
+    def _has_idle_worker(self, detector: str) -> bool:
         client, store_id = self._namespace.client, self._namespace.store_id
         return bool(
             client.exists(listening_key(store_id, detector))
@@ -77,5 +77,5 @@ class SecondStage:
             try:
                 publish_second_stage(self._app, found, batch)
             except PlanError as error:
-                log.warning("scan %d gets no second opinions: %s", scan.scan_id, error)
+                log.warning("scan %d has no second stage: %s", scan.scan_id, error)
                 return

@@ -1,7 +1,7 @@
-"""How fast this machine judges pictures: a moment's work on two of the project's own making.
+"""Measure the speed of this machine's detectors on two generated images.
 
-In a process of its own, for interpreters are not to be made before a worker forks; and a machine on
-which the detectors crash finds that out before it takes work.
+This runs in a child process: model interpreters must not be created before a worker forks, and a
+crash of the detectors is noticed before the worker takes work.
 """
 
 from __future__ import annotations
@@ -27,67 +27,67 @@ from workers.sources.files import FileSource
 if TYPE_CHECKING:
     from workers.pipeline.pipeline import Pipeline
 
-# Seconds of work on each of the pictures, or one look where that takes longer.
+# Seconds of work per image, at least one run.
 WORK_SECONDS = 0.2
-# Seconds until a machine is too slow to be measured: one that is emulated.
-LONGEST_SECONDS = 60.0
+# Seconds after which a machine (an emulated one) is too slow to be measured.
+TIMEOUT_SECONDS = 60.0
 
 
-class CannotJudge(Exception):
-    """The detectors do not run here; the message says what came of it."""
+class SelfTestError(Exception):
+    """The detectors do not run on this machine; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTest:
-    """What one process does in a second: photographs (1600 x 1200), and pictures of 32 x 32.
+class SelfTestResult:
+    """The speed of one process in images per second, of 1600 x 1200 and of 32 x 32.
 
-    `process_mb` is the memory that it had to itself then.
+    `process_mb` is its private memory.
     """
 
-    photographs: float
-    tiny: float
+    photos_per_second: float
+    tiny_per_second: float
     process_mb: int
 
 
-def run_self_test() -> SelfTest | None:
-    """Measure it; None where that takes too long. Raises CannotJudge."""
+def run_self_test() -> SelfTestResult | None:
+    """Measure the speed; return None if that takes too long. Raise SelfTestError."""
     with LimitedProcess("scanner.fleet.self_test", keep_stderr=True) as process:
         try:
-            return process.request(None, SelfTest, LONGEST_SECONDS)
+            return process.request(None, SelfTestResult, TIMEOUT_SECONDS)
         except ProcessTimedOut:
             return None
         except ProcessFailed as error:
-            raise CannotJudge(str(error)) from error
+            raise SelfTestError(str(error)) from error
 
 
-def _measured() -> SelfTest:
-    # What follows from here is for the process that measures, not for the one that asks.
+def _measure() -> SelfTestResult:
+    # These are imported in the child process only.
     from scanner.listing.sample_images import DAWN, landscape  # noqa: PLC0415
     from workers.host.capacity import private_mb  # noqa: PLC0415
     from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415
 
     pipeline = make_pipeline(plan_for(None), Limits().max_pixels)
-    picture = landscape(DAWN, 1)
-    rates: dict[str, float] = {}
+    image = landscape(DAWN, 1)
+    rates = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, size in (("photographs", (1600, 1200)), ("tiny", (32, 32))):
-            file = Path(folder, f"{name}.jpg")
-            picture.resize(size).save(file, quality=88)
-            rates[name] = _rate(pipeline, file)
-    return SelfTest(**rates, process_mb=private_mb() or 0)
+        file = Path(folder, "image.jpg")
+        for size in ((1600, 1200), (32, 32)):
+            image.resize(size).save(file, quality=88)
+            rates.append(_rate(pipeline, file))
+    return SelfTestResult(rates[0], rates[1], private_mb() or 0)
 
 
 def _rate(pipeline: Pipeline, file: Path) -> float:
-    """Pictures a second; the first look, which takes longer than all others, is not counted."""
+    """Return images per second, without the first run, which is slower."""
     source = FileSource(Limits().max_bytes)
     image = BatchImage(1, os.fsencode(file), 0)
     pipeline.chunk(source, [image])
-    looks, began = 0, perf_counter()
-    while (took := perf_counter() - began) < WORK_SECONDS:
+    runs, start = 0, perf_counter()
+    while (seconds := perf_counter() - start) < WORK_SECONDS:
         pipeline.chunk(source, [image])
-        looks += 1
-    return looks / took
+        runs += 1
+    return runs / seconds
 
 
 if __name__ == "__main__":
-    ParentConnection().answer(_measured())
+    ParentConnection().answer(_measure())

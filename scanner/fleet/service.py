@@ -1,6 +1,6 @@
-"""The worker as a systemd service: its unit, written and enabled, or removed.
+"""Install and remove a worker as a systemd service.
 
-No secret is in it: the worker reads the hub's file, which only its user can.
+The unit contains no secrets: the worker reads the hub's address from a private file.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ After=network-online.target
 
 [Service]
 {user}ExecStart={command}
-# A worker that is told to stop (Ctrl-C's code) has not failed.
+# The exit code after Ctrl-C is not a failure.
 SuccessExitStatus=130
 Restart=on-failure
 RestartSec=10
-# It has a minute for the images at work; what is left goes back to the queue.
+# The worker finishes its current images within a minute; the rest returns to the queue.
 KillMode=mixed
 TimeoutStopSec=90
-# Others on this machine come first, and are not driven out of memory.
+# Other programs have priority and keep their memory.
 Nice=10
 MemoryMax=80%
 
@@ -51,30 +51,30 @@ class ServiceError(ScannerError):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A worker's service, of the system or of the user who asks."""
+    """A systemd service of a worker, for the system or for the current user."""
 
     arguments: Sequence[str] = ()
-    of_user: bool = False
+    for_user: bool = False
 
     def unit(self) -> str:
-        """The unit's text."""
+        """Return the text of the unit."""
         command = [sys.executable, "-m", "scanner", "worker", *self.arguments]
         return TEMPLATE.format(
-            user="" if self.of_user else f"User={_user()}\n",
-            command=" ".join(map(_quoted, command)),
-            target="default.target" if self.of_user else "multi-user.target",
+            user="" if self.for_user else f"User={_user()}\n",
+            command=" ".join(map(_quote, command)),
+            target="default.target" if self.for_user else "multi-user.target",
         )
 
     @property
     def file(self) -> Path:
-        """Where it lies."""
-        if not self.of_user:
+        """The path of the unit."""
+        if not self.for_user:
             return SYSTEM_FOLDER / UNIT
         config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         return Path(config) / "systemd" / "user" / UNIT
 
     def install(self) -> None:
-        """Write the unit, and have it run now and from the next start on."""
+        """Write the unit, start it, and enable it at boot."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.file.write_text(self.unit(), encoding="utf-8")
@@ -84,13 +84,13 @@ class Service:
             ) from error
         self._systemctl("daemon-reload")
         self._systemctl("enable", UNIT)
-        # One that runs already gets the new unit.
+        # A running service gets the new unit.
         self._systemctl("restart", UNIT)
 
     def uninstall(self) -> None:
-        """Stop it and remove the unit."""
+        """Stop the service and remove the unit."""
         if not self.file.exists():
-            raise ServiceError(f"there is no {self.file}")
+            raise ServiceError(f"Service not found: {self.file}")
         self._systemctl("disable", "--now", UNIT)
         try:
             self.file.unlink()
@@ -102,25 +102,25 @@ class Service:
         command = shutil.which("systemctl")
         if command is None:
             raise ServiceError(
-                "there is no systemd here (no `systemctl`); --print shows the unit, for whatever "
-                "starts services on this machine"
+                "systemd was not found (no `systemctl`); --print shows the unit, for another "
+                "service manager"
             )
-        whose = ["--user"] if self.of_user else []
-        done = subprocess.run(  # noqa: S603 - no word of it is anyone else's
-            [command, *whose, *words], capture_output=True, text=True, check=False
+        scope = ["--user"] if self.for_user else []
+        result = subprocess.run(  # noqa: S603 - all words are constants
+            [command, *scope, *words], capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            raise ServiceError(f"systemctl {' '.join(words)} failed: {done.stderr.strip()}")
+        if result.returncode:
+            raise ServiceError(f"systemctl {' '.join(words)} failed: {result.stderr.strip()}")
 
 
 def _user() -> str:
-    """Who the service runs as: who called sudo, else who asks."""
+    """Return the user of the service: the one who called sudo, else the current one."""
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
-def _quoted(word: str) -> str:
-    """A word as systemd reads it: percent signs and dollars stand for themselves."""
+def _quote(word: str) -> str:
+    """Quote a word for systemd, with percent and dollar signs taken literally."""
     if "\n" in word or "\0" in word:
-        raise ServiceError("a service's options are one line")
+        raise ServiceError("invalid option: expected one line without NUL")
     safe = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return safe if safe == word and " " not in word and "'" not in word else f'"{safe}"'

@@ -1,4 +1,4 @@
-"""Running a worker on this machine: where its work comes from, its checks, Celery's worker."""
+"""Run a Celery worker on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from celery.signals import setup_logging, worker_shutting_down
 
 from scanner.exits import INTERRUPTED
 from scanner.fleet.broker import open_broker, without_password
-from scanner.fleet.hub_config import the_hub
+from scanner.fleet.hub_config import load_hub
 from scanner.fleet.preflight import preflight, speed_line
 from scanner.processes.supervisor import SupervisedProcess, periodic_step
 from storage.database.store import Store
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a worker's batches come from, and the store that its verdicts go to if it has one."""
+    """The broker of a worker's batches, and the URL of the store if it writes there itself."""
 
     broker_url: str
     store_url: str | None
@@ -40,18 +40,18 @@ class Connection:
 
 
 def connection(broker_url: str, store_url: str, named: frozenset[str]) -> Connection:
-    """Return the hub's broker and store unless `broker` or `store` are named; else those.
+    """Return the hub's broker and store, or those given if `broker` or `store` is in `named`.
 
-    Raise InvalidInput where only one is named that does not belong to the hub's.
+    Raise InvalidInput if only one is named and does not belong to the hub.
     """
-    hub = the_hub()
+    hub = load_hub()
     if hub is not None and not named:
         share = None
         if hub.share is not None and hub.token is not None:
             share = HubLocation(hub.share, hub.token, hub.cert, collection="")
         return Connection(broker_url, hub.store_url, hub.store, share)
     with closing(Store.open(store_url, make=hub is None)) as store:
-        # Queues are named by store: a broker has none for the store of another.
+        # Queues are named by store, so the hub's broker has none for another store.
         if hub is not None and len(named) == 1 and store.identity != hub.store:
             raise InvalidInput(
                 f"this machine has joined a hub, and --{next(iter(named))} does not belong to it: "
@@ -61,9 +61,9 @@ def connection(broker_url: str, store_url: str, named: frozenset[str]) -> Connec
 
 
 def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescuer: bool) -> int:
-    """Work until stopped; return Celery's exit code, 130 after a Ctrl-C. Raise NotFit.
+    """Work until stopped; return the exit code, 130 after Ctrl-C. Raise PreflightError.
 
-    The worker of a `scan`, which has no rescuer of its own, starts without measuring its speed.
+    Without a rescuer, as in `scan`, the worker starts without measuring its speed.
     """
     with _sigterm_ends():
         processes = (
@@ -77,13 +77,13 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
             preflight(broker.namespace, settings, say)
         if rescuer:
             say(speed_line())
-        with _supervised_rescuer(settings, wanted=rescuer) as look_after:
-            return _consume(settings, look_after)
+        with _supervised_rescuer(settings, wanted=rescuer) as check:
+            return _consume(settings, check)
 
 
 @contextmanager
 def _sigterm_ends() -> Iterator[None]:
-    """End in good order on SIGTERM until Celery handles signals: there is no work to give back."""
+    """Exit with 0 on SIGTERM until Celery handles signals: there is no work to give back yet."""
 
     def end(*_: object) -> None:
         raise SystemExit(0)
@@ -99,9 +99,9 @@ def _sigterm_ends() -> Iterator[None]:
 def _supervised_rescuer(
     settings: WorkerSettings, *, wanted: bool
 ) -> Iterator[Callable[[], object]]:
-    """Run a rescuer as a process: threads and a pool that forks do not go together.
+    """Run a rescuer as a process, since a forking pool must not have threads.
 
-    Yield what restarts the rescuer if it has ended, to be called now and then.
+    Yield a function that restarts the rescuer if it has exited, to be called regularly.
     """
     if not wanted or settings.store_url is None:
         yield lambda: None
@@ -113,33 +113,33 @@ def _supervised_rescuer(
         yield process.restart_if_exited
 
 
-def _consume(settings: WorkerSettings, look_after: Callable[[], object]) -> int:
-    """Run Celery's worker in this process, and `look_after` every two seconds."""
-    # It warns root of what a message may run; ours are JSON, and checked before they are used.
+def _consume(settings: WorkerSettings, check: Callable[[], object]) -> int:
+    """Run Celery's worker in this process, and call `check` every two seconds."""
+    # Celery warns when root accepts messages that can run code; ours are JSON and validated.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    # Where somebody listens Celery sets up no logging: it would undo --verbose.
+    # Celery sets up no logging, which would undo --verbose, if this signal is connected.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
-    app.steps["consumer"].add(periodic_step(look_after))
+    app.steps["consumer"].add(periodic_step(check))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         queues=queues_of(settings),
         pool="prefork",
         concurrency=settings.concurrency,
         loglevel="WARNING",
-        # No banner of Celery's.
+        # No banner.
         quiet=True,
-        # Workers need not know of each other.
+        # Workers do not need each other.
         without_mingle=True,
         without_gossip=True,
         without_heartbeat=True,
     )
     signals: list[str] = []
 
-    def remember(sig: str, **_: object) -> None:
+    def note_signal(sig: str, **_: object) -> None:
         signals.append(sig)
 
-    worker_shutting_down.connect(remember, weak=False)
+    worker_shutting_down.connect(note_signal, weak=False)
     worker.start()
-    # Celery's own code for a Ctrl-C is that of a failure.
+    # Celery's exit code for Ctrl-C is that of a failure.
     return INTERRUPTED if "SIGINT" in signals else int(worker.exitcode or 0)

@@ -9,9 +9,9 @@ from scanner.config import DEFAULT_BROKER
 
 def hub_broker() -> str | None:
     """Return the broker of the hub that this machine has joined, if it has."""
-    from scanner.fleet.hub_config import the_hub  # noqa: PLC0415 - `--help` should not cost it
+    from scanner.fleet.hub_config import load_hub  # noqa: PLC0415 - `--help` should not cost it
 
-    hub = the_hub()
+    hub = load_hub()
     return None if hub is None else hub.broker_url()
 
 

@@ -15,7 +15,7 @@ from scanner.options.work import second_stage_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scanner.fleet.producer import Request
+    from scanner.fleet.producer import ScanRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def make_request(requested: ScanRequestOptions, owner: str) -> Request:
+def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     """Return the request for a scan of `owner`; refuse options that do not fit."""
     from scanner.detectors.plan import plan_for  # noqa: PLC0415 - `--help` should not cost it
-    from scanner.fleet.producer import Request  # noqa: PLC0415
+    from scanner.fleet.producer import ScanRequest  # noqa: PLC0415
     from scanner.listing.walk import WalkOptions  # noqa: PLC0415
     from storage.paths import shown  # noqa: PLC0415
 
@@ -109,7 +109,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> Request:
         raise click.UsageError("--rescan and --retry-errors exclude each other: name one")
     _require_patterns(requested)
     root = folder.resolve()
-    return Request(
+    return ScanRequest(
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
         name=shown(os.fsencode(requested.name or root.name)) or "root",

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def _default_store() -> str:
     """Default to the hub's store on the hub machine, else to the user's store."""
-    from scanner.fleet.hub_config import the_hub  # noqa: PLC0415 - `--help` should not cost it
+    from scanner.fleet.hub_config import load_hub  # noqa: PLC0415 - `--help` should not cost it
 
-    hub = the_hub()
+    hub = load_hub()
     return default_store() if hub is None or hub.store_url is None else hub.store_url
 
 

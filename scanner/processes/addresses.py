@@ -1,4 +1,4 @@
-"""Addresses of this machine: who reaches them, and what others call them."""
+"""Addresses that this machine listens on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host's name or address."""
+    """Return whether a host name or address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -17,23 +17,21 @@ def is_loopback(host: str) -> bool:
 
 
 def is_wildcard(address: str) -> bool:
-    """Whether it stands for every address of this machine."""
+    """Return whether an address stands for all addresses of this machine."""
     return address in {"0.0.0.0", "::", "*"}  # noqa: S104 - it is only compared
 
 
 def in_url(address: str) -> str:
-    """What stands in a URL, by which others reach an address that this machine listens on.
-
-    Where it listens on all of them, the usual one.
-    """
-    where = _usual() if is_wildcard(address) else address
-    return f"[{where}]" if ":" in where else where
+    """Return the host part of a URL by which other machines reach an address of this one."""
+    host = _default_address() if is_wildcard(address) else address
+    return f"[{host}]" if ":" in host else host
 
 
-def _usual() -> str:
+def _default_address() -> str:
+    """Return the address of the default route, else the hostname."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # No packet is sent: it only asks which way one would go.
+            # Sends no packet, only selects the route.
             probe.connect(("192.0.2.1", 9))
         except OSError:
             return socket.gethostname()

@@ -1,4 +1,4 @@
-"""The hub's file share: what a collection lists, to those with the token, and nothing else."""
+"""The hub's file server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.fleet import file_server
-from scanner.fleet.certificate import certificate
+from scanner.fleet.certificate import ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
 from storage.records import ListedImage, Plan
@@ -38,7 +38,7 @@ LISTED = (
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Open a store that lists some of a folder's files, and some names that lead elsewhere."""
+    """Return a store that lists some files of a folder, and some names that lead out of it."""
     folder = tmp_path / "photos"
     (folder / "a b").mkdir(parents=True)
     (folder / "folder.jpg").mkdir()
@@ -49,20 +49,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
     os.truncate(folder / "large.jpg", MAX_BYTES + 1)
     (folder / "a b" / os.fsdecode(b"\xff?.jpg")).write_bytes(BYTES)
     opened = Store.open(str(tmp_path / "store.db"))
-    of = scans.new_scan(
+    scan = scans.new_scan(
         opened,
         scans.collection_id(opened, "my/photos", os.fsencode(folder)),
         scans.ensure_plan(opened, Plan(())),
         "fleet",
     )
-    listing.add_batch(opened, of, [ListedImage(path, 10, 1) for path in LISTED], None)
+    listing.add_batch(opened, scan, [ListedImage(path, 10, 1) for path in LISTED], None)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def server(store: Store) -> Iterator[FileServer]:
-    """Start the share of that store, on a free port."""
+    """Return a file server for that store on a free port."""
     started = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES))
     started.start()
     yield started
@@ -72,25 +72,26 @@ def server(store: Store) -> Iterator[FileServer]:
 def get(
     server: FileServer, path: str, headers: Mapping[str, str] = TOKEN
 ) -> tuple[int, bytes, str | None]:
-    """Status, content and range of the answer to a request."""
+    """Return status, content and range of the response to a request."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("GET", path, headers=dict(headers))
-    answer = connection.getresponse()
-    found = answer.status, answer.read(), answer.getheader("Content-Range")
+    response = connection.getresponse()
+    content_range = response.getheader("Content-Range")
+    result = response.status, response.read(), content_range
     connection.close()
-    return found
+    return result
 
 
 FILE = "/my%2Fphotos/a%20b/%FF%3F.jpg"
 
 
-def test_a_file(server: FileServer) -> None:
-    """A listed file is sent as it is, whatever its name."""
+def test_listed_file(server: FileServer) -> None:
+    """A listed file of any name is sent."""
     assert (200, BYTES, None) == get(server, FILE)
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "content", "said"),
+    ("requested", "status", "content", "sent"),
     [
         ("bytes=0-9", 206, BYTES[:10], "bytes 0-9/1024"),
         ("bytes=1000-", 206, BYTES[1000:], "bytes 1000-1023/1024"),
@@ -104,22 +105,22 @@ def test_a_file(server: FileServer) -> None:
         ("lines=1-2", 416, b"", "bytes */1024"),
     ],
 )
-def test_ranges(server: FileServer, asked: str, status: int, content: bytes, said: str) -> None:
-    """A range is sent as HTTP has it, one that is none is refused."""
-    assert (status, content, said) == get(server, FILE, TOKEN | {"Range": asked})
+def test_ranges(server: FileServer, requested: str, status: int, content: bytes, sent: str) -> None:
+    """A range is sent, and an invalid one refused."""
+    assert (status, content, sent) == get(server, FILE, TOKEN | {"Range": requested})
 
 
-@pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "é"}])
-def test_without_the_token(server: FileServer, given: Mapping[str, str]) -> None:
-    """Nobody gets anything without the token, not even whether a file is there."""
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "é"}])
+def test_without_the_token(server: FileServer, headers: Mapping[str, str]) -> None:
+    """Without the token all requests are refused, whether the file exists or not."""
     for path in (FILE, "/my%2Fphotos/secret.jpg"):
-        assert 401 == get(server, path, given)[0]
+        assert 401 == get(server, path, headers)[0]
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/my%2Fphotos/secret.jpg", 404),  # beside the listed ones, not listed
+        ("/my%2Fphotos/secret.jpg", 404),  # in the folder, not listed
         ("/other/secret.jpg", 404),
         ("/my%2Fphotos/link.jpg", 404),  # listed, and leads out of the folder
         ("/my%2Fphotos/..%2Foutside.jpg", 404),
@@ -132,13 +133,13 @@ def test_without_the_token(server: FileServer, given: Mapping[str, str]) -> None
         ("/", 404),
     ],
 )
-def test_what_is_not_shared(server: FileServer, path: str, status: int) -> None:
-    """Only what is listed, is a file below the root, and is not too large."""
+def test_files_that_are_not_served(server: FileServer, path: str, status: int) -> None:
+    """Only listed files below the root that are not too large are served."""
     assert (status, b"") == get(server, path)[:2]
 
 
-def test_only_reading(server: FileServer) -> None:
-    """There is nothing else that could be asked for."""
+def test_other_methods(server: FileServer) -> None:
+    """Methods other than GET are refused."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("PUT", FILE, body=b"x", headers=TOKEN)
 
@@ -146,15 +147,15 @@ def test_only_reading(server: FileServer) -> None:
     connection.close()
 
 
-def test_a_folder_that_is_away(server: FileServer, tmp_path: Path) -> None:
-    """A folder that is not mounted just now is no missing file: the worker shall wait."""
+def test_folder_is_away(server: FileServer, tmp_path: Path) -> None:
+    """A folder that is not mounted is reported as unavailable, so that workers wait."""
     (tmp_path / "photos").rename(tmp_path / "away")
 
     assert 503 == get(server, FILE)[0]
 
 
-def test_many_on_one_connection(server: FileServer) -> None:
-    """A connection serves one file after the other."""
+def test_several_requests_on_one_connection(server: FileServer) -> None:
+    """A connection serves several files."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     for _ in range(3):
         connection.request("GET", FILE, headers=TOKEN)
@@ -162,8 +163,8 @@ def test_many_on_one_connection(server: FileServer) -> None:
     connection.close()
 
 
-def test_a_rate_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks waits for what was promised to the others before."""
+def test_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each response waits for those before it."""
     monkeypatch.setattr(file_server.time, "monotonic", lambda: 100.0)
     rate = Rate(1000.0)
 
@@ -240,22 +241,22 @@ def test_stop_in_the_middle_of_a_response(
     assert not caplog.records
 
 
-def test_encrypted(store: Store, tmp_path: Path) -> None:
-    """With a certificate of its own the share is trusted by that one alone."""
-    pem = certificate(tmp_path)
+def test_tls(store: Store, tmp_path: Path) -> None:
+    """A client trusts the server by its self-signed certificate only."""
+    pem = ensure_certificate(tmp_path)
     server = FileServer(
         ("127.0.0.1", 0),
         Access(store, "s3cret", Rate(1e9), MAX_BYTES),
         (tmp_path / "cert.pem", tmp_path / "key.pem"),
     )
     server.start()
-    ours = ssl.create_default_context(cadata=pem)
-    ours.check_hostname = False
+    context = ssl.create_default_context(cadata=pem)
+    context.check_hostname = False
     address = "127.0.0.1", server.port
-    trusting = http.client.HTTPSConnection(*address, timeout=20, context=ours)
-    trusting.request("GET", FILE, headers=TOKEN)
-    content = trusting.getresponse().read()
-    trusting.close()
+    client = http.client.HTTPSConnection(*address, timeout=20, context=context)
+    client.request("GET", FILE, headers=TOKEN)
+    content = client.getresponse().read()
+    client.close()
     stranger = http.client.HTTPSConnection(*address, timeout=20)
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", FILE, headers=TOKEN)
@@ -266,8 +267,8 @@ def test_encrypted(store: Store, tmp_path: Path) -> None:
     assert 0o600 == (tmp_path / "key.pem").stat().st_mode & 0o777
 
 
-def test_an_address_of_ipv6(store: Store) -> None:
-    """It listens there as well."""
+def test_ipv6(store: Store) -> None:
+    """The server listens on an IPv6 address."""
     server = FileServer(("::1", 0), Access(store, "s3cret", Rate(0), 10_000))
     server.start()
     try:

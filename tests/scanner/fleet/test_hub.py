@@ -1,4 +1,4 @@
-"""The hub: where it listens, what opens it, and what it keeps."""
+"""The hub: its addresses, access to it, and what it stores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from scanner.cli import cli
 from scanner.commands.hub import command
-from scanner.fleet.hub import HubError, HubOptions, running_hub
-from scanner.fleet.hub_config import the_hub
+from scanner.fleet.hub import HubError, HubOptions, run_hub
+from scanner.fleet.hub_config import load_hub
 from scanner.processes import embedded_broker
 from scanner.processes.embedded_broker import PersistentServer, TlsNotFound, find_tls_program
 from storage.database.store import Store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def free_port() -> int:
-    """Return a free port whose successor is free too."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Open an empty store."""
+    """Return an empty store."""
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
     opened.close()
@@ -42,123 +42,121 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def options(tmp_path: Path) -> HubOptions:
-    """Return a hub on loopback."""
+    """Return the options of a hub on loopback."""
     return HubOptions("127.0.0.1", free_port(), str(tmp_path / "store.db"))
 
 
-def test_loopback_and_a_password(options: HubOptions, store: Store, tmp_path: Path) -> None:
-    """A hub listens where it was told to and nowhere else, and answers nobody without password."""
-    with running_hub(options, store, tmp_path / "state") as running:
-        redis.Redis.from_url(running.hub.broker).ping()
+def test_address_and_password(options: HubOptions, store: Store, tmp_path: Path) -> None:
+    """A hub listens on its address only, and requires the password."""
+    with run_hub(options, store, tmp_path / "state") as running:
+        redis.Redis.from_url(running.config.broker).ping()
         with pytest.raises(redis.AuthenticationError):
             redis.Redis("127.0.0.1", options.port).ping()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.2", options.port), timeout=5)
-        running.look_after()
-        joined = the_hub()
+        running.check()
+        saved = load_hub()
 
-    assert joined is not None
-    assert (running.hub.broker, f"sqlite:///{options.store_url}") == (
-        joined.broker,
-        joined.store_url,
+    assert saved is not None
+    assert (running.config.broker, f"sqlite:///{options.store_url}") == (
+        saved.broker,
+        saved.store_url,
     )
-    assert "store_url" not in running.hub.line()
+    assert "store_url" not in running.config.join_line()
 
 
-def test_its_store_is_what_is_meant_on_its_machine(
+def test_store_is_the_default_on_the_hub_machine(
     options: HubOptions, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever the hub's store lies, other commands there find it, from any folder."""
+    """Other commands on the hub's machine use its store, from any folder."""
     monkeypatch.chdir(tmp_path)
-    with running_hub(replace(options, store_url="store.db"), store, tmp_path / "state"):
+    with run_hub(replace(options, store_url="store.db"), store, tmp_path / "state"):
         monkeypatch.chdir("/")
-        done = CliRunner().invoke(cli, ["store", "where"])
+        result = CliRunner().invoke(cli, ["store", "where"])
 
-    assert f"{tmp_path / 'store.db'}\n" == done.stdout
+    assert f"{tmp_path / 'store.db'}\n" == result.stdout
 
 
-def test_it_keeps_its_word(options: HubOptions, store: Store, tmp_path: Path) -> None:
-    """A hub that is started again has the same line and the same queue."""
+def test_restart(options: HubOptions, store: Store, tmp_path: Path) -> None:
+    """A restarted hub has the same join line and the same queue."""
     state = tmp_path / "state"
-    with running_hub(options, store, state) as running:
-        first = running.hub.line()
-        redis.Redis.from_url(running.hub.broker).set("kept", "yes")
-    with running_hub(options, store, state) as running:
-        kept = redis.Redis.from_url(running.hub.broker).get("kept")
+    with run_hub(options, store, state) as running:
+        first_line = running.config.join_line()
+        redis.Redis.from_url(running.config.broker).set("key", "yes")
+    with run_hub(options, store, state) as running:
+        value = redis.Redis.from_url(running.config.broker).get("key")
         with (
             pytest.raises(HubError, match="running on this machine already"),
-            running_hub(replace(options, port=free_port()), store, state),
+            run_hub(replace(options, port=free_port()), store, state),
         ):
             pass
 
-        assert (first, b"yes") == (running.hub.line(), kept)
+        assert (first_line, b"yes") == (running.config.join_line(), value)
     assert 0o600 == (state / "hub" / "secrets.json").stat().st_mode & 0o777
     assert 0o700 == (state / "hub").stat().st_mode & 0o777
-    assert json.loads((state / "hub" / "secrets.json").read_text())["password"] in first
+    assert json.loads((state / "hub" / "secrets.json").read_text())["password"] in first_line
 
 
 def test_damaged_secrets(options: HubOptions, store: Store, tmp_path: Path) -> None:
-    """A damaged file is not replaced behind the fleet's back."""
+    """A damaged file is an error and is not replaced."""
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "secrets.json").write_text("{}")
-    with pytest.raises(HubError, match="damaged"), running_hub(options, store, tmp_path):
+    with pytest.raises(HubError, match="damaged"), run_hub(options, store, tmp_path):
         pass
 
 
 @pytest.mark.parametrize("url", ["redis://laptop:6379/0", "redis://user@10.0.0.1/0"])
-def test_a_broker_without_a_password(
+def test_broker_without_a_password(
     options: HubOptions, store: Store, tmp_path: Path, url: str
 ) -> None:
-    """A Redis that anyone on the network could use is refused before anything is asked of it."""
+    """A Redis on the network without a password is refused before it is used."""
     with (
         pytest.raises(HubError, match="has no password"),
-        running_hub(replace(options, broker_url=url), store, tmp_path),
+        run_hub(replace(options, broker_url=url), store, tmp_path),
     ):
         pass
 
 
-def test_a_broker_that_the_others_do_not_reach(
+def test_broker_that_workers_cannot_reach(
     options: HubOptions, store: Store, tmp_path: Path
 ) -> None:
-    """The line would name an address that is each machine's own."""
-    given = replace(options, address="10.0.0.5", broker_url="redis://:s3cret@localhost/0")
+    """A broker on loopback is refused for a hub on another address."""
+    other = replace(options, address="10.0.0.5", broker_url="redis://:s3cret@localhost/0")
     with (
-        pytest.raises(HubError, match="is this machine's alone"),
-        running_hub(given, store, tmp_path),
+        pytest.raises(HubError, match="is reachable from this machine only"),
+        run_hub(other, store, tmp_path),
     ):
         pass
 
 
-def test_a_broker_that_is_given(
-    options: HubOptions, store: Store, tmp_path: Path, clean_redis: str
-) -> None:
-    """A Redis that runs already is used as it is, and stands in the line."""
-    given = replace(options, broker_url=clean_redis)
-    with running_hub(given, store, tmp_path / "state") as running:
-        assert clean_redis == running.hub.broker
+def test_named_broker(options: HubOptions, store: Store, tmp_path: Path, clean_redis: str) -> None:
+    """A Redis that is already running is used, and is part of the join line."""
+    other = replace(options, broker_url=clean_redis)
+    with run_hub(other, store, tmp_path / "state") as running:
+        assert clean_redis == running.config.broker
     assert 1 == redis.Redis.from_url(clean_redis).ping()
 
 
-def test_a_port_that_is_taken(options: HubOptions, store: Store, tmp_path: Path) -> None:
-    """A share whose port is taken is one sentence."""
+def test_port_in_use(options: HubOptions, store: Store, tmp_path: Path) -> None:
+    """A share on a port in use is one sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = replace(options, share_port=other.getsockname()[1])
         with (
             pytest.raises(HubError, match="The share cannot listen on"),
-            running_hub(taken, store, tmp_path / "state"),
+            run_hub(taken, store, tmp_path / "state"),
         ):
             pass
 
 
 def test_no_server_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system has no server of its own, one sentence says what --tls needs."""
+    """Without a system server the error names what to install for --tls."""
     monkeypatch.setattr(embedded_broker.shutil, "which", lambda _name: None)
     with pytest.raises(TlsNotFound, match="install your system's"):
         find_tls_program()
 
 
-def test_where_it_binds(tmp_path: Path) -> None:
-    """Loopback beside the address that was asked for; everything only where that was asked for."""
+def test_addresses_to_bind(tmp_path: Path) -> None:
+    """The server binds loopback and its address, all addresses only if asked to."""
     binds = [
         PersistentServer(tmp_path, address, 6380, "x").bind()
         for address in ("127.0.0.1", "10.0.0.5", "0.0.0.0", "::")

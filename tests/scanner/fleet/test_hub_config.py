@@ -1,4 +1,4 @@
-"""A hub's line and the file that is made of it."""
+"""The join line of a hub, and the file with its configuration."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
-from scanner.fleet.hub_config import Hub, JoinError, joined_file, parse_line, remember, the_hub
+from scanner.fleet.hub_config import (
+    HubConfig,
+    JoinError,
+    hub_file,
+    load_hub,
+    parse_join_line,
+    save_hub,
+)
 from storage.database.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAIN = Hub("redis://:s3cret@laptop:6380/0", "0123abcd")
-WHOLE = Hub(
+PLAIN = HubConfig("redis://:s3cret@laptop:6380/0", "0123abcd")
+WHOLE = HubConfig(
     "rediss://me:s3cret@laptop:6380/3?ssl_cert_reqs=required",
     "0123abcd",
     share="https://laptop:6381",
@@ -26,50 +33,50 @@ WHOLE = Hub(
 
 
 @pytest.mark.parametrize("hub", [PLAIN, WHOLE], ids=["plain", "whole"])
-def test_round_trip(hub: Hub, home: Path) -> None:
-    """What a hub prints is what a machine that joins it knows, then and later."""
-    assert hub == parse_line(hub.line())
-    file = remember(parse_line(hub.line()))
-    assert hub == the_hub()
+def test_round_trip(hub: HubConfig, home: Path) -> None:
+    """A hub is the same after printing and parsing its line, and after saving it."""
+    assert hub == parse_join_line(hub.join_line())
+    file = save_hub(parse_join_line(hub.join_line()))
+    assert hub == load_hub()
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
 
 
-def test_a_hub_that_does_not_answer(home: Path) -> None:
-    """It takes no other one's place."""
-    remember(PLAIN)
-    dead = Hub("rediss://:s3cret@127.0.0.1:9/0", "4567", cert=WHOLE.cert)
-    done = CliRunner().invoke(cli, ["join", dead.line()])
+def test_hub_that_does_not_answer(home: Path) -> None:
+    """A hub that does not answer is not saved."""
+    save_hub(PLAIN)
+    away = HubConfig("rediss://:s3cret@127.0.0.1:9/0", "4567", cert=WHOLE.cert)
+    result = CliRunner().invoke(cli, ["join", away.join_line()])
 
-    assert 4 == done.exit_code
-    assert "is not available" in done.stderr
-    assert PLAIN == the_hub()
-    assert not joined_file().with_name("hub.pem").exists()
+    assert 4 == result.exit_code
+    assert "is not available" in result.stderr
+    assert PLAIN == load_hub()
+    assert not hub_file().with_name("hub.pem").exists()
 
 
-def test_half_of_another_fleet(home: Path, tmp_path: Path) -> None:
-    """A worker that names a store of its own, but not a broker, would wait for ever."""
-    remember(PLAIN)
+def test_store_without_its_broker(home: Path, tmp_path: Path) -> None:
+    """A worker with another store needs a broker, too: the hub's has no queue for it."""
+    save_hub(PLAIN)
     database = str(tmp_path / "mine.db")
     Store.open(database).close()
-    done = CliRunner().invoke(cli, ["worker", "--store", database])
+    result = CliRunner().invoke(cli, ["worker", "--store", database])
 
-    assert 2 == done.exit_code
-    assert "--store does not belong to it" in " ".join(done.stderr.split())
-
-
-def test_the_line_is_one_word() -> None:
-    """It can be pasted as it is: no blank, no line end."""
-    assert 1 == len(WHOLE.line().split())
-    assert PLAIN.line().startswith("scanner+redis://:s3cret@laptop:6380/0?")
+    assert 2 == result.exit_code
+    assert "--store does not belong to it" in " ".join(result.stderr.split())
 
 
-def test_its_certificate(home: Path) -> None:
-    """The broker is trusted by the hub's own certificate."""
-    remember(WHOLE)
+def test_join_line_is_one_word() -> None:
+    """A join line contains no spaces and no line breaks."""
+    assert 1 == len(WHOLE.join_line().split())
+    assert PLAIN.join_line().startswith("scanner+redis://:s3cret@laptop:6380/0?")
+
+
+def test_certificate(home: Path) -> None:
+    """The broker's URL names the file with the hub's certificate."""
+    save_hub(WHOLE)
     url = WHOLE.broker_url()
 
     assert "ssl_cert_reqs=required" in url
-    assert (joined_file().with_name("hub.pem")).read_text() == WHOLE.cert
+    assert (hub_file().with_name("hub.pem")).read_text() == WHOLE.cert
     assert "hub.pem" in url
 
 
@@ -87,22 +94,22 @@ def test_its_certificate(home: Path) -> None:
         "scanner+redis://:s3cret@laptop/0?store=0123&share=http://[",
     ],
 )
-def test_no_line(line: str) -> None:
-    """What is no hub's line is refused in words that do not repeat it."""
+def test_invalid_line(line: str) -> None:
+    """The error for an invalid line does not quote it."""
     with pytest.raises(JoinError) as caught:
-        parse_line(line)
+        parse_join_line(line)
 
     assert "s3cret" not in str(caught.value)
 
 
-def test_none_joined(home: Path) -> None:
-    """A machine that has joined nothing knows of no hub."""
-    assert the_hub() is None
+def test_no_hub(home: Path) -> None:
+    """A machine that has not joined has no hub."""
+    assert load_hub() is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"broker": 5}', "{", '{"broker": "redis://a"}'])
 def test_damaged(home: Path, content: str) -> None:
-    """A file that is damaged says to join again."""
-    remember(PLAIN).write_text(content)
+    """The error for a damaged file says to join again."""
+    save_hub(PLAIN).write_text(content)
     with pytest.raises(JoinError, match="join again"):
-        the_hub()
+        load_hub()

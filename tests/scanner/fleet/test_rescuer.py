@@ -1,4 +1,4 @@
-"""The keeper's rounds: what it publishes again, and what it does not trip over."""
+"""Rounds of the rescuer: batches that it publishes again."""
 
 from __future__ import annotations
 
@@ -19,75 +19,75 @@ if TYPE_CHECKING:
 PLAN = Plan(())
 
 
-def batch_of(store: Store, name: str, plan: Plan = PLAN) -> int:
-    """Add a batch of one image in a new scan."""
+def add_batch(store: Store, name: str, plan: Plan = PLAN) -> int:
+    """Add a scan with a batch of one image; return the batch's id."""
     collection = scans.collection_id(store, name, name.encode())
-    of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
-    batch = listing.add_batch(store, of, [ListedImage(b"a.jpg", 1, 1)], None)
+    scan = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
+    batch = listing.add_batch(store, scan, [ListedImage(b"a.jpg", 1, 1)], None)
     assert batch is not None
     return batch.batch_id
 
 
-def waiting(broker: Broker) -> int:
-    """Messages on the queue."""
+def queue_length(broker: Broker) -> int:
+    """Return the number of messages on the queue."""
     return int(broker.namespace.client.llen(broker.namespace.queue))
 
 
-def test_left_behind_is_published_at_once(store: Store, broker: Broker) -> None:
-    """A batch whose worker is gone is on the queue after one round, one attempt higher."""
-    batch_id = batch_of(store, "one")
+def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
+    """A dead worker's batch is published after one round, as the next attempt."""
+    batch_id = add_batch(store, "one")
     broker.namespace.client.hset(working_key(broker.namespace), str(batch_id), "gone")
     Rescuer(store, broker, FLEET).round()
-    left = results.again(store, batch_id, failed=False)
+    unfinished = results.again(store, batch_id, failed=False)
 
-    assert 1 == waiting(broker)
-    assert left is not None
-    assert 2 == left[1].attempt
+    assert 1 == queue_length(broker)
+    assert unfinished is not None
+    assert 2 == unfinished[1].attempt
     assert 0 == broker.namespace.client.hlen(working_key(broker.namespace))
 
 
-def test_overlooked_is_published_the_second_time(store: Store, broker: Broker) -> None:
-    """A batch on no queue may be on its way there; seen twice in a row, it is published."""
-    batch_of(store, "one")
+def test_batch_that_is_not_on_the_queue(store: Store, broker: Broker) -> None:
+    """A batch that is not on the queue in two rounds is published once."""
+    add_batch(store, "one")
     rescuer = Rescuer(store, broker, FLEET)
-    seen = []
+    lengths = []
     for _ in range(3):
         rescuer.round()
-        seen.append(waiting(broker))
+        lengths.append(queue_length(broker))
 
-    assert [0, 1, 1] == seen
+    assert [0, 1, 1] == lengths
 
 
-def test_one_keeper_at_a_time(store: Store, broker: Broker) -> None:
-    """While one keeper is at it, another does nothing."""
-    batch_of(store, "one")
+def test_one_rescuer_at_a_time(store: Store, broker: Broker) -> None:
+    """While one rescuer holds the lock, another does nothing."""
+    add_batch(store, "one")
     first, second = Rescuer(store, broker, FLEET), Rescuer(store, broker, FLEET)
     first.round()
     for _ in range(3):
         second.round()
 
-    assert 0 == waiting(broker)
+    assert 0 == queue_length(broker)
 
 
-def test_scans_of_others_are_left_alone(store: Store, broker: Broker) -> None:
-    """A `scan` with a broker of its own has its own keeper."""
-    batch_of(store, "one")
+def test_scans_of_another_owner(store: Store, broker: Broker) -> None:
+    """A rescuer publishes no batches of another owner's scans."""
+    add_batch(store, "one")
     rescuer = Rescuer(store, broker, "somebody else")
     for _ in range(3):
         rescuer.round()
 
-    assert 0 == waiting(broker)
+    assert 0 == queue_length(broker)
 
 
 def test_scan_of_another_version(
     store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A scan that another version planned is passed over with a word; others are looked after."""
-    batch_of(store, "newer", Plan((), rules=99))
-    batch_of(store, "ours")
+    """A scan of another version is logged and skipped, and others are rescued."""
+    add_batch(store, "newer", Plan((), rules=99))
+    add_batch(store, "ours")
     rescuer = Rescuer(store, broker, FLEET)
     for _ in range(2):
         rescuer.round()
 
-    assert 1 == waiting(broker)
+    assert 1 == queue_length(broker)
     assert "planned by another version" in caplog.text

@@ -1,4 +1,4 @@
-"""The worker as a service."""
+"""The worker as a systemd service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scanner.fleet.service import UNIT, Service, ServiceError
 
 @pytest.fixture
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a `systemctl` that records its arguments."""
+    """Put a `systemctl` on the PATH that logs its arguments; return its log."""
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
     asked = tmp_path / "asked"
@@ -27,7 +27,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parsed(unit: str) -> configparser.ConfigParser:
-    """Return a unit's text."""
+    """Parse the text of a unit."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(unit)
@@ -35,7 +35,7 @@ def parsed(unit: str) -> configparser.ConfigParser:
 
 
 def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs as who called sudo, is started again, has a bound, and waits for the network."""
+    """The unit has the user who called sudo, a memory limit, and waits for the network."""
     monkeypatch.setenv("SUDO_USER", "pi")
     asked = [
         "install",
@@ -69,8 +69,8 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_installed_and_removed(home: Path, systemctl: Path) -> None:
-    """The user's own service is written, enabled, started; and all of it taken back."""
-    service = Service((), of_user=True)
+    """A user's service is written, enabled and started, and removed again."""
+    service = Service((), for_user=True)
     done = CliRunner().invoke(cli, ["worker", "install", "--user"])
     text = service.file.read_text()
     gone = CliRunner().invoke(cli, ["worker", "uninstall", "--user"])
@@ -89,8 +89,8 @@ def test_installed_and_removed(home: Path, systemctl: Path) -> None:
     ] == systemctl.read_text().splitlines()
 
 
-def test_what_systemd_refuses(home: Path, systemctl: Path) -> None:
-    """One sentence."""
+def test_systemctl_fails(home: Path, systemctl: Path) -> None:
+    """A failure of systemctl is one sentence."""
     (systemctl.parent / "broken").touch()
     done = CliRunner().invoke(cli, ["worker", "install", "--user"])
 
@@ -99,7 +99,7 @@ def test_what_systemd_refuses(home: Path, systemctl: Path) -> None:
 
 
 def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is none, --print is what helps."""
+    """Without systemd the error names --print."""
     monkeypatch.setenv("PATH", "/nowhere")
     done = CliRunner().invoke(cli, ["worker", "install", "--user"])
 
@@ -108,7 +108,7 @@ def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_secret_in_a_unit(home: Path) -> None:
-    """A unit can be read by all, and a relative folder means nothing to systemd."""
+    """A unit, which all users can read, has no passwords, and absolute folders."""
     secret = ["install", "--print", "--root", "photos=sftp://pi:s3cret@nas/photos"]
     refused = CliRunner().invoke(cli, ["worker", *secret])
     relative = CliRunner().invoke(cli, ["worker", "install", "--print", "--root", "photos=pics"])
@@ -119,11 +119,11 @@ def test_no_secret_in_a_unit(home: Path) -> None:
 
 
 def test_nothing_to_remove(home: Path, systemctl: Path) -> None:
-    """What is not there cannot be removed."""
+    """Removing a service that is not installed is an error."""
     assert 1 == CliRunner().invoke(cli, ["worker", "uninstall", "--user"]).exit_code
 
 
-def test_one_line() -> None:
-    """No option can add lines to the unit."""
+def test_option_with_a_line_break() -> None:
+    """An option cannot add lines to the unit."""
     with pytest.raises(ServiceError):
         Service(("--root", "a=/b\nExecStartPre=/bin/evil")).unit()
