@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
 import pytest
 import redis
 from sqlalchemy import make_url
+from xdist.scheduler import LoadFileScheduling
 
 from scanner.listing.sample_images import draw
 from scanner.processes.embedded_broker import EmbeddedServer, EmbeddedServerError
@@ -48,9 +49,25 @@ ACCEPTANCE_FILES = {"test_docs.py", "test_site.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test as `unit`, `services` or `acceptance`."""
+    """Mark each test as `unit`, `services` or `acceptance`, and begin with the slow ones."""
     for item in items:
         item.add_marker(tier_of(item))
+    items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "workers" / "training"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:  # noqa: ANN401
+    """Schedule the tests of a file in one process, but acceptance tests one by one."""
+    return Scheduler(config, log)
+
+
+class Scheduler(LoadFileScheduling):
+    """Assigns files to test processes, and single acceptance tests, which wait most of the time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        one_by_one = "acceptance/" in file or file.endswith(tuple(ACCEPTANCE_FILES))
+        return nodeid if one_by_one else file
 
 
 def tier_of(item: pytest.Item) -> str:
