@@ -1,4 +1,4 @@
-"""What may be wrong with a set-up, each finding with its mend."""
+"""Checks of a set-up, each with what to do if it fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PACKAGES = ("celery", "kombu", "redis", "sqlalchemy", "pillow", "ai-edge-litert"
 
 
 class Level(StrEnum):
-    """How much a finding matters."""
+    """How much the result of a check matters."""
 
     OK = "ok"
     NOTE = "note"
@@ -43,19 +43,21 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One thing that was looked at: what was found, and what to do about it."""
+class Check:
+    """One check: what was found, and how to fix it."""
 
-    what: str
+    name: str
     level: Level
-    found: str
-    mend: str = ""
+    result: str
+    fix: str = ""
 
 
-def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iterator[Checked]:
-    """Everything that can be looked at on this machine, one finding each."""
-    yield from _versions()
-    yield _packages_are_ours()
+def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iterator[Check]:
+    """Yield the result of every check that applies to this machine."""
+    yield _scanner()
+    yield _machine()
+    yield Check("packages", Level.OK, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    yield _imports()
     yield _config()
     yield from _models()
     yield _store(store_url)
@@ -66,17 +68,17 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
         yield _folder(folder)
 
 
-def _versions() -> Iterator[Checked]:
-    ours = _version("ai-photo-scanner")
-    yield Checked("scanner", Level.OK, f"{ours}, Python {platform.python_version()}")
-    found = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+def _scanner() -> Check:
+    version = f"{_version('ai-photo-scanner')}, Python {platform.python_version()}"
+    return Check("scanner", Level.OK, version)
+
+
+def _machine() -> Check:
     machine = platform.machine()
     if machine in {"armv6l", "armv7l"}:
-        mend = "install a 64-bit system: most of what scanner needs has no 32-bit build"
-        yield Checked("machine", Level.WRONG, f"{machine} is a 32-bit system", mend)
-    else:
-        yield Checked("machine", Level.OK, f"{machine}, {os.cpu_count()} cores")
-    yield Checked("packages", Level.OK, found)
+        fix = "install a 64-bit system: most of the dependencies have no 32-bit build"
+        return Check("machine", Level.WRONG, f"{machine} is a 32-bit system", fix)
+    return Check("machine", Level.OK, f"{machine}, {os.cpu_count()} cores")
 
 
 def _version(distribution: str) -> str:
@@ -86,129 +88,127 @@ def _version(distribution: str) -> str:
         return "(not installed)"
 
 
-def _packages_are_ours() -> Checked:
-    """`storage` is a name that others use too: say whose was imported."""
-    homes = set()
+def _imports() -> Check:
+    """Check that `storage`, a name that other distributions use too, is this one's."""
+    parents = set()
     for name in ("scanner", "workers", "storage"):
         spec = importlib.util.find_spec(name)
         origin = spec.origin if spec is not None else None
-        homes.add(str(Path(origin or "").parent.parent))
-    where = ", ".join(sorted(homes))
-    if len(homes) == 1:
-        return Checked("imports", Level.OK, f"scanner, workers and storage are those in {where}")
-    mend = "another distribution has one of these names: give scanner an environment of its own"
-    return Checked("imports", Level.WRONG, f"scanner, workers and storage come from {where}", mend)
+        parents.add(str(Path(origin or "").parent.parent))
+    result = f"scanner, workers and storage are imported from {', '.join(sorted(parents))}"
+    if len(parents) == 1:
+        return Check("imports", Level.OK, result)
+    fix = "another distribution has one of these names: install scanner in its own environment"
+    return Check("imports", Level.WRONG, result, fix)
 
 
-def _config() -> Checked:
+def _config() -> Check:
     try:
         settings = file_settings()
     except ConfigError as error:
-        mend = "correct it, or name another in SCANNER_CONFIG"
-        return Checked("config file", Level.WRONG, str(error), mend)
-    named = shown(os.fsencode(config_file()))
-    found = f"{named} sets {', '.join(settings)}" if settings else f"{named} sets nothing"
-    return Checked("config file", Level.OK, found)
+        fix = "correct it, or name another in SCANNER_CONFIG"
+        return Check("config file", Level.WRONG, str(error), fix)
+    keys = ", ".join(settings) or "nothing"
+    return Check("config file", Level.OK, f"{shown(os.fsencode(config_file()))} sets {keys}")
 
 
-def _models() -> Iterator[Checked]:
-    mend = "install scanner again"
+def _models() -> Iterator[Check]:
+    fix = "install scanner again"
     try:
         cards = installed.installed()
     except CardError as error:
-        yield Checked("models", Level.WRONG, str(error), mend)
+        yield Check("models", Level.WRONG, str(error), fix)
         return
-    for trouble in installed.troubles():
-        yield Checked("added detector", Level.NOTE, trouble)
+    for problem in installed.troubles():
+        yield Check("custom detector", Level.NOTE, problem)
     for name, card in cards.items():
         try:
             card.verify()
         except CardError as error:
             if name not in installed.NAMES:
-                mend = f"run `scanner detectors remove {name}`, then add it again"
-            yield Checked(f"model {name}", Level.WRONG, str(error), mend)
+                fix = f"run `scanner detectors remove {name}`, then add it again"
+            yield Check(f"model {name}", Level.WRONG, str(error), fix)
         else:
-            yield Checked(f"model {name}", Level.OK, f"version {card.version}, checksum right")
+            yield Check(f"model {name}", Level.OK, f"version {card.version}, checksum verified")
 
 
-def _store(url: str) -> Checked:
+def _store(url: str) -> Check:
     try:
         store = Store.unchecked(url)
-        found = version(store.engine)
+        schema = version(store.engine)
     except StoreError as error:
-        return Checked("store", Level.WRONG, str(error), _mend_of_store(url, error))
+        return Check("store", Level.WRONG, str(error), _store_fix(url, error))
     where = shown_url(store.engine.url)
     store.close()
-    if found == HEAD:
-        return Checked("store", Level.OK, f"{where}, schema {found}")
-    if found is None:
-        mend = "the first scan makes it" if "sqlite" in where else "run `scanner store upgrade`"
-        return Checked("store", Level.NOTE, f"{where} is empty", mend)
-    newer = found > HEAD
-    mend = "upgrade scanner on this machine" if newer else "run `scanner store upgrade`"
-    return Checked("store", Level.WRONG, f"{where} is of schema {found}, ours is {HEAD}", mend)
+    if schema == HEAD:
+        return Check("store", Level.OK, f"{where}, schema {schema}")
+    if schema is None:
+        is_sqlite = "sqlite" in where
+        fix = "the first scan creates it" if is_sqlite else "run `scanner store upgrade`"
+        return Check("store", Level.NOTE, f"{where} is empty", fix)
+    fix = "upgrade scanner on this machine" if schema > HEAD else "run `scanner store upgrade`"
+    return Check("store", Level.WRONG, f"{where} has schema {schema}, expected {HEAD}", fix)
 
 
-def _mend_of_store(url: str, error: StoreError) -> str:
+def _store_fix(url: str, error: StoreError) -> str:
     if not isinstance(error, StoreUnavailable):
         return "restore a backup, or name another with --store"
     if "://" in url and not url.startswith("sqlite"):
         return "start it, or name another with --store"
-    return "see that the file and its folder can be written, or name another with --store"
+    return "make the file and its folder writable, or name another with --store"
 
 
-def _sqlite() -> Checked:
-    found = sqlite3.sqlite_version
+def _sqlite() -> Check:
     if sqlite3.sqlite_version_info >= SAFE_SQLITE:
-        return Checked("sqlite", Level.OK, found)
-    return Checked(
+        return Check("sqlite", Level.OK, sqlite3.sqlite_version)
+    return Check(
         "sqlite",
         Level.NOTE,
-        f"{found} is older than 3.51.3, whose fix for checkpoints matters to other programs that "
-        "write to the store; scanner itself checkpoints from one connection at a time",
+        f"{sqlite3.sqlite_version} lacks the checkpoint fix of 3.51.3, which matters to other "
+        "programs that write to the store; scanner checkpoints from one connection at a time",
         "do not write to the store with other programs while a scan runs",
     )
 
 
-def _broker(url: str | None) -> Checked:
+def _broker(url: str | None) -> Check:
     if url is None:
-        return Checked("broker", Level.OK, "none is named: `scanner scan` starts its own")
+        return Check("broker", Level.OK, "none is named: `scanner scan` starts its own")
     where = without_password(url)
-    mend = "start a Redis there, or name another with --broker"
     try:
         client = make_redis(url)
         info = client.info()
         client.close()
     except redis.AuthenticationError as error:
-        mend = "name the right password in --broker"
-        return Checked("broker", Level.WRONG, f"{where}: {error_text(error)}", mend)
+        fix = "name the right password in --broker"
+        return Check("broker", Level.WRONG, f"{where}: {error_text(error)}", fix)
     except ValueError as error:
-        return Checked("broker", Level.WRONG, str(error), "correct the one in --broker")
+        return Check("broker", Level.WRONG, str(error), "correct the one in --broker")
     except redis.RedisError as error:
-        return Checked("broker", Level.WRONG, f"{where}: {error_text(error)}", mend)
-    found = f"{where}, Redis {info['redis_version']}"
-    # Not CONFIG GET: a Redis that somebody else runs may forbid it.
+        fix = "start a Redis server there, or name another with --broker"
+        return Check("broker", Level.WRONG, f"{where}: {error_text(error)}", fix)
+    result = f"{where}, Redis {info['redis_version']}"
+    # Not CONFIG GET: a Redis server that somebody else runs may forbid it.
     if info.get("aof_enabled"):
-        return Checked("broker", Level.OK, found)
-    mend = "set `appendonly yes` there: a restart then loses no batches (`resume` finds them too)"
-    return Checked("broker", Level.NOTE, f"{found}, which keeps nothing on disk", mend)
+        return Check("broker", Level.OK, result)
+    fix = "set `appendonly yes` there: a restart then loses no batches (`resume` finds them too)"
+    return Check("broker", Level.NOTE, f"{result}, without persistence", fix)
 
 
-def _embedded() -> Checked:
+def _embedded() -> Check:
     try:
-        return Checked("embedded broker", Level.OK, str(find_program()))
+        return Check("embedded broker", Level.OK, str(find_program()))
     except EmbeddedServerError as error:
-        return Checked("embedded broker", Level.NOTE, "none to start", str(error))
+        return Check("embedded broker", Level.NOTE, "not available", str(error))
 
 
-def _folder(folder: Path) -> Checked:
-    named = shown(os.fsencode(folder))
+def _folder(folder: Path) -> Check:
+    name = shown(os.fsencode(folder))
     try:
         with os.scandir(folder) as entries:
-            empty = next(entries, None) is None
+            is_empty = next(entries, None) is None
     except OSError as error:
-        mend = "check its path and its permissions"
-        return Checked("folder", Level.WRONG, f"{named} cannot be read: {error.strerror}", mend)
-    if empty:
-        return Checked("folder", Level.NOTE, f"{named} is empty", "is its disk mounted?")
-    return Checked("folder", Level.OK, f"{named} can be read")
+        fix = "check its path and its permissions"
+        return Check("folder", Level.WRONG, f"{name} cannot be read: {error.strerror}", fix)
+    if is_empty:
+        return Check("folder", Level.NOTE, f"{name} is empty", "is its disk mounted?")
+    return Check("folder", Level.OK, f"{name} is readable")

@@ -1,10 +1,11 @@
-"""`scanner doctor`: what is wrong with this set-up."""
+"""`scanner doctor`: check this set-up."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from scanner.exits import DONE, FAILED
 from scanner.options.broker import hub_broker
 from scanner.options.output import json_option
 from scanner.options.store import store_option
+
+if TYPE_CHECKING:
+    from scanner.doctor import Check
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
@@ -24,16 +28,16 @@ MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
     envvar="SCANNER_BROKER_URL",
     show_envvar=True,
     default=hub_broker,
-    show_default="the hub's that this machine has joined, if it has",
+    show_default="the hub's that this machine has joined, if any",
     metavar="URL",
-    help="The Redis to look at.",
+    help="The Redis server to check.",
 )
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, *, folder: Path | None, store: str, broker: str | None, as_json: bool
 ) -> None:
-    """Look at everything that scanner needs and say what is wrong and how to mend it.
+    """Check everything that scanner needs, and print how to fix what is wrong.
 
     \b
     Examples:
@@ -44,13 +48,18 @@ def command(
     """
     from scanner.doctor import Level, examine
 
-    checked = list(examine(store, broker, folder))
-    wrong = any(one.level is Level.WRONG for one in checked)
+    checks = list(examine(store, broker, folder))
+    has_failed = any(check.level is Level.WRONG for check in checks)
     if as_json:
-        click.echo(json.dumps({"ok": not wrong, "checks": [asdict(one) for one in checked]}))
+        click.echo(json.dumps({"ok": not has_failed, "checks": [_body(check) for check in checks]}))
     else:
-        for one in checked:
-            click.echo(f"{MARKS[one.level]} {one.what}: {one.found}")
-            if one.mend:
-                click.echo(f"      → {one.mend}")
-    ctx.exit(FAILED if wrong else DONE)
+        for check in checks:
+            click.echo(f"{MARKS[check.level]} {check.name}: {check.result}")
+            if check.fix:
+                click.echo(f"      → {check.fix}")
+    ctx.exit(FAILED if has_failed else DONE)
+
+
+def _body(check: Check) -> dict[str, str]:
+    # `what`, `found` and `mend` are the names of 0.1.
+    return {**asdict(check), "what": check.name, "found": check.result, "mend": check.fix}

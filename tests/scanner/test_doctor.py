@@ -1,4 +1,4 @@
-"""What `doctor` finds in set-ups that are in order, and in some that are not."""
+"""Checks of sound and broken set-ups."""
 
 from __future__ import annotations
 
@@ -19,129 +19,129 @@ from workers.detectors.card import load_card
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scanner.doctor import Checked
+    from scanner.doctor import Check
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
-    """An SQLite store as a first scan makes it."""
+    """Return an SQLite store as the first scan creates it."""
     file = tmp_path / "store.db"
     Store.open(str(file)).close()
     return str(file)
 
 
-def found(store: str, broker: str | None = None, folder: Path | None = None) -> dict[str, Checked]:
-    """The findings by what they are about."""
-    return {one.what: one for one in examine(store, broker, folder)}
+def checks(store: str, broker: str | None = None, folder: Path | None = None) -> dict[str, Check]:
+    """Return the checks by name."""
+    return {check.name: check for check in examine(store, broker, folder)}
 
 
-def test_all_is_well(store: str, clean_redis: str, tmp_path: Path) -> None:
-    """With a store, a Redis that keeps what it gets, and a folder, nothing is wrong."""
-    seen = found(store, clean_redis, tmp_path)
+def test_sound_setup(store: str, clean_redis: str, tmp_path: Path) -> None:
+    """With a store, a persistent Redis server and a folder, nothing is wrong."""
+    results = checks(store, clean_redis, tmp_path)
 
-    assert set() == {one.what for one in seen.values() if one.level is Level.WRONG}
+    assert set() == {check.name for check in results.values() if check.level is Level.WRONG}
     assert {"broker", "store", "model objects-32", "model provenance", "folder", "imports"} <= {
-        one.what for one in seen.values() if one.level is Level.OK
+        check.name for check in results.values() if check.level is Level.OK
     }
 
 
-def test_every_complaint_has_its_mend(tmp_path: Path) -> None:
-    """What is not in order says what to do about it, and shows no password."""
-    seen = found(
+def test_every_problem_has_a_fix(tmp_path: Path) -> None:
+    """Every failed check says how to fix it, and shows no password."""
+    results = checks(
         "postgresql://ann:s3cret@127.0.0.1:1/x", "redis://:s3cret@127.0.0.1:1/0", tmp_path / "no"
     )
-    complaints = [one for one in seen.values() if one.level is not Level.OK]
+    problems = [check for check in results.values() if check.level is not Level.OK]
 
-    assert {"broker", "store", "folder"} <= {one.what for one in complaints}
-    assert [] == [one for one in complaints if not one.mend]
-    assert [] == [one for one in seen.values() if "s3cret" in one.found]
+    assert {"broker", "store", "folder"} <= {check.name for check in problems}
+    assert [] == [check for check in problems if not check.fix]
+    assert [] == [check for check in results.values() if "s3cret" in check.result]
 
 
 def test_store_of_another_version(store: str) -> None:
-    """A newer store asks for a newer scanner, an older one to be upgraded."""
+    """A newer store needs a newer scanner; an older one has to be upgraded."""
     opened = Store.open(store)
-    said = []
+    results = []
     for version in ("9999", "0000"):
         with opened.write() as connection:
             connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
-        said.append(found(store)["store"])
+        results.append(checks(store)["store"])
     opened.close()
 
-    assert [Level.WRONG, Level.WRONG] == [one.level for one in said]
+    assert [Level.WRONG, Level.WRONG] == [check.level for check in results]
     assert ["upgrade scanner on this machine", "run `scanner store upgrade`"] == [
-        one.mend for one in said
+        check.fix for check in results
     ]
 
 
 def test_no_store_yet(tmp_path: Path) -> None:
-    """A store that the first scan will make is nothing to worry about."""
-    said = found(str(tmp_path / "new.db"))["store"]
+    """A store that does not exist yet is only a note."""
+    check = checks(str(tmp_path / "new.db"))["store"]
 
-    assert (Level.NOTE, "the first scan makes it") == (said.level, said.mend)
+    assert (Level.NOTE, "the first scan creates it") == (check.level, check.fix)
 
 
 def test_damaged_model(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that is not the one of its card is found by its checksum."""
+    """A model with another checksum than on its card is wrong."""
     for file in installed.MODELS.glob("objects-32.*"):
         shutil.copy(file, tmp_path)
     (tmp_path / "objects-32.tflite").write_bytes(b"something else")
     card = load_card(tmp_path / "objects-32.toml")
     monkeypatch.setattr(installed, "installed", lambda: {"objects-32": card})
-    said = found(store)["model objects-32"]
+    check = checks(store)["model objects-32"]
 
-    assert Level.WRONG is said.level
-    assert "SHA-256" in said.found
+    assert Level.WRONG is check.level
+    assert "SHA-256" in check.result
 
 
 def test_machine_of_32_bits(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 32-bit system is told at once that it will not do."""
+    """A 32-bit system is not supported."""
     monkeypatch.setattr(platform, "machine", lambda: "armv7l")
 
-    assert Level.WRONG is found(store)["machine"].level
+    assert Level.WRONG is checks(store)["machine"].level
 
 
 def test_empty_folder(store: str, tmp_path: Path) -> None:
-    """A folder without anything in it may be a mount point without its disk."""
+    """An empty folder may be a mount point without its disk."""
     (tmp_path / "photos").mkdir()
-    said = found(store, folder=tmp_path / "photos")["folder"]
+    check = checks(store, folder=tmp_path / "photos")["folder"]
 
-    assert (Level.NOTE, "is its disk mounted?") == (said.level, said.mend)
+    assert (Level.NOTE, "is its disk mounted?") == (check.level, check.fix)
 
 
-def test_old_sqlite_is_named(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An SQLite from before the checkpoint fix is a note, a newer one is not."""
+def test_old_sqlite(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SQLite version before the checkpoint fix is a note, a newer one is fine."""
     levels = []
     for version in ((3, 40, 1), (3, 51, 3)):
         monkeypatch.setattr(doctor.sqlite3, "sqlite_version_info", version)
-        levels.append(found(store)["sqlite"].level)
+        levels.append(checks(store)["sqlite"].level)
 
     assert [Level.NOTE, Level.OK] == levels
 
 
-def test_wrong_password_has_a_mend_of_its_own(store: str, clean_redis: str) -> None:
-    """A Redis that is there and refuses us is not to be started."""
+def test_wrong_password(store: str, clean_redis: str) -> None:
+    """A Redis server that refuses the password needs another password."""
     with redis.Redis.from_url(clean_redis) as client:
         client.acl_setuser("ann", enabled=True, passwords=["+right"])
         port = urlsplit(clean_redis).port
-        said = found(store, f"redis://ann:wr0ng@127.0.0.1:{port}/0")["broker"]
+        check = checks(store, f"redis://ann:wr0ng@127.0.0.1:{port}/0")["broker"]
         client.acl_deluser("ann")
 
-    assert (Level.WRONG, "name the right password in --broker") == (said.level, said.mend)
-    assert "wr0ng" not in said.found
-    assert not said.found.endswith(".")
+    assert (Level.WRONG, "name the right password in --broker") == (check.level, check.fix)
+    assert "wr0ng" not in check.result
+    assert not check.result.endswith(".")
 
 
-def test_store_that_is_no_database(tmp_path: Path) -> None:
-    """A file of something else is not to be started, nor made writable."""
+def test_store_that_is_not_a_database(tmp_path: Path) -> None:
+    """A file that is not a database has to be restored."""
     (tmp_path / "store.db").write_bytes(b"something else" * 100)
-    said = found(str(tmp_path / "store.db"))["store"]
+    check = checks(str(tmp_path / "store.db"))["store"]
 
-    assert "restore a backup, or name another with --store" == said.mend
+    assert "restore a backup, or name another with --store" == check.fix
 
 
 def test_store_whose_folder_is_a_file(tmp_path: Path) -> None:
-    """What cannot be written asks for permissions."""
+    """A store that cannot be written needs permissions."""
     (tmp_path / "folder").write_bytes(b"")
-    said = found(str(tmp_path / "folder" / "store.db"))["store"]
+    check = checks(str(tmp_path / "folder" / "store.db"))["store"]
 
-    assert "can be written" in said.mend
+    assert "writable" in check.fix
