@@ -105,7 +105,7 @@ def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
         row[:4] for row in rows
     ]
     done = CliRunner().invoke(cli, ["bench", "--make", "nets"])
-    assert "Nets to measure are made by TensorFlow, which is not installed" in done.stderr
+    assert "--make needs TensorFlow, which is not installed" in done.stderr
 
 
 def test_a_folder_without_pictures(home: Path, tmp_path: Path) -> None:
@@ -113,4 +113,4 @@ def test_a_folder_without_pictures(home: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["bench", "--images", str(tmp_path)])
 
     assert 1 == done.exit_code
-    assert "has no picture that can be decoded" in done.output
+    assert "has no image that can be decoded" in done.output
