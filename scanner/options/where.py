@@ -15,30 +15,28 @@ from storage.writes.reviews import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_FORM = re.compile(r"\s*([a-z]+)\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"\s*([a-z]+)\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 VERDICTS = (*Outcome, "pending")
-TRUTHS = {"ai": True, "real": False}
+LABELS = {"ai": True, "real": False}
 
 
 def parse_where(texts: Iterable[str]) -> list[Condition]:
-    """The conditions, all of which have to be met; click.BadParameter for what is none."""
+    """Return the conditions, all of which have to match; raise click.BadParameter."""
     return [_condition(text) for text in texts]
 
 
 def _condition(text: str) -> Condition:
-    found = _FORM.fullmatch(text)
-    if found is None or found[1] not in FIELDS:
-        raise _wrong(f"{text!r} is not FIELD=VALUE, the field one of {', '.join(FIELDS)}")
-    field, comparison, given = found.groups()
-    if comparison not in ("=", "!=") and field != "score":
-        raise _wrong(f"{text!r}: only a score is more or less than another")
-    values = tuple(FIELDS[field](value) for value in _split(field, given))
-    return Condition(field, comparison, values)
-
-
-def _split(field: str, given: str) -> list[str]:
-    # A folder's name may hold a comma.
-    return [given] if field == "folder" else [value.strip() for value in given.split(",")]
+    match = _CONDITION.fullmatch(text)
+    if match is None or match[1] not in FIELDS:
+        names = ", ".join(name for name in FIELDS if name != "truth")
+        raise _invalid("condition", text, f"FIELD=VALUE with one of the fields {names}")
+    name, comparison, typed = match.groups()
+    if comparison not in ("=", "!=") and name != "score":
+        raise _invalid("condition", text, f"= or != for {name}, only scores can be compared")
+    field, parse = FIELDS[name]
+    # A folder's name may contain a comma.
+    values = [typed] if name == "folder" else [value.strip() for value in typed.split(",")]
+    return Condition(field, comparison, tuple(map(parse, values)))
 
 
 def _one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -46,7 +44,7 @@ def _one_of(names: Iterable[str]) -> Callable[[str], str]:
 
     def parse(value: str) -> str:
         if value not in known:
-            raise _wrong(f"{value!r} is not one of {', '.join(known)}")
+            raise _invalid("value", value, f"one of {', '.join(known)}")
         return value
 
     return parse
@@ -55,37 +53,42 @@ def _one_of(names: Iterable[str]) -> Callable[[str], str]:
 def _score(value: str) -> float:
     try:
         score = float(value)
-    except ValueError as error:
-        raise _wrong(f"{value!r} is no score: a number from 0 to 1") from error
+    except ValueError:
+        score = -1.0
     if not 0 <= score <= 1:
-        raise _wrong(f"{value!r} is no score: a number from 0 to 1")
+        raise click.BadParameter(
+            f"invalid score {value!r}: must be between 0 and 1", param_hint="--where"
+        )
     return score
 
 
-def _truth(value: str) -> bool:
-    if value not in TRUTHS:
-        raise _wrong(f"{value!r} is not one of {', '.join(TRUTHS)}")
-    return TRUTHS[value]
+def _label(value: str) -> bool:
+    return LABELS[_one_of(LABELS)(value)]
 
 
 def _folder(value: str) -> bytes:
     folder = os.fsencode(value).strip(b"/").removeprefix(b"./")
     if not folder:
-        raise _wrong("a folder has a name, relative to the one that was scanned")
+        raise _invalid("folder", value, "a name relative to the scanned folder")
     return folder
 
 
-def _wrong(words: str) -> click.BadParameter:
-    return click.BadParameter(words, param_hint="--where")
+def _invalid(kind: str, value: str, expected: str) -> click.BadParameter:
+    return click.BadParameter(
+        f"invalid {kind} {value!r}: expected {expected}", param_hint="--where"
+    )
 
 
-FIELDS: dict[str, Callable[[str], Any]] = {
-    "verdict": _one_of(VERDICTS),
-    "score": _score,
-    "folder": _folder,
-    "detector": str,
-    "host": str,
-    "error": _one_of(ErrorKind),
-    "truth": _truth,
-    "reviewed": _one_of((*Answer, NOT_REVIEWED)),
+# By the name that a user types: the name in the store's filters, and the parser of a value.
+FIELDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "verdict": ("verdict", _one_of(VERDICTS)),
+    "score": ("score", _score),
+    "folder": ("folder", _folder),
+    "detector": ("detector", str),
+    "host": ("host", str),
+    "error": ("error", _one_of(ErrorKind)),
+    "label": ("truth", _label),
+    # Its name in 0.1.
+    "truth": ("truth", _label),
+    "reviewed": ("reviewed", _one_of((*Answer, NOT_REVIEWED))),
 }

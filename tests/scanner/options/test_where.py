@@ -1,4 +1,4 @@
-"""The conditions of `--where`: as they are typed, and as either kind of store takes them."""
+"""The conditions of `--where`, as typed, in both kinds of store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage.writes.reviews import Answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Path, truth, outcome, score, detector.
+# Path, label, outcome, score, detector.
 IMAGES = [
     (b"2019/a.jpg", True, Outcome.AI, 0.95, "objects-32"),
     (b"2019/sub/b.jpg", False, Outcome.UNSURE, 0.6, "objects-32"),
@@ -39,7 +39,7 @@ IMAGES = [
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    """A store of each kind with the images."""
+    """Return a store of each kind with the images."""
     opened = Store.unchecked(store_url)
     opened.upgrade()
     results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
@@ -84,6 +84,7 @@ def store(store_url: str) -> Iterator[Store]:
         (["detector!=objects-32"], "cef"),
         (["error=empty,truncated"], "e"),
         (["host=pi", "verdict=no_evidence"], "d"),
+        (["label=ai"], "a"),
         (["truth=ai"], "a"),
         (["truth=real"], "b"),
         (["reviewed=ai"], "b"),
@@ -91,13 +92,13 @@ def store(store_url: str) -> Iterator[Store]:
         (["reviewed=no", "verdict=ai"], "ac"),
     ],
 )
-def test_rows_that_meet_the_conditions(store: Store, typed: list[str], expected: str) -> None:
-    """All conditions have to be met, of several values any; findings come with their rows."""
+def test_rows_that_match(store: Store, typed: list[str], expected: str) -> None:
+    """All conditions have to match, of several values any; findings come with their rows."""
     rows = list(verdict_rows(store, 1, parse_where(typed)))
 
     assert "".join(chr(row.path.rpartition(b"/")[2][0]) for row in rows) == expected
     assert all(
-        [said.score for said in row.verdict.findings] == [row.verdict.score]
+        [finding.score for finding in row.verdict.findings] == [row.verdict.score]
         for row in rows
         if row.verdict is not None and row.verdict.error is None
     )
@@ -114,13 +115,14 @@ def test_rows_that_meet_the_conditions(store: Store, typed: list[str], expected:
         "score=nan",
         "verdict>ai",
         "folder=/",
+        "label=perhaps",
         "truth=perhaps",
         "error=bad",
     ],
 )
-def test_what_is_no_condition(typed: str) -> None:
-    """Anything else is refused in a sentence."""
-    with pytest.raises(click.BadParameter) as refusal:
+def test_invalid_condition(typed: str) -> None:
+    """An invalid condition is an error of the option."""
+    with pytest.raises(click.BadParameter) as error:
         parse_where([typed])
 
-    assert refusal.value.param_hint == "--where"
+    assert error.value.param_hint == "--where"
