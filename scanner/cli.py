@@ -14,35 +14,34 @@ from scanner.config import FileSettings
 from scanner.exits import DONE, INTERRUPTED, UNAVAILABLE
 from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 
-# In the order in which a new user needs them; one module of `scanner.commands` each.
+# In the order in which a new user needs them; each is a module of `scanner.commands`.
 COMMANDS = {
     "scan": "Scan a folder on this machine, from listing to report.",
-    "check": "Look at single files, with no queue and no store.",
-    "report": "Sum up a scan.",
+    "check": "Judge single files, without queue and store.",
+    "report": "Sum up a scan, or compare two.",
     "verdicts": "Print one row per image.",
-    "review": "What people said of a scan; draw a random sample.",
+    "review": "Show the reviews of a scan; draw a random sample.",
     "serve": "Look at scans in a browser.",
-    "status": "How far a scan is.",
-    "scans": "List or forget scans.",
+    "status": "Show the progress of a scan.",
+    "scans": "List or delete scans.",
     "enqueue": "List a folder and put its batches on the queue.",
-    "hub": "Be the machine that a fleet joins.",
-    "join": "Make this machine one of a hub's.",
+    "hub": "Run the hub that other machines join.",
+    "join": "Join a hub.",
     "worker": "Take batches from the queue until stopped.",
-    "pause": "Have a machine take no more work.",
-    "unpause": "Have a machine take work again.",
-    "resume": "Publish again what of a scan is not done.",
-    "cancel": "Stop a scan; what is judged stays.",
-    "detectors": "List the detectors, show a card, add your own.",
+    "pause": "Stop a machine from taking work.",
+    "unpause": "Let a machine take work again.",
+    "resume": "Put the unfinished batches of a scan on the queue again.",
+    "cancel": "Stop a scan; its verdicts stay.",
+    "detectors": "List the detectors, show a card, add a custom model.",
     "store": "Upgrade or back up the store.",
-    "doctor": "What is wrong with this set-up, and how to mend it.",
+    "doctor": "Check this set-up and print how to fix it.",
     "calibrate": "Set thresholds by photos that you know to be real.",
-    "train": "Train a net (needs the `train` extra).",
+    "train": "Train a model (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
-    "bench": "Measure this machine alone.",
+    "bench": "Measure the speed of this machine.",
 }
 
-
-ASKS_FOR_HELP = "scanner.asks_for_help"
+HELP_REQUESTED = "scanner.help_requested"
 
 
 class _Unavailable(click.ClickException):
@@ -53,26 +52,26 @@ class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Every command's name."""
+        """Return the name of every command."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """Import and return the command of that name."""
         if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"scanner.commands.{cmd_name}").command
         if not isinstance(command, click.Command):
-            raise TypeError(f"scanner.commands.{cmd_name}.command is no command")
+            raise TypeError(f"scanner.commands.{cmd_name}.command is not a click.Command")
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands with their short helps, without importing them."""
+        """Print the commands with a line of help each, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the group's own arguments; see whether its command is only asked for its help."""
-        ctx.meta[ASKS_FOR_HELP] = not {"-h", "--help"}.isdisjoint(args)
+        """Parse the group's own arguments; remember whether only help is requested."""
+        ctx.meta[HELP_REQUESTED] = not {"-h", "--help"}.isdisjoint(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -94,14 +93,14 @@ class LazyGroup(click.Group):
             raise click.ClickException(str(error)) from error
         except OSError as error:
             # Asked of the pipe: the error may be that of a socket.
-            is_closed_pipe = isinstance(error, BrokenPipeError) and _reader_is_gone()
+            is_closed_pipe = isinstance(error, BrokenPipeError) and _pipe_is_closed()
             _flush_or_drop()
             if is_closed_pipe:
                 ctx.exit(DONE)
             raise click.ClickException(_sentence(error)) from error
 
 
-def _reader_is_gone() -> bool:
+def _pipe_is_closed() -> bool:
     poll = select.poll()
     for descriptor in (1, 2):
         poll.register(descriptor, 0)
@@ -109,7 +108,7 @@ def _reader_is_gone() -> bool:
 
 
 def _flush_or_drop() -> None:
-    """See that nothing is left in stdout's buffer, which Python flushes once more at its end."""
+    """Empty stdout's buffer, which Python flushes once more when it exits."""
     # None where it was closed (`>&-`), whatever its type says.
     if not sys.stdout:
         return
@@ -120,12 +119,12 @@ def _flush_or_drop() -> None:
 
 
 def _sentence(error: OSError) -> str:
-    from storage.paths import shown  # noqa: PLC0415 - for the few who see it
+    from storage.paths import shown  # noqa: PLC0415 - for error messages only
 
-    said = error.strerror or str(error) or type(error).__name__
+    reason = error.strerror or str(error) or type(error).__name__
     if isinstance(error.filename, str | bytes):
-        return f"{shown(os.fsencode(error.filename))}: {said}"
-    return said
+        return f"{shown(os.fsencode(error.filename))}: {reason}"
+    return reason
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -138,19 +137,19 @@ def cli(ctx: click.Context) -> None:
     Examples:
       scanner scan ~/Pictures            list, judge and report on this machine
       scanner check photo.jpg            one file
-      scanner report                     the latest scan once more
-      scanner scan --help                every command explains itself
+      scanner report                     the report of the latest scan
+      scanner scan --help                the options of a command
 
     Settings come from flags, then the environment (SCANNER_…), then the config file.
     """
-    if ctx.meta[ASKS_FOR_HELP]:
-        # It shows defaults: those of scanner, and not this user's, with a password in the broker.
+    if ctx.meta[HELP_REQUESTED]:
+        # Help shows the defaults of scanner, not this user's, with a password in the broker's URL.
         return
     ctx.default_map = {name: FileSettings(lenient=name == "doctor") for name in COMMANDS}
 
 
 def main() -> None:
-    """The entry point of the `scanner` script."""
+    """Run the `scanner` script."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that is not UTF-8 gets escapes for what it cannot show.
         if isinstance(stream, io.TextIOWrapper):

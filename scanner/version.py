@@ -1,4 +1,4 @@
-"""Our own version."""
+"""The version of scanner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 
 
 def own_version() -> str:
-    """As it was installed; `unknown` in a clone that was not."""
+    """Return the installed version; `unknown` in a clone that is not installed."""
     try:
         return importlib.metadata.version("ai-photo-scanner")
     except importlib.metadata.PackageNotFoundError:

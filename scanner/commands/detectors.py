@@ -1,4 +1,4 @@
-"""`scanner detectors`: list the detectors, show a card."""
+"""`scanner detectors`: list the detectors, show the card of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
-    """List the detectors, show the card of one, or add your own.
+    """List the detectors, show the card of one, or add a custom model.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 @command.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List the detectors and how well each was measured to do.
+    """List the detectors and their measured accuracy.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, *, as_json: bool) -> None:
-    """Show all that is known of the detector NAME.
+    """Show the card of the detector NAME.
 
     \b
     Example:
@@ -61,7 +61,7 @@ def show(name: str, *, as_json: bool) -> None:
     cards = _cards()
     if name not in cards:
         raise click.BadParameter(
-            f"there is no detector {name!r}, only {', '.join(cards)}", param_hint="NAME"
+            f"unknown detector {name!r}: expected one of {', '.join(cards)}", param_hint="NAME"
         )
     if as_json:
         click.echo(json.dumps(_body(cards[name])))
@@ -91,8 +91,8 @@ def _list(*, as_json: bool) -> None:
 def _cards() -> dict[str, Card]:
     from workers.detectors import installed
 
-    for trouble in installed.troubles():
-        click.echo(trouble, err=True)
+    for problem in installed.troubles():
+        click.echo(problem, err=True)
     return installed.installed()
 
 
@@ -105,7 +105,7 @@ def _body(card: Card) -> dict[str, Any]:
 def _table(cards: dict[str, Card]) -> Table:
     from rich.table import Table
 
-    table = Table("detector", "version", "what it looks at", "accuracy", box=None)
+    table = Table("detector", "version", "for", "accuracy", box=None)
     for card in cards.values():
         measured = card.measured
         accuracy = "not measured" if measured is None else f"{measured.accuracy:.4f}"
@@ -114,12 +114,12 @@ def _table(cards: dict[str, Card]) -> Table:
 
 
 def _shown(card: Card) -> Table:
-    """Lay a card out as a table of two columns: what, and what is known of it."""
+    """Return a card as a table of two columns, titles and texts."""
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for what, text in rows_of(card):
-        table.add_row(what, text)
+    for title, text in rows_of(card):
+        table.add_row(title, text)
     return table

@@ -1,4 +1,4 @@
-"""`scanner review`: draw a random sample for people to look at, and what came of it."""
+"""`scanner review`: what reviewers answered; draw a random sample."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
-    help="Draws the same images again.  [default: a random one, which is kept]",
+    help="Seed that draws the same images again.  [default: a random one, which is stored]",
 )
 @json_option
 def command(
     *, scan_id: int | None, store: str, size: int | None, seed: int | None, as_json: bool
 ) -> None:
-    """What people said of SCAN (default: the latest), and what a random sample comes to.
+    """Show the reviews of SCAN (default: the latest), and the estimate from a random sample.
 
-    Answers are given in the pages of `scanner serve`; they stand beside the verdicts and never
-    change one. A sample is looked at without its verdicts. Its share of AI-made images is an
-    estimate for the whole scan that does not depend on how good the detectors are.
+    People review images in the pages of `scanner serve`; answers never change a verdict. A sample
+    is reviewed without showing verdicts. Its share of AI-generated images is an estimate for the
+    whole scan that does not depend on the detectors.
 
     \b
     Examples:
@@ -52,18 +52,18 @@ def command(
     from storage.writes.scans import find_scan
 
     if seed is not None and size is None:
-        raise click.UsageError("--seed belongs to --sample")
+        raise click.UsageError("--seed requires --sample")
     with open_store(store) as opened:
-        found = find_scan(opened, scan_id).scan_id
+        scan = find_scan(opened, scan_id).scan_id
         if size is not None:
             chosen = secrets.randbits(31) if seed is None else seed
-            samples.draw(opened, found, size, chosen)
-        sample = samples.sample_outcome(opened, found)
-        progress = reviews.progress(opened, found)
+            samples.draw(opened, scan, size, chosen)
+        sample = samples.sample_outcome(opened, scan)
+        progress = reviews.progress(opened, scan)
     if as_json:
-        click.echo(json.dumps(_json(found, sample, progress)))
+        click.echo(json.dumps(_json(scan, sample, progress)))
     else:
-        _print(found, sample, progress)
+        _print(scan, sample, progress)
 
 
 def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dict[str, Any]:
@@ -82,12 +82,12 @@ def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dic
         "sample": None,
     }
     if sample is not None:
-        told = sample.ai + sample.not_ai
+        decided = sample.ai + sample.not_ai
         body["sample"] = {
             **asdict(sample),
             "left": sample.left,
-            "share": sample.ai / told if told else None,
-            "interval": wilson(sample.ai, told) if told else None,
+            "share": sample.ai / decided if decided else None,
+            "interval": wilson(sample.ai, decided) if decided else None,
         }
     return body
 
@@ -110,17 +110,17 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> No
     )
     click.echo(f"  {_estimate(sample)}")
     if sample.left:
-        click.echo("  look at them in: scanner serve, Review, Sample", err=True)
+        click.echo("  review them in: scanner serve, Review, Sample", err=True)
 
 
 def _estimate(sample: SampleOutcome) -> str:
     from workers.evaluation.intervals import wilson
 
-    told = sample.ai + sample.not_ai
-    if not told:
+    decided = sample.ai + sample.not_ai
+    if not decided:
         return "no estimate yet"
-    low, high = wilson(sample.ai, told)
+    low, high = wilson(sample.ai, decided)
     return (
-        f"share of AI-made images: {100 * sample.ai / told:.1f} %, "
+        f"share of AI-generated images: {100 * sample.ai / decided:.1f} %, "
         f"95 % interval {100 * low:.1f} to {100 * high:.1f} % (Wilson)"
     )

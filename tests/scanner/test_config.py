@@ -1,4 +1,4 @@
-"""The config file: what it may hold, and when it is read."""
+"""The config file: its keys, and when it is read."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the config file is expected; not there yet."""
+    """Return the path of the config file, which does not exist yet."""
     monkeypatch.setenv("SCANNER_CONFIG", str(tmp_path / "config.toml"))
     return tmp_path / "config.toml"
 
 
-def test_no_file_sets_nothing(config: Path) -> None:
-    """Without a file every setting has its default."""
+def test_no_file(config: Path) -> None:
+    """Without a file nothing is set."""
     assert {} == file_settings()
 
 
-def test_all_that_it_may_hold(config: Path) -> None:
-    """The four documented keys are taken as they are."""
+def test_all_keys(config: Path) -> None:
+    """The four documented keys are accepted."""
     config.write_text('store = "s.db"\nbroker = "redis://x"\nroots = ["a=/b"]\nconcurrency = 2\n')
 
     assert {
@@ -39,7 +39,7 @@ def test_all_that_it_may_hold(config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("stroe = 's.db'", "unknown key 'stroe'"),
         ("rescan = true", "unknown key 'rescan'"),
@@ -50,18 +50,18 @@ def test_all_that_it_may_hold(config: Path) -> None:
         ("store =", "invalid TOML"),
     ],
 )
-def test_what_it_may_not_hold(config: Path, content: str, said: str) -> None:
-    """Anything else is one sentence that names the file and the key."""
+def test_invalid_file(config: Path, content: str, message: str) -> None:
+    """Anything else is an error that names the file and the key."""
     config.write_text(content)
-    with pytest.raises(ConfigError) as refusal:
+    with pytest.raises(ConfigError) as error:
         file_settings()
 
-    assert str(config) in str(refusal.value)
-    assert said in str(refusal.value)
+    assert str(config) in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_broken_file_stops_no_help(config: Path) -> None:
-    """`--help` does not read the file, a command that works does, `doctor` says what is wrong."""
+def test_help_with_an_invalid_file(config: Path) -> None:
+    """`--help` does not read the file, other commands refuse it, `doctor` reports it."""
     config.write_text("stroe = 1")
     helped = CliRunner().invoke(cli, ["scan", "--help"])
     listed = CliRunner().invoke(cli, ["scans", "list"])

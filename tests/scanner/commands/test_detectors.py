@@ -1,4 +1,4 @@
-"""`scanner detectors`: the list and the cards, for people and for programs."""
+"""`scanner detectors`: the list and the cards, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from scanner.cli import cli
 from workers.detectors import installed
 
 
-def test_the_list_is_what_one_gets_without_asking() -> None:
+def test_list_is_the_default() -> None:
     """`detectors` and `detectors list` print the same."""
     bare = CliRunner().invoke(cli, ["detectors"])
-    asked = CliRunner().invoke(cli, ["detectors", "list"])
+    listed = CliRunner().invoke(cli, ["detectors", "list"])
 
     assert 0 == bare.exit_code
     assert "objects-32" in bare.output
     assert "provenance" in bare.output
-    assert bare.output == asked.output
+    assert bare.output == listed.output
 
 
-def test_the_list_for_programs_holds_every_card() -> None:
+def test_list_as_json() -> None:
     """`--json` prints one object with the cards, before and after the subcommand's name."""
     for arguments in (["--json"], ["list", "--json"]):
         done = CliRunner().invoke(cli, ["detectors", *arguments])
 
         assert list(installed.NAMES) == [
-            one["name"] for one in json.loads(done.stdout)["detectors"]
+            card["name"] for card in json.loads(done.stdout)["detectors"]
         ]
 
 
-def test_a_card_is_shown_with_its_thresholds_and_limits() -> None:
-    """A person reads the checksum, the terms of the data and what the detector is bad at."""
+def test_card_as_text() -> None:
+    """A card shows the checksum, the thresholds, the terms of the data and the limits."""
     done = CliRunner().invoke(cli, ["detectors", "show", "objects-32"], env={"COLUMNS": "1000"})
 
     card = installed.installed()["objects-32"]
     assert 0 == done.exit_code
     assert card.sha256 in done.output
     assert f"ai from {card.thresholds.ai:.3f}" in done.output
-    assert all(one in done.output for one in card.limits)
+    assert all(limit in done.output for limit in card.limits)
     assert card.data[0].terms in done.output
 
 
-def test_a_card_for_programs_is_one_object() -> None:
+def test_card_as_json() -> None:
     """`show NAME --json` prints the card without the path of its file."""
     done = CliRunner().invoke(cli, ["detectors", "show", "objects-32", "--json"])
 
@@ -53,8 +53,8 @@ def test_a_card_for_programs_is_one_object() -> None:
     assert "path" not in shown
 
 
-def test_an_unknown_detector_is_a_usage_error() -> None:
-    """A name that is not there is answered by those that are, with exit code 2."""
+def test_unknown_detector() -> None:
+    """An unknown name is wrong usage, and the known ones are listed."""
     done = CliRunner().invoke(cli, ["detectors", "show", "nothing"])
 
     assert 2 == done.exit_code

@@ -1,4 +1,4 @@
-"""`scanner evaluate` and `scanner train`: what is wrong is said in one sentence."""
+"""`scanner evaluate` and `scanner train`: their output and their errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def some_of(test_data: Path, folder: Path) -> Path:
-    """The first twenty test pictures of each class, in a folder of their own."""
+def sample(test_data: Path, folder: Path) -> Path:
+    """Extract the first twenty test images of each class to a folder."""
     with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
         for label in ("FAKE", "REAL"):
             names = sorted(name for name in archive.namelist() if name.startswith(f"{label}/"))
@@ -25,32 +25,32 @@ def some_of(test_data: Path, folder: Path) -> Path:
     return folder
 
 
-def test_evaluate_measures_a_folder_of_labelled_pictures(test_data: Path, tmp_path: Path) -> None:
-    """Forty pictures, twenty of each class, each counted once in the confusion matrix."""
-    folder = some_of(test_data, tmp_path / "mine")
+def test_evaluate_labelled_images(test_data: Path, tmp_path: Path) -> None:
+    """Each of forty images, twenty per class, is counted once in the confusion matrix."""
+    folder = sample(test_data, tmp_path / "mine")
     done = CliRunner().invoke(
         cli, ["evaluate", "objects-32", "--data", str(folder), "--json"], catch_exceptions=False
     )
 
     figures = json.loads(done.stdout)
-    at = figures["confusion"]
+    confusion = figures["confusion"]
     assert ("mine", 40) == (figures["on"], figures["images"])
-    assert (20, 20) == (at["tp"] + at["fn"], at["tn"] + at["fp"])
-    assert (at["tp"] + at["tn"]) / 40 == figures["accuracy"]
+    assert (20, 20) == (confusion["tp"] + confusion["fn"], confusion["tn"] + confusion["fp"])
+    assert (confusion["tp"] + confusion["tn"]) / 40 == figures["accuracy"]
 
 
-def test_evaluate_prints_the_table(test_data: Path, tmp_path: Path) -> None:
-    """For people it is the classification table, FAKE first."""
-    folder = some_of(test_data, tmp_path / "mine")
+def test_evaluate_table(test_data: Path, tmp_path: Path) -> None:
+    """The default output is the classification table, FAKE first."""
+    folder = sample(test_data, tmp_path / "mine")
     done = CliRunner().invoke(cli, ["evaluate", "objects-32", "--data", str(folder)])
 
     assert 0 == done.exit_code
     assert done.output.index("FAKE") < done.output.index("REAL") < done.output.index("macro avg")
 
 
-def test_evaluate_prints_the_table_of_the_docs(test_data: Path, tmp_path: Path) -> None:
-    """With --markdown: our figures, and those of the student report beside them."""
-    folder = some_of(test_data, tmp_path / "mine")
+def test_evaluate_markdown(test_data: Path, tmp_path: Path) -> None:
+    """--markdown prints the figures beside those of the student report."""
+    folder = sample(test_data, tmp_path / "mine")
     arguments = ["objects-32", "--data", str(folder), "--markdown"]
     rows = CliRunner().invoke(cli, ["evaluate", *arguments]).output.splitlines()
 
@@ -60,8 +60,8 @@ def test_evaluate_prints_the_table_of_the_docs(test_data: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("option", ["--markdown", "--changes"])
-def test_evaluate_has_no_such_figures_of_a_run(tmp_path: Path, option: str) -> None:
-    """What is made of detectors only is refused for a run, not left out."""
+def test_options_for_detectors_only(tmp_path: Path, option: str) -> None:
+    """An option for detectors is refused for a run."""
     (tmp_path / "recipe.json").write_text("{}")
     done = CliRunner().invoke(cli, ["evaluate", str(tmp_path), "--data", ".", option])
 
@@ -70,8 +70,8 @@ def test_evaluate_has_no_such_figures_of_a_run(tmp_path: Path, option: str) -> N
 
 
 @pytest.mark.parametrize("recipe", ["{", "{}", "[]", '{"recipe": {"name": []}}'])
-def test_evaluate_knows_its_runs(tmp_path: Path, recipe: str) -> None:
-    """Another program's recipe.json is one sentence."""
+def test_folder_that_is_not_a_run(tmp_path: Path, recipe: str) -> None:
+    """A recipe.json of something else is an error."""
     (tmp_path / "recipe.json").write_text(recipe)
     done = CliRunner().invoke(cli, ["evaluate", str(tmp_path), "--data", "."])
 
@@ -79,33 +79,33 @@ def test_evaluate_knows_its_runs(tmp_path: Path, recipe: str) -> None:
     assert "is not the folder of a `scanner train` run" in done.output
 
 
-def test_evaluate_says_which_data_are_missing(tmp_path: Path) -> None:
-    """A folder that is not there is one sentence and exit code 1."""
+def test_missing_data(tmp_path: Path) -> None:
+    """A missing folder is an error with exit code 1."""
     done = CliRunner().invoke(cli, ["evaluate", "objects-32", "--data", str(tmp_path / "nowhere")])
 
     assert 1 == done.exit_code
     assert f"Error: nowhere not found in {tmp_path}\n" == done.output
 
 
-def test_evaluate_needs_both_classes(test_data: Path, tmp_path: Path) -> None:
-    """Accuracy over one class says nothing: that is refused in one sentence."""
-    folder = some_of(test_data, tmp_path / "mine") / "FAKE"
+def test_one_class_only(test_data: Path, tmp_path: Path) -> None:
+    """Images of one class only are refused."""
+    folder = sample(test_data, tmp_path / "mine") / "FAKE"
     done = CliRunner().invoke(cli, ["evaluate", "objects-32", "--data", str(folder)])
 
     assert 1 == done.exit_code
     assert "Error: FAKE has images of one class only" in done.output
 
 
-def test_evaluate_knows_its_detectors() -> None:
-    """A name without a model is a usage error that names those with one."""
+def test_detector_without_a_model() -> None:
+    """A detector without a model is wrong usage, and those with one are listed."""
     done = CliRunner().invoke(cli, ["evaluate", "provenance", "--data", "."])
 
     assert 2 == done.exit_code
     assert "expected one of faces, faces-96, objects-32, scenes" in done.output
 
 
-def test_train_says_what_to_install(tmp_path: Path) -> None:
-    """Without TensorFlow the sentence names the extra."""
+def test_train_without_tensorflow(tmp_path: Path) -> None:
+    """Without TensorFlow the error names the extra."""
     if importlib.util.find_spec("tensorflow") is not None:
         pytest.skip("TensorFlow is installed here")
     done = CliRunner().invoke(

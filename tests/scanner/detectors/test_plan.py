@@ -1,4 +1,4 @@
-"""What is asked for: the plan behind it, checked before anything is begun."""
+"""Plans from the names of detectors, checked before a scan starts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_all_detectors_or_those_named() -> None:
-    """Nothing named means all that there are; names are split at commas."""
+def test_named_detectors() -> None:
+    """Without names all built-in detectors are used; names are separated by commas."""
     assert set(installed.installed()) == plan_for(None).names()
     assert {"objects-32", "provenance"} == plan_for("provenance, objects-32").names()
     assert {"provenance"} == plan_for("provenance").names()
 
 
-@pytest.mark.parametrize("named", ["nonsense", ",", " "])
-def test_no_such_detector(named: str) -> None:
-    """A name that is none, and no name at all, are refused."""
+@pytest.mark.parametrize("names", ["nonsense", ",", " "])
+def test_unknown_detector(names: str) -> None:
+    """Unknown names, and no name at all, are refused."""
     with pytest.raises(UnknownDetector):
-        plan_for(named)
+        plan_for(names)
 
 
 def test_damaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that is not the one of its card is found here, where workers would only refuse it."""
+    """A model with another checksum than on its card is refused before workers see it."""
     for file in installed.MODELS.glob("objects-32.*"):
         shutil.copy(file, tmp_path)
     (tmp_path / "objects-32.tflite").write_bytes(b"something else")

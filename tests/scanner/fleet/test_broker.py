@@ -28,5 +28,5 @@ from scanner.fleet.broker import HIDDEN, without_password
     ],
 )
 def test_no_password_is_shown(url: str, expected: str) -> None:
-    """Scheme, host, port and path are shown, or nothing where they are in doubt."""
+    """Scheme, host, port and path are shown; of an ambiguous URL nothing is."""
     assert expected == without_password(url)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("order", [["--json", "--json-lines"], ["--json-lines", "--json"]])
 def test_one_form(home: Path, order: list[str]) -> None:
-    """Of two forms of the same output one is named."""
+    """--json and --json-lines exclude each other."""
     done = CliRunner().invoke(cli, ["status", *order])
 
     assert 2 == done.exit_code
