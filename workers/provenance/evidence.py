@@ -21,6 +21,7 @@ class Kind(StrEnum):
     C2PA_UNREADABLE = "c2pa_unreadable"  # the manifest cannot be read
     IPTC_GENERATED = "iptc_generated"  # XMP's DigitalSourceType declares it AI-generated
     IPTC_EDITED = "iptc_edited"  # XMP declares a part of it AI-generated
+    XMP_UNREADABLE = "xmp_unreadable"  # XMP of interest cannot be read
     GENERATOR_TAG = "generator_tag"  # a generator's own mark, or its settings
 
 

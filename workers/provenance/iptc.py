@@ -49,7 +49,10 @@ def term_of(source_type: str) -> str:
 
 
 def findings(fields: Sequence[Field]) -> list[Finding]:
-    """Return at most one finding: of the first field that declares generative AI."""
+    """Return at most one finding: of the first field that declares generative AI.
+
+    If there is none, return a finding without a score for XMP that cannot be read.
+    """
     for field in fields:
         if field.where == "xmp:DigitalSourceType":
             term = term_of(field.text)
@@ -63,4 +66,7 @@ def findings(fields: Sequence[Field]) -> list[Finding]:
         if kind is not None:
             text = f"{_TEXTS[kind]} ({field.where})."
             return [finding(kind, text, {"where": field.where, **detail})]
+    if any(field.where == "xmp:unreadable" for field in fields):
+        text = "The image has XMP metadata that may declare its origin, but it cannot be read."
+        return [finding(Kind.XMP_UNREADABLE, text, {})]
     return []

@@ -30,8 +30,6 @@ UNSUPPORTED = {
     "8-comfyui-upscale-only/o_comfy_upscale_of_photo.png",
     "11-credit-lines/m_apple_cleanup_creditonly.jpg",
     "11-credit-lines/m_google_made_by.jpg",
-    "22-xmp-one-bad-byte/v_xmp_ctrl.jpg",
-    "22-xmp-one-bad-byte/v_xmp_unbound.jpg",
 }
 
 

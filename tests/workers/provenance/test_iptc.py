@@ -108,19 +108,46 @@ def test_googles_edits(
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda packet: packet[: len(packet) // 2],
-        lambda packet: packet.replace(b"</rdf:RDF>", b""),
         lambda packet: packet.replace(b"rdf:about", b"unknown:about"),
-        lambda packet: packet[:0] + b"DigitalSourceType \xff\xfe\0",
+        lambda packet: packet.replace(b"<x:xmpmeta", b'<x:xmpmeta tool:version="1"'),
+        lambda packet: packet.replace(b' xmlns:dc="http://purl.org/dc/elements/1.1/"', b""),
+        lambda packet: packet.replace(
+            b"</rdf:Description>", b"<dc:title>a\x0cb</dc:title></rdf:Description>"
+        ),
+        lambda packet: packet.replace(b"rdf:about", b'dc:title="\xff" rdf:about'),
+        lambda packet: packet.replace(b"rdf:about", b'dc:title="Tom & Jerry" rdf:about'),
+        lambda packet: packet.replace(b"</rdf:RDF>", b""),
+        lambda packet: packet[: packet.index(b"Media") + 40],
     ],
 )
-def test_broken_packets(
+def test_damaged_packets_are_repaired(
     draw: Callable[..., bytes],
     packet: Callable[..., bytes],
     damage: Callable[[bytes], bytes],
 ) -> None:
-    """A packet that is not well-formed gives no finding."""
-    assert [] == kinds(draw("JPEG", xmp=damage(packet(ATTRIBUTE % "trainedAlgorithmicMedia"))))
+    """The source type of a packet that is not well-formed is read."""
+    damaged = damage(packet(ATTRIBUTE % "trainedAlgorithmicMedia"))
+
+    assert packet(ATTRIBUTE % "trainedAlgorithmicMedia") != damaged
+    assert [("iptc_generated", 0.97)] == kinds(draw("JPEG", xmp=damaged))
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"DigitalSourceType \xff\xfe\0", b"<x:xmpmeta><a>DigitalSourceType"]
+)
+def test_unreadable_packets(draw: Callable[..., bytes], damaged: bytes) -> None:
+    """A packet of which nothing can be read gives a finding without a score."""
+    assert [("xmp_unreadable", None)] == kinds(draw("JPEG", xmp=damaged))
+
+
+def test_source_type_of_a_pasted_image_is_not_salvaged(
+    draw: Callable[..., bytes], packet: Callable[..., bytes]
+) -> None:
+    """A damaged packet that has those of pasted images does not declare anything."""
+    pantry = f"<xmpMM:Pantry><a {ATTRIBUTE % 'trainedAlgorithmicMedia'}/></xmpMM:Pantry>"
+    damaged = packet(elements=pantry).replace(b"</rdf:RDF>", b"")
+
+    assert [("xmp_unreadable", None)] == kinds(draw("JPEG", xmp=damaged))
 
 
 def test_gif(draw: Callable[..., bytes], packet: Callable[..., bytes]) -> None:
