@@ -16,7 +16,7 @@ import pytest
 from scanner.cli import COMMANDS, cli
 from scanner.detectors.plan import plan_for
 from scanner.report.figures.error_rates import card_rates
-from scanner.report.text.card import rows_of
+from scanner.report.text.card import card_rows
 from workers.detectors import installed
 
 ROOT = Path(__file__).parent.parent
@@ -187,7 +187,7 @@ def detectors() -> str:
     text = "# Detectors\n\nMade from the detectors' cards by `tests/test_docs.py`.\n"
     for name, card in installed.installed().items():
         text += f"\n## {name}\n\n| | |\n|---|---|\n"
-        text += "".join(f"| {label} | {value} |\n" for label, value in rows_of(card))
+        text += "".join(f"| {label} | {value} |\n" for label, value in card_rows(card))
     return text
 
 

@@ -14,7 +14,7 @@ from scanner.exits import DONE, INCOMPLETE
 from scanner.options.output import json_option
 from scanner.options.parameters import FiniteRange
 from scanner.options.record import as_record
-from scanner.report.text.card import made_for, scaling
+from scanner.report.text.card import normalisation, suitable_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,9 +201,9 @@ def added_text(card: Card) -> str:
     return "\n".join(
         [
             f"added {card.name}, version {card.version}, in {card.path.parent}",
-            f"  input: {size} pixels{scaling(model_input)}",
+            f"  input: {size} pixels{normalisation(model_input)}",
             f"  output: {count} ({output.kind}); classes 0 and 1 are {', '.join(card.classes)}",
-            f"  for {made_for(card, model_input)}",
+            f"  for {suitable_images(card, model_input)}",
             f"  {card.limits[0]}",
             f"use it: scanner scan FOLDER --detectors provenance,{card.name}",
         ]

@@ -11,7 +11,7 @@ import click
 from scanner.commands import custom_detectors, published_detectors
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
-from scanner.report.text.card import rows_of
+from scanner.report.text.card import card_rows
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -120,6 +120,6 @@ def _shown(card: Card) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for title, text in rows_of(card):
+    for title, text in card_rows(card):
         table.add_row(title, text)
     return table

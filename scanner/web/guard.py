@@ -51,7 +51,7 @@ class Guard:
     def __init__(
         self, app: ASGIApp, token: str | None, sign_in: Callable[[Request, bool], Response]
     ) -> None:
-        """Without a token, permit this machine's own names only; `sign_in` is the token's page."""
+        """Permit only this machine's own names without a token; `sign_in` asks for the token."""
         self._app = app
         self._token = token
         self._sign_in = sign_in

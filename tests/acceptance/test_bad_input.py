@@ -116,7 +116,7 @@ def test_closed_output(scanned_samples: Cli) -> None:
     closed = shell(scanned_samples, "scanner verdicts >&-")
 
     assert 1 == closed.returncode
-    assert "Error: Nothing can be printed: standard output is closed\n" == closed.stderr
+    assert "Error: Cannot print: standard output is closed\n" == closed.stderr
 
 
 def test_terminal_that_is_not_utf8(cli: Cli) -> None:

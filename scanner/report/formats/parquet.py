@@ -1,4 +1,4 @@
-"""Parquet, by pyarrow, which is an extra: rows of verdicts as a stream, a report as one table."""
+"""Parquet by pyarrow, an optional dependency: verdicts as a stream, a report as one table."""
 
 from __future__ import annotations
 
@@ -21,41 +21,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
-# Rows that are in memory at a time, and that readers skip or read as a whole.
+# Rows in memory at a time, and rows of a group, which readers read or skip as a whole.
 GROUP_ROWS = 5_000
 
-_NUMBERS = ("score", "fetch_ms", "decode_ms", "infer_ms")
-# Texts are UTF-8: `path` is as shown, and where it is not the name itself, `path_b64` has that.
-# `findings` is JSON: each detector may say other things in `detail`.
+_TYPES = dict.fromkeys(("score", "fetch_ms", "decode_ms", "infer_ms"), pa.float64())
+_TYPES |= {"examined": pa.bool_()}
+# Texts are UTF-8: a `path` that is not is for display only, and `path_b64` has its bytes.
+# `findings` is JSON, since `detail` differs by detector.
 VERDICTS = pa.schema(
     [
         ("path", pa.string()),
         ("path_b64", pa.string()),
-        *(
-            (
-                name,
-                pa.float64()
-                if name in _NUMBERS
-                else pa.bool_()
-                if name == "examined"
-                else pa.string(),
-            )
-            for name in COLUMNS[1:]
-        ),
+        *((name, _TYPES.get(name, pa.string())) for name in COLUMNS[1:]),
     ]
 )
 REPORT = pa.schema([("figure", pa.string()), ("number", pa.float64()), ("text", pa.string())])
 
 
 def write_verdicts(rows: Iterable[Mapping[str, Any]], out: BinaryIO) -> None:
-    """Write rows of verdicts, group by group, whatever their number."""
+    """Write rows of verdicts, group by group."""
     with pq.ParquetWriter(out, VERDICTS, compression="zstd") as writer:
         for group in _groups(iter(rows)):
             writer.write_table(pa.Table.from_pylist(group, schema=VERDICTS))
 
 
 def parquet_of(rows: Iterable[tuple[str, float | None, str | None]]) -> bytes:
-    """The figures of a report as one file."""
+    """Return the figures of a report as one file."""
     figures, numbers, texts = zip(*rows, strict=True)
     table = pa.table([figures, numbers, texts], schema=REPORT)
     out = io.BytesIO()
@@ -69,7 +60,7 @@ def _groups(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row whose texts are UTF-8: half a surrogate pair, say from a tag, has no place there."""
+    """Return a row with texts in UTF-8, without the lone surrogates that tags may contain."""
     flat = {
         name: value.encode(errors="replace").decode() if isinstance(value, str) else value
         for name, value in row.items()

@@ -28,15 +28,15 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_jsonl(rows: Rows, out: BinaryIO) -> None:
-    """One JSON object a line, in ASCII: no name can do anything to a terminal."""
+    """Write one JSON object per line, in ASCII: no name can affect a terminal."""
     out.writelines(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def write_csv(rows: Rows, out: BinaryIO) -> None:
-    """CSV with a header, in UTF-8; findings are JSON in their cell.
+    """Write CSV with a header, in UTF-8; findings are JSON in their cell.
 
-    No cell can be taken for a formula: a path that looks like one has `./` before it, which names
-    the same file, any other text an apostrophe.
+    Spreadsheets take no cell for a formula: a path that looks like one gets the prefix `./`, which
+    names the same file, any other text an apostrophe.
     """
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
     try:
@@ -50,7 +50,7 @@ def write_csv(rows: Rows, out: BinaryIO) -> None:
 
 
 def write_table(rows: Rows, out: BinaryIO) -> None:
-    """A line for people: verdict, score, detector, path, the path last for it may be long."""
+    """Write a line per image: verdict, score, detector, and the path, which may be long."""
     out.write(b"verdict      score  detector      path\n")
     for row in rows:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
@@ -61,7 +61,7 @@ def write_table(rows: Rows, out: BinaryIO) -> None:
 
 
 def write_parquet(rows: Rows, out: BinaryIO) -> None:
-    """Parquet, for pandas, DuckDB and Polars."""
+    """Write Parquet, for pandas, DuckDB and Polars."""
     from scanner.report.formats.parquet import write_verdicts  # noqa: PLC0415 - an extra
 
     write_verdicts(rows, out)
@@ -76,7 +76,7 @@ WRITERS: Mapping[str, Callable[[Rows, BinaryIO], None]] = {
 
 
 def cell(name: str, value: object) -> object:
-    """A value as it stands in CSV."""
+    """Return a value as it is written to CSV."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if name == "findings":
@@ -88,15 +88,15 @@ def cell(name: str, value: object) -> object:
 
 @contextmanager
 def stdout() -> Iterator[BinaryIO]:
-    """Stdout for bytes; a reader who has had enough (`| head`) is no error."""
-    # None where it was closed (`>&-`), whatever its type says.
+    """Open stdout for bytes; a closed pipe (`| head`) is not an error."""
+    # None if it was closed (`>&-`), despite its type.
     if not sys.stdout:
-        raise ScannerError("Nothing can be printed: standard output is closed")
+        raise ScannerError("Cannot print: standard output is closed")
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     except OSError as error:
-        # What is still in the buffers has nowhere to go, and Python flushes them once more.
+        # Python flushes the buffers again at exit; /dev/null takes what remains in them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise
@@ -104,14 +104,14 @@ def stdout() -> Iterator[BinaryIO]:
 
 @contextmanager
 def written(file: Path) -> Iterator[BinaryIO]:
-    """A file that is there as a whole or, where writing fails, as it was before."""
+    """Open a file for atomic writing: where that fails, it stays as it was."""
     try:
-        # As any new file is.
-        with atomic_write(file, 0o666 & ~_umask()) as made:
-            yield made
+        # With the permissions of any new file.
+        with atomic_write(file, 0o666 & ~_umask()) as out:
+            yield out
     except OSError as error:
-        named = shown(os.fsencode(file))
-        raise ScannerError(f"{named} cannot be written: {error.strerror}") from error
+        path = shown(os.fsencode(file))
+        raise ScannerError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _umask() -> int:

@@ -1,42 +1,42 @@
-"""What a detector's card says, as rows of what and text."""
+"""A detector's card as rows of name and text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import NEVER
+from storage.records import NEVER, SCORE_THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.detectors.card import Card, Input, SourceFigures
+    from workers.detectors.card import Card, Input, Measured, SourceFigures
 
 
-def rows_of(card: Card) -> Iterator[tuple[str, str]]:
-    """All that a card says, as (what, text)."""
+def card_rows(card: Card) -> Iterator[tuple[str, str]]:
+    """Yield everything on a card, as (name, text)."""
     yield "name", f"{card.name}, version {card.version}"
-    yield "what it is", card.summary
-    yield from (("reads", one) for one in card.reads)
+    yield "summary", card.summary
+    yield from (("reads", text) for text in card.reads)
     if card.source:
-        yield "from", card.source
+        yield "source", card.source
     if card.licence:
         yield "licence", card.licence
     yield from _model_rows(card)
     yield "thresholds", _thresholds(card)
-    if card.calibration is not None and not card.calibration.images:
-        yield "calibration", f"not calibrated here ({card.calibration.method})"
-    elif card.calibration is not None:
-        yield (
-            "calibration",
-            f"{card.calibration.method}, on {card.calibration.images:,} held-out images",
-        )
-    yield from (("evidence", f"{one.score:.2f} {one.meaning}") for one in card.evidence)
-    for one in card.data:
-        yield "data", f"{one.name}, {one.use}: {one.real:,} real, {one.ai:,} AI. {one.terms}"
-    yield from _measured(card)
+    if card.calibration is not None:
+        method, images = card.calibration.method, card.calibration.images
+        uncalibrated = f"not calibrated here ({method})"
+        yield "calibration", f"{method}, on {images:,} held-out images" if images else uncalibrated
+    yield from (("evidence", f"{kind.score:.2f} {kind.meaning}") for kind in card.evidence)
+    for data in card.data:
+        yield "data", f"{data.name}, {data.use}: {data.real:,} real, {data.ai:,} AI. {data.terms}"
+    if card.measured is None:
+        yield "measured", "not measured"
+    else:
+        yield from _measured_rows(card, card.measured)
     if card.published:
-        yield "published", f"{card.published} (its makers' figures, not measured here)"
-    yield from (("bad at", one) for one in card.limits)
+        yield "published", f"{card.published} (its authors' figures, not measured here)"
+    yield from (("limitation", text) for text in card.limits)
 
 
 def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
@@ -46,88 +46,79 @@ def _model_rows(card: Card) -> Iterator[tuple[str, str]]:
             yield "parameters", f"{card.model.parameters:,}"
         yield "sha256", card.model.sha256
     if card.input is not None:
-        given = card.input
-        taken = f"{given.width}x{given.height} {given.channels} pixels, 0 to {given.highest}"
-        yield "input", taken + scaling(given)
-        yield "made for", made_for(card, given)
+        size = f"{card.input.width}x{card.input.height} {card.input.channels} pixels"
+        yield "input", f"{size}, 0 to {card.input.highest}{normalisation(card.input)}"
+        yield "images", suitable_images(card, card.input)
     if card.output is not None:
         order = ", ".join(card.classes)
         yield "output", f"{card.output.count} ({card.output.kind}), classes 0 and 1: {order}"
 
 
-def made_for(card: Card, given: Input) -> str:
-    """Which images a detector is for, and what of them it is shown."""
-    sides = f"with sides of {given.smallest_side} to {given.largest_side} px"
+def suitable_images(card: Card, of_model: Input) -> str:
+    """Return which images a detector is for, and which part of them its model gets."""
+    sides = f"with sides of {of_model.smallest_side} to {of_model.largest_side} px"
     if card.view.kind == "faces":
         return f"faces {sides}, in a square {card.view.margin:g} times as wide"
     if card.view.kind == "crops":
-        return f"images {sides}, up to {card.view.crops} pieces of each at its own resolution"
+        return f"images {sides}, up to {card.view.crops} crops of each at full resolution"
     if card.view.kind == "centre":
         shorter = card.view.shorter
-        return f"images {sides}, the middle of each when its shorter side is scaled to {shorter}"
-    return f"images {sides}, resized where they are not of its input's size"
+        return f"images {sides}, the centre of each, its shorter side scaled to {shorter}"
+    return f"images {sides}, resized to the input's size"
 
 
-def scaling(given: Input) -> str:
-    """How pixels are scaled before the model gets them; empty where they are not."""
-    divided = "" if given.scale == 1.0 else f", divided by {given.scale:g}"
-    minus = "".join(f", less {_listed(given.mean)}" for _ in given.mean[:1])
-    by = "".join(f", divided by {_listed(given.std)}" for _ in given.std[:1])
-    return divided + minus + by
+def normalisation(of_model: Input) -> str:
+    """Return how pixels are scaled for the model; empty where they are not."""
+    scale = "" if of_model.scale == 1.0 else f", divided by {of_model.scale:g}"
+    mean = f", minus {_listed(of_model.mean)}" if of_model.mean else ""
+    deviation = f", divided by {_listed(of_model.std)}" if of_model.std else ""
+    return scale + mean + deviation
 
 
 def _listed(values: Sequence[float]) -> str:
-    return "/".join(f"{one:g}" for one in dict.fromkeys(values))
+    return "/".join(f"{value:g}" for value in dict.fromkeys(values))
 
 
 def _thresholds(card: Card) -> str:
-    at = card.thresholds
+    thresholds = card.thresholds
     rate = "not measured"
-    if at.false_alarm_rate is not None:
-        rate = f"{at.false_alarm_rate:.2%} of {at.real_images:,} held-out real images"
-    word = f"ai from {at.ai:.3f}" if at.ai < NEVER else "never ai"
-    return f"unsure from {at.unsure:.3f}, {word} (false alarms: {rate})"
+    if thresholds.false_alarm_rate is not None:
+        real = f"{thresholds.real_images:,} held-out real images"
+        rate = f"{thresholds.false_alarm_rate:.2%} of {real}"
+    ai = f"ai from {thresholds.ai:.3f}" if thresholds.ai < NEVER else "never ai"
+    return f"unsure from {thresholds.unsure:.3f}, {ai} (false positives: {rate})"
 
 
-def _measured(card: Card) -> Iterator[tuple[str, str]]:
-    found = card.measured
-    if found is None:
-        yield "measured", "not measured"
-        return
-    at = found.confusion
-    yield "measured on", f"{found.on}: {found.images:,} images"
+def _measured_rows(card: Card, measured: Measured) -> Iterator[tuple[str, str]]:
+    matrix = measured.confusion
+    yield "measured on", f"{measured.on}: {measured.images:,} images"
+    interval = f"95 % interval {measured.accuracy_low:.4f} to {measured.accuracy_high:.4f}"
+    basis = f"a score of {SCORE_THRESHOLD} or more counts as AI"
+    yield "accuracy", f"{measured.accuracy:.4f} ({interval}), {basis}"
     yield (
-        "accuracy",
-        (
-            f"{found.accuracy:.4f} (95 % interval {found.accuracy_low:.4f} to "
-            f"{found.accuracy_high:.4f}), a score of 0.5 and more counting as AI"
-        ),
+        "confusion",
+        f"tp {matrix.tp:,}, fp {matrix.fp:,}, fn {matrix.fn:,}, tn {matrix.tn:,} (AI is positive)",
     )
-    yield "confusion", f"tp {at.tp:,}, fp {at.fp:,}, fn {at.fn:,}, tn {at.tn:,} (AI is positive)"
-    for name, of_class in (("AI", found.ai), ("real", found.real)):
-        yield (
-            name,
-            (
-                f"precision {of_class.precision:.4f}, recall {of_class.recall:.4f}, "
-                f"F1 {of_class.f1:.4f}, average precision {of_class.average_precision:.4f}"
-            ),
-        )
-    yield "ROC AUC", f"{found.roc_auc:.4f}, expected calibration error {found.ece:.4f}"
+    for name, figures in (("AI", measured.ai), ("real", measured.real)):
+        precision = f"precision {figures.precision:.4f}, recall {figures.recall:.4f}"
+        average = f"average precision {figures.average_precision:.4f}"
+        yield name, f"{precision}, F1 {figures.f1:.4f}, {average}"
+    yield "ROC AUC", f"{measured.roc_auc:.4f}, expected calibration error {measured.ece:.4f}"
     if card.thresholds.ai < NEVER:
-        yield "at `ai`", _found(found.recall_at_ai, found.false_alarms_at_ai)
-    if found.recall_at_unsure is not None and found.false_alarms_at_unsure is not None:
-        yield "at `unsure`", _found(found.recall_at_unsure, found.false_alarms_at_unsure)
-    if found.without_view:
-        yield "left out", f"{found.without_view:,} images with nothing for it in them"
+        yield "at `ai`", _rates(measured.recall_at_ai, measured.false_alarms_at_ai)
+    if measured.recall_at_unsure is not None and measured.false_alarms_at_unsure is not None:
+        yield "at `unsure`", _rates(measured.recall_at_unsure, measured.false_alarms_at_unsure)
+    if measured.without_view:
+        yield "not counted", f"{measured.without_view:,} images without anything to score"
     for source in card.sources:
         yield f"{source.kind}, {source.source}" if source.source else source.kind, _source(source)
-    for one in card.changes:
-        said = f"ROC AUC {one.roc_auc:.3f}, {_found(one.recall, one.false_alarms)}"
-        yield f"after: {one.change}", said
+    for change in card.changes:
+        rates = _rates(change.recall, change.false_alarms)
+        yield f"after {change.change}", f"ROC AUC {change.roc_auc:.3f}, {rates}"
 
 
-def _found(recall: float, false_alarms: float) -> str:
-    return f"finds {recall:.2%} of AI images, with {false_alarms:.2%} of real ones taken for AI"
+def _rates(recall: float, false_positives: float) -> str:
+    return f"recall {recall:.2%}, false-positive rate {false_positives:.2%}"
 
 
 def _source(source: SourceFigures) -> str:
