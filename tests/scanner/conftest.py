@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def broker(clean_redis: str, store: Store) -> Iterator[Broker]:
-    """The store's part of an empty Redis."""
+    """Return the store's namespace in an empty Redis."""
     client = make_redis(clean_redis)
     yield Broker(
         clean_redis, make_app(clean_redis, store.identity), Namespace(client, store.identity)

@@ -56,7 +56,7 @@ TAG = Finding(
 
 
 def verdict(image_id: int, path: bytes, outcome: Outcome, score: float | None) -> Verdict:
-    """The verdict on one of the images."""
+    """Return the verdict on one of the images."""
     findings: list[Finding] = []
     detector = None
     if path == b"FAKE/tagged.png":
@@ -82,7 +82,7 @@ def verdict(image_id: int, path: bytes, outcome: Outcome, score: float | None) -
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """An SQLite store; what differs between the two kinds is tested with the queries."""
+    """Open an SQLite store; the tests of the queries cover the differences to Postgres."""
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
     opened.close()
@@ -90,7 +90,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def scan(store: Store) -> Scan:
-    """The scan: seven of eight images judged by one host in 3.5 s, 2 s of them at work."""
+    """Add a scan: seven of eight images judged by one host in 3.5 s, 2 s of them active."""
     results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
     collection_id = scans.collection_id(store, "photos", b"/photos")
     begun = scans.new_scan(store, collection_id, scans.ensure_plan(store, PLAN), "fleet")
@@ -120,11 +120,11 @@ def scan(store: Store) -> Scan:
 
 @pytest.fixture
 def report(store: Store, scan: Scan) -> Report:
-    """The report on the scan."""
+    """Return the report on the scan."""
     return build(store, scan)
 
 
 @pytest.fixture
 def unlabelled(report: Report) -> Report:
-    """The same without labels."""
+    """Return the report without labels."""
     return replace(report, evaluation=None)

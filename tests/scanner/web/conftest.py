@@ -73,7 +73,7 @@ def scanned(drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Sc
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of 90 noisy photographs (hard links to one), which keep a worker busy."""
+    """Make a folder of 90 noisy photographs (hard links to one), which keep a worker busy."""
     folder = tmp_path / "photos"
     folder.mkdir()
     noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
@@ -85,7 +85,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(scanned: Scanned, tmp_path: Path) -> Iterator[Store]:
-    """A copy of the scan's store, to be written to."""
+    """Open a writable copy of the scan's store."""
     shutil.copy(scanned.store_file, tmp_path / "store.db")
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
@@ -138,7 +138,7 @@ class Served:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Serves a store on a port of its own until the test ends."""
+    """Return a function that serves a store on a free port until the test ends."""
     stops: list[Callable[[], object]] = []
 
     def start(
@@ -179,7 +179,7 @@ def _until_answered(netloc: str) -> None:
 
 @pytest.fixture
 def site(serve: Callable[..., Served], store: Store) -> Served:
-    """The scan's pages, on loopback and without a token."""
+    """Serve the scan's pages, on loopback and without a token."""
     return serve(store)
 
 
@@ -204,7 +204,7 @@ class Visitor:
         self.page.set_viewport_size({"width": 1280, "height": 900})
 
     def violations(self) -> list[str]:
-        """What of WCAG 2.2 AA the page breaks, light and dark, wide and narrow, by axe-core."""
+        """Return violations of WCAG 2.2 AA, in light and dark, wide and narrow, by axe-core."""
         found = []
         options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
         for scheme, width in (("light", 1280), ("dark", 390)):
@@ -229,7 +229,7 @@ def _told(violation: dict[str, Any]) -> str:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Visitor]:
-    """A fresh browser window; a script's error, a refused one, or a dialog fails the test."""
+    """Open a browser window; an error of a script, a blocked script or a dialog fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     troubles: list[str] = []

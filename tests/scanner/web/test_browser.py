@@ -33,7 +33,7 @@ ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with many verdicts over a few real files."""
+    """Fill a store with many verdicts over a few real files."""
     place = tmp_path_factory.mktemp("many")
     program = ROOT / "benchmarks" / "synthetic.py"
     given = ["--store", place / "store.db", "--folder", place / "pictures", "--images", str(MANY)]
@@ -43,14 +43,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def large(many: Path) -> Iterator[Store]:
-    """That store, opened."""
+    """Open that store."""
     opened = Store.open(str(many))
     yield opened
     opened.close()
 
 
 def unsure(store: Store) -> list[int]:
-    """The unsure images of the scan, as a review has them."""
+    """Return the unsure images of the scan, in the order of a review."""
     rows = [row for row in verdict_rows(store, 1) if row.verdict is not None]
     unsure = [row for row in rows if row.verdict and row.verdict.outcome is Outcome.UNSURE]
     ordered = sorted(unsure, key=lambda row: (row.verdict.score, row.image_id), reverse=True)  # type: ignore[union-attr]

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def ids(store: Store) -> dict[bytes, int]:
-    """The images of the scan by path."""
+    """Return the images of the scan by path."""
     return {row.path: row.image_id for row in verdict_rows(store, 1)}
 
 
 def opened(body: bytes) -> Image.Image:
-    """A picture that was sent."""
+    """Return the image in an answer."""
     return Image.open(io.BytesIO(body))
 
 

@@ -31,7 +31,7 @@ PAPER = {"width": 718, "height": 1000}
 
 @pytest.fixture(scope="session")
 def reports(scanned: Scanned, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a report of each kind on real scans."""
+    """Write a folder with a report of each kind on real scans."""
     place = tmp_path_factory.mktemp("reports")
     names = sorted(file.name for file in (scanned.folder / "tiny").iterdir())
     labels = (f"tiny/{name},{('real', 'ai')[n % 2]}\n" for n, name in enumerate(names))

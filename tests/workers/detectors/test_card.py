@@ -74,7 +74,7 @@ terms = "MIT"
 
 @pytest.fixture
 def card_file(tmp_path: Path) -> Path:
-    """A card and its model of three bytes."""
+    """Write a card and its model of three bytes."""
     path = tmp_path / "small.toml"
     path.write_text(CARD)
     path.with_suffix(".tflite").write_bytes(b"abc")

@@ -49,7 +49,7 @@ def real_by(colour: tuple[float, ...]) -> float:
 
 
 def flat(*colour: int) -> np.ndarray:
-    """An 8x8 picture of one colour."""
+    """Return an 8x8 image of one colour."""
     return np.full((8, 8, 3), colour, np.uint8)
 
 
@@ -341,7 +341,7 @@ objects-32 = a_plugin:Bright
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package with one good plug-in and three that are broken."""
+    """Install a package with one good plug-in and three that are broken."""
     site = tmp_path / "site"
     info = site / "a_plugin-1.dist-info"
     info.mkdir(parents=True)

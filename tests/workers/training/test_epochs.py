@@ -58,7 +58,7 @@ def write_set(path: Path, each: int, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training and a test set under the names that the recipe asks for."""
+    """Write a training and a test set under the names in the recipe."""
     folder = tmp_path_factory.mktemp("data")
     write_set(folder / "cifake-train.zip", each=112, seed=1)
     write_set(folder / "cifake-test.zip", each=20, seed=2)
@@ -70,7 +70,7 @@ def quietly(_line: str) -> None:
 
 
 def histories(out: Path) -> list[dict[str, Any]]:
-    """The epochs as they are on disk, without their times."""
+    """Return the epochs on disk, without their times."""
     rows: list[dict[str, Any]] = json.loads((out / runs.HISTORY).read_text())
     return [{key: row[key] for key in row if key != "seconds"} for row in rows]
 

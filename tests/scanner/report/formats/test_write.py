@@ -212,7 +212,7 @@ def test_file_is_there_as_a_whole(store: Store, scan: Scan, tmp_path: Path) -> N
 
 
 def current_umask(folder: Path) -> int:
-    """What a new file's mode lacks."""
+    """Return the permissions that a new file's mode lacks."""
     file = folder / "probe"
     file.touch()
     mode = stat.S_IMODE(file.stat().st_mode)
@@ -230,7 +230,7 @@ def test_fail_on_ai(store: Store, scan: Scan) -> None:
 
 @pytest.fixture
 def later(store: Store, scan: Scan) -> Scan:
-    """A later scan of two of the images: one is no longer AI-generated, which it is."""
+    """Add a later scan of two images, one of which is now missed."""
     begun = scans.new_scan(store, scan.collection_id, scans.ensure_plan(store, PLAN), "fleet")
     listed = [
         ListedImage(b"FAKE/seen.jpg", 10, 1, True),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def printed(report: Report, *, width: int = 80, colour: bool = False) -> str:
-    """The report as it is printed."""
+    """Return the report as printed."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=colour, highlight=False)
     print_report(report, console)
@@ -29,7 +29,7 @@ def printed(report: Report, *, width: int = 80, colour: bool = False) -> str:
 
 
 def numbers(text: str, label: str) -> list[str]:
-    """The figures on the first line that begins with that label."""
+    """Return the figures on the first line that begins with that label."""
     (line, *_) = [line for line in text.splitlines() if line.startswith(label)]
     return line.removeprefix(label).split()
 

@@ -63,7 +63,7 @@ def test_metrics_are_the_stores_figures(site: Served, store: Store) -> None:
 
 @pytest.fixture
 def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Iterator[Served]:
-    """The pages of a scan at work, every figure of which is known: three batches wait."""
+    """Serve the pages of a running scan with known figures: three batches wait."""
     now = time.time()
     (known,) = hosts(store)
     results.know_host(store, replace(known, info={"temperature_c": 61.5}))

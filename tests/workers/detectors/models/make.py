@@ -68,7 +68,7 @@ def as_tensorflow_1(path: Path) -> None:
 
 
 def as_onnx(path: Path) -> None:
-    """The same net as ONNX, channels first, its batch open, with a logit instead of a sigmoid."""
+    """Write the model as ONNX, channels first, with any batch size and a logit, not a sigmoid."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["picture"], ["means"]),
         helper.make_node("Flatten", ["means"], ["flat"]),
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def two_inputs():
-    """A net that wants two pictures."""
+    """Write a model that takes two images."""
     first, second = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
     both = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()([first, second]))
     return keras.Model([first, second], keras.layers.Dense(1)(both))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def picture(shade: int, size: int = 4) -> bytes:
-    """A PNG of one grey."""
+    """Return a PNG of one grey."""
     body = io.BytesIO()
     Image.new("L", (size, size), shade).save(body, "PNG")
     return body.getvalue()

@@ -29,7 +29,7 @@ def add(model: Path, *arguments: str) -> Result:
 
 
 def score() -> float:
-    """What `mine` says of a red picture."""
+    """Return the score of `mine` for a red image."""
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 255
     return float(load(installed.installed()["mine"]).score([red])[0])
@@ -58,7 +58,7 @@ def test_models_of_every_keras_score_alike(name: str, made_by: str) -> None:
 
 
 def saved(folder: Path, run: object) -> Path:
-    """A SavedModel whose signature is the function."""
+    """Write a SavedModel whose signature is the function."""
     module = tf.Module()
     module.run = tf.function(run, input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32)])
     tf.saved_model.save(module, str(folder), signatures=module.run)

@@ -19,7 +19,7 @@ class Evil:
 
 
 def torch_file(offset: int = 0, strides: tuple[int, int] = (1, 3)) -> bytes:
-    """What torch 1.5 would write for one tensor of 3 by 2, stored column by column."""
+    """Return what torch 1.5 writes for a tensor of 3 by 2, stored column by column."""
     table = (
         b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n("
         b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x007X\x03\x00\x00\x00cpuK\x06NtQ"
