@@ -33,11 +33,15 @@ def read(data: bytes) -> tuple[Finding, ...]:
     metadata = find_metadata(data)
     if not metadata.blocks:
         return ()
-    from workers.provenance import fields, generators, iptc  # noqa: PLC0415
+    from workers.provenance import aigc, fields, generators, iptc  # noqa: PLC0415
 
     texts = fields.read(data, metadata)
     link = next((field.text for field in texts if field.where == "xmp:provenance"), "")
-    findings = [*generators.findings(texts), *iptc.findings(texts)]
+    findings = [
+        *generators.findings(texts),
+        *iptc.findings(texts),
+        *aigc.findings(texts),
+    ]
     if link or metadata.has("c2pa"):
         from workers.provenance import c2pa  # noqa: PLC0415
 

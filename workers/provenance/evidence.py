@@ -22,6 +22,9 @@ class Kind(StrEnum):
     IPTC_GENERATED = "iptc_generated"  # XMP's DigitalSourceType declares it AI-generated
     IPTC_EDITED = "iptc_edited"  # XMP declares a part of it AI-generated
     XMP_UNREADABLE = "xmp_unreadable"  # XMP of interest cannot be read
+    AIGC_GENERATED = "aigc_generated"  # the label of Chinese law: generated (1)
+    AIGC_POSSIBLE = "aigc_possible"  # the same: possibly generated (2)
+    AIGC_SUSPECTED = "aigc_suspected"  # the same: suspected to be generated (3)
     GENERATOR_TAG = "generator_tag"  # a generator's own mark, or its settings
 
 
@@ -44,6 +47,9 @@ SCORES = {
     Kind.C2PA_EDITED: 0.75,
     Kind.IPTC_GENERATED: 0.97,
     Kind.IPTC_EDITED: 0.75,
+    Kind.AIGC_GENERATED: 0.97,
+    Kind.AIGC_POSSIBLE: 0.75,
+    Kind.AIGC_SUSPECTED: 0.6,
     Kind.GENERATOR_TAG: 0.98,
 }
 # Scores that depend on the result of the signature check. A claim that fails the check proves

@@ -20,8 +20,6 @@ OTHER_STAGES = {
 }
 # Not supported yet.
 UNSUPPORTED = {
-    "5-tc260-aigc-label/l_tc260_elem.jpg",
-    "5-tc260-aigc-label/l_tc260_elem.png",
     "6-grok-exif/k_grok.jpg",
     "7-other-generators/d_ruinedfooocus.png",
     "7-other-generators/e_comfy_desc_workflow_only.webp",
