@@ -1,6 +1,6 @@
-"""What of a picture a net is shown: the whole of it, pieces at its own size, or its faces.
+"""Arrays of an image that models take: the whole, crops at its own resolution, or faces.
 
-Coordinates of boxes are left, top, right, bottom, in pixels of the picture as a viewer shows it.
+Boxes are (left, top, right, bottom) in pixels of the upright image, as a viewer shows it.
 """
 
 from __future__ import annotations
@@ -24,66 +24,64 @@ if TYPE_CHECKING:
 
 
 class Finder(Protocol):
-    """What finds faces."""
+    """A face finder."""
 
     def find(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        """The faces in an upright picture."""
+        """Return the faces in an upright image."""
 
 
 Box = tuple[float, float, float, float]
 
-# Probabilities are kept so far from 0 and 1 that their logits are finite.
-_SURE = 1e-9
+# The distance that keeps probabilities from 0 and 1, so that their logits are finite.
+_MARGIN = 1e-9
 
 
 def whole(pixels: NDArray[np.uint8], wanted: Input) -> NDArray[np.uint8]:
-    """The pixels at a net's input size; as they are where they have it already."""
+    """Resize pixels to the input's size; return pixels of that size unchanged."""
     if pixels.shape[:2] == (wanted.height, wanted.width):
         return pixels
     resized = Image.fromarray(pixels).resize((wanted.width, wanted.height), Image.Resampling.BOX)
     return np.asarray(resized)
 
 
-def centre(
-    decoded: Decoded, picture: Image.Image, shorter: int, wanted: Input
-) -> NDArray[np.uint8]:
-    """The middle of an upright picture whose shorter side was scaled to `shorter`.
+def centre(decoded: Decoded, image: Image.Image, shorter: int, wanted: Input) -> NDArray[np.uint8]:
+    """Return the middle of the upright image after scaling its shorter side to `shorter`.
 
-    As most nets that were trained on photographs are shown one: it is theirs that it is resized.
+    This is the usual preprocessing of models that were trained on photographs.
     """
-    scale = shorter / min(picture.size)
-    size = [max(shorter, round(side * scale)) for side in picture.size]
-    small = to_rgb(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    scale = shorter / min(image.size)
+    size = [max(shorter, round(side * scale)) for side in image.size]
+    small = to_rgb(image).resize((size[0], size[1]), Image.Resampling.BICUBIC)
     pixels = np.ascontiguousarray(apply_orientation(np.asarray(small), decoded.orientation))
     height, width, _ = pixels.shape
     top, left = (height - wanted.height) // 2, (width - wanted.width) // 2
     return pixels[top : top + wanted.height, left : left + wanted.width]
 
 
-def crops(picture: Image.Image, wanted: Input, most: int) -> list[NDArray[np.uint8]]:
-    """Pieces of the input's size, nothing resized: the middle, then the four corners.
+def crops(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint8]]:
+    """Return up to `count` crops of the input's size, not resized: the middle, then the corners.
 
-    So they lie as far from each other as they can: near ones would say the same once more.
-    The net never sees the picture turned: which way is up says nothing of how it was made.
+    They are as far apart as possible, because neighbouring crops repeat the same evidence. The
+    image is not turned upright: its orientation is no evidence of how it was made.
     """
-    width, height = picture.size
-    places = {
-        (_within(x * width, wanted.width, width), _within(y * height, wanted.height, height))
-        for x, y in ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))[:most]
+    width, height = image.size
+    corners = {
+        (_start(x * width, wanted.width, width), _start(y * height, wanted.height, height))
+        for x, y in ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))[:count]
     }
     return [
-        np.asarray(to_rgb(picture.crop((left, top, left + wanted.width, top + wanted.height))))
-        for left, top in sorted(places)
+        np.asarray(to_rgb(image.crop((left, top, left + wanted.width, top + wanted.height))))
+        for left, top in sorted(corners)
     ]
 
 
-def _within(middle: float, size: int, side: int) -> int:
-    """Where a piece begins whose middle is wanted there, all of it in the picture."""
+def _start(middle: float, size: int, side: int) -> int:
+    """Return where a crop around this middle begins, moved into the image."""
     return min(max(round(middle - size / 2), 0), side - size)
 
 
 def upright_size(decoded: Decoded) -> tuple[int, int]:
-    """Width and height of the picture itself, as a viewer shows it."""
+    """Return width and height of the image at its own size, upright."""
     if decoded.native is None:
         width, height = decoded.header.width, decoded.header.height
     else:
@@ -91,43 +89,43 @@ def upright_size(decoded: Decoded) -> tuple[int, int]:
     return (height, width) if is_sideways(decoded.orientation) else (width, height)
 
 
-def enlarged(faces: Sequence[Face], seen: NDArray[np.uint8], decoded: Decoded) -> list[Face]:
-    """Faces that were found in the picture from afar, in pixels of the picture itself."""
+def enlarged(faces: Sequence[Face], reduced: NDArray[np.uint8], decoded: Decoded) -> list[Face]:
+    """Convert faces found in the reduced image to pixels of the image at its own size."""
     size = upright_size(decoded)
-    wide, high = size[0] / seen.shape[1], size[1] / seen.shape[0]
+    wide, high = size[0] / reduced.shape[1], size[1] / reduced.shape[0]
     return [face.scaled(wide, high) for face in faces]
 
 
 def faces(decoded: Decoded, finder: Finder) -> list[Face]:
-    """The faces in a picture, the largest first, in pixels of the picture itself."""
-    seen = np.ascontiguousarray(apply_orientation(decoded.pixels, decoded.orientation))
-    found = enlarged(finder.find(seen), seen, decoded)
-    return sorted(found, key=lambda one: -one.side)
+    """Return the faces in an image, the largest first, in pixels of the image at its own size."""
+    reduced = np.ascontiguousarray(apply_orientation(decoded.pixels, decoded.orientation))
+    found = enlarged(finder.find(reduced), reduced, decoded)
+    return sorted(found, key=lambda face: -face.side)
 
 
 def of_face(
-    decoded: Decoded, picture: Image.Image, found: Face, margin: float, wanted: Input
+    decoded: Decoded, image: Image.Image, face: Face, margin: float, wanted: Input
 ) -> NDArray[np.uint8]:
-    """What a net is shown of a face: the square around it, see `around`."""
-    box = around(found, margin, upright_size(decoded))
-    return face(picture, decoded.orientation, box, wanted)
+    """Return the square around a face, see `around`, upright and at the input's size."""
+    box = around(face, margin, upright_size(decoded))
+    return square(image, decoded.orientation, box, wanted)
 
 
-def face(picture: Image.Image, orientation: int, box: Box, wanted: Input) -> NDArray[np.uint8]:
-    """The square around an upright box, turned upright, at the input's size."""
-    piece = to_rgb(picture.crop(_round(stored(box, orientation, picture.size))))
+def square(image: Image.Image, orientation: int, box: Box, wanted: Input) -> NDArray[np.uint8]:
+    """Cut a box out of an image, turn it upright and resize it to the input's size."""
+    crop = to_rgb(image.crop(_round(stored(box, orientation, image.size))))
     if orientation != UPRIGHT:
-        piece = Image.fromarray(
-            np.ascontiguousarray(apply_orientation(np.asarray(piece), orientation))
+        crop = Image.fromarray(
+            np.ascontiguousarray(apply_orientation(np.asarray(crop), orientation))
         )
-    return np.asarray(piece.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
+    return np.asarray(crop.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
 
 
-def around(found: Face, margin: float, size: tuple[int, int]) -> Box:
-    """The square around a face, `margin` times its longer side wide, moved into the picture."""
-    side = min(found.side * margin, *size)
-    left = _moved((found.left + found.right - side) / 2, side, size[0])
-    top = _moved((found.top + found.bottom - side) / 2, side, size[1])
+def around(face: Face, margin: float, size: tuple[int, int]) -> Box:
+    """Return a square around a face, `margin` times its longer side wide, moved into the image."""
+    side = min(face.side * margin, *size)
+    left = _moved((face.left + face.right - side) / 2, side, size[0])
+    top = _moved((face.top + face.bottom - side) / 2, side, size[1])
     return left, top, left + side, top + side
 
 
@@ -136,7 +134,7 @@ def _moved(start: float, length: float, side: int) -> float:
 
 
 def stored(box: Box, orientation: int, size: tuple[int, int]) -> Box:
-    """Where a box of the upright picture lies in the one that is stored, of that size."""
+    """Convert a box of the upright image to the image as stored, which has this `size`."""
     left, top, right, bottom = box
     width, height = size
     turned = {
@@ -157,10 +155,10 @@ def _round(box: Box) -> tuple[int, int, int, int]:
 
 
 def mean_probability(probabilities: NDArray[np.float64]) -> float:
-    """One probability for several views of one thing: that of their mean logit.
+    """Return the probability of the mean logit of several crops of one image.
 
-    The views of one picture are no independent witnesses: their evidence is averaged, not added.
+    The crops are not independent, so their evidence is averaged instead of added.
     """
-    bounded = np.clip(probabilities, _SURE, 1 - _SURE)
+    bounded = np.clip(probabilities, _MARGIN, 1 - _MARGIN)
     mean = float(np.mean(np.log(bounded / (1 - bounded))))
     return float(1 / (1 + np.exp(-mean)))

@@ -1,19 +1,17 @@
-"""What the findings of one image come to.
+"""The decision on one image from its findings.
 
-The rule: each finding with a score stands at the level that its detector's thresholds give it;
-the highest level decides, among findings of that level the highest score. Nothing is averaged:
-a tag that names its generator is not weakened by a net that cannot see it, nor the other way
-round. Absence of evidence decides nothing.
+Each finding with a score has the level that the thresholds of its detector give it. The highest
+level decides, and among findings of that level the highest score. Nothing is averaged: a tag that
+names its generator is not weakened by a model that sees nothing, nor the other way round. Absence
+of evidence decides nothing. Several models may examine one image, its faces and the whole, by the
+same rule.
 
-Several nets may look at one picture, at its faces and at the whole; the same rule holds: the most
-telling one decides, and each has its own thresholds at its own stated rate of false alarms.
+A plan may have a detector for a second stage, which examines what the first stage leaves `unsure`.
+Its score replaces those of the other models: a slower, better model must be able to clear an image,
+too. Findings of metadata stay as they are.
 
-A plan may have a strong detector, which is asked for a second opinion on what the others leave
-doubtful. Where it gives one, it stands in the place of the other nets': a slower net that is asked
-because the quick ones do not know must be able to clear a picture, too. Tags stand as they are.
-
-A score on a picture that had to be resized for its net, or that has been through too much to show
-what nets look at, reaches `unsure` at most: the false alarms were measured on others.
+A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
+because false-positive rates were measured on other images.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _LEVELS = (Outcome.NO_EVIDENCE, Outcome.UNSURE, Outcome.AI)
 
 
 class Decision(NamedTuple):
-    """The outcome, the score and detector of the finding that decided, and whether pixels were."""
+    """Outcome, score and detector of the deciding finding; `examined` if a model saw the pixels."""
 
     outcome: Outcome
     score: float | None
@@ -39,30 +37,30 @@ class Decision(NamedTuple):
     examined: bool
 
 
-class Judge:
-    """Decides by the thresholds of one plan."""
+class DecisionRule:
+    """The rule with the thresholds of one plan."""
 
     def __init__(self, plan: Plan) -> None:
         self._thresholds = {planned.name: planned.thresholds for planned in plan.detectors}
         self._second_stage = plan.second_stage
 
     def decide(self, findings: Sequence[Finding]) -> Decision:
-        """The outcome for one image from everything that was found."""
+        """Return the outcome of one image."""
         level, score, detector, examined = 0, -1.0, None, False
-        degraded = any(said.kind == DEGRADED for said in findings)
-        second = any(said.detector == self._second_stage for said in findings)
-        for said in findings:
-            if said.score is None:
+        degraded = any(finding.kind == DEGRADED for finding in findings)
+        has_second = any(finding.detector == self._second_stage for finding in findings)
+        for finding in findings:
+            if finding.score is None:
                 continue
-            by_pixels = said.detector != PROVENANCE
+            by_pixels = finding.detector != PROVENANCE
             examined = examined or by_pixels
-            if second and by_pixels and said.detector != self._second_stage:
+            if has_second and by_pixels and finding.detector != self._second_stage:
                 continue
-            reached = _level(self._thresholds[said.detector], said.score)
-            if by_pixels and (degraded or RESIZED_FROM in said.detail):
+            reached = _level(self._thresholds[finding.detector], finding.score)
+            if by_pixels and (degraded or RESIZED_FROM in finding.detail):
                 reached = min(reached, 1)
-            if (reached, said.score) > (level, score):
-                level, score, detector = reached, said.score, said.detector
+            if (reached, finding.score) > (level, score):
+                level, score, detector = reached, finding.score, finding.detector
         return Decision(_LEVELS[level], None if detector is None else score, detector, examined)
 
 

@@ -1,7 +1,7 @@
-"""A chunk of images through the stages: fetch, provenance, decode, route, detectors, decide.
+"""The stages of a chunk of images: fetch, provenance, decode, select inputs, score, decide.
 
-What may be wrong with an image is caught around that image and becomes its verdict; what is wrong
-with the world (a collection's root that is gone) raises through.
+An error of one image is caught around it and becomes its verdict. Errors of the environment, such
+as an unavailable source, are raised.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from workers.detectors.card import CardError
 from workers.detectors.loading import load
 from workers.errors import ImageProblem
 from workers.images.decode import decode
-from workers.pipeline.decide import Judge
+from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
 from workers.sources.source import SourceUnavailable
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A chunk is one transaction: so many images,
+# A chunk is one transaction: it ends after this number of images,
 CHUNK_IMAGES = 64
-# or as many as two seconds are enough for; a crash repeats no more than that.
+# or after this time in seconds; a crash repeats no more than that.
 CHUNK_SECONDS = 2.0
 
 
 class BytesSource(Protocol):
-    """Where the bytes of a collection's images come from."""
+    """A source of images."""
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
-        """The bytes of one image; FetchError is about it, SourceUnavailable about the world."""
+        """Return one image; FetchError for that image, SourceUnavailable for all of them."""
 
 
 @dataclass(slots=True)
-class _Look:
-    """One image on its way through the stages."""
+class _ImageState:
+    """Results of the stages for one image so far."""
 
     image: BatchImage
     findings: list[Finding] = field(default_factory=list)
@@ -74,26 +74,28 @@ class _Look:
 
 
 class Pipeline:
-    """The stages for one plan; one per process, since detectors are not shared between forks."""
+    """The stages for one plan; one per process, since detectors cannot be shared across forks."""
 
     def __init__(
         self,
         plan: Plan,
         detectors: Mapping[str, Detector],
         max_pixels: int,
-        shipped: Mapping[str, Card] | None = None,
+        present: Mapping[str, Card] | None = None,
         finder: Finder | None = None,
     ) -> None:
-        """`shipped` are the cards of all detectors that are here, in the plan or not."""
-        self._judge = Judge(plan)
+        """Take the loaded detectors of a plan, and the cards of all that are `present`."""
+        self._rule = DecisionRule(plan)
         self._detectors = detectors
-        routed = plan.first_stage().names()
-        cards = {name: one.card for name, one in detectors.items() if name in routed}
-        self._selector = InputSelector(cards, shipped or {}, finder)
-        # By itself: it is asked as well as the one that suits, never in its stead.
-        strong = {name: one.card for name, one in detectors.items() if name not in routed}
-        self._strong = InputSelector(strong, {}, finder) if strong else None
-        self._native = self._selector.native or (self._strong is not None and self._strong.native)
+        names = plan.first_stage().names()
+        first = {name: loaded.card for name, loaded in detectors.items() if name in names}
+        # By itself: it examines images besides the detectors that suit them, not instead of them.
+        second = {name: loaded.card for name, loaded in detectors.items() if name not in names}
+        self._selector = InputSelector(first, present or {}, finder)
+        self._second_stage = InputSelector(second, {}, finder) if second else None
+        self._native = self._selector.native or bool(
+            self._second_stage and self._second_stage.native
+        )
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -103,110 +105,115 @@ class Pipeline:
         images: Sequence[BatchImage],
         begin: Callable[[BatchImage], object] | None = None,
     ) -> list[Verdict]:
-        """Verdicts on the first of the images, as many as make one transaction.
+        """Judge the first of the images, as many as one transaction has.
 
-        `begin`, if any, is called with each image before it is looked at. SourceUnavailable comes
-        through: nothing is said then of any image of the chunk.
+        `begin` is called with each image before it is fetched. Raises SourceUnavailable, and then
+        returns no verdict at all.
         """
-        looks: list[_Look] = []
+        states: list[_ImageState] = []
         until = monotonic() + CHUNK_SECONDS
         for image in images[:CHUNK_IMAGES]:
             if begin is not None:
                 begin(image)
-            looks.append(self._look(root, image))
+            states.append(self._examine(root, image))
             if monotonic() >= until:
                 break
-        return self._judged(looks)
+        self._score_whole(states)
+        return [self._verdict(state) for state in states]
 
-    def _look(self, source: BytesSource, image: BatchImage) -> _Look:
-        """Fetch, read and decode one image, and show it to the detectors that suit it."""
-        look = _Look(image)
-        started = fetched_at = perf_counter_ns()
+    def _examine(self, source: BytesSource, image: BatchImage) -> _ImageState:
+        """Run the stages of one image, up to the scores of its faces and crops."""
+        state = _ImageState(image)
         try:
-            fetched = source.fetch(image.path, image.size_bytes)
-            look.digest = fetched.digest
-            fetched_at = perf_counter_ns()
-            if self._reads_provenance and provenance.has_metadata(fetched.data):
-                look.findings.extend(provenance.read(fetched.data))
-            read_at = perf_counter_ns()
-            look.infer_us = (read_at - fetched_at) // 1000
-            decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._native)
-            decoded_at = perf_counter_ns()
-            look.decode_us = (decoded_at - read_at) // 1000
-            look.inputs = self._selector.select(decoded)
-            if self._strong is not None:
-                look.inputs.add_inputs(self._strong.select(decoded))
-            look.infer_us += (perf_counter_ns() - decoded_at) // 1000
+            self._prepare(state, source)
         except SourceUnavailable:
             raise
-        except ImageProblem as trouble:
-            look.error = ImageError(trouble.kind, trouble.text)
+        except ImageProblem as error:
+            state.error = ImageError(error.kind, error.text)
         except MemoryError:
-            look.error = ImageError(ErrorKind.TOO_LARGE, "takes more memory than there is")
+            state.error = ImageError(ErrorKind.TOO_LARGE, "not enough memory")
         except Exception as error:
-            # Whatever it is: no image may stop the others of its batch.
+            # No image may stop the others of its batch.
             log.exception("image %d of the store", image.image_id)
-            text = f"could not be looked at: {type(error).__name__}, a mistake in scanner"
-            look.error = ImageError(ErrorKind.INTERNAL, text)
-        look.fetch_us = (fetched_at - started) // 1000
-        # Not in there: a detector that fails is no trouble of the image's.
-        self._ask_pieces(look)
-        return look
+            text = f"internal error ({type(error).__name__}); please report it"
+            state.error = ImageError(ErrorKind.INTERNAL, text)
+        # Outside of `try`: an error of a detector is not an error of the image.
+        self._score_full_size(state)
+        return state
 
-    def _ask_pieces(self, look: _Look) -> None:
-        """Ask at once what takes long, so that a chunk lasts about as long as it is to."""
-        look.findings.extend(look.inputs.findings)
-        if not look.inputs.full_size:
+    def _prepare(self, state: _ImageState, source: BytesSource) -> None:
+        """Fetch, read and decode an image, and select the inputs of detectors."""
+        started = perf_counter_ns()
+        fetched = source.fetch(state.image.path, state.image.size_bytes)
+        state.fetch_us = _microseconds_since(started)
+        state.digest = fetched.digest
+        started = perf_counter_ns()
+        if self._reads_provenance and provenance.has_metadata(fetched.data):
+            state.findings.extend(provenance.read(fetched.data))
+        state.infer_us = _microseconds_since(started)
+        started = perf_counter_ns()
+        decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._native)
+        state.decode_us = _microseconds_since(started)
+        started = perf_counter_ns()
+        state.inputs = self._selector.select(decoded)
+        if self._second_stage is not None:
+            state.inputs.add_inputs(self._second_stage.select(decoded))
+        state.infer_us += _microseconds_since(started)
+
+    def _score_full_size(self, state: _ImageState) -> None:
+        """Score faces and crops at once: they take long, and a chunk has a time limit."""
+        state.findings.extend(state.inputs.findings)
+        if not state.inputs.full_size:
             return
         started = perf_counter_ns()
-        for asked in look.inputs.full_size:
-            score = asked.score(self._detectors[asked.detector])
-            look.findings.append(Finding(asked.detector, "score", score, detail=asked.detail))
-        look.infer_us += (perf_counter_ns() - started) // 1000
+        for inputs in state.inputs.full_size:
+            score = inputs.score(self._detectors[inputs.detector])
+            state.findings.append(Finding(inputs.detector, "score", score, detail=inputs.detail))
+        state.infer_us += _microseconds_since(started)
 
-    def _judged(self, looks: Sequence[_Look]) -> list[Verdict]:
-        """Score whole pictures, one detector after the other, and decide on each image."""
-        waiting: dict[str, list[tuple[_Look, DetectorInputs]]] = defaultdict(list)
-        for look in looks:
-            for asked in look.inputs.whole:
-                waiting[asked.detector].append((look, asked))
-        for name, questions in waiting.items():
-            self._ask_whole(name, questions)
-        return [self._verdict(look) for look in looks]
+    def _score_whole(self, states: Sequence[_ImageState]) -> None:
+        """Score whole images, all images of a chunk by one detector after the other."""
+        waiting: dict[str, list[tuple[_ImageState, DetectorInputs]]] = defaultdict(list)
+        for state in states:
+            for inputs in state.inputs.whole:
+                waiting[inputs.detector].append((state, inputs))
+        for name, pairs in waiting.items():
+            started = perf_counter_ns()
+            scores = self._detectors[name].score([inputs.arrays[0] for _, inputs in pairs])
+            each_us = _microseconds_since(started) // len(pairs)
+            for (state, inputs), score in zip(pairs, scores.tolist(), strict=True):
+                state.findings.append(_score_finding(name, score, inputs.detail))
+                state.infer_us += each_us
 
-    def _ask_whole(self, name: str, questions: Sequence[tuple[_Look, DetectorInputs]]) -> None:
-        started = perf_counter_ns()
-        scores = self._detectors[name].score([asked.arrays[0] for _, asked in questions])
-        each_us = (perf_counter_ns() - started) // 1000 // len(questions)
-        for (look, asked), score in zip(questions, scores.tolist(), strict=True):
-            look.findings.append(_scored(name, score, asked.detail))
-            look.infer_us += each_us
-
-    def _verdict(self, look: _Look) -> Verdict:
-        decision = self._judge.decide(look.findings)
+    def _verdict(self, state: _ImageState) -> Verdict:
+        decision = self._rule.decide(state.findings)
         return Verdict(
-            image_id=look.image.image_id,
-            outcome=decision.outcome if look.error is None else Outcome.ERROR,
+            image_id=state.image.image_id,
+            outcome=decision.outcome if state.error is None else Outcome.ERROR,
             score=decision.score,
             detector=decision.detector,
             examined=decision.examined,
-            findings=tuple(look.findings),
-            error=look.error,
-            digest=look.digest,
-            timings=Timings(look.fetch_us, look.decode_us, look.infer_us),
+            findings=tuple(state.findings),
+            error=state.error,
+            digest=state.digest,
+            timings=Timings(state.fetch_us, state.decode_us, state.infer_us),
         )
 
 
-def _scored(detector: str, score: float, detail: dict[str, Any]) -> Finding:
+def _microseconds_since(started: int) -> int:
+    return (perf_counter_ns() - started) // 1000
+
+
+def _score_finding(detector: str, score: float, detail: dict[str, Any]) -> Finding:
     if RESIZED_FROM not in detail:
         return Finding(detector, "score", score)
     width, height = detail[RESIZED_FROM]
-    text = f"resized from {width}x{height}, so it is doubtful at most"
+    text = f"resized from {width}x{height}: at most unsure"
     return Finding(detector, "score", score, text, detail)
 
 
 def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
-    """The stages for a plan, its detectors loaded; PlanError where they are not here."""
+    """Load the detectors of a plan; PlanError where they are not installed."""
     try:
         cards = installed.installed()
         require_same(plan, cards)

@@ -82,7 +82,7 @@ def test_boxes_of_turned_pictures(orientation: int) -> None:
     stored.getexif()[Base.Orientation] = orientation
     upright = ImageOps.exif_transpose(stored)
     box = (5.0, 11.0, 37.0, 43.0)
-    seen = crops.face(stored, orientation, box, WANTED)
+    seen = crops.square(stored, orientation, box, WANTED)
 
     assert (np.asarray(upright.crop((5, 11, 37, 43))) == seen).all()
     assert upright.size == crops.upright_size(decoded(stored, orientation))

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.records import Finding, Outcome, Plan, PlannedDetector, Thresholds
-from workers.pipeline.decide import Decision, Judge
+from workers.pipeline.decide import Decision, DecisionRule
 
 # The net is trusted late, provenance early: the same score is of different levels.
-JUDGE = Judge(
+JUDGE = DecisionRule(
     Plan(
         (
             PlannedDetector("net", "1", "", Thresholds(0.6, 0.9)),
@@ -105,7 +105,7 @@ def test_degraded_pixels_are_doubtful_at_most() -> None:
 
 def test_a_detector_that_has_not_earned_the_word() -> None:
     """With its threshold at 1.0 it calls nothing AI-made, however sure it is."""
-    judge = Judge(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))
+    judge = DecisionRule(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))
 
     assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome
 
@@ -124,7 +124,7 @@ def test_a_detector_that_has_not_earned_the_word() -> None:
 )
 def test_a_second_opinion(findings: list[Finding], expected: tuple[object, ...]) -> None:
     """A strong detector stands in the place of the other nets, not in that of tags."""
-    judge = Judge(
+    judge = DecisionRule(
         Plan(
             (
                 PlannedDetector("clip", "1", "", Thresholds(0.5, 0.9), is_second_stage=True),

@@ -122,7 +122,7 @@ def test_resized_pictures_are_doubtful_at_most() -> None:
     )
 
     assert (Outcome.UNSURE, 1.0, True) == (small.outcome, small.score, small.examined)
-    assert ({"resized_from": [20, 30]}, "resized from 20x30, so it is doubtful at most") == (
+    assert ({"resized_from": [20, 30]}, "resized from 20x30: at most unsure") == (
         small.findings[0].detail,
         small.findings[0].text,
     )
