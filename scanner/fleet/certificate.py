@@ -6,12 +6,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from storage.errors import ScannerError
+
 # Ten years: after that every machine has to join again.
 VALID_DAYS = "3650"
 TIMEOUT_SECONDS = 60.0
 
 
-class CertificateError(Exception):
+class CertificateError(ScannerError):
     """The certificate could not be created; the message says why."""
 
 

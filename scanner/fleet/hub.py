@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from scanner.fleet.broker import open_broker, without_password
-from scanner.fleet.certificate import CertificateError, ensure_certificate
+from scanner.fleet.certificate import ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from scanner.fleet.hub_config import HubConfig, save_hub, write_private
 from scanner.fleet.local import local_rescuer
@@ -68,11 +68,14 @@ class RunningHub:
 
 @contextmanager
 def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[RunningHub]:
-    """Run a hub while the context lasts. Raise HubError and EmbeddedServerError."""
+    """Run a hub while the context lasts.
+
+    Raise HubError, CertificateError and EmbeddedServerError.
+    """
     with ExitStack() as parts:
         folder = parts.enter_context(_lock_folder(state_dir))
         credentials = _credentials(folder)
-        cert = _certificate(folder) if options.tls else None
+        cert = ensure_certificate(_queue_folder(folder, tls=True)) if options.tls else None
         check_server: Callable[[], object] = lambda: None  # noqa: E731
         if options.broker_url is None:
             server = parts.enter_context(_server(options, folder, credentials["password"]))
@@ -147,13 +150,6 @@ def _queue_folder(folder: Path, *, tls: bool) -> Path:
     return queue_folder
 
 
-def _certificate(folder: Path) -> str:
-    try:
-        return ensure_certificate(_queue_folder(folder, tls=True))
-    except CertificateError as error:
-        raise HubError(str(error)) from error
-
-
 def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
     server = PersistentServer(
         _queue_folder(folder, tls=options.tls),
@@ -195,8 +191,8 @@ def _file_server(
     options: HubOptions, port: int, store: Store, token: str, folder: Path
 ) -> Iterator[None]:
     access = Access(store, token, Rate(options.share_bytes_per_second), Limits().max_bytes)
-    certificates = _queue_folder(folder, tls=True)
-    tls = (certificates / "cert.pem", certificates / "key.pem") if options.tls else None
+    files = _queue_folder(folder, tls=options.tls)
+    tls = (files / "cert.pem", files / "key.pem") if options.tls else None
     try:
         server = FileServer((options.address, port), access, tls)
     except OSError as error:

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 import redis
 from kombu.exceptions import OperationalError
 
+from scanner.fleet.broker import open_broker
 from scanner.fleet.publisher import publish
 from scanner.fleet.second_stage import SecondStage
+from scanner.processes.logs import log_to_stderr
+from storage.database.store import Store
 from storage.errors import StoreError
 from storage.records import PlanError
 from storage.writes import results
@@ -31,7 +34,6 @@ from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from scanner.fleet.broker import Broker
-    from storage.database.store import Store
     from storage.records import Batch
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ return 1
 
 
 class Rescuer:
-    """Publishes lost batches of the scans of a store that have an owner."""
+    """Publishes the lost batches of one owner's scans."""
 
     def __init__(self, store: Store, broker: Broker, owner: str) -> None:
         self._store = store
@@ -70,7 +72,7 @@ class Rescuer:
 
     def round(self) -> None:
         """Publish batches of dead workers and, if the queue is empty, all other lost batches."""
-        lock = self._namespace.key("keeper")
+        lock = self._namespace.key("keeper")  # shared with workers of earlier versions
         if not self._namespace.client.eval(_ACQUIRE, 1, lock, self._lock_token, LOCK_SECONDS):
             return
         for part in leases.orphaned_parts(self._namespace):
@@ -94,12 +96,11 @@ class Rescuer:
         while results wait to be written.
         """
         before, self._idle = self._idle, set()
-        if self._namespace.client.llen(self._namespace.queue) or count_pending_results(
-            self._namespace
-        ):
+        queued = self._namespace.client.llen(self._namespace.queue)
+        if queued or count_pending_results(self._namespace):
             return set()
-        undone = results.undone(self._store, self._owner)
-        self._idle = set(leases.batches_without_lease(self._namespace, undone))
+        unfinished = results.undone(self._store, self._owner)
+        self._idle = set(leases.batches_without_lease(self._namespace, unfinished))
         return before & self._idle
 
     def _publish(self, unfinished: tuple[int, Batch] | None, reason: str) -> None:
@@ -120,10 +121,6 @@ def main() -> None:
 
     The optional argument is the name of this machine in log lines.
     """
-    from scanner.fleet.broker import open_broker  # noqa: PLC0415 - only a process of its own
-    from scanner.processes.logs import log_to_stderr  # noqa: PLC0415
-    from storage.database.store import Store  # noqa: PLC0415
-
     log_to_stderr(verbose=False, host=next(iter(sys.argv[1:]), None))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

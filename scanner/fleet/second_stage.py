@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class SecondStage:
-    """Sends the `unsure` images of the scans of a store that have an owner."""
+    """Sends the `unsure` images of one owner's scans to the second stage."""
 
     def __init__(self, store: Store, broker: Broker, owner: str) -> None:
         self._store = store

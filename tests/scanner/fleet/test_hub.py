@@ -175,7 +175,7 @@ def test_addresses_to_bind(tmp_path: Path) -> None:
     ],
 )
 def test_listen(given: str, meant: tuple[str, int]) -> None:
-    """An address, with or without a port."""
+    """An address may have a port."""
     context = command.make_context("hub", ["--listen", given])
 
     assert meant == context.params["listen"]
@@ -183,18 +183,18 @@ def test_listen(given: str, meant: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("given", ["laptop", "10.0.0.5:0", "10.0.0.5:65535", "10.0.0.5:x", "", "*"])
 def test_listen_on_nothing(given: str) -> None:
-    """What is no address is wrong usage, in one sentence."""
+    """An invalid address is one sentence."""
     with pytest.raises(click.BadParameter, match="invalid address"):
         command.make_context("hub", ["--listen", given])
 
 
 def test_loopback_unless_asked() -> None:
-    """Without a word, no other machine sees the hub."""
+    """By default only this machine reaches the hub."""
     assert ("127.0.0.1", 6380) == command.make_context("hub", []).params["listen"]
 
 
-def test_a_broker_has_its_own_tls(home: Path) -> None:
-    """--tls is refused where the queue is not the hub's own."""
+def test_tls_with_a_named_broker(home: Path) -> None:
+    """--tls is refused with a named broker."""
     done = CliRunner().invoke(cli, ["hub", "--broker", "redis://:x@localhost/0", "--tls"])
 
     assert 2 == done.exit_code
