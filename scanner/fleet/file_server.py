@@ -21,7 +21,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
 
 import uvicorn
@@ -81,7 +81,7 @@ class Access:
 
 
 class FileServer:
-    """The server, in a thread between `start` and `stop`."""
+    """The server, which answers in a thread inside the `with` block."""
 
     def __init__(
         self, address: tuple[str, int], access: Access, tls: tuple[Path, Path] | None = None
@@ -124,11 +124,12 @@ class FileServer:
         port: int = self._listener.getsockname()[1]
         return port
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         """Start answering."""
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop answering and close all connections."""
         self._server.should_exit = True
         self._thread.join()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct, json
 
 from scanner.fleet.broker import open_broker, without_password
 from scanner.fleet.certificate import ensure_certificate
@@ -66,6 +67,13 @@ class RunningHub:
     check: Callable[[], object]
 
 
+class _Credentials(Struct):
+    """The queue's password and the share's token."""
+
+    password: str
+    token: str
+
+
 @contextmanager
 def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[RunningHub]:
     """Run a hub while the context lasts.
@@ -78,7 +86,7 @@ def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Runn
         cert = ensure_certificate(_queue_folder(folder, tls=True)) if options.tls else None
         check_server: Callable[[], object] = lambda: None  # noqa: E731
         if options.broker_url is None:
-            server = parts.enter_context(_server(options, folder, credentials["password"]))
+            server = parts.enter_context(_server(options, folder, credentials.password))
             local_url, check_server = server.url, server.check
             public_url = _public_url(options, local_url)
         else:
@@ -93,11 +101,12 @@ def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Runn
         )
         config = HubConfig(public_url, store.identity, cert=cert)
         if options.share_port is not None:
-            token = credentials["token"]
-            parts.enter_context(_file_server(options, options.share_port, store, token, folder))
+            rate = Rate(options.share_bytes_per_second)
+            access = Access(store, credentials.token, rate, Limits().max_bytes)
+            parts.enter_context(_file_server(options, options.share_port, access, folder))
             scheme = "https" if options.tls else "http"
             share = f"{scheme}://{in_url(options.address)}:{options.share_port}"
-            config = replace(config, share=share, token=token)
+            config = replace(config, share=share, token=credentials.token)
         # Commands on this machine use the store itself, from any folder.
         absolute_url = store_url(options.store_url).render_as_string(hide_password=False)
         save_hub(HubConfig(local_url, store.identity, store_url=absolute_url))
@@ -126,21 +135,19 @@ def _lock_folder(state_dir: Path) -> Iterator[Path]:
         yield folder
 
 
-def _credentials(folder: Path) -> dict[str, str]:
-    """Return the queue's password and the share's token, created at the first start."""
+def _credentials(folder: Path) -> _Credentials:
+    """Return the stored credentials, created at the first start."""
     file = folder / "secrets.json"
     try:
-        stored = json.loads(file.read_text("utf-8"))
-        return {name: str(stored[name]) for name in ("password", "token")}
+        return json.decode(file.read_bytes(), type=_Credentials)
     except FileNotFoundError:
-        pass
-    except (ValueError, KeyError, TypeError) as error:
+        created = _Credentials(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        write_private(file, json.encode(created).decode() + "\n")
+        return created
+    except ValueError as error:
         raise HubError(
             f"{file} is damaged: remove it, and join every machine again with the new line"
         ) from error
-    created = {name: secrets.token_urlsafe(32) for name in ("password", "token")}
-    write_private(file, json.dumps(created) + "\n")
-    return created
 
 
 def _queue_folder(folder: Path, *, tls: bool) -> Path:
@@ -186,21 +193,12 @@ def _check_broker(broker_url: str, address: str) -> None:
         )
 
 
-@contextmanager
-def _file_server(
-    options: HubOptions, port: int, store: Store, token: str, folder: Path
-) -> Iterator[None]:
-    access = Access(store, token, Rate(options.share_bytes_per_second), Limits().max_bytes)
+def _file_server(options: HubOptions, port: int, access: Access, folder: Path) -> FileServer:
     files = _queue_folder(folder, tls=options.tls)
     tls = (files / "cert.pem", files / "key.pem") if options.tls else None
     try:
-        server = FileServer((options.address, port), access, tls)
+        return FileServer((options.address, port), access, tls)
     except OSError as error:
         raise HubError(
             f"The share cannot listen on {options.address}, port {port}: {error.strerror}"
         ) from error
-    server.start()
-    try:
-        yield
-    finally:
-        server.stop()

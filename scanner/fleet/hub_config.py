@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import platformdirs
+from msgspec import json
 
 from scanner.config import APP
 from scanner.processes.atomic_write import atomic_write
@@ -24,7 +24,7 @@ from storage.errors import ScannerError
 from storage.paths import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 PREFIX = "scanner+"
 INVALID_LINE = "not a valid join line: `scanner hub` prints it, and it begins with scanner+redis://"
@@ -123,7 +123,7 @@ def save_hub(hub: HubConfig) -> Path:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if hub.cert is not None:
         write_private(certificate_file(), hub.cert)
-    write_private(file, json.dumps(asdict(hub), indent=1) + "\n")
+    write_private(file, json.format(json.encode(hub), indent=1).decode() + "\n")
     return file
 
 
@@ -131,22 +131,15 @@ def load_hub() -> HubConfig | None:
     """Return the hub that this machine has joined, if any. Raise JoinError."""
     file = hub_file()
     try:
-        return _hub(json.loads(file.read_text("utf-8")))
+        return json.decode(file.read_bytes(), type=HubConfig)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JoinError(f"{shown(os.fsencode(file))} cannot be read: {error.strerror}") from error
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except ValueError:
         raise JoinError(
             f"{shown(os.fsencode(file))} is damaged: join again with the hub's join line"
         ) from None
-
-
-def _hub(raw: Mapping[str, Any]) -> HubConfig:
-    texts = {field.name: raw[field.name] for field in fields(HubConfig)}
-    if not all(value is None or isinstance(value, str) for value in texts.values()):
-        raise TypeError("expected strings")
-    return HubConfig(**texts)
 
 
 def write_private(file: Path, text: str) -> None:

@@ -63,10 +63,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def server(store: Store) -> Iterator[FileServer]:
     """Return a file server for that store on a free port."""
-    started = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES))
-    started.start()
-    yield started
-    started.stop()
+    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES)) as running:
+        yield running
 
 
 def get(
@@ -223,20 +221,17 @@ def test_stop_in_the_middle_of_a_response(
 ) -> None:
     """A server that stops cuts responses off at once, without an error in its log."""
     os.truncate(tmp_path / "photos" / "large.jpg", MAX_BYTES)
-    server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1.0), MAX_BYTES))
-    server.start()
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    for path in (FILE, "/my%2Fphotos/large.jpg"):
-        client.request("GET", path, headers=TOKEN)
-        answer = client.getresponse()
-        if path == FILE:
-            assert answer.read() == BYTES
-    began = time.monotonic()
-    server.stop()
+    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1.0), MAX_BYTES)) as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        client.request("GET", FILE, headers=TOKEN)
+        assert client.getresponse().read() == BYTES
+        client.request("GET", "/my%2Fphotos/large.jpg", headers=TOKEN)
+        response = client.getresponse()
+        start = time.monotonic()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-        answer.read()
+        response.read()
     client.close()
     assert not caplog.records
 
@@ -244,24 +239,20 @@ def test_stop_in_the_middle_of_a_response(
 def test_tls(store: Store, tmp_path: Path) -> None:
     """A client trusts the server by its self-signed certificate only."""
     pem = ensure_certificate(tmp_path)
-    server = FileServer(
-        ("127.0.0.1", 0),
-        Access(store, "s3cret", Rate(1e9), MAX_BYTES),
-        (tmp_path / "cert.pem", tmp_path / "key.pem"),
-    )
-    server.start()
+    tls = (tmp_path / "cert.pem", tmp_path / "key.pem")
+    access = Access(store, "s3cret", Rate(1e9), MAX_BYTES)
     context = ssl.create_default_context(cadata=pem)
     context.check_hostname = False
-    address = "127.0.0.1", server.port
-    client = http.client.HTTPSConnection(*address, timeout=20, context=context)
-    client.request("GET", FILE, headers=TOKEN)
-    content = client.getresponse().read()
-    client.close()
-    stranger = http.client.HTTPSConnection(*address, timeout=20)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        stranger.request("GET", FILE, headers=TOKEN)
-    stranger.close()
-    server.stop()
+    with FileServer(("127.0.0.1", 0), access, tls) as server:
+        address = "127.0.0.1", server.port
+        client = http.client.HTTPSConnection(*address, timeout=20, context=context)
+        client.request("GET", FILE, headers=TOKEN)
+        content = client.getresponse().read()
+        client.close()
+        stranger = http.client.HTTPSConnection(*address, timeout=20)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            stranger.request("GET", FILE, headers=TOKEN)
+        stranger.close()
 
     assert content == BYTES
     assert 0o600 == (tmp_path / "key.pem").stat().st_mode & 0o777
@@ -269,14 +260,10 @@ def test_tls(store: Store, tmp_path: Path) -> None:
 
 def test_ipv6(store: Store) -> None:
     """The server listens on an IPv6 address."""
-    server = FileServer(("::1", 0), Access(store, "s3cret", Rate(0), 10_000))
-    server.start()
-    try:
+    with FileServer(("::1", 0), Access(store, "s3cret", Rate(0), 10_000)) as server:
         connection = http.client.HTTPConnection("::1", server.port, timeout=10)
         connection.request("GET", "/")
         status = connection.getresponse().status
         connection.close()
-    finally:
-        server.stop()
 
     assert http.HTTPStatus.UNAUTHORIZED == status

@@ -53,13 +53,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def root(store: Store) -> Iterator[HubSource]:
     """Yield a source on a share of that store."""
-    server = FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20))
-    server.start()
-    url = f"http://127.0.0.1:{server.port}"
-    source_on_share = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
-    yield source_on_share
-    source_on_share.close()
-    server.stop()
+    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20)) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        source_on_share = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
+        yield source_on_share
+        source_on_share.close()
 
 
 def test_bytes_and_digest(root: HubSource) -> None:
