@@ -115,7 +115,7 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
         roots=options.roots,
         share=source.share,
         hours=options.hours,
-        strong=options.second_stage,
+        second_stage=options.second_stage,
         cool=options.cool,
     )
     ctx.exit(run_worker(settings, partial(click.echo, err=True), rescuer=options.rescuer))

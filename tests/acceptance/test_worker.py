@@ -34,7 +34,7 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
     assert "Traceback" not in said
     assert "requeue" not in said
     about = rf"host={re.escape(socket.gethostname())} scan={scan_id} batch=\d+"
-    words = 'msg="batch requeued: the worker is stopping"'
+    words = 'msg="batch returned to the queue: the worker is stopping"'
     assert re.search(rf"^time=\S+ level=warning {about} {words}$", said, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Keeping a native library's chatter off stderr."""
+"""Keeping the output of native libraries off stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def say(line: str) -> None:
 
 
 def test_info_lines_are_dropped_and_others_are_not(capfd: pytest.CaptureFixture[str]) -> None:
-    """Warnings and errors come out as they were, announcements do not."""
+    """Warnings and errors are printed unchanged, INFO lines are dropped."""
     with without_info_lines():
         say("INFO: a delegate was made\nERROR: it does not work\n")
     say("INFO: after\n")
@@ -23,8 +23,8 @@ def test_info_lines_are_dropped_and_others_are_not(capfd: pytest.CaptureFixture[
     assert "ERROR: it does not work\nINFO: after\n" == capfd.readouterr().err
 
 
-def test_an_error_inside_comes_through(capfd: pytest.CaptureFixture[str]) -> None:
-    """What fails inside fails outside, and stderr is itself again."""
+def test_errors_are_raised(capfd: pytest.CaptureFixture[str]) -> None:
+    """An error within the context is raised, and stderr is restored."""
 
     def fail() -> None:
         with without_info_lines():

@@ -57,7 +57,7 @@ class ResultWriter:
         try:
             self._retry.until_done(partial(receive, self._store, received))
         except (RequeueBatch, StoreError) as error:
-            log.warning("result requeued: %s", error)
+            log.warning("result returned to the queue: %s", error)
             if not self._stop.is_set():
                 time.sleep(REQUEUE_DELAY_SECONDS)
             raise Reject(str(error), requeue=True) from error

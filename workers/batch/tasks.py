@@ -113,7 +113,7 @@ def run_batch(contexts: WorkerContexts, raw: object) -> None:
 
 
 def _requeued(contexts: WorkerContexts, error: Exception) -> Reject:
-    log.warning("batch requeued: %s", error)
+    log.warning("batch returned to the queue: %s", error)
     if not contexts.stop.is_set():
         time.sleep(REQUEUE_DELAY_SECONDS)
     return Reject(str(error), requeue=True)

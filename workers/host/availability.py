@@ -97,8 +97,8 @@ def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]
             reason = availability.unavailable_reason() or ("" if autoscaler.allowed else note)
             if reason or note:
                 heartbeat.send(0, 0, reason or note)
-            if settings.strong is not None and not reason:
-                heartbeat.announce_detector(settings.strong)
+            if settings.second_stage is not None and not reason:
+                heartbeat.announce_detector(settings.second_stage)
             is_consuming = consumer.task_consumer.consuming_from(namespace.queue)
             if is_consuming is bool(reason):
                 log.warning("%s: %s", settings.label, reason or "taking work again")
@@ -113,7 +113,9 @@ def queues_of(settings: WorkerSettings) -> list[str]:
     """Return the queues from which a worker takes batches."""
     queue = queue_name(settings.store_id)
     return (
-        [queue] if settings.strong is None else [queue, second_stage_queue(queue, settings.strong)]
+        [queue]
+        if settings.second_stage is None
+        else [queue, second_stage_queue(queue, settings.second_stage)]
     )
 
 

@@ -1,4 +1,4 @@
-"""What a process has at hand, and what it says of its machine."""
+"""The worker context of a process: its machine and its loaded pipelines."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def settings(tmp_path: Path, clean_redis: str) -> WorkerSettings:
     return WorkerSettings(clean_redis, url, identity, tmp_path / "state", 3, "pi4")
 
 
-def test_what_is_recorded_of_its_machine(settings: WorkerSettings) -> None:
-    """What runs its nets there, and in how many processes and threads."""
+def test_host_facts(settings: WorkerSettings) -> None:
+    """The host has its model runtime and the numbers of processes and threads."""
     context = WorkerContext(settings, "pi4:1", StopFlag())
     info = context.host.info
     context.close()
@@ -37,8 +37,8 @@ def test_what_is_recorded_of_its_machine(settings: WorkerSettings) -> None:
     assert (3, 1) == (info["processes"], info["threads"])
 
 
-def test_what_stays_loaded(settings: WorkerSettings) -> None:
-    """The detectors of two plans, those that were used last: not of every scan there ever was."""
+def test_two_pipelines_stay_loaded(settings: WorkerSettings) -> None:
+    """Only the pipelines of the two plans that were used last stay loaded."""
     card = installed.installed()["provenance"]
     plans = [
         Plan((PlannedDetector(card.name, card.version, card.sha256, Thresholds(0.5, ai)),))

@@ -1,4 +1,4 @@
-"""Workers without a store and the recorder: the same verdicts, through a queue."""
+"""Workers without a store and the result writer: the same verdicts, through a queue."""
 
 from __future__ import annotations
 
@@ -68,53 +68,53 @@ class Desk:
         self.result_writer = ResultWriter(self.store, StopFlag())
 
     def batch(self, images: int) -> tuple[Scan, BatchMessage]:
-        """Files in the folder, and the message of the batch that asks for them."""
+        """Create files in the folder and return the message of their batch."""
         collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
         plan_id = scans.ensure_plan(self.store, PLAN)
         scan = scans.new_scan(self.store, collection, plan_id, "fleet")
         for number in range(images):
             (self.folder / f"{number}.png").write_bytes(PICTURE)
         listed = [ListedImage(b"%d.png" % number, len(PICTURE), 1) for number in range(images)]
-        made = listing.add_batch(self.store, scan, listed, None)
+        batch = listing.add_batch(self.store, scan, listed, None)
         scans.mark_listed(self.store, scan.scan_id, {}, 0)
-        assert made is not None
-        message = BatchMessage(scan.scan_id, made.batch_id, 1, "photos", PLAN, made.images)
+        assert batch is not None
+        message = BatchMessage(scan.scan_id, batch.batch_id, 1, "photos", PLAN, batch.images)
         return scan, message
 
     def taken(self, queue: str) -> list[Any]:
         """Take the messages from a queue in order, as the tasks get them."""
-        found = []
+        messages = []
         while (raw := self.context.namespace.client.rpop(queue)) is not None:
             body = zlib.decompress(b64decode(json.loads(raw)["body"]))
-            found.append(json.loads(body)[0][0])
-        return found
+            messages.append(json.loads(body)[0][0])
+        return messages
 
     def results(self) -> list[Any]:
         """Return the results on their queue."""
         return self.taken(results_queue(self.store.identity))
 
     def errors(self, scan: Scan) -> int:
-        """How many images came to an error, as all of them have to."""
+        """Return the number of images with an error, once all of them have one."""
         return queries.counts(self.store, scan.scan_id).error
 
 
 @pytest.fixture
 def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
     """Create an empty folder, an empty store and an empty broker."""
-    made = Desk(tmp_path, clean_redis)
-    yield made
-    made.context.close()
-    made.store.close()
+    desk = Desk(tmp_path, clean_redis)
+    yield desk
+    desk.context.close()
+    desk.store.close()
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of two images."""
+    """Reduce chunks to two images."""
     monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
 
 
-def test_judged_there_and_written_here(desk: Desk) -> None:
-    """Every chunk is a result on the queue; written, they finish the scan, by the worker's host."""
+def test_results_through_the_queue(desk: Desk) -> None:
+    """Each chunk is a result on the queue; the results finish the scan under the worker's host."""
     scan, message = desk.batch(5)
     BatchRunner(desk.context, message).run()
     before = desk.errors(scan)
@@ -130,8 +130,8 @@ def test_judged_there_and_written_here(desk: Desk) -> None:
     assert 0 == desk.context.namespace.client.llen(desk.context.namespace.queue)
 
 
-def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that stops puts what is left on the queue, and nothing of what it has sent."""
+def test_stop_requeues_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopping worker requeues the remaining images, without those whose results it sent."""
     scan, message = desk.batch(5)
     begin = desk.context.heartbeat.is_cancelled
 
@@ -151,8 +151,8 @@ def test_stopped_in_a_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     assert replace(message, images=()) == replace(left, images=())
 
 
-def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing was done the message itself goes back."""
+def test_stop_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no image is done, the message itself is requeued."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     _, message = desk.batch(2)
     for file in desk.folder.iterdir():
@@ -163,16 +163,16 @@ def test_stopped_before_the_first_chunk(desk: Desk, monkeypatch: pytest.MonkeyPa
     assert 0 == desk.context.namespace.client.llen(desk.context.namespace.queue)
 
 
-def test_a_collection_that_is_not_mapped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that was not told where a collection lies says so and leaves its batches."""
+def test_unmapped_collection(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that does not know the location of a collection says so and requeues its batches."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     _, message = desk.batch(2)
     with pytest.raises(RequeueBatch, match="--root other=PATH"):
         BatchRunner(desk.context, replace(message, collection="other")).run()
 
 
-def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results do not fill Redis' memory while nobody takes them: the worker waits."""
+def test_result_writer_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers wait while the result writer is unavailable, so that results do not fill Redis."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(sinks, "MAX_PENDING_RESULTS", 1)
     _, message = desk.batch(9)
@@ -183,8 +183,8 @@ def test_a_recorder_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     assert 5 == len(decode_batch(rest).images)
 
 
-def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A result that cannot be written just now stays on the queue."""
+def test_store_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that cannot be written now stays on the queue."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(result_writer, "REQUEUE_DELAY_SECONDS", 0.0)
     _, message = desk.batch(2)
@@ -202,14 +202,14 @@ def test_a_store_that_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
 def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no result of ours is dropped and said."""
+    """An invalid result is dropped and logged."""
     desk.result_writer.write(raw)
 
     assert "dropped" in caplog.text
 
 
 def test_only_results(desk: Desk) -> None:
-    """The recorder does results and nothing else, and what it has at hand comes back in time."""
+    """The result writer runs no other task, and its unacknowledged results are redelivered soon."""
     app = make_result_writer(desk.broker_url, desk.store)
     transport = make_result_writer_app(desk.broker_url, "s1").conf.broker_transport_options
 
@@ -221,8 +221,8 @@ def test_only_results(desk: Desk) -> None:
     )
 
 
-def test_images_twice_in_a_message(desk: Desk) -> None:
-    """One verdict an image, whatever a message says."""
+def test_duplicate_images(desk: Desk) -> None:
+    """An image gets one verdict even if a message has several."""
     scan, message = desk.batch(1)
     BatchRunner(desk.context, message).run()
     (raw,) = desk.results()

@@ -1,4 +1,4 @@
-"""Retry: what is away is waited for, for a while, and not at all by one who is to stop."""
+"""Retries while a store, a source or a broker is unavailable, and their end."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ AWAY = [
 ]
 
 
-class World:
-    """A clock that only sleeping moves, and an action that fails until a time comes."""
+class Environment:
+    """A clock that only sleeping moves, and an action that fails until a given time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 50.0
@@ -40,7 +40,7 @@ class World:
         self.now += seconds
 
     def until(self, there_at: float, error: Exception) -> str:
-        """Do what fails until that time."""
+        """Return a result, or fail before the given time."""
 
         def action() -> str:
             self.tries += 1
@@ -52,66 +52,66 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """Return the present state of the environment."""
-    return World(monkeypatch)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """Return the environment, with this clock in place of the real one."""
+    return Environment(monkeypatch)
 
 
-def test_nothing_is_wrong(world: World) -> None:
-    """What can be done is done once, and nobody waits."""
-    assert "done" == world.until(0, AWAY[0])
-    assert (1, [], []) == (world.tries, world.pauses, world.told)
-
-
-@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
-def test_waits(world: World, error: Exception) -> None:
-    """What is away is tried again until it is back, and each time it is said what is missing."""
-    assert "done" == world.until(world.now + 3, error)
-    assert [str(error)] * (world.tries - 1) == world.told
-    assert world.tries > 1
+def test_success(environment: Environment) -> None:
+    """A successful action runs once, without waiting."""
+    assert "done" == environment.until(0, AWAY[0])
+    assert (1, [], []) == (environment.tries, environment.pauses, environment.told)
 
 
 @pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
-def test_gives_back(world: World, error: Exception) -> None:
-    """What stays away is given up after two minutes, by the name of what was missing."""
-    began = world.now
+def test_retries_until_success(environment: Environment, error: Exception) -> None:
+    """A failed action is retried until it succeeds, and each failure is reported."""
+    assert "done" == environment.until(environment.now + 3, error)
+    assert [str(error)] * (environment.tries - 1) == environment.told
+    assert environment.tries > 1
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+def test_gives_up(environment: Environment, error: Exception) -> None:
+    """After two minutes the batch is requeued, with the name of what is missing."""
+    began = environment.now
     with pytest.raises(RequeueBatch, match=str(error)):
-        world.until(10**9, error)
+        environment.until(10**9, error)
 
-    assert RETRY_SECONDS <= world.now - began <= RETRY_SECONDS + 5
+    assert RETRY_SECONDS <= environment.now - began <= RETRY_SECONDS + 5
 
 
-def test_pauses_grow(world: World) -> None:
-    """Pauses grow from half a second to five."""
+def test_delays_grow(environment: Environment) -> None:
+    """Delays grow from half a second to five."""
     with pytest.raises(RequeueBatch):
-        world.until(10**9, AWAY[0])
+        environment.until(10**9, AWAY[0])
 
-    assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == world.pauses[:6]
-    assert 5.0 == max(world.pauses)
+    assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == environment.pauses[:6]
+    assert 5.0 == max(environment.pauses)
 
 
-def test_not_when_stopping(world: World) -> None:
-    """A worker that is to stop does not wait."""
-    world.stop.set()
+def test_no_wait_when_stopping(environment: Environment) -> None:
+    """A stopping worker does not wait."""
+    environment.stop.set()
     with pytest.raises(RequeueBatch):
-        world.until(10**9, AWAY[0])
+        environment.until(10**9, AWAY[0])
 
-    assert (1, []) == (world.tries, world.pauses)
+    assert (1, []) == (environment.tries, environment.pauses)
 
 
-def test_stopping_still_does_what_can_be_done(world: World) -> None:
-    """A worker that is to stop commits and releases as long as nothing is away."""
-    world.stop.set()
+def test_stopping_worker_still_runs_actions(environment: Environment) -> None:
+    """A stopping worker still commits and releases as long as everything is available."""
+    environment.stop.set()
 
-    assert "done" == world.until(0, AWAY[0])
+    assert "done" == environment.until(0, AWAY[0])
 
 
 @pytest.mark.parametrize(
     "error", [NotFound("no scan 5"), FetchError(None, "x"), ValueError("a bug")], ids=repr
 )
-def test_not_for_everything(world: World, error: Exception) -> None:
-    """What waiting cannot mend comes through at once."""
+def test_other_errors_are_not_retried(environment: Environment, error: Exception) -> None:
+    """Errors that waiting cannot fix are raised at once."""
     with pytest.raises(type(error)):
-        world.until(10**9, error)
+        environment.until(10**9, error)
 
-    assert 1 == world.tries
+    assert 1 == environment.tries

@@ -64,7 +64,7 @@ PROVENANCE = make_plan({"provenance": load_card(installed.MODELS / "provenance.t
 
 
 class Grey:
-    """A detector that takes brightness for evidence, and tells when it is asked."""
+    """A detector that takes brightness as its score, and calls `before` first."""
 
     card = Card(
         "grey", "1", "", CardThresholds(0.4, 0.8), (), input=Input(32, 32, "RGB", 0, 255, 16, 64)
@@ -83,7 +83,7 @@ class Grey:
 
 @dataclass
 class Desk:
-    """A collection, a store and a broker; what a producer does, and the stations of workers."""
+    """A collection, a store and a broker, with the actions of a producer and worker contexts."""
 
     folder: Path
     state_dir: Path
@@ -93,7 +93,7 @@ class Desk:
     contexts: list[WorkerContext] = field(default_factory=list)
 
     def context(self, name: str = "pi4:1", limits: Limits | None = None) -> WorkerContext:
-        """One process's station, its net taking brightness for evidence."""
+        """Return the context of a process whose detector scores brightness."""
         url = self.store.engine.url.render_as_string()
         settings = WorkerSettings(
             self.broker_url,
@@ -104,10 +104,10 @@ class Desk:
             "pi4",
             limits=limits or Limits(),
         )
-        made = WorkerContext(settings, name, StopFlag())
-        made._pipelines[GREY.digest()] = Pipeline(GREY, {"grey": self.grey}, 1_000_000)
-        self.contexts.append(made)
-        return made
+        context = WorkerContext(settings, name, StopFlag())
+        context._pipelines[GREY.digest()] = Pipeline(GREY, {"grey": self.grey}, 1_000_000)
+        self.contexts.append(context)
+        return context
 
     def scan(self, plan: Plan = GREY) -> Scan:
         """Start a scan of the folder."""
@@ -115,38 +115,39 @@ class Desk:
         plan_id = scans.ensure_plan(self.store, plan)
         return scans.new_scan(self.store, collection, plan_id, "fleet")
 
-    def batch(self, of: Scan, images: int = 5, attempt: int = 1) -> BatchMessage:
-        """White pictures in the folder, and the message of the batch that asks for them."""
+    def batch(self, scan: Scan, images: int = 5, attempt: int = 1) -> BatchMessage:
+        """Create white images in the folder and return the message of their batch."""
         listed = []
         for number in range(images):
             (self.folder / f"{number}.png").write_bytes(WHITE)
             listed.append(ListedImage(b"%d.png" % number, len(WHITE), 1))
-        made = listing.add_batch(self.store, of, listed, None)
-        scans.mark_listed(self.store, of.scan_id, {}, 0)
-        assert made is not None
-        plan = of.plan
-        return BatchMessage(of.scan_id, made.batch_id, attempt, of.collection, plan, made.images)
+        batch = listing.add_batch(self.store, scan, listed, None)
+        scans.mark_listed(self.store, scan.scan_id, {}, 0)
+        assert batch is not None
+        return BatchMessage(
+            scan.scan_id, batch.batch_id, attempt, scan.collection, scan.plan, batch.images
+        )
 
-    def outcomes(self, of: Scan) -> dict[str, int]:
-        """How many images came to what, those that came to nothing left out."""
-        seen = queries.counts(self.store, of.scan_id)
-        named = {
-            "ai": seen.ai,
-            "no_evidence": seen.no_evidence,
-            "error": seen.error,
-            "pending": seen.pending,
+    def outcomes(self, scan: Scan) -> dict[str, int]:
+        """Return the number of images by outcome, without zeros."""
+        counts = queries.counts(self.store, scan.scan_id)
+        by_name = {
+            "ai": counts.ai,
+            "no_evidence": counts.no_evidence,
+            "error": counts.error,
+            "pending": counts.pending,
         }
-        return {name: count for name, count in named.items() if count}
+        return {name: count for name, count in by_name.items() if count}
 
-    def done(self, of: Scan) -> bool:
-        """Whether nothing of a scan is left to do."""
-        return scans.find_scan(self.store, of.scan_id).finished_at is not None
+    def done(self, scan: Scan) -> bool:
+        """Return whether a scan is finished."""
+        return scans.find_scan(self.store, scan.scan_id).finished_at is not None
 
-    def at_work(self) -> tuple[int, int]:
-        """How many leases stand, and how many batches are listed as at work."""
+    def leased(self) -> tuple[int, int]:
+        """Return the number of leases, and of batches being worked on."""
         namespace = self.contexts[0].namespace
-        found = namespace.client.keys(namespace.key("lease", "*"))
-        return len(found), namespace.client.hlen(leases.working_key(namespace))
+        held = namespace.client.keys(namespace.key("lease", "*"))
+        return len(held), namespace.client.hlen(leases.working_key(namespace))
 
 
 def white() -> bytes:
@@ -164,34 +165,34 @@ def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
     """Create an empty folder, an empty store and an empty broker."""
     (tmp_path / "photos").mkdir()
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
-    made = Desk(tmp_path / "photos", tmp_path / "state", clean_redis, store)
-    yield made
-    for context in made.contexts:
+    desk = Desk(tmp_path / "photos", tmp_path / "state", clean_redis, store)
+    yield desk
+    for context in desk.contexts:
         context.close()
     store.close()
 
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of two images."""
+    """Reduce chunks to two images."""
     monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No batch waits for the world."""
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable waiting for anything that is unavailable."""
     monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
 
 
 def later(seconds: float, action: Callable[[], object]) -> threading.Timer:
-    """Do something in a while, in another thread."""
+    """Call a function after a while, in another thread."""
     timer = threading.Timer(seconds, action)
     timer.start()
     return timer
 
 
 def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
-    """Every image of a batch gets its verdict, batch and scan are done, the lease is gone."""
+    """All images get verdicts, batch and scan are done, and the lease is released."""
     scan = desk.scan()
     BatchRunner(desk.context(), desk.batch(scan, 5)).run()
     rows = list(queries.verdict_rows(desk.store, scan.scan_id))
@@ -202,11 +203,11 @@ def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
         for row in rows
     ]
     assert desk.done(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_not_judged_again(desk: Desk) -> None:
-    """Images that have a verdict are passed over."""
+    """Images that have a verdict are skipped."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -225,8 +226,8 @@ def test_not_judged_again(desk: Desk) -> None:
     assert desk.done(scan)
 
 
-def test_done_batch_again(desk: Desk) -> None:
-    """A message that comes twice, or late, costs nothing."""
+def test_redelivered_batch(desk: Desk) -> None:
+    """A message that is redelivered has no effect."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -234,22 +235,22 @@ def test_done_batch_again(desk: Desk) -> None:
     BatchRunner(context, batch).run()
 
     assert 5 == desk.grey.images
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_unknown_batch(desk: Desk) -> None:
-    """A batch that the store does not know, of a scan that was forgotten, is dropped."""
+    """A batch of a deleted scan is dropped."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     scans.forget(desk.store, scan.scan_id)
     BatchRunner(desk.context(), batch).run()
 
     assert 0 == desk.grey.images
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_images_of_another_batch(desk: Desk) -> None:
-    """A message names images of its own batch; what else it names is not looked at."""
+    """Images in a message that are not in its batch are ignored."""
     scan = desk.scan()
     batch = desk.batch(scan, 2)
     strange = (*batch.images, BatchImage(10**9, b"0.png", len(WHITE)))
@@ -267,11 +268,11 @@ def test_cancelled_before(desk: Desk) -> None:
     BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_cancelled_in_the_middle(desk: Desk, small_chunks: None) -> None:
-    """A scan that is cancelled while a batch is at work ends with the chunk; verdicts stay."""
+    """A cancelled scan stops after the current chunk and keeps its verdicts."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -280,11 +281,11 @@ def test_cancelled_in_the_middle(desk: Desk, small_chunks: None) -> None:
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
     assert not desk.done(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_leased_elsewhere(desk: Desk) -> None:
-    """A batch that another worker is at is left to it."""
+    """A batch that another worker has leased is left to it."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -295,12 +296,12 @@ def test_leased_elsewhere(desk: Desk) -> None:
         BatchRunner(context, batch).run()
 
         assert {"pending": 5} == desk.outcomes(scan)
-        assert (1, 1) == desk.at_work()
+        assert (1, 1) == desk.leased()
         other.release()
 
 
 def test_two_at_once(desk: Desk) -> None:
-    """Of two workers that get one batch at a time, one judges it and the other goes its way."""
+    """Of two workers that receive a batch at the same time, only one judges it."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     # Of one name, as two processes in two containers may be.
@@ -323,11 +324,11 @@ def test_two_at_once(desk: Desk) -> None:
     assert {"pending": 5} == in_between
     assert 5 == desk.grey.images
     assert {"ai": 5} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that lost its lease to another stops with its chunk and leaves that one's alone."""
+    """A worker that lost its lease stops after its chunk and keeps the new lease intact."""
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.02)
     scan = desk.scan()
     batch = desk.batch(scan, 5)
@@ -346,11 +347,11 @@ def test_taken_over(desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPa
     going.run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
-    assert (1, 1) == desk.at_work()
+    assert (1, 1) == desk.leased()
 
 
 def test_stopping(desk: Desk, small_chunks: None) -> None:
-    """A worker that is to stop commits its chunk and gives the rest back, its lease released."""
+    """A stopping worker commits its chunk, requeues the rest and releases its lease."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -359,7 +360,7 @@ def test_stopping(desk: Desk, small_chunks: None) -> None:
         BatchRunner(context, batch).run()
 
     assert {"ai": 2, "pending": 3} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
     # The next worker does the rest.
     BatchRunner(desk.context("pi5:1"), batch).run()
     assert {"ai": 5} == desk.outcomes(scan)
@@ -367,7 +368,7 @@ def test_stopping(desk: Desk, small_chunks: None) -> None:
 
 
 def test_second_attempt(desk: Desk) -> None:
-    """A batch that may have killed a worker is judged in a process of its own, image by image."""
+    """A batch that may have killed a worker is judged image by image in the sandbox."""
     scan = desk.scan(PROVENANCE)
     context = desk.context()
     BatchRunner(context, desk.batch(scan, 2, attempt=2)).run()
@@ -375,17 +376,17 @@ def test_second_attempt(desk: Desk) -> None:
 
     assert {"no_evidence": 2} == desk.outcomes(scan)
     assert [["not_planned"]] * 2 == [
-        [said.kind for said in row.verdict.findings] for row in rows if row.verdict
+        [finding.kind for finding in row.verdict.findings] for row in rows if row.verdict
     ]
     # Nothing was decoded here.
     assert {GREY.digest()} == set(context._pipelines)
     assert desk.done(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
-def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
-    """A machine without the plan's detectors gives the batch back, and says what it lacks."""
+def test_missing_detectors(desk: Desk, attempt: int) -> None:
+    """A machine without the plan's detectors requeues the batch and reports what is missing."""
     plan = Plan((PlannedDetector("nowhere", "1", "", Thresholds(0.5, 0.9)),))
     scan = desk.scan(plan)
     batch = desk.batch(scan, 1, attempt)
@@ -396,11 +397,11 @@ def test_detectors_that_are_not_here(desk: Desk, attempt: int) -> None:
 
     assert state.note
     assert {"pending": 1} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
-def test_folder_away_at_first(desk: Desk) -> None:
-    """A collection that is not mounted is waited for, and no image becomes an error."""
+def test_folder_unmounted_at_first(desk: Desk) -> None:
+    """The worker waits for an unmounted collection, and no image becomes an error."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     context = desk.context()
@@ -423,8 +424,8 @@ def test_folder_away_at_first(desk: Desk) -> None:
     assert "photos cannot be read" in notes[0]
 
 
-def test_folder_away_in_the_middle(desk: Desk, small_chunks: None) -> None:
-    """An empty mount point is no folder of missing images: what is left of the batch waits."""
+def test_folder_unmounted_in_the_middle(desk: Desk, small_chunks: None) -> None:
+    """An empty mount point does not turn the remaining images into errors: they wait."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     away = desk.folder.with_name("away")
@@ -449,8 +450,8 @@ def test_folder_away_in_the_middle(desk: Desk, small_chunks: None) -> None:
     assert desk.done(scan)
 
 
-def test_another_folder_in_its_place(desk: Desk, small_chunks: None) -> None:
-    """What is mounted again is another folder to the system; it is opened anew."""
+def test_remounted_folder(desk: Desk, small_chunks: None) -> None:
+    """A remounted collection is a new folder to the system and is opened again."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     away = desk.folder.with_name("away")
@@ -469,8 +470,8 @@ def test_another_folder_in_its_place(desk: Desk, small_chunks: None) -> None:
     assert {"ai": 5} == desk.outcomes(scan)
 
 
-def test_folder_stays_away(desk: Desk, impatient: None) -> None:
-    """A collection that stays away sends its batch back to the queue, with nothing said of it."""
+def test_folder_stays_unmounted(desk: Desk, no_retries: None) -> None:
+    """A collection that stays unmounted requeues its batch, without verdicts."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     desk.folder.rename(desk.folder.with_name("away"))
@@ -478,22 +479,24 @@ def test_folder_stays_away(desk: Desk, impatient: None) -> None:
         BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 @pytest.mark.parametrize("name", ["begin_run", "record", "finish_batch"])
-def test_store_away_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A store that cannot be used just now is waited for at every step, and nothing is lost."""
+def test_store_unavailable_for_a_while(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A store that is unavailable at any step is waited for, and nothing is lost."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     tries: list[None] = []
     real = getattr(results, name)
 
-    def shaky(*given: object) -> object:
+    def shaky(*arguments: object) -> object:
         tries.append(None)
         if len(tries) == 1:
             raise StoreUnavailable("locked")
-        return real(*given)
+        return real(*arguments)
 
     monkeypatch.setattr(results, name, shaky)
     BatchRunner(desk.context(), batch).run()
@@ -503,8 +506,10 @@ def test_store_away_for_a_while(desk: Desk, monkeypatch: pytest.MonkeyPatch, nam
     assert desk.done(scan)
 
 
-def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that stays away sends the batch back; what is not in it is judged again."""
+def test_store_stays_unavailable(
+    desk: Desk, no_retries: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that stays unavailable requeues the batch; unwritten images are judged again."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
 
@@ -517,13 +522,13 @@ def test_store_stays_away(desk: Desk, impatient: None, monkeypatch: pytest.Monke
             BatchRunner(desk.context(), batch).run()
 
     assert {"pending": 5} == desk.outcomes(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
     BatchRunner(desk.context("pi5:1"), batch).run()
     assert {"ai": 5} == desk.outcomes(scan)
 
 
-def test_broker_away_at_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that goes away while a batch is judged does not undo what was judged."""
+def test_broker_lost_during_the_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is lost while a batch is judged does not undo its verdicts."""
     scan = desk.scan()
     batch = desk.batch(scan, 5)
     going = BatchRunner(desk.context(), batch)
@@ -540,11 +545,11 @@ def test_broker_away_at_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     going.run()
 
     assert desk.done(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
-def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image that takes too long ends the process; its batch is then seen as left behind."""
+def test_image_over_its_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that exceeds its time limit ends the process, and its batch is orphaned."""
     monkeypatch.setattr(leases, "LEASE_SECONDS", 1)
     monkeypatch.setattr(leases, "RENEW_SECONDS", 0.05)
     ended = threading.Event()
@@ -552,32 +557,32 @@ def test_overrun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = desk.scan()
     batch = desk.batch(scan, 1)
     context = desk.context(limits=Limits(image_seconds=0.1))
-    seen: list[list[BatchPart]] = []
+    orphaned: list[list[BatchPart]] = []
 
     def hang() -> None:
         assert ended.wait(30)
         until = time.monotonic() + 30
         while not leases.orphaned_parts(context.namespace) and time.monotonic() < until:
             time.sleep(0.05)
-        seen.append(leases.orphaned_parts(context.namespace))
+        orphaned.append(leases.orphaned_parts(context.namespace))
 
     desk.grey.before = hang
     BatchRunner(context, batch).run()
 
-    assert [[BatchPart(batch.batch_id)]] == seen
+    assert [[BatchPart(batch.batch_id)]] == orphaned
 
 
 def split_off(context: WorkerContext) -> list[BatchMessage]:
     """Take the messages from the queue."""
-    found = []
+    messages = []
     while (raw := context.namespace.client.rpop(context.namespace.queue)) is not None:
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
-        found.append(decode_batch(body[0][0]))
-    return found
+        messages.append(decode_batch(body[0][0]))
+    return messages
 
 
 def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
-    """What would take too long goes back at once: two workers do one batch, each image once."""
+    """A slow machine requeues the excess at once; two workers judge each image once."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow = desk.context()
@@ -595,11 +600,11 @@ def test_a_slow_machine_keeps_a_part(desk: Desk, small_chunks: None) -> None:
     assert {"ai": 9} == desk.outcomes(scan)
     assert 9 == desk.grey.images
     assert desk.done(scan)
-    assert (0, 0) == desk.at_work()
+    assert (0, 0) == desk.leased()
 
 
 def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
-    """The part that was given away is done while the rest is still at work."""
+    """A part that was split off is judged while the rest is still being judged."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow, other = desk.context(), desk.context("pi5:1")
@@ -619,7 +624,7 @@ def test_both_parts_at_once(desk: Desk, small_chunks: None) -> None:
 
 
 def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
-    """A worker that stops gives back what it has, and not again what it has given away."""
+    """A stopping worker requeues its own images, without those that were split off."""
     scan = desk.scan()
     batch = desk.batch(scan, 9)
     slow = desk.context()
@@ -633,8 +638,8 @@ def test_stopped_after_a_split(desk: Desk, small_chunks: None) -> None:
     assert 0 == left.part
 
 
-def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
-    """What is looked at one by one is slow for reasons of its own, and says nothing of the pace."""
+def test_sandboxed_batch_is_not_split(desk: Desk) -> None:
+    """A batch in the sandbox is not split, and does not affect the throughput."""
     scan = desk.scan(PROVENANCE)
     context = desk.context()
     context.throughput.record_chunk(1, 30.0)
@@ -647,7 +652,7 @@ def test_a_cautious_batch_stays_whole(desk: Desk) -> None:
 def test_not_split_without_the_broker(
     desk: Desk, small_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that cannot be split is done as it is."""
+    """A batch that cannot be split is judged as a whole."""
 
     def away(*_: object) -> None:
         raise leases.redis.ConnectionError("away")
@@ -662,8 +667,8 @@ def test_not_split_without_the_broker(
 
 
 @pytest.mark.parametrize("stopping", [False, True])
-def test_an_open_folder_is_given_back(desk: Desk, small_chunks: None, *, stopping: bool) -> None:
-    """After a batch, done or given back, its disk can be unmounted: nothing of it is open."""
+def test_folders_are_closed(desk: Desk, small_chunks: None, *, stopping: bool) -> None:
+    """After a batch, done or requeued, no folder of the collection is open."""
     scan = desk.scan()
     context = desk.context()
     batch = desk.batch(scan, 3)

@@ -1,4 +1,4 @@
-"""The sandbox: an image that kills, hangs or turns its process costs that process, nothing else."""
+"""The sandbox: an image that kills, hangs or takes over its process harms nothing else."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def opened() -> Iterator[Sandbox]:
     """Return a sandbox that has not started its process yet."""
-    with Sandbox(PLAN, LIMITS) as made:
-        yield made
+    with Sandbox(PLAN, LIMITS) as created:
+        yield created
 
 
 def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
@@ -145,24 +145,24 @@ def pid(opened: Sandbox) -> int | None:
 
 
 def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
-    """Good images are judged in one process, and what native code prints is none of the answer."""
+    """Good images share a process, and native output is not taken for an answer."""
     first, printing = put(folder, 1), put(folder, 2, "print")
     root = LocalSource(folder)
-    # Cautious work is one image a transaction.
-    (one,) = opened.chunk(root, [first, printing], print)
+    # Cautious work is first_verdict image a transaction.
+    (first_verdict,) = opened.chunk(root, [first, printing], print)
     process = pid(opened)
-    (two,) = opened.chunk(root, [printing], print)
+    (second_verdict,) = opened.chunk(root, [printing], print)
     root.close()
 
     assert [(1, Outcome.NO_EVIDENCE), (2, Outcome.NO_EVIDENCE)] == [
-        (verdict.image_id, verdict.outcome) for verdict in (one, two)
+        (verdict.image_id, verdict.outcome) for verdict in (first_verdict, second_verdict)
     ]
-    assert ["not_planned"] == [said.kind for said in one.findings]
+    assert ["not_planned"] == [finding.kind for finding in first_verdict.findings]
     assert process == pid(opened)
 
 
-def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
-    """An image that can be refused without harm is, and costs no process."""
+def test_bad_images_are_reported(opened: Sandbox, folder: Path) -> None:
+    """An image that can be rejected safely is an error, and costs no process."""
     cut = put(folder, 1)
     Path(os.fsdecode(os.fsencode(folder) + b"/" + cut.path)).write_bytes(b"no picture")
     huge = put(folder, 2, "memory")
@@ -178,7 +178,7 @@ def test_bad_images_are_told(opened: Sandbox, folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["exit", "nonsense", "lie", "flood"])
 def test_crashed(opened: Sandbox, folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image that ends its process, or makes it talk nonsense, is `crashed`."""
+    """An image that ends its process, or makes it answer nonsense, is `crashed`."""
     monkeypatch.setattr(limited_process, "MAX_ANSWER_BYTES", 100_000)
     monkeypatch.setattr(sandbox, "TRIES", 1)
     (verdict,) = judge(opened, folder, put(folder, 5, harm))
@@ -204,7 +204,7 @@ def test_timeout(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_loop_ends_without_a_parent(folder: Path) -> None:
-    """A process that nobody watches any more, with an image that loops for ever, is ended."""
+    """The kernel ends a child without a parent whose image loops endlessly."""
     image = put(folder, 5, "loop")
     # Less than nothing, of what is added to it, so that the test takes two seconds.
     limits = replace(LIMITS, image_seconds=1.0 - limited_process.SPARE_CPU_SECONDS)
@@ -216,7 +216,7 @@ def test_a_loop_ends_without_a_parent(folder: Path) -> None:
 
 
 def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
-    """An image has two tries; after one that kills, the next is judged in a fresh process."""
+    """An image has two tries; the next image is judged in a new process."""
     bad, after = put(folder, 2, "abort"), put(folder, 3)
     starts = []
     start = opened._start
@@ -232,16 +232,16 @@ def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
     assert 3 == len(starts)
 
 
-def test_a_second_chance(opened: Sandbox, folder: Path) -> None:
-    """A process that dies once may have had other reasons: the image is tried again."""
+def test_second_try_succeeds(opened: Sandbox, folder: Path) -> None:
+    """A process may die once for other reasons: the image is tried again."""
     (verdict,) = judge(opened, folder, put(folder, 1, "once"))
 
     assert None is kind(verdict)
     assert Outcome.NO_EVIDENCE == verdict.outcome
 
 
-def test_root_gone(opened: Sandbox, folder: Path) -> None:
-    """A collection that is gone is no image's fault, and another one in its place is looked at."""
+def test_collection_unmounted(opened: Sandbox, folder: Path) -> None:
+    """An unmounted collection is not an image's error, and its replacement is opened."""
     image = put(folder, 1)
     root = LocalSource(folder)
     opened.judge(root, image)
@@ -259,20 +259,17 @@ def test_root_gone(opened: Sandbox, folder: Path) -> None:
     assert Outcome.NO_EVIDENCE == verdict.outcome
 
 
-def test_detectors_that_are_not_here(folder: Path) -> None:
-    """A sandbox that cannot be had says so of itself, and nothing of the image."""
+def test_missing_detectors(folder: Path) -> None:
+    """A sandbox that does not start is an error of its own, not of the image."""
     plan = Plan((PlannedDetector("nowhere", "1", "", Thresholds(0.5, 0.9)),))
-    with Sandbox(plan, LIMITS) as made, pytest.raises(SandboxError, match="does not start"):
-        judge(made, folder, put(folder, 1))
+    with Sandbox(plan, LIMITS) as opened, pytest.raises(SandboxError, match="does not start"):
+        judge(opened, folder, put(folder, 1))
 
 
 def test_no_module_of_the_folder(
     opened: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A `json.py` among the pictures, in the folder that the worker was started in, is not run.
-
-    And no process outlives the sandbox.
-    """
+    """A `json.py` in the working folder is not imported, and no process is left."""
     (folder / "json.py").write_text("raise SystemExit('run')")
     monkeypatch.chdir(folder)
     with opened:

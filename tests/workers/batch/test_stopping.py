@@ -1,4 +1,4 @@
-"""The flag that a worker's children share with it."""
+"""The stop flag that a worker shares with its children."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from workers.batch.stopping import StopFlag
 
 
 def test_not_set_at_first() -> None:
-    """Nobody is asked to stop to begin with, and each worker has a flag of its own."""
-    one, other = StopFlag(), StopFlag()
-    one.set()
+    """A new flag is not set, and each worker has its own."""
+    flag, other = StopFlag(), StopFlag()
+    flag.set()
 
-    assert one.is_set()
+    assert flag.is_set()
     assert not other.is_set()
 
 
 # The child does nothing but look; what it is warned of (Python 3.12 on) are locks that others hold.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_children_see_it() -> None:
-    """A child that was forked before sees the flag when its parent sets it."""
+    """A child that was forked earlier sees the flag when its parent sets it."""
     flag = StopFlag()
     ours, theirs = os.pipe()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""What a worker's tasks make of a message: done, dropped, or back on the queue."""
+"""The outcome of a message for the queue: acknowledged, dropped or requeued."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ MESSAGE = BatchMessage(7, 12, 1, "photos", Plan(()), (BatchImage(5, b"a.jpg", 10
 
 
 class Process:
-    """A process whose station, batches and pauses are only noted."""
+    """A process whose context, batches and delays are only recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stop = StopFlag()
         self.done: list[BatchMessage] = []
-        self.pauses: list[float] = []
-        self.station_error: Exception | None = None
+        self.delays: list[float] = []
+        self.context_error: Exception | None = None
         self.work_error: Exception | None = None
         monkeypatch.setattr(tasks, "BatchRunner", self.work)
-        monkeypatch.setattr(tasks.time, "sleep", self.pauses.append)
+        monkeypatch.setattr(tasks.time, "sleep", self.delays.append)
 
     def current(self) -> str:
         """Return the worker context, or raise its error."""
-        if self.station_error is not None:
-            raise self.station_error
-        return "station"
+        if self.context_error is not None:
+            raise self.context_error
+        return "context"
 
     def work(self, context: object, message: BatchMessage) -> Process:
         """Do the work of a batch."""
-        assert context == "station"
+        assert context == "context"
         self.done.append(message)
         return self
 
@@ -59,7 +59,7 @@ class Process:
             raise self.work_error
 
     def do(self, raw: object) -> None:
-        """Return what the task does."""
+        """Run the task for a message."""
         contexts: Any = self
         run_batch(contexts, raw)
 
@@ -84,19 +84,19 @@ def app(settings: WorkerSettings) -> Celery:
 
 
 def test_a_batch(process: Process) -> None:
-    """A batch is done as its message says."""
+    """A valid message runs its batch."""
     process.do(encode_batch(MESSAGE))
 
     assert [MESSAGE] == process.done
-    assert [] == process.pauses
+    assert [] == process.delays
 
 
 @pytest.mark.parametrize(
     "raw", [None, "rm -rf /", {}, {"v": 2}, encode_batch(MESSAGE) | {"batch": True}]
 )
 def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no message of ours is dropped, said, and touches nothing."""
-    process.station_error = AssertionError("a station was made for it")
+    """An invalid message is dropped and logged, and has no effect."""
+    process.context_error = AssertionError("a context was created for it")
     process.do(raw)
 
     assert [] == process.done
@@ -111,13 +111,13 @@ def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptu
     ],
     ids=["message", "rules"],
 )
-def test_messages_of_a_later_version(process: Process, newer: object) -> None:
-    """A machine that was not upgraded leaves them to others; it does not eat their queue."""
+def test_messages_of_a_newer_version(process: Process, newer: object) -> None:
+    """A machine that was not upgraded requeues newer messages for other machines."""
     with pytest.raises(Reject) as caught:
         process.do(newer)
 
     assert caught.value.requeue
-    assert [2.0] == process.pauses
+    assert [2.0] == process.delays
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_messages_of_a_later_version(process: Process, newer: object) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_back_to_the_queue(process: Process, error: Exception) -> None:
-    """What is wrong with the world sends the batch back, after a pause so that it does not spin."""
+def test_requeued(process: Process, error: Exception) -> None:
+    """An unavailable service requeues the batch after a delay."""
     process.work_error = error
     with pytest.raises(Reject) as caught:
         process.do(encode_batch(MESSAGE))
 
     assert caught.value.requeue
-    assert [2.0] == process.pauses
+    assert [2.0] == process.delays
 
 
 @pytest.mark.parametrize(
@@ -152,42 +152,42 @@ def test_back_to_the_queue(process: Process, error: Exception) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_no_station(process: Process, error: Exception) -> None:
-    """A process that cannot even set itself up acknowledges nothing."""
-    process.station_error = error
+def test_context_fails(process: Process, error: Exception) -> None:
+    """A process that cannot create its context requeues the message."""
+    process.context_error = error
     with pytest.raises(Reject) as caught:
         process.do(encode_batch(MESSAGE))
 
     assert caught.value.requeue
 
 
-def test_no_pause_when_stopping(process: Process) -> None:
-    """A worker that stops gives back at once."""
+def test_no_delay_when_stopping(process: Process) -> None:
+    """A stopping worker requeues at once."""
     process.stop.set()
     process.work_error = RequeueBatch("the worker stops")
     with pytest.raises(Reject):
         process.do(encode_batch(MESSAGE))
 
-    assert [] == process.pauses
+    assert [] == process.delays
 
 
-def test_nothing_else_can_be_called(app: Celery) -> None:
-    """A worker does batches; Celery's own tasks, which anyone could send, are not there."""
+def test_no_other_tasks(app: Celery) -> None:
+    """A worker has no other task, in particular none of Celery's own, which anyone could send."""
     assert {SCAN_BATCH} == set(app.tasks)
     # Not even when Celery looks whether its set-up is complete.
     app.finalize()
     assert {SCAN_BATCH} == set(app.tasks)
 
 
-def test_celery_would_have_some(settings: WorkerSettings) -> None:
-    """The other test does not pass for nothing: an app that was left alone has Celery's tasks."""
+def test_celery_has_other_tasks(settings: WorkerSettings) -> None:
+    """An unchanged app has Celery's own tasks, so the other test is meaningful."""
     from workers.broker.app import make_app  # noqa: PLC0415 - the app without our tasks
 
     assert "celery.map" in make_app(settings.broker_url, "s1").tasks
 
 
 def test_a_lost_process(app: Celery) -> None:
-    """A batch whose process was killed is tried twice more, soon, and acknowledged late."""
+    """A batch whose process was killed is retried twice, soon, and acknowledged late."""
     task = app.tasks[SCAN_BATCH]
 
     assert (2, 1) == (task.max_retries, task.default_retry_delay)
@@ -196,15 +196,15 @@ def test_a_lost_process(app: Celery) -> None:
     assert task.ignore_result
 
 
-def test_the_task_does_a_batch(process: Process, app: Celery) -> None:
-    """The task is what its name says: a message in, dropped here since it is none."""
+def test_the_task_runs_a_message(process: Process, app: Celery) -> None:
+    """The task decodes its message and drops an invalid one."""
     app.tasks[SCAN_BATCH]({"v": 1})
 
     assert [] == process.done
 
 
 def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Celery begins to shut down, the pool's children are told."""
+    """Celery's shutdown signal sets the stop flag."""
     made: list[WorkerContexts] = []
 
     class Noted(WorkerContexts):
@@ -220,8 +220,8 @@ def test_shutdown_sets_the_flag(settings: WorkerSettings, monkeypatch: pytest.Mo
     assert made[0].stop.is_set()
 
 
-def test_one_station_a_process(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process keeps its station; a child that was forked makes its own, and shares the flag."""
+def test_one_context_per_process(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process keeps its context; a forked child creates its own and shares the flag."""
     contexts = WorkerContexts(settings)
     first = contexts.current()
     again = contexts.current()

@@ -10,11 +10,11 @@ from workers.batch.throughput import Throughput
 
 def paced(each: float, worked: float = 0.0) -> Throughput:
     """Return the throughput of a process with these seconds per image and seconds of work."""
-    made = Throughput()
-    made.start_batch()
-    made.record_chunk(1, each)
-    made._worked_seconds = worked
-    return made
+    throughput = Throughput()
+    throughput.start_batch()
+    throughput.record_chunk(1, each)
+    throughput._worked_seconds = worked
+    return throughput
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def paced(each: float, worked: float = 0.0) -> Throughput:
     ],
 )
 def test_no_more_than_the_target(each: float, worked: float, left: int, keeps: int) -> None:
-    """A machine keeps what it can do in 20 seconds, and one image at least."""
+    """A machine keeps 20 seconds of work, and at least one image."""
     assert keeps == paced(each, worked).images_to_keep(left)
 
 
-def test_before_anything_is_known() -> None:
-    """A process that has done nothing yet keeps all until it has done a chunk."""
+def test_unknown_throughput() -> None:
+    """A new process keeps everything until its first chunk is done."""
     new = Throughput()
     new.start_batch()
 
@@ -45,13 +45,13 @@ def test_before_anything_is_known() -> None:
 
 
 @pytest.mark.parametrize(("left", "keeps"), [(19, 19), (20, 10), (21, 11), (500, 250)])
-def test_when_nothing_waits(left: int, keeps: int) -> None:
-    """Half goes to others, unless it is less than two seconds' work."""
+def test_empty_queue(left: int, keeps: int) -> None:
+    """Half is left to other workers, unless it is less than two seconds of work."""
     assert keeps == paced(0.1).images_to_keep_if_queue_is_empty(left)
 
 
-def test_an_estimate_that_follows() -> None:
-    """One slow chunk does not make a slow machine; many do."""
+def test_moving_average() -> None:
+    """One slow chunk changes the estimate little, many change it fully."""
     going = paced(0.01)
     going.record_chunk(10, 1.0)
     assert 300 < int(20 / (going._seconds_per_image or 1)) < 2000
@@ -61,15 +61,15 @@ def test_an_estimate_that_follows() -> None:
     assert going._seconds_per_image == pytest.approx(0.1, rel=0.01)
 
 
-def test_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The queue is looked at once a second, and not before a batch has been at work that long."""
+def test_queue_checks_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is checked at most once a second, and not in the first second of a batch."""
     now = [100.0]
     monkeypatch.setattr(throughput.time, "monotonic", lambda: now[0])
     going = Throughput()
     going.start_batch()
-    seen = []
+    checks = []
     for _ in range(5):
-        seen.append(going.is_queue_check_due())
+        checks.append(going.is_queue_check_due())
         now[0] += 0.5
 
-    assert [False, False, True, False, True] == seen
+    assert [False, False, True, False, True] == checks

@@ -1,4 +1,4 @@
-"""The Celery app: settings that are heard, and a queue that needs no result store."""
+"""The Celery app: its settings take effect, and its queue needs no result backend."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def app() -> Celery:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_celery_knows_the_setting(name: str) -> None:
-    """Celery passes over a name that it does not know: each has to be one that it knows."""
+    """Each setting exists in Celery, which would ignore an unknown one."""
     assert name in dict(flatten(NAMESPACES))
 
 
 @pytest.mark.parametrize("name", TRANSPORT)
 def test_kombu_knows_the_option(name: str) -> None:
-    """The same for the options of the Redis transport."""
+    """Each option exists in kombu's Redis transport."""
     assert name in Channel.from_transport_options
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_setting_holds(app: Celery, name: str) -> None:
-    """An app has the settings, not only the module."""
+    """An app has the settings."""
     assert SETTINGS[name] == app.conf[name]
 
 
 def test_nothing_is_acknowledged_early(app: Celery) -> None:
-    """What keeps a batch alive when its worker dies is on."""
+    """The settings that keep the batch of a dead worker are on."""
     conf = app.conf
     on = (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.task_retry_on_worker_lost)
 
@@ -53,19 +53,19 @@ def test_nothing_is_acknowledged_early(app: Celery) -> None:
     assert conf.broker_connection_max_retries is None
 
 
-def test_nobody_steers_a_worker(app: Celery) -> None:
-    """There is no remote control, and nothing but JSON is taken."""
+def test_no_remote_control(app: Celery) -> None:
+    """Remote control is off, and only JSON is accepted."""
     assert not app.conf.worker_enable_remote_control
     assert ["json"] == list(app.conf.accept_content)
 
 
-def test_times_fit() -> None:
-    """A batch that is killed for its time is so before its message counts as lost."""
+def test_time_limit_is_below_visibility_timeout() -> None:
+    """A batch that exceeds its time limit is killed before its message is redelivered."""
     assert SETTINGS["task_time_limit"] < TRANSPORT["visibility_timeout"]
 
 
-def test_one_app_does_not_become_everyones() -> None:
-    """Making an app leaves Celery's current one alone."""
+def test_current_app_is_unchanged() -> None:
+    """A new app does not become Celery's current one."""
     import celery  # noqa: PLC0415 - its attribute, at that moment
 
     app = make_app(URL, "s1")
@@ -74,7 +74,7 @@ def test_one_app_does_not_become_everyones() -> None:
 
 
 def test_messages_are_small(clean_redis: str) -> None:
-    """A message waits in our queue, compressed, as JSON."""
+    """A message is compressed JSON."""
     app = make_app(clean_redis, "s1")
     body = {"images": [[n, f"holiday/day-{n // 100}/IMG_{n:05}.jpg", 0] for n in range(500)]}
     app.send_task(SCAN_BATCH, args=[body])
@@ -88,8 +88,8 @@ def test_messages_are_small(clean_redis: str) -> None:
     assert len(raw) < len(json.dumps(body)) / 2
 
 
-def test_redis_client_gives_up() -> None:
-    """A connection that dies silently is found out: the client beside Celery's waits as it does."""
+def test_redis_client_has_timeouts() -> None:
+    """A silently broken connection is detected: the client has the timeouts of Celery's."""
     client = make_redis(URL)
     options = client.connection_pool.connection_kwargs
     client.close()

@@ -1,4 +1,4 @@
-"""The channel: a cancellation in, signs of life out, and nothing worth failing for."""
+"""Heartbeats and cancellations; no failure of theirs stops a worker."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def client(clean_redis: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Replace the channel's clock by a list with one time."""
-    shown = [1000.0]
-    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: shown[0])
-    return shown
+    """Replace the clock by a list with one time."""
+    times = [1000.0]
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: times[0])
+    return times
 
 
 def namespace(client: redis.Redis) -> Namespace:
@@ -37,7 +37,7 @@ def namespace(client: redis.Redis) -> Namespace:
 
 
 def test_cancel(client: redis.Redis, clock: list[float]) -> None:
-    """A worker sees within a second that its scan was cancelled, and that another was not."""
+    """A worker sees within a second that its scan was cancelled, and not another one."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     end.start_batch()
     assert not end.is_cancelled(7, 12)
@@ -51,7 +51,7 @@ def test_cancel(client: redis.Redis, clock: list[float]) -> None:
 
 
 def test_uncancel(client: redis.Redis, clock: list[float]) -> None:
-    """A cancellation that was taken back holds no longer."""
+    """A withdrawn cancellation has no effect."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     heartbeat.cancel(namespace(client), 7)
     assert end.is_cancelled(7, 12)
@@ -60,8 +60,8 @@ def test_uncancel(client: redis.Redis, clock: list[float]) -> None:
     assert not end.is_cancelled(7, 12)
 
 
-def test_next_batch_looks_again(client: redis.Redis, clock: list[float]) -> None:
-    """A batch of another scan is not taken for cancelled because the one before it was."""
+def test_next_batch_checks_again(client: redis.Redis, clock: list[float]) -> None:
+    """A cancellation does not carry over to a batch of another scan."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     heartbeat.cancel(namespace(client), 7)
     assert end.is_cancelled(7, 12)
@@ -69,8 +69,8 @@ def test_next_batch_looks_again(client: redis.Redis, clock: list[float]) -> None
     assert not end.is_cancelled(8, 13)
 
 
-def test_signs_of_life(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process's last word is there for a while, with what it waits for."""
+def test_heartbeats(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The latest heartbeat of each process is kept for a while, with its note."""
     monkeypatch.setattr(heartbeat.time, "time", lambda: 1234.5)
     Heartbeat(namespace(client), "pi4:1", "pi4").is_cancelled(7, 12)
     Heartbeat(namespace(client), "pi4:2", "pi4").send(7, 13, "the disk is away")
@@ -83,8 +83,8 @@ def test_signs_of_life(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> 
         assert 0 < client.ttl(key) <= 30
 
 
-def test_seldom(client: redis.Redis, clock: list[float]) -> None:
-    """Between two looks a second apart the broker is left in peace."""
+def test_heartbeats_are_limited(client: redis.Redis, clock: list[float]) -> None:
+    """A process contacts the broker at most once a second."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
     end.is_cancelled(7, 12)
     client.flushall()
@@ -97,7 +97,7 @@ def test_seldom(client: redis.Redis, clock: list[float]) -> None:
 
 
 def test_no_broker() -> None:
-    """A broker that is away cancels nothing and raises nothing."""
+    """Without a broker nothing is cancelled and nothing is raised."""
     with redis.Redis(port=1, socket_connect_timeout=0.1, retry=None) as away:
         end = Heartbeat(namespace(away), "pi4:1", "pi4")
         end.send(7, 12, "waiting")
@@ -131,8 +131,10 @@ def test_no_broker() -> None:
     ],
     ids=range(12),
 )
-def test_strange_states(client: redis.Redis, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """What somebody else wrote in a state's place is passed over, and said."""
+def test_invalid_heartbeats(
+    client: redis.Redis, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An invalid heartbeat is ignored and logged."""
     client.set("scanner:s1:worker:a", body)
     Heartbeat(namespace(client), "b", "pi4").send(7, 12, "")
 
@@ -140,8 +142,8 @@ def test_strange_states(client: redis.Redis, body: bytes, caplog: pytest.LogCapt
     assert "scanner:s1:worker:a" in caplog.text
 
 
-def test_states_cannot_forge_a_terminal(client: redis.Redis) -> None:
-    """What a state says is one line, whatever is in it."""
+def test_safe_for_a_terminal(client: redis.Redis) -> None:
+    """The texts of a heartbeat are shown on one line, with control characters escaped."""
     Heartbeat(namespace(client), "pi4\x1b[2J:1", "pi\n4").send(7, 12, "a\nb")
     (state,) = worker_states(namespace(client))
 

@@ -1,4 +1,4 @@
-"""Leases: one worker to a batch, found out within seconds when it is gone."""
+"""Leases: one worker per batch, and a dead one is noticed within seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEASE_SECONDS, RENEW_SECONDS = 1, 0.1
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases that run out within a test's patience."""
+    """Shorten leases for tests."""
     monkeypatch.setattr(leases, "LEASE_SECONDS", LEASE_SECONDS)
     monkeypatch.setattr(leases, "RENEW_SECONDS", RENEW_SECONDS)
 
@@ -59,7 +59,7 @@ def lease(client: redis.Redis, timer: ImageTimer | None = None, on_overdue: obje
 
 
 def wait_for(condition: Callable[[], object]) -> bool:
-    """Whether `condition` comes true in time."""
+    """Return whether `condition` becomes true in time."""
     until = time.monotonic() + 20
     while not condition():
         if time.monotonic() > until:
@@ -69,22 +69,22 @@ def wait_for(condition: Callable[[], object]) -> bool:
 
 
 def keys(client: redis.Redis) -> tuple[bool, bool]:
-    """Whether the lease stands, and whether the batch is listed as at work."""
+    """Return whether the lease exists, and whether the batch is listed as being worked on."""
     return bool(client.exists(lease_key(namespace(client), PART))), bool(
         client.hexists(working_key(namespace(client)), PART.name)
     )
 
 
 def test_only_one_has_it(client: redis.Redis) -> None:
-    """A batch that somebody has cannot be had, not even by a worker of the same name."""
+    """A leased batch cannot be acquired, not even by a worker of the same name."""
     with lease(client) as first, lease(client) as second:
         assert first.acquire()
         assert not second.acquire()
         first.release()
 
 
-def test_asked_twice(client: redis.Redis) -> None:
-    """A worker whose first answer was lost asks again and has its lease."""
+def test_acquired_twice(client: redis.Redis) -> None:
+    """A worker that missed the first answer asks again and has its lease."""
     with lease(client) as ours:
         assert ours._run(leases._ACQUIRE, LEASE_SECONDS, PART.name)
         assert ours.acquire()
@@ -92,7 +92,7 @@ def test_asked_twice(client: redis.Redis) -> None:
 
 
 def test_release_leaves_nothing(client: redis.Redis) -> None:
-    """After an orderly end there is no lease and nobody at work, and the next one can begin."""
+    """After a release neither key is left, and the next worker can acquire the batch."""
     with lease(client) as ours:
         ours.acquire()
 
@@ -106,14 +106,14 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
         following.release()
 
 
-def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
-    """Batches that are taken and released all the time never look as if they had been left."""
-    seen: list[int] = []
+def test_no_false_orphans(client: redis.Redis) -> None:
+    """Batches that are acquired and released all the time never look orphaned."""
+    orphans: list[int] = []
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
-            seen.extend(orphaned_parts(namespace(client)))
+            orphans.extend(orphaned_parts(namespace(client)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -124,11 +124,11 @@ def test_nobody_is_seen_to_have_left_who_has_not(client: redis.Redis) -> None:
     ended.set()
     watcher.join()
 
-    assert [] == seen
+    assert [] == orphans
 
 
-def test_another_store_has_its_own(client: redis.Redis) -> None:
-    """Batches of one number of two stores that share a Redis are not in each other's way."""
+def test_stores_are_independent(client: redis.Redis) -> None:
+    """Batches with the same number of two stores in one Redis have separate leases."""
     other = Lease(Namespace(client, "s2"), PART, "host:1", ImageTimer(60.0), print)
     with lease(client) as ours, other:
         assert ours.acquire()
@@ -137,8 +137,8 @@ def test_another_store_has_its_own(client: redis.Redis) -> None:
         other.release()
 
 
-def test_junk_among_those_at_work(client: redis.Redis) -> None:
-    """What somebody else wrote among the batches at work is passed over."""
+def test_invalid_names_are_ignored(client: redis.Redis) -> None:
+    """Invalid names in the hash of batches being worked on are ignored."""
     client.hset(
         working_key(namespace(client)),
         mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
@@ -148,7 +148,7 @@ def test_junk_among_those_at_work(client: redis.Redis) -> None:
 
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A renewal that is on its way just as the lease is released does not set it up again."""
+    """A renewal that is under way during the release does not acquire the lease again."""
     run, ours = client.eval, lease(client)
     asked, released = threading.Event(), threading.Event()
 
@@ -171,8 +171,8 @@ def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.Monke
     assert (False, False) == keys(client)
 
 
-def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
-    """A worker that lost its lease does not release the one that another worker has now."""
+def test_release_keeps_anothers_lease(client: redis.Redis) -> None:
+    """A worker that lost its lease does not release the new holder's."""
     with lease(client) as ours:
         ours.acquire()
         client.set(lease_key(namespace(client), PART), "another")
@@ -182,7 +182,7 @@ def test_release_leaves_anothers_alone(client: redis.Redis) -> None:
 
 
 def test_renewed_while_at_work(client: redis.Redis) -> None:
-    """A lease outlasts its time as long as its holder lives."""
+    """A lease outlasts its expiry as long as its holder lives."""
     with lease(client) as ours:
         ours.acquire()
         time.sleep(2.5 * LEASE_SECONDS)
@@ -193,7 +193,7 @@ def test_renewed_while_at_work(client: redis.Redis) -> None:
 
 
 def test_retaken_when_redis_lost_it(client: redis.Redis) -> None:
-    """After a FLUSHALL the lease is there again, and its batch is listed as at work."""
+    """After a FLUSHALL the lease is acquired again, and its batch is listed again."""
     with lease(client) as ours:
         ours.acquire()
         client.flushall()
@@ -204,7 +204,7 @@ def test_retaken_when_redis_lost_it(client: redis.Redis) -> None:
 
 
 def test_lost_to_another(client: redis.Redis) -> None:
-    """A worker sees that another one has its batch, and leaves that one's lease as it is."""
+    """A worker sees that another one has its lease, and does not change it."""
     with lease(client) as ours:
         ours.acquire()
         client.set(lease_key(namespace(client), PART), "another")
@@ -213,8 +213,8 @@ def test_lost_to_another(client: redis.Redis) -> None:
     assert b"another" == client.get(lease_key(namespace(client), PART))
 
 
-def test_left_behind(client: redis.Redis) -> None:
-    """A lease that was not released runs out, and its batch shows as left behind."""
+def test_orphaned(client: redis.Redis) -> None:
+    """A lease that was not released expires, and its batch is orphaned."""
     with lease(client) as ours:
         ours.acquire()
 
@@ -226,8 +226,8 @@ def test_left_behind(client: redis.Redis) -> None:
     assert [] == orphaned_parts(namespace(client))
 
 
-def test_a_part_is_its_own(client: redis.Redis) -> None:
-    """What was split off a batch is leased beside what was kept; the batch is at work in both."""
+def test_parts_have_leases_of_their_own(client: redis.Redis) -> None:
+    """A part that was split off has a separate lease; the batch is being worked on in both."""
     with (
         lease(client) as kept,
         Lease(namespace(client), BatchPart(7, 5), "x", ImageTimer(60.0), print) as rest,
@@ -241,8 +241,8 @@ def test_a_part_is_its_own(client: redis.Redis) -> None:
     assert [6, 7, 8] == batches_without_lease(namespace(client), [6, 7, 8])
 
 
-def test_unleased(client: redis.Redis) -> None:
-    """Of some batches, those that nobody is at work on are told."""
+def test_batches_without_lease(client: redis.Redis) -> None:
+    """Only the batches without any lease are returned."""
     with lease(client) as ours:
         ours.acquire()
 
@@ -251,33 +251,33 @@ def test_unleased(client: redis.Redis) -> None:
         ours.release()
 
 
-def test_overrun(client: redis.Redis) -> None:
-    """An image that overruns its time is told of once, and the lease is renewed no more."""
-    told: list[None] = []
+def test_overdue(client: redis.Redis) -> None:
+    """An overdue image is reported once, and the lease is no longer renewed."""
+    calls: list[None] = []
     timer = ImageTimer(0.0)
-    with lease(client, timer, lambda: told.append(None)) as ours:
-        ours.acquire()
+    with lease(client, timer, lambda: calls.append(None)) as held:
+        held.acquire()
         timer.start()
 
         assert wait_for(lambda: orphaned_parts(namespace(client)) == [PART])
-    assert [None] == told
+    assert [None] == calls
 
 
-def test_overrun_of_what_is_lost(client: redis.Redis) -> None:
-    """An image that hangs is ended also where another worker has its batch by now."""
-    told: list[None] = []
+def test_overdue_after_losing_the_lease(client: redis.Redis) -> None:
+    """An overdue image is reported even if another worker has the lease by now."""
+    calls: list[None] = []
     timer = ImageTimer(0.0)
-    with lease(client, timer, lambda: told.append(None)) as ours:
-        ours.acquire()
+    with lease(client, timer, lambda: calls.append(None)) as held:
+        held.acquire()
         client.set(lease_key(namespace(client), PART), "another")
-        assert wait_for(lambda: ours.lost)
+        assert wait_for(lambda: held.lost)
         timer.start()
 
-        assert wait_for(lambda: told == [None])
+        assert wait_for(lambda: calls == [None])
 
 
-def test_waiting_is_no_overrun() -> None:
-    """Time in which no image is at work is not counted, nor that of the image before."""
+def test_waiting_is_not_overdue() -> None:
+    """Only the time of the current image counts."""
     timer = ImageTimer(0.05)
     assert not timer.is_overdue()
     timer.start()
@@ -290,21 +290,21 @@ def test_waiting_is_no_overrun() -> None:
 
 
 class Refusing(redis.Redis):
-    """A client to whom Redis gives errors for a while."""
+    """A client that receives errors from Redis for a while."""
 
     refused = 0
     refusing = False
 
     def eval(self, *arguments: object) -> object:  # type: ignore[override]
-        """As Redis', or an error."""
+        """Run a script, or raise an error."""
         if self.refusing:
             self.refused += 1
             raise redis.ConnectionError("away")
         return super().eval(*arguments)  # type: ignore[arg-type]
 
 
-def test_redis_away_for_a_while(clean_redis: str, client: redis.Redis) -> None:
-    """Renewals that fail are tried again; the lease is taken back when Redis is."""
+def test_redis_unavailable_for_a_while(clean_redis: str, client: redis.Redis) -> None:
+    """Failed renewals are retried, and the lease is acquired again once Redis is back."""
     with Refusing.from_url(clean_redis) as shaky, lease(shaky) as ours:
         ours.acquire()
         shaky.refusing = True
@@ -317,7 +317,7 @@ def test_redis_away_for_a_while(clean_redis: str, client: redis.Redis) -> None:
 
 
 def test_no_thread_is_left(client: redis.Redis) -> None:
-    """The thread that renews ends with its lease; one that was never had has none."""
+    """The renewing thread ends with its lease; a lease that was not acquired has none."""
     before = threading.active_count()
     with lease(client) as ours, lease(client) as refused:
         ours.acquire()

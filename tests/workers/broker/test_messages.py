@@ -1,4 +1,4 @@
-"""Messages: exact for whatever we send, refused for whatever we would not."""
+"""Messages of batches and verdicts: valid ones are exact, all others are refused."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def places(body: object, *before: str | int) -> list[tuple[str | int, ...]]:
         inner = list(body.items())
     elif isinstance(body, list):
         inner = list(enumerate(body))
-    return [place for at, value in inner for place in [(*before, at), *places(value, *before, at)]]
+    return [path for key, value in inner for path in [(*before, key), *places(value, *before, key)]]
 
 
 def without(body: object, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON
@@ -132,12 +132,12 @@ VERDICT_BODY = sent(encode_verdict(VERDICT))
     )
 )
 def test_batch_round_trip(message: BatchMessage) -> None:
-    """A batch comes off the queue as it was put on it, whatever bytes its paths are."""
+    """A batch is received as it was sent, whatever bytes its paths are."""
     assert message == decode_batch(sent(encode_batch(message)))
 
 
 def without_needless_error(verdict: Verdict) -> Verdict:
-    """Only what came to an error says why."""
+    """Return the verdict without an error unless its outcome is one."""
     return verdict if verdict.outcome is Outcome.ERROR else replace(verdict, error=None)
 
 
@@ -159,7 +159,7 @@ def without_needless_error(verdict: Verdict) -> Verdict:
     ).map(without_needless_error)
 )
 def test_verdict_round_trip(verdict: Verdict) -> None:
-    """A verdict arrives as it was sent."""
+    """A verdict is received as it was sent."""
     assert verdict == decode_verdict(sent(encode_verdict(verdict)))
 
 
@@ -169,22 +169,24 @@ def test_verdict_round_trip(verdict: Verdict) -> None:
     ids=["no reason", "a reason"],
 )
 def test_an_error_and_its_reason(changed: dict[str, Any]) -> None:
-    """An error without a reason is no verdict, nor is a reason without an error."""
+    """An error without a reason is refused, and so is a reason without an error."""
     with pytest.raises(MessageError):
         decode_verdict(encode_verdict(VERDICT) | changed)
 
 
-def test_texts_that_no_store_takes() -> None:
-    """What a file made a detector say arrives as direct writing would have stored it."""
-    said = Finding("provenance", "generator_tag", 0.9, "a\0b", {"k\ud800": float("nan")})
-    came = decode_verdict(sent(encode_verdict(replace(VERDICT, findings=(said,)))))
+def test_texts_are_cleaned() -> None:
+    """Texts from a file are received as the store would have cleaned them."""
+    finding = Finding("provenance", "generator_tag", 0.9, "a\0b", {"k\ud800": float("nan")})
+    (received,) = decode_verdict(
+        sent(encode_verdict(replace(VERDICT, findings=(finding,))))
+    ).findings
 
-    assert ("a\ufffdb", {"k\ufffd": None}) == (came.findings[0].text, came.findings[0].detail)
+    assert ("a\ufffdb", {"k\ufffd": None}) == (received.text, received.detail)
 
 
 @given(JUNK)
 def test_junk_is_no_message(junk: object) -> None:
-    """Whatever else JSON can hold is a MessageError, or says that it is of a later version."""
+    """Any other JSON is a MessageError, or of a newer version."""
     with pytest.raises((MessageError, NewerMessage)):
         decode_batch(junk)
     with pytest.raises(MessageError):
@@ -193,35 +195,35 @@ def test_junk_is_no_message(junk: object) -> None:
 
 @given(st.sampled_from(places(BATCH_BODY)), JUNK)
 def test_junk_inside_a_batch(way: tuple[str | int, ...], junk: object) -> None:
-    """A batch with junk in one place is one of the two errors, or a batch to be sent again."""
+    """A batch with junk in one place is refused, or can be sent again unchanged."""
     try:
         message = decode_batch(put(BATCH_BODY, way, junk))
     except (MessageError, NewerMessage) as error:
-        said = str(error)
+        text = str(error)
     else:
-        said = ""
+        text = ""
         assert message == decode_batch(sent(encode_batch(message)))
 
-    assert len(said) < 500
+    assert len(text) < 500
 
 
 @given(st.sampled_from(places(VERDICT_BODY)), JUNK)
 def test_junk_inside_a_verdict(way: tuple[str | int, ...], junk: object) -> None:
-    """A verdict with junk in one place is a MessageError, or one that can be sent again."""
+    """A verdict with junk in one place is refused, or can be sent again unchanged."""
     try:
         verdict = decode_verdict(put(VERDICT_BODY, way, junk))
     except MessageError as error:
-        said = str(error)
+        text = str(error)
     else:
-        said = ""
+        text = ""
         assert verdict == decode_verdict(sent(encode_verdict(verdict)))
 
-    assert len(said) < 500
+    assert len(text) < 500
 
 
 @pytest.mark.parametrize("way", places(BATCH_BODY), ids=str)
-def test_batch_without_a_part(way: tuple[str | int, ...]) -> None:
-    """Nothing in a batch may be missing, except that it may name fewer images or detectors."""
+def test_batch_with_a_missing_field(way: tuple[str | int, ...]) -> None:
+    """All fields of a batch are required, but it may have fewer images or detectors."""
     body = without(BATCH_BODY, way)
     if way in {("images", 0), ("plan", "detectors", 0)}:
         assert () in {decode_batch(body).images, decode_batch(body).plan.detectors}
@@ -234,7 +236,7 @@ def test_batch_without_a_part(way: tuple[str | int, ...]) -> None:
 @pytest.mark.parametrize("name", ["scan", "batch", "attempt"])
 @pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
 def test_numbers_of_a_batch(name: str, value: object) -> None:
-    """Ids and attempts are integers that the store can hold, and booleans are none."""
+    """Ids and attempts are integers that the store can hold, not booleans."""
     with pytest.raises(MessageError):
         decode_batch(put(BATCH_BODY, (name,), value))
 
@@ -288,12 +290,12 @@ def test_too_many_images() -> None:
 
 
 def test_producers_stay_below_the_bound() -> None:
-    """The largest batch that is ever sent is taken."""
+    """The largest batch of a producer is accepted."""
     assert MAX_IMAGES >= producer.MAX_IMAGES
 
 
 def test_large_junk_makes_a_short_error() -> None:
-    """The message of the error is for a log: it stays short however much was sent."""
+    """The error's message is for a log and stays short, however long the content."""
     for body in ([1] * 10**5, BATCH_BODY | {"scan": "x" * 10**5}, {"x" * 10**5: 1}):
         with pytest.raises(MessageError) as caught:
             decode_batch(body)
@@ -339,6 +341,6 @@ def test_large_junk_makes_a_short_error() -> None:
     ids=repr,
 )
 def test_refused_verdicts(way: tuple[str | int, ...], value: object) -> None:
-    """A verdict that no store should be given is refused."""
+    """A verdict of another shape or range is refused."""
     with pytest.raises(MessageError):
         decode_verdict(put(VERDICT_BODY, way, value))

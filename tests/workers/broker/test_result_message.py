@@ -1,4 +1,4 @@
-"""Results on their way to the recorder: exact for what we send, refused for what we would not."""
+"""Messages for the result writer: valid ones are exact, all others are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
 
 
 def test_round_trip() -> None:
-    """A result arrives as it was sent."""
+    """A result is received as it was sent."""
     assert RESULT == decode_result(sent(RESULT))
 
 
@@ -66,13 +66,13 @@ HOSTILE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changed", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile(changed: dict[str, Any]) -> None:
-    """Whatever a recorder could trip over is refused before it is used."""
+    """A result with a field out of bounds is refused before it is used."""
     with pytest.raises(MessageError):
         decode_result(sent(RESULT) | changed)
 
 
 @pytest.mark.parametrize("raw", [None, 5, [], {}, "rm -rf /"])
-def test_no_result(raw: object) -> None:
-    """What is no result at all is refused."""
+def test_other_json(raw: object) -> None:
+    """Other JSON is refused."""
     with pytest.raises(MessageError):
         decode_result(raw)

@@ -1,4 +1,4 @@
-"""Fewer processes while the board is slowed down or memory is short."""
+"""Fewer processes while the board is throttled or memory is short."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from workers.host.autoscale import Autoscaler, Pool
 
 @dataclass
 class Board:
-    """A board whose heat and memory a test sets, with a clock of its own."""
+    """A board with a throttling reason and free memory, and a clock of its own."""
 
     why: str = ""
     free: int | None = 4000
     now: float = 0.0
 
     def pass_seconds(self, seconds: float, autoscaler: Autoscaler) -> list[int]:
-        """How many may work, each time that this changes, while time passes."""
+        """Let time pass. Return the number of allowed processes at each change."""
         changes = []
         for _ in range(round(seconds / 2)):
             self.now += 2
@@ -37,8 +37,8 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     return board
 
 
-def test_heat(board: Board) -> None:
-    """One process fewer every ten seconds, down to none; one more for each minute that is well."""
+def test_throttling(board: Board) -> None:
+    """Every ten seconds one process ends, down to none; later one returns each minute."""
     autoscaler = Autoscaler(3, cool=True, clock=lambda: board.now)
     assert not board.pass_seconds(60, autoscaler)
     board.why = "throttled"
@@ -53,7 +53,7 @@ def test_heat(board: Board) -> None:
 
 
 def test_a_relapse(board: Board) -> None:
-    """A board that is too warm again at once is given more time."""
+    """After a relapse, a process returns later."""
     autoscaler = Autoscaler(2, cool=True, clock=lambda: board.now)
     board.why = "throttled"
     board.pass_seconds(10, autoscaler)
@@ -66,15 +66,15 @@ def test_a_relapse(board: Board) -> None:
     assert [2] == board.pass_seconds(10, autoscaler)
 
 
-def test_heat_of_a_worker_that_was_not_told_to_keep_cool(board: Board) -> None:
-    """Without `--cool` heat changes nothing."""
+def test_throttling_without_cool(board: Board) -> None:
+    """Without `--cool`, throttling changes nothing."""
     board.why = "throttled"
 
     assert not board.pass_seconds(60, Autoscaler(3, cool=False, clock=lambda: board.now))
 
 
 def test_memory(board: Board) -> None:
-    """Short of memory one process still works; another comes when there is enough for it."""
+    """One process works while memory is short; others return when there is enough for them."""
     autoscaler = Autoscaler(3, cool=False, clock=lambda: board.now)
     board.free = 329
     assert [2, 1] == board.pass_seconds(60, autoscaler)
@@ -86,8 +86,8 @@ def test_memory(board: Board) -> None:
     assert [2, 3] == board.pass_seconds(140, autoscaler)
 
 
-def test_a_system_that_does_not_tell(board: Board) -> None:
-    """Where memory cannot be told all work."""
+def test_unknown_memory(board: Board) -> None:
+    """If the free memory is unknown, all processes work."""
     board.free = None
 
     assert not board.pass_seconds(60, Autoscaler(3, cool=True, clock=lambda: board.now))
@@ -95,41 +95,41 @@ def test_a_system_that_does_not_tell(board: Board) -> None:
 
 @dataclass
 class Processes:
-    """Celery's pool, as far as it is used, with so many of its processes idle."""
+    """The used part of Celery's pool, with a number of idle processes."""
 
     num_processes: int
     idle: int = 0
 
     def shrink(self, number: int) -> None:
-        """End one that is idle, as Celery does."""
+        """End an idle process, as Celery does."""
         if not self.idle:
             raise ValueError("Can't shrink pool. All processes busy!")
         self.idle -= number
         self.num_processes -= number
 
     def grow(self, number: int) -> None:
-        """Start one."""
+        """Start a process."""
         self.num_processes += number
 
 
 @dataclass
 class Fetches:
-    """How many messages are fetched at a time."""
+    """The number of messages that are fetched at a time."""
 
     value: int
 
     def increment_eventually(self) -> None:
-        """One more."""
+        """Fetch one more."""
         self.value += 1
 
     def decrement_eventually(self) -> None:
-        """One fewer."""
+        """Fetch one fewer."""
         self.value -= 1
 
 
 @dataclass
 class Consumer:
-    """Celery's consumer, as far as it is used."""
+    """The used part of Celery's consumer."""
 
     pool: Processes
     qos: Fetches = field(init=False)
@@ -139,7 +139,7 @@ class Consumer:
 
 
 def test_the_pool_follows() -> None:
-    """No more is fetched than processes will take; one ends when it is idle, and comes back."""
+    """No more batches are fetched than processes remain; one ends when idle, and returns."""
     consumer = Consumer(Processes(3))
     pool = Pool(consumer)
     pool.resize(1)
@@ -157,8 +157,8 @@ def test_the_pool_follows() -> None:
     assert (1, 1) == (consumer.pool.num_processes, consumer.qos.value)
 
 
-def test_said_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
-    """The log has when it began and when it was over, not each step between."""
+def test_logged_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the start and the end of a reduction are logged."""
     autoscaler, pool = (
         Autoscaler(3, cool=True, clock=lambda: board.now),
         Pool(Consumer(Processes(3, 3))),

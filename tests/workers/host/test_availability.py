@@ -1,4 +1,4 @@
-"""When a worker takes no more work."""
+"""When a worker may take work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def at(monkeypatch: pytest.MonkeyPatch, hour: int, minute: int = 0) -> None:
 
 
 def test_by_label_and_by_id(namespace: Namespace) -> None:
-    """Both boards of one name pause by that name, one of them by its id."""
+    """A label pauses both hosts that have it, an id pauses one of them."""
     attic, cellar = Availability(namespace, ATTIC, None), Availability(namespace, CELLAR, None)
     assert "" == attic.unavailable_reason() == cellar.unavailable_reason()
     pause(namespace, CELLAR.host_id)
@@ -49,8 +49,8 @@ def test_by_label_and_by_id(namespace: Namespace) -> None:
     assert cellar.unavailable_reason()
 
 
-def test_a_broker_that_is_away(namespace: Namespace) -> None:
-    """A worker that was paused stays so while the broker cannot be asked."""
+def test_broker_unavailable(namespace: Namespace) -> None:
+    """A paused worker stays paused while the broker is unavailable."""
     pause(namespace, "pi")
     worker = Availability(namespace, ATTIC, None)
     assert worker.unavailable_reason()
@@ -60,7 +60,7 @@ def test_a_broker_that_is_away(namespace: Namespace) -> None:
 
 
 def test_hours(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside its hours a worker waits, and says which they are."""
+    """Outside its hours a worker waits, and says when they are."""
     worker = Availability(namespace, ATTIC, parse_hours("22-7"))
     at(monkeypatch, 12)
     assert "waiting for its hours, 22:00-07:00" == worker.unavailable_reason()
@@ -81,7 +81,7 @@ def test_hours(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_hours_include(
     text: str, inside: list[tuple[int, int]], outside: list[tuple[int, int]]
 ) -> None:
-    """The first minute is one of them, the last is not; midnight may lie within."""
+    """The first minute is included, the last one is not; a range may contain midnight."""
     hours = parse_hours(text)
 
     assert all(hours.includes(60 * hour + minute) for hour, minute in inside)
@@ -89,12 +89,12 @@ def test_what_hours_include(
 
 
 @pytest.mark.parametrize("text", ["", "22", "22-22", "22-25", "7:60-8", "-1-5", "a-b", "22-7 x"])
-def test_no_hours(text: str) -> None:
-    """What are no hours is refused."""
+def test_invalid_hours(text: str) -> None:
+    """Invalid hours are refused."""
     with pytest.raises(ValueError, match=r".*"):
         parse_hours(text)
 
 
-def test_shown() -> None:
-    """Hours as people write them."""
+def test_hours_as_text() -> None:
+    """Hours are shown as people write them."""
     assert "22:30-07:05" == str(Hours(22 * 60 + 30, 7 * 60 + 5))

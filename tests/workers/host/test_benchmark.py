@@ -1,4 +1,4 @@
-"""How fast a machine is, by its own clock."""
+"""The speed of a machine with built-in and other models."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ def picture(side: int) -> bytes:
     return file.getvalue()
 
 
-def test_figures_that_fit() -> None:
-    """The rate is what decoding and inferring come to; what is no picture is passed over."""
+def test_consistent_figures() -> None:
+    """The rate follows from the times to decode and infer; non-images are skipped."""
     for subject, side in zip(built_in_subjects(), (32, 224), strict=True):
-        found = measure(subject, [picture(300), b"junk", picture(32)], 0.05)
+        speed = measure(subject, [picture(300), b"junk", picture(32)], 0.05)
 
-        assert found is not None
-        assert found.images_per_second == pytest.approx(
-            1000 / (found.decode_ms + found.infer_ms), rel=1e-6
+        assert speed is not None
+        assert speed.images_per_second == pytest.approx(
+            1000 / (speed.decode_ms + speed.infer_ms), rel=1e-6
         )
-        assert found.images >= 1
-        assert ("LiteRT int8", side) == (found.runtime, found.side)
+        assert speed.images >= 1
+        assert ("LiteRT int8", side) == (speed.runtime, speed.side)
 
 
 def test_a_file_of_floats() -> None:
-    """Any model of one picture can be measured, at its own size."""
+    """Any model with one image as its input can be measured, at its own size."""
     path = MODELS / "small.tflite"
-    found = measure(subject_of_file(path), [picture(300)], 0.05)
+    speed = measure(subject_of_file(path), [picture(300)], 0.05)
 
-    assert found is not None
-    assert ("small", "LiteRT float") == (found.net, found.runtime)
-    assert path.stat().st_size / 1e6 == found.size_mb
+    assert speed is not None
+    assert ("small", "LiteRT float") == (speed.net, speed.runtime)
+    assert path.stat().st_size / 1e6 == speed.size_mb
 
 
-def test_no_picture() -> None:
-    """Where nothing can be decoded there is no figure."""
+def test_no_image() -> None:
+    """Without a decodable image there is no result."""
     assert measure(built_in_subjects()[0], [b"junk", b""], 0.01) is None
 
 
-def test_what_cannot_be_measured(tmp_path: Path) -> None:
-    """A net that crashes or is none ends no other: it is said in a sentence."""
+def test_failures(tmp_path: Path) -> None:
+    """A model that crashes, or a file that is not a model, raises an error with a clear message."""
     with pytest.raises(BenchmarkFailed, match=r"huge ended the process .* enough memory"):
         # It ends its process, as one does for which there is no memory.
         measure(Subject("huge", 1, os.abort), [picture(32)], 0.01)
@@ -71,7 +71,7 @@ def test_what_cannot_be_measured(tmp_path: Path) -> None:
 
 
 def test_the_command(home: Path, tmp_path: Path) -> None:
-    """Both sizes on each runtime that is here, and what is named; one that is no model is said."""
+    """The command measures the built-in model at both sizes and the given files."""
     pytest.importorskip("tensorflow")
     (tmp_path / "a.png").write_bytes(picture(64))
     broken = tmp_path / "broken.tflite"
@@ -95,7 +95,7 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
 
 
 def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LiteRT alone is measured; nets cannot be made."""
+    """Without TensorFlow only LiteRT is measured."""
     monkeypatch.setitem(sys.modules, "workers.training", None)
     done = CliRunner().invoke(cli, ["bench", "--seconds", "0.1"])
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("objects-32")]
@@ -108,8 +108,8 @@ def test_without_tensorflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "--make needs TensorFlow, which is not installed" in done.stderr
 
 
-def test_a_folder_without_pictures(home: Path, tmp_path: Path) -> None:
-    """One sentence."""
+def test_a_folder_without_images(home: Path, tmp_path: Path) -> None:
+    """A folder without images is one clear error."""
     done = CliRunner().invoke(cli, ["bench", "--images", str(tmp_path)])
 
     assert 1 == done.exit_code

@@ -1,4 +1,4 @@
-"""What a machine, a container or a service has for a worker."""
+"""The cores and the memory that a machine, a container or a service offers."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
 def test_processes(
     system: Callable[..., Path], cores: int, available_kb: int, processes: int
 ) -> None:
-    """A process a core, as long as there is memory for them and one large picture."""
+    """There is a process per core, as long as memory suffices for them and a large image."""
     system(cores, available_kb)
 
     assert processes == capacity.max_processes()
 
 
 def test_a_service_with_a_memory_limit(system: Callable[..., Path]) -> None:
-    """The tightest limit counts; cached files in it can be dropped."""
+    """The tightest limit counts, without evictable file cache."""
     group = system(8, 16_000_000)
     (group / "memory.max").write_text(f"{2 * GIB}\n")
     (group / "memory.current").write_text(f"{GIB + GIB // 2}\n")
@@ -72,15 +72,15 @@ def test_a_service_with_a_memory_limit(system: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize(("quota", "cores"), [("150000 100000", 2), ("max 100000", 8), ("junk", 8)])
 def test_a_container_with_fewer_cores(system: Callable[..., Path], quota: str, cores: int) -> None:
-    """A container's share of the processor counts, rounded up, from any group around it."""
+    """The CPU quota of any surrounding group counts, rounded up."""
     group = system(8, 16_000_000)
     (group.parent / "cpu.max").write_text(f"{quota}\n")
 
     assert cores == capacity.usable_cores()
 
 
-def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without /proc, as on macOS, a process a core works."""
+def test_unknown_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc, as on macOS, there is a process per core."""
     monkeypatch.setattr(capacity, "PROC", tmp_path)
     monkeypatch.setattr(capacity, "SYS", tmp_path)
 
@@ -89,8 +89,8 @@ def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert capacity.usable_cores() == capacity.max_processes()
 
 
-def test_own_memory() -> None:
-    """What this process has to itself grows with what it takes."""
+def test_private_memory() -> None:
+    """The private memory of this process grows with its allocations."""
     before = capacity.private_mb()
     # Not from the allocator, which may have memory left over from another test.
     with mmap.mmap(-1, 200_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as taken:

@@ -1,4 +1,4 @@
-"""How a machine is, as its system tells it."""
+"""The health of a machine, as its system reports it."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def pi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_pi(pi: Path) -> None:
-    """Board, memory, the warmest zone, and the bits that say it was throttled."""
-    said = health.health()
+    """A Pi reports its board, memory, warmest zone and throttling bits."""
+    facts = health.health()
 
     assert {"model": "Raspberry Pi 4 Model B Rev 1.5", "memory_mb": 3977} == health.hardware()
-    assert (81.2, "0x50005", 1024) == (said["temperature_c"], said["throttled"], said["free_mb"])
-    assert 25000 * os.sysconf("SC_PAGE_SIZE") // 10**6 == said["process_mb"]
+    assert (81.2, "0x50005", 1024) == (facts["temperature_c"], facts["throttled"], facts["free_mb"])
+    assert 25000 * os.sysconf("SC_PAGE_SIZE") // 10**6 == facts["process_mb"]
 
 
 def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is nothing to be read nothing is said."""
+    """A system that reports nothing has no facts but the load."""
     monkeypatch.setattr(capacity, "PROC", tmp_path)
     monkeypatch.setattr(capacity, "SYS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -60,14 +60,14 @@ def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_command_that_fails(pi: Path) -> None:
-    """A `vcgencmd` that may not ask says nothing of throttling."""
+    """A `vcgencmd` that fails reports no throttling."""
     (pi / "bin" / "vcgencmd").write_text("#!/bin/sh\necho VCHI initialization failed\nexit 1\n")
 
     assert "throttled" not in health.health()
 
 
 def test_throttling_reason(pi: Path) -> None:
-    """A Pi says why it is slowed down, by its command or, where it is, by its kernel's file."""
+    """A Pi reports why it is throttled, by its command or its kernel's file."""
     assert "undervoltage, throttled" == health.throttling_reason()
     file = pi / "sys" / "devices" / "platform" / "soc" / "soc:firmware" / "get_throttled"
     file.parent.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_throttling_reason(pi: Path) -> None:
 
 
 def test_bits() -> None:
-    """What holds now is told from what was; nonsense says nothing."""
+    """The bits for now and since boot are separate; invalid bits have no meaning."""
     assert (["frequency capped"], ["undervoltage", "at its temperature limit"]) == (
         health.decode_throttled("0x90002")
     )
@@ -86,7 +86,7 @@ def test_bits() -> None:
 
 
 def test_throttling_reason_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another board is slowed down where a zone is as warm as its kernel's limit for that."""
+    """Another board is throttled if a zone is at its kernel's passive trip point."""
     monkeypatch.setattr(capacity, "SYS", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     zone = tmp_path / "class" / "thermal" / "thermal_zone0"
@@ -103,8 +103,8 @@ def test_throttling_reason_by_heat(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "85 °C" == health.throttling_reason()
 
 
-def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host is looked at twice a minute, and is the same host."""
+def test_health_checks_are_limited(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's health is checked twice a minute; its identity stays the same."""
     now = [1000.0]
     monkeypatch.setattr(identity.time, "monotonic", lambda: now[0])
     status = HostStatus(Host("a" * 32, "pi4", "aarch64", {"cores": 4}))
@@ -120,9 +120,9 @@ def test_seldom(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_fits_a_message(pi: Path) -> None:
-    """A recorder takes what a host says of itself."""
-    said = HostStatus(Host("a" * 32, "pi4", "aarch64", dict(health.hardware()))).current()
+    """The result writer accepts the facts about a host."""
+    host = HostStatus(Host("a" * 32, "pi4", "aarch64", dict(health.hardware()))).current()
 
-    result = Received(1, 1, 1, said, "pi4:1", 0.0, 0.0, ())
+    result = Received(1, 1, 1, host, "pi4:1", 0.0, 0.0, ())
 
-    assert said == decode_result(encode_result(result)).host
+    assert host == decode_result(encode_result(result)).host

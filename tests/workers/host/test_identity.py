@@ -1,4 +1,4 @@
-"""A machine's id: made once, kept, and one for all that start at once."""
+"""The id of a machine: created once, and the same for processes that start together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_kept(tmp_path: Path) -> None:
-    """The id is made once, in a folder that need not be there, and does not follow the label."""
+    """The id is created once, in a folder that need not exist, and is independent of the label."""
     first = this_host(tmp_path / "state" / "scanner", "pi4")
     again = this_host(tmp_path / "state" / "scanner", "other")
 
@@ -29,14 +29,14 @@ def test_kept(tmp_path: Path) -> None:
 
 
 def test_each_machine_its_own(tmp_path: Path) -> None:
-    """Two machines of one name have two ids."""
+    """Two machines with the same name have different ids."""
     one, other = this_host(tmp_path / "1", "raspberrypi"), this_host(tmp_path / "2", "raspberrypi")
 
     assert one.host_id != other.host_id
 
 
-def test_what_is_known(tmp_path: Path) -> None:
-    """A host says of itself what throughput depends on."""
+def test_host_facts(tmp_path: Path) -> None:
+    """A host has the facts that its throughput depends on."""
     here = this_host(tmp_path, "pi4")
 
     assert platform.machine() == here.arch
@@ -53,7 +53,7 @@ def test_at_once(tmp_path: Path) -> None:
 
 
 def test_half_written(tmp_path: Path) -> None:
-    """An empty file, as a power cut leaves it, is filled, and once."""
+    """An empty file, as after a power cut, gets an id, once."""
     (tmp_path / "host-id").write_bytes(b"")
     first = this_host(tmp_path, "pi4").host_id
 
@@ -67,7 +67,7 @@ def test_half_written(tmp_path: Path) -> None:
     ids=["empty", "zeros", "binary", "umlaut", "words", "endless"],
 )
 def test_garbage(tmp_path: Path, content: bytes) -> None:
-    """A file that holds no id is written anew, and once: no batch waits for its repair."""
+    """A file with invalid content gets a new id, once."""
     (tmp_path / "host-id").write_bytes(content)
     first = this_host(tmp_path, "pi4").host_id
 
@@ -77,7 +77,7 @@ def test_garbage(tmp_path: Path, content: bytes) -> None:
 
 
 def test_garbage_at_once(tmp_path: Path) -> None:
-    """Processes that start together agree on the id that replaces what is none."""
+    """Processes that start together agree on the id that replaces invalid content."""
     (tmp_path / "host-id").write_bytes(bytes(33))
     with ThreadPoolExecutor(16) as pool:
         ids = list(pool.map(lambda _: this_host(tmp_path, "pi4").host_id, range(64)))
@@ -85,15 +85,15 @@ def test_garbage_at_once(tmp_path: Path) -> None:
     assert 1 == len(set(ids))
 
 
-def test_an_id_of_somebody_elses(tmp_path: Path) -> None:
-    """An id that was put there by hand is kept."""
+def test_a_custom_id(tmp_path: Path) -> None:
+    """An id that was written by hand is kept."""
     (tmp_path / "host-id").write_text("pi4.attic-2")
 
     assert "pi4.attic-2" == this_host(tmp_path, "pi4").host_id
 
 
 def test_a_disk_that_cannot_take_an_id(tmp_path: Path) -> None:
-    """Where there is no id and none can be written, the reason is the system's."""
+    """If no id can be written, the system's error is raised."""
     (tmp_path / "host-id").mkdir()
 
     with pytest.raises(IsADirectoryError, match="host-id"):
@@ -101,7 +101,7 @@ def test_a_disk_that_cannot_take_an_id(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A known id is read where nothing can be written."""
+    """An existing id is read from a read-only disk."""
     known = this_host(tmp_path, "pi4").host_id
 
     def refuse(*_: object) -> None:
