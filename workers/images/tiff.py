@@ -30,13 +30,15 @@ DNG_VERSION = 0xC612
 C2PA = 0xCD41
 # Tags of plain text, by the names that EXIF gives them.
 TEXTS = {270: "ImageDescription", 271: "Make", 272: "Model", 305: "Software", 315: "Artist"}
+# The same of Windows, in UTF-16, little endian.
+WINDOWS_TEXTS = {0x9C9C: "XPComment"}
 
 # By field type: bytes a value, and for integers the code of `struct`. 16 to 18 are BigTIFF's.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4} | (
     dict.fromkeys((16, 17, 18), 8)
 )
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_METADATA = {*TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
+_METADATA = {*TEXTS, *WINDOWS_TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
 
 
 class Entry(NamedTuple):
@@ -132,7 +134,7 @@ def is_raw(tiff: bytes) -> bool:
 
 
 def metadata_values(tiff: bytes) -> dict[int, bytes]:
-    """Return the raw values of `TEXTS`, XMP, C2PA and USER_COMMENT, by tag.
+    """Return the raw values of texts, XMP, C2PA and USER_COMMENT, by tag.
 
     They stand in the first directory and in its EXIF directory; values past the data are empty.
     """

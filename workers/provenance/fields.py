@@ -75,6 +75,9 @@ def _exif(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield "exif:UserComment", value
         elif tag in tiff.TEXTS:
             yield f"exif:{tiff.TEXTS[tag]}", value.rstrip(b"\0 ")
+        elif tag in tiff.WINDOWS_TEXTS:
+            text = value.decode("utf-16-le", "replace").rstrip("\0")
+            yield f"exif:{tiff.WINDOWS_TEXTS[tag]}", text.encode()
 
 
 def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:

@@ -36,23 +36,45 @@ _SETTINGS = (
     "png:parameters",
     "exif:UserComment",
     "exif:ImageDescription",
+    "exif:XPComment",
+    "xmp:UserComment",
     "jpeg:comment",
     "gif:comment",
 )
-_GRAPH = ("png:prompt", "exif:Make", "exif:Model", "exif:UserComment", "exif:ImageDescription")
+_GRAPH = (
+    "exif:Make",
+    "exif:Model",
+    "exif:UserComment",
+    "exif:ImageDescription",
+    "exif:XPComment",
+    "xmp:UserComment",
+    "xmp:description",
+    "jpeg:comment",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A generator, the fields that it writes, and a string and a pattern that they contain.
 
-    The string is searched first, as that costs next to nothing.
+    The string is searched first, as that costs next to nothing. `also` is another field of the file
+    and its pattern, where the first one alone proves too little.
     """
 
     generator: str
     fields: tuple[str, ...]
     string: str = ""
     pattern: re.Pattern[str] = re.compile("")
+    also: tuple[str, re.Pattern[str]] | None = None
+
+    def matches(self, field: Field, fields: Sequence[Field]) -> bool:
+        """Check whether the rule holds for one of a file's fields."""
+        if self.string not in field.text or not self.pattern.search(_clip(field.text)):
+            return False
+        if self.also is None:
+            return True
+        where, pattern = self.also
+        return any(other.where == where and pattern.search(other.text) for other in fields)
 
 
 def _named(generator: str, name: str = "", *, credited: bool = True) -> Rule:
@@ -69,6 +91,8 @@ RULES = (
     _named("Midjourney"),
     _named("Adobe Firefly"),
     _named("Google AI", "Made with Google AI"),
+    _named("Google AI", "Made by Google AI"),
+    _named("Apple Image Playground"),
     _named("DALL-E"),
     _named("DALL-E", "DALL·E"),
     _named("ChatGPT"),
@@ -83,6 +107,13 @@ RULES = (
     _named("Ideogram", "Ideogram AI"),
     _named("Bing Image Creator"),
     _named("Meta AI", "Imagined with AI"),
+    # Before Fooocus, of which it is a fork.
+    Rule(
+        "RuinedFooocus",
+        _SETTINGS,
+        '"RuinedFooocus"',
+        re.compile(r'\A\s*\{[\s\S]*"software"\s*:\s*"RuinedFooocus"'),
+    ),
     Rule("Fooocus", ("exif:Software", "png:Software"), "Fooocus"),
     Rule("Fooocus", ("png:fooocus_scheme",), "", re.compile(r"\A(?:fooocus|a1111)\s*\Z")),
     Rule("Fooocus", _SETTINGS, '"adm_guidance"', re.compile(r"\A\s*\{")),
@@ -100,14 +131,14 @@ RULES = (
     # A graph as the server runs it: {"3": {"class_type": …, "inputs": …}, …}.
     Rule(
         "ComfyUI",
-        _GRAPH,
+        ("png:prompt", *_GRAPH),
         '"class_type"',
         re.compile(r'\A(?:[Pp]rompt:)?\s*\{\s*"[^"]{1,64}"\s*:\s*\{'),
     ),
     # The same as its editor saves it; other programs have a "workflow", too.
     Rule(
         "ComfyUI",
-        ("png:workflow", "exif:Make", "exif:Model", "exif:UserComment"),
+        ("png:workflow", *_GRAPH),
         '"nodes"',
         re.compile(r'\A(?:[Ww]orkflow:)?\s*\{[\s\S]*"last_?(?:node_id|NodeId)"'),
     ),
@@ -116,6 +147,27 @@ RULES = (
         _SETTINGS,
         "CFG scale: ",  # no other program has it next to steps and seed
         re.compile(r"\bSteps: \d{1,5}, [^\n]{0,400}?\bSeed: \d"),
+    ),
+    # The same form, without the scale where a model has none.
+    Rule(
+        "Civitai",
+        _SETTINGS,
+        "Civitai resources: [",
+        re.compile(r"\bSteps: \d{1,5}, [^\n]{0,400}?\bSeed: \d"),
+    ),
+    Rule(
+        "Draw Things",
+        ("exif:UserComment", "xmp:UserComment"),
+        '"uc"',
+        re.compile(r'\A\s*\{(?=[\s\S]*"c"\s*:)(?=[\s\S]*"sampler"\s*:)(?=[\s\S]*"steps"\s*:\s*\d)'),
+    ),
+    Rule(
+        "Grok",
+        ("exif:ImageDescription", "exif:UserComment"),
+        "Signature: ",
+        re.compile(r"\ASignature: [A-Za-z0-9+/]{100,}={0,2}\s*\Z"),
+        # The artist is the identifier of the image.
+        also=("exif:Artist", re.compile(r"\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*\Z")),
     ),
 )
 
@@ -129,7 +181,7 @@ def findings(fields: Sequence[Field]) -> list[Finding]:
         if counts[field.where] > MAX_FIELDS_OF_A_NAME:
             continue
         for rank, rule in _BY_FIELD.get(field.where, ()):
-            if rule.string in field.text and rule.pattern.search(_clip(field.text)):
+            if rule.matches(field, fields):
                 matches.append((rank, field))
                 break
     if not matches:

@@ -1,4 +1,4 @@
-"""IPTC's Digital Source Type, and Google's credit lines."""
+"""IPTC's Digital Source Type, and the credit lines of Google and Apple."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ EXTENTS = {
     "compositeSynthetic": Extent.PART,
 }
 _KINDS = {Extent.WHOLE: Kind.IPTC_GENERATED, Extent.PART: Kind.IPTC_EDITED, None: None}
-# Written by Google Photos for a photo that its generative tools have changed.
-_EDITED_CREDITS = ("Edited with Google AI", "AI-Generated with Google")
+# Written by Google Photos and Apple Photos for a photo that their generative tools have changed.
+_EDITED_CREDITS = ("Edited with Google AI", "AI-Generated with Google", "Apple Photos Clean Up")
 _MAX_CREDIT_CHARACTERS = 200
 
 _TEXTS = {

@@ -35,8 +35,11 @@ _ALWAYS = (
     b"AIGC",
     b"AISystemUsed",
     b"CFG scale: ",
+    b"Civitai resources",
     b"DigitalSourceType",
     b"Job ID: ",
+    b"UserComment",
+    b"class_type",
     b"provenance",
 )
 _SIGNED = (b"CreatorTool", b"Credit", b"Software")

@@ -20,14 +20,7 @@ OTHER_STAGES = {
 }
 # Not supported yet.
 UNSUPPORTED = {
-    "6-grok-exif/k_grok.jpg",
-    "7-other-generators/d_ruinedfooocus.png",
-    "7-other-generators/e_comfy_desc_workflow_only.webp",
-    "7-other-generators/e_comfy_xpcomment.jpg",
-    "7-other-generators/h_a1111_in_xmp_usercomment.jpg",
     "8-comfyui-upscale-only/o_comfy_upscale_of_photo.png",
-    "11-credit-lines/m_apple_cleanup_creditonly.jpg",
-    "11-credit-lines/m_google_made_by.jpg",
 }
 
 

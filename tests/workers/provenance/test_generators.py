@@ -26,8 +26,13 @@ COMFY_PROMPT = json.dumps({
 COMFY_WORKFLOW = json.dumps({
     "last_node_id": 9, "last_link_id": 9, "nodes": [{"id": 3, "type": "KSampler"}], "links": [],
 })  # fmt: skip
+CIVITAI = "Steps: 8, Sampler: Euler, Seed: 42, Size: 1024x1024, Civitai resources: []"
+DRAW_THINGS = '{"c": "a barn", "uc": "", "sampler": "Euler A", "seed": 4, "steps": 20, "v2": {}}'
+SIGNATURE = f"Signature: {'QUJD' * 40}="
+UUID = "3b1e9c52-7f1d-4a7c-9d0e-5a1c2b3d4e5f"
 JOB = "Job ID: 7c8b3f04-9c0e-4a52-8f7a-0d1d1f2e3a4b"
 IMAGE_DESCRIPTION, MAKE, MODEL, SOFTWARE, ARTIST = 270, 271, 272, 305, 315
+XP_COMMENT = 0x9C9C
 EXIF_DIRECTORY, USER_COMMENT = 0x8769, 0x9286
 
 
@@ -55,6 +60,12 @@ def generators(data: bytes) -> list[tuple[str, str]]:
         ("invokeai_metadata", '{"generation_mode": "txt2img"}', "InvokeAI"),
         ("sd-metadata", '{"model": "stable diffusion", "image": {}}', "InvokeAI"),
         ("Dream", '"a lighthouse" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms', "InvokeAI"),
+        (
+            "parameters",
+            '{"Prompt": "a barn", "steps": 30, "software": "RuinedFooocus"}',
+            "RuinedFooocus",
+        ),
+        ("parameters", f"a barn\n{CIVITAI}", "Civitai"),
         ("use_stable_diffusion_model", "sd-v1-5", "Easy Diffusion"),
     ],
 )
@@ -143,10 +154,12 @@ def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None
         # How ComfyUI saves WebP.
         (MODEL, f"prompt:{COMFY_PROMPT}", ("ComfyUI", "exif:Model")),
         (MAKE, f"workflow:{COMFY_WORKFLOW}", ("ComfyUI", "exif:Make")),
+        (IMAGE_DESCRIPTION, f"Workflow:{COMFY_WORKFLOW}", ("ComfyUI", "exif:ImageDescription")),
+        (XP_COMMENT, f"prompt:{COMFY_PROMPT}".encode("utf-16-le"), ("ComfyUI", "exif:XPComment")),
     ],
 )
 def test_exif_texts(
-    draw: Callable[..., bytes], tag: int, value: str, expected: tuple[str, str]
+    draw: Callable[..., bytes], tag: int, value: str | bytes, expected: tuple[str, str]
 ) -> None:
     """A generator is named by its EXIF text."""
     tags = Image.Exif()
@@ -162,6 +175,22 @@ def test_exif_texts(
         ('xmp:CreatorTool="Adobe Firefly"', "", ("Adobe Firefly", "xmp:CreatorTool")),
         ('photoshop:Credit="Made with Google AI"', "", ("Google AI", "xmp:Credit")),
         ('photoshop:Credit="DALL·E"', "", ("DALL-E", "xmp:Credit")),
+        ('photoshop:Credit="Made by Google AI"', "", ("Google AI", "xmp:Credit")),
+        (
+            'photoshop:Credit="Apple Image Playground"',
+            "",
+            ("Apple Image Playground", "xmp:Credit"),
+        ),
+        (
+            'xmlns:exif="http://ns.adobe.com/exif/1.0/"',
+            f"<exif:UserComment>{A1111}</exif:UserComment>",
+            ("Stable Diffusion web UI", "xmp:UserComment"),
+        ),
+        (
+            'xmlns:exif="http://ns.adobe.com/exif/1.0/"',
+            f"<exif:UserComment>{DRAW_THINGS}</exif:UserComment>",
+            ("Draw Things", "xmp:UserComment"),
+        ),
         ('Iptc4xmpExt:AISystemUsed="ChatGPT"', "", ("ChatGPT", "xmp:AISystemUsed")),
         (
             "",
@@ -265,6 +294,30 @@ def test_near_misses_in_exif(draw: Callable[..., bytes], tag: int, value: str) -
     tags[tag] = value
 
     assert [] == generators(draw("JPEG", exif=tags))
+
+
+@pytest.mark.parametrize(
+    ("signature", "artist", "expected"),
+    [
+        (SIGNATURE, UUID, [("Grok", "exif:ImageDescription")]),
+        (SIGNATURE, "A. Photographer", []),
+        (SIGNATURE, None, []),
+        ("Signature: A. Photographer", UUID, []),
+    ],
+)
+def test_grok(
+    draw: Callable[..., bytes],
+    signature: str,
+    artist: str | None,
+    expected: list[tuple[str, str]],
+) -> None:
+    """Grok is recognised by its signature together with an identifier as artist."""
+    tags = Image.Exif()
+    tags[IMAGE_DESCRIPTION] = signature
+    if artist is not None:
+        tags[ARTIST] = artist
+
+    assert expected == generators(draw("JPEG", exif=tags))
 
 
 def test_user_comments_of_cameras(draw: Callable[..., bytes]) -> None:
