@@ -109,4 +109,4 @@ def test_sample(scanned: Cli) -> None:
     assert (None, None) == (drawn["sample"]["share"], drawn["sample"]["interval"])
     assert "sample of 2 of 3 images (seed 7): 0 AI" in said
     assert "no estimate yet" in said
-    assert "--seed belongs to --sample" in usage.stderr
+    assert "--seed requires --sample" in usage.stderr
