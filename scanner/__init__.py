@@ -1,1 +1,1 @@
-"""What a person at the keyboard uses: commands, producer, keeper, reports."""
+"""The command line, the fleet, reports and web pages."""

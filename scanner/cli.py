@@ -108,7 +108,7 @@ def _pipe_is_closed() -> bool:
 
 
 def _flush_or_drop() -> None:
-    """Empty stdout's buffer, which Python flushes once more when it exits."""
+    """Flush stdout, or drop what cannot be written: Python flushes once more when it exits."""
     # None where it was closed (`>&-`), whatever its type says.
     if not sys.stdout:
         return

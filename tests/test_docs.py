@@ -33,7 +33,7 @@ NOT_RUN = {
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"pip download": "downloads from the package index",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
-    r"scanner bench (--make|nets)": "takes minutes; test_benchmark_nets.py makes a smaller model",
+    r"scanner bench (--make|\w+/)": "takes minutes; test_benchmark_nets.py makes a smaller model",
     r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",
     r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
     r"datasette|polars": "is too large for the development environment",

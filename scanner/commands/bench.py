@@ -68,8 +68,8 @@ def command(
     Examples:
       scanner bench
       scanner bench --images ~/Pictures --json
-      scanner bench --make nets
-      scanner bench nets/*.tflite
+      scanner bench --make models
+      scanner bench models/*.tflite
     """
     from scanner.detectors.benchmark import benchmark_images, benchmark_subjects
     from workers.host.benchmark import BenchmarkFailed, measure

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -64,28 +64,35 @@ def command(
         return
     results = calibrate(real, plan_by_cards(detectors), rate, partial(click.echo, err=True))
     if as_json:
-        click.echo(json.dumps({"rate": rate, "detectors": [asdict(each) for each in results]}))
+        click.echo(json.dumps({"rate": rate, "detectors": [_body(each) for each in results]}))
     else:
         for result in results:
             click.echo(_sentence(result, rate))
-    if all(result.own is None for result in results):
+    if all(result.thresholds is None for result in results):
         raise ScannerError(
             f"no thresholds were set: a detector has to score at least {minimum_photos(rate):,} "
             f"photos for a rate of {rate:g}"
         )
 
 
+def _body(result: Calibrated) -> dict[str, Any]:
+    body = asdict(result)
+    # `alarms` and `own` are the names of 0.1.
+    return {**body, "alarms": body["false_positives"], "own": body["thresholds"]}
+
+
 def _sentence(result: Calibrated, rate: float) -> str:
     from scanner.detectors.thresholds import minimum_photos
     from storage.records import NEVER
 
-    if result.own is None:
+    if result.thresholds is None:
         return (
             f"{result.detector}: unchanged, since it scored {result.photos:,} of the photos, and a "
             f"rate of {rate:g} takes {minimum_photos(rate):,}"
         )
-    verdict = "ai" if result.own.ai < NEVER else "unsure"
+    verdict = "ai" if result.thresholds.ai < NEVER else "unsure"
+    now = result.thresholds.thresholds.flagged_from
     return (
-        f"{result.detector}: {verdict} from {result.own.thresholds.flagged_from:.3f} (before: "
-        f"{result.before:.3f}), which {result.alarms:,} of {result.photos:,} photos reach"
+        f"{result.detector}: {verdict} from {now:.3f} (before: {result.before:.3f}), which "
+        f"{result.false_positives:,} of {result.photos:,} photos reach"
     )

@@ -42,7 +42,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
     Examples:
       scanner evaluate objects-32 --data ~/datasets
       scanner evaluate scenes --data ~/datasets --changes
-      scanner evaluate faces --data my-pictures/ --json
+      scanner evaluate faces --data my-photos/ --json
       scanner evaluate faces --data ~/datasets --markdown
       scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 

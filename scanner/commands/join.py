@@ -39,7 +39,7 @@ def command(ctx: click.Context, *, line: str, work: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             cert = Path(folder) / "hub.pem"
             cert.write_text(hub.cert or "", encoding="ascii")
-            # A hub that does not answer, or not to this password, replaces no other one.
+            # Only a hub that answers to this password replaces another one.
             with open_broker(hub.broker_url(cert), hub.store):
                 file = save_hub(hub)
     except OSError as error:

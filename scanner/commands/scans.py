@@ -1,4 +1,4 @@
-"""`scanner scans`: list scans, or forget one."""
+"""`scanner scans`: list scans, or delete one."""
 
 from __future__ import annotations
 

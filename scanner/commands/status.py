@@ -104,7 +104,7 @@ def _print(seen: ScanProgress, state: QueueState | None) -> None:
     scan, counts = seen.scan, seen.counts
     click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
     judged = f"{counts.judged:,} of {labels.count(counts.images, 'image', 'images')} judged"
-    # While a folder is listed, a percentage would be one of what is known so far.
+    # The total is unknown while the folder is listed.
     if scan.listed_at is not None and counts.images:
         judged += f" ({labels.percent(counts.judged, counts.images)})"
     click.echo(f"  {judged}")

@@ -40,7 +40,7 @@ def command(
     output_format: str,
     output: Path | None,
 ) -> None:
-    """Print one row per image of SCAN (default: the latest), pending ones included.
+    """Print one row per image of SCAN (default: the latest), including pending images.
 
     Rows are printed as they are read. Columns: path (and path_b64 where it is not UTF-8), verdict,
     score, detector, findings, error, error_text, truth (the label), host, examined, digest,

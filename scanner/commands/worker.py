@@ -74,7 +74,7 @@ class ServiceOptions:
 @cool_option
 @runtime_option
 @click.option("--verbose", is_flag=True, help="Log each batch.")
-# Its name in 0.1 is the second one.
+# The second name is that of 0.1.
 @click.option("--rescuer/--no-rescuer", "--keeper/--no-keeper", default=True, hidden=True)
 @as_record(WorkerOptions)
 @click.pass_context

@@ -1,4 +1,4 @@
-"""Adding a user's model to the detectors, converted where it is one of Keras."""
+"""Adding a custom model to the detectors; Keras models are converted."""
 
 from __future__ import annotations
 

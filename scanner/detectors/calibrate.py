@@ -33,16 +33,16 @@ PROGRESS_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The result for one detector; `own` is None where there were too few photos.
+    """The result for one detector; `thresholds` is None if there were too few photos.
 
-    `alarms` is the number of photos that are flagged by the new threshold, `before` the old one.
+    `false_positives` is the number of photos that the new threshold flags, `before` the old one.
     """
 
     detector: str
     photos: int
-    alarms: int
+    false_positives: int
     before: float
-    own: CustomThresholds | None
+    thresholds: CustomThresholds | None
 
 
 def calibrate(
@@ -56,7 +56,9 @@ def calibrate(
     custom = read_thresholds()
     scores = _scores(folder, plan, say)
     results = [_calibrated(each, scores[each.name], rate) for each in plan.detectors if each.sha256]
-    write_thresholds(custom | {each.detector: each.own for each in results if each.own is not None})
+    write_thresholds(
+        custom | {each.detector: each.thresholds for each in results if each.thresholds is not None}
+    )
     return results
 
 

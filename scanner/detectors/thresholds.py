@@ -1,6 +1,7 @@
 """Custom thresholds, calibrated on photos that the user knows to be real, kept in a file.
 
-They hold for one model only: an upgraded detector uses its card's again, until it is calibrated.
+Thresholds hold for one model only: an upgraded detector uses those of its card, until it is
+calibrated again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from storage.records import Plan, PlannedDetector
 
-# The probability that the true false-positive rate is below the one that was asked for.
+# The probability that the true false-positive rate is below the requested one.
 CONFIDENCE = 0.95
 
 
@@ -45,7 +46,7 @@ class CustomThresholds:
 
 
 def thresholds_file() -> Path:
-    """Return where they are kept, beside the config file."""
+    """Return the path of the file, next to the config file."""
     return config_file().with_name("thresholds.toml")
 
 
