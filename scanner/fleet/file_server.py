@@ -56,7 +56,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Rate:
-    """A limit in bytes per second for all responses together, used from one thread."""
+    """A limit in bytes per second for all responses together; not for several threads."""
 
     def __init__(self, bytes_per_second: float) -> None:
         self._per_second = bytes_per_second
@@ -86,13 +86,12 @@ class FileServer:
     def __init__(
         self, address: tuple[str, int], access: Access, tls: tuple[Path, Path] | None = None
     ) -> None:
-        """Listen on an address, with TLS if given a certificate's and its key's file.
+        """Listen on an address, with TLS if given the files of a certificate and its key.
 
-        Raises OSError.
+        Raise OSError.
         """
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._access = access
-        self._listener = socket.create_server(address, family=family, backlog=MAX_CONNECTIONS)
+        self._listener = _listen(address)
         # Without it the body of a small image waits 40 ms for the headers' acknowledgement.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         cert, key = tls or (None, None)
@@ -164,7 +163,7 @@ class FileServer:
     def _open(self, raw_path: bytes) -> int | None:
         """Return a descriptor of the file at a URL's path, None if it is not a listed image.
 
-        Raises ImageProblem, SourceUnavailable and StoreError.
+        Raise ImageProblem, SourceUnavailable and StoreError.
         """
         _, *parts = (unquote_to_bytes(part) for part in raw_path.split(b"/", 2))
         try:
@@ -207,6 +206,17 @@ class FileServer:
                 raise SourceUnavailable("a file became shorter while it was sent")
             await asyncio.sleep(self._access.rate.reserve(len(chunk)))
             yield chunk
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    is_ipv6 = ":" in address[0]
+    return socket.create_server(
+        address,
+        family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+        backlog=MAX_CONNECTIONS,
+        # `::` stands for all addresses, those of IPv4 too.
+        dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
+    )
 
 
 def parse_range(header: str, size: int) -> range | None:

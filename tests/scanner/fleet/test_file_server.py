@@ -258,10 +258,13 @@ def test_tls(store: Store, tmp_path: Path) -> None:
     assert 0o600 == (tmp_path / "key.pem").stat().st_mode & 0o777
 
 
-def test_ipv6(store: Store) -> None:
-    """The server listens on an IPv6 address."""
-    with FileServer(("::1", 0), Access(store, "s3cret", Rate(0), 10_000)) as server:
-        connection = http.client.HTTPConnection("::1", server.port, timeout=10)
+@pytest.mark.parametrize(
+    ("address", "client"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")]
+)
+def test_ipv6(store: Store, address: str, client: str) -> None:
+    """The server listens on an IPv6 address, and with `::` on all addresses."""
+    with FileServer((address, 0), Access(store, "s3cret", Rate(0), 10_000)) as server:
+        connection = http.client.HTTPConnection(client, server.port, timeout=10)
         connection.request("GET", "/")
         status = connection.getresponse().status
         connection.close()
