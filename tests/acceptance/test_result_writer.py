@@ -56,7 +56,7 @@ def test_kill_result_writer_and_worker(
     """A result writer, then a worker, is killed: each image has one verdict in the end."""
     store = Store.open(fleet.store_url)
     with closing(store):
-        line = HubConfig(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).line()
+        line = HubConfig(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).join_line()
     pis = [machine("one"), machine("two")]
     for pi in pis:
         pi.join(line)
@@ -102,7 +102,7 @@ def test_slow_and_interrupted_queue(
     far = near.set(port=proxy.port).render_as_string(hide_password=False)
     store = Store.open(fleet.store_url)
     with closing(store):
-        line = HubConfig(far, store.identity).line()
+        line = HubConfig(far, store.identity).join_line()
     started += [start_process(fleet, "result_writer"), start_process(fleet, "rescuer")]
     for name in ("one", "two"):
         pi = machine(name)
