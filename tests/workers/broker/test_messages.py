@@ -118,6 +118,52 @@ BATCH_BODY = sent(encode_batch(MESSAGE))
 VERDICT_BODY = sent(encode_verdict(VERDICT))
 
 
+def test_batch_of_version_0_1() -> None:
+    """The JSON of a batch is that of version 0.1, so that machines can be upgraded one by one."""
+    body = {
+        "v": 2,
+        "scan": 7,
+        "batch": 12,
+        "part": 0,
+        "attempt": 1,
+        "collection": "photos",
+        "plan": {
+            "rules": 3,
+            "detectors": [
+                {
+                    "name": "tiny-net",
+                    "version": "1",
+                    "sha256": "ab" * 32,
+                    "thresholds": {"unsure": 0.5, "ai": 0.9},
+                }
+            ],
+        },
+        "images": [[5, "a/b.jpg", 1000], [6, {"b64": "/w=="}, 0]],
+    }
+    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0)))
+
+    assert body == sent(encode_batch(message))
+    assert message == decode_batch(body)
+
+
+def test_verdict_of_version_0_1() -> None:
+    """The JSON of a verdict is that of version 0.1."""
+    body = {
+        "image": 5,
+        "outcome": "ai",
+        "score": 0.98,
+        "detector": "provenance",
+        "examined": False,
+        "findings": [["provenance", "generator_tag", 0.98, "a tag", {"where": "png"}]],
+        "error": None,
+        "digest": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        "us": [1, 2, 3],
+    }
+
+    assert body == sent(encode_verdict(VERDICT))
+    assert VERDICT == decode_verdict(body)
+
+
 @given(
     st.builds(
         BatchMessage,

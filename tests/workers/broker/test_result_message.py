@@ -38,27 +38,44 @@ def test_round_trip() -> None:
     assert RESULT == decode_result(sent(RESULT))
 
 
+def test_result_of_version_0_1() -> None:
+    """The JSON of a result is that of version 0.1, so that machines can be upgraded one by one."""
+    facts = {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None}
+
+    assert {
+        "v": 2,
+        "scan": 7,
+        "batch": 12,
+        "attempt": 1,
+        "stage": 1,
+        "host": ["a" * 32, "pi4", "aarch64", facts],
+        "worker": "pi4:77",
+        "started": 1_800_000_000.25,
+        "ended": 1_800_000_002.5,
+    } == {name: value for name, value in sent(RESULT).items() if name != "verdicts"}
+
+
 HOSTILE: dict[str, dict[str, Any]] = {
     "another version": {"v": 1},
-    "a batch that is no number": {"batch": "12"},
-    "an attempt that no column holds": {"attempt": 2**15},
-    "a third look": {"stage": 3},
-    "a look that is true": {"stage": True},
+    "a batch that is text": {"batch": "12"},
+    "an attempt out of bounds": {"attempt": 2**15},
+    "a third stage": {"stage": 3},
+    "a stage that is true": {"stage": True},
     "no host": {"host": None},
     "a host without a name": {"host": ["a", "", "x", {}]},
     "a host whose name clears the screen": {"host": ["a", "\x1b[2J", "x", {}]},
-    "a host of a very long name": {"host": ["a", "n" * 300, "x", {}]},
-    "facts without end": {"host": ["a", "n", "x", {str(n): n for n in range(99)}]},
-    "a fact that is a tree": {"host": ["a", "n", "x", {"a": [[[[]]]]}]},
-    "a fact that is no number": {"host": ["a", "n", "x", {"a": float("nan")}]},
-    "a worker of two lines": {"worker": "a\nb"},
-    "a start before time": {"started": -1.0},
-    "an end after all time": {"ended": 1e300},
+    "a host with a very long name": {"host": ["a", "n" * 300, "x", {}]},
+    "too many facts": {"host": ["a", "n", "x", {str(n): n for n in range(99)}]},
+    "a nested fact": {"host": ["a", "n", "x", {"a": [[[[]]]]}]},
+    "a fact that is NaN": {"host": ["a", "n", "x", {"a": float("nan")}]},
+    "a worker name of two lines": {"worker": "a\nb"},
+    "a negative start": {"started": -1.0},
+    "an end out of bounds": {"ended": 1e300},
     "a time that is true": {"started": True},
-    "verdicts that are none": {"verdicts": 5},
-    "a verdict that is none": {"verdicts": [None]},
-    "verdicts without end": {"verdicts": [{}] * 1001},
-    "findings without end": {
+    "verdicts that are a number": {"verdicts": 5},
+    "a verdict that is null": {"verdicts": [None]},
+    "too many verdicts": {"verdicts": [{}] * 1001},
+    "too many findings": {
         "verdicts": [encode_result(RESULT)["verdicts"][0] | {"findings": [["a"] * 5] * 1001}]
     },
 }
