@@ -50,9 +50,9 @@ class LimitedProcess:
     def __init__(self, module: str, *, keep_stderr: bool = False) -> None:
         self._stderr = tempfile.TemporaryFile() if keep_stderr else None  # noqa: SIM115 - closed by `kill`
         # Not multiprocessing: a Celery process is a daemon and may have no children of that kind.
-        self.popen = subprocess.Popen(  # noqa: S603 - a module of ours
+        self.popen = subprocess.Popen(  # noqa: S603 - a module of this project
             [sys.executable, "-m", module],
-            # Python imports from this folder first, not from one with somebody's images or models.
+            # Python imports from here first, not from a folder with images or models.
             cwd=HOME,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

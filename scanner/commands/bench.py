@@ -114,7 +114,7 @@ def _print(speeds: Sequence[Speed]) -> None:
     table = columns("Model", "Runtime", "Side", "Images/s", "Seconds", "File", "Memory", left=2)
     for speed in speeds:
         table.add_row(
-            Text(speed.net),
+            Text(speed.model),
             speed.runtime,
             str(speed.side),
             f"{speed.images_per_second:,.1f}",
@@ -132,7 +132,7 @@ def _body(speed: Speed) -> dict[str, Any]:
         for name, value in asdict(speed).items()
     }
     # `net` is the name of 0.1.
-    return {"model": speed.net, **body, f"seconds_for_{IMAGES}": round(_seconds(speed), 3)}
+    return {**body, "net": speed.model, f"seconds_for_{IMAGES}": round(_seconds(speed), 3)}
 
 
 def _seconds(speed: Speed) -> float:

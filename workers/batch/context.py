@@ -66,7 +66,7 @@ class WorkerContext:
         digest = plan.digest()
         pipeline = self._pipelines.pop(digest, None)
         if pipeline is None and len(self._pipelines) == MAX_PIPELINES:
-            # The least recently used one: each has models of its own in memory.
+            # The least recently used one: each keeps its own models in memory.
             del self._pipelines[next(iter(self._pipelines))]
         self._pipelines[digest] = pipeline or make_pipeline(plan, self.settings.limits.max_pixels)
         return self._pipelines[digest]

@@ -1,6 +1,6 @@
 """Measure the speed of this machine: one process, on one core, scores the same images repeatedly.
 
-Each model runs in a process of its own, so that its memory can be measured and it may crash.
+Each model runs in a separate process, so that its memory can be measured and it may crash.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Runner:
 class Subject:
     """A model to measure; `open` is called in the process that runs it."""
 
-    net: str
+    model: str
     size_bytes: int
     open: Callable[[], Runner]
 
@@ -64,7 +64,7 @@ class Speed:
     `memory_mb` is the peak of the whole process, None if the system does not tell.
     """
 
-    net: str
+    model: str
     runtime: str
     side: int
     images: int
@@ -89,7 +89,7 @@ def subject_of_file(path: Path) -> Subject:
 
 
 def measure(subject: Subject, images: Sequence[bytes], seconds: float) -> Speed | None:
-    """Decode, resize and score images repeatedly for a while, in a process of its own.
+    """Decode, resize and score images repeatedly for a while, in a separate process.
 
     Return None if no image can be decoded. Raises BenchmarkFailed.
     """
@@ -101,7 +101,7 @@ def measure(subject: Subject, images: Sequence[bytes], seconds: float) -> Speed 
             raise BenchmarkFailed(str(error)) from error
         except BrokenProcessPool as error:
             raise BenchmarkFailed(
-                f"{subject.net} ended the process that ran it: is there enough memory?"
+                f"{subject.model} ended the process that ran it: is there enough memory?"
             ) from error
 
 
@@ -128,7 +128,7 @@ def _measure(subject: Subject, images: Sequence[bytes], seconds: float) -> Speed
         if after - started >= seconds:
             break
     return Speed(
-        net=subject.net,
+        model=subject.model,
         runtime=runner.runtime,
         side=runner.side,
         images=count,

@@ -50,7 +50,7 @@ def test_a_file_of_floats() -> None:
     speed = measure(subject_of_file(path), [picture(300)], 0.05)
 
     assert speed is not None
-    assert ("small", "LiteRT float") == (speed.net, speed.runtime)
+    assert ("small", "LiteRT float") == (speed.model, speed.runtime)
     assert path.stat().st_size / 1e6 == speed.size_mb
 
 
