@@ -19,7 +19,7 @@ from simulated import SimulatedWorker, begin, enqueue
 
 from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.store import Store
-from storage.reads import queries
+from storage.reads import progress
 from workers.batch import throughput
 from workers.settings import WorkerSettings
 
@@ -52,7 +52,7 @@ def main() -> None:
         began = time.monotonic()
         for thread in threads:
             thread.start()
-        while queries.counts(store, scan.scan_id).pending:
+        while progress.count_images(store, scan.scan_id).pending:
             time.sleep(0.05)
         took = time.monotonic() - began
         stop.set()

@@ -38,7 +38,7 @@ from scanner.processes import children
 from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.schema import batch, run, verdict
 from storage.database.store import Store
-from storage.reads import queries
+from storage.reads import progress
 from storage.records import BatchImage, Plan
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_redis
@@ -244,7 +244,7 @@ class Watch:
 def require_each_once(store: Store, scan: Scan) -> None:
     """Check that every image has exactly one verdict."""
     began = time.monotonic()
-    counts = queries.counts(store, scan.scan_id)
+    counts = progress.count_images(store, scan.scan_id)
     took = time.monotonic() - began
     with store.read() as connection:
         rows, runs = (

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from synthetic import fill
 
 from storage.database.store import Store
-from storage.reads.gallery import Place, Selection, page
+from storage.reads.gallery import Position, Selection, page
 from storage.records import Outcome
 from storage.writes.scans import find_scan
 
@@ -60,7 +60,7 @@ def addresses(store: Store, scan_id: int) -> dict[str, str]:
     """Return the measured pages: the first, deep ones, and each filter that reads more tables."""
     scan = find_scan(store, scan_id)
     middle = Selection(outcomes=(Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE))
-    (deep,) = page(store, scan, middle, 1, Place(None, scan.images // 2))
+    (deep,) = page(store, scan, middle, 1, Position(None, scan.images // 2))
     base = f"/scan/{scan_id}/gallery"
     return {
         "flagged, first page": base,

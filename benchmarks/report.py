@@ -96,7 +96,7 @@ def judged(
 
 def fill(store: Store, images: int, *, labelled: bool) -> None:
     """Write one finished scan of so many images."""
-    collection = scans.collection_id(store, "photos", b"/photos")
+    collection = scans.ensure_collection(store, "photos", b"/photos")
     plan = plan_for(None)
     begun = scans.new_scan(store, collection, scans.ensure_plan(store, plan), "fleet")
     batches = -(-images // BATCH)

@@ -114,7 +114,7 @@ def begin(store: Store, folder: Path) -> Scan:
     plan = Plan(())
     return scans.new_scan(
         store,
-        scans.collection_id(store, COLLECTION, os.fsencode(folder)),
+        scans.ensure_collection(store, COLLECTION, os.fsencode(folder)),
         scans.ensure_plan(store, plan),
         "fleet",
     )

@@ -59,8 +59,8 @@ def fill(store: Store, folder: Path, images: int, linked: int = 200) -> int:
     """Write a finished scan of so many images; return its number."""
     digests = _real(folder)
     for host in HOSTS:
-        results.know_host(store, results.Host(host, host, "aarch64", {}))
-    collection_id = scans.collection_id(store, "synthetic", os.fsencode(folder))
+        results.record_host(store, results.Host(host, host, "aarch64", {}))
+    collection_id = scans.ensure_collection(store, "synthetic", os.fsencode(folder))
     thresholds = Thresholds(0.5, 0.9)
     plan = Plan(
         tuple(PlannedDetector(name, "1", "", thresholds) for name in ("objects-32", "provenance")),

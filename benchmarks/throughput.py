@@ -145,8 +145,8 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     """Measure what a batch costs without queue and other processes, by stage."""
     store = Store.open(str(home / "alone.db"))
     plan = make_plan(installed.installed())
-    results.know_host(store, Host("bench", "bench", "any", {}))
-    collection = scans.collection_id(store, "bench", os.fsencode(folder))
+    results.record_host(store, Host("bench", "bench", "any", {}))
+    collection = scans.ensure_collection(store, "bench", os.fsencode(folder))
     of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), "bench")
     pipeline = make_pipeline(plan, 64_000_000)
     judging = stages = commit = batch_time = 0.0
@@ -174,7 +174,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
                 began = time.perf_counter()
                 chunk = pipeline.chunk(root, message.images[done:])
                 judged = time.perf_counter()
-                results.record(store, begun[0], chunk)
+                results.record_verdicts(store, begun[0], chunk)
                 commit += time.perf_counter() - judged
                 judging += judged - began
                 stages += sum(

@@ -8,7 +8,7 @@ ScannerError
     ├── StoreUnavailable   away, locked or full; may pass
     ├── StoreOutdated      made by an older version: `scanner store upgrade`
     ├── StoreTooNew        made by a newer version: upgrade this machine
-    └── NotFound, NameTaken, Overtaken   the request does not fit what is stored
+    └── NotFound, NameTaken, ScanExists
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StoreError(ScannerError):
 
 
 class StoreUnavailable(StoreError, ServiceUnavailable):
-    """The store cannot be reached or written just now."""
+    """The store cannot be reached or written at the moment."""
 
 
 class StoreOutdated(StoreError):
@@ -43,12 +43,12 @@ class StoreTooNew(StoreError):
 
 
 class NotFound(StoreError):
-    """There is no such scan or collection in the store."""
+    """A scan, collection or image is not in the store."""
 
 
-class Overtaken(StoreError):
-    """Somebody else has begun the same scan at the same time."""
+class ScanExists(StoreError):
+    """Another process has just begun the same scan."""
 
 
 class NameTaken(StoreError):
-    """A collection of that name stands for another folder already."""
+    """Another folder already has this collection name."""

@@ -1,7 +1,7 @@
-"""Relative paths as bytes: how they are shown to people and how they travel in JSON.
+"""Relative paths, which are bytes: as text for people and as JSON.
 
-A file's name on POSIX is bytes, and not all of them are UTF-8. So paths are bytes from the walk to
-the store and back; only what people read or JSON carries becomes text, and only here.
+File names on POSIX are bytes, and may not be UTF-8. So paths stay bytes from the walk to the store
+and back, and become text only here.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import base64
 import binascii
 import unicodedata
 
-# Characters that move, hide or end the text around them: controls, formats (bidi), surrogates,
-# line and paragraph separators. A name that holds one could forge a second line in a report.
+# Characters that move, hide or end the text around them: control, format (bidi) and surrogate
+# characters, line and paragraph separators. A file name could forge a line of a report with one.
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
-# Formats that ordinary names hold: the joiners of emoji and of Persian and Indic script.
+# Format characters of ordinary names: the joiners in emoji and in Persian and Indic script.
 _JOINERS = frozenset("\u200c\u200d")
 
 
 def shown(path: bytes) -> str:
-    r"""The path as one line of text for people; never fails, not made to be read back.
+    r"""Return the path as one line of text for people; it cannot be converted back.
 
-    Bytes that are not UTF-8 become `\xNN`; control and bidi characters become their escapes, so
-    that a name cannot break a line, clear a terminal or turn the text around it.
+    Bytes that are not UTF-8 become `\xNN`; control and bidi characters become escapes, so that a
+    name cannot break a line, clear a terminal or reverse the text around it.
     """
     text = path.decode("utf-8", "backslashreplace")
     if text.isprintable():
@@ -37,10 +37,10 @@ def _escaped(character: str) -> str:
 
 
 def fields(path: bytes) -> dict[str, str]:
-    """The columns of one row of output that name this path.
+    """Return the fields of a row of output that name this path.
 
-    `path` is the exact text where the path is UTF-8; where it is not, `path` is the text as shown
-    and `path_b64` beside it has the exact bytes (standard base64).
+    `path` is the exact text of a path in UTF-8. Otherwise `path` is the text for people, and
+    `path_b64` has the exact bytes (standard base64).
     """
     try:
         return {"path": path.decode()}
@@ -49,7 +49,7 @@ def fields(path: bytes) -> dict[str, str]:
 
 
 def to_wire(path: bytes) -> str | dict[str, str]:
-    """The path as a JSON value: its text where it is UTF-8, else `{"b64": …}`; exact either way."""
+    """Return the path as JSON: text for a path in UTF-8, otherwise `{"b64": …}`; both are exact."""
     try:
         return path.decode()
     except UnicodeDecodeError:
@@ -57,21 +57,21 @@ def to_wire(path: bytes) -> str | dict[str, str]:
 
 
 def from_wire(value: object) -> bytes:
-    """The path that `to_wire` made this JSON value of.
+    """Return the path that `to_wire` wrote as this JSON.
 
-    Raises `ValueError` for everything that `to_wire` does not write, so that each path has one
-    form on the wire. Says nothing of where the path leads: `workers.sources.local` confines it.
+    Raises ValueError for anything that `to_wire` does not write: each path has one form. The path
+    may lead anywhere: `workers.sources.local` confines it to a folder.
     """
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise ValueError("a path on the wire holds half of a surrogate pair") from error
+            raise ValueError("invalid path: it contains a surrogate") from error
     if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
         try:
             path = base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise ValueError("a path on the wire is not valid base64") from error
+            raise ValueError("invalid path: it is not valid base64") from error
         if to_wire(path) == value:
             return path
-    raise ValueError('a path on the wire is neither a text nor {"b64": …} of bytes not in UTF-8')
+    raise ValueError('invalid path: expected text, or {"b64": …} of bytes that are not UTF-8')

@@ -1,6 +1,6 @@
-"""What crosses between the packages: plans, findings, verdicts and the images they are about.
+"""Records that the packages exchange: plans, images, batches, findings and verdicts.
 
-Frozen dataclasses only; nothing here knows of SQL, Celery or pixels.
+Frozen dataclasses without any knowledge of SQL, Celery or pixels.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# Words in findings that verdicts are decided by, and counted by in reports: the two that speak
-# beside the nets,
+# The authors of findings other than the models.
 PROVENANCE = "provenance"
 ROUTER = "router"
-# The kind of finding that says that the pixels are too degraded to show how they were made.
+# The kind of a finding on pixels too degraded to show whether the image is generated.
 DEGRADED = "degraded"
-# and what the detail of a finding on a resized picture has: its own size.
+# The key in a finding's detail for the original size of an image that was resized.
 RESIZED_FROM = "resized_from"
 
 # The rules by which findings become verdicts (`workers.pipeline.decide` and `route`). Raised when
@@ -32,7 +31,7 @@ RULES_VERSION = 3
 # As a threshold for `ai`: the detector never returns `ai`.
 NEVER = 1.0
 
-# What folders and classes are called, in any case, by people who know what is in them.
+# Names of folders and classes, in any case, that give the ground truth of their images.
 AI_NAMES = ("fake", "ai", "generated")
 REAL_NAMES = ("real", "photo")
 
@@ -41,7 +40,7 @@ SCORE_THRESHOLD = 0.5
 
 
 class Outcome(StrEnum):
-    """What the findings come to for one image; an image without one is pending."""
+    """The verdict on one image; an image without one is pending."""
 
     AI = "ai"
     UNSURE = "unsure"
@@ -52,18 +51,18 @@ class Outcome(StrEnum):
 class ErrorKind(StrEnum):
     """Why an image could not be judged."""
 
-    UNREADABLE = "unreadable"  # the file system would not give its bytes
-    EMPTY = "empty"  # no bytes at all
-    NOT_AN_IMAGE = "not_an_image"  # the content is of no image format we know
-    UNSUPPORTED = "unsupported"  # an image format, or a variant of one, that we do not decode
-    TRUNCATED = "truncated"  # the file ends before the picture does
+    UNREADABLE = "unreadable"  # the file system returned an error
+    EMPTY = "empty"  # the file has no bytes
+    NOT_AN_IMAGE = "not_an_image"  # the content has no known image format
+    UNSUPPORTED = "unsupported"  # an image format, or a variant of one, without a decoder here
+    TRUNCATED = "truncated"  # the file ends before the image does
     DAMAGED = "damaged"  # the content contradicts its own format
-    INTERNAL = "internal"  # a mistake of ours came to light with it
-    TOO_LARGE = "too_large"  # over the pixel or the byte budget
-    CHANGED = "changed"  # not the file that was listed, or altered while it was read
-    OUTSIDE = "outside"  # its path leaves the collection's root
-    CRASHED = "crashed"  # it twice killed the process that decoded it
-    TIMEOUT = "timeout"  # it twice overran its time
+    INTERNAL = "internal"  # a bug in scanner
+    TOO_LARGE = "too_large"  # over the limit of pixels or bytes
+    CHANGED = "changed"  # it differs from the listed file, or changed while it was read
+    OUTSIDE = "outside"  # its path leaves the root folder of the collection
+    CRASHED = "crashed"  # it killed the process that decoded it, twice
+    TIMEOUT = "timeout"  # it exceeded its time limit, twice
 
 
 class PlanError(ScannerError):
@@ -185,12 +184,11 @@ def _probability(value: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one detector says of one image, or of one region in it.
+    """The result of one detector for one image, or for one region of it.
 
-    `score` is the probability that the image is AI-made, in [0, 1], or None where the finding is
-    no evidence either way (`kind` "no_detector", say). `kind` is a short stable word to count by,
-    `text` one plain sentence for people (empty where the score says it all), `detail` what
-    programs may want beside it, JSON-able.
+    `score` is the probability in [0, 1] that the image is AI-generated; None for a finding that is
+    no evidence (of kind "no_detector", say). `kind` is a short stable word to group by, `text` a
+    sentence for people (empty where the score is enough), `detail` JSON for programs.
     """
 
     detector: str
@@ -202,7 +200,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ImageError:
-    """Why there is no verdict on an image: a kind to count by and a sentence for people."""
+    """Why an image could not be judged: a kind to group by and a sentence for people."""
 
     kind: ErrorKind
     text: str
@@ -210,7 +208,7 @@ class ImageError:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Microseconds that one image spent in each stage."""
+    """Microseconds that one image took in each stage."""
 
     fetch_us: int = 0
     decode_us: int = 0
@@ -219,10 +217,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All that is known of one image after its detectors have run.
+    """The result for one image after its detectors have run.
 
-    `score` and `detector` are those of the finding that decided; `examined` says whether any
-    detector but provenance looked at the pixels; `digest` is the SHA-256 of the bytes as fetched.
+    `score` and `detector` are those of the finding that decided; `examined` is true where a
+    detector other than provenance examined the pixels; `digest` is the SHA-256 of the file.
     """
 
     image_id: int
@@ -238,17 +236,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """A candidate as the walk found it; `truth` is what a label says of it (True: AI-made)."""
+    """An image as the walk found it; `label` is its ground truth (True: AI-generated)."""
 
     path: bytes
     size_bytes: int
     mtime_ns: int
-    truth: bool | None = None
+    label: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchImage:
-    """One image that a batch asks for."""
+    """One image of a batch."""
 
     image_id: int
     path: bytes
@@ -257,7 +255,7 @@ class BatchImage:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images of one scan that are to be judged together; `attempt` counts from 1."""
+    """Images of one scan that are judged together; `attempt` counts from 1."""
 
     batch_id: int
     attempt: int

@@ -1,4 +1,4 @@
-"""Texts and details as both kinds of store take them, whatever file they quote."""
+"""Text and JSON that SQLite and Postgres both accept, whatever file they quote."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import math
 import re
 from typing import Any
 
-# What Postgres takes neither in a text nor, as an escape, in JSON: a NUL, half a surrogate pair.
-_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+# What Postgres accepts neither in text nor escaped in JSON: NUL and surrogates.
+_INVALID = re.compile(r"[\0\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """A text that both kinds of store take: what is no character becomes U+FFFD.
-
-    Texts and details quote what stands in a file, which may be anything.
-    """
-    return _NO_TEXT.sub("\ufffd", text)
+    """Return the text with characters that a store cannot hold replaced by U+FFFD."""
+    return _INVALID.sub("\ufffd", text)
 
 
-def clean_json(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
-    """The same for every text in a detail; a number that is none, which JSON lacks, is null."""
+def clean_json(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value with all its text cleaned, and null for infinite numbers and NaN."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):

@@ -71,7 +71,7 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
     from scanner.fleet.broker import open_broker
     from scanner.fleet.fingerprint import take_fingerprint
     from scanner.follow.events import Events
-    from storage.reads.queries import counts
+    from storage.reads.progress import count_images
     from storage.writes.scans import find_scan
     from workers.broker.collection_fingerprints import store_fingerprint
     from workers.broker.heartbeat import uncancel
@@ -88,7 +88,7 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
         on_batch = events.update if events is not None else lambda: None
         batches = producer.enqueue(store, broker.app, opened, request, on_batch)
         scan = find_scan(store, opened.scan.scan_id)
-        errors = counts(store, scan.scan_id).error
+        errors = count_images(store, scan.scan_id).error
     summary = {
         "scan": scan.scan_id,
         "collection": scan.collection,

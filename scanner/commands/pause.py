@@ -24,11 +24,11 @@ def command(*, host: str, store: str, broker: str) -> None:
       scanner unpause attic-pi
     """
     from scanner.fleet.broker import open_broker
-    from storage.reads.queries import hosts
+    from storage.reads.progress import list_hosts
     from workers.host.availability import pause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        known = hosts(opened)
+        known = list_hosts(opened)
         pause(queue.namespace, host)
     click.echo(f"{host} pauses after its current batches")
     ids = [each.host_id for each in known if host in (each.label, each.host_id)]

@@ -32,7 +32,7 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         scan = scans.find_scan(opened, scan_id)
-        scans.hand_to(opened, scan.scan_id, FLEET)
+        scans.change_owner(opened, scan.scan_id, FLEET)
         uncancel(queue.namespace, scan.scan_id)
         scan = scans.find_scan(opened, scan.scan_id)
         batches = producer.publish_unfinished(opened, queue.app, scan, lambda: None)

@@ -11,7 +11,7 @@ from scanner.options.output import json_option
 from scanner.options.store import open_store, scan_argument, store_option
 
 if TYPE_CHECKING:
-    from storage.writes.reviews import Progress
+    from storage.writes.reviews import ReviewProgress
     from storage.writes.samples import SampleOutcome
 
 
@@ -57,16 +57,16 @@ def command(
         scan = find_scan(opened, scan_id).scan_id
         if size is not None:
             chosen = secrets.randbits(31) if seed is None else seed
-            samples.draw(opened, scan, size, chosen)
-        sample = samples.sample_outcome(opened, scan)
-        progress = reviews.progress(opened, scan)
+            samples.draw_sample(opened, scan, size, chosen)
+        sample = samples.read_sample(opened, scan)
+        progress = reviews.review_progress(opened, scan)
     if as_json:
         click.echo(json.dumps(_json(scan, sample, progress)))
     else:
         _print(scan, sample, progress)
 
 
-def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dict[str, Any]:
+def _json(scan_id: int, sample: SampleOutcome | None, progress: ReviewProgress) -> dict[str, Any]:
     from dataclasses import asdict
 
     from workers.evaluation.intervals import wilson
@@ -85,14 +85,14 @@ def _json(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> dic
         decided = sample.ai + sample.not_ai
         body["sample"] = {
             **asdict(sample),
-            "left": sample.left,
+            "left": sample.unanswered,
             "share": sample.ai / decided if decided else None,
             "interval": wilson(sample.ai, decided) if decided else None,
         }
     return body
 
 
-def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> None:
+def _print(scan_id: int, sample: SampleOutcome | None, progress: ReviewProgress) -> None:
     from scanner.report.text.labels import count
 
     reviewed = sum(progress.answers.values())
@@ -106,10 +106,10 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: Progress) -> No
     click.echo(
         f"  sample of {sample.size:,} of {sample.population:,} images (seed {sample.seed}): "
         f"{sample.ai:,} AI, {sample.not_ai:,} not AI, {sample.cant_tell:,} can't tell, "
-        f"{sample.left:,} left"
+        f"{sample.unanswered:,} left"
     )
     click.echo(f"  {_estimate(sample)}")
-    if sample.left:
+    if sample.unanswered:
         click.echo("  review them in: scanner serve, Review, Sample", err=True)
 
 

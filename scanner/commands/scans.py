@@ -60,12 +60,12 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
       scanner scans forget 7
       scanner scans forget 7 --yes
     """
-    from storage.reads.queries import counts
+    from storage.reads.progress import count_images
     from storage.writes.scans import UNFINISHED, find_scan, forget
 
     with open_store(store) as opened:
         scan = find_scan(opened, scan_id)
-        judged = counts(opened, scan_id).judged
+        judged = count_images(opened, scan_id).judged
         what = f"scan {scan_id} of {scan.collection} with its {judged:,} verdicts"
         if not yes:
             if not sys.stdin.isatty():

@@ -117,9 +117,9 @@ def _print(seen: ScanProgress, state: QueueState | None) -> None:
 def _print_hosts(store: Store, scan_id: int) -> None:
     from scanner.report.text.grid import safe
     from scanner.report.text.machine import health
-    from storage.reads.health import pulse
+    from storage.reads.progress import read_activity
 
-    for host in pulse(store, scan_id).hosts:
+    for host in read_activity(store, scan_id).hosts:
         state = health(host.info)
         line = f"  {safe(host.label)}: {host.images_per_second:,.1f} images/s"
         click.echo(f"{line}, {state}" if state else line)

@@ -57,7 +57,7 @@ def command(
     from scanner.options.where import parse_where
     from scanner.report.formats.row import row_json
     from scanner.report.formats.stream import WRITERS, stdout, written
-    from storage.reads.queries import verdict_rows
+    from storage.reads.verdicts import verdict_rows
     from storage.writes.scans import find_scan
 
     conditions = parse_where(where)

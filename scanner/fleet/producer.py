@@ -17,9 +17,9 @@ from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
 from scanner.listing.labels import CsvLabels
 from scanner.listing.walk import Walk, WalkOptions, clamp_mtime
-from storage.errors import NotFound, Overtaken
+from storage.errors import NotFound, ScanExists
 from storage.paths import shown
-from storage.reads.queries import counts
+from storage.reads.progress import count_images
 from storage.records import ListedImage
 from storage.writes import listing, results, scans
 
@@ -106,20 +106,20 @@ def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
     while True:
         try:
             return _find_or_begin(store, request)
-        except Overtaken:
+        except ScanExists:
             continue
 
 
 def _find_or_begin(store: Store, request: ScanRequest) -> OpenedScan:
     # Resolved, so that a folder is the same collection by any of its paths.
     root = os.fsencode(request.root.resolve())
-    collection = scans.collection_id(store, request.name, root)
+    collection = scans.ensure_collection(store, request.name, root)
     plan = scans.ensure_plan(store, request.plan)
     earlier = [scan for scan in scans.list_scans(store, collection) if scan.plan_id == plan]
     if request.retry_errors and not earlier:
         raise NotFound(f"{request.name!r} was never scanned with these detectors: nothing to retry")
     if earlier and (request.retry_errors or _continues(earlier[0], request)):
-        scans.hand_to(store, earlier[0].scan_id, request.owner)
+        scans.change_owner(store, earlier[0].scan_id, request.owner)
         return OpenedScan(scans.find_scan(store, earlier[0].scan_id), resumed=True)
     for unfinished in earlier:
         if unfinished.finished_at is None:
@@ -147,7 +147,9 @@ def _continues(latest: Scan, request: ScanRequest) -> bool:
 def _most_complete(store: Store, earlier: Sequence[Scan]) -> int | None:
     """Return the id of the scan with the most verdicts, the latest of equals."""
     ids = (scan.scan_id for scan in earlier)
-    return max(ids, key=lambda scan_id: (counts(store, scan_id).judged, scan_id), default=None)
+    return max(
+        ids, key=lambda scan_id: (count_images(store, scan_id).judged, scan_id), default=None
+    )
 
 
 def enqueue(
@@ -188,14 +190,14 @@ def publish_unfinished(
     batches as finished.
     """
     published = 0
-    for batch_id in results.undone(store, scan.owner, scan.scan_id):
-        unfinished = results.again(store, batch_id, failed=False)
+    for batch_id in results.unfinished_batches(store, scan.owner, scan.scan_id):
+        unfinished = results.requeue_batch(store, batch_id, failed=False)
         if unfinished is not None:
             publish(app, scan, unfinished[1])
             published += 1
             on_batch()
     if not published:
-        scans.settle(store, scan.scan_id)
+        scans.finish_scan_if_done(store, scan.scan_id)
     return published
 
 

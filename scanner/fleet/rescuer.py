@@ -79,12 +79,12 @@ class Rescuer:
             if part.is_second_stage:
                 self._second.take_back(part)
                 continue
-            unfinished = results.again(self._store, part.batch_id, failed=True)
+            unfinished = results.requeue_batch(self._store, part.batch_id, failed=True)
             # Only now, when the store has recorded the failure.
             leases.remove_part(self._namespace, part)
             self._publish(unfinished, "lost by its worker; published again")
         for batch_id in self._find_unqueued():
-            unfinished = results.again(self._store, batch_id, failed=False)
+            unfinished = results.requeue_batch(self._store, batch_id, failed=False)
             self._publish(unfinished, "not on the queue; published again")
         self._second.round()
         self._store.checkpoint()
@@ -99,7 +99,7 @@ class Rescuer:
         queued = self._namespace.client.llen(self._namespace.queue)
         if queued or count_pending_results(self._namespace):
             return set()
-        unfinished = results.undone(self._store, self._owner)
+        unfinished = results.unfinished_batches(self._store, self._owner)
         self._idle = set(leases.batches_without_lease(self._namespace, unfinished))
         return before & self._idle
 

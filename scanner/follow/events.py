@@ -14,7 +14,7 @@ from scanner.follow.progress import read_progress
 from scanner.report.formats.json import verdicts_json
 from storage.errors import StoreUnavailable
 from storage.paths import fields
-from storage.reads.queries import new_errors
+from storage.reads.verdicts import new_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from scanner.report.text.labels import count
 from storage.errors import StoreUnavailable
-from storage.reads.queries import counts
+from storage.reads.progress import count_images
 from storage.writes.cascade import count_waiting
 from storage.writes.scans import UNFINISHED, find_scan
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from storage.database.store import Store
-    from storage.reads.queries import Counts
+    from storage.reads.progress import Counts
     from storage.writes.scans import Scan
 
 # Seconds between two queries to the store at least,
@@ -62,7 +62,7 @@ class ScanProgress:
 def read_progress(store: Store, scan_id: int) -> ScanProgress:
     """Return the progress of a scan."""
     scan = find_scan(store, scan_id)
-    return ScanProgress(scan, counts(store, scan_id), count_waiting(store, scan))
+    return ScanProgress(scan, count_images(store, scan_id), count_waiting(store, scan))
 
 
 class Follower:

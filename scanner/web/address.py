@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.exceptions import HTTPException
 
-from storage.reads.gallery import Place, Reviewed, Selection
+from storage.reads.gallery import Position, Reviewed, Selection
 from storage.records import ErrorKind, Outcome
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Address:
             reviewed=self.value("reviewed", Reviewed),
         )
 
-    def place(self, name: str) -> Place | None:
+    def place(self, name: str) -> Position | None:
         """Return the place where a page begins or ends."""
         return self.value(name, _place)
 
@@ -92,16 +92,16 @@ def changed(selection: Selection, **values: Any) -> Selection:  # noqa: ANN401 -
     return replace(selection, **values)
 
 
-def place_text(place: Place) -> str:
+def place_text(place: Position) -> str:
     """Return a place as text, exactly, as `Address.place` reads it."""
     return f"{'-' if place.score is None else repr(place.score)}:{place.image_id}"
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> Position:
     score, colon, image_id = text.partition(":")
     if not colon:
         raise ValueError(text)
-    return Place(None if score == "-" else float(score), row_id(image_id))
+    return Position(None if score == "-" else float(score), row_id(image_id))
 
 
 def row_id(text: str) -> int:

@@ -10,7 +10,7 @@ from scanner.follow.progress import read_progress
 from scanner.follow.queue_state import read_queue_state
 from scanner.web.memory_cache import MemoryCache
 from storage.reads.gallery import Selection, page
-from storage.reads.health import pulse
+from storage.reads.progress import read_activity
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from scanner.follow.queue_state import QueueState
     from storage.database.store import Store
     from storage.reads.gallery import Tile
-    from storage.reads.health import HostPulse, Pulse
-    from storage.reads.queries import Counts
+    from storage.reads.progress import Counts, HostActivity, ScanActivity
     from storage.writes.scans import Scan
 
 # Seconds between two queries of the store, and of a broker.
@@ -37,7 +36,7 @@ class LiveStatus:
     """The state of a scan at time `at`; `queue` is None where no broker can be asked."""
 
     progress: ScanProgress
-    pulse: Pulse
+    activity: ScanActivity
     queue: QueueState | None
     tiles: tuple[Tile, ...]
     at: float
@@ -61,23 +60,23 @@ class LiveStatus:
     def images_per_second(self) -> float | None:
         """Return the rate of the busy hosts; once the scan is over, the mean of all its time."""
         if self.is_over:
-            seconds = self.pulse.seconds
+            seconds = self.activity.seconds
             return self.counts.judged_here / seconds if seconds > 0 else None
-        return sum(map(self.rate_of, self.pulse.hosts)) or None
+        return sum(map(self.rate_of, self.activity.hosts)) or None
 
-    def rate_of(self, host: HostPulse) -> float:
+    def rate_of(self, host: HostActivity) -> float:
         """Return a host's images per second; 0 for an idle one."""
         return 0.0 if self._is_idle(host) else host.images_per_second
 
-    def temperature_of(self, host: HostPulse) -> float | None:
+    def temperature_of(self, host: HostActivity) -> float | None:
         """Return a host's temperature in degrees Celsius; None if unknown or outdated."""
         return None if self._is_idle(host) else host.temperature_c
 
-    def info_of(self, host: HostPulse) -> Mapping[str, Any]:
+    def info_of(self, host: HostActivity) -> Mapping[str, Any]:
         """Return what a host reported of itself; empty if outdated."""
         return {} if self._is_idle(host) else host.info
 
-    def _is_idle(self, host: HostPulse) -> bool:
+    def _is_idle(self, host: HostActivity) -> bool:
         return self.is_over or self.at - host.last_at > IDLE_SECONDS
 
     @property
@@ -91,9 +90,9 @@ class LiveStatus:
     @property
     def oldest_seconds(self) -> float | None:
         """Return the age of the oldest unfinished batch on the queue."""
-        if self.is_over or self.pulse.oldest_at is None:
+        if self.is_over or self.activity.oldest_at is None:
             return None
-        return max(0.0, self.at - self.pulse.oldest_at)
+        return max(0.0, self.at - self.activity.oldest_at)
 
 
 class Monitor:
@@ -121,7 +120,7 @@ class Monitor:
         is_of_fleet = progress.scan.owner == FLEET
         return LiveStatus(
             progress=progress,
-            pulse=pulse(self._store, scan_id),
+            activity=read_activity(self._store, scan_id),
             queue=self.queue() if is_of_fleet and not progress.is_over else None,
             tiles=tuple(page(self._store, progress.scan, Selection(), TILES)),
             at=time.time(),

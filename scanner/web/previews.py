@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scanner.web.disk_cache import DiskCache
-    from storage.reads.gallery import Listed
+    from storage.reads.gallery import ListedFile
     from storage.writes.scans import Scan
     from workers.sources.location import SourceLocation
 
@@ -63,7 +63,7 @@ class Previews:
         """Return the location of a scan's collection on this machine."""
         return self._root(scan.collection, scan.root)
 
-    def get(self, scan: Scan, listed: Listed, size: Size) -> bytes:
+    def get(self, scan: Scan, listed: ListedFile, size: Size) -> bytes:
         """Return a preview as PNG or JPEG; raises NoPreview."""
         digest = self._digest(listed)
         name = f"{digest.hex()}-{size.name.lower()}"
@@ -74,11 +74,11 @@ class Previews:
             self._cache.put(name, preview)
         return preview
 
-    def dimensions(self, scan: Scan, listed: Listed) -> tuple[int, int]:
+    def dimensions(self, scan: Scan, listed: ListedFile) -> tuple[int, int]:
         """Return width and height in pixels of the upright image; raises NoPreview."""
         return self._dimensions(scan.collection, scan.root, listed)
 
-    def _measure(self, collection: str, root: bytes, listed: Listed) -> tuple[int, int]:
+    def _measure(self, collection: str, root: bytes, listed: ListedFile) -> tuple[int, int]:
         with self._decoding:
             data = _fetch(self._root(collection, root), listed, self._digest(listed))
             try:
@@ -94,7 +94,7 @@ class Previews:
         return mapped if isinstance(mapped, Path) else Path(os.fsdecode(root))
 
     @staticmethod
-    def _digest(listed: Listed) -> bytes:
+    def _digest(listed: ListedFile) -> bytes:
         if listed.outcome is None:
             raise NoPreview("not judged yet")
         if listed.outcome is Outcome.ERROR or listed.digest is None:
@@ -102,7 +102,7 @@ class Previews:
         return listed.digest
 
 
-def _fetch(root: Path, listed: Listed, digest: bytes) -> bytes:
+def _fetch(root: Path, listed: ListedFile, digest: bytes) -> bytes:
     """Return the bytes that were judged: others might crash the decoder."""
     try:
         # Opened for each image: an open folder would keep its disk from being unmounted.

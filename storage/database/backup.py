@@ -1,4 +1,4 @@
-"""A copy of an SQLite store, consistent while others go on writing."""
+"""A consistent copy of an SQLite store, while others write to it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def backup(store: Store, target: Path) -> int:
-    """Copy the store as it is at this moment to a new file; its size in bytes.
+    """Copy the store to a new file, and return its size in bytes.
 
-    Raises StoreError where the store is not SQLite, FileExistsError where the file is there
-    already, and leaves nothing behind where it fails.
+    Raises StoreError for a store that is not SQLite, FileExistsError where the file exists.
+    Leaves no file behind after an error.
     """
     source = store.engine.url.database
     if store.engine.dialect.name != "sqlite" or not source:
-        raise StoreError("A Postgres store is backed up with its own tool: pg_dump -Fc")
-    # Made here and now, so that nothing is overwritten, whoever else makes it meanwhile.
+        raise StoreError("Back up a Postgres store with its own tool: pg_dump -Fc")
+    # Created exclusively, so that no file of another process is overwritten.
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
     try:
         with store.engine.connect() as connection, closing(sqlite3.connect(target)) as copy:
             raw: Any = connection.connection.dbapi_connection
-            # All pages in one go: in steps it would begin anew at every commit of a scan.
+            # All pages at once: in steps, it would start again at every commit of a scan.
             raw.backup(copy)
         _sync(target)
     except sqlite3.Error as error:

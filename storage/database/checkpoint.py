@@ -1,4 +1,4 @@
-"""Folding SQLite's write-ahead log into the store's file, never by two processes at once."""
+"""Checkpoints of SQLite's write-ahead log, never by two processes at once."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ if TYPE_CHECKING:
 
 
 def checkpoint(engine: sa.Engine) -> None:
-    """Fold what can be folded just now; nothing where another process is at it, or on Postgres.
+    """Move the write-ahead log into the store's file, unless another process is doing it.
 
-    For keepers alone, see `engine._set_up_sqlite`. Raises StoreUnavailable.
+    Only rescuers do this, see `engine._set_up_sqlite`. Does nothing on Postgres. Raises
+    StoreUnavailable.
     """
     file = engine.url.database
     if engine.dialect.name != "sqlite" or not file:
         return
     try:
-        with _alone(f"{file}.checkpoint") as alone:
-            if alone:
-                _fold(engine)
+        with _try_lock(f"{file}.checkpoint") as is_locked:
+            if is_locked:
+                _checkpoint(engine)
     except (OSError, sqlite3.Error, exc.SQLAlchemyError) as error:
         raise StoreUnavailable(
-            f"The write-ahead log of the store {file} cannot be folded into it just now: {error}"
+            f"The write-ahead log of the store {file} cannot be checkpointed at the moment: {error}"
         ) from error
 
 
-def _fold(engine: sa.Engine) -> None:
+def _checkpoint(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         raw: Any = connection.connection.dbapi_connection
-        # Outside of any transaction, which Core would begin. Passive: nobody is waited for.
+        # Outside a transaction, which Core would begin. Passive: without waiting for readers.
         raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 @contextmanager
-def _alone(path: str) -> Iterator[bool]:
-    """Try to hold the lock on a file; whether it is held.
+def _try_lock(path: str) -> Iterator[bool]:
+    """Try to lock a file, and yield whether it is locked.
 
-    Two brokers on one store have a keeper each, so a lock in Redis would not do. The file stays:
-    one that is deleted and made anew is another one to lock.
+    Two brokers on one store have a rescuer each, so a lock in Redis would not do. The file remains:
+    after deletion, two processes could lock two files.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

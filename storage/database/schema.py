@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core knows them; `migrations/` makes them.
+"""The tables for SQLAlchemy Core; `migrations/` creates them.
 
 Times are seconds since the epoch, paths are bytes, scores are probabilities in [0, 1].
 """
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-# The newest migration; a store that names another one is older or newer than this code.
+# The latest migration.
 HEAD = "0002"
 
 metadata = MetaData(
@@ -36,14 +36,14 @@ metadata = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only where the type is INTEGER to the letter.
+# SQLite assigns ids only where the type is exactly INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
-# One row: ids of scans and batches mean something in one store only, and stores share a Redis.
+# One row. Ids of scans and batches are unique within a store, and stores may share a Redis.
 store = Table(
     "store",
     metadata,
-    Column("id", Text, primary_key=True),  # random, made with the schema
+    Column("id", Text, primary_key=True),  # random, created with the schema
 )
 
 collection = Table(
@@ -63,8 +63,8 @@ plan = Table(
     Column("body", JSON, nullable=False),
 )
 
-# The ids of scans, batches and images are in messages, which may outlast their rows: `forget` must
-# not free them for others. Without AUTOINCREMENT, SQLite gives the highest one again.
+# The ids of scans, batches and images are in messages, which may outlive their rows, so that they
+# must never be reused. Without AUTOINCREMENT, SQLite reuses the highest one.
 scan = Table(
     "scan",
     metadata,
@@ -74,16 +74,16 @@ scan = Table(
     # Who requeues its lost batches: "fleet", or the token of the `scan` with an embedded broker.
     Column("broker", Text, key="owner", nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("listed_at", Float),  # the walk came to its end
+    Column("listed_at", Float),  # the walk was complete
     Column("finished_at", Float),
     Column("cancelled_at", Float),
     Column("enqueue_seconds", Float, nullable=False, default=0.0),
     Column("images", BigInteger, nullable=False, default=0),
-    Column("skipped", JSON, nullable=False, default=dict),  # files that are no candidates, by kind
+    Column("skipped", JSON, nullable=False, default=dict),  # files that were not listed, by kind
     Column("unreadable_folders", Integer, nullable=False, default=0),
-    # Told by a digest: which files are taken, and which labels they get.
+    # A digest of the options that select and label files.
     Column("choices", Text, nullable=False, default=""),
-    Column("keep_from", Integer),  # the scan whose verdicts of unchanged images it keeps
+    Column("keep_from", Integer),  # the scan whose verdicts on unchanged images it keeps
     sqlite_autoincrement=True,
 )
 
@@ -111,17 +111,17 @@ image = Table(
     sqlite_autoincrement=True,
 )
 
-# What a scan asks for: an image as it was listed.
+# An image as a scan listed it.
 entry = Table(
     "entry",
     metadata,
     Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), primary_key=True),
-    # With an index: `forget` looks for images that no scan has, and deletes what hangs on them.
+    # With an index: `forget` looks for images that are in no scan.
     Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), primary_key=True, index=True),
-    Column("batch_id", ForeignKey(batch.c.id, ondelete="CASCADE"), index=True),  # none: kept
+    Column("batch_id", ForeignKey(batch.c.id, ondelete="CASCADE"), index=True),  # NULL: kept
     Column("size_bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
-    Column("truth", Boolean),  # known beforehand: True is AI-made
+    Column("truth", Boolean),  # the label: true is AI-generated
     sqlite_with_rowid=False,
 )
 
@@ -134,7 +134,7 @@ host = Table(
     Column("info", JSON, nullable=False, default=dict),
 )
 
-# One worker's go at one batch.
+# One worker's run of one batch.
 run = Table(
     "run",
     metadata,
@@ -145,7 +145,7 @@ run = Table(
     Column("worker", Text, nullable=False),
     Column("attempt", SmallInteger, nullable=False),
     Column("started_at", Float, nullable=False),
-    Column("ended_at", Float, nullable=False),  # of its last commit so far
+    Column("ended_at", Float, nullable=False),  # of the last commit so far
 )
 
 verdict = Table(
@@ -166,14 +166,14 @@ verdict = Table(
     Column("fetch_us", Integer, nullable=False),
     Column("decode_us", Integer, nullable=False),
     Column("infer_us", Integer, nullable=False),
-    Column("kept_from", Integer),  # the scan whose verdict this repeats
+    Column("kept_from", Integer),  # the scan that this verdict was copied from
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
-    # Counting verdicts while a scan runs must not read every row, nor a page of the gallery.
+    # For counting verdicts while a scan runs, and for pages of the gallery.
     Index("ix_verdict_scan_id_outcome", "scan_id", "outcome", "examined", "image_id", "detector"),
-    # What is flagged comes by its score. Of the others there are many, and a worker that puts each
-    # anywhere in an index writes a page of it for every image.
+    # Flagged images are read by score. Not the others: they are many, and random positions in an
+    # index would make workers write one of its pages for every image.
     Index(
         "ix_verdict_flagged",
         "scan_id",
@@ -193,7 +193,7 @@ finding = Table(
     Column("scan_id", Integer, primary_key=True),
     Column("image_id", BigId, primary_key=True),
     Column("detector", Text, primary_key=True),
-    Column("n", SmallInteger, primary_key=True),  # a detector may say several things
+    Column("n", SmallInteger, primary_key=True),  # a detector may have several findings
     Column("kind", Text, nullable=False),
     Column("score", Float),
     Column("text", Text, nullable=False),
@@ -201,7 +201,7 @@ finding = Table(
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [verdict.c.scan_id, verdict.c.image_id], ondelete="CASCADE"
     ),
-    # Of bare scores there are as many as images; nobody looks for them.
+    # Without bare scores: there are as many as images, and no query looks for them.
     Index(
         "ix_finding_evidence",
         "scan_id",
@@ -213,8 +213,8 @@ finding = Table(
     sqlite_with_rowid=False,
 )
 
-# What a person says of an image; nothing is overwritten, an answer ends when another takes its
-# place or when it is taken back.
+# The answer of a reviewer for an image. Answers are never overwritten: one ends when it is replaced
+# or withdrawn.
 review = Table(
     "review",
     metadata,
@@ -224,21 +224,21 @@ review = Table(
     Column("answer", Text, nullable=False),
     Column("reviewer", Text, nullable=False),
     Column("at", Float, nullable=False),
-    Column("ended_at", Float),  # none: it stands
+    Column("ended_at", Float),  # NULL: current
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
     Index("ix_review_scan_id_image_id", "scan_id", "image_id"),
 )
 
-# Images of a scan drawn at random, for people to look at.
+# A random sample of the images of a scan, for people to review.
 sample = Table(
     "sample",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), nullable=False, index=True),
     Column("seed", BigInteger, nullable=False),
-    Column("population", BigInteger, nullable=False),  # images that it was drawn from
+    Column("population", BigInteger, nullable=False),  # the number of images it was drawn from
     Column("created_at", Float, nullable=False),
 )
 
@@ -246,7 +246,7 @@ sampled = Table(
     "sampled",
     metadata,
     Column("sample_id", ForeignKey(sample.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("n", Integer, primary_key=True),  # in the order in which they were drawn
+    Column("n", Integer, primary_key=True),  # the order in which they were drawn
     Column("image_id", ForeignKey(image.c.id, ondelete="CASCADE"), nullable=False, index=True),
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,4 @@
-"""A store that has been opened: its engine, and transactions on it."""
+"""An open store: its engine and transactions."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Where scans, verdicts and findings last: one SQLite file or one Postgres database.
+    """The database of scans, verdicts and findings: an SQLite file or a Postgres database.
 
-    Safe to share between threads, not between processes: a forked child opens its own.
+    Safe to share between threads, but not between processes: a forked child opens its own.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -38,14 +38,14 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, make: bool = True) -> Store:
-        """Open the store at a URL or file path; an SQLite one is upgraded, or made, as needed.
+        """Open the store at a URL or file path; upgrade or create an SQLite store as needed.
 
-        Raises StoreUnavailable, StoreOutdated, StoreTooNew, or StoreError where there is none and
-        none is to be made, each with one sentence.
+        Raises StoreUnavailable, StoreOutdated, StoreTooNew, or StoreError where there is no store
+        and `make` is false.
         """
-        where = store_url(url)
-        if not make and where.database and where.drivername == "sqlite":
-            _require_file(where.database)
+        parsed = store_url(url)
+        if not make and parsed.database and parsed.drivername == "sqlite":
+            _require_file(parsed.database)
         store = cls.unchecked(url)
         try:
             require_current(store.engine)
@@ -56,54 +56,51 @@ class Store:
 
     @classmethod
     def unchecked(cls, url: str) -> Store:
-        """The store at a URL, whatever its schema: for `store upgrade` and `doctor`."""
+        """Return the store at a URL, whatever its schema: for `store upgrade` and `doctor`."""
         return cls(make_engine(store_url(url)))
 
     @cached_property
     def identity(self) -> str:
-        """Names this store among others that share a Redis."""
+        """Return the id of this store, which tells it from others that share a Redis."""
         with self.read() as connection:
             return str(connection.execute(sa.select(store_table.c.id)).scalar_one())
 
     def read(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that sees one state of the store."""
+        """Begin a transaction that reads one state of the store."""
         return transaction(self.engine, writes=False)
 
     def write(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that may write; on SQLite it waits for its turn first."""
+        """Begin a transaction that may write; on SQLite it waits for other writers."""
         return transaction(self.engine, writes=True)
 
     def upgrade(self) -> tuple[str | None, str | None]:
-        """Bring the schema up to date; the versions before and after."""
+        """Upgrade the schema; return the versions before and after."""
         before = version(self.engine)
         upgrade(self.engine)
         return before, version(self.engine)
 
     def checkpoint(self) -> None:
-        """Fold SQLite's write-ahead log into the file; nothing to do elsewhere.
-
-        For keepers alone; two at once are fine: one does it. Raises StoreUnavailable.
-        """
+        """Checkpoint SQLite's write-ahead log; only rescuers do. Raises StoreUnavailable."""
         checkpoint(self.engine)
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 def _require_file(name: str) -> None:
     if not Path(name).exists():
         raise StoreError(
-            f"There is no store {name} yet: the first `scanner scan FOLDER` makes it; or name "
+            f"Store not found: {name}. The first `scanner scan FOLDER` creates it; or choose "
             "another with --store"
         )
 
 
 class BulkInsert:
-    """An INSERT of many rows on the hot path: compiled once, rows given to the driver as they are.
+    """An INSERT of many rows, compiled once; rows go to the driver without conversion.
 
-    Core's own way converts each value of each row, which takes longer than SQLite's part. So
-    rows hold what both drivers take: numbers, bytes, text, None, and JSON as text.
+    SQLAlchemy Core converts each value of each row, which takes longer than SQLite's work. So rows
+    hold only what both drivers accept: numbers, bytes, text, None, and JSON as text.
     """
 
     def __init__(self, statement: sa.Insert, dialect: sa.Dialect) -> None:
@@ -113,7 +110,7 @@ class BulkInsert:
         self._in_order = None if names is None else itemgetter(*names)
 
     def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, each with a value for every column."""
+        """Insert rows, each with a value for each column."""
         if rows:
             in_order = self._in_order
             values: Any = rows if in_order is None else [in_order(row) for row in rows]
@@ -121,13 +118,13 @@ class BulkInsert:
 
 
 def upsert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say ON CONFLICT, in the store's own dialect."""
+    """Return an INSERT that supports ON CONFLICT, in the store's dialect."""
     if dialect == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
 
 
 def insert_one(connection: sa.Connection, table: sa.Table, **values: Any) -> int:  # noqa: ANN401 - columns
-    """Insert one row; its id."""
+    """Insert one row, and return its id."""
     query = sa.insert(table).values(**values).returning(table.c.id)
     return int(connection.execute(query).scalar_one())

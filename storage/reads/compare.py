@@ -1,4 +1,4 @@
-"""What two scans of one collection say of the same images."""
+"""Differences between two scans of one collection."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.database.clauses import first_columns
 from storage.database.schema import entry, image, verdict
 from storage.records import SCORE_THRESHOLD, Outcome
 
 if TYPE_CHECKING:
     from storage.database.store import Store
 
-# Images named whose verdict changed.
+# Images with a changed verdict that are listed.
 EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Images that one scan judged `before` and the other `after`; their label, None without one.
+    """Images with the same outcomes in both scans, and the same label (None without one).
 
-    `right_before` and `right_after` say whether the score was on the label's side; None where
-    there is no label or no score.
+    `correct_before` and `correct_after`: whether the score agreed with the label; None without a
+    label or a score.
     """
 
     before: Outcome
     after: Outcome
-    truth: bool | None
-    right_before: bool | None
-    right_after: bool | None
+    label: bool | None
+    correct_before: bool | None
+    correct_after: bool | None
     images: int
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One image whose verdict changed."""
+    """One image with a changed verdict."""
 
     path: bytes
     before: Outcome
@@ -44,32 +45,32 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How the images that both scans judged went over; and some of those that changed."""
+    """The images that both scans judged, by outcomes; and some of those that changed."""
 
     pairs: tuple[Pair, ...]
     examples: tuple[Change, ...]
 
 
-def changes(store: Store, before: int, after: int) -> Changes:
-    """What changed from one scan to another; nothing where they are of different collections."""
+def compare_scans(store: Store, before: int, after: int) -> Changes:
+    """Compare two scans; the result is empty where they are of different collections."""
     old, new = verdict.alias("old"), verdict.alias("new")
     listed = entry.alias("listed")
     both = old.join(
         new,
         (new.c.image_id == old.c.image_id) & (new.c.scan_id == after) & (old.c.scan_id == before),
     )
-    right = [(score >= SCORE_THRESHOLD) == listed.c.truth for score in (old.c.score, new.c.score)]
-    same = (old.c.outcome, new.c.outcome, listed.c.truth, *right)
+    correct = [(score >= SCORE_THRESHOLD) == listed.c.truth for score in (old.c.score, new.c.score)]
+    key = (old.c.outcome, new.c.outcome, listed.c.truth, *correct)
     with store.read() as connection:
         rows = connection.execute(
-            sa.select(*same, sa.func.count())
+            sa.select(*key, sa.func.count())
             .select_from(
                 both.join(
                     listed,
                     (listed.c.scan_id == new.c.scan_id) & (listed.c.image_id == new.c.image_id),
                 )
             )
-            .group_by(*(sa.text(str(place)) for place in range(1, len(same) + 1)))
+            .group_by(*first_columns(len(key)))
         ).all()
         changed = connection.execute(
             sa.select(image.c.path, old.c.outcome, new.c.outcome)
@@ -83,9 +84,9 @@ def changes(store: Store, before: int, after: int) -> Changes:
             Pair(
                 before=Outcome(row[0]),
                 after=Outcome(row[1]),
-                truth=_truth(row[2]),
-                right_before=_truth(row[3]),
-                right_after=_truth(row[4]),
+                label=_flag(row[2]),
+                correct_before=_flag(row[3]),
+                correct_after=_flag(row[4]),
                 images=row[5],
             )
             for row in rows
@@ -94,5 +95,5 @@ def changes(store: Store, before: int, after: int) -> Changes:
     )
 
 
-def _truth(value: bool | int | None) -> bool | None:  # noqa: FBT001 - SQLite has no booleans
+def _flag(value: bool | int | None) -> bool | None:  # noqa: FBT001 - SQLite has no booleans
     return None if value is None else bool(value)

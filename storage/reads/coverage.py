@@ -1,4 +1,4 @@
-"""What each detector looked at in a scan: for its own figures, and for the corrected share."""
+"""The images that each detector scored, for its own figures and for the prevalence."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Images that a detector scored; at their native size; of these, those scored as AI-made."""
+    """Images that a detector scored, those at full resolution, and the flagged ones of these."""
 
     scored: int
     native: int
     flagged: int
 
 
-def read_looked(
+def read_coverage(
     connection: sa.Connection, scan_id: int, ai_from: Mapping[str, float]
 ) -> dict[str, Coverage]:
-    """What each detector looked at; those that scored nothing are told at once, in one pass."""
+    """Return the coverage of each detector of `ai_from`, which has the `ai` thresholds."""
     scored = (finding.c.scan_id == scan_id) & finding.c.score.is_not(None)
-    spoke = set(connection.scalars(sa.select(finding.c.detector).where(scored).distinct()))
+    # One pass finds those that scored nothing.
+    with_scores = set(connection.scalars(sa.select(finding.c.detector).where(scored).distinct()))
     return {
-        name: _looked_by(connection, scored & (finding.c.detector == name), ai)
-        if name in spoke
+        name: _coverage_of(connection, scored & (finding.c.detector == name), ai)
+        if name in with_scores
         else Coverage(0, 0, 0)
         for name, ai in ai_from.items()
     }
 
 
-def _looked_by(connection: sa.Connection, ours: sa.ColumnElement[bool], ai: float) -> Coverage:
+def _coverage_of(connection: sa.Connection, of: sa.ColumnElement[bool], ai: float) -> Coverage:
     detail = finding.c.detail
     size = sa.case((detail.is_not(sa.null()), detail[RESIZED_FROM].as_string())).label("size")
-    # One score an image, as of a net that looks at it whole, is counted as it lies there.
-    single = sa.select(finding.c.score, size, finding.c.n).where(ours).subquery()
+    # One score per image, as of a model of whole images, needs no grouping.
+    single = sa.select(finding.c.score, size, finding.c.n).where(of).subquery()
     counts = sa.select(*_counted(single, ai), sa.func.max(single.c.n).label("last"))
     row = connection.execute(counts).one()
     if row.last:
         best = (
             sa.select(sa.func.max(finding.c.score).label("score"), sa.func.max(size).label("size"))
-            .where(ours)
-            # Not counted distinct: the findings lie in this order already.
+            .where(of)
+            # Instead of COUNT(DISTINCT): the findings are in this order already.
             .group_by(finding.c.image_id)
             .subquery()
         )
@@ -57,7 +58,7 @@ def _looked_by(connection: sa.Connection, ours: sa.ColumnElement[bool], ai: floa
 
 
 def _counted(scores: sa.Subquery, ai: float) -> tuple[sa.Label[int], ...]:
-    """The figures of `Coverage`, from a score an image and what it was resized from."""
+    """Return the columns of `Coverage`, from one score and one original size per image."""
     is_flagged = (scores.c.score >= ai) & scores.c.size.is_(None)
     return (
         sa.func.count().label("scored"),

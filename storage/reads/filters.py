@@ -1,4 +1,4 @@
-"""Which images of a scan are asked for: conditions on their verdicts, as SQL."""
+"""Conditions that select images of a scan, as SQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.database.clauses import in_folder
 from storage.database.schema import entry, host, image, verdict
 from storage.writes.reviews import last_answer
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PENDING = "pending"
-# What stands for no answer of a person.
+# The value for images without a review.
 NOT_REVIEWED = "no"
-# The columns that the fields of conditions stand for, as the query of the rows has them.
+# The columns of the fields of conditions, in the query of `storage.reads.verdicts`.
 COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "verdict": sa.func.coalesce(verdict.c.outcome, PENDING),
     "score": verdict.c.score,
@@ -28,7 +29,7 @@ COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "folder": image.c.path,
     "reviewed": sa.func.coalesce(last_answer(), NOT_REVIEWED),
 }
-COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
+OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     ">=": operator.ge,
     "<=": operator.le,
@@ -39,10 +40,10 @@ COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field, how it is compared (a key of COMPARED, or `!=`), and the values: any will do.
+    """A field, an operator (a key of OPERATORS, or `!=`), and values, one of which has to match.
 
-    `folder` is met by all that lies in the folder, however deep; its values are bytes, those of
-    `score` numbers, of `truth` booleans, of the others texts.
+    A `folder` matches all images in it, at any depth. Its values are bytes, those of `score`
+    numbers, of `truth` booleans, of the others text.
     """
 
     field: str
@@ -50,8 +51,8 @@ class Condition:
     values: tuple[Any, ...]
 
 
-def clause(condition: Condition) -> sa.ColumnElement[bool]:
-    """The condition as SQL; of images without a value `!=` is met, nothing else."""
+def to_sql(condition: Condition) -> sa.ColumnElement[bool]:
+    """Return the condition as SQL; images without a value match only `!=`."""
     column = COLUMNS[condition.field]
     if condition.comparison == "!=":
         return ~sa.func.coalesce(_any(column, condition, "="), sa.false())
@@ -62,9 +63,6 @@ def _any(
     column: sa.ColumnElement[Any], condition: Condition, comparison: str
 ) -> sa.ColumnElement[bool]:
     if condition.field == "folder":
-        # Between the slash and the byte after it lies all that is in the folder.
-        return sa.or_(
-            *((column >= folder + b"/") & (column < folder + b"0") for folder in condition.values)
-        )
-    compare = COMPARED[comparison]
+        return sa.or_(*(in_folder(column, folder) for folder in condition.values))
+    compare = OPERATORS[comparison]
     return sa.or_(*(compare(column, value) for value in condition.values))

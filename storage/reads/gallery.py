@@ -1,9 +1,8 @@
-"""A scan's judged images in pages: what the gallery, the review and exports walk.
+"""A scan's judged images in pages, for the gallery, the review and exports.
 
-What is flagged comes first, the highest score first; then the others, the latest listed first.
-
-A page is found by where the one before it ended, never by counting rows, so that the last page of
-a million verdicts comes as quickly as the first.
+Flagged images come first, by descending score; then the others, the latest listed first. A page
+begins at the position where the last one ended, so that the last page of a million verdicts loads
+as quickly as the first.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.database.clauses import ENTRY_VERDICT, failed_images, in_folder
 from storage.database.schema import entry, finding, host, image, review, run, verdict
 from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer, disagrees, last_answer, stands
+from storage.writes.reviews import Answer, disagrees, is_current, last_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 FLAGGED = (Outcome.AI, Outcome.UNSURE)
-# Images a page of an export has.
+# Images per page of an export.
 EXPORT_ROWS = 2_000
 
 
 class Reviewed(StrEnum):
-    """Which images of a selection, by what people said of them."""
+    """Selects images by their reviews."""
 
     YES = "yes"
     NO = "no"
@@ -39,10 +39,10 @@ class Reviewed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which images of a scan are meant; what is None, or empty, does not matter.
+    """Selects images of a scan; fields that are None or empty match all images.
 
     `detector` is the one that decided, `folder` a path with everything below it, `host` a host's
-    id, `evidence` the kind of a finding that is no bare score.
+    id, `evidence` the kind of a finding other than a bare score.
     """
 
     outcomes: tuple[Outcome, ...] = FLAGGED
@@ -55,21 +55,21 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an image stands in the order; `score` is None for what is not flagged."""
+class Position:
+    """The position of an image in the order; `score` is None for images that are not flagged."""
 
     score: float | None
     image_id: int
 
 
-def place_of(outcome: Outcome | None, score: float | None, image_id: int) -> Place:
-    """Where an image of that verdict stands."""
-    return Place(score if outcome in FLAGGED else None, image_id)
+def position_of(outcome: Outcome | None, score: float | None, image_id: int) -> Position:
+    """Return the position of an image with that verdict."""
+    return Position(score if outcome in FLAGGED else None, image_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One image of a page; `answer` is the last one that a person gave, if any."""
+    """One image of a page; `answer` is its last current review, if any."""
 
     image_id: int
     path: bytes
@@ -80,23 +80,23 @@ class Tile:
     answer: Answer | None
 
     @property
-    def place(self) -> Place:
-        """Where it stands."""
-        return place_of(self.outcome, self.score, self.image_id)
+    def position(self) -> Position:
+        """Return the position of the image in the order."""
+        return position_of(self.outcome, self.score, self.image_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From a place (None: from the end that it begins at), so many images one way or the other."""
+    """So many images after, or before, a position; None stands for the beginning, or the end."""
 
-    place: Place | None
+    position: Position | None
     limit: int
     forwards: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """An image as its scan listed it, and the SHA-256 of its bytes as judged, if it was read."""
+class ListedFile:
+    """An image as its scan listed it; `digest` is the SHA-256 of its bytes, if it was read."""
 
     path: bytes
     size_bytes: int
@@ -106,30 +106,29 @@ class Listed:
 
 
 def page(
-    store: Store, of: Scan, selection: Selection, limit: int, after: Place | None = None
+    store: Store, of: Scan, selection: Selection, limit: int, after: Position | None = None
 ) -> list[Tile]:
-    """The next `limit` images of a selection."""
+    """Return the next `limit` images of a selection."""
     return _page(store, of, selection, _Step(after, limit, forwards=True))
 
 
 def page_before(
-    store: Store, of: Scan, selection: Selection, limit: int, before: Place
+    store: Store, of: Scan, selection: Selection, limit: int, before: Position
 ) -> list[Tile]:
-    """The last `limit` images of a selection that come before a place, in the same order."""
+    """Return the last `limit` images of a selection before a position, in the same order."""
     return _page(store, of, selection, _Step(before, limit, forwards=False))[::-1]
 
 
-def every(store: Store, of: Scan, selection: Selection) -> Iterator[Tile]:
-    """All images of a selection, in pages of a transaction each."""
-    after: Place | None = None
+def iterate(store: Store, of: Scan, selection: Selection) -> Iterator[Tile]:
+    """Yield all images of a selection; each page is one transaction."""
+    after: Position | None = None
     while tiles := page(store, of, selection, EXPORT_ROWS, after):
         yield from tiles
-        after = tiles[-1].place
+        after = tiles[-1].position
 
 
-def find(store: Store, scan_id: int, image_id: int) -> Listed | None:
-    """An image of a scan; None where the scan has no such image."""
-    judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
+def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:
+    """Return an image of a scan; None where the scan has no such image."""
     query = (
         sa.select(
             image.c.path,
@@ -138,14 +137,14 @@ def find(store: Store, scan_id: int, image_id: int) -> Listed | None:
             verdict.c.outcome,
             verdict.c.digest,
         )
-        .select_from(entry.join(image).outerjoin(verdict, judged))
+        .select_from(entry.join(image).outerjoin(verdict, ENTRY_VERDICT))
         .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
     )
     with store.read() as connection:
         row = connection.execute(query).first()
     if row is None:
         return None
-    return Listed(
+    return ListedFile(
         path=bytes(row.path),
         size_bytes=row.size_bytes,
         mtime_ns=row.mtime_ns,
@@ -154,8 +153,8 @@ def find(store: Store, scan_id: int, image_id: int) -> Listed | None:
     )
 
 
-def hosts(store: Store, scan_id: int) -> list[tuple[str, str]]:
-    """The hosts that worked for a scan, as (id, label), by label."""
+def list_hosts(store: Store, scan_id: int) -> list[tuple[str, str]]:
+    """Return the hosts that worked for a scan as (id, label), by label."""
     query = (
         sa.select(host.c.id, host.c.label)
         .where(host.c.id.in_(sa.select(run.c.host_id).where(run.c.scan_id == scan_id)))
@@ -174,27 +173,27 @@ def _page(store: Store, of: Scan, selection: Selection, step: _Step) -> list[Til
     ]
     if not parts:
         return []
-    # Each part comes from an index in its order; what is best in all of them is best in one.
+    # Each part comes from an index, in its order; the first of all are the first of their parts.
     found = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
     order: list[sa.ColumnElement[Any]] = [
         sa.case((found.c.score.is_(None), 1), else_=0),
         -found.c.score,
         -found.c.image_id,
     ]
-    best = sa.select(found.c.image_id).limit(step.limit)
-    best = best.order_by(*(key if step.forwards else key.desc() for key in order))
+    first = sa.select(found.c.image_id).limit(step.limit)
+    first = first.order_by(*(key if step.forwards else key.desc() for key in order))
     with store.read() as connection:
-        ids = list(connection.scalars(best))
+        ids = list(connection.scalars(first))
         rows = {row.image_id: row for row in connection.execute(_details(of.scan_id, ids))}
-    return [_tile(rows[one]) for one in ids]
+    return [_tile(rows[image_id]) for image_id in ids]
 
 
 def _ranges(of: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
-    """The ranges of the indexes that a selection lies in, and whether they are of the flagged."""
+    """Yield the ranges of indexes with a selection, and whether their images are flagged."""
     for outcome in (Outcome.ERROR,) if selection.error is not None else selection.outcomes:
         of_outcome = [verdict.c.scan_id == of.scan_id, verdict.c.outcome == outcome]
         if outcome in FLAGGED:
-            # In the words of its index.
+            # As the condition of the partial index, word for word.
             yield [*of_outcome, sa.text("verdict.outcome IN ('ai', 'unsure')")], True
             continue
         for examined in (True, False):
@@ -202,21 +201,22 @@ def _ranges(of: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
 
 
 def _is_ahead(step: _Step, *, flagged: bool) -> bool:
-    """Whether a range has anything beyond a place: the flagged come first."""
-    if step.place is None or flagged is (step.place.score is not None):
+    """Return whether a range may have images beyond a position: flagged images come first."""
+    if step.position is None or flagged is (step.position.score is not None):
         return True
     return flagged is not step.forwards
 
 
 def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any]:
-    """The first images of one range beyond a place; of the others no score is told."""
-    place, image_id = step.place, verdict.c.image_id
+    """Select the first images of a range beyond a position; without scores if not flagged."""
+    position, image_id = step.position, verdict.c.image_id
     score: sa.ColumnElement[Any] = verdict.c.score if flagged else sa.null()
     order = (verdict.c.score, image_id) if flagged else (image_id,)
-    if place is not None and flagged is (place.score is not None):
-        here = sa.tuple_(*order)
-        there = sa.tuple_(*((place.score, place.image_id) if flagged else (place.image_id,)))
-        conditions = [*conditions, here < there if step.forwards else here > there]
+    if position is not None and flagged is (position.score is not None):
+        columns = sa.tuple_(*order)
+        values = (position.score, position.image_id) if flagged else (position.image_id,)
+        bound = sa.tuple_(*values)
+        conditions = [*conditions, columns < bound if step.forwards else columns > bound]
     return (
         sa.select(image_id, sa.cast(score, sa.Float).label("score"))
         .where(*conditions)
@@ -226,52 +226,45 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
 
 
 def _conditions(of: Scan, selection: Selection) -> list[Any]:
-    """What a selection asks for beside the outcomes."""
+    """Return the conditions of a selection other than its outcomes."""
     conditions: list[Any] = []
     if selection.detector is not None:
         conditions.append(verdict.c.detector == selection.detector)
     if selection.error is not None:
-        # Through the index on outcomes: else SQLite reads every verdict to find the few errors.
-        other = verdict.alias()
-        failed = sa.select(other.c.image_id).where(
-            other.c.scan_id == of.scan_id, other.c.outcome == Outcome.ERROR
-        )
+        failed = failed_images(of.scan_id)
         conditions += [verdict.c.image_id.in_(failed), verdict.c.error_kind == selection.error]
     if selection.folder:
         conditions.append(verdict.c.image_id.in_(_below(of.collection_id, selection.folder)))
     if selection.host is not None:
-        his = sa.select(run.c.id).where(run.c.host_id == selection.host)
-        # Runs of earlier scans too: a kept verdict names the run that it was reached in.
-        conditions.append(verdict.c.run_id.in_(his))
+        runs = sa.select(run.c.id).where(run.c.host_id == selection.host)
+        # Runs of earlier scans too: a kept verdict refers to its original run.
+        conditions.append(verdict.c.run_id.in_(runs))
     if selection.evidence is not None:
-        said = sa.select(finding.c.image_id).where(
+        with_evidence = sa.select(finding.c.image_id).where(
             finding.c.scan_id == of.scan_id,
             finding.c.kind == selection.evidence,
-            # In the words of the index.
+            # As the condition of the partial index, word for word.
             sa.text("finding.kind <> 'score'"),
         )
-        conditions.append(verdict.c.image_id.in_(said))
+        conditions.append(verdict.c.image_id.in_(with_evidence))
     if selection.reviewed is not None:
         conditions.append(_reviewed(of, selection.reviewed))
     return conditions
 
 
 def _reviewed(of: Scan, wanted: Reviewed) -> sa.ColumnElement[bool]:
-    answers = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, stands())
+    answers = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, is_current())
     if wanted is Reviewed.NO:
-        # Image by image: nearly all are not reviewed, and a page has enough of them soon.
+        # Image by image: nearly all are not reviewed, so that a page is soon full.
         return ~answers.where(review.c.image_id == verdict.c.image_id).exists()
     is_answered = verdict.c.image_id.in_(answers)
     return is_answered & disagrees() if wanted is Reviewed.DISAGREE else is_answered
 
 
 def _below(collection_id: int, folder: bytes) -> sa.Select[int]:
-    """The images below a folder: a range of the index on paths."""
-    first = folder.rstrip(b"/") + b"/"
+    """Select the images below a folder."""
     return sa.select(image.c.id).where(
-        image.c.collection_id == collection_id,
-        image.c.path >= first,
-        image.c.path < first[:-1] + b"0",  # the byte after a slash
+        image.c.collection_id == collection_id, in_folder(image.c.path, folder)
     )
 
 

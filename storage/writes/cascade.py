@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import batch, entry, image, plan, scan, verdict
 from storage.records import Batch, BatchImage, Outcome
-from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Run, put_run
+from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Run, insert_run
 from storage.writes.scans import read_plan
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def begin_second_stage(
         if not pending:
             return None
         run = Run(0, row.scan_id, batch_id, row.attempt, SECOND_STAGE)
-        return put_run(connection, run, worker, (now, now)), pending
+        return insert_run(connection, run, worker, (now, now)), pending
 
 
 def count_failed_attempt(store: Store, batch_id: int) -> None:
@@ -154,10 +155,7 @@ def count_failed_attempt(store: Store, batch_id: int) -> None:
         )
 
 
-_judged = entry.join(
-    verdict,
-    (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id),
-)
+_judged = entry.join(verdict, ENTRY_VERDICT)
 
 
 def _is_waiting(scan_id: int) -> sa.ColumnElement[bool]:

@@ -1,6 +1,6 @@
-"""What a scan asks for: images as the walk lists them, in batches.
+"""The images that a scan lists, in batches.
 
-Images and their batch are committed here before anything is published.
+Images and their batch are committed here before the batch is published.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from storage.database.clauses import ENTRY_VERDICT, failed_images
 from storage.database.schema import batch, collection, entry, finding, image, review, scan, verdict
 from storage.database.store import insert_one, upsert
 from storage.records import Batch, BatchImage, ErrorKind, Outcome
 from storage.writes.results import SECOND_STAGE
-from storage.writes.scans import lock
+from storage.writes.scans import lock_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from storage.records import ListedImage
     from storage.writes.scans import Scan
 
-# Errors that may be gone the next time somebody looks; others are kept like any verdict.
-PASSING_ERRORS = (
+# Errors that may not happen again; others are kept like any verdict.
+TEMPORARY_ERRORS = (
     ErrorKind.UNREADABLE,
     ErrorKind.CHANGED,
     ErrorKind.OUTSIDE,
@@ -35,23 +36,23 @@ PASSING_ERRORS = (
 def add_batch(
     store: Store, of: Scan, listed: Sequence[ListedImage], keep_from: int | None
 ) -> Batch | None:
-    """Record images and their batch in one transaction.
+    """Insert images and their batch in one transaction, and return the batch.
 
-    Images that the scan has already are passed over. Those that are unchanged since the scan
-    `keep_from` take its verdict with them. What is left becomes the batch; None if nothing is.
+    Skips images that the scan already has. Images unchanged since the scan `keep_from` get its
+    verdict; the others make the batch. Returns None where there are no others.
     """
     with store.write() as connection:
         # Another producer of the same scan may be listing the same images.
-        lock(connection, of.scan_id)
+        lock_scan(connection, of.scan_id)
         ids = _image_ids(connection, of.collection_id, listed)
-        have = set(
+        known = set(
             connection.scalars(
                 sa.select(entry.c.image_id).where(
                     entry.c.scan_id == of.scan_id, entry.c.image_id.in_(ids.values())
                 )
             )
         )
-        new = [item for item in listed if ids[item.path] not in have]
+        new = [item for item in listed if ids[item.path] not in known]
         kept = _unchanged(connection, new, ids, of, keep_from)
         fresh = [item for item in new if ids[item.path] not in kept]
         batch_id = _insert_batch(connection, of.scan_id, fresh)
@@ -70,17 +71,15 @@ def add_batch(
 
 
 def retry_errors(
-    store: Store, scan_id: int, max_images: int, look: Callable[[bytes], tuple[int, int] | None]
+    store: Store, scan_id: int, max_images: int, stat: Callable[[bytes], tuple[int, int] | None]
 ) -> int:
-    """Put every image that ended in `error` into new batches, its verdict taken back; how many.
+    """Put every image that ended in `error` into new batches, and return their number.
 
-    `look` gives the size in bytes and the time of change (ns) that a path has now, or None: a file
-    may have been repaired since it was listed.
+    Deletes their verdicts. `stat` returns the present size (bytes) and modification time (ns) of a
+    path, or None: a file may have been repaired since it was listed.
     """
-    failed = sa.select(verdict.c.image_id).where(
-        verdict.c.scan_id == scan_id, verdict.c.outcome == Outcome.ERROR
-    )
-    next_ones = (
+    failed = failed_images(scan_id)
+    next_images = (
         sa.select(image.c.id, image.c.path)
         .where(image.c.id.in_(failed))
         .order_by(image.c.id)
@@ -89,25 +88,25 @@ def retry_errors(
     total = 0
     while True:
         with store.read() as connection:
-            found = connection.execute(next_ones).all()
-        # Outside of any transaction: a share that hangs must not hold up those who write.
-        now = {image_id: look(bytes(path)) for image_id, path in found}
-        if not now:
+            found = connection.execute(next_images).all()
+        # Outside any transaction: a network share that hangs must not block other writers.
+        stats = {image_id: stat(bytes(path)) for image_id, path in found}
+        if not stats:
             return total
         with store.write() as connection:
-            # Somebody else may have retried some of them meanwhile.
-            lock(connection, scan_id)
-            ids = list(connection.scalars(failed.where(verdict.c.image_id.in_(now))))
+            # Another process may have retried some of them in the meantime.
+            lock_scan(connection, scan_id)
+            ids = list(connection.scalars(failed.where(verdict.c.image_id.in_(stats))))
             if not ids:
                 continue
-            ours = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
-            _note(connection, scan_id, {image_id: now[image_id] for image_id in ids})
-            size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(ours))
-            # No first attempt: one of them may have killed a worker, so they are run cautiously.
-            made = insert_one(
+            entries = (entry.c.scan_id == scan_id) & entry.c.image_id.in_(ids)
+            _update_stats(connection, scan_id, {image_id: stats[image_id] for image_id in ids})
+            size = connection.scalar(sa.select(sa.func.sum(entry.c.size_bytes)).where(entries))
+            # Attempt 2, for the sandbox: one of them may have killed a worker.
+            batch_id = insert_one(
                 connection, batch, scan_id=scan_id, images=len(ids), size_bytes=size, attempt=2
             )
-            connection.execute(sa.update(entry).where(ours).values(batch_id=made))
+            connection.execute(sa.update(entry).where(entries).values(batch_id=batch_id))
             for table in (finding, verdict):
                 connection.execute(
                     sa.delete(table).where(table.c.scan_id == scan_id, table.c.image_id.in_(ids))
@@ -117,7 +116,7 @@ def retry_errors(
 
 
 def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
-    """The root of the collection of that name, if one of its scans lists the image."""
+    """Return the root folder of a collection if one of its scans lists the image."""
     with store.read() as connection:
         root: bytes | None = connection.scalar(
             sa.select(collection.c.root)
@@ -128,11 +127,11 @@ def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
     return root
 
 
-def _note(
-    connection: sa.Connection, scan_id: int, now: Mapping[int, tuple[int, int] | None]
+def _update_stats(
+    connection: sa.Connection, scan_id: int, stats: Mapping[int, tuple[int, int] | None]
 ) -> None:
-    """Note the sizes and times that images have now, where that is known."""
-    for image_id, found in now.items():
+    """Update the sizes and modification times of images, where they are known."""
+    for image_id, found in stats.items():
         if found is not None:
             connection.execute(
                 sa.update(entry)
@@ -144,7 +143,7 @@ def _note(
 def _image_ids(
     connection: sa.Connection, collection_id: int, listed: Sequence[ListedImage]
 ) -> dict[bytes, int]:
-    """The images' ids by path; those never seen before are inserted."""
+    """Return the ids of images by path; insert those that are new."""
     connection.execute(
         upsert(connection.dialect.name, image).on_conflict_do_nothing(),
         [{"collection_id": collection_id, "path": item.path} for item in listed],
@@ -164,28 +163,23 @@ def _unchanged(
     of: Scan,
     keep_from: int | None,
 ) -> set[int]:
-    """Of the images, those that an earlier scan has judged as they still are.
+    """Return the ids of the images that an earlier scan has judged and that are unchanged.
 
-    What still waited for its second opinion there is judged again: kept, it would be in no batch.
+    Images that still waited for the second stage are judged again: kept, they would be in no batch.
     """
     if keep_from is None or not listed:
         return set()
-    is_last_word: sa.ColumnElement[bool] = sa.true()
+    is_final: sa.ColumnElement[bool] = sa.true()
     if of.plan.second_stage is not None:
-        is_last_word = (verdict.c.outcome != Outcome.UNSURE.value) | (
-            verdict.c.stage == SECOND_STAGE
-        )
+        is_final = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == SECOND_STAGE)
     rows = connection.execute(
         sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)
-        .join(
-            verdict,
-            (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id),
-        )
+        .join(verdict, ENTRY_VERDICT)
         .where(
             entry.c.scan_id == keep_from,
             entry.c.image_id.in_([ids[item.path] for item in listed]),
-            sa.func.coalesce(verdict.c.error_kind, "").not_in(PASSING_ERRORS),
-            is_last_word,
+            sa.func.coalesce(verdict.c.error_kind, "").not_in(TEMPORARY_ERRORS),
+            is_final,
         )
     )
     judged = {(row.image_id, row.size_bytes, row.mtime_ns) for row in rows}
@@ -223,7 +217,7 @@ def _insert_entries(
                 "batch_id": None if image_id in kept else batch_id,
                 "size_bytes": item.size_bytes,
                 "mtime_ns": item.mtime_ns,
-                "truth": item.truth,
+                "truth": item.label,
             }
             for image_id, item in images
         ],
@@ -231,12 +225,12 @@ def _insert_entries(
 
 
 def _copy_verdicts(connection: sa.Connection, source: int, target: int, images: set[int]) -> None:
-    """Repeat the verdicts, findings and reviews of unchanged images in another scan."""
-    replaced = {"scan_id": sa.literal(target), "kept_from": sa.literal(source)}
+    """Copy the verdicts, findings and reviews of unchanged images to another scan."""
+    changed = {"scan_id": sa.literal(target), "kept_from": sa.literal(source)}
     for table in (verdict, finding, review):
-        # A review has a number of its own.
+        # Reviews get new ids.
         names = [column.name for column in table.c if column.name != "id"]
-        rows = sa.select(*(replaced.get(name, table.c[name]) for name in names)).where(
+        rows = sa.select(*(changed.get(name, table.c[name]) for name in names)).where(
             table.c.scan_id == source, table.c.image_id.in_(sorted(images))
         )
         connection.execute(sa.insert(table).from_select(names, rows))

@@ -1,7 +1,7 @@
-"""Results that came by message from a worker without a store, as the recorder writes them.
+"""Results that the result writer receives from workers without a store.
 
-Whoever can write to the broker can send anything: what does not fit the store is left out here.
-A message may come twice and in any order; the second time it changes nothing.
+Anyone who can write to the broker can send anything, so what does not belong to the batch is
+ignored. Messages may arrive twice and in any order; the second time, nothing changes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Verdicts on one chunk of a batch, and who gave them when (seconds since the epoch).
-
-    `stage` is that of `storage.writes.results.Run`.
-    """
+    """Verdicts on one chunk of a batch, and which worker reached them when (epoch seconds)."""
 
     scan_id: int
     batch_id: int
@@ -39,62 +36,63 @@ class Received:
     stage: int = results.FIRST_STAGE
 
 
-def receive(store: Store, one: Received) -> int:
-    """Write what is new in one transaction, and mark its batch done if it is; how many that was.
+def receive(store: Store, received: Received) -> int:
+    """Write the new verdicts in one transaction, finish the batch if done; return their number.
 
-    Nothing is written for a batch that is not there (its scan was forgotten), nor of images that
-    are not in it.
+    Ignores batches that were deleted with their scan, and images that are not in the batch.
     """
     with store.write() as connection:
         created_at = connection.scalar(
             sa.select(scan.c.created_at)
             .join(batch)
-            .where(batch.c.id == one.batch_id, scan.c.id == one.scan_id)
+            .where(batch.c.id == received.batch_id, scan.c.id == received.scan_id)
         )
         if created_at is None:
             return 0
-        found = _of_batch(connection, one)
-        accepted = results.make_way(connection, one.scan_id, one.stage, found)
+        verdicts = _verdicts_in_batch(connection, received)
+        accepted = results.accept_verdicts(connection, received.scan_id, received.stage, verdicts)
         if accepted:
-            of = _run(connection, one, created_at)
-            results.put(connection, of, accepted)
-            results.finish(connection, one.scan_id, one.batch_id)
+            its_run = _ensure_run(connection, received, created_at)
+            results.insert_verdicts(connection, its_run, accepted)
+            results.finish_batch_if_done(connection, received.scan_id, received.batch_id)
     return len(accepted)
 
 
-def _of_batch(connection: sa.Connection, one: Received) -> list[Verdict]:
-    """One verdict for each image that is in the batch."""
-    by_image = {verdict.image_id: verdict for verdict in one.verdicts}
-    asked_for = connection.scalars(
+def _verdicts_in_batch(connection: sa.Connection, received: Received) -> list[Verdict]:
+    """Return one verdict for each image that is in the batch."""
+    by_image = {verdict.image_id: verdict for verdict in received.verdicts}
+    image_ids = connection.scalars(
         sa.select(entry.c.image_id).where(
-            entry.c.batch_id == one.batch_id,
-            entry.c.scan_id == one.scan_id,
+            entry.c.batch_id == received.batch_id,
+            entry.c.scan_id == received.scan_id,
             entry.c.image_id.in_(sorted(by_image)),
         )
     )
-    return [by_image[image_id] for image_id in sorted(asked_for)]
+    return [by_image[image_id] for image_id in sorted(image_ids)]
 
 
-def _run(connection: sa.Connection, one: Received, created_at: float) -> Run:
-    """The run that these verdicts belong to, begun with its first ones."""
-    # A clock that is wrong must not make a scan seem to last for years.
+def _ensure_run(connection: sa.Connection, received: Received, created_at: float) -> Run:
+    """Return the run of these verdicts; insert it with the first of them."""
+    # A worker's clock may be wrong by years.
     now = time.time()
-    started_at = min(max(one.started_at, created_at), now)
-    ended_at = min(max(one.ended_at, started_at), now)
+    started_at = min(max(received.started_at, created_at), now)
+    ended_at = min(max(received.ended_at, started_at), now)
     run_id = connection.scalar(
         sa.select(run.c.id).where(
-            run.c.batch_id == one.batch_id,
-            run.c.host_id == one.host.host_id,
-            run.c.worker == one.worker,
-            run.c.attempt == one.attempt,
+            run.c.batch_id == received.batch_id,
+            run.c.host_id == received.host.host_id,
+            run.c.worker == received.worker,
+            run.c.attempt == received.attempt,
             run.c.started_at == started_at,
         )
     )
-    of = results.Run(run_id or 0, one.scan_id, one.batch_id, one.attempt, one.stage)
+    of = results.Run(
+        run_id or 0, received.scan_id, received.batch_id, received.attempt, received.stage
+    )
     if run_id is None:
-        _know_host(connection, one.host)
-        worker = (one.host.host_id, one.worker)
-        return results.put_run(connection, of, worker, (started_at, ended_at))
+        _ensure_host(connection, received.host)
+        worker = (received.host.host_id, received.worker)
+        return results.insert_run(connection, of, worker, (started_at, ended_at))
     connection.execute(
         sa.update(run)
         .where(run.c.id == run_id, run.c.ended_at < ended_at)
@@ -103,9 +101,10 @@ def _run(connection: sa.Connection, one: Received, created_at: float) -> Run:
     return of
 
 
-def _know_host(connection: sa.Connection, known: Host) -> None:
-    there = connection.execute(
-        sa.select(host.c.label, host.c.arch, host.c.info).where(host.c.id == known.host_id)
+def _ensure_host(connection: sa.Connection, machine: Host) -> None:
+    # Reads first: it hardly ever changes, and a write takes longer.
+    row = connection.execute(
+        sa.select(host.c.label, host.c.arch, host.c.info).where(host.c.id == machine.host_id)
     ).first()
-    if there is None or tuple(there) != (known.label, known.arch, dict(known.info)):
-        results.put_host(connection, known)
+    if row is None or tuple(row) != (machine.label, machine.arch, dict(machine.info)):
+        results.upsert_host(connection, machine)

@@ -1,7 +1,7 @@
-"""Batches at work and done, and the verdicts on their images, as workers and keepers write them.
+"""Verdicts on the images of a batch, and the progress of batches.
 
-A verdict is unique per (scan, image): the same again changes nothing; one of a later stage, or
-any after an `error`, replaces it. So a batch may be run any number of times, by anyone.
+A verdict is unique per (scan, image). Writing it again changes nothing; one of a later stage, or
+any after an `error`, replaces it. So any number of workers may run a batch any number of times.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import batch, entry, finding, host, image, run, scan, verdict
 from storage.database.store import BulkInsert, insert_one, upsert
 from storage.records import Batch, BatchImage, Outcome
@@ -32,7 +33,7 @@ FIRST_STAGE, SECOND_STAGE = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One machine that works: an id kept on its disk plus a label for people."""
+    """A machine with workers: an id kept on its disk, and a label for people."""
 
     host_id: str
     label: str
@@ -42,9 +43,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's go at one batch; `stage` is FIRST_STAGE or SECOND_STAGE.
+    """One worker's run of one batch; `stage` is FIRST_STAGE or SECOND_STAGE.
 
-    `attempt` is the batch's, or its message's where that one is higher.
+    `attempt` is the batch's or its message's, whichever is higher.
     """
 
     run_id: int
@@ -54,19 +55,19 @@ class Run:
     stage: int = FIRST_STAGE
 
 
-def know_host(store: Store, known: Host) -> None:
-    """Record a host, or what is new about it."""
+def record_host(store: Store, machine: Host) -> None:
+    """Insert or update a host."""
     with store.write() as connection:
-        put_host(connection, known)
+        upsert_host(connection, machine)
 
 
-def put_host(connection: sa.Connection, known: Host) -> None:
-    """Record a host, or what is new about it, within a transaction."""
+def upsert_host(connection: sa.Connection, machine: Host) -> None:
+    """Insert or update a host, within a transaction."""
     values = {
-        "id": known.host_id,
-        "label": known.label,
-        "arch": known.arch,
-        "info": dict(known.info),
+        "id": machine.host_id,
+        "label": machine.label,
+        "arch": machine.arch,
+        "info": dict(machine.info),
     }
     insert = upsert(connection.dialect.name, host).values(**values)
     connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
@@ -75,10 +76,10 @@ def put_host(connection: sa.Connection, known: Host) -> None:
 def begin_run(
     store: Store, batch_id: int, attempt: int, worker: tuple[str, str]
 ) -> tuple[Run, frozenset[int]] | None:
-    """Start on a batch: the run, and the images of the batch that have no verdict yet.
+    """Begin a batch: return the run, and the ids of its images that have no verdict.
 
-    `worker` is (host id, worker name). None where nothing is to be done: the batch is done or
-    gone, or its scan was cancelled.
+    `worker` is (host id, worker name). None where the batch is done or deleted, or its scan was
+    cancelled.
     """
     now = time.time()
     with store.write() as connection:
@@ -89,94 +90,96 @@ def begin_run(
         ).first()
         if row is None or row.done_at is not None or row.cancelled_at is not None:
             return None
-        # An old message of the batch may come after it has failed.
+        # An older message of the batch may arrive after it has failed.
         attempt = max(row.attempt, attempt)
         pending = frozenset(connection.scalars(_pending(batch_id)))
-        begun = put_run(connection, Run(0, row.scan_id, batch_id, attempt), worker, (now, now))
-    return begun, pending
+        new = Run(0, row.scan_id, batch_id, attempt)
+        return insert_run(connection, new, worker, (now, now)), pending
 
 
-def put_run(
-    connection: sa.Connection, of: Run, worker: tuple[str, str], span: tuple[float, float]
+def insert_run(
+    connection: sa.Connection, new: Run, worker: tuple[str, str], span: tuple[float, float]
 ) -> Run:
-    """Write a run, within a transaction, and give it with the number that it gets here.
+    """Insert a run, within a transaction, and return it with its new id.
 
-    `worker` is (host id, worker name), `span` its start and its last commit so far.
+    `worker` is (host id, worker name), `span` its start and its last commit (epoch seconds).
     """
     run_id = insert_one(
         connection,
         run,
-        scan_id=of.scan_id,
-        batch_id=of.batch_id,
+        scan_id=new.scan_id,
+        batch_id=new.batch_id,
         host_id=worker[0],
         worker=worker[1],
-        attempt=of.attempt,
+        attempt=new.attempt,
         started_at=span[0],
         ended_at=span[1],
     )
-    return replace(of, run_id=run_id)
+    return replace(new, run_id=run_id)
 
 
-def record(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
+def record_verdicts(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
     """Write the verdicts and findings of one chunk in one transaction.
 
-    The findings follow their verdict: refused with it where there is a better one already, else in
-    the place of those that are there.
+    Findings are accepted, and replaced, with their verdicts.
     """
     if not verdicts:
         return
     with store.write() as connection:
-        put(connection, of, make_way(connection, of.scan_id, of.stage, verdicts))
+        accepted = accept_verdicts(connection, of.scan_id, of.stage, verdicts)
+        insert_verdicts(connection, of, accepted)
         connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
 
 
-def put(connection: sa.Connection, of: Run, accepted: Sequence[Verdict]) -> None:
-    """Write verdicts that `make_way` has let through, and their findings."""
-    put_verdicts, put_findings = _statements(connection.dialect)
-    put_verdicts.run(connection, [_verdict_row(of, judged) for judged in accepted])
+def insert_verdicts(connection: sa.Connection, of: Run, accepted: Sequence[Verdict]) -> None:
+    """Write verdicts that `accept_verdicts` returned, and their findings."""
+    into_verdict, into_finding = _statements(connection.dialect)
+    into_verdict.run(connection, [_verdict_row(of, judged) for judged in accepted])
     findings = [row for judged in accepted for row in _finding_rows(of, judged)]
-    put_findings.run(connection, findings)
+    into_finding.run(connection, findings)
 
 
-def make_way(
+def accept_verdicts(
     connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
-    """The verdicts that are not refused; the findings that they replace are deleted."""
+    """Return the verdicts that are new or replace others, whose findings are deleted."""
     if stage > FIRST_STAGE:
         verdicts = _without_errors(connection, scan_id, stage, verdicts)
-    there = connection.execute(
+    existing = connection.execute(
         sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
             verdict.c.scan_id == scan_id,
             verdict.c.image_id.in_([judged.image_id for judged in verdicts]),
         )
     ).all()
-    if not there:  # but for a batch that somebody else has run too
+    if not existing:  # the usual case: no other worker has run this batch
         return verdicts
-    # As the upsert has it, see `_statements`.
-    replaced = {row.image_id for row in there if stage > row.stage or row.outcome == Outcome.ERROR}
+    # The same condition as in the upsert, see `_statements`.
+    replaced = {
+        row.image_id for row in existing if stage > row.stage or row.outcome == Outcome.ERROR
+    }
     connection.execute(
         sa.delete(finding).where(
             finding.c.scan_id == scan_id, finding.c.image_id.in_(sorted(replaced))
         )
     )
-    refused = {row.image_id for row in there} - replaced
-    return [judged for judged in verdicts if judged.image_id not in refused]
+    rejected = {row.image_id for row in existing} - replaced
+    return [judged for judged in verdicts if judged.image_id not in rejected]
 
 
 def _without_errors(
     connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
-    """What a second look has seen; where it failed, the first one's verdict stands.
+    """Return the verdicts that are no errors; after an error, that of the first stage remains.
 
-    It has been looked at all the same: nobody is to try for ever.
+    Its stage is raised all the same, so that the image is not tried for ever.
     """
-    lost = [judged.image_id for judged in verdicts if judged.error is not None]
-    if lost:
+    failed = [judged.image_id for judged in verdicts if judged.error is not None]
+    if failed:
         connection.execute(
             sa.update(verdict)
             .where(
                 verdict.c.scan_id == scan_id,
-                verdict.c.image_id.in_(lost),
+                verdict.c.image_id.in_(failed),
                 verdict.c.outcome != Outcome.ERROR.value,
             )
             .values(stage=stage)
@@ -186,31 +189,31 @@ def _without_errors(
 
 @cache
 def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
-    """How verdicts and findings are written, where they are new or replace what is there.
+    """Return the upserts of verdicts and of findings.
 
-    The verdicts' condition is `make_way`'s, for what another worker commits after that has looked.
+    The condition on verdicts is that of `accept_verdicts`: another worker may commit in between.
     """
     insert = upsert(dialect.name, verdict)
     later = insert.excluded.stage > verdict.c.stage
     failed = verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'")
     columns = [column.name for column in verdict.c if not column.primary_key]
-    put_verdict = insert.on_conflict_do_update(
+    into_verdict = insert.on_conflict_do_update(
         index_elements=["scan_id", "image_id"],
         set_={name: insert.excluded[name] for name in columns},
         where=later | failed,
     )
-    put_finding = upsert(dialect.name, finding).on_conflict_do_nothing()
-    return BulkInsert(put_verdict, dialect), BulkInsert(put_finding, dialect)
+    into_finding = upsert(dialect.name, finding).on_conflict_do_nothing()
+    return BulkInsert(into_verdict, dialect), BulkInsert(into_finding, dialect)
 
 
 def finish_batch(store: Store, of: Run) -> bool:
-    """Mark a batch done if every image of it has a verdict; whether it is."""
+    """Mark a batch done if all its images have verdicts; return whether they have."""
     with store.write() as connection:
-        return finish(connection, of.scan_id, of.batch_id)
+        return finish_batch_if_done(connection, of.scan_id, of.batch_id)
 
 
-def finish(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
-    """The same within a transaction."""
+def finish_batch_if_done(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
+    """Do the same within a transaction."""
     if connection.execute(_pending(batch_id).limit(1)).first() is not None:
         return False
     connection.execute(
@@ -223,7 +226,7 @@ def finish(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
 
 
 def mark_published(store: Store, batches: Sequence[int]) -> None:
-    """Note that messages for these batches are on the queue."""
+    """Record that messages for these batches are on the queue."""
     if not batches:
         return
     with store.write() as connection:
@@ -232,8 +235,8 @@ def mark_published(store: Store, batches: Sequence[int]) -> None:
         )
 
 
-def undone(store: Store, owner: str, scan_id: int | None = None) -> list[int]:
-    """The batches of an owner's live scans that are not done, the oldest first."""
+def unfinished_batches(store: Store, owner: str, scan_id: int | None = None) -> list[int]:
+    """Return the ids of the unfinished batches in an owner's unfinished scans, oldest first."""
     query = (
         sa.select(batch.c.id)
         .join(scan)
@@ -251,43 +254,42 @@ def undone(store: Store, owner: str, scan_id: int | None = None) -> list[int]:
         return list(connection.scalars(query))
 
 
-def again(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Batch] | None:
-    """What of a batch is left to do, as (scan id, batch); the attempt one higher if it `failed`.
+def requeue_batch(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Batch] | None:
+    """Return (scan id, batch) with the unfinished images; increment the attempt after a failure.
 
-    None, and the batch marked done, where nothing is left.
+    Returns None where no image is unfinished, after marking the batch done.
     """
     with store.write() as connection:
-        row = connection.execute(
+        found = connection.execute(
             sa.select(batch.c.scan_id, batch.c.attempt).where(
                 batch.c.id == batch_id, batch.c.done_at.is_(None)
             )
         ).first()
-        if row is None:
+        if found is None:
             return None
+        scan_id, attempt = found.scan_id, found.attempt + failed
         images = tuple(
-            BatchImage(left.id, bytes(left.path), left.size_bytes)
-            for left in connection.execute(
+            BatchImage(row.id, bytes(row.path), row.size_bytes)
+            for row in connection.execute(
                 sa.select(image.c.id, image.c.path, entry.c.size_bytes)
                 .select_from(entry.join(image))
-                .where(image.c.id.in_(_pending(batch_id)), entry.c.scan_id == row.scan_id)
+                .where(image.c.id.in_(_pending(batch_id)), entry.c.scan_id == scan_id)
                 .order_by(image.c.id)
             )
         )
-        attempt = row.attempt + failed
         values = {"attempt": attempt} if images else {"done_at": time.time()}
         connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(values))
         if not images:
-            finish_if_done(connection, row.scan_id)
+            finish_if_done(connection, scan_id)
             return None
-    return row.scan_id, Batch(batch_id, attempt, images)
+    return scan_id, Batch(batch_id, attempt, images)
 
 
 def _pending(batch_id: int) -> sa.Select[int]:
-    """The images of a batch that have no verdict."""
-    judged = (verdict.c.scan_id == entry.c.scan_id) & (verdict.c.image_id == entry.c.image_id)
+    """Select the images of a batch that have no verdict."""
     return (
         sa.select(entry.c.image_id)
-        .outerjoin(verdict, judged)
+        .outerjoin(verdict, ENTRY_VERDICT)
         .where(entry.c.batch_id == batch_id, verdict.c.image_id.is_(None))
     )
 
@@ -319,12 +321,12 @@ def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
         {
             "scan_id": of.scan_id,
             "image_id": judged.image_id,
-            "detector": said.detector,
+            "detector": result.detector,
             "n": n,
-            "kind": said.kind,
-            "score": said.score,
-            "text": clean(said.text) if said.text else "",
-            "detail": json.dumps(clean_json(dict(said.detail))) if said.detail else None,
+            "kind": result.kind,
+            "score": result.score,
+            "text": clean(result.text),
+            "detail": json.dumps(clean_json(dict(result.detail))) if result.detail else None,
         }
-        for n, said in enumerate(judged.findings)
+        for n, result in enumerate(judged.findings)
     ]

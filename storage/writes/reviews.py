@@ -1,7 +1,7 @@
-"""What people say of images: beside the verdicts, never in their place.
+"""Reviews: the answers of people about images, which never change a verdict.
 
-An answer stands until the same person gives another one on that image, or takes it back. Every
-answer stays in the store, with who gave it and when.
+An answer is current until the same person gives another one for the image, or withdraws it. All
+answers stay in the store, with reviewer and time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Answer(StrEnum):
-    """What a person can say of an image."""
+    """A reviewer's answer to whether an image is AI-generated."""
 
     AI = "ai"
     NOT_AI = "not_ai"
@@ -33,34 +33,34 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One answer; it `stands` unless another took its place or it was taken back."""
+    """One answer; `is_current` unless it was replaced or withdrawn."""
 
     answer: Answer
     reviewer: str
     at: float
-    stands: bool
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the review of a scan is.
+class ReviewProgress:
+    """The progress of a scan's review.
 
-    `answers` counts the images by (outcome, last answer that stands), `disagreements` those on
-    which people contradict the verdict or each other.
+    `answers` counts images by (outcome, last current answer), `disagreements` those where reviewers
+    contradict the verdict or each other.
     """
 
     answers: Mapping[tuple[Outcome, Answer], int]
     disagreements: int
 
 
-def stands() -> sa.ColumnElement[bool]:
-    """The condition of an answer that nothing has ended."""
+def is_current() -> sa.ColumnElement[bool]:
+    """Return the condition of an answer that was neither replaced nor withdrawn."""
     return review.c.ended_at.is_(None)
 
 
 def last_answer() -> sa.ScalarSelect[str]:
-    """The last answer that stands on the image of a verdict, NULL where there is none."""
-    # Its own name: it also stands in queries that have `review` already.
+    """Return the last current answer for the image of a verdict, NULL where there is none."""
+    # With an alias, since queries around it may have `review` already.
     last = review.alias("last_review")
     return (
         sa.select(last.c.answer)
@@ -77,13 +77,13 @@ def last_answer() -> sa.ScalarSelect[str]:
 
 
 def disagrees() -> sa.ColumnElement[bool]:
-    """The condition of a verdict that an answer contradicts, or on whose image two people differ.
+    """Return the condition of a verdict that reviewers contradict, or on which they disagree.
 
-    A doubtful verdict contradicts nobody.
+    An `unsure` verdict contradicts no answer.
     """
 
-    def said(answer: Answer) -> sa.Exists:
-        other = review.alias(f"said_{answer}")
+    def has(answer: Answer) -> sa.Exists:
+        other = review.alias(f"answered_{answer}")
         return sa.exists().where(
             other.c.scan_id == verdict.c.scan_id,
             other.c.image_id == verdict.c.image_id,
@@ -92,28 +92,28 @@ def disagrees() -> sa.ColumnElement[bool]:
         )
 
     return sa.or_(
-        (verdict.c.outcome == Outcome.AI) & said(Answer.NOT_AI),
-        (verdict.c.outcome == Outcome.NO_EVIDENCE) & said(Answer.AI),
-        said(Answer.AI) & said(Answer.NOT_AI),
+        (verdict.c.outcome == Outcome.AI) & has(Answer.NOT_AI),
+        (verdict.c.outcome == Outcome.NO_EVIDENCE) & has(Answer.AI),
+        has(Answer.AI) & has(Answer.NOT_AI),
     )
 
 
-def give(store: Store, scan_id: int, image_id: int, answer: Answer, reviewer: str) -> None:
-    """Record an answer in the place of the reviewer's own on that image, if there is one.
+def record_answer(store: Store, scan_id: int, image_id: int, answer: Answer, reviewer: str) -> None:
+    """Record an answer; it replaces the reviewer's earlier one for that image.
 
     Raises NotFound where the scan has no such image.
     """
     now = time.time()
-    ours = (review.c.scan_id == scan_id) & (review.c.image_id == image_id)
+    of_image = (review.c.scan_id == scan_id) & (review.c.image_id == image_id)
     with store.write() as connection:
-        known = sa.select(entry.c.image_id).where(
+        listed = sa.select(entry.c.image_id).where(
             entry.c.scan_id == scan_id, entry.c.image_id == image_id
         )
-        if connection.execute(known).first() is None:
-            raise NotFound(f"Scan {scan_id} has no image {image_id}")
+        if connection.execute(listed).first() is None:
+            raise NotFound(f"Image not found: {image_id} in scan {scan_id}")
         connection.execute(
             sa.update(review)
-            .where(ours, review.c.reviewer == reviewer, stands())
+            .where(of_image, review.c.reviewer == reviewer, is_current())
             .values(ended_at=now)
         )
         connection.execute(
@@ -123,30 +123,30 @@ def give(store: Store, scan_id: int, image_id: int, answer: Answer, reviewer: st
         )
 
 
-def take_back(store: Store, scan_id: int, reviewer: str) -> int | None:
-    """Take a reviewer's last answer in a scan back; its image, or None where there is none.
+def withdraw_answer(store: Store, scan_id: int, reviewer: str) -> int | None:
+    """Withdraw a reviewer's last answer in a scan; return its image, None where there is none.
 
-    What he had said of that image before stands again.
+    The reviewer's answer before that for the same image becomes current again.
     """
     now = time.time()
     with store.write() as connection:
-        his = (review.c.scan_id == scan_id) & (review.c.reviewer == reviewer)
+        by_reviewer = (review.c.scan_id == scan_id) & (review.c.reviewer == reviewer)
         last = connection.execute(
-            sa.select(review).where(his, stands()).order_by(review.c.id.desc()).limit(1)
+            sa.select(review).where(by_reviewer, is_current()).order_by(review.c.id.desc()).limit(1)
         ).first()
         if last is None:
             return None
         connection.execute(
             sa.update(review)
-            .where(his, review.c.image_id == last.image_id, review.c.ended_at == last.at)
+            .where(by_reviewer, review.c.image_id == last.image_id, review.c.ended_at == last.at)
             .values(ended_at=None)
         )
         connection.execute(sa.update(review).where(review.c.id == last.id).values(ended_at=now))
     return int(last.image_id)
 
 
-def reviews_of(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:
-    """Every answer on an image, the first one first."""
+def list_reviews(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:
+    """Return all answers for an image, the oldest first."""
     query = (
         sa.select(review)
         .where(review.c.scan_id == scan_id, review.c.image_id == image_id)
@@ -159,30 +159,30 @@ def reviews_of(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:
         )
 
 
-def progress(store: Store, scan_id: int) -> Progress:
-    """How far the review of a scan is."""
+def review_progress(store: Store, scan_id: int) -> ReviewProgress:
+    """Return the progress of a scan's review."""
     reviewed = (
         sa.select(review.c.image_id)
-        .where(review.c.scan_id == scan_id, stands())
+        .where(review.c.scan_id == scan_id, is_current())
         .distinct()
         .subquery()
     )
-    # From the few that are reviewed to their verdicts, not the other way round.
+    # From the few reviewed images to their verdicts, not the other way round.
     judged = reviewed.join(
         verdict, (verdict.c.scan_id == scan_id) & (verdict.c.image_id == reviewed.c.image_id)
     )
-    said = (
+    answered = (
         sa.select(verdict.c.outcome, last_answer().label("answer")).select_from(judged).subquery()
     )
-    by_answer = sa.select(said.c.outcome, said.c.answer, sa.func.count()).group_by(
-        said.c.outcome, said.c.answer
+    by_answer = sa.select(answered.c.outcome, answered.c.answer, sa.func.count()).group_by(
+        answered.c.outcome, answered.c.answer
     )
-    differ = sa.select(sa.func.count()).select_from(judged).where(disagrees())
+    disagreements = sa.select(sa.func.count()).select_from(judged).where(disagrees())
     with store.read() as connection:
-        return Progress(
+        return ReviewProgress(
             {
                 (Outcome(outcome), Answer(answer)): number
                 for outcome, answer, number in connection.execute(by_answer)
             },
-            connection.execute(differ).scalar_one(),
+            connection.execute(disagreements).scalar_one(),
         )

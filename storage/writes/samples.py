@@ -1,4 +1,4 @@
-"""Random samples of a scan's images, and what people said of them."""
+"""Random samples of a scan's images, for people to review."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from storage.writes.reviews import Answer, last_answer
 if TYPE_CHECKING:
     from storage.database.store import Store
 
-# Ids read at a time while a sample is drawn.
+# Ids that are read at once while a sample is drawn.
 FETCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SampleOutcome:
-    """A scan's latest sample, and how many of its images people have answered with what.
+    """A scan's latest sample, and how many of its images have each answer.
 
-    The images were drawn without replacement, all alike likely, from the `population`: those of
-    the scan that could be read.
+    Images are drawn uniformly without replacement from the `population`: the readable images.
     """
 
     sample_id: int
@@ -40,35 +39,35 @@ class SampleOutcome:
     cant_tell: int
 
     @property
-    def left(self) -> int:
-        """Images that nobody has answered yet."""
+    def unanswered(self) -> int:
+        """Return the number of images without an answer."""
         return self.size - self.ai - self.not_ai - self.cant_tell
 
 
-def draw(store: Store, scan_id: int, size: int, seed: int) -> SampleOutcome:
-    """Draw a sample of a finished scan and keep it; fewer images where there are no more.
+def draw_sample(store: Store, scan_id: int, size: int, seed: int) -> SampleOutcome:
+    """Draw and store a sample of at most `size` images of a finished scan.
 
-    The same seed draws the same images as long as the verdicts are the same. StoreError where the
-    scan is not finished (what is judged so far is no fair part of it) or nothing could be read.
+    The same seed draws the same images as long as the verdicts are the same. Raises StoreError
+    where the scan is not finished or has no readable image.
     """
     readable = (verdict.c.scan_id == scan_id) & (verdict.c.outcome != Outcome.ERROR)
     with store.write() as connection:
         finished = sa.select(scan.c.finished_at).where(scan.c.id == scan_id)
         if connection.scalar(finished) is None:
             raise StoreError(
-                f"Scan {scan_id} is not finished: a sample of what is judged so far would not "
-                "stand for all of it"
+                f"Scan {scan_id} is not finished: a sample of its images so far would not "
+                "represent all of them"
             )
         counted = sa.select(sa.func.count()).select_from(verdict).where(readable)
         population = int(connection.execute(counted).scalar_one())
         if not population:
-            raise StoreError(f"Scan {scan_id} has no image that could be read")
-        # By place, in the order of ids, which no database and no verdict changes.
-        places = random.Random(seed).sample(range(population), min(size, population))  # noqa: S311
+            raise StoreError(f"Scan {scan_id} has no readable images")
+        # By position in the order of ids, which is the same in every database.
+        positions = random.Random(seed).sample(range(population), min(size, population))  # noqa: S311
         ids = sa.select(verdict.c.image_id).where(readable).order_by(verdict.c.image_id)
-        wanted = set(places)
-        found = connection.scalars(ids, execution_options={"yield_per": FETCH_ROWS})
-        by_place = {place: one for place, one in enumerate(found) if place in wanted}
+        drawn = set(positions)
+        all_ids = connection.scalars(ids, execution_options={"yield_per": FETCH_ROWS})
+        by_position = {n: image_id for n, image_id in enumerate(all_ids) if n in drawn}
         sample_id = insert_one(
             connection,
             sample,
@@ -80,15 +79,15 @@ def draw(store: Store, scan_id: int, size: int, seed: int) -> SampleOutcome:
         connection.execute(
             sa.insert(sampled),
             [
-                {"sample_id": sample_id, "n": n, "image_id": by_place[place]}
-                for n, place in enumerate(places)
+                {"sample_id": sample_id, "n": n, "image_id": by_position[position]}
+                for n, position in enumerate(positions)
             ],
         )
-    return SampleOutcome(sample_id, scan_id, seed, population, len(places), 0, 0, 0)
+    return SampleOutcome(sample_id, scan_id, seed, population, len(positions), 0, 0, 0)
 
 
-def sample_outcome(store: Store, scan_id: int) -> SampleOutcome | None:
-    """What came of a scan's latest sample so far, or None where none was drawn."""
+def read_sample(store: Store, scan_id: int) -> SampleOutcome | None:
+    """Return a scan's latest sample with its answers, None where none was drawn."""
     with store.read() as connection:
         drawn = connection.execute(
             sa.select(sample)
@@ -98,8 +97,10 @@ def sample_outcome(store: Store, scan_id: int) -> SampleOutcome | None:
         ).first()
         if drawn is None:
             return None
-        said = _said(drawn.id, scan_id).subquery()
-        counted = sa.select(said.c.answer, sa.func.count()).group_by(said.c.answer)
+        sample_answers = _answers(drawn.id, scan_id).subquery()
+        counted = sa.select(sample_answers.c.answer, sa.func.count()).group_by(
+            sample_answers.c.answer
+        )
         answers: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(counted)}
     return SampleOutcome(
         sample_id=drawn.id,
@@ -114,13 +115,13 @@ def sample_outcome(store: Store, scan_id: int) -> SampleOutcome | None:
 
 
 def sample_images(store: Store, of: SampleOutcome) -> list[tuple[int, Answer | None]]:
-    """The images of a sample in the order in which they were drawn, each with its answer."""
+    """Return the images of a sample with their answers, in the order they were drawn."""
     with store.read() as connection:
-        rows = connection.execute(_said(of.sample_id, of.scan_id).order_by(sampled.c.n))
+        rows = connection.execute(_answers(of.sample_id, of.scan_id).order_by(sampled.c.n))
         return [(row.image_id, None if row.answer is None else Answer(row.answer)) for row in rows]
 
 
-def _said(sample_id: int, scan_id: int) -> sa.Select[tuple[int, str | None]]:
+def _answers(sample_id: int, scan_id: int) -> sa.Select[tuple[int, str | None]]:
     return (
         sa.select(sampled.c.image_id, last_answer().label("answer"))
         .select_from(

@@ -1,4 +1,4 @@
-"""Collections, plans and scans: begun, found, handed on, finished, forgotten."""
+"""Collections, plans and scans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from storage.database.schema import batch, collection, entry, image, plan, scan
 from storage.database.store import insert_one, upsert
-from storage.errors import NameTaken, NotFound, Overtaken, StoreError
+from storage.errors import NameTaken, NotFound, ScanExists, StoreError
 from storage.paths import shown
 from storage.records import Plan, PlanError
 
@@ -50,9 +50,9 @@ class Scan:
 
     @property
     def state(self) -> str:
-        """`finished`, `cancelled`, or `unfinished`: at work, waiting or broken off.
+        """Return `finished`, `cancelled`, or `unfinished` (running, waiting or interrupted).
 
-        A finished one may have been cancelled afterwards, while second opinions were waited for.
+        A finished scan may have been cancelled afterwards, during its second stage.
         """
         if self.finished_at is not None:
             return "finished"
@@ -80,21 +80,20 @@ _SCANS: sa.Select[Any] = sa.select(
 ).select_from(scan.join(collection).join(plan))
 
 
-def collection_id(store: Store, name: str, root: bytes) -> int:
-    """The collection of that name, made if there is none; NameTaken if it has another root."""
+def ensure_collection(store: Store, name: str, root: bytes) -> int:
+    """Record a collection if it is new, and return its id; NameTaken if it has another root."""
     with store.write() as connection:
-        # Inserted first and read then: two producers may come with it at once.
-        made = upsert(connection.dialect.name, collection).values(
-            name=name, root=root, created_at=time.time()
-        )
-        connection.execute(made.on_conflict_do_nothing())
+        # Insert before reading: two producers may record it at the same time.
+        insert = upsert(connection.dialect.name, collection)
+        values = insert.values(name=name, root=root, created_at=time.time())
+        connection.execute(values.on_conflict_do_nothing())
         row = connection.execute(
             sa.select(collection.c.id, collection.c.root).where(collection.c.name == name)
         ).one()
     if bytes(row.root) != root:
         raise NameTaken(
-            f"The name {name!r} stands for {shown(bytes(row.root))} already; "
-            f"give {shown(root)} another one with --name"
+            f"The name {name!r} is already used for {shown(bytes(row.root))}: "
+            f"choose another one for {shown(root)} with --name"
         )
     return int(row.id)
 
@@ -120,10 +119,10 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
     keep_from: int | None = None,
     after: int | None = None,
 ) -> Scan:
-    """Begin a scan of a collection with a plan; it keeps what the scan `keep_from` has judged.
+    """Insert a scan, which keeps the verdicts of the scan `keep_from` on unchanged images.
 
-    `choices` tell it from a scan that takes other files, or labels them otherwise. Raises Overtaken
-    where there is one later than `after` of the same collection and plan.
+    `choices` is a digest of the options that select and label files. Raises ScanExists where a
+    scan of the same collection and plan is later than the scan `after`.
     """
     with store.write() as connection:
         if after is not None:
@@ -145,28 +144,28 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
 def _require_latest(
     connection: sa.Connection, collection_id: int, plan_id: int, after: int
 ) -> None:
-    # Of two that begin a scan at once, the later one has to see the other's. Images of the
-    # collection, which refer to the row, can be listed meanwhile.
-    ours = sa.select(collection.c.id).where(collection.c.id == collection_id)
-    connection.execute(ours.with_for_update(key_share=True))
+    # Locks the collection, so that the second of two processes sees the scan of the first. Images,
+    # which refer to the row, can still be inserted.
+    row = sa.select(collection.c.id).where(collection.c.id == collection_id)
+    connection.execute(row.with_for_update(key_share=True))
     later = sa.select(scan.c.id).where(
         scan.c.collection_id == collection_id, scan.c.plan_id == plan_id, scan.c.id > after
     )
     if connection.scalar(later.limit(1)) is not None:
-        raise Overtaken("Somebody has begun the same scan just now: the same command goes on")
+        raise ScanExists("Another process has just begun the same scan: run the command again")
 
 
 def find_scan(store: Store, scan_id: int | None = None) -> Scan:
-    """A scan by its number, or the latest one; NotFound says what there is."""
+    """Return a scan by its id, or the latest; NotFound where there is none."""
     query = _SCANS.order_by(scan.c.id.desc()).limit(1)
     if scan_id is not None:
         query = query.where(scan.c.id == scan_id)
     with store.read() as connection:
         row = connection.execute(query).first()
     if row is None and scan_id is None:
-        raise NotFound("There is no scan in this store yet: begin one with `scanner scan FOLDER`")
+        raise NotFound("The store has no scans yet: start one with `scanner scan FOLDER`")
     if row is None:
-        raise NotFound(f"There is no scan {scan_id} in this store: `scanner scans` lists them")
+        raise NotFound(f"Scan not found: {scan_id} (`scanner scans` lists all scans)")
     return _scan(row)
 
 
@@ -175,7 +174,7 @@ def _scan(row: sa.Row[Any]) -> Scan:
 
 
 def read_plan(body: object) -> Plan:
-    """Read a plan's column; StoreError where it is malformed."""
+    """Return the plan in a column; StoreError where it is malformed."""
     try:
         return Plan.from_json(body)
     except PlanError as error:
@@ -183,7 +182,7 @@ def read_plan(body: object) -> Plan:
 
 
 def list_scans(store: Store, collection_id: int | None = None) -> list[Scan]:
-    """Every scan, or those of one collection, the latest first."""
+    """Return all scans, or those of one collection, the latest first."""
     query = _SCANS.order_by(scan.c.id.desc())
     if collection_id is not None:
         query = query.where(scan.c.collection_id == collection_id)
@@ -191,7 +190,7 @@ def list_scans(store: Store, collection_id: int | None = None) -> list[Scan]:
         return [_scan(row) for row in connection.execute(query)]
 
 
-def hand_to(store: Store, scan_id: int, owner: str) -> None:
+def change_owner(store: Store, scan_id: int, owner: str) -> None:
     """Give a scan to another owner, and clear its cancellation."""
     _update(store, scan_id, owner=owner, cancelled_at=None)
 
@@ -199,7 +198,7 @@ def hand_to(store: Store, scan_id: int, owner: str) -> None:
 def mark_listed(
     store: Store, scan_id: int, skipped: Mapping[str, int], unreadable_folders: int
 ) -> None:
-    """The walk came to its end; a scan that has nothing to judge is finished with it."""
+    """Record that the walk is complete; a scan without unfinished batches is then finished."""
     with store.write() as connection:
         connection.execute(
             sa.update(scan)
@@ -214,60 +213,55 @@ def mark_listed(
 
 
 def add_enqueue_seconds(store: Store, scan_id: int, seconds: float) -> None:
-    """Add what one enqueueing took."""
+    """Add the duration of one enqueue."""
     _update(store, scan_id, enqueue_seconds=scan.c.enqueue_seconds + seconds)
 
 
 def cancel(store: Store, scan_id: int) -> None:
-    """Nothing more of this scan is published or begun; what is judged stays."""
+    """Cancel a scan: no more batches are published or begun; verdicts stay."""
     _update(store, scan_id, cancelled_at=time.time())
 
 
 def forget(store: Store, scan_id: int) -> None:
-    """Delete a scan with its verdicts, and its collection's images that no other scan has."""
-    found = find_scan(store, scan_id)
+    """Delete a scan with its verdicts, and the images that no other scan has."""
+    collection_id = find_scan(store, scan_id).collection_id
     with store.write() as connection:
         connection.execute(sa.delete(scan).where(scan.c.id == scan_id))
-        elsewhere = sa.exists().where(entry.c.image_id == image.c.id)
+        in_a_scan = sa.exists().where(entry.c.image_id == image.c.id)
         connection.execute(
-            sa.delete(image).where(image.c.collection_id == found.collection_id, ~elsewhere)
+            sa.delete(image).where(image.c.collection_id == collection_id, ~in_a_scan)
         )
-        scans_left = sa.exists().where(scan.c.collection_id == collection.c.id)
+        has_scans = sa.exists().where(scan.c.collection_id == collection.c.id)
         connection.execute(
-            sa.delete(collection).where(collection.c.id == found.collection_id, ~scans_left)
+            sa.delete(collection).where(collection.c.id == collection_id, ~has_scans)
         )
 
 
-def settle(store: Store, scan_id: int) -> None:
-    """Mark a scan finished that is, whatever went wrong when its last batch was done."""
+def finish_scan_if_done(store: Store, scan_id: int) -> None:
+    """Mark a scan finished if it is: a process may have died after the last batch."""
     with store.write() as connection:
         finish_if_done(connection, scan_id)
 
 
-def lock(connection: sa.Connection, scan_id: int) -> None:
-    """Let no other transaction lock or change a scan's row before this one ends.
-
-    For what depends on rows that others may be adding to or finishing. SQLite has one writer at a
-    time anyway, and its dialect leaves the lock out.
-    """
-    # FOR NO KEY UPDATE: inserting a run or an entry, which refers to the row, need not wait.
+def lock_scan(connection: sa.Connection, scan_id: int) -> None:
+    """Lock a scan's row until the transaction ends; SQLite has one writer at a time anyway."""
+    # FOR NO KEY UPDATE: runs and entries, which refer to the row, can still be inserted.
     query = sa.select(scan.c.id).where(scan.c.id == scan_id).with_for_update(key_share=True)
     connection.execute(query)
 
 
 def finish_if_done(connection: sa.Connection, scan_id: int) -> None:
-    """Mark a scan finished when its walk is over and every batch is done."""
-    # Of two transactions that do the last two batches at once, the later one has to see the other's
-    # batch done: else neither finishes the scan.
-    lock(connection, scan_id)
-    undone = sa.exists().where(batch.c.scan_id == scan_id, batch.c.done_at.is_(None))
+    """Mark a scan finished if its walk is complete and every batch is done."""
+    # Of two transactions that finish the last two batches, the second must see both done.
+    lock_scan(connection, scan_id)
+    has_unfinished = sa.exists().where(batch.c.scan_id == scan_id, batch.c.done_at.is_(None))
     connection.execute(
         sa.update(scan)
         .where(
             scan.c.id == scan_id,
             scan.c.listed_at.is_not(None),
             scan.c.finished_at.is_(None),
-            ~undone,
+            ~has_unfinished,
         )
         .values(finished_at=time.time())
     )
@@ -279,9 +273,9 @@ def _update(store: Store, scan_id: int, **values: Any) -> None:  # noqa: ANN401 
 
 
 def collection_root(store: Store, name: str) -> bytes:
-    """The root that a collection was enqueued with."""
+    """Return the root folder of a collection; NotFound where there is no such collection."""
     with store.read() as connection:
         root = connection.scalar(sa.select(collection.c.root).where(collection.c.name == name))
     if root is None:
-        raise NotFound(f"There is no collection called {name!r} in this store")
+        raise NotFound(f"Collection not found: {name!r}")
     return bytes(root)

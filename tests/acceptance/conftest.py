@@ -24,7 +24,7 @@ from PIL import Image
 
 from storage.database.schema import entry, verdict
 from storage.database.store import Store
-from storage.reads import queries
+from storage.reads import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,15 +119,15 @@ class Fleet:
         self.workers.append(worker)
         return worker
 
-    def counts(self, scan_id: int) -> queries.Counts:
+    def counts(self, scan_id: int) -> progress.Counts:
         """Return the progress of a scan."""
         store = Store.open(self.store_url)
         try:
-            return queries.counts(store, scan_id)
+            return progress.count_images(store, scan_id)
         finally:
             store.close()
 
-    def wait(self, scan_id: int, until: Callable[[queries.Counts], bool]) -> queries.Counts:
+    def wait(self, scan_id: int, until: Callable[[progress.Counts], bool]) -> progress.Counts:
         """Wait until the counts meet a condition."""
         end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:

@@ -78,7 +78,7 @@ def test_invalid_webhook_is_refused(cli: Cli, samples: Path) -> None:
     done = cli.run("scan", samples, "--webhook", "file:///etc/passwd", check=2)
 
     assert "invalid --webhook" in done.stderr
-    assert "There is no store" in cli.run("scans", check=1).stderr
+    assert "Store not found" in cli.run("scans", check=1).stderr
 
 
 def test_events_of_a_fleet(fleet: Fleet, samples: Path) -> None:

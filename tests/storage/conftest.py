@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database.store import Store
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import listing, results, scans
 
@@ -32,12 +32,12 @@ class Fill:
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        results.know_host(self.store, HOST)
+        results.record_host(self.store, HOST)
 
     def scan(self, name: str | None = None, rules: int = 1) -> Scan:
         """Start a scan of the named collection, or of a new one."""
         name = name or f"photos-{next(self.names)}"
-        collection_id = scans.collection_id(self.store, name, b"/" + name.encode())
+        collection_id = scans.ensure_collection(self.store, name, b"/" + name.encode())
         plan_id = scans.ensure_plan(self.store, Plan((), rules=rules))
         return scans.new_scan(self.store, collection_id, plan_id, "fleet")
 
@@ -46,10 +46,10 @@ class Fill:
         return listing.add_batch(self.store, of, [self.listed(path) for path in paths], keep_from)
 
     def listed(
-        self, path: bytes, size_bytes: int = 10, mtime_ns: int = 1, *, truth: bool | None = None
+        self, path: bytes, size_bytes: int = 10, mtime_ns: int = 1, *, label: bool | None = None
     ) -> ListedImage:
         """Return a listed image."""
-        return ListedImage(path, size_bytes, mtime_ns, truth)
+        return ListedImage(path, size_bytes, mtime_ns, label)
 
     def run(self, of: Batch, host_id: str = "h1") -> Run:
         """Begin a worker's run of a batch."""
@@ -60,7 +60,7 @@ class Fill:
     def judge(self, of: Batch, *verdicts: Verdict) -> Run:
         """All of a worker's go at a batch: begun, recorded, finished."""
         run = self.run(of)
-        results.record(self.store, run, verdicts)
+        results.record_verdicts(self.store, run, verdicts)
         results.finish_batch(self.store, run)
         return run
 

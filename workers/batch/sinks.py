@@ -82,12 +82,12 @@ class StoreSink:
         self._store = Store.open(store_url)
         self._host = host
         self._worker = (host.current().host_id, worker)
-        results.know_host(self._store, host.current())
+        results.record_host(self._store, host.current())
 
     def open_batch(self, message: BatchMessage) -> BatchWriter | None:
         """Return a writer for the batch; None if it is done, deleted or cancelled."""
         if self._host.is_due():
-            results.know_host(self._store, self._host.current())
+            results.record_host(self._store, self._host.current())
         if message.plan.second_stage is not None:
             images = {image.image_id for image in message.images}
             begun = cascade.begin_second_stage(self._store, message.batch_id, images, self._worker)
@@ -112,7 +112,7 @@ class _StoreBatchWriter:
         self.attempt = run.attempt
 
     def write(self, verdicts: Sequence[Verdict]) -> None:
-        results.record(self._store, self._run, verdicts)
+        results.record_verdicts(self._store, self._run, verdicts)
 
     def finish(self) -> None:
         # Batches are done before their second stage.

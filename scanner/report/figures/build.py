@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from scanner.report.figures.error_rates import card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
 from scanner.report.figures.throughput import Throughput, throughput
-from storage.reads.aggregates import figures
 from storage.reads.gallery import Selection, page
-from storage.reads.queries import verdict_row
+from storage.reads.report import read_figures
+from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
 from storage.writes.cascade import cascade_progress
-from storage.writes.samples import sample_outcome
+from storage.writes.samples import read_sample
 from workers.evaluation.curves import Curves, curves
 from workers.evaluation.intervals import Interval, wilson
 from workers.evaluation.metrics import Classification, Confusion, ScoreCount, classification
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.estimate import Rates
     from storage.database.store import Store
-    from storage.reads.aggregates import (
-        ErrorCount,
-        EvidenceCount,
-        Figures,
-        HostFigures,
-        LabelledCount,
-    )
-    from storage.reads.breakdown import Breakdown, Calls
-    from storage.reads.queries import Counts, VerdictRow
+    from storage.reads.breakdown import Breakdown
+    from storage.reads.evidence import ErrorCount, EvidenceCount
+    from storage.reads.hosts import HostFigures
+    from storage.reads.labelled import Calls, LabelledCount
+    from storage.reads.progress import Counts
+    from storage.reads.report import Figures
+    from storage.reads.verdicts import VerdictRow
     from storage.records import PlannedDetector
     from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
@@ -117,8 +115,8 @@ def build(
     """
     planned = {one.name: one for one in scan.plan.detectors}
     thresholds = {name: one.thresholds.ai for name, one in planned.items()}
-    read = figures(store, scan.scan_id, thresholds)
-    looked = read.breakdown.looked
+    read = read_figures(store, scan.scan_id, thresholds)
+    looked = read.breakdown.coverage
     return Report(
         scan=scan,
         counts=read.counts,
@@ -134,7 +132,7 @@ def build(
             ((name, one.native, one.flagged) for name, one in looked.items()),
             lambda name: rates(planned[name]),
         ),
-        sample=sample_outcome(store, scan.scan_id),
+        sample=read_sample(store, scan.scan_id),
         throughput=throughput(read.breakdown.runs),
         second_stage=cascade_progress(store, scan),
         findings=tuple(_findings(store, scan)),
@@ -170,10 +168,10 @@ def evaluation_of(labelled: Iterable[LabelledCount], breakdown: Breakdown) -> Ev
         return None
     by_verdict: dict[tuple[bool, Outcome | None], int] = {}
     for group in labelled:
-        key = (group.truth, group.outcome)
+        key = (group.label, group.outcome)
         by_verdict[key] = by_verdict.get(key, 0) + group.images
     scored = [
-        ScoreCount(group.score, group.truth, group.images)
+        ScoreCount(group.score, group.label, group.images)
         for group in labelled
         if group.score is not None
     ]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.report.figures.build import build
-from storage.reads.compare import changes
+from storage.reads.compare import compare_scans
 
 if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from storage.database.store import Store
     from storage.reads.compare import Change
-    from storage.reads.queries import Counts
+    from storage.reads.progress import Counts
     from storage.records import Outcome
     from storage.writes.scans import Scan
 
@@ -58,17 +58,17 @@ class Comparison:
 
 def compare(store: Store, before: Scan, after: Scan) -> Comparison:
     """Compare two scans; raises NotFound where one is gone."""
-    changed = changes(store, before.scan_id, after.scan_id)
+    changed = compare_scans(store, before.scan_id, after.scan_id)
     flips: dict[tuple[Outcome, Outcome], int] = {}
     only_before = only_after = labelled = 0
     for pair in changed.pairs:
         key = (pair.before, pair.after)
         flips[key] = flips.get(key, 0) + pair.images
-        if pair.right_before is None or pair.right_after is None:
+        if pair.correct_before is None or pair.correct_after is None:
             continue
         labelled += pair.images
-        only_before += pair.images * (pair.right_before and not pair.right_after)
-        only_after += pair.images * (pair.right_after and not pair.right_before)
+        only_before += pair.images * (pair.correct_before and not pair.correct_after)
+        only_after += pair.images * (pair.correct_after and not pair.correct_before)
     return Comparison(
         before=build(store, before),
         after=build(store, after),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from storage.reads.breakdown import RunFigures
+    from storage.reads.hosts import RunFigures
 
 # Intervals that the time is divided into.
 STEPS = 48

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scanner.report.figures.build import Report
-    from storage.reads.breakdown import Told
+    from storage.reads.folders import OutcomeCounts
     from workers.evaluation.curves import Curves
 
 WIDTH, HEIGHT = 340, 260
@@ -103,7 +103,7 @@ def curve_charts(curves: Curves) -> list[Chart]:
     return charts
 
 
-def months_chart(months: Mapping[str, Told]) -> Chart | None:
+def months_chart(months: Mapping[str, OutcomeCounts]) -> Chart | None:
     """Return the shares of `ai` and `unsure` by month of the file; None of a single month."""
     known = {_date(month): told for month, told in months.items() if month[:1].isdigit()}
     if len(known) < 2:  # noqa: PLR2004 - a line has two ends

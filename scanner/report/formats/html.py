@@ -13,7 +13,7 @@ from scanner.report.text.breakdown import by_flagged
 from scanner.report.text.grid import safe
 from scanner.report.text.report import evidence_counts, stage_times, verdict_counts
 from storage.paths import shown
-from storage.reads.aggregates import STAGES
+from storage.reads.hosts import STAGES
 from storage.records import Outcome
 
 if TYPE_CHECKING:

@@ -22,13 +22,15 @@ from scanner.report.formats.json_parts import (
 )
 from scanner.report.text.labels import reason
 from storage.paths import fields, shown
-from storage.reads.aggregates import STAGES
+from storage.reads.hosts import STAGES
 
 if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
-    from storage.reads.aggregates import EvidenceCount, HostFigures
-    from storage.reads.queries import Counts, VerdictRow
+    from storage.reads.evidence import EvidenceCount
+    from storage.reads.hosts import HostFigures
+    from storage.reads.progress import Counts
+    from storage.reads.verdicts import VerdictRow
 
 
 def to_json(report: Report) -> dict[str, Any]:

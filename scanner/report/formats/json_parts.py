@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.build import Report
     from scanner.report.figures.estimate import DetectorShare
-    from storage.reads.breakdown import Copies, Folders, Told
+    from storage.reads.breakdown import Copies
+    from storage.reads.folders import Folders, OutcomeCounts
     from storage.writes.cascade import CascadeProgress
     from workers.evaluation.intervals import Interval, Share
 
@@ -73,7 +74,7 @@ def sample_json(report: Report) -> dict[str, Any] | None:
         "ai": sample.ai,
         "not_ai": sample.not_ai,
         "cant_tell": sample.cant_tell,
-        "left": sample.left,
+        "left": sample.unanswered,
         "share": share(sample.ai / decided) if decided else None,
         **(bounds(wilson(sample.ai, decided)) if decided else {}),
     }
@@ -123,19 +124,19 @@ def folders_json(folders: Folders) -> dict[str, Any]:
     return {"folders": listed, "other_folders": _counts(folders.others)}
 
 
-def months_json(months: Mapping[str, Told]) -> list[dict[str, Any]]:
+def months_json(months: Mapping[str, OutcomeCounts]) -> list[dict[str, Any]]:
     """Return images by the month of the file."""
     return [{"month": month, **_counts(told)} for month, told in months.items()]
 
 
-def deciding_json(deciding: Mapping[str, Told]) -> list[dict[str, Any]]:
+def deciding_json(deciding: Mapping[str, OutcomeCounts]) -> list[dict[str, Any]]:
     """Return the verdicts `ai` and `unsure` by the detector that decided."""
     return [
         {"detector": name, "ai": told.ai, "unsure": told.unsure} for name, told in deciding.items()
     ]
 
 
-def _counts(told: Told) -> dict[str, int]:
+def _counts(told: OutcomeCounts) -> dict[str, int]:
     return {"images": told.images, "ai": told.ai, "unsure": told.unsure, "error": told.error}
 
 

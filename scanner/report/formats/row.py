@@ -9,7 +9,7 @@ from scanner.report.formats.json_parts import share
 from storage.paths import fields
 
 if TYPE_CHECKING:
-    from storage.reads.queries import VerdictRow
+    from storage.reads.verdicts import VerdictRow
     from storage.records import Finding, Verdict
 
 _LABELS = {True: "ai", False: "real", None: None}
@@ -38,7 +38,7 @@ COLUMNS = (
 def row_json(row: VerdictRow) -> dict[str, Any]:
     """Return the row of one image of a scan; a pending one has little but its path."""
     path = {**fields(row.path)}
-    label = _LABELS[row.truth]
+    label = _LABELS[row.label]
     known = {"truth": label, "host": row.host, "label": label}
     if row.verdict is None:
         return path | dict.fromkeys(COLUMNS[1:]) | {"verdict": "pending", "findings": []} | known

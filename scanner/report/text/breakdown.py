@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scanner.report.figures.build import Report
-    from storage.reads.breakdown import Folders, Told
+    from storage.reads.folders import Folders, OutcomeCounts
 
 # Rows of a table; the JSON has all.
 ROWS = 10
@@ -50,7 +50,7 @@ def print_breakdown(report: Report, console: Console) -> None:
         console.print(Text(sentence))
 
 
-def by_flagged(folders: Folders) -> list[tuple[str, Told]]:
+def by_flagged(folders: Folders) -> list[tuple[str, OutcomeCounts]]:
     """Return the folders by display name, those with most flagged images first."""
     parent = shown(folders.parent)
     named = [
@@ -63,7 +63,7 @@ def by_flagged(folders: Folders) -> list[tuple[str, Told]]:
 
 
 def _print_counts(
-    console: Console, title: str, rows: Sequence[tuple[str, Told]], total: int
+    console: Console, title: str, rows: Sequence[tuple[str, OutcomeCounts]], total: int
 ) -> None:
     console.print()
     table = columns(title, "Images", "AI-generated", "Share", "Unsure", "Errors")

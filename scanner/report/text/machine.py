@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.report.text import labels
 from scanner.report.text.grid import safe
-from storage.reads.health import number_of
+from storage.reads.progress import number_of
 from workers.host.health import decode_throttled
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from scanner.report.text.grid import columns, heading, safe
 from scanner.report.text.sentences import answer
 from scanner.report.text.summary import by_name, findings_lines, notes, title
 from storage.paths import shown
-from storage.reads.aggregates import STAGES
+from storage.reads.hosts import STAGES
 from storage.records import ROUTER, Outcome
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from scanner.report.figures.build import Report
-    from storage.reads.aggregates import EvidenceCount, HostFigures
+    from storage.reads.evidence import EvidenceCount
+    from storage.reads.hosts import HostFigures
 
 # Rows of the evidence table; the JSON has all.
 EVIDENCE_ROWS = 15

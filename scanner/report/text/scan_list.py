@@ -11,14 +11,14 @@ from rich.text import Text
 from scanner.report.formats.json import verdicts_json
 from scanner.report.text.grid import safe
 from storage.paths import shown
-from storage.reads import queries
+from storage.reads import progress
 from storage.writes.scans import list_scans
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from storage.database.store import Store
-    from storage.reads.queries import Counts
+    from storage.reads.progress import Counts
     from storage.writes.scans import Scan
 
 
@@ -31,7 +31,9 @@ class ListedScan(NamedTuple):
 
 def listed_scans(store: Store) -> list[ListedScan]:
     """Return every scan, the latest first."""
-    return [ListedScan(scan, queries.counts(store, scan.scan_id)) for scan in list_scans(store)]
+    return [
+        ListedScan(scan, progress.count_images(store, scan.scan_id)) for scan in list_scans(store)
+    ]
 
 
 def scans_json(scans: list[ListedScan]) -> dict[str, Any]:

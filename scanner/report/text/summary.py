@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from scanner.report.figures.build import Report
-    from storage.reads.queries import VerdictRow
+    from storage.reads.verdicts import VerdictRow
 
 # Lines of the report at 80 columns, and findings that it has to have room for.
 MAX_LINES, FEWEST_FINDINGS = 25, 3

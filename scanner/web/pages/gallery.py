@@ -15,8 +15,8 @@ from scanner.web.pages.export import FORMATS
 from scanner.web.previews import NoPreview, Size
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
-from storage.reads.queries import verdict_row
-from storage.writes.reviews import reviews_of
+from storage.reads.verdicts import verdict_row
+from storage.writes.reviews import list_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scanner.web.site import Site
-    from storage.reads.gallery import Listed
+    from storage.reads.gallery import ListedFile
     from storage.records import Finding
     from storage.writes.scans import Scan
 
@@ -54,7 +54,7 @@ def tiles(request: Request) -> Response:
         has_before=has_before and bool(shown_tiles),
         has_after=has_after and bool(shown_tiles),
         counts=site.monitor.live(scan.scan_id).counts,
-        hosts=gallery.hosts(site.store, scan.scan_id),
+        hosts=gallery.list_hosts(site.store, scan.scan_id),
         detectors=[planned.name for planned in scan.plan.detectors],
         evidence_kinds=list(EVIDENCE),
         formats=FORMATS,
@@ -72,7 +72,7 @@ def image(request: Request) -> Response:
     boxes = list(boxes_of(findings))
     selection = Address(request).selection()
     score = None if row.verdict is None else row.verdict.score
-    place = gallery.place_of(listed.outcome, score, image_id)
+    place = gallery.position_of(listed.outcome, score, image_id)
     before = gallery.page_before(site.store, scan, selection, 1, place)
     following = gallery.page(site.store, scan, selection, 1, place)
     folder, slash, _ = row.path.rpartition(b"/")
@@ -85,7 +85,7 @@ def image(request: Request) -> Response:
         file=os.fsencode(site.previews.root(scan)) + b"/" + row.path,
         boxes=boxes,
         size=_dimensions(site, scan, listed) if boxes else None,
-        reviews=reviews_of(site.store, scan.scan_id, image_id),
+        reviews=list_reviews(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),
         selection=selection,
         before=before[0] if before else None,
@@ -109,7 +109,7 @@ def export(request: Request) -> Response:
     chosen = FORMATS.get(next(iter(address.values("form")), ""))
     if chosen is None:
         raise HTTPException(400, f"Invalid export format: expected {', '.join(FORMATS)}.")
-    selected = gallery.every(site.store, scan, address.selection())
+    selected = gallery.iterate(site.store, scan, address.selection())
     file = f"scan-{scan.scan_id}-{chosen.file}"
     root = os.fsencode(site.previews.root(scan))
     return StreamingResponse(
@@ -132,7 +132,7 @@ def boxes_of(findings: Sequence[Finding]) -> list[tuple[int, tuple[float, float,
     return boxes[:MAX_BOXES]
 
 
-def _dimensions(site: Site, scan: Scan, listed: Listed) -> tuple[int, int] | None:
+def _dimensions(site: Site, scan: Scan, listed: ListedFile) -> tuple[int, int] | None:
     try:
         return site.previews.dimensions(scan, listed)
     except NoPreview:
@@ -178,8 +178,8 @@ def _image_id(request: Request) -> int:
     return min(int(request.path_params["image"]), 2**63 - 1)
 
 
-def _listed(site: Site, scan: Scan, image_id: int) -> Listed:
-    listed = gallery.find(site.store, scan.scan_id, image_id)
+def _listed(site: Site, scan: Scan, image_id: int) -> ListedFile:
+    listed = gallery.find_image(site.store, scan.scan_id, image_id)
     if listed is None:
         raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
     return listed

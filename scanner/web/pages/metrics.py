@@ -78,10 +78,10 @@ class _Scans(Collector):
             names = [str(status.scan.scan_id), status.scan.collection]
             for verdict, number in verdicts_json(status.counts).items():
                 images.add_metric([*names, verdict], number)
-            for kind, number in status.pulse.errors.items():
+            for kind, number in status.activity.errors.items():
                 errors.add_metric([*names, kind.value], number)
             oldest.add_metric(names, status.oldest_seconds or 0.0)
-            rate.add_metric(names, sum(map(status.rate_of, status.pulse.hosts)))
+            rate.add_metric(names, sum(map(status.rate_of, status.activity.hosts)))
             over.add_metric(names, float(status.is_over))
         yield from (images, errors, oldest, rate, over)
 
@@ -102,7 +102,7 @@ class _Scans(Collector):
             "scanner_host_temperature_celsius", "Temperature of a busy host.", labels=labels
         )
         for status in self._statuses:
-            for host in status.pulse.hosts:
+            for host in status.activity.hosts:
                 names = [str(status.scan.scan_id), host.label, host.host_id]
                 rate.add_metric(names, status.rate_of(host))
                 last.add_metric(names, host.last_at)

@@ -22,11 +22,11 @@ from scanner.web.site import (
 )
 from storage.errors import NotFound
 from storage.reads.gallery import Selection
-from storage.reads.queries import verdict_row
+from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
 from storage.writes import reviews
 from storage.writes.reviews import Answer
-from storage.writes.samples import sample_outcome
+from storage.writes.samples import read_sample
 from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ REVIEWER_SECONDS = 365 * 24 * 3600
 def show(request: Request) -> Response:
     """Show an image to review: the given one, else the first without an answer."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    sample = sample_outcome(site.store, scan.scan_id)
+    sample = read_sample(site.store, scan.scan_id)
     queue, is_sample = _queue(site, scan, address, sample)
     chosen = address.value("image", row_id)
     image_id = queue.first_open() if chosen is None else chosen
@@ -53,15 +53,15 @@ def show(request: Request) -> Response:
     if chosen is not None and row is None:
         raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {chosen}.")
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
-    progress = reviews.progress(site.store, scan.scan_id)
-    answers = () if row is None else reviews.reviews_of(site.store, scan.scan_id, row.image_id)
+    progress = reviews.review_progress(site.store, scan.scan_id)
+    answers = () if row is None else reviews.list_reviews(site.store, scan.scan_id, row.image_id)
     return html(
         "review.html",
         scan=scan,
         row=row,
         reviews=answers,
         # The verdict, or a folder called "AI", would influence the reviewer.
-        blind=is_sample and not any(review.stands for review in answers),
+        blind=is_sample and not any(review.is_current for review in answers),
         is_sample=is_sample,
         sample=sample,
         interval=None if sample is None else wilson(sample.ai, sample.ai + sample.not_ai),
@@ -90,14 +90,14 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
         raise HTTPException(400, "Enter your name first.")
     try:
         image_id, chosen = row_id(form.get("image", "")), Answer(form.get("answer", ""))
-        reviews.give(site.store, scan.scan_id, image_id, chosen, reviewer)
+        reviews.record_answer(site.store, scan.scan_id, image_id, chosen, reviewer)
     except ValueError as error:
         raise HTTPException(400, "Unknown answer.") from error
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
     if form.get("back") == "image":
         return _to(f"/scan/{scan.scan_id}/image/{image_id}", query(address.selection()))
-    sample = sample_outcome(site.store, scan.scan_id)
+    sample = read_sample(site.store, scan.scan_id)
     queue, _ = _queue(site, scan, address, sample)
     following = queue.next_open(image_id)
     return _to(f"/scan/{scan.scan_id}/review", queue.query(following))
@@ -111,8 +111,8 @@ async def undo(request: Request) -> Response:
 
 def _undo(request: Request) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    image_id = reviews.take_back(site.store, scan.scan_id, reviewer_of(request))
-    sample = sample_outcome(site.store, scan.scan_id)
+    image_id = reviews.withdraw_answer(site.store, scan.scan_id, reviewer_of(request))
+    sample = read_sample(site.store, scan.scan_id)
     queue, _ = _queue(site, scan, address, sample)
     return _to(f"/scan/{scan.scan_id}/review", queue.query(image_id))
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.web import address
-from storage.reads.gallery import Place, Reviewed, Selection, page, page_before, place_of
-from storage.reads.queries import verdict_row
+from storage.reads.gallery import Position, Reviewed, Selection, page, page_before, position_of
+from storage.reads.verdicts import verdict_row
 from storage.writes.samples import sample_images
 
 if TYPE_CHECKING:
@@ -67,15 +67,15 @@ class SelectionQueue:
         wanted = self.selection.reviewed or Reviewed.NO
         return replace(self.selection, reviewed=wanted)
 
-    def _next(self, selection: Selection, place: Place | None) -> int | None:
+    def _next(self, selection: Selection, place: Position | None) -> int | None:
         tiles = page(self.store, self.scan, selection, 1, place)
         return tiles[0].image_id if tiles else None
 
-    def _place(self, image_id: int) -> Place | None:
+    def _place(self, image_id: int) -> Position | None:
         row = verdict_row(self.store, self.scan.scan_id, image_id)
         if row is None or row.verdict is None:
             return None
-        return place_of(row.verdict.outcome, row.verdict.score, image_id)
+        return position_of(row.verdict.outcome, row.verdict.score, image_id)
 
 
 class SampleQueue:

@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(str(tmp_path / "store.db"))
     scan = scans.new_scan(
         opened,
-        scans.collection_id(opened, "my/photos", os.fsencode(folder)),
+        scans.ensure_collection(opened, "my/photos", os.fsencode(folder)),
         scans.ensure_plan(opened, Plan(())),
         "fleet",
     )

@@ -176,13 +176,13 @@ def test_verdicts_of_the_most_complete_scan_are_reused(store: Store, request_: S
     complete = open_scan(store, request_).scan
     batch = listing.add_batch(store, complete, [ListedImage(b"a.jpg", 1, 1)], None)
     assert batch is not None
-    results.know_host(store, results.Host("h", "pi4", "aarch64", {}))
+    results.record_host(store, results.Host("h", "pi4", "aarch64", {}))
     run = results.begin_run(store, batch.batch_id, 1, ("h", "w"))
     assert run is not None
     verdict = Verdict(
         batch.images[0].image_id, Outcome.AI, 0.9, "d", True, (), None, None, Timings(1, 1, 1)
     )
-    results.record(store, run[0], [verdict])
+    results.record_verdicts(store, run[0], [verdict])
     finish(store, complete.scan_id)
     finish(store, open_scan(store, replace(request_, walk=WalkOptions(("*.png",)))).scan.scan_id)
 

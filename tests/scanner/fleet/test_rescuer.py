@@ -21,7 +21,7 @@ PLAN = Plan(())
 
 def add_batch(store: Store, name: str, plan: Plan = PLAN) -> int:
     """Add a scan with a batch of one image; return the batch's id."""
-    collection = scans.collection_id(store, name, name.encode())
+    collection = scans.ensure_collection(store, name, name.encode())
     scan = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
     batch = listing.add_batch(store, scan, [ListedImage(b"a.jpg", 1, 1)], None)
     assert batch is not None
@@ -38,7 +38,7 @@ def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
     batch_id = add_batch(store, "one")
     broker.namespace.client.hset(working_key(broker.namespace), str(batch_id), "gone")
     Rescuer(store, broker, FLEET).round()
-    unfinished = results.again(store, batch_id, failed=False)
+    unfinished = results.requeue_batch(store, batch_id, failed=False)
 
     assert 1 == queue_length(broker)
     assert unfinished is not None

@@ -37,17 +37,17 @@ HOST = Host("h1", "laptop", "x86_64", {})
 
 def add_unsure(store: Store, images: int) -> int:
     """Add a finished scan of one batch of `unsure` images; return the batch's id."""
-    collection = scans.collection_id(store, "photos", b"/photos")
+    collection = scans.ensure_collection(store, "photos", b"/photos")
     scan = scans.new_scan(store, collection, scans.ensure_plan(store, PLAN), FLEET)
     batch = listing.add_batch(
         store, scan, [ListedImage(b"%d.jpg" % n, 1, 1) for n in range(images)], None
     )
     assert batch is not None
     scans.mark_listed(store, scan.scan_id, {}, 0)
-    results.know_host(store, HOST)
+    results.record_host(store, HOST)
     run = results.begin_run(store, batch.batch_id, 1, ("h1", "w1"))
     assert run is not None
-    results.record(
+    results.record_verdicts(
         store,
         run[0],
         [

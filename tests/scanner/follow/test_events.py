@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def store(tmp_path: Path) -> Iterator[Store]:
     """Return a store with a scan of three images, two of them with errors."""
     opened = Store.open(str(tmp_path / "store.db"))
-    results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
-    collection_id = scans.collection_id(opened, "photos", b"/photos")
+    results.record_host(opened, results.Host("h1", "pi", "aarch64", {}))
+    collection_id = scans.ensure_collection(opened, "photos", b"/photos")
     scan = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     listed = [ListedImage(path, 10, 1) for path in (b"1.jpg", b"\xff.jpg", b"3.jpg")]
     batch = listing.add_batch(opened, scan, listed, None)
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         Verdict(image.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
         for image in batch.images[:2]
     ]
-    results.record(opened, run[0], failed)
+    results.record_verdicts(opened, run[0], failed)
     yield opened
     opened.close()
 

@@ -11,7 +11,7 @@ import pytest
 from scanner.follow import progress
 from scanner.follow.progress import Follower, ScanProgress, fit_figures
 from storage.database.store import Store
-from storage.reads.queries import Counts
+from storage.reads.progress import Counts
 from storage.records import Plan
 from storage.writes import scans
 
@@ -26,7 +26,7 @@ MANY = Counts(123_456_789, 1_234_567, 123_456, 10_000_000, 12, 5, 0)
 def store(tmp_path: Path) -> Iterator[Store]:
     """Return a store with one scan that is being listed."""
     opened = Store.open(str(tmp_path / "store.db"))
-    collection_id = scans.collection_id(opened, "photos", b"/photos")
+    collection_id = scans.ensure_collection(opened, "photos", b"/photos")
     scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     yield opened
     opened.close()

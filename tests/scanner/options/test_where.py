@@ -9,7 +9,7 @@ import pytest
 
 from scanner.options.where import parse_where
 from storage.database.store import Store
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import (
     ErrorKind,
     Finding,
@@ -42,8 +42,8 @@ def store(store_url: str) -> Iterator[Store]:
     """Return a store of each kind with the images."""
     opened = Store.unchecked(store_url)
     opened.upgrade()
-    results.know_host(opened, results.Host("h1", "pi", "aarch64", {}))
-    collection_id = scans.collection_id(opened, "photos", b"/photos")
+    results.record_host(opened, results.Host("h1", "pi", "aarch64", {}))
+    collection_id = scans.ensure_collection(opened, "photos", b"/photos")
     begun = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
     listed = [ListedImage(path, 10, 1, truth) for path, truth, *_ in IMAGES]
     batch = listing.add_batch(opened, begun, listed, None)
@@ -59,9 +59,9 @@ def store(store_url: str) -> Iterator[Store]:
         verdicts.append(
             Verdict(one.image_id, outcome, score, detector, True, said, error, None, Timings())
         )
-    results.record(opened, going[0], verdicts)
+    results.record_verdicts(opened, going[0], verdicts)
     for answer in (Answer.NOT_AI, Answer.AI):  # the last one stands
-        reviews.give(opened, begun.scan_id, batch.images[1].image_id, answer, "ann")
+        reviews.record_answer(opened, begun.scan_id, batch.images[1].image_id, answer, "ann")
     yield opened
     opened.close()
 

@@ -91,8 +91,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def scan(store: Store) -> Scan:
     """Add a scan: seven of eight images judged by one host in 3.5 s, 2 s of them active."""
-    results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
-    collection_id = scans.collection_id(store, "photos", b"/photos")
+    results.record_host(store, results.Host("h1", "pi4", "aarch64", {}))
+    collection_id = scans.ensure_collection(store, "photos", b"/photos")
     begun = scans.new_scan(store, collection_id, scans.ensure_plan(store, PLAN), "fleet")
     parts = (IMAGES[:4], IMAGES[4:])
     for part, (started, ended) in zip(parts, ((100.0, 101.0), (102.5, 103.5)), strict=True):
@@ -106,7 +106,7 @@ def scan(store: Store) -> Scan:
             for one, (path, _, outcome, score) in zip(batch.images, part, strict=True)
             if outcome is not None
         ]
-        results.record(store, going[0], verdicts)
+        results.record_verdicts(store, going[0], verdicts)
         with store.write() as connection:
             connection.execute(
                 sa.update(run)

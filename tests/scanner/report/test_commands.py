@@ -51,9 +51,7 @@ def test_no_such_scan(store: Store, scan: Scan) -> None:
     result = scanner("report", "7", store=store)
 
     assert result.exit_code == 1
-    assert result.stderr == (
-        "Error: There is no scan 7 in this store: `scanner scans` lists them\n"
-    )
+    assert result.stderr == ("Error: Scan not found: 7 (`scanner scans` lists all scans)\n")
 
 
 def test_verdicts_as_json_lines(store: Store, scan: Scan) -> None:
@@ -69,9 +67,9 @@ def test_verdicts_as_json_lines(store: Store, scan: Scan) -> None:
 def test_verdicts_as_csv(store: Store) -> None:
     """Every cell comes back from CSV; none that a spreadsheet would run is left as it is."""
     paths = [b'=cmd("x").jpg', b"a,b\n\xc3\xbc.jpg", b"\xff.jpg", b"-1.jpg"]
-    collection_id = scans.collection_id(store, "odd", b"/odd")
+    collection_id = scans.ensure_collection(store, "odd", b"/odd")
     odd = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
-    listing.add_batch(store, odd, [ListedImage(path, 1, 1, truth=True) for path in paths], None)
+    listing.add_batch(store, odd, [ListedImage(path, 1, 1, label=True) for path in paths], None)
     result = scanner("verdicts", "--format", "csv", store=store)
     rows = list(csv.DictReader(io.StringIO(result.stdout_bytes.decode(), newline="")))
 
@@ -100,7 +98,7 @@ def test_findings_in_csv(store: Store, scan: Scan) -> None:
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_reader_who_has_had_enough(store: Store, form: str) -> None:
     """A pipe that is closed early (`| head`) ends the rows without a word."""
-    collection_id = scans.collection_id(store, "many", b"/many")
+    collection_id = scans.ensure_collection(store, "many", b"/many")
     many = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     listed = [ListedImage(b"%06d" % number + b"x" * 200, 1, 1) for number in range(3000)]
     listing.add_batch(store, many, listed, None)
@@ -202,7 +200,7 @@ def test_postgres_is_upgraded_before_its_first_use(postgres_url: str) -> None:
 
     assert (refused.exit_code, upgraded.exit_code, empty.exit_code) == (1, 0, 1)
     assert "scanner store upgrade" in refused.stderr
-    assert "There is no scan in this store yet" in empty.stderr
+    assert "The store has no scans yet" in empty.stderr
 
 
 def test_store_that_is_away() -> None:

@@ -25,12 +25,12 @@ def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
 
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = 1.0")
-    drawn = samples.draw(store, scan.scan_id, 4, seed=1)
+    drawn = samples.draw_sample(store, scan.scan_id, 4, seed=1)
     assert not any("Reviewers" in said for said in sentences.estimate(build(store, scan)))
     images = [image for image, _ in samples.sample_images(store, drawn)]
     answers = (Answer.AI, Answer.NOT_AI, Answer.NOT_AI, Answer.CANT_TELL)
     for image, answer in zip(images, answers, strict=True):
-        reviews.give(store, scan.scan_id, image, answer, "ann")
+        reviews.record_answer(store, scan.scan_id, image, answer, "ann")
     report = build(store, scans.find_scan(store, scan.scan_id))
     body = to_json(report)["sample"]
 

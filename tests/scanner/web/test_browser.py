@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from storage.database.store import Store
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import Outcome
 from storage.writes import samples
-from storage.writes.reviews import progress, reviews_of
+from storage.writes.reviews import list_reviews, review_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,7 +214,7 @@ def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visito
     ]
     visitor.shoot("review-at-work")
     said = [
-        [(one.answer.value, one.reviewer, one.stands) for one in reviews_of(store, 1, image)]
+        [(one.answer.value, one.reviewer, one.is_current) for one in list_reviews(store, 1, image)]
         for image in images[:3]
     ]
     assert [
@@ -236,14 +236,14 @@ def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) 
     page.wait_for_timeout(300)
 
     assert page.get_by_role("button", name="Keyboard shortcuts: off").is_visible()
-    assert {} == progress(store, 1).answers
+    assert {} == review_progress(store, 1).answers
 
 
 def test_a_sample_is_looked_at_with_fresh_eyes(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:
     """Neither name nor verdict is shown before the answer; the estimate comes with the answers."""
-    drawn = samples.draw(store, 1, 3, seed=1)
+    drawn = samples.draw_sample(store, 1, 3, seed=1)
     (first, _), *_ = samples.sample_images(store, drawn)
     row = next(one for one in verdict_rows(store, 1) if one.image_id == first)
     page = visitor.page

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.writes.reviews import reviews_of
+from storage.writes.reviews import list_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,9 +91,9 @@ def test_no_other_site_can_answer_in_our_name(site: Served, store: Store, origin
     form = {"image": "1", "answer": "ai"}
 
     assert 403 == site.post("/scan/1/review", form, Origin=origin).status
-    assert () == reviews_of(store, 1, 1)
+    assert () == list_reviews(store, 1, 1)
     assert 303 == site.post("/scan/1/review", form).status
-    assert 1 == len(reviews_of(store, 1, 1))
+    assert 1 == len(list_reviews(store, 1, 1))
 
 
 @pytest.mark.parametrize(

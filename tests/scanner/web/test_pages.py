@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.web.memory_cache import MemoryCache
-from storage.reads.queries import hosts, verdict_rows
+from storage.reads.progress import list_hosts
+from storage.reads.verdicts import verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.writes import results
-from storage.writes.reviews import reviews_of
+from storage.writes.reviews import list_reviews
 from storage.writes.scans import cancel, forget
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], st
     )  # fmt: skip
     with store.read() as connection:
         (run_id,) = connection.exec_driver_sql("SELECT max(id) FROM run").one()
-    results.record(store, results.Run(run_id, 1, 1, 1, stage=2), [judged])
+    results.record_verdicts(store, results.Run(run_id, 1, 1, 1, stage=2), [judged])
     page = html.unescape(serve(store).get(f"/scan/1/image/{row.image_id}").text)
 
     assert "verified: a known signer, and the file is unchanged since" in page
@@ -102,8 +103,8 @@ def test_the_live_page_knows_the_queue_of_a_fleet(
 def test_the_live_page_shows_how_warm_a_host_is(serve: Callable[..., Served], store: Store) -> None:
     """As it said last, by the store or by message; not once it has been silent for a minute."""
     now = time.time()
-    (known,) = hosts(store)
-    results.know_host(store, replace(known, info={"temperature_c": 71.6}))
+    (known,) = list_hosts(store)
+    results.record_host(store, replace(known, info={"temperature_c": 71.6}))
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
         connection.exec_driver_sql(f"UPDATE run SET started_at = {now - 5}, ended_at = {now - 1}")
@@ -157,7 +158,7 @@ def test_beyond_loopback_one_says_who_one_is(serve: Callable[..., Served], store
 
     assert (400, 303, 303) == (refused.status, named.status, taken.status)
     assert "/scan/1/review?verdict=ai" == named.headers["location"]
-    assert [r"Zoë '\u202e<b>"] == [one.reviewer for one in reviews_of(store, 1, 1)]
+    assert [r"Zoë '\u202e<b>"] == [one.reviewer for one in list_reviews(store, 1, 1)]
 
 
 def test_a_memo_asks_once_a_while() -> None:

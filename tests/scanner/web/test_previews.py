@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from scanner.web.disk_cache import DiskCache
-from storage.reads.gallery import find
-from storage.reads.queries import verdict_rows
+from storage.reads.gallery import find_image
+from storage.reads.verdicts import verdict_rows
 from workers.images.orientation import apply_orientation, read_orientation
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_picture_is_made_once(
     assert 1 == len(kept)
     assert 0o600 == stat.S_IMODE(kept[0].stat().st_mode)
     assert 0o700 == stat.S_IMODE((tmp_path / "cache").stat().st_mode)
-    listed = find(store, 1, number)
+    listed = find_image(store, 1, number)
     assert listed is not None
     assert listed.digest is not None
     assert kept[0].name.startswith(listed.digest.hex())

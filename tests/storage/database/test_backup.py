@@ -10,7 +10,7 @@ import pytest
 from storage.database.backup import backup
 from storage.database.store import Store
 from storage.errors import StoreError
-from storage.reads.queries import counts
+from storage.reads.progress import count_images
 from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_backup_is_a_store(sqlite_fill: Fill, tmp_path: Path) -> None:
     sqlite_fill.judge(batch, sqlite_fill.verdict(batch.images[0].image_id))
     size_bytes = backup(sqlite_fill.store, tmp_path / "copy.db")
     copy = Store.open(str(tmp_path / "copy.db"))
-    found = counts(copy, find_scan(copy).scan_id)
+    found = count_images(copy, find_scan(copy).scan_id)
     copy.close()
 
     assert (found.images, found.no_evidence, found.pending) == (2, 1, 1)
@@ -55,7 +55,7 @@ def test_backup_in_mid_scan(sqlite_fill: Fill, tmp_path: Path) -> None:
         writer.join()
     for number in range(5):
         copy = Store.open(str(tmp_path / f"copy-{number}.db"))
-        found = counts(copy, scan.scan_id)
+        found = count_images(copy, scan.scan_id)
         with copy.read() as connection:
             check = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()

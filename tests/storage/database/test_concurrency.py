@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from storage.database.store import Store
-from storage.reads.queries import counts
+from storage.reads.progress import count_images
 from storage.records import ErrorKind, ImageError, ListedImage, Plan
 from storage.writes import listing, results, scans
 
@@ -27,14 +27,14 @@ from storage.writes import results
 from storage.records import Outcome, Timings, Verdict
 from storage.database.store import Store
 store = Store.open(sys.argv[1])
-results.know_host(store, results.Host("h1", "pi4", "aarch64", {}))
+results.record_host(store, results.Host("h1", "pi4", "aarch64", {}))
 for batch_id, images in json.loads(sys.argv[2]):
     begun = results.begin_run(store, batch_id, 1, ("h1", "w"))
     if begun is None:
         continue
     for image_id in images:
         verdict = Verdict(image_id, Outcome.AI, 0.5, "d", True, (), None, None, Timings(1, 1, 1))
-        results.record(store, begun[0], [verdict])
+        results.record_verdicts(store, begun[0], [verdict])
     results.finish_batch(store, begun[0])
 store.close()
 """
@@ -55,7 +55,7 @@ def test_two_processes_and_a_producer(fill: Fill, store_url: str) -> None:
     while any(worker.poll() is None for worker in workers):
         number = next(fill.names)
         listing.add_batch(fill.store, scan, [ListedImage(b"more/%d" % number, 1, 1)], None)
-    found = counts(fill.store, scan.scan_id)
+    found = count_images(fill.store, scan.scan_id)
 
     assert [worker.returncode for worker in workers] == [0, 0]
     assert found.ai == BATCHES * IMAGES
@@ -72,7 +72,7 @@ def test_threads_that_list_the_same_images(fill: Fill) -> None:
     images = [one.path for batch in made if batch is not None for one in batch.images]
 
     assert sorted(images) == sorted(path for part in paths for path in part)
-    assert counts(fill.store, scan.scan_id).images == 100
+    assert count_images(fill.store, scan.scan_id).images == 100
 
 
 def test_threads_that_list_the_same_known_images(fill: Fill) -> None:
@@ -102,7 +102,7 @@ def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
             ]
 
         assert sum(each.result() for each in tries) == 50
-        assert len(results.undone(fill.store, "fleet", scan.scan_id)) == 5
+        assert len(results.unfinished_batches(fill.store, "fleet", scan.scan_id)) == 5
 
 
 def test_threads_that_make_the_same_collection(store_url: str) -> None:
@@ -112,7 +112,7 @@ def test_threads_that_make_the_same_collection(store_url: str) -> None:
 
     def make(_number: int) -> tuple[int, int]:
         return (
-            scans.collection_id(store, "photos", b"/photos"),
+            scans.ensure_collection(store, "photos", b"/photos"),
             scans.ensure_plan(store, Plan(())),
         )
 

@@ -52,7 +52,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
 
 def begin_scan(store: Store) -> None:
     """One more scan."""
-    collection = scans.collection_id(store, "photos", b"/photos")
+    collection = scans.ensure_collection(store, "photos", b"/photos")
     scans.new_scan(store, collection, scans.ensure_plan(store, Plan(())), "fleet")
 
 
@@ -85,7 +85,7 @@ def test_at_rest(file: Path) -> None:
     scans_there, told = read(file)
 
     assert "1" == scans_there
-    assert "cannot be used just now: attempt to write a readonly database" in told
+    assert "cannot be used at the moment: attempt to write a readonly database" in told
 
 
 def test_while_another_writes(file: Path) -> None:

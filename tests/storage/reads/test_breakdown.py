@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.reads import aggregates, breakdown, compare
-from storage.reads.breakdown import Copies, Folders, Told
+from storage.reads import breakdown, compare, folders, labelled, report
+from storage.reads.breakdown import Copies
 from storage.reads.compare import Change, Pair
 from storage.reads.coverage import Coverage
+from storage.reads.folders import Folders, OutcomeCounts
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing
 
@@ -56,17 +57,21 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("steps", [breakdown.MAX_STEPS, 1])
+@pytest.mark.parametrize("steps", [folders.MAX_STEPS, 1])
 def test_by_folder(fill: Fill, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Each folder has all that lies below it; files beside the folders count by themselves."""
-    monkeypatch.setattr(breakdown, "MAX_STEPS", steps)
+    monkeypatch.setattr(folders, "MAX_STEPS", steps)
     scan = fill.scan()
     judged(fill, scan, OUTCOMES)
 
     assert read(fill, scan).folders == Folders(
         b"",
-        {b"a": Told(2, ai=1), b"b\xff": Told(2, error=1), b"": Told(1, unsure=1)},
-        Told(0),
+        {
+            b"a": OutcomeCounts(2, ai=1),
+            b"b\xff": OutcomeCounts(2, error=1),
+            b"": OutcomeCounts(1, unsure=1),
+        },
+        OutcomeCounts(0),
     )
 
 
@@ -76,10 +81,10 @@ def test_names_that_sort_between(fill: Fill) -> None:
     judged(fill, scan, {b"a/1": Outcome.AI, b"a0": None, b"a-b/2": None, b"a-b0/3": None})
 
     assert read(fill, scan).folders.by_name == {
-        b"a": Told(1, ai=1),
-        b"a-b": Told(1),
-        b"a-b0": Told(1),
-        b"": Told(1),
+        b"a": OutcomeCounts(1, ai=1),
+        b"a-b": OutcomeCounts(1),
+        b"a-b0": OutcomeCounts(1),
+        b"": OutcomeCounts(1),
     }
 
 
@@ -90,7 +95,7 @@ def test_common_folder_is_left_out(fill: Fill) -> None:
     found = read(fill, scan).folders
 
     assert found.parent == b"all/in/"
-    assert found.by_name == {b"ab": Told(1, ai=1), b"ac": Told(2)}
+    assert found.by_name == {b"ab": OutcomeCounts(1, ai=1), b"ac": OutcomeCounts(2)}
 
 
 def test_images_of_other_scans_do_not_count(fill: Fill) -> None:
@@ -99,18 +104,21 @@ def test_images_of_other_scans_do_not_count(fill: Fill) -> None:
     judged(fill, before, {b"a/1": Outcome.AI, b"a/2": Outcome.AI, b"b/3": Outcome.AI})
     judged(fill, after, {b"a/1": Outcome.AI, b"b/3": None})
 
-    assert read(fill, after).folders.by_name == {b"a": Told(1, ai=1), b"b": Told(1)}
+    assert read(fill, after).folders.by_name == {
+        b"a": OutcomeCounts(1, ai=1),
+        b"b": OutcomeCounts(1),
+    }
 
 
 def test_many_folders(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest are listed, what is in the others is counted together."""
-    monkeypatch.setattr(breakdown, "MAX_FOLDERS", 1)
+    monkeypatch.setattr(folders, "MAX_FOLDERS", 1)
     scan = fill.scan()
     judged(fill, scan, {b"a/1": None, b"b/2": Outcome.AI, b"b/3": None, b"c/4": Outcome.AI})
     found = read(fill, scan).folders
 
-    assert found.by_name == {b"b": Told(2, ai=1)}
-    assert found.others == Told(2, ai=1)
+    assert found.by_name == {b"b": OutcomeCounts(2, ai=1)}
+    assert found.others == OutcomeCounts(2, ai=1)
 
 
 def test_by_month(fill: Fill) -> None:
@@ -126,7 +134,10 @@ def test_by_month(fill: Fill) -> None:
     assert batch is not None
     fill.judge(batch, fill.verdict(batch.images[1].image_id, Outcome.AI))
 
-    assert read(fill, scan).months == {"2024-02": Told(1), "2024-03": Told(2, ai=1)}
+    assert read(fill, scan).months == {
+        "2024-02": OutcomeCounts(1),
+        "2024-03": OutcomeCounts(2, ai=1),
+    }
 
 
 def test_copies(fill: Fill) -> None:
@@ -187,7 +198,7 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
         ),
     )
 
-    assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).looked == {
+    assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).coverage == {
         "faces": Coverage(3, 2, 1),
         "scenes": Coverage(3, 2, 1),
         "objects-32": Coverage(0, 0, 0),
@@ -197,8 +208,8 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
 def test_calls_against_labels(fill: Fill) -> None:
     """Scored, labelled images count by folder and by the detector that decided."""
     scan = fill.scan()
-    truths = {b"a/1": True, b"a/2": False, b"b/3": True, b"b/4": None}
-    listed = [fill.listed(path, truth=truth) for path, truth in truths.items()]
+    labels = {b"a/1": True, b"a/2": False, b"b/3": True, b"b/4": None}
+    listed = [fill.listed(path, label=label) for path, label in labels.items()]
     batch = listing.add_batch(fill.store, scan, listed, None)
     assert batch is not None
     scores = (0.9, 0.5, 0.1, 0.9)
@@ -222,9 +233,9 @@ def test_calls_against_labels(fill: Fill) -> None:
 
 def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores of many images are told to a step; even odds stay where they were."""
-    monkeypatch.setattr(aggregates, "SCORES_TOLD_APART", 3)
+    monkeypatch.setattr(labelled, "EXACT_IMAGES", 3)
     scan = fill.scan()
-    listed = [fill.listed(b"%d" % n, truth=True) for n in range(4)]
+    listed = [fill.listed(b"%d" % n, label=True) for n in range(4)]
     batch = listing.add_batch(fill.store, scan, listed, None)
     assert batch is not None
     scores = (0.5, 0.4999999, 1.0, 0.0)
@@ -235,7 +246,7 @@ def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.Monk
             for one, score in zip(batch.images, scores, strict=True)
         ),
     )
-    found = [one.score for one in aggregates.figures(fill.store, scan.scan_id, {}).labelled]
+    found = [one.score for one in report.read_figures(fill.store, scan.scan_id, {}).labelled]
     told = sorted(score for score in found if score is not None)
 
     assert told == pytest.approx(sorted(scores), abs=1 / 4096)
@@ -246,7 +257,7 @@ def test_changes(fill: Fill) -> None:
     """Images that both scans judged, by what they came to, and who is right."""
     before, after = fill.scan("photos"), fill.scan("photos", rules=2)
     judged(fill, before, {b"1": Outcome.AI, b"2": Outcome.NO_EVIDENCE, b"3": Outcome.AI})
-    listed = [fill.listed(b"1", truth=False), fill.listed(b"2"), fill.listed(b"3")]
+    listed = [fill.listed(b"1", label=False), fill.listed(b"2"), fill.listed(b"3")]
     batch = listing.add_batch(fill.store, after, listed, None)
     assert batch is not None
     first, second, _ = batch.images
@@ -255,7 +266,7 @@ def test_changes(fill: Fill) -> None:
         replace(fill.verdict(first.image_id, Outcome.UNSURE), score=0.7),
         fill.verdict(second.image_id, Outcome.NO_EVIDENCE),
     )
-    found = compare.changes(fill.store, before.scan_id, after.scan_id)
+    found = compare.compare_scans(fill.store, before.scan_id, after.scan_id)
 
     # A score of 0.25 was right about a real image, 0.7 is not.
     assert set(found.pairs) == {

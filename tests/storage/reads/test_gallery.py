@@ -13,7 +13,7 @@ from storage.reads import gallery
 from storage.reads.gallery import Reviewed, Selection
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import results
-from storage.writes.reviews import Answer, give
+from storage.writes.reviews import Answer, record_answer
 
 if TYPE_CHECKING:
     from storage.reads.gallery import Tile
@@ -25,7 +25,7 @@ EVERYTHING = Selection(outcomes=tuple(Outcome))
 
 def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
     """Add a scan of 120 images of every kind, some with equal scores; return their verdicts."""
-    results.know_host(fill.store, results.Host("h2", "laptop", "x86_64", {}))
+    results.record_host(fill.store, results.Host("h2", "laptop", "x86_64", {}))
     scan = fill.scan()
     chance = random.Random(5)
     told: dict[int, dict[str, object]] = {}
@@ -59,7 +59,7 @@ def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
                 "score": score,
                 "detector": verdicts[-1].detector,
             }
-        results.record(fill.store, fill.run(batch, host), verdicts)
+        results.record_verdicts(fill.store, fill.run(batch, host), verdicts)
     return scan, told
 
 
@@ -77,7 +77,7 @@ def walked(fill: Fill, scan: Scan, selection: Selection, limit: int = 7) -> list
     """Every page of a selection, one behind the other."""
     tiles: list[Tile] = []
     while more := gallery.page(
-        fill.store, scan, selection, limit, tiles[-1].place if tiles else None
+        fill.store, scan, selection, limit, tiles[-1].position if tiles else None
     ):
         tiles += more
     return tiles
@@ -88,7 +88,7 @@ def test_pages_have_every_image_once_and_in_order(fill: Fill) -> None:
     scan, told = filled(fill)
     tiles = walked(fill, scan, EVERYTHING)
     back = [tiles[-1]]
-    while more := gallery.page_before(fill.store, scan, EVERYTHING, 7, back[0].place):
+    while more := gallery.page_before(fill.store, scan, EVERYTHING, 7, back[0].position):
         back = more + back
 
     assert in_order(told) == [tile.image_id for tile in tiles]
@@ -117,7 +117,7 @@ def test_each_filter_takes_what_it_says(
 
     assert wanted
     assert wanted == [tile.image_id for tile in walked(fill, scan, selection)]
-    assert wanted == [tile.image_id for tile in gallery.every(fill.store, scan, selection)]
+    assert wanted == [tile.image_id for tile in gallery.iterate(fill.store, scan, selection)]
 
 
 def test_reviewed_images_are_told_apart(fill: Fill) -> None:
@@ -137,7 +137,7 @@ def test_reviewed_images_are_told_apart(fill: Fill) -> None:
         (clean, Answer.AI, "ann"),
     ]
     for image_id, answer, who in said:
-        give(fill.store, scan.scan_id, image_id, answer, who)
+        record_answer(fill.store, scan.scan_id, image_id, answer, who)
 
     def images(reviewed: Reviewed) -> set[int]:
         return {t.image_id for t in walked(fill, scan, replace(EVERYTHING, reviewed=reviewed))}
@@ -153,7 +153,7 @@ def test_a_page_is_read_from_the_index(sqlite_fill: Fill) -> None:
     for (conditions, flagged), forwards in itertools.product(
         gallery._ranges(scan, EVERYTHING), (True, False)
     ):
-        place = gallery.Place(0.5 if flagged else None, 9)
+        place = gallery.Position(0.5 if flagged else None, 9)
         step = gallery._Step(place, 60, forwards)
         query = gallery._part(conditions, step, flagged=flagged)
         with sqlite_fill.store.read() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import (
     ErrorKind,
     Finding,
@@ -33,7 +33,7 @@ def planned(fill: Fill, name: str = "photos") -> Scan:
     """Start a scan whose plan has a second stage."""
     net = PlannedDetector("net", "1", "", Thresholds(0.5, 0.9))
     clip = replace(net, name="clip", is_second_stage=True)
-    collection = scans.collection_id(fill.store, name, b"/" + name.encode())
+    collection = scans.ensure_collection(fill.store, name, b"/" + name.encode())
     plan = scans.ensure_plan(fill.store, Plan((net, clip)))
     return scans.new_scan(fill.store, collection, plan, "fleet")
 
@@ -70,7 +70,7 @@ def test_only_doubtful_ones_wait(fill: Fill) -> None:
     begun = fill.batch(scan, b"later.jpg", b"never.jpg")
     assert begun is not None
     later = fill.verdict(begun.images[0].image_id, Outcome.UNSURE)
-    results.record(fill.store, fill.run(begun), [later])
+    results.record_verdicts(fill.store, fill.run(begun), [later])
     (waits,) = cascade.waiting_batches(fill.store, scan.scan_id)
 
     assert (batch.batch_id, 1) == (waits.batch_id, waits.attempt)
@@ -91,7 +91,9 @@ def test_a_second_look_replaces_the_first(fill: Fill) -> None:
     assert begun is not None
     run, pending = begun
     said = Finding("clip", "score", 0.99)
-    results.record(fill.store, run, [fill.verdict(ids[0], Outcome.AI, said), fill.verdict(ids[1])])
+    results.record_verdicts(
+        fill.store, run, [fill.verdict(ids[0], Outcome.AI, said), fill.verdict(ids[1])]
+    )
 
     assert (SECOND_STAGE, set(ids[:2])) == (run.stage, set(pending))
     assert {b"0.jpg": "ai", b"1.jpg": "no_evidence", b"2.jpg": "no_evidence"} == fill.outcomes(scan)
@@ -111,7 +113,7 @@ def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
     )
     assert begun is not None
     gone = ImageError(ErrorKind.UNREADABLE, "No such file or directory")
-    results.record(fill.store, begun[0], [fill.failed(batch.images[0].image_id, gone)])
+    results.record_verdicts(fill.store, begun[0], [fill.failed(batch.images[0].image_id, gone)])
 
     assert before == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
     assert [SECOND_STAGE, FIRST_STAGE] == stages(fill, scan)

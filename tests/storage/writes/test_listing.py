@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.reads.queries import counts, verdict_rows
+from storage.reads.progress import count_images
+from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing, results, scans
 
@@ -28,7 +29,7 @@ def test_batch_has_what_was_listed(fill: Fill) -> None:
         (b"a/2.jpg", 20),
     ]
     assert batch.attempt == 1
-    assert counts(fill.store, scan.scan_id).images == 2
+    assert count_images(fill.store, scan.scan_id).images == 2
 
 
 def test_same_images_again_change_nothing(fill: Fill) -> None:
@@ -42,7 +43,7 @@ def test_same_images_again_change_nothing(fill: Fill) -> None:
     assert rest is not None
     assert [one.path for one in rest.images] == [b"c"]
     assert fill.outcomes(scan) == {b"a": "pending", b"b": "pending", b"c": "pending"}
-    assert counts(fill.store, scan.scan_id).images == 3
+    assert count_images(fill.store, scan.scan_id).images == 3
 
 
 def test_same_path_in_two_collections(fill: Fill) -> None:
@@ -63,7 +64,7 @@ def test_names_come_back_as_they_were(fill: Fill, path: bytes) -> None:
     scan = fill.scan()
     batch = fill.batch(scan, path)
     assert batch is not None
-    again = results.again(fill.store, batch.batch_id, failed=False)
+    again = results.requeue_batch(fill.store, batch.batch_id, failed=False)
     assert again is not None
 
     assert batch.images[0].path == path
@@ -85,7 +86,7 @@ def test_unchanged_image_keeps_its_verdict(fill: Fill) -> None:
     assert row.verdict is not None
     assert (row.verdict.outcome, row.verdict.findings) == (Outcome.AI, (SAID,))
     assert row.host == "pi4"
-    assert counts(fill.store, after.scan_id).kept == 1
+    assert count_images(fill.store, after.scan_id).kept == 1
     assert scans.find_scan(fill.store, after.scan_id).finished_at is not None
 
 
@@ -99,7 +100,7 @@ def test_verdict_is_kept_from_scan_to_scan(fill: Fill) -> None:
     fill.batch(third, b"a", keep_from=second.scan_id)
 
     assert fill.outcomes(third) == {b"a": "unsure"}
-    assert counts(fill.store, third.scan_id).kept == 1
+    assert count_images(fill.store, third.scan_id).kept == 1
 
 
 @pytest.mark.parametrize(("size_bytes", "mtime_ns"), [(11, 1), (10, 2)])
@@ -123,7 +124,7 @@ def test_pending_image_is_not_kept(fill: Fill) -> None:
     fill.batch(before, b"a")
 
     assert fill.batch(after, b"a", keep_from=before.scan_id) is not None
-    assert counts(fill.store, after.scan_id).kept == 0
+    assert count_images(fill.store, after.scan_id).kept == 0
 
 
 @pytest.mark.parametrize(
@@ -154,10 +155,10 @@ def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
     batch = fill.batch(before, b"a")
     assert batch is not None
     fill.judge(batch, fill.verdict(batch.images[0].image_id))
-    listing.add_batch(fill.store, after, [fill.listed(b"a", truth=True)], before.scan_id)
+    listing.add_batch(fill.store, after, [fill.listed(b"a", label=True)], before.scan_id)
 
-    assert [row.truth for row in verdict_rows(fill.store, before.scan_id)] == [None]
-    assert [row.truth for row in verdict_rows(fill.store, after.scan_id)] == [True]
+    assert [row.label for row in verdict_rows(fill.store, before.scan_id)] == [None]
+    assert [row.label for row in verdict_rows(fill.store, after.scan_id)] == [True]
 
 
 def test_errors_are_put_into_new_batches(fill: Fill) -> None:
@@ -170,10 +171,10 @@ def test_errors_are_put_into_new_batches(fill: Fill) -> None:
     fill.judge(batch, fill.verdict(ids[0]), *(fill.failed(one, error) for one in ids[1:]))
     scans.mark_listed(fill.store, scan.scan_id, {}, 0)
     number = listing.retry_errors(fill.store, scan.scan_id, 2, lambda _path: None)
-    undone = results.undone(fill.store, "fleet")
+    undone = results.unfinished_batches(fill.store, "fleet")
     sizes, attempts = [], []
     for batch_id in undone:
-        again = results.again(fill.store, batch_id, failed=False)
+        again = results.requeue_batch(fill.store, batch_id, failed=False)
         assert again is not None
         sizes.append([one.image_id for one in again[1].images])
         attempts.append(again[1].attempt)
@@ -195,9 +196,9 @@ def test_kept_error_that_is_tried_again_is_kept_no_more(fill: Fill) -> None:
     error = ImageError(ErrorKind.TRUNCATED, "cut")
     fill.judge(batch, fill.failed(batch.images[0].image_id, error))
     fill.batch(after, b"a", keep_from=before.scan_id)
-    kept = counts(fill.store, after.scan_id).kept
+    kept = count_images(fill.store, after.scan_id).kept
     listing.retry_errors(fill.store, after.scan_id, 100, lambda _path: None)
 
     assert kept == 1
-    assert counts(fill.store, after.scan_id).kept == 0
+    assert count_images(fill.store, after.scan_id).kept == 0
     assert fill.outcomes(before) == {b"a": "error"}

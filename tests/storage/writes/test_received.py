@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from storage.database.schema import host, run
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import scans
 from storage.writes.received import Received, receive

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from storage.database.schema import run as runs
-from storage.reads.aggregates import figures
-from storage.reads.queries import verdict_rows
+from storage.reads.report import read_figures
+from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings
 from storage.writes import results, scans
 
@@ -55,8 +55,8 @@ def test_same_verdict_again_changes_nothing(fill: Fill) -> None:
     first = fill.verdict(batch.images[0].image_id, Outcome.AI, SCORE)
     second = replace(first, outcome=Outcome.UNSURE, timings=Timings(9, 9, 9))
     one, two = fill.run(batch), fill.run(batch)
-    results.record(fill.store, one, [first])
-    results.record(fill.store, two, [second])
+    results.record_verdicts(fill.store, one, [first])
+    results.record_verdicts(fill.store, two, [second])
 
     assert stored(fill, scan) == [first]
 
@@ -72,9 +72,9 @@ def test_later_stage_replaces(fill: Fill) -> None:
         routed, outcome=Outcome.AI, score=0.75, detector="strong", findings=(SCORE, strong_says)
     )
     run = fill.run(batch)
-    results.record(fill.store, run, [routed])
-    results.record(fill.store, replace(run, stage=2), [strong])
-    results.record(fill.store, run, [routed])
+    results.record_verdicts(fill.store, run, [routed])
+    results.record_verdicts(fill.store, replace(run, stage=2), [strong])
+    results.record_verdicts(fill.store, run, [routed])
 
     assert stored(fill, scan) == [strong]
 
@@ -86,8 +86,8 @@ def test_anything_replaces_an_error(fill: Fill) -> None:
     assert batch is not None
     judged = fill.verdict(batch.images[0].image_id, Outcome.AI, SCORE)
     run = fill.run(batch)
-    results.record(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
-    results.record(fill.store, run, [judged])
+    results.record_verdicts(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
+    results.record_verdicts(fill.store, run, [judged])
 
     assert stored(fill, scan) == [judged]
 
@@ -99,8 +99,8 @@ def test_error_does_not_replace_a_verdict(fill: Fill) -> None:
     assert batch is not None
     judged = fill.verdict(batch.images[0].image_id, Outcome.AI, TAG, SCORE)
     run = fill.run(batch)
-    results.record(fill.store, run, [judged])
-    results.record(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
+    results.record_verdicts(fill.store, run, [judged])
+    results.record_verdicts(fill.store, run, [fill.failed(batch.images[0].image_id, CUT)])
 
     assert stored(fill, scan) == [judged]
 
@@ -124,7 +124,7 @@ def test_run_begins_with_what_is_left(fill: Fill) -> None:
     ids = [one.image_id for one in batch.images]
     first = results.begin_run(fill.store, batch.batch_id, 1, ("h1", "w1"))
     assert first is not None
-    results.record(fill.store, first[0], [fill.verdict(ids[1])])
+    results.record_verdicts(fill.store, first[0], [fill.verdict(ids[1])])
     second = results.begin_run(fill.store, batch.batch_id, 2, ("h1", "w2"))
     assert second is not None
 
@@ -140,9 +140,9 @@ def test_batch_is_done_with_its_last_verdict(fill: Fill) -> None:
     assert batch is not None
     first, second = (one.image_id for one in batch.images)
     run = fill.run(batch)
-    results.record(fill.store, run, [fill.verdict(first)])
+    results.record_verdicts(fill.store, run, [fill.verdict(first)])
     early = results.finish_batch(fill.store, run)
-    results.record(fill.store, run, [fill.failed(second, CUT)])
+    results.record_verdicts(fill.store, run, [fill.failed(second, CUT)])
     late = results.finish_batch(fill.store, run)
 
     assert (early, late) == (False, True)
@@ -160,9 +160,9 @@ def test_batch_again(fill: Fill) -> None:
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
     run = fill.run(batch)
-    results.record(fill.store, run, [fill.verdict(batch.images[0].image_id)])
-    same = results.again(fill.store, batch.batch_id, failed=False)
-    after_failure = results.again(fill.store, batch.batch_id, failed=True)
+    results.record_verdicts(fill.store, run, [fill.verdict(batch.images[0].image_id)])
+    same = results.requeue_batch(fill.store, batch.batch_id, failed=False)
+    after_failure = results.requeue_batch(fill.store, batch.batch_id, failed=True)
     assert same is not None
     assert after_failure is not None
 
@@ -177,11 +177,11 @@ def test_batch_again_with_nothing_left_is_done(fill: Fill) -> None:
     batch = fill.batch(scan, b"a")
     assert batch is not None
     scans.mark_listed(fill.store, scan.scan_id, {}, 0)
-    results.record(fill.store, fill.run(batch), [fill.verdict(batch.images[0].image_id)])
-    again = results.again(fill.store, batch.batch_id, failed=True)
+    results.record_verdicts(fill.store, fill.run(batch), [fill.verdict(batch.images[0].image_id)])
+    again = results.requeue_batch(fill.store, batch.batch_id, failed=True)
 
     assert again is None
-    assert results.undone(fill.store, "fleet") == []
+    assert results.unfinished_batches(fill.store, "fleet") == []
     assert scans.find_scan(fill.store, scan.scan_id).finished_at is not None
 
 
@@ -198,18 +198,18 @@ def test_undone_batches(fill: Fill) -> None:
     fill.judge(done, fill.verdict(done.images[0].image_id))
     mine = fill.scan()
     fill.batch(mine, b"a")
-    scans.hand_to(fill.store, mine.scan_id, "mine")
+    scans.change_owner(fill.store, mine.scan_id, "mine")
 
-    assert results.undone(fill.store, "fleet") == [ids[0], more.batch_id]
-    assert results.undone(fill.store, "fleet", two.scan_id) == []
-    assert len(results.undone(fill.store, "mine")) == 1
+    assert results.unfinished_batches(fill.store, "fleet") == [ids[0], more.batch_id]
+    assert results.unfinished_batches(fill.store, "fleet", two.scan_id) == []
+    assert len(results.unfinished_batches(fill.store, "mine")) == 1
 
 
 def test_host_is_known_by_its_id(fill: Fill) -> None:
     """A host that is renamed is the same host, and two of the same name are two."""
     renamed = results.Host("h1", "kitchen", "aarch64", {"cores": 4})
-    results.know_host(fill.store, renamed)
-    results.know_host(fill.store, replace(renamed, host_id="h2"))
+    results.record_host(fill.store, renamed)
+    results.record_host(fill.store, replace(renamed, host_id="h2"))
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -223,7 +223,7 @@ def test_empty_chunk_is_nothing(fill: Fill) -> None:
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
-    results.record(fill.store, fill.run(batch), [])
+    results.record_verdicts(fill.store, fill.run(batch), [])
 
     assert stored(fill, scan) == [None]
 
@@ -237,10 +237,10 @@ def test_findings_follow_their_verdict(fill: Fill) -> None:
     replaced, refused = fill.verdict(ids[0], Outcome.AI, SCORE), fill.verdict(ids[1])
     new = fill.verdict(ids[2], Outcome.AI, SCORE)
     run = fill.run(batch)
-    results.record(
+    results.record_verdicts(
         fill.store, run, [replace(fill.failed(ids[0], CUT), findings=(TAG, TAG)), refused]
     )
-    results.record(fill.store, run, [replaced, replace(refused, findings=(TAG,)), new])
+    results.record_verdicts(fill.store, run, [replaced, replace(refused, findings=(TAG,)), new])
 
     assert stored(fill, scan) == [replaced, refused, new]
 
@@ -256,7 +256,7 @@ def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
     error = ImageError(ErrorKind.DAMAGED, "chunk te\0t")
     fill.judge(batch, fill.verdict(first, Outcome.AI, odd), fill.failed(second, error))
     verdicts = stored(fill, scan)
-    found = figures(fill.store, scan.scan_id, {"provenance": 0.9})
+    found = read_figures(fill.store, scan.scan_id, {"provenance": 0.9})
 
     assert verdicts[0] is not None
     assert verdicts[0].findings == (
@@ -279,7 +279,7 @@ def test_run_has_the_higher_attempt(fill: Fill) -> None:
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
-    results.again(fill.store, batch.batch_id, failed=True)
+    results.requeue_batch(fill.store, batch.batch_id, failed=True)
     attempts = []
     for attempt in (1, 2, 3):
         begun = results.begin_run(fill.store, batch.batch_id, attempt, ("h1", "w1"))

@@ -30,14 +30,14 @@ def test_an_answer_leaves_the_verdict_and_every_earlier_answer(fill: Fill) -> No
     """Another answer of the same person ends his first; both stay, and so does the verdict."""
     scan, (image,) = judged(fill, Outcome.UNSURE)
     for answer, who in ((Answer.AI, "ann"), (Answer.NOT_AI, "ann"), (Answer.CANT_TELL, "bob")):
-        reviews.give(fill.store, scan.scan_id, image, answer, who)
-    found = reviews.reviews_of(fill.store, scan.scan_id, image)
+        reviews.record_answer(fill.store, scan.scan_id, image, answer, who)
+    found = reviews.list_reviews(fill.store, scan.scan_id, image)
 
     assert [
         (Answer.AI, "ann", False),
         (Answer.NOT_AI, "ann", True),
         (Answer.CANT_TELL, "bob", True),
-    ] == [(one.answer, one.reviewer, one.stands) for one in found]
+    ] == [(one.answer, one.reviewer, one.is_current) for one in found]
     assert {b"0.jpg": "unsure"} == fill.outcomes(scan)
 
 
@@ -51,18 +51,18 @@ def test_undo_takes_back_ones_own_last_answer(fill: Fill) -> None:
         (second, Answer.AI, "bob"),
     ]
     for image, answer, who in said:
-        reviews.give(fill.store, scan.scan_id, image, answer, who)
+        reviews.record_answer(fill.store, scan.scan_id, image, answer, who)
 
     def standing(image: int) -> list[tuple[str, str]]:
-        found = reviews.reviews_of(fill.store, scan.scan_id, image)
-        return [(one.answer.value, one.reviewer) for one in found if one.stands]
+        found = reviews.list_reviews(fill.store, scan.scan_id, image)
+        return [(one.answer.value, one.reviewer) for one in found if one.is_current]
 
-    assert second == reviews.take_back(fill.store, scan.scan_id, "ann")
+    assert second == reviews.withdraw_answer(fill.store, scan.scan_id, "ann")
     assert [("ai", "ann"), ("ai", "bob")] == standing(second)
-    assert second == reviews.take_back(fill.store, scan.scan_id, "ann")
+    assert second == reviews.withdraw_answer(fill.store, scan.scan_id, "ann")
     assert [("ai", "bob")] == standing(second)
-    assert first == reviews.take_back(fill.store, scan.scan_id, "ann")
-    assert reviews.take_back(fill.store, scan.scan_id, "ann") is None
+    assert first == reviews.withdraw_answer(fill.store, scan.scan_id, "ann")
+    assert reviews.withdraw_answer(fill.store, scan.scan_id, "ann") is None
 
 
 def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
@@ -76,8 +76,8 @@ def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
         (unsure, Answer.CANT_TELL, "ann"),
         (clean, Answer.NOT_AI, "ann"),
     ):
-        reviews.give(fill.store, scan.scan_id, image, answer, who)
-    found = reviews.progress(fill.store, scan.scan_id)
+        reviews.record_answer(fill.store, scan.scan_id, image, answer, who)
+    found = reviews.review_progress(fill.store, scan.scan_id)
 
     assert {
         (Outcome.AI, Answer.NOT_AI): 1,
@@ -91,18 +91,22 @@ def test_an_image_of_another_scan_cannot_be_reviewed(fill: Fill) -> None:
     """It is not found, and nothing is written."""
     scan, _ = judged(fill, Outcome.AI)
 
-    with pytest.raises(NotFound, match="has no image 99"):
-        reviews.give(fill.store, scan.scan_id, 99, Answer.AI, "ann")
-    assert {} == reviews.progress(fill.store, scan.scan_id).answers
+    with pytest.raises(NotFound, match="Image not found: 99 in scan"):
+        reviews.record_answer(fill.store, scan.scan_id, 99, Answer.AI, "ann")
+    assert {} == reviews.review_progress(fill.store, scan.scan_id).answers
 
 
 def test_a_rescan_keeps_the_reviews_of_what_it_keeps(fill: Fill) -> None:
     """An unchanged image takes its answers along; they can be taken back there alone."""
     scan, (image,) = judged(fill, Outcome.AI)
-    reviews.give(fill.store, scan.scan_id, image, Answer.NOT_AI, "ann")
+    reviews.record_answer(fill.store, scan.scan_id, image, Answer.NOT_AI, "ann")
     later = fill.scan("photos")
     fill.batch(later, b"0.jpg", keep_from=scan.scan_id)
 
-    assert image == reviews.take_back(fill.store, later.scan_id, "ann")
-    assert [True] == [one.stands for one in reviews.reviews_of(fill.store, scan.scan_id, image)]
-    assert [False] == [one.stands for one in reviews.reviews_of(fill.store, later.scan_id, image)]
+    assert image == reviews.withdraw_answer(fill.store, later.scan_id, "ann")
+    assert [True] == [
+        one.is_current for one in reviews.list_reviews(fill.store, scan.scan_id, image)
+    ]
+    assert [False] == [
+        one.is_current for one in reviews.list_reviews(fill.store, later.scan_id, image)
+    ]

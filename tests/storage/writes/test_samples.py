@@ -33,10 +33,10 @@ def finished(fill: Fill, readable: int, failed: int = 0) -> Scan:
 def test_a_sample_is_of_what_could_be_read(fill: Fill) -> None:
     """Distinct images, none of which is an error; a sample of all is all of them."""
     scan = finished(fill, readable=12, failed=5)
-    drawn = samples.draw(fill.store, scan.scan_id, 200, seed=1)
+    drawn = samples.draw_sample(fill.store, scan.scan_id, 200, seed=1)
     images = [image for image, _ in samples.sample_images(fill.store, drawn)]
 
-    assert (12, 12, 12) == (drawn.size, drawn.population, drawn.left)
+    assert (12, 12, 12) == (drawn.size, drawn.population, drawn.unanswered)
     assert {one for one, outcome in _ids(fill, scan) if outcome is not Outcome.ERROR} == set(images)
 
 
@@ -44,7 +44,7 @@ def test_a_seed_draws_the_same_again(fill: Fill) -> None:
     """The same seed draws the same images in the same order, another one others."""
     scan = finished(fill, readable=200)
     first, again, other = (
-        samples.sample_images(fill.store, samples.draw(fill.store, scan.scan_id, 20, seed))
+        samples.sample_images(fill.store, samples.draw_sample(fill.store, scan.scan_id, 20, seed))
         for seed in (7, 7, 8)
     )
 
@@ -57,7 +57,7 @@ def test_every_image_is_as_likely(sqlite_fill: Fill) -> None:
     scan = finished(sqlite_fill, readable=10)
     firsts: Counter[int] = Counter()
     for seed in range(600):
-        drawn = samples.draw(sqlite_fill.store, scan.scan_id, 3, seed)
+        drawn = samples.draw_sample(sqlite_fill.store, scan.scan_id, 3, seed)
         firsts[samples.sample_images(sqlite_fill.store, drawn)[0][0]] += 1
 
     # 60 each, with a standard deviation of 7.3; the seeds are fixed, so this never flickers.
@@ -68,7 +68,7 @@ def test_every_image_is_as_likely(sqlite_fill: Fill) -> None:
 def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
     """Each sampled image counts by its last answer; answers elsewhere do not."""
     scan = finished(fill, readable=10)
-    drawn = samples.draw(fill.store, scan.scan_id, 4, seed=3)
+    drawn = samples.draw_sample(fill.store, scan.scan_id, 4, seed=3)
     images = [image for image, _ in samples.sample_images(fill.store, drawn)]
     outside = next(one for one, _ in _ids(fill, scan) if one not in images)
     for image, answer in (
@@ -78,26 +78,26 @@ def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
         (images[2], Answer.CANT_TELL),
         (outside, Answer.AI),
     ):
-        reviews.give(fill.store, scan.scan_id, image, answer, "ann")
-    outcome = samples.sample_outcome(fill.store, scan.scan_id)
+        reviews.record_answer(fill.store, scan.scan_id, image, answer, "ann")
+    outcome = samples.read_sample(fill.store, scan.scan_id)
 
     assert outcome is not None
     assert (10, 4) == (outcome.population, outcome.size)
-    assert (1, 1, 1, 1) == (outcome.ai, outcome.not_ai, outcome.cant_tell, outcome.left)
+    assert (1, 1, 1, 1) == (outcome.ai, outcome.not_ai, outcome.cant_tell, outcome.unanswered)
 
 
 def test_no_sample_of_half_a_scan(fill: Fill) -> None:
     """An unfinished scan, and one that nothing could be read of, give one sentence."""
     unfinished, unreadable = fill.scan(), finished(fill, readable=0, failed=2)
-    for scan, words in ((unfinished, "is not finished"), (unreadable, "has no image that could")):
+    for scan, words in ((unfinished, "is not finished"), (unreadable, "has no readable images")):
         with pytest.raises(StoreError, match=words):
-            samples.draw(fill.store, scan.scan_id, 5, seed=1)
+            samples.draw_sample(fill.store, scan.scan_id, 5, seed=1)
 
-    assert samples.sample_outcome(fill.store, unfinished.scan_id) is None
+    assert samples.read_sample(fill.store, unfinished.scan_id) is None
 
 
 def _ids(fill: Fill, scan: Scan) -> list[tuple[int, Outcome]]:
-    from storage.reads.queries import verdict_rows  # noqa: PLC0415
+    from storage.reads.verdicts import verdict_rows  # noqa: PLC0415
 
     return [
         (row.image_id, row.verdict.outcome)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from storage.database.schema import batch as batches
 from storage.database.schema import collection, entry, finding, image, run, scan, verdict
 from storage.errors import NameTaken, NotFound, StoreError
-from storage.reads.queries import counts
+from storage.reads.progress import count_images
 from storage.records import Finding, Outcome, Plan, PlannedDetector, Thresholds
 from storage.writes import results, scans
 
@@ -31,9 +31,9 @@ def rows(store: Store, *tables: sa.Table) -> list[int]:
 
 def test_collection_is_made_once(store: Store) -> None:
     """The same name and root are the same collection, another name is another."""
-    first = scans.collection_id(store, "photos", b"/photos")
-    again = scans.collection_id(store, "photos", b"/photos")
-    other = scans.collection_id(store, "more", b"/photos")
+    first = scans.ensure_collection(store, "photos", b"/photos")
+    again = scans.ensure_collection(store, "photos", b"/photos")
+    other = scans.ensure_collection(store, "more", b"/photos")
 
     assert again == first
     assert other != first
@@ -41,11 +41,11 @@ def test_collection_is_made_once(store: Store) -> None:
 
 def test_name_that_stands_for_another_root(store: Store) -> None:
     """A name that is taken is refused with both roots, shown harmlessly, and the way out."""
-    scans.collection_id(store, "photos", b"/mnt/\xff")
+    scans.ensure_collection(store, "photos", b"/mnt/\xff")
 
     with pytest.raises(NameTaken, match="--name") as refused:
-        scans.collection_id(store, "photos", b"/home/ann")
-    assert r"/mnt/\xff already" in str(refused.value)
+        scans.ensure_collection(store, "photos", b"/home/ann")
+    assert r"already used for /mnt/\xff" in str(refused.value)
     assert "/home/ann" in str(refused.value)
 
 
@@ -55,7 +55,7 @@ def test_plan_is_known_by_its_digest(store: Store) -> None:
     first = scans.ensure_plan(store, plan)
     again = scans.ensure_plan(store, Plan(plan.detectors, rules=1))
     other = scans.ensure_plan(store, Plan(plan.detectors, rules=2))
-    collection_id = scans.collection_id(store, "photos", b"/p")
+    collection_id = scans.ensure_collection(store, "photos", b"/p")
 
     assert again == first != other
     assert scans.new_scan(store, collection_id, first, "fleet").plan == plan
@@ -74,7 +74,7 @@ def test_no_such_scan(store: Store, fill: Fill) -> None:
     with pytest.raises(NotFound, match="scanner scan FOLDER"):
         scans.find_scan(store)
     fill.scan()
-    with pytest.raises(NotFound, match=r"no scan 77 .*scanner scans"):
+    with pytest.raises(NotFound, match=r"Scan not found: 77 .*scanner scans"):
         scans.find_scan(store, 77)
 
 
@@ -134,7 +134,7 @@ def test_cancelled_scan_is_not_begun(fill: Fill) -> None:
     assert batch is not None
     scans.cancel(fill.store, cancelled.scan_id)
     refused = results.begin_run(fill.store, batch.batch_id, 1, ("h1", "w"))
-    scans.hand_to(fill.store, cancelled.scan_id, "mine")
+    scans.change_owner(fill.store, cancelled.scan_id, "mine")
 
     assert refused is None
     assert results.begin_run(fill.store, batch.batch_id, 1, ("h1", "w")) is not None
@@ -168,7 +168,7 @@ def test_forgotten_scan_leaves_others_alone(fill: Fill) -> None:
 
     assert rows(fill.store, image, collection) == [2, 2]
     assert fill.outcomes(later) == {b"a": "ai"}
-    assert counts(fill.store, later.scan_id).kept == 1
+    assert count_images(fill.store, later.scan_id).kept == 1
     assert fill.outcomes(other) == {b"x": "pending"}
 
 
@@ -181,7 +181,7 @@ def test_verdict_that_comes_after_its_scan_was_forgotten(fill: Fill) -> None:
     scans.forget(fill.store, forgotten.scan_id)
 
     with pytest.raises(StoreError):
-        results.record(fill.store, at_it, [fill.verdict(batch.images[0].image_id)])
+        results.record_verdicts(fill.store, at_it, [fill.verdict(batch.images[0].image_id)])
 
 
 def test_last_two_batches_at_once(fill: Fill) -> None:
@@ -193,7 +193,7 @@ def test_last_two_batches_at_once(fill: Fill) -> None:
     scans.mark_listed(fill.store, made.scan_id, {}, 0)
     runs = [fill.run(one), fill.run(two)]
     for batch, run_of in zip((one, two), runs, strict=True):
-        results.record(fill.store, run_of, [fill.verdict(batch.images[0].image_id)])
+        results.record_verdicts(fill.store, run_of, [fill.verdict(batch.images[0].image_id)])
     with ThreadPoolExecutor(1) as pool:
         with fill.store.write() as connection:
             done = sa.update(batches).where(batches.c.id == one.batch_id).values(done_at=1.0)
@@ -217,7 +217,7 @@ def test_scan_that_was_left_unfinished_is_settled(fill: Fill) -> None:
     with fill.store.write() as connection:
         connection.execute(listed)
     for each in (stuck, going):
-        scans.settle(fill.store, each.scan_id)
+        scans.finish_scan_if_done(fill.store, each.scan_id)
 
     assert scans.find_scan(fill.store, stuck.scan_id).finished_at is not None
     assert scans.find_scan(fill.store, going.scan_id).finished_at is None

@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 
 from storage.database.store import Store
 from storage.errors import StoreUnavailable
-from storage.reads import queries
+from storage.reads import progress, verdicts
 from storage.records import ListedImage
 from storage.writes import listing, scans
 from workers.batch import result_writer, retry, sinks
@@ -69,7 +69,7 @@ class Desk:
 
     def batch(self, images: int) -> tuple[Scan, BatchMessage]:
         """Create files in the folder and return the message of their batch."""
-        collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
+        collection = scans.ensure_collection(self.store, "photos", os.fsencode(self.folder))
         plan_id = scans.ensure_plan(self.store, PLAN)
         scan = scans.new_scan(self.store, collection, plan_id, "fleet")
         for number in range(images):
@@ -95,7 +95,7 @@ class Desk:
 
     def errors(self, scan: Scan) -> int:
         """Return the number of images with an error, once all of them have one."""
-        return queries.counts(self.store, scan.scan_id).error
+        return progress.count_images(self.store, scan.scan_id).error
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_results_through_the_queue(desk: Desk) -> None:
     waiting = count_pending_results(desk.context.namespace)
     for raw in desk.results():
         desk.result_writer.write(raw)
-    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+    rows = list(verdicts.verdict_rows(desk.store, scan.scan_id))
 
     assert (0, 3) == (before, waiting)
     assert {"pi5"} == {row.host for row in rows}

@@ -19,7 +19,7 @@ from PIL import Image
 
 from storage.database.store import Store
 from storage.errors import StoreUnavailable
-from storage.reads import queries
+from storage.reads import progress, verdicts
 from storage.records import (
     BatchImage,
     ErrorKind,
@@ -111,7 +111,7 @@ class Desk:
 
     def scan(self, plan: Plan = GREY) -> Scan:
         """Start a scan of the folder."""
-        collection = scans.collection_id(self.store, "photos", os.fsencode(self.folder))
+        collection = scans.ensure_collection(self.store, "photos", os.fsencode(self.folder))
         plan_id = scans.ensure_plan(self.store, plan)
         return scans.new_scan(self.store, collection, plan_id, "fleet")
 
@@ -130,7 +130,7 @@ class Desk:
 
     def outcomes(self, scan: Scan) -> dict[str, int]:
         """Return the number of images by outcome, without zeros."""
-        counts = queries.counts(self.store, scan.scan_id)
+        counts = progress.count_images(self.store, scan.scan_id)
         by_name = {
             "ai": counts.ai,
             "no_evidence": counts.no_evidence,
@@ -195,7 +195,7 @@ def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
     """All images get verdicts, batch and scan are done, and the lease is released."""
     scan = desk.scan()
     BatchRunner(desk.context(), desk.batch(scan, 5)).run()
-    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+    rows = list(verdicts.verdict_rows(desk.store, scan.scan_id))
 
     assert {"ai": 5} == desk.outcomes(scan)
     assert [(1.0, "grey", "pi4")] * 5 == [
@@ -218,7 +218,7 @@ def test_not_judged_again(desk: Desk) -> None:
         Verdict(image.image_id, Outcome.ERROR, None, None, False, (), error, None, Timings())
         for image in batch.images[:2]
     ]
-    results.record(desk.store, begun[0], judged)
+    results.record_verdicts(desk.store, begun[0], judged)
     BatchRunner(context, batch).run()
 
     assert 3 == desk.grey.images
@@ -372,7 +372,7 @@ def test_second_attempt(desk: Desk) -> None:
     scan = desk.scan(PROVENANCE)
     context = desk.context()
     BatchRunner(context, desk.batch(scan, 2, attempt=2)).run()
-    rows = list(queries.verdict_rows(desk.store, scan.scan_id))
+    rows = list(verdicts.verdict_rows(desk.store, scan.scan_id))
 
     assert {"no_evidence": 2} == desk.outcomes(scan)
     assert [["not_planned"]] * 2 == [
@@ -482,7 +482,7 @@ def test_folder_stays_unmounted(desk: Desk, no_retries: None) -> None:
     assert (0, 0) == desk.leased()
 
 
-@pytest.mark.parametrize("name", ["begin_run", "record", "finish_batch"])
+@pytest.mark.parametrize("name", ["begin_run", "record_verdicts", "finish_batch"])
 def test_store_unavailable_for_a_while(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -517,7 +517,7 @@ def test_store_stays_unavailable(
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "record", away)
+        patched.setattr(results, "record_verdicts", away)
         with pytest.raises(RequeueBatch, match="away"):
             BatchRunner(desk.context(), batch).run()
 

@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(str(tmp_path / "store.db"))
     of = scans.new_scan(
         opened,
-        scans.collection_id(opened, "photos", os.fsencode(folder)),
+        scans.ensure_collection(opened, "photos", os.fsencode(folder)),
         scans.ensure_plan(opened, Plan(())),
         "fleet",
     )

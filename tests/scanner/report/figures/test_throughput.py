@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scanner.report.figures.throughput import STEPS, throughput
-from storage.reads.breakdown import RunFigures
+from storage.reads.hosts import RunFigures
 
 
 def test_images_are_spread_over_their_time() -> None:

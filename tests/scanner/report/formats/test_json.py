@@ -12,7 +12,7 @@ import pytest
 from scanner.report.figures.build import build
 from scanner.report.formats.json import to_json
 from scanner.report.formats.row import row_json
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import Plan
 from storage.writes import scans
 
@@ -119,7 +119,7 @@ def test_more_than_promised(report: Report) -> None:
 
 def test_scan_with_nothing_in_it(store: Store) -> None:
     """A scan of an empty folder has counts of zero and no rate, and is valid JSON."""
-    collection_id = scans.collection_id(store, "empty", b"/empty")
+    collection_id = scans.ensure_collection(store, "empty", b"/empty")
     empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     body = to_json(build(store, empty))
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from scanner.report.formats.row import COLUMNS, check_row, row_json
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, ImageError, Outcome, Timings, Verdict
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from scanner.report.formats.html import report_html
 from scanner.report.formats.parquet import write_verdicts
 from scanner.report.formats.row import check_row
 from scanner.report.formats.write import body, figures, write
-from storage.reads.aggregates import EvidenceCount
+from storage.reads.evidence import EvidenceCount
 from storage.records import Finding, ListedImage, Outcome
 from storage.writes import listing, results, scans
 from tests.scanner.report.conftest import PLAN, verdict
@@ -241,7 +241,7 @@ def later(store: Store, scan: Scan) -> Scan:
     going = results.begin_run(store, batch.batch_id, 1, ("h1", "w"))
     assert going is not None
     (made, path), (real, other) = [(one.image_id, one.path) for one in batch.images]
-    results.record(
+    results.record_verdicts(
         store,
         going[0],
         [

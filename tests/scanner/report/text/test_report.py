@@ -12,8 +12,9 @@ from rich.console import Console
 
 from scanner.report.text.report import print_report
 from scanner.report.text.sentences import answer
-from storage.reads.aggregates import EvidenceCount, HostFigures, Percentiles
-from storage.reads.breakdown import Told
+from storage.reads.evidence import EvidenceCount
+from storage.reads.folders import OutcomeCounts
+from storage.reads.hosts import HostFigures, Percentiles
 from workers.evaluation.metrics import Confusion
 
 if TYPE_CHECKING:
@@ -170,13 +171,15 @@ def test_fits_eighty_columns(report: Report) -> None:
         for n in range(30)
     )
     folders = {
-        b"a folder with a name that goes on and on %d" % n: Told(12_345_678, 1_234_567, 999_999, 9)
+        b"a folder with a name that goes on and on %d" % n: OutcomeCounts(
+            12_345_678, 1_234_567, 999_999, 9
+        )
         for n in range(20)
     }
     breakdown = replace(
         report.breakdown,
         folders=replace(report.breakdown.folders, by_name=folders),
-        months={f"2024-{n:02}": Told(12_345_678, 7) for n in range(1, 13)},
+        months={f"2024-{n:02}": OutcomeCounts(12_345_678, 7) for n in range(1, 13)},
     )
     assert report.evaluation is not None
     confusion = Confusion(12_345_678, 1_234_567, 1_234_567, 12_345_678)

@@ -12,7 +12,7 @@ from rich.console import Console
 from scanner.report.figures.build import build
 from scanner.report.figures.estimate import Rates, corrected_share
 from scanner.report.text.summary import MAX_LINES, print_summary
-from storage.reads.aggregates import ErrorCount
+from storage.reads.evidence import ErrorCount
 from storage.records import ErrorKind, Finding, Plan
 from storage.writes import scans
 from storage.writes.cascade import CascadeProgress
@@ -109,7 +109,7 @@ def test_accuracy_is_a_short_table(report: Report, unlabelled: Report) -> None:
 
 def test_nothing_to_judge_is_said_first(store: Store) -> None:
     """A scan without images is one line, and why files were skipped; no table of zeros."""
-    collection_id = scans.collection_id(store, "empty", b"/empty")
+    collection_id = scans.ensure_collection(store, "empty", b"/empty")
     empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     scans.mark_listed(store, empty.scan_id, {"raw": 3}, 0)
     lines = printed(build(store, scans.find_scan(store, empty.scan_id)))

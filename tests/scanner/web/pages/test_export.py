@@ -13,7 +13,7 @@ import pytest
 
 from scanner.web.pages.export import as_csv, as_lines, as_move, as_nul, as_tag
 from storage.reads.gallery import Tile
-from storage.reads.queries import verdict_rows
+from storage.reads.verdicts import verdict_rows
 from storage.records import Outcome
 from storage.writes.reviews import Answer
 

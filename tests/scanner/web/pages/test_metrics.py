@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from storage.reads.queries import hosts, verdict_rows
+from storage.reads.progress import list_hosts
+from storage.reads.verdicts import verdict_rows
 from storage.writes import results
 from workers.broker.app import make_redis
 from workers.broker.heartbeat import Heartbeat
@@ -65,8 +66,8 @@ def test_metrics_are_the_stores_figures(site: Served, store: Store) -> None:
 def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Iterator[Served]:
     """Serve the pages of a running scan with known figures: three batches wait."""
     now = time.time()
-    (known,) = hosts(store)
-    results.know_host(store, replace(known, info={"temperature_c": 61.5}))
+    (known,) = list_hosts(store)
+    results.record_host(store, replace(known, info={"temperature_c": 61.5}))
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
         connection.exec_driver_sql(f"UPDATE batch SET done_at = NULL, published_at = {now - 90}")

@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 
 from storage.database.schema import run
 from storage.errors import NotFound
-from storage.reads import aggregates
-from storage.reads.aggregates import (
-    ErrorCount,
-    EvidenceCount,
-    HostFigures,
-    LabelledCount,
-    Percentiles,
-    nearest_rank,
-)
+from storage.reads import hosts, report
+from storage.reads.evidence import ErrorCount, EvidenceCount
+from storage.reads.hosts import HostFigures, Percentiles, nearest_rank
+from storage.reads.labelled import LabelledCount
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings
 from storage.writes import listing, results
 
@@ -40,7 +35,7 @@ def timed(fill: Fill, of: Batch, host_id: str, timings: Sequence[Timings]) -> Ru
         replace(fill.verdict(one.image_id), timings=each)
         for one, each in zip(of.images, timings, strict=True)
     ]
-    results.record(fill.store, begun, verdicts)
+    results.record_verdicts(fill.store, begun, verdicts)
     results.finish_batch(fill.store, begun)
     return begun
 
@@ -67,7 +62,7 @@ def test_nearest_rank(values: list[int], percent: int) -> None:
 
 def test_hosts(fill: Fill) -> None:
     """Two hosts of one name stay apart; each has its images, its own span and its timings."""
-    results.know_host(fill.store, results.Host("h2", "pi4", "armv8", {}))
+    results.record_host(fill.store, results.Host("h2", "pi4", "armv8", {}))
     scan = fill.scan()
     first = fill.batch(scan, *(b"a%d" % number for number in range(20)))
     second = fill.batch(scan, *(b"b%d" % number for number in range(4)))
@@ -77,7 +72,7 @@ def test_hosts(fill: Fill) -> None:
     two = timed(fill, second, "h2", [Timings(7, 0, 0)] * 4)
     set_times(fill, one, 100.0, 102.0)
     set_times(fill, two, 150.0, 154.0)
-    found = aggregates.figures(fill.store, scan.scan_id, {})
+    found = report.read_figures(fill.store, scan.scan_id, {})
 
     assert found.hosts == (
         HostFigures(
@@ -106,7 +101,7 @@ def test_overlapping_runs_are_at_work_once(fill: Fill) -> None:
         batch = fill.batch(scan, b"%d" % number)
         assert batch is not None
         set_times(fill, fill.run(batch), started, ended)
-    found = aggregates.figures(fill.store, scan.scan_id, {})
+    found = report.read_figures(fill.store, scan.scan_id, {})
 
     assert (found.seconds, found.active_seconds) == (21.0, 13.0)
 
@@ -118,7 +113,7 @@ def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
     assert batch is not None
     timed(fill, batch, "h1", [Timings(1, 1, 1)])
     fill.batch(after, b"a", keep_from=before.scan_id)
-    found = aggregates.figures(fill.store, after.scan_id, {})
+    found = report.read_figures(fill.store, after.scan_id, {})
 
     assert found.hosts == ()
     assert (found.seconds, found.counts.kept) == (0.0, 1)
@@ -126,16 +121,16 @@ def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
 
 def test_timings_of_every_nth_batch(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the bound, timings come from some batches of each host, counts from all."""
-    monkeypatch.setattr(aggregates, "TIMED_IMAGES", 2)
-    monkeypatch.setattr(aggregates, "TIMED_SAMPLE", 2)
-    results.know_host(fill.store, results.Host("h2", "pi5", "aarch64", {}))
+    monkeypatch.setattr(hosts, "TIMED_IMAGES", 2)
+    monkeypatch.setattr(hosts, "TIMED_SAMPLE", 2)
+    results.record_host(fill.store, results.Host("h2", "pi5", "aarch64", {}))
     scan = fill.scan()
     # Of four images every second run of each host is timed: the first and the third.
     for host_id, number, each_us in (("h1", 0, 5), ("h1", 1, 900), ("h2", 2, 7), ("h2", 3, 900)):
         batch = fill.batch(scan, b"%d" % number)
         assert batch is not None
         timed(fill, batch, host_id, [Timings(each_us, each_us, each_us)])
-    found = aggregates.figures(fill.store, scan.scan_id, {})
+    found = report.read_figures(fill.store, scan.scan_id, {})
 
     assert {host.host_id: (host.images, host.stages["fetch"]) for host in found.hosts} == {
         "h1": (2, Percentiles(5, 5)),
@@ -163,7 +158,7 @@ def test_detectors_and_evidence(fill: Fill) -> None:
             for one, each in zip(batch.images, said, strict=True)
         ),
     )
-    found = aggregates.figures(
+    found = report.read_figures(
         fill.store, scan.scan_id, dict.fromkeys(("provenance", "objects-32", "faces"), 0.9)
     )
 
@@ -188,7 +183,7 @@ def test_errors(fill: Fill) -> None:
         for one, kind in zip(batch.images, kinds, strict=False)
     ]
     fill.judge(batch, *errors, fill.verdict(batch.images[8].image_id))
-    found = aggregates.figures(fill.store, scan.scan_id, {})
+    found = report.read_figures(fill.store, scan.scan_id, {})
 
     assert found.errors == (
         ErrorCount(
@@ -203,8 +198,8 @@ def test_errors(fill: Fill) -> None:
 def test_labelled(fill: Fill) -> None:
     """Labelled images are grouped by truth, outcome and score, pending ones and errors too."""
     scan = fill.scan()
-    truths = [True, True, False, False, True, None]
-    listed = [fill.listed(b"%d" % number, truth=truth) for number, truth in enumerate(truths)]
+    labels = [True, True, False, False, True, None]
+    listed = [fill.listed(b"%d" % number, label=label) for number, label in enumerate(labels)]
     batch = listing.add_batch(fill.store, scan, listed, None)
     assert batch is not None
     ids = [one.image_id for one in batch.images]
@@ -217,17 +212,17 @@ def test_labelled(fill: Fill) -> None:
         fill.failed(ids[3], ImageError(ErrorKind.EMPTY, "no bytes")),
         fill.verdict(ids[5], Outcome.AI),
     )
-    found = aggregates.figures(fill.store, scan.scan_id, {})
+    found = report.read_figures(fill.store, scan.scan_id, {})
 
     assert set(found.labelled) == {
-        LabelledCount(truth=True, outcome=Outcome.AI, score=0.25, images=2),
-        LabelledCount(truth=False, outcome=Outcome.NO_EVIDENCE, score=None, images=1),
-        LabelledCount(truth=False, outcome=Outcome.ERROR, score=None, images=1),
-        LabelledCount(truth=True, outcome=None, score=None, images=1),
+        LabelledCount(label=True, outcome=Outcome.AI, score=0.25, images=2),
+        LabelledCount(label=False, outcome=Outcome.NO_EVIDENCE, score=None, images=1),
+        LabelledCount(label=False, outcome=Outcome.ERROR, score=None, images=1),
+        LabelledCount(label=True, outcome=None, score=None, images=1),
     }
 
 
 def test_scan_that_is_gone(fill: Fill) -> None:
     """A scan that was forgotten meanwhile has no figures."""
     with pytest.raises(NotFound):
-        aggregates.figures(fill.store, 7, {})
+        report.read_figures(fill.store, 7, {})

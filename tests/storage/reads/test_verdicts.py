@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from storage.database.schema import run
 from storage.database.store import Store
 from storage.errors import NotFound
-from storage.reads import queries
+from storage.reads import progress
+from storage.reads import verdicts as verdict_reads
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing, results
 
@@ -71,7 +72,7 @@ def test_counts_are_those_of_the_images(fill: Fill, fates: list, kept: int) -> N
         )
     if kept:
         fill.batch(after, *paths[:kept], keep_from=before.scan_id)
-    found = queries.counts(fill.store, after.scan_id)
+    found = progress.count_images(fill.store, after.scan_id)
     expected = Counter(fate[0] for fate in fates if fate)
 
     assert found.images == len(fates)
@@ -90,7 +91,7 @@ def test_counts_are_those_of_the_images(fill: Fill, fates: list, kept: int) -> N
 def test_counts_of_no_scan(store: Store) -> None:
     """A scan that is not there has no counts, not counts of zero."""
     with pytest.raises(NotFound):
-        queries.counts(store, 7)
+        progress.count_images(store, 7)
 
 
 def test_counting_reads_no_verdict(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
             "INSERT INTO scan VALUES (1, 1, 1, 'fleet', 0, 0, NULL, NULL, 0, 0, '{}', 0, '', NULL)"
         )
     asked.clear()
-    queries.counts(store, 1)
+    progress.count_images(store, 1)
     plans = {}
     with store.read() as connection:
         for statement, given in tuple(asked):
@@ -129,7 +130,7 @@ def test_span(fill: Fill) -> None:
     """A scan lasts from the first batch's start to the last commit, of all its runs."""
     scan, other = fill.scan(), fill.scan()
     with fill.store.read() as connection:
-        none_yet = queries.read_span(connection, scan.scan_id)
+        none_yet = progress.read_span(connection, scan.scan_id)
     for of, paths, times in (
         (scan, (b"a",), (110.0, 112.5)),
         (scan, (b"b",), (100.0, 111.0)),
@@ -146,7 +147,7 @@ def test_span(fill: Fill) -> None:
             )
 
     with fill.store.read() as connection:
-        span = queries.read_span(connection, scan.scan_id)
+        span = progress.read_span(connection, scan.scan_id)
 
     assert none_yet is None
     assert span == (100.0, 112.5)
@@ -154,7 +155,7 @@ def test_span(fill: Fill) -> None:
 
 def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image comes once, in the order of listing, with its own findings, page after page."""
-    monkeypatch.setattr(queries, "PAGE_ROWS", 3)
+    monkeypatch.setattr(verdict_reads, "PAGE_ROWS", 3)
     scan, other = fill.scan("photos"), fill.scan("photos")
     fill.batch(other, b"not of this scan")
     paths = [b"%d" % number for number in range(7)]
@@ -170,7 +171,7 @@ def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None
         for one in batch.images[:5]
     ]
     fill.judge(batch, *verdicts)
-    rows = list(queries.verdict_rows(fill.store, scan.scan_id))
+    rows = list(verdict_reads.verdict_rows(fill.store, scan.scan_id))
 
     assert [row.path for row in rows] == paths
     assert [row.verdict for row in rows] == [*verdicts, None, None]
@@ -179,13 +180,13 @@ def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_rows_are_read_as_they_are_asked_for(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """No page is read before it is needed: what comes later is as the store has it then."""
-    monkeypatch.setattr(queries, "PAGE_ROWS", 2)
+    monkeypatch.setattr(verdict_reads, "PAGE_ROWS", 2)
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % number for number in range(4)))
     assert batch is not None
-    rows = queries.verdict_rows(fill.store, scan.scan_id)
+    rows = verdict_reads.verdict_rows(fill.store, scan.scan_id)
     first = next(rows)
-    results.record(
+    results.record_verdicts(
         fill.store, fill.run(batch), [fill.verdict(one.image_id) for one in batch.images]
     )
     rest = list(rows)
@@ -197,8 +198,8 @@ def test_rows_are_read_as_they_are_asked_for(fill: Fill, monkeypatch: pytest.Mon
 def test_rows_have_labels(fill: Fill) -> None:
     """A row says what its label says: AI-made, not, or nothing."""
     scan = fill.scan()
-    truths = [True, False, None]
-    listed = [fill.listed(b"%d" % number, truth=truth) for number, truth in enumerate(truths)]
+    labels = [True, False, None]
+    listed = [fill.listed(b"%d" % number, label=label) for number, label in enumerate(labels)]
     listing.add_batch(fill.store, scan, listed, None)
 
-    assert [row.truth for row in queries.verdict_rows(fill.store, scan.scan_id)] == truths
+    assert [row.label for row in verdict_reads.verdict_rows(fill.store, scan.scan_id)] == labels

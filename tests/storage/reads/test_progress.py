@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.database.schema import batch, run
-from storage.reads.health import LATEST_ERRORS, pulse
+from storage.reads.progress import LATEST_ERRORS, read_activity
 from storage.records import ErrorKind, ImageError
 from storage.writes import results
 
@@ -20,7 +20,7 @@ HOUR = 3600.0
 
 def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
     """Runs long ago do not count, one whose clock is hours behind counts like any other."""
-    results.know_host(fill.store, results.Host("h2", "behind", "aarch64", {"load": 0.5}))
+    results.record_host(fill.store, results.Host("h2", "behind", "aarch64", {"load": 0.5}))
     scan = fill.scan()
     for host_id, images, began, ended in (
         ("h1", 8, 1000.0, 1100.0),
@@ -31,12 +31,12 @@ def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
         made = fill.batch(scan, *(f"{host_id}-{ended}-{n}".encode() for n in range(images)))
         assert made is not None
         at = fill.run(made, host_id)
-        results.record(fill.store, at, [fill.verdict(one.image_id) for one in made.images])
+        results.record_verdicts(fill.store, at, [fill.verdict(one.image_id) for one in made.images])
         with fill.store.write() as connection:
             connection.execute(
                 sa.update(run).where(run.c.id == at.run_id).values(started_at=began, ended_at=ended)
             )
-    seen = {host.label: host for host in pulse(fill.store, scan.scan_id).hosts}
+    seen = {host.label: host for host in read_activity(fill.store, scan.scan_id).hosts}
 
     assert 8 / 16 == pytest.approx(seen["pi4"].images_per_second)
     assert 2006.0 == seen["pi4"].last_at
@@ -62,8 +62,8 @@ def test_a_host_is_as_warm_as_it_said_last(
     made = fill.batch(scan, b"one")
     assert made is not None
     fill.judge(made, fill.verdict(made.images[0].image_id))
-    results.know_host(fill.store, results.Host("h1", "pi4", "aarch64", info))
-    (host,) = pulse(fill.store, scan.scan_id).hosts
+    results.record_host(fill.store, results.Host("h1", "pi4", "aarch64", info))
+    (host,) = read_activity(fill.store, scan.scan_id).hosts
 
     assert celsius == host.temperature_c
 
@@ -81,7 +81,7 @@ def test_the_oldest_batch_is_of_those_that_are_not_done(fill: Fill) -> None:
     assert made[0] is not None
     fill.judge(made[0], fill.verdict(made[0].images[0].image_id))
 
-    assert 200.0 == pulse(fill.store, scan.scan_id).oldest_at
+    assert 200.0 == read_activity(fill.store, scan.scan_id).oldest_at
 
 
 def test_the_latest_errors_are_named_and_all_are_counted(fill: Fill) -> None:
@@ -95,7 +95,7 @@ def test_the_latest_errors_are_named_and_all_are_counted(fill: Fill) -> None:
         for image, kind in zip(made.images, kinds, strict=False)
     ]
     fill.judge(made, *verdicts, fill.verdict(made.images[-1].image_id))
-    seen = pulse(fill.store, scan.scan_id)
+    seen = read_activity(fill.store, scan.scan_id)
 
     assert {ErrorKind.EMPTY: 4, ErrorKind.DAMAGED: 7} == seen.errors
     assert [f"{n:02}".encode() for n in range(10, 10 - LATEST_ERRORS, -1)] == [
@@ -106,7 +106,7 @@ def test_the_latest_errors_are_named_and_all_are_counted(fill: Fill) -> None:
 
 def test_nothing_is_known_before_the_first_batch(fill: Fill) -> None:
     """An empty scan has no pulse, and that is no error."""
-    seen = pulse(fill.store, fill.scan().scan_id)
+    seen = read_activity(fill.store, fill.scan().scan_id)
 
     assert ((), None, {}, (), 0.0) == (
         seen.hosts,

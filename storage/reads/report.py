@@ -1,0 +1,74 @@
+"""The figures of a report, all read from one state of the store.
+
+No row per image is loaded except for a bounded number of timings: a report on a million images
+takes seconds and little memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.reads.breakdown import Breakdown, read_breakdown
+from storage.reads.evidence import (
+    ErrorCount,
+    EvidenceCount,
+    count_provenance,
+    read_error_counts,
+    read_evidence,
+)
+from storage.reads.hosts import HostFigures, active_seconds, read_hosts
+from storage.reads.labelled import LabelledCount, read_labelled
+from storage.reads.progress import Counts, read_counts, read_span
+from storage.records import PROVENANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from storage.database.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of a scan; `detectors` has the number of images that each detector scored.
+
+    `seconds` is the time from the start of the first batch to the last commit; `active_seconds`
+    leaves out the time when no batch was at work, between two sessions for example.
+    """
+
+    counts: Counts
+    seconds: float
+    active_seconds: float
+    hosts: tuple[HostFigures, ...]
+    detectors: Mapping[str, int]
+    evidence: tuple[EvidenceCount, ...]
+    errors: tuple[ErrorCount, ...]
+    labelled: tuple[LabelledCount, ...]
+    breakdown: Breakdown
+
+
+def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figures:
+    """Return the figures of a scan; `detectors` has the `ai` thresholds of its plan.
+
+    Raises NotFound where there is no such scan.
+    """
+    scoring = {name: ai for name, ai in detectors.items() if name != PROVENANCE}
+    with store.read() as connection:
+        counts = read_counts(connection, scan_id)
+        span = read_span(connection, scan_id)
+        labelled = read_labelled(connection, scan_id)
+        breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
+        images = {name: coverage.scored for name, coverage in breakdown.coverage.items()}
+        if PROVENANCE in detectors:
+            images[PROVENANCE] = count_provenance(connection, scan_id)
+        return Figures(
+            counts=counts,
+            seconds=0.0 if span is None else span[1] - span[0],
+            active_seconds=active_seconds(breakdown.runs),
+            hosts=read_hosts(connection, scan_id, breakdown.runs),
+            detectors=images,
+            evidence=read_evidence(connection, scan_id),
+            errors=read_error_counts(connection, scan_id),
+            labelled=labelled,
+            breakdown=breakdown,
+        )
