@@ -19,7 +19,7 @@ from scanner.report.text.card import normalisation, suitable_images
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.detectors.adding import Asked
+    from workers.detectors.adding import ModelDescription
     from workers.detectors.card import Card
 
 Numbers = tuple[float, ...]
@@ -92,12 +92,12 @@ class ModelOptions:
     shorter: int | None
     ai_threshold: float | None
 
-    def asked(self, file: Path) -> Asked:
+    def description(self, file: Path) -> ModelDescription:
         """Return the description for a model file."""
         from storage.paths import shown
-        from workers.detectors.adding import Asked
+        from workers.detectors.adding import ModelDescription
 
-        return Asked(
+        return ModelDescription(
             name=self.name,
             classes=tuple(name.strip() for name in self.classes.split(",")),
             size=self.size,
@@ -188,7 +188,7 @@ def add(file: Path, *, options: ModelOptions) -> None:
     """
     from scanner.detectors.add import add_model
 
-    click.echo(added_text(add_model(file, options.asked(file))))
+    click.echo(added_text(add_model(file, options.description(file))))
 
 
 def added_text(card: Card) -> str:

@@ -13,7 +13,7 @@ from scanner.options.output import json_option
 
 if TYPE_CHECKING:
     from workers.detectors.card import Card
-    from workers.detectors.published import Public
+    from workers.detectors.published import PublishedDetector
 
 
 @click.command()
@@ -65,19 +65,19 @@ def get(name: str, *, ai_threshold: float | None) -> None:
     click.echo(added_text(_fetched(entries[name], ai_threshold)))
 
 
-def _entries() -> dict[str, Public]:
+def _entries() -> dict[str, PublishedDetector]:
     from scanner.detectors.plan import sound_models
-    from workers.detectors.published import public
+    from workers.detectors.published import catalogue
 
     with sound_models():
-        return public()
+        return catalogue()
 
 
-def _fetched(entry: Public, ai_threshold: float | None) -> Card:
-    from workers.detectors.adding import Asked, add
-    from workers.detectors.published import fetched
+def _fetched(entry: PublishedDetector, ai_threshold: float | None) -> Card:
+    from workers.detectors.adding import ModelDescription, add
+    from workers.detectors.published import downloaded
 
-    asked = Asked(
+    description = ModelDescription(
         name=entry.name,
         classes=entry.classes,
         size=(entry.size, entry.size),
@@ -97,5 +97,5 @@ def _fetched(entry: Public, ai_threshold: float | None) -> Card:
         published=entry.published,
         limits=entry.limits,
     )
-    with fetched(entry) as (model, head):
-        return add(model, replace(asked, head=head))
+    with downloaded(entry) as (model, head):
+        return add(model, replace(description, head=head))

@@ -17,26 +17,26 @@ from workers.detectors.adding import add, index_of_ai, require_new
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.detectors.adding import Asked
+    from workers.detectors.adding import ModelDescription
     from workers.detectors.card import Card
 
 READY = (".tflite", ".onnx")
 CONVERTED = (".keras", ".h5")
 
 
-def add_model(file: Path, asked: Asked) -> Card:
+def add_model(file: Path, description: ModelDescription) -> Card:
     """Add a model file, or a SavedModel folder, and return its card. Raise ScannerError."""
-    require_unused(asked.name)
-    index_of_ai(asked.classes)
+    require_unused(description.name)
+    index_of_ai(description.classes)
     if file.is_dir() or file.suffix in CONVERTED:
-        with _converted(file, asked) as (model, described):
-            return add(model, described)
+        with _converted(file, description) as (model, converted):
+            return add(model, converted)
     if file.suffix not in READY:
         raise ScannerError(
-            f"unknown model format: {asked.source} (expected .tflite, .onnx, .keras, .h5 or a "
-            "SavedModel folder)"
+            f"unknown model format: {description.source} (expected .tflite, .onnx, .keras, .h5 or "
+            "a SavedModel folder)"
         )
-    return add(file, asked)
+    return add(file, description)
 
 
 def require_unused(name: str) -> None:
@@ -46,10 +46,12 @@ def require_unused(name: str) -> None:
 
 
 @contextmanager
-def _converted(file: Path, asked: Asked) -> Iterator[tuple[Path, Asked]]:
+def _converted(
+    file: Path, description: ModelDescription
+) -> Iterator[tuple[Path, ModelDescription]]:
     """Convert a model to .tflite and check that it gives the same scores on samples."""
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, f"{asked.name}.tflite")
+        model = Path(folder, f"{description.name}.tflite")
         try:
             from workers.training import environment  # noqa: PLC0415 - the extra `train`
 
@@ -57,10 +59,13 @@ def _converted(file: Path, asked: Asked) -> Iterator[tuple[Path, Asked]]:
             # TensorFlow reads what `prepare` sets when it is imported.
             from workers.training.export import keras_converter  # noqa: PLC0415
 
-            saved_by = keras_converter.bring(file, asked, model)
+            saved_by = keras_converter.convert_and_compare(file, description, model)
         except ModuleNotFoundError as error:
             raise ScannerError(
                 f"converting this model needs packages that are not installed ({error.name}): "
                 + with_extra("train")
             ) from error
-        yield model, replace(asked, source=f"{asked.source}, saved by {saved_by}, converted")
+        yield (
+            model,
+            replace(description, source=f"{description.source}, saved by {saved_by}, converted"),
+        )

@@ -1,1 +1,1 @@
-"""Detectors: what they are (cards) and how they run (runtimes)."""
+"""Detectors: their cards, and the runtimes of their models."""

@@ -1,4 +1,4 @@
-"""Take a model of somebody else's into the user's detectors: ask, examine, try, write its card."""
+"""Adding a model as a custom detector: examine it, try it, write its card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.errors import ScannerError
-from storage.records import AI_NAMES, NEVER, REAL_NAMES
+from storage.records import AI_NAMES, NEVER, REAL_NAMES, SCORE_THRESHOLD
 from workers.detectors import custom
 from workers.detectors.card import (
     KINDS,
@@ -26,7 +26,7 @@ from workers.detectors.card import (
     View,
     load_card,
 )
-from workers.detectors.card_writer import to_toml
+from workers.detectors.card_writer import write_card
 from workers.detectors.custom_model import prepared
 from workers.detectors.loading import load
 from workers.detectors.runtimes import ModelError
@@ -38,14 +38,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# An uncalibrated net's word, where the evidence is even by its own account.
-UNSURE = 0.5
 UNCALIBRATED = Calibration("none", 1.0, 0.0, 0)
-# How far two outputs that are probabilities may be from a sum of 1.
+# How far the sum of two probabilities may be from 1.
 SLACK = 0.01
-# Where a size is named, images from half of it to twice it, as for the nets that ship.
+# The default range of image sides: from half of the input's side to twice it.
 STRETCH = 2
-FORMS = {".tflite": "LiteRT", ".onnx": "ONNX Runtime"}
+RUNTIMES = {".tflite": "LiteRT", ".onnx": "ONNX Runtime"}
 
 
 class AddError(ScannerError):
@@ -53,8 +51,8 @@ class AddError(ScannerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the user, or the catalogue, says of a model; None or () where it was not said."""
+class ModelDescription:
+    """A model as the user or the catalogue describes it; None or () where that is not known."""
 
     name: str
     classes: tuple[str, ...]
@@ -76,127 +74,129 @@ class Asked:
     licence: str = ""
     published: str = ""
     limits: tuple[str, ...] = (
-        "Pictures of another size are resized to its input, whatever its makers did.",
+        "Images of another size are resized to its input, whatever its authors did.",
     )
 
 
 def require_new(name: str, known: Sequence[str]) -> None:
-    """Raise AddError for a name that cannot be had."""
+    """Raise AddError for a name that is malformed or taken."""
     if not custom.NAME.fullmatch(name):
         raise AddError(
-            f"{name!r} is no name for a detector: small letters, digits, dots, dashes and "
-            "underscores, please (--name)"
+            f"invalid name {name!r}: expected small letters, digits, dots, dashes and underscores "
+            "(--name)"
         )
     if name in known or custom.card_file(name).parent.exists():
         raise AddError(
-            f"there is a detector {name} already: choose another --name, or "
+            f"detector {name} exists already: choose another --name, or run "
             f"`scanner detectors remove {name}` first"
         )
 
 
 def index_of_ai(classes: Sequence[str]) -> int:
-    """Which of two classes is the AI-made one; AddError where the names do not say."""
+    """Return the index of the AI-generated one of two classes; AddError for unknown names."""
     kinds = [
-        "ai" if one.lower() in AI_NAMES else "real" if one.lower() in REAL_NAMES else ""
-        for one in classes
+        "ai" if name.lower() in AI_NAMES else "real" if name.lower() in REAL_NAMES else ""
+        for name in classes
     ]
     if sorted(kinds) != ["ai", "real"]:
         raise AddError(
-            "say with --classes what the model's classes 0 and 1 are, in that order: one of FAKE, "
-            "AI or GENERATED, the other REAL or PHOTO"
+            "say with --classes what the classes 0 and 1 are, in this order: one FAKE, AI or "
+            "GENERATED, the other REAL or PHOTO"
         )
     return kinds.index("ai")
 
 
-def add(model: Path, asked: Asked) -> Card:
-    """Add a .tflite or .onnx model under the asked name; AddError, and nothing left, if not.
+def add(model: Path, description: ModelDescription) -> Card:
+    """Add a .tflite or .onnx model as a detector; AddError, and no file left, if that fails.
 
-    The model is examined in a process of its own, then run on pictures made for the purpose; what
-    the user did not say is read from the model or asked for, never guessed.
+    The model is examined in a limited child process, then run on synthetic images. What the
+    description leaves open is read from the model or demanded by AddError, never guessed.
     """
-    ai = index_of_ai(asked.classes)
-    if model.suffix not in FORMS:
-        raise AddError(f"{model.name} is neither .tflite nor .onnx")
+    ai = index_of_ai(description.classes)
+    if model.suffix not in RUNTIMES:
+        raise AddError(f"{model.name} not supported: expected .tflite or .onnx")
     try:
-        found = examine(model, asked.size, asked.tensor)
-        given = input_of(asked, found)
-        samples = pictures(found.height, found.width)
-        session = open_session(model, (found.height, found.width), asked.tensor)
-        numbers = run(session, [prepared(one, given) for one in samples], model.name)
+        examined = examine(model, description.size, description.tensor)
+        model_input = input_of(description, examined)
+        images = synthetic_images(examined.height, examined.width)
+        session = open_session(model, (examined.height, examined.width), description.tensor)
+        numbers = run(session, [prepared(image, model_input) for image in images], model.name)
     except ModelError as error:
         raise AddError(str(error)) from error
-    count = found.count
-    output = Output(kind(asked, found, numbers, model.name), count, ai, asked.tensor)
-    return _written(model, asked, given, output, samples)
+    kind = output_kind(description, examined, numbers, model.name)
+    output = Output(kind, examined.count, ai, description.tensor)
+    return _write(model, description, model_input, output, images)
 
 
 def run(session: Session, values: Sequence[NDArray[np.float32]], name: str) -> NDArray[np.float64]:
-    """Give the numbers for some pictures, (n, count); AddError where they are none."""
-    numbers = np.array([session.run(one) for one in values])
+    """Return the numbers for some images, (n, count); AddError for NaN and infinity."""
+    numbers = np.array([session.run(array) for array in values])
     if not np.isfinite(numbers).all():
-        raise AddError(f"{name} gives NaN or infinity for ordinary pictures: is --scale right?")
+        raise AddError(f"{name} gives NaN or infinity for ordinary images: is --scale right?")
     return numbers
 
 
-def pictures(height: int, width: int) -> list[NDArray[np.uint8]]:
-    """Sixteen pictures to try a model on, ever more patterned and noisy; the same each time."""
-    draw = np.random.default_rng(1)
+def synthetic_images(height: int, width: int) -> list[NDArray[np.uint8]]:
+    """Return 16 images to try a model on, with more and more pattern and noise; always the same."""
+    random = np.random.default_rng(1)
     down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    made = []
+    images = []
     for number in range(16):
-        low, high = draw.uniform(0, 255, (2, CHANNELS))
-        wave = 0.5 + 0.5 * np.sin((down + across * draw.uniform(0, 2)) * number * 3)
-        noise = draw.normal(0, number * 4, (height, width, CHANNELS))
-        made.append(low + (high - low) * wave[..., None] + noise)
-    return [np.clip(one, 0, 255).astype(np.uint8) for one in made]
+        low, high = random.uniform(0, 255, (2, CHANNELS))
+        wave = 0.5 + 0.5 * np.sin((down + across * random.uniform(0, 2)) * number * 3)
+        noise = random.normal(0, number * 4, (height, width, CHANNELS))
+        images.append(low + (high - low) * wave[..., None] + noise)
+    return [np.clip(image, 0, 255).astype(np.uint8) for image in images]
 
 
-def kind(asked: Asked, found: Examined, numbers: NDArray[np.float64], name: str) -> str:
-    """What the model's numbers are: as asked, else as the model itself shows; else AddError."""
-    if asked.head is not None:
+def output_kind(
+    description: ModelDescription, examined: Examined, numbers: NDArray[np.float64], name: str
+) -> str:
+    """Return the kind of the numbers, as described or as the model shows; AddError if unknown."""
+    if description.head is not None:
         return "embedding"
-    if found.count not in (1, 2):
-        raise AddError(f"{name} gives {found.count} numbers, where one or two are wanted")
+    if examined.count not in (1, 2):
+        raise AddError(f"{name} returns {examined.count} numbers: expected one or two")
     inside = bool(np.all((numbers >= -SLACK) & (numbers <= 1 + SLACK)))
-    whole = found.count == 1 or bool(np.all(abs(numbers.sum(axis=1) - 1) <= SLACK))
-    if asked.output == "probabilities" and not (inside and whole):
-        raise AddError(f"{name} gives no probabilities: use --output logits")
-    if asked.output in KINDS:
-        return asked.output
+    sums_to_one = examined.count == 1 or bool(np.all(abs(numbers.sum(axis=1) - 1) <= SLACK))
+    if description.output == "probabilities" and not (inside and sums_to_one):
+        raise AddError(f"{name} does not return probabilities: use --output logits")
+    if description.output in KINDS:
+        return description.output
     if not inside:
         return "logits"
-    if found.last in ("LOGISTIC", "SOFTMAX") or (found.count > 1 and whole):
+    if examined.last in ("LOGISTIC", "SOFTMAX") or (examined.count > 1 and sums_to_one):
         return "probabilities"
     raise AddError(
-        f"{name} does not say what its numbers are: --output logits, or --output probabilities"
+        f"cannot tell what {name} returns: use --output logits, or --output probabilities"
     )
 
 
-def input_of(asked: Asked, found: Examined) -> Input:
-    """What the model is given; AddError where nobody says how pixels are scaled."""
-    if asked.scale is None and not found.raw:
+def input_of(description: ModelDescription, examined: Examined) -> Input:
+    """Return the model's input; AddError where the scaling of pixels is unknown."""
+    if description.scale is None and not examined.raw:
         raise AddError(
             "say with --scale what the pixels 0 to 255 are divided by: 255 where the model was "
             "trained on 0 to 1, 127.5 with --mean 1 for -1 to 1, 1 for pixels as they are"
         )
-    least, most = min(found.height, found.width), max(found.height, found.width)
-    if asked.shorter is not None and asked.shorter < most:
+    least, most = sorted((examined.height, examined.width))
+    if description.shorter is not None and description.shorter < most:
         raise AddError(
-            f"of a picture whose shorter side is {asked.shorter} no {found.width}x{found.height} "
-            "pixels can be cut (--shorter-side)"
+            f"--shorter-side {description.shorter} is too small for an input of "
+            f"{examined.width}x{examined.height} pixels"
         )
-    smallest, largest = asked.sides or (max(1, least // STRETCH), most * STRETCH)
+    smallest, largest = description.sides or (max(1, least // STRETCH), most * STRETCH)
     return Input(
-        width=found.width,
-        height=found.height,
-        channels=asked.channels,
+        width=examined.width,
+        height=examined.height,
+        channels=description.channels,
         lowest=0,
         highest=255,
         smallest_side=smallest,
         largest_side=largest,
-        scale=1.0 if asked.scale is None else asked.scale,
-        mean=_three(asked.mean),
-        std=_three(asked.std),
+        scale=1.0 if description.scale is None else description.scale,
+        mean=_three(description.mean),
+        std=_three(description.std),
     )
 
 
@@ -204,64 +204,68 @@ def _three(values: tuple[float, ...]) -> tuple[float, ...]:
     return values * CHANNELS if len(values) == 1 else values
 
 
-def _written(
-    model: Path, asked: Asked, given: Input, output: Output, samples: list[NDArray[np.uint8]]
+def _write(
+    model: Path,
+    description: ModelDescription,
+    model_input: Input,
+    output: Output,
+    images: list[NDArray[np.uint8]],
 ) -> Card:
-    """Write model and card, load them as a worker would, and put them in their place."""
+    """Write model and card, load them as a worker would, and move them into place."""
     custom.folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=custom.folder(), prefix=".adding-") as place:
-        there = Path(place, asked.name)
-        there.mkdir()
-        file = there / f"{asked.name}{model.suffix}"
+    with tempfile.TemporaryDirectory(dir=custom.folder(), prefix=".adding-") as partial:
+        folder = Path(partial, description.name)
+        folder.mkdir()
+        file = folder / f"{description.name}{model.suffix}"
         shutil.copyfile(model, file)
-        if asked.head is not None:
-            head = there / f"{asked.name}.head.json"
-            shutil.copyfile(asked.head, head)
+        if description.head is not None:
+            head = folder / f"{description.name}.head.json"
+            shutil.copyfile(description.head, head)
             output = replace(output, head=head.name, head_sha256=_sha256(head))
-        card = _card(file, asked, given, output)
-        card.path.write_text(to_toml(card), encoding="utf-8")
+        card = _card(file, description, model_input, output)
+        write_card(card)
         try:
-            load(load_card(card.path)).score(samples)
+            load(load_card(card.path)).score(images)
         except (CardError, ValueError) as error:
             raise AddError(str(error)) from error
-        there.rename(custom.folder() / asked.name)
-    return load_card(custom.card_file(asked.name))
+        folder.rename(custom.folder() / description.name)
+    return load_card(custom.card_file(description.name))
 
 
-def _card(file: Path, asked: Asked, given: Input, output: Output) -> Card:
-    experimental = "experimental: not measured here, its scores are its makers' own claim"
-    says_ai = (
-        "It calls nothing AI-made, `unsure` at most: nobody has measured here how often it is "
-        "wrong."
-        if asked.ai_threshold is None
-        else f"It calls AI-made what it scores {asked.ai_threshold:g} and more, as its user chose."
+def _card(file: Path, description: ModelDescription, model_input: Input, output: Output) -> Card:
+    ai = description.ai_threshold
+    experimental = "experimental: not measured here, its scores are its authors' own claim"
+    verdict = (
+        "It calls nothing AI-generated, `unsure` at most: its error rates were not measured here."
+        if ai is None
+        else f"It calls AI-generated what scores {ai:g} and more, as its user chose."
     )
-    ai = NEVER if asked.ai_threshold is None else asked.ai_threshold
+    threshold = NEVER if ai is None else ai
     card = Card(
-        name=asked.name,
+        name=description.name,
         version="",
-        summary=f"{asked.summary or 'Added by its user'} ({experimental}).",
-        thresholds=Thresholds(min(UNSURE, ai), ai),
-        limits=(says_ai, *asked.limits),
-        classes=asked.classes,
-        model=Model.of(file, 0, FORMS[file.suffix]),
-        input=given,
+        summary=f"{description.summary or 'Added by its user'} ({experimental}).",
+        thresholds=Thresholds(min(SCORE_THRESHOLD, threshold), threshold),
+        limits=(verdict, *description.limits),
+        classes=description.classes,
+        model=Model.of(file, 0, RUNTIMES[file.suffix]),
+        input=model_input,
         output=output,
-        view=View() if asked.shorter is None else View("centre", asked.shorter),
-        calibration=asked.calibration or UNCALIBRATED,
-        source=asked.source,
-        licence=asked.licence,
-        published=asked.published,
+        view=View() if description.shorter is None else View("centre", description.shorter),
+        calibration=description.calibration or UNCALIBRATED,
+        source=description.source,
+        licence=description.licence,
+        published=description.published,
         path=file.with_suffix(".toml"),
     )
-    return replace(card, version=f"{custom.VERSION}{asked.version}{_reading(card)}")
+    return replace(card, version=f"{custom.VERSION}{description.version}{_fingerprint(card)}")
 
 
-def _reading(card: Card) -> str:
-    """Eight digits that differ where the same model is read otherwise: plans tell them apart."""
+def _fingerprint(card: Card) -> str:
+    """Return eight hex digits of how the model is used, by which plans tell its cards apart."""
     parts = (card.input, card.output, card.view, card.calibration)
-    read = [asdict(one) for one in parts if one is not None]
-    return hashlib.sha256(repr(read).encode()).hexdigest()[:8]
+    tables = [asdict(part) for part in parts if part is not None]
+    return hashlib.sha256(repr(tables).encode()).hexdigest()[:8]
 
 
 def _sha256(file: Path) -> str:

@@ -1,7 +1,4 @@
-"""What is known of a detector, read from the TOML file beside its model.
-
-Errors: CardError, for whatever is wrong with a card or its model.
-"""
+"""The card of a detector: everything known of it, in a TOML file beside its model."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from storage import records
 from storage.errors import ScannerError
 from workers.detectors.toml_tables import TableError, build
 
-# What the numbers of a model may be, see `Output`.
+# Kinds of numbers that models return, see `Output`.
 KINDS = ("logits", "probabilities", "embedding")
 
 
@@ -25,7 +22,7 @@ class CardError(ScannerError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model's file, beside the card, and what it takes to run it."""
+    """The file of a model, beside the card, and its runtime."""
 
     file: str
     sha256: str
@@ -35,7 +32,7 @@ class Model:
 
     @classmethod
     def of(cls, path: Path, parameters: int, runtime: str) -> Model:
-        """The model in a file, as it is now."""
+        """Describe the model in a file."""
         body = path.read_bytes()
         digest = hashlib.sha256(body).hexdigest()
         return cls(path.name, digest, len(body), parameters, runtime)
@@ -43,11 +40,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the model is given, height x width x channels, and the images that it is made for.
+    """The input of a model, height x width x channels, and the sides of images that it accepts.
 
-    `lowest` and `highest` bound the values of a channel. Sides are in pixels of the image before
-    it is fitted to the input. A model that does not take pixels as they are gets
-    (pixel / scale - mean) / std, the latter two of each channel in the order of `channels`.
+    `lowest` and `highest` are the bounds of a channel's values. Sides are in pixels of the image
+    before it is resized or cropped. A model that does not take raw pixels gets
+    (pixel / scale - mean) / std, with mean and std per channel in the order of `channels`.
     """
 
     width: int
@@ -64,11 +61,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What comes out of a model that is not one of our own making, which give one int8 logit.
+    """The output of a model; without it, a model returns one int8 logit.
 
-    `kind` is one of KINDS, `count` how many numbers, `ai` which class of the card is the AI-made
-    one. An embedding goes through a linear `head`, a JSON file beside the model. `tensor` names
-    the output that is meant where the model has several.
+    `kind` is one of KINDS, `count` the number of numbers, `ai` the index of the AI-generated
+    class. An embedding goes through a linear `head`, a JSON file beside the model. `tensor` names
+    the output to use of a model with several.
     """
 
     kind: str
@@ -81,13 +78,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of a picture the model is shown.
+    """The parts of an image that the model gets.
 
-    `whole`: all of it, resized to the input. `centre`: its shorter side scaled to `shorter`, and of
-    that a piece of the input's size out of the middle. `crops`: up to `crops` pieces of the input's
-    size at the picture's own resolution. `faces`: the square around each face, `margin` times as
-    wide as the face, resized to the input; the input's sides are then those of a face, and `finder`
-    is the model beside the card that finds it.
+    `whole`: all of it, resized to the input. `centre`: its shorter side is scaled to `shorter`, and
+    the middle cut out. `crops`: up to `crops` crops of the input's size at the image's own
+    resolution. `faces`: the square around each face, `margin` times as wide as the face, resized to
+    the input; the input's sides are then those of a face, and `finder` is the model beside the card
+    that finds faces.
     """
 
     kind: Literal["whole", "centre", "crops", "faces"] = "whole"
@@ -100,10 +97,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds(records.Thresholds):
-    """The thresholds of a card, and how often they are wrong.
+    """The thresholds of a card, and their false-positive rate.
 
     `false_alarm_rate` is the share of `real_images` held-out real images that score `ai` or more;
-    None where nobody measured it.
+    None if it was not measured.
     """
 
     false_alarm_rate: float | None = None
@@ -122,7 +119,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Images that the detector saw, what for, and under which terms they are had."""
+    """Images used to make the detector, for what, and their licence."""
 
     name: str
     use: str
@@ -143,7 +140,7 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Images by truth and call; AI is positive."""
+    """Images by label and call; AI is positive."""
 
     tp: int
     fp: int
@@ -153,13 +150,13 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How the detector did on images that nothing was chosen by, a score >= 0.5 counting as AI.
+    """Figures on a test set that was used for nothing else; a score of 0.5 or more counts as AI.
 
-    `accuracy_low` and `accuracy_high` are the ends of Wilson's 95 % interval, `ece` is the
+    `accuracy_low` and `accuracy_high` are the bounds of Wilson's 95 % interval, `ece` is the
     expected calibration error over ten bins of P(AI); `recall_at_ai` and `false_alarms_at_ai`
     are the shares of AI and of real images that score at or above the threshold `ai`, those at
-    `unsure` likewise. `without_view` are images that had nothing for the detector in them (no face)
-    and are not counted.
+    `unsure` likewise. `without_view` is the number of images that a scan would not give to the
+    detector (no face, wrong size); they are not counted.
     """
 
     on: str
@@ -181,10 +178,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class SourceFigures:
-    """Pictures of one source, all AI or all real, and the share of them that is flagged.
+    """Images of one source, all AI or all real, and the share of them that is flagged.
 
-    Flagged: called AI, or, by a detector that never does, doubtful. `low` and `high` are the ends
-    of Wilson's 95 % interval; `roc_auc` is against all pictures of the other class.
+    Flagged means `ai`, or `unsure` by a detector that never says `ai`. `low` and `high` are the
+    bounds of Wilson's 95 % interval; `roc_auc` is against all images of the other class.
     """
 
     source: str
@@ -198,7 +195,7 @@ class SourceFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFigures:
-    """The figures on the same pictures after a change; `recall` and `false_alarms` are of flags."""
+    """Figures on the same images after a change; `recall` and `false_alarms` count flagged ones."""
 
     change: str
     images: int
@@ -209,7 +206,7 @@ class ChangeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A kind of finding that carries a stated score (for detectors without a model)."""
+    """A kind of finding with a fixed score, of a detector without a model."""
 
     kind: str
     score: float
@@ -218,7 +215,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """The file's content."""
+    """The content of the file."""
 
     name: str
     version: str
@@ -244,23 +241,23 @@ class _Body:
 
 @dataclass(frozen=True, slots=True)
 class Card(_Body):
-    """A detector's card; `path` is its file. What needs no model has neither model nor input.
+    """A detector's card; `path` is its file. A detector without a model may have no input.
 
-    `limits` says in plain words what the detector is bad at; `classes` are in the order of the
-    model's labels, 0 and 1. `source`, `licence` and `published` are those of a model that others
-    have made, the last one the accuracy that they state.
+    `limits` are sentences on its weaknesses; `classes` are in the order of the model's labels, 0
+    and 1. `source`, `licence` and `published` describe a model by others; `published` is the
+    accuracy that they state.
     """
 
     path: Path = Path()
 
     @property
     def sha256(self) -> str:
-        """The checksum of the model's file, or "" without a model."""
+        """Return the checksum of the model's file, or "" without a model."""
         return "" if self.model is None else self.model.sha256
 
     @property
     def model_path(self) -> Path:
-        """Where the model's file lies; CardError without a model."""
+        """Return the path of the model's file; CardError without a model."""
         if self.model is None:
             raise CardError(f"{self.name} has no model")
         return self.path.with_name(self.model.file)
@@ -288,7 +285,7 @@ class Card(_Body):
 
 
 def load_card(path: Path) -> Card:
-    """Read a card; CardError when it is missing, no TOML, incomplete or contradicts itself."""
+    """Read a card; CardError when it is missing, malformed, incomplete or inconsistent."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         body = build(_Body, table, path.stem)
@@ -303,29 +300,37 @@ def load_card(path: Path) -> Card:
 
 def _check(card: Card) -> None:
     if card.name != card.path.stem:
-        raise CardError(f"the card {card.path} is that of {card.name!r}")
-    at = card.thresholds
-    if not 0.0 <= at.unsure <= at.ai <= 1.0:
-        raise CardError(f"the thresholds of {card.name} are not 0 <= unsure <= ai <= 1")
+        raise CardError(
+            f"the card {card.path} has the name {card.name!r}: expected {card.path.stem!r}"
+        )
+    thresholds = card.thresholds
+    if not 0.0 <= thresholds.unsure <= thresholds.ai <= 1.0:
+        raise CardError(f"invalid thresholds of {card.name}: expected 0 <= unsure <= ai <= 1")
     if card.model is None:
         return
     if card.input is None or card.calibration is None:
         raise CardError(f"the card of {card.name} has a model but no input or no calibration")
     if Path(card.model.file).name != card.model.file:
-        raise CardError(f"the model of {card.name} does not lie beside its card")
+        raise CardError(f"the model of {card.name} has to be in the folder of its card")
     if card.output is not None:
         _check_output(card, card.input, card.output)
 
 
-def _check_output(card: Card, given: Input, output: Output) -> None:
+def _check_output(card: Card, model_input: Input, output: Output) -> None:
     if output.kind not in KINDS or output.ai not in (0, 1) or len(card.classes) != 2:  # noqa: PLR2004
-        raise CardError(f"the card of {card.name} does not say what its model's numbers are")
+        raise CardError(f"the card of {card.name} has an invalid output or number of classes")
     if output.kind != "embedding" and output.count not in (1, 2):
-        raise CardError(f"the model of {card.name} gives {output.count} numbers, not one or two")
+        raise CardError(
+            f"the model of {card.name} returns {output.count} numbers: expected one or two"
+        )
     if Path(output.head).name != output.head or bool(output.head) != (output.kind == "embedding"):
-        raise CardError(f"the card of {card.name} has no head beside it, or one for nothing")
-    if given.channels not in ("RGB", "BGR"):
-        raise CardError(f"{card.name} takes {given.channels!r}, neither RGB nor BGR")
-    sizes = {len(given.mean), len(given.std)}
-    if not sizes <= {0, 3} or given.scale <= 0 or any(one <= 0 for one in given.std):
-        raise CardError(f"the card of {card.name} scales pixels by what is no scale")
+        raise CardError(
+            f"the card of {card.name} needs a head if its output is an embedding, and only then"
+        )
+    if model_input.channels not in ("RGB", "BGR"):
+        raise CardError(
+            f"invalid channels of {card.name} {model_input.channels!r}: expected RGB or BGR"
+        )
+    sizes = {len(model_input.mean), len(model_input.std)}
+    if not sizes <= {0, 3} or min((model_input.scale, *model_input.std)) <= 0:
+        raise CardError(f"invalid scale, mean or std of {card.name}")

@@ -1,4 +1,4 @@
-"""The detectors that the user has added: one folder each, in the user's data folder."""
+"""Custom detectors: one folder each, in the user's data folder."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from workers.detectors.card import CardError, load_card
 if TYPE_CHECKING:
     from workers.detectors.card import Card
 
-# What a folder, a list of detectors with commas and a terminal all take.
+# Names that are safe as a folder, in a list with commas, and on a terminal.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-# What the version of every added detector begins with.
+# The version of every custom detector begins with this.
 VERSION = "added-"
 
 
 def folder() -> Path:
-    """Where they lie: copied to the same place of another machine, they are there as well."""
+    """Return the folder of custom detectors, which can be copied to other machines."""
     return Path(platformdirs.user_data_path("scanner")) / "detectors"
 
 
 def card_file(name: str) -> Path:
-    """Where the card of an added detector lies, or would."""
+    """Return the path of a custom detector's card."""
     return folder() / name / f"{name}.toml"
 
 
 def cards() -> tuple[dict[str, Card], list[str]]:
-    """Give the cards of all added detectors by name, and a sentence on each that is damaged."""
-    found, troubles = {}, []
-    names = sorted(one.name for one in folder().glob("*/") if NAME.fullmatch(one.name))
+    """Return the cards of all custom detectors by name, and a message for each damaged one."""
+    loaded, errors = {}, []
+    names = sorted(path.name for path in folder().glob("*/") if NAME.fullmatch(path.name))
     for name in names:
         try:
-            found[name] = load_card(card_file(name))
+            loaded[name] = load_card(card_file(name))
         except CardError as error:
-            troubles.append(f"{error}: `scanner detectors remove {name}`, then add it again")
-    return found, troubles
+            errors.append(f"{error}: `scanner detectors remove {name}`, then add it again")
+    return loaded, errors
 
 
 def remove(name: str) -> None:
-    """Remove an added detector, damaged or not; CardError where there is none of that name."""
-    there = folder() / name
-    if not NAME.fullmatch(name) or not there.is_dir():
-        raise CardError(f"you have added no detector {name!r}")
-    if there.is_symlink():
-        raise CardError(f"{there} is a link to somewhere else: remove it yourself")
-    shutil.rmtree(there)
+    """Remove a custom detector, damaged or not; CardError if it does not exist."""
+    path = folder() / name
+    if not NAME.fullmatch(name) or not path.is_dir():
+        raise CardError(f"custom detector not found: {name!r}")
+    if path.is_symlink():
+        raise CardError(f"{path} is a symbolic link: remove it yourself")
+    shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""What the pipeline sees of a detector: images in, calibrated probabilities out."""
+"""The interface of detectors: images in, calibrated probabilities out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
 
 class Detector(Protocol):
-    """Something that looks at pixels and says how probable it is that they are AI-made."""
+    """A model that scores how probable it is that pixels are AI-generated."""
 
     card: Card
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """P(AI) of each image, (n,); images are height x width x 3 uint8 RGB of the input's size.
+        """Return P(AI) of each image, (n,); images are height x width x 3 uint8 RGB.
 
-        Raises ValueError for an image of another shape.
+        Raises ValueError for an image of another size than the input's.
         """
 
 
-def probabilities(logits: NDArray[np.float64], how: Calibration) -> NDArray[np.float64]:
-    """P(AI) by Platt scaling (Platt 1999) of a net's logits."""
-    import numpy as np  # noqa: PLC0415 - this module is imported by what never loads a model
+def probabilities(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    """Return P(AI) by Platt scaling (Platt 1999) of logits."""
+    import numpy as np  # noqa: PLC0415 - this module is imported by code that never loads a model
 
-    probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(how.slope * logits + how.intercept)))
-    return probabilities
+    scaled = calibration.slope * logits + calibration.intercept
+    scores: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-scaled))
+    return scores

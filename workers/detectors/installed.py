@@ -1,4 +1,4 @@
-"""The detectors of this installation, by name: those that ship, those added to them, plug-ins."""
+"""The detectors of this installation, by name: built-in, custom, and plug-ins."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-# Those that ship with the project: what a scan plans by itself.
+# The built-in detectors, which a scan uses by default.
 NAMES = ("faces", "faces-96", "objects-32", "provenance", "scenes")
 
 
 def installed() -> dict[str, Card]:
-    """Give the cards of all detectors that are here, those that ship first; loads no model.
+    """Return the cards of all detectors, built-in ones first, without loading a model.
 
-    One of another's making that is damaged, or has a shipped one's name, is left out: see
-    `troubles`. Raises CardError when a shipped card is missing or damaged.
+    Custom detectors and plug-ins that are damaged, or have a name that is taken, are left out: see
+    `troubles`. Raises CardError when a built-in card is missing or damaged.
     """
     return _all()[0]
 
 
 def troubles() -> list[str]:
-    """Give a sentence on each detector that cannot be used."""
+    """Return a message for each detector that cannot be used."""
     return _all()[1]
 
 
 def _all() -> tuple[dict[str, Card], list[str]]:
     cards = dict(built_in())
-    said = []
-    for found, wrong in (custom.cards(), plugins.cards()):
-        said += wrong
-        for name, card in found.items():
+    errors = []
+    for loaded, messages in (custom.cards(), plugins.cards()):
+        errors += messages
+        for name, card in loaded.items():
             if name in cards:
-                said.append(f"{card.name} is left out: another detector has that name")
+                errors.append(f"{card.name} is left out: another detector has that name")
             else:
                 cards[name] = card
-    return cards, said
+    return cards, errors
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Load a detector: the model that its card names, on the runtime that it needs."""
+"""Loading of a detector: the model of a card, on its runtime."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 
 
 def load(card: Card, threads: int = 1) -> Detector:
-    """Load the card's model, ready to score; call it in the process that will (after a fork).
+    """Load the card's model in the process that will score (after a fork).
 
-    Raises CardError when the model is missing or not the one that the card describes, or is not
-    of the form that the card describes.
+    Raises CardError when the model is missing or differs from what the card says.
     """
     if card.model is None:
         from workers.detectors import plugins  # noqa: PLC0415 - as below
 
         return plugins.load(card)
     if card.output is not None:
-        from workers.detectors.custom_model import load_net  # noqa: PLC0415 - as below
+        from workers.detectors.custom_model import load_custom  # noqa: PLC0415 - as below
 
         card.verify()
-        return load_net(card)
+        return load_custom(card)
     from workers.detectors.card import CardError  # noqa: PLC0415 - with the runtime, below
     from workers.detectors.runtimes import LiteRT, ModelError  # noqa: PLC0415 - 0.2 s
 
@@ -43,23 +42,24 @@ def load(card: Card, threads: int = 1) -> Detector:
         session = LiteRT(path, threads)
     except ModelError as error:
         raise CardError(str(error)) from error
-    if session.shape != (card.input.height, card.input.width, len(card.input.channels)):
-        raise CardError(f"{path.name} takes {session.shape}, its card says otherwise")
-    return QuantisedNet(card, card.calibration, session)
+    shape = (card.input.height, card.input.width, len(card.input.channels))
+    if session.shape != shape:
+        raise CardError(f"{path.name} takes {session.shape}, its card says {shape}")
+    return Int8Model(card, card.calibration, session)
 
 
-class QuantisedNet:
-    """A net whose output has 256 levels: its calibrated probabilities are a table."""
+class Int8Model:
+    """A detector whose model has 256 output levels, with a table of their probabilities."""
 
     def __init__(self, card: Card, calibration: Calibration, session: LiteRT) -> None:
         self.card = card
         self._session = session
-        self._probability = probabilities(session.levels(), calibration)
+        self._probabilities = probabilities(session.levels(), calibration)
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """P(AI) of each image, (n,); ValueError for an image that is not of the input's shape."""
+        """Return P(AI) of each image, (n,); ValueError for an image of another shape."""
         shape = self._session.shape
         for image in images:
             if image.shape != shape:
                 raise ValueError(f"{self.card.name} takes {shape}, not {image.shape}")
-        return self._probability[self._session.run(images)]
+        return self._probabilities[self._session.run(images)]

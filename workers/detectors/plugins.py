@@ -1,8 +1,8 @@
-"""Detectors that other packages bring along, by the entry point group `scanner.detectors`.
+"""Plug-ins: detectors of other packages, by the entry point group `scanner.detectors`.
 
-An entry point of the detector's name leads to a callable without arguments that gives a Detector,
-whose `card` is its Card. It is called in each process that lists detectors or looks at images, so
-a heavy model is better loaded when `score` is first called.
+The entry point has the detector's name, and its value is a callable without arguments that returns
+a Detector. It is called in each process that lists detectors or examines images, so a large model
+should be loaded when `score` is first called.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ GROUP = "scanner.detectors"
 
 
 def cards() -> tuple[dict[str, Card], list[str]]:
-    """Give the cards of all plug-ins by name, and a sentence on each plug-in that is broken."""
-    found, troubles = {}, []
+    """Return the cards of all plug-ins by name, and a message for each broken plug-in."""
+    loaded, errors = {}, []
     for point in entry_points(group=GROUP):
         try:
-            found[point.name] = _made(point).card
+            loaded[point.name] = _create(point).card
         except CardError as error:
-            troubles.append(str(error))
-    return found, troubles
+            errors.append(str(error))
+    return loaded, errors
 
 
 def load(card: Card) -> Detector:
-    """Give the detector of a plug-in's card; CardError where no plug-in has that name."""
+    """Return the detector of a plug-in's card; CardError where no plug-in has that name."""
     for point in entry_points(group=GROUP, name=card.name):
-        return _made(point)
+        return _create(point)
     raise CardError(f"{card.name} has no model")
 
 
-def _made(point: EntryPoint) -> Detector:
+def _create(point: EntryPoint) -> Detector:
     try:
         detector: Detector = point.load()()
         card = detector.card
     except Exception as error:
-        # Somebody else's code: whatever is wrong with it, the other detectors go on.
-        said = f"{type(error).__name__}: {error}"
-        raise CardError(f"the plug-in {point.name} ({point.value}) is broken: {said}") from error
+        # Any error of a plug-in must leave the other detectors usable.
+        text = f"{type(error).__name__}: {error}"
+        raise CardError(f"the plug-in {point.name} ({point.value}) is broken: {text}") from error
     if not isinstance(card, Card) or card.name != point.name or card.input is None:
         raise CardError(
             f"the plug-in {point.name} ({point.value}) is broken: its detector has no card of "

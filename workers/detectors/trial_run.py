@@ -21,7 +21,7 @@ from workers.limited_process import (
     limit_memory,
 )
 
-# A model with its buffers; the largest that flatbuffers hold is 2 GiB.
+# The largest model that a flatbuffer can hold is 2 GiB.
 MAX_FILE_BYTES = 2 * 2**30
 MAX_MEMORY_BYTES = 8 * 2**30
 SECONDS = 300
@@ -29,7 +29,7 @@ SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a model's file says of itself; see `sessions.Session`."""
+    """Properties of a model that was opened; see `sessions.Session`."""
 
     height: int
     width: int
@@ -50,7 +50,7 @@ class _Answer(Struct):
 
 
 def examine(path: Path, size: tuple[int, int] | None, tensor: str = "") -> Examined:
-    """Open a model and run it on a grey picture; ModelError, one sentence, where that fails."""
+    """Open a model and run it on a grey image; ModelError, one sentence, where that fails."""
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ModelError(f"{path.name} is larger than {MAX_FILE_BYTES // 2**30} GiB")
     task = _Task(os.fsencode(path.absolute()), size, tensor)
@@ -58,7 +58,7 @@ def examine(path: Path, size: tuple[int, int] | None, tensor: str = "") -> Exami
         with LimitedProcess("workers.detectors.trial_run") as process:
             answer = process.request(task, _Answer, SECONDS)
     except ProcessTimedOut as error:
-        raise ModelError(f"{path.name} ran for {SECONDS} s on one picture") from error
+        raise ModelError(f"{path.name} ran for {SECONDS} s on one image") from error
     except ProcessFailed as error:
         raise ModelError(
             f"{path.name} killed the process that tried it: it is damaged, or too large"

@@ -183,19 +183,31 @@ def test_a_card_of_strange_bytes_is_refused(card_file: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('version = "3"\n', "", "small has no entry 'version'"),
-        ("unsure = 0.5\n", "", "small.thresholds has no entry 'unsure'"),
-        ("unsure = 0.5", "unsure = 0.5\nsure = 1.0", "small.thresholds has an entry 'sure'"),
-        ("bytes = 3", 'bytes = "3"', "small.model.bytes is '3', where int is wanted"),
-        ("bytes = 3", "bytes = true", "small.model.bytes is True, where int is wanted"),
+        ('version = "3"\n', "", "small lacks the entry 'version'"),
+        ("unsure = 0.5\n", "", "small.thresholds lacks the entry 'unsure'"),
+        (
+            "unsure = 0.5",
+            "unsure = 0.5\nsure = 1.0",
+            "small.thresholds has an unknown entry 'sure'",
+        ),
+        ("bytes = 3", 'bytes = "3"', "invalid small.model.bytes '3': expected int"),
+        ("bytes = 3", "bytes = true", "invalid small.model.bytes True: expected int"),
         ('limits = ["faces", "snow"]', 'limits = "faces"', "small.limits is not a list"),
-        ('limits = ["faces", "snow"]', "limits = [1]", r"small.limits\[0\] is 1"),
-        ("real = 10", "real = 1.5", r"small.data\[0\].real is 1.5"),
-        ("ai = 0.9", "ai = 0.4", "thresholds of small are not"),
-        ("ai = 0.9", "ai = 1.1", "thresholds of small are not"),
-        ("ai = 0.9", "ai = nan", "thresholds of small are not"),
-        ('name = "small"', 'name = "large"', "is that of 'large'"),
-        ('file = "small.tflite"', 'file = "../small.tflite"', "does not lie beside its card"),
+        (
+            'limits = ["faces", "snow"]',
+            "limits = [1]",
+            r"invalid small.limits\[0\] 1: expected str",
+        ),
+        ("real = 10", "real = 1.5", r"invalid small.data\[0\].real 1.5: expected int"),
+        ("ai = 0.9", "ai = 0.4", "invalid thresholds of small"),
+        ("ai = 0.9", "ai = 1.1", "invalid thresholds of small"),
+        ("ai = 0.9", "ai = nan", "invalid thresholds of small"),
+        ('name = "small"', 'name = "large"', "has the name 'large'"),
+        (
+            'file = "small.tflite"',
+            'file = "../small.tflite"',
+            "has to be in the folder of its card",
+        ),
     ],
 )
 def test_a_card_that_is_wrong_says_where(

