@@ -55,7 +55,7 @@ BANNED = {
     r"whoever": "who, anyone who",
     r"be had": "get",
     r"of one's own": "own",
-    r"(?<!there )(is|are) no(?! longer| more| other)": "is not a; not found",
+    r"(?<!there )(is|are) no(?! longer| more| other| evidence)": "is not a; not found",
     r"knows? no|has none of ours": "unknown",
     r"(came|comes|come) of (it|them)": "results",
     r"the same command goes on": "run the same command again to resume",
@@ -67,7 +67,8 @@ BANNED = {
 COMPATIBLE = re.compile(
     r"--no-keeper|second_opinions|workers/training/nets|training\.nets|scanner\.(keeper|recorder)"
     r"|/nets/|nets/\*|--make nets|bench nets|net\.(tflite|onnx)"
-    r"|bin/picture|~/Pictures|scanner/pictures"
+    r"|bin/picture|~/Pictures|scanner/pictures|my-pictures"
+    r"|`patience`|\bHe et al"  # terms and names
 )
 PHRASES = re.compile(
     "|".join(rf"(?P<b{n}>\b(?:{phrase})\b)" for n, phrase in enumerate(BANNED)), re.IGNORECASE
@@ -78,7 +79,7 @@ OTHER_OPENINGS = frozenset(
     """
     a about above after again all also among an and another any anything are as at away back
     because before below beside besides between board both but by can case detail device each
-    either else empty enough every everything exactly false few first for four from given half
+    either else enough every everything exactly false few first for four from given half
     hands has he here his how if in image inside is it its just kinds last latest least less like
     likely long many model more most much neither never new next no nobody none not nothing now
     nowhere of on once one only or other others otherwise our out over own parquet part people

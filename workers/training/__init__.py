@@ -1,1 +1,1 @@
-"""Training, evaluation and export of the nets that ship; needs the `train` extra."""
+"""Training, evaluation and export of the built-in models; needs the `train` extra."""
