@@ -4,8 +4,7 @@ from __future__ import annotations
 
 DONE = 0
 FAILED = 1
-# Wrong usage, as Click has it.
-USAGE = 2
+# 2 is Click's own, for wrong usage.
 # Done, but some images could not be read.
 INCOMPLETE = 3
 # A required service (broker, store) is unavailable.
