@@ -18,7 +18,7 @@ def test_tagged_and_plain_file(cli: Cli, samples: Path) -> None:
     tagged = cli.run("check", samples / "tagged" / "webui.png").stdout
     plain = cli.run("check", samples / "plain" / "dunes.jpg", "--detectors", "provenance").stdout
 
-    assert "webui.png: AI-made, score 0.980" in tagged
+    assert "webui.png: AI-generated, score 0.980" in tagged
     assert "Stable Diffusion web UI left its mark in png:parameters" in tagged
     assert "no evidence of AI (which does not make it real)" in plain
     assert "the detector for this size is not part of this scan's plan" in plain
