@@ -29,7 +29,6 @@ def house() -> ModuleType:
     return module
 
 
-@pytest.mark.xfail(reason="the packages are being rewritten")
 def test_no_banned_phrases(house: ModuleType) -> None:
     """Pages, templates, messages and docstrings use the field's terms, not home-made ones."""
     found = [f"{place.file}:{place.line}: {place.phrase}" for place in house.banned(ROOT)]
@@ -37,7 +36,6 @@ def test_no_banned_phrases(house: ModuleType) -> None:
     assert [] == found
 
 
-@pytest.mark.xfail(reason="the packages are being rewritten")
 def test_docstrings_open_with_a_verb(house: ModuleType) -> None:
     """The docstrings of functions and methods say what the function does."""
     openings = {

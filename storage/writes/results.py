@@ -169,7 +169,7 @@ def accept_verdicts(
 def _without_errors(
     connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
-    """Return the verdicts that are no errors; after an error, that of the first stage remains.
+    """Return the verdicts except errors; after an error, that of the first stage remains.
 
     Its stage is raised all the same, so that the image is not tried for ever.
     """

@@ -19,7 +19,7 @@ SIDES = st.integers(32, 255)
 
 
 def noise(width: int, height: int) -> Image.Image:
-    """A picture of which every piece is another."""
+    """Return an image whose crops all differ."""
     draw = np.random.default_rng(width * 1000 + height)
     return Image.fromarray(draw.integers(0, 256, (height, width, 3), dtype=np.uint8))
 

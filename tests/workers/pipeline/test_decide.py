@@ -24,17 +24,17 @@ SCORED = st.builds(
 
 
 def net(score: float | None) -> Finding:
-    """What the net says of the pixels."""
+    """Return a finding of the model."""
     return Finding("net", "score", score)
 
 
 def tag(score: float | None) -> Finding:
-    """What a file says of its origin."""
+    """Return a finding from the file's metadata."""
     return Finding("provenance", "generator_tag", score)
 
 
 def clip(score: float) -> Finding:
-    """What a stronger net says of them."""
+    """Return a finding of the second stage."""
     return Finding("clip", "score", score)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def card(name: str, sides: tuple[int, int], view: View) -> Card:
-    """The card of a net for pictures, or faces, of these sides."""
+    """Return the card of a model for images, or faces, of these sides."""
     made_for = Input(32, 32, "RGB", 0, 255, *sides)
     return Card(name, "1", "", Thresholds(0.5, 0.9), (), input=made_for, view=view)
 
@@ -39,13 +39,13 @@ class Found:
         self.shown: list[tuple[int, ...]] = []
 
     def find(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        """The faces."""
+        """Return the faces."""
         self.shown.append(pixels.shape)
         return self.faces
 
 
 def noise(width: int, height: int, orientation: int = 1) -> bytes:
-    """A PNG of noise, turned as EXIF says."""
+    """Return a PNG of noise with an EXIF orientation."""
     draw = np.random.default_rng(1)
     picture = Image.fromarray(draw.integers(0, 256, (height, width, 3), dtype=np.uint8))
     exif = picture.getexif()
@@ -58,7 +58,7 @@ def noise(width: int, height: int, orientation: int = 1) -> bytes:
 def show(
     data: bytes, finder: Found | None = None, cards: dict[str, Card] | None = None
 ) -> ImageInputs:
-    """What is shown of a picture."""
+    """Return the inputs of an image."""
     selector = InputSelector(ALL if cards is None else cards, ALL, finder)
     return selector.select(decode(data, native=selector.native))
 

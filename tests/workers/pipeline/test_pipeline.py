@@ -50,7 +50,7 @@ class Grey:
         self.calls: list[int] = []
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The mean of each image, of 255."""
+        """Return the mean of each image, divided by 255."""
         self.calls.append(len(images))
         assert all(image.shape == (32, 32, 3) for image in images)
         return np.array([image.mean() / 255 for image in images])
@@ -64,7 +64,7 @@ class Files:
     sizes: list[int | None] = field(default_factory=list)
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
-        """The bytes of one file."""
+        """Return the bytes of one file."""
         self.sizes.append(expected_size)
         found = self.files[relative]
         if isinstance(found, Exception):
@@ -77,28 +77,28 @@ class Files:
 
 
 def picture(grey: int = 0, size: tuple[int, int] = (32, 32), info: PngInfo | None = None) -> bytes:
-    """A PNG of one grey."""
+    """Return a PNG of one grey."""
     file = io.BytesIO()
     Image.new("RGB", size, (grey, grey, grey)).save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
 
 def tagged_of(size: tuple[int, int], grey: int = 0) -> bytes:
-    """A PNG as the Stable Diffusion web UI would have saved it."""
+    """Return a PNG with the tags of the Stable Diffusion web UI."""
     info = PngInfo()
     info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1")
     return picture(grey, size, info)
 
 
 def tagged(grey: int = 0) -> bytes:
-    """The same in the net's size."""
+    """Return such a PNG in the model's size."""
     return tagged_of((32, 32), grey)
 
 
 def judge(
     source: Files, *, plan: tuple[PlannedDetector, ...] = (NET, PROVENANCE), net: Grey | None = None
 ) -> list[Verdict]:
-    """The verdicts on everything in the source."""
+    """Return the verdicts on everything in the source."""
     made = Pipeline(Plan(plan), {"grey": net or Grey()}, max_pixels=1_000_000)
     return made.chunk(source, source.images())
 

@@ -18,7 +18,7 @@ PLAN = Plan((NET,))
 
 
 def card(name: str, version: str = "1", sha256: str = "ab" * 32) -> Card:
-    """A card with a model of that checksum."""
+    """Return a card with a model of that checksum."""
     model = Model(f"{name}.tflite", sha256, 1, 1, "LiteRT")
     return Card(name, version, "", CardThresholds(0.5, 0.9), (), model=model)
 

@@ -10,7 +10,7 @@ from workers.pipeline.route import Router
 
 
 def card(name: str, smallest_side: int, largest_side: int, kind: str = "whole") -> Card:
-    """The card of a net that was made for images, or faces, of these sides."""
+    """Return the card of a model for images, or faces, of these sides."""
     made_for = Input(32, 32, "RGB", 0, 255, smallest_side, largest_side)
     return Card(name, "1", "", Thresholds(0.5, 0.9), (), input=made_for, view=View(kind))
 
