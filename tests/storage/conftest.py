@@ -26,7 +26,7 @@ HOST = results.Host("h1", "pi4", "aarch64", {"cores": 4})
 
 @dataclass
 class Fill:
-    """Does what a producer and a worker do, in one line each."""
+    """Fills a store: does what a producer and a worker do, in one line each."""
 
     store: Store
     names: Iterator[int] = field(default_factory=itertools.count)
@@ -42,7 +42,7 @@ class Fill:
         return scans.new_scan(self.store, collection_id, plan_id, "fleet")
 
     def batch(self, of: Scan, *paths: bytes, keep_from: int | None = None) -> Batch | None:
-        """Images of ten bytes each in one batch."""
+        """Add a batch of images of ten bytes each."""
         return listing.add_batch(self.store, of, [self.listed(path) for path in paths], keep_from)
 
     def listed(
@@ -58,7 +58,7 @@ class Fill:
         return begun[0]
 
     def judge(self, of: Batch, *verdicts: Verdict) -> Run:
-        """All of a worker's go at a batch: begun, recorded, finished."""
+        """Run a batch: begin it, record verdicts, finish it."""
         run = self.run(of)
         results.record_verdicts(self.store, run, verdicts)
         results.finish_batch(self.store, run)

@@ -1,4 +1,4 @@
-"""The two forms of a path: shown to people, and on the wire."""
+"""The two forms of a path: text for people, and JSON."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from storage import paths
 
 @given(st.binary())
 def test_the_wire_gives_every_path_back(path: bytes) -> None:
-    """Any bytes whatever survive the way through JSON text and back."""
+    """Any bytes survive conversion to JSON and back."""
     sent = json.dumps(paths.to_wire(path))
 
     assert path == paths.from_wire(json.loads(sent))
 
 
 def test_utf8_travels_as_text() -> None:
-    """A path in UTF-8 is plain text on the wire."""
+    """A path in UTF-8 is text in JSON."""
     assert "Ostsee/Möwe.jpg" == paths.to_wire(b"Ostsee/M\xc3\xb6we.jpg")
 
 
 def test_other_bytes_travel_as_base64() -> None:
-    """A path in Latin-1 is base64 on the wire."""
+    """A path in Latin-1 is base64 in JSON."""
     assert {"b64": "TfZ3ZS5qcGc="} == paths.to_wire(b"M\xf6we.jpg")
 
 
@@ -48,7 +48,7 @@ def test_other_bytes_travel_as_base64() -> None:
     ],
 )
 def test_anything_else_on_the_wire_is_refused(value: object) -> None:
-    """What is not exactly as `to_wire` writes it is a ValueError: wrong types, padding, doubles."""
+    """Anything that `to_wire` does not write is a ValueError: wrong types, padding, duplicates."""
     with pytest.raises(ValueError, match="invalid path"):
         paths.from_wire(value)
 
@@ -68,23 +68,23 @@ def test_anything_else_on_the_wire_is_refused(value: object) -> None:
     ],
 )
 def test_shown_is_safe_to_print(path: bytes, expected: str) -> None:
-    """People see the name itself, with what is undecodable, unprintable or turns text escaped."""
+    """Text for people escapes undecodable, unprintable and bidirectional characters."""
     assert expected == paths.shown(path)
 
 
 @given(st.binary())
 def test_shown_is_always_one_line_of_utf8(path: bytes) -> None:
-    """Whatever the bytes, what is shown can be printed and takes one line."""
+    """Text for people is printable and one line, whatever the bytes."""
     text = paths.shown(path)
 
     assert [text] == (text.encode().decode().splitlines() or [""])
 
 
 def test_fields_of_a_utf8_path_are_its_exact_text() -> None:
-    """A row's path is exact, even where a terminal would have it escaped."""
+    """The path in a row of output is exact, even where a terminal escapes it."""
     assert {"path": "a\nb.jpg"} == paths.fields(b"a\nb.jpg")
 
 
 def test_fields_of_other_bytes_carry_both_forms() -> None:
-    """A path that is not UTF-8 has its bytes beside the text."""
+    """A row has the bytes of a path that is not UTF-8, beside the text."""
     assert {"path": r"M\xf6we.jpg", "path_b64": "TfZ3ZS5qcGc="} == paths.fields(b"M\xf6we.jpg")

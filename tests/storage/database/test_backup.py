@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_backup_is_a_store(sqlite_fill: Fill, tmp_path: Path) -> None:
-    """A copy opens as a store with all that was committed, be it only in the log."""
+    """A copy is a store with everything that was committed, even if only to the write-ahead log."""
     scan = sqlite_fill.scan()
     batch = sqlite_fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -35,7 +35,7 @@ def test_backup_is_a_store(sqlite_fill: Fill, tmp_path: Path) -> None:
 
 
 def test_backup_in_mid_scan(sqlite_fill: Fill, tmp_path: Path) -> None:
-    """A copy that is made while others write has whole transactions: its counts add up."""
+    """A copy made while others write has only complete transactions: its counts add up."""
     scan = sqlite_fill.scan()
     stop = threading.Event()
 
@@ -67,7 +67,7 @@ def test_backup_in_mid_scan(sqlite_fill: Fill, tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(sqlite_fill: Fill, tmp_path: Path) -> None:
-    """A file that is there already stays as it is."""
+    """An existing file is not overwritten."""
     there = tmp_path / "there"
     there.write_text("precious")
 
@@ -77,7 +77,7 @@ def test_nothing_is_overwritten(sqlite_fill: Fill, tmp_path: Path) -> None:
 
 
 def test_backup_that_fails_leaves_nothing(sqlite_fill: Fill, tmp_path: Path) -> None:
-    """A copy of what is no database any more is an error and no file."""
+    """Copying a damaged database raises an error and leaves no file."""
     sqlite_fill.store.close()
     for log in tmp_path.glob("store.db-*"):
         log.unlink()
@@ -89,7 +89,7 @@ def test_backup_that_fails_leaves_nothing(sqlite_fill: Fill, tmp_path: Path) -> 
 
 
 def test_postgres_has_its_own_tool(postgres_url: str, tmp_path: Path) -> None:
-    """A Postgres store is refused with the name of the tool that copies it."""
+    """A Postgres store is rejected with the name of the tool that copies it."""
     store = Store.unchecked(postgres_url)
 
     with pytest.raises(StoreError, match="pg_dump"):

@@ -1,4 +1,4 @@
-"""Several writers at once: nothing is lost, and nobody is told that the store is locked."""
+"""Several writers at once: nothing is lost, and no writer fails because the store is locked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ store.close()
 
 
 def test_two_processes_and_a_producer(fill: Fill, store_url: str) -> None:
-    """Two workers at the same batches and a producer beside them: each image has one verdict."""
+    """Two workers on the same batches, and a producer: each image gets one verdict."""
     scan = fill.scan()
     batches = []
     for number in range(BATCHES):
@@ -76,7 +76,7 @@ def test_threads_that_list_the_same_images(fill: Fill) -> None:
 
 
 def test_threads_that_list_the_same_known_images(fill: Fill) -> None:
-    """So they do where an earlier scan has listed the images, so that neither inserts them."""
+    """Two producers list every image once where an earlier scan has inserted the images."""
     paths = [b"%d" % number for number in range(200)]
     fill.batch(fill.scan("photos"), *paths)
     for _ in range(5):
@@ -88,7 +88,7 @@ def test_threads_that_list_the_same_known_images(fill: Fill) -> None:
 
 
 def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
-    """Two that retry a scan's errors at once put each image into one new batch."""
+    """Two processes that retry a scan's errors at once put each image into one new batch."""
     error = ImageError(ErrorKind.TRUNCATED, "cut")
     for _ in range(5):
         scan = fill.scan()
@@ -106,7 +106,7 @@ def test_threads_that_retry_the_same_errors(fill: Fill) -> None:
 
 
 def test_threads_that_make_the_same_collection(store_url: str) -> None:
-    """Producers that come with the same new collection and plan at once agree on their ids."""
+    """Producers that record the same new collection and plan at once agree on their ids."""
     store = Store.unchecked(store_url)
     store.upgrade()
 

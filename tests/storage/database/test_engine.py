@@ -1,4 +1,4 @@
-"""Opening a store: its address, its schema, and what stands in the way."""
+"""Opening a store: URLs, schema versions and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def set_version(store: Store, version: str) -> None:
 
 
 def test_first_use_of_sqlite_makes_the_schema(tmp_path: Path) -> None:
-    """An SQLite store that is not there yet is made with its folder and schema."""
+    """A missing SQLite store is created with its folder and schema."""
     store = Store.open(str(tmp_path / "new" / "store.db"))
     with store.read() as connection:
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -57,7 +57,7 @@ def test_first_use_of_sqlite_makes_the_schema(tmp_path: Path) -> None:
 
 
 def test_first_use_by_several_processes(store_url: str) -> None:
-    """Processes that come to an empty store at the same time all find it ready, none fails."""
+    """Several processes can open a new store at the same time."""
     processes = [
         subprocess.Popen([sys.executable, "-c", OPEN_AND_CLOSE, store_url]) for _ in range(2)
     ]
@@ -84,14 +84,14 @@ def test_new_file_that_another_process_is_making(tmp_path: Path) -> None:
 
 
 def test_postgres_is_not_upgraded_unasked(postgres_url: str) -> None:
-    """An empty Postgres store is refused with the command that mends it."""
+    """An empty Postgres store is rejected with the command that fixes it."""
     with pytest.raises(StoreOutdated, match="scanner store upgrade") as refused:
         Store.open(postgres_url)
 
     assert "has no schema yet" in str(refused.value)
 
 
-def test_upgrade_says_what_was_and_is(store_url: str) -> None:
+def test_upgrade_returns_both_versions(store_url: str) -> None:
     """An upgrade names the versions before and after, and a second one changes nothing."""
     store = Store.unchecked(store_url)
     first, second = store.upgrade(), store.upgrade()
@@ -102,7 +102,7 @@ def test_upgrade_says_what_was_and_is(store_url: str) -> None:
 
 
 def test_newer_store_is_refused(store: Store, store_url: str) -> None:
-    """A store of a newer schema is refused with one sentence, whatever it is."""
+    """A store with a newer schema is rejected with one sentence."""
     set_version(store, "9999")
 
     with pytest.raises(StoreTooNew, match="newer than this version of scanner"):
@@ -121,7 +121,7 @@ def test_older_postgres_is_refused(postgres_url: str) -> None:
 
 
 def test_migrations_make_the_schema_that_the_code_has(store: Store) -> None:
-    """What the migrations make is what `schema.py` says."""
+    """The migrations create the tables of `schema.py`."""
     with store.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = compare_metadata(context, metadata)
@@ -130,7 +130,7 @@ def test_migrations_make_the_schema_that_the_code_has(store: Store) -> None:
 
 
 def test_head_is_the_newest_migration() -> None:
-    """The version that the code asks for is that of the newest migration."""
+    """HEAD is the version of the latest migration."""
     config = Config()
     config.set_main_option("script_location", f"{storage.__path__[0]}/database/migrations")
 
@@ -138,7 +138,7 @@ def test_head_is_the_newest_migration() -> None:
 
 
 def test_password_is_not_shown() -> None:
-    """A Postgres that does not answer is named without its password."""
+    """The error for a Postgres server that does not answer hides the password."""
     store = Store.unchecked("postgresql://ann:s3cret@127.0.0.1:1/scanner")
 
     with pytest.raises(StoreUnavailable) as away, store.read():
@@ -148,7 +148,7 @@ def test_password_is_not_shown() -> None:
 
 
 def test_file_that_is_no_database(tmp_path: Path) -> None:
-    """A file that is no SQLite store is a sentence of ours, not an error of the driver's."""
+    """A file that is not an SQLite database raises one sentence, not an error of the driver."""
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to be read as a header of one" * 20)
 
@@ -167,25 +167,25 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
     ],
 )
 def test_address(typed: str, driver: str) -> None:
-    """Both ways to write a Postgres address, SQLite URLs and bare paths name a store."""
+    """Both forms of a Postgres URL, SQLite URLs and paths name a store."""
     assert parse_url(typed).drivername == driver
 
 
 def test_other_databases_are_refused() -> None:
-    """A database that is neither SQLite nor Postgres is refused by name."""
+    """A database other than SQLite and Postgres is rejected by name."""
     with pytest.raises(StoreError, match="mysql"):
         parse_url("mysql://nas/scanner")
 
 
 @pytest.mark.parametrize("typed", ["sqlite://", "sqlite:///:memory:", ":memory:", ""])
 def test_store_in_memory_is_refused(typed: str) -> None:
-    """A store that would not last, and that each connection would have to itself, is none."""
+    """A database in memory is rejected: each connection would have its own."""
     with pytest.raises(StoreError, match="Invalid store"):
         parse_url(typed)
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """A store under what is no folder is one sentence that names it."""
+    """A store whose parent is a file raises one sentence that names the store."""
     (tmp_path / "file").touch()
 
     with pytest.raises(StoreUnavailable, match="cannot be used: its folder"):
@@ -193,7 +193,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_store_has_a_name_of_its_own(store: Store, store_url: str, tmp_path: Path) -> None:
-    """Whoever opens a store finds the same identity; another store has another."""
+    """A store has the same id each time it is opened; another store has another id."""
     again = Store.open(store_url)
     other = Store.open(str(tmp_path / "other.db"))
     identities = [each.identity for each in (store, again, other)]
@@ -206,7 +206,7 @@ def test_store_has_a_name_of_its_own(store: Store, store_url: str, tmp_path: Pat
 
 
 def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
-    """A connection to Postgres is probed, and given up before a batch's lease runs out."""
+    """A Postgres connection is probed, and closed before the lease of a batch expires."""
     store = Store.unchecked(postgres_url)
     with store.read() as connection:
         raw = connection.connection.dbapi_connection
@@ -222,7 +222,7 @@ def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
-    """Commits outlast a power cut, readers do not stop writers, nobody checkpoints by himself."""
+    """SQLite syncs commits, uses a write-ahead log, and does not checkpoint automatically."""
     store = Store.open(str(tmp_path / "store.db"))
     with store.read() as connection:
         values = {
@@ -240,7 +240,7 @@ def test_sqlite_settings(tmp_path: Path) -> None:
 
 
 def test_checkpoint_folds_the_log_into_the_file(tmp_path: Path) -> None:
-    """After a checkpoint the store's file alone has what was committed."""
+    """After a checkpoint, the store's file alone has all commits."""
     file = tmp_path / "store.db"
     store = Store.open(str(file))
     store.checkpoint()
@@ -255,7 +255,7 @@ def test_checkpoint_folds_the_log_into_the_file(tmp_path: Path) -> None:
 
 
 def test_only_one_checkpoints_at_a_time(tmp_path: Path) -> None:
-    """While another process folds the log, nothing is done; the file is as it was."""
+    """While another process checkpoints, nothing is done and the file does not change."""
     file = tmp_path / "store.db"
     store = Store.open(str(file))
     before = file.read_bytes()
@@ -272,7 +272,7 @@ def test_only_one_checkpoints_at_a_time(tmp_path: Path) -> None:
 
 
 def test_checkpoint_of_a_store_that_is_away(tmp_path: Path) -> None:
-    """A store whose disk has gone, or that is none any more, is a sentence here too."""
+    """A checkpoint of a missing or damaged store raises one sentence."""
     folder = tmp_path / "disk"
     store = Store.open(str(folder / "store.db"))
     store.close()
@@ -287,7 +287,7 @@ def test_checkpoint_of_a_store_that_is_away(tmp_path: Path) -> None:
 
 
 def test_read_sees_one_state(store: Store) -> None:
-    """What is committed while a reading transaction is open does not show in it."""
+    """A reading transaction does not see later commits."""
     insert = sa.insert(metadata.tables["host"]).values(id="h", label="l", arch="a", info={})
     count = sa.select(sa.func.count()).select_from(metadata.tables["host"])
     with store.read() as reader:
@@ -302,7 +302,7 @@ def test_read_sees_one_state(store: Store) -> None:
 
 
 def test_database_of_something_else(tmp_path: Path) -> None:
-    """Somebody else's SQLite file is refused and left as it was."""
+    """An SQLite file of another program is rejected and not changed."""
     file = tmp_path / "places.db"
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE places (name TEXT)")
@@ -314,8 +314,8 @@ def test_database_of_something_else(tmp_path: Path) -> None:
     assert tables == ["places"]
 
 
-def test_upgrade_of_what_is_newer_or_unknown(store_url: str) -> None:
-    """`store upgrade` refuses a later version's store, and one of a version that never was."""
+def test_upgrade_of_newer_or_unknown_versions(store_url: str) -> None:
+    """`store upgrade` rejects stores of a newer and of an unknown version."""
     store = Store.unchecked(store_url)
     store.upgrade()
     set_version(store, "9999")
@@ -328,7 +328,7 @@ def test_upgrade_of_what_is_newer_or_unknown(store_url: str) -> None:
 
 
 def test_nothing_is_made_where_none_is_to_be(tmp_path: Path) -> None:
-    """A mistyped store is said to be none; no folder and no file come of it."""
+    """A missing store raises an error; no folder and no file are created."""
     with pytest.raises(StoreError, match="Store not found"):
         Store.open(str(tmp_path / "typo" / "store.db"), make=False)
 
@@ -346,16 +346,16 @@ def test_nothing_is_made_where_none_is_to_be(tmp_path: Path) -> None:
         "sqlite:///:memory:?password=s3cret",
     ],
 )
-def test_no_password_in_what_is_said_of_a_url(typed: str) -> None:
-    """A URL that cannot be read is not repeated."""
+def test_invalid_urls_are_not_repeated(typed: str) -> None:
+    """The error for an invalid URL does not repeat the URL."""
     with pytest.raises(StoreError) as refused:
         parse_url(typed)
 
     assert "s3cret" not in str(refused.value)
 
 
-def test_what_is_shown_of_a_url() -> None:
-    """Neither the password nor the query, where one may stand too, is shown."""
+def test_passwords_are_hidden() -> None:
+    """A URL is shown without password and query, which may have a password too."""
     url = parse_url("postgresql://ann:s3cret@h/db?password=s3cret")
 
     assert shown_url(url) == "postgresql+psycopg://ann:***@h/db"

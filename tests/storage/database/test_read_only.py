@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
 
 
 def begin_scan(store: Store) -> None:
-    """One more scan."""
+    """Begin a scan."""
     collection = scans.ensure_collection(store, "photos", b"/photos")
     scans.new_scan(store, collection, scans.ensure_plan(store, Plan(())), "fleet")
 
@@ -78,7 +78,7 @@ def read(file: Path) -> list[str]:
 
 
 def test_at_rest(file: Path) -> None:
-    """A store that nobody has open is read; who writes is told in one sentence."""
+    """A store that no process has open can be read; writing to it raises one sentence."""
     store = Store.open(str(file))
     begin_scan(store)
     store.close()
@@ -89,7 +89,7 @@ def test_at_rest(file: Path) -> None:
 
 
 def test_while_another_writes(file: Path) -> None:
-    """What another user has committed to the write-ahead log is read too."""
+    """Another user's commits to the write-ahead log are read too."""
     store = Store.open(str(file))
     begin_scan(store)
     with store.read() as connection:
@@ -102,7 +102,7 @@ def test_while_another_writes(file: Path) -> None:
 
 
 def test_another_begins_to_write(file: Path) -> None:
-    """Who reads on and on sees what is written from then on."""
+    """A reader that stays open sees later commits."""
     store = Store.open(str(file))
     begin_scan(store)
     store.close()

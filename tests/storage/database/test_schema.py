@@ -1,4 +1,4 @@
-"""The schema's own promises."""
+"""Properties of the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from storage.database.schema import metadata
 
 
 def test_rows_that_go_with_others_are_found_by_an_index() -> None:
-    """What is deleted with its parent has an index to be found by, else forgetting takes hours."""
+    """Rows that are deleted with their parent are found by an index."""
     slow = []
     for table in metadata.sorted_tables:
         keys = [[column.name for column in table.primary_key]]

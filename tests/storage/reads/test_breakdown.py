@@ -1,4 +1,4 @@
-"""Where verdicts lie, counted by either kind of store."""
+"""Breakdowns of a scan, on SQLite and Postgres."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ OUTCOMES = {
 
 @pytest.mark.parametrize("steps", [folders.MAX_STEPS, 1])
 def test_by_folder(fill: Fill, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Each folder has all that lies below it; files beside the folders count by themselves."""
+    """Each folder counts everything below it; files beside folders are counted separately."""
     monkeypatch.setattr(folders, "MAX_STEPS", steps)
     scan = fill.scan()
     judged(fill, scan, OUTCOMES)
@@ -76,7 +76,7 @@ def test_by_folder(fill: Fill, monkeypatch: pytest.MonkeyPatch, steps: int) -> N
 
 
 def test_names_that_sort_between(fill: Fill) -> None:
-    """A file that is called as the step behind a folder, and a folder that sorts before it."""
+    """Folders are counted correctly whatever names sort between them."""
     scan = fill.scan()
     judged(fill, scan, {b"a/1": Outcome.AI, b"a0": None, b"a-b/2": None, b"a-b0/3": None})
 
@@ -89,7 +89,7 @@ def test_names_that_sort_between(fill: Fill) -> None:
 
 
 def test_common_folder_is_left_out(fill: Fill) -> None:
-    """What all images lie in says nothing: the folders below it are listed."""
+    """The folder that contains all images is not listed, but the folders in it."""
     scan = fill.scan()
     judged(fill, scan, {b"all/in/ab/1": Outcome.AI, b"all/in/ac/2": None, b"all/in/ac/3": None})
     found = read(fill, scan).folders
@@ -99,7 +99,7 @@ def test_common_folder_is_left_out(fill: Fill) -> None:
 
 
 def test_images_of_other_scans_do_not_count(fill: Fill) -> None:
-    """A collection may have images that a later scan has not."""
+    """Images of the collection that are not in the scan do not count."""
     before, after = fill.scan("photos"), fill.scan("photos")
     judged(fill, before, {b"a/1": Outcome.AI, b"a/2": Outcome.AI, b"b/3": Outcome.AI})
     judged(fill, after, {b"a/1": Outcome.AI, b"b/3": None})
@@ -111,7 +111,7 @@ def test_images_of_other_scans_do_not_count(fill: Fill) -> None:
 
 
 def test_many_folders(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The largest are listed, what is in the others is counted together."""
+    """The largest folders are listed, the others counted together."""
     monkeypatch.setattr(folders, "MAX_FOLDERS", 1)
     scan = fill.scan()
     judged(fill, scan, {b"a/1": None, b"b/2": Outcome.AI, b"b/3": None, b"c/4": Outcome.AI})
@@ -122,7 +122,7 @@ def test_many_folders(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_by_month(fill: Fill) -> None:
-    """Months are those of the files, in UTC; a time that no calendar has is unknown."""
+    """Months are those of the files, in UTC; times beyond the calendar are unknown."""
     scan = fill.scan()
     times = {
         b"1": int(datetime(2024, 2, 29, 23, 59, tzinfo=UTC).timestamp()) * 10**9,
@@ -141,7 +141,7 @@ def test_by_month(fill: Fill) -> None:
 
 
 def test_copies(fill: Fill) -> None:
-    """Files of the same bytes are one picture; one without bytes is none."""
+    """Files of the same bytes are copies; files without a digest do not count."""
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % n for n in range(5)))
     assert batch is not None
@@ -159,7 +159,7 @@ def test_copies(fill: Fill) -> None:
 
 
 def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many images, those whose digest begins with one of a few bytes stand for all."""
+    """Of many images, copies are counted among a share of the digests."""
     monkeypatch.setattr(breakdown, "DIGESTS_COMPARED", 3)
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % n for n in range(4)))
@@ -176,8 +176,8 @@ def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(fill, scan).copies == Copies(2, 1, 0, 0, 16)
 
 
-def test_what_a_detector_looked_at(fill: Fill) -> None:
-    """Images, not regions, and only at their native size where it matters."""
+def test_coverage_of_detectors(fill: Fill) -> None:
+    """Coverage counts images, not regions, and separately those at full resolution."""
     scan = fill.scan()
     batch = fill.batch(scan, b"1", b"2", b"3", b"4")
     assert batch is not None
@@ -206,7 +206,7 @@ def test_what_a_detector_looked_at(fill: Fill) -> None:
 
 
 def test_calls_against_labels(fill: Fill) -> None:
-    """Scored, labelled images count by folder and by the detector that decided."""
+    """Scored, labelled images are counted by folder and by deciding detector."""
     scan = fill.scan()
     labels = {b"a/1": True, b"a/2": False, b"b/3": True, b"b/4": None}
     listed = [fill.listed(path, label=label) for path, label in labels.items()]
@@ -232,7 +232,7 @@ def test_calls_against_labels(fill: Fill) -> None:
 
 
 def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores of many images are told to a step; even odds stay where they were."""
+    """Scores of many images are rounded to steps; none crosses the threshold."""
     monkeypatch.setattr(labelled, "EXACT_IMAGES", 3)
     scan = fill.scan()
     listed = [fill.listed(b"%d" % n, label=True) for n in range(4)]
@@ -254,7 +254,7 @@ def test_many_labelled_scores_come_in_steps(fill: Fill, monkeypatch: pytest.Monk
 
 
 def test_changes(fill: Fill) -> None:
-    """Images that both scans judged, by what they came to, and who is right."""
+    """Images that both scans judged are counted by outcomes and correctness."""
     before, after = fill.scan("photos"), fill.scan("photos", rules=2)
     judged(fill, before, {b"1": Outcome.AI, b"2": Outcome.NO_EVIDENCE, b"3": Outcome.AI})
     listed = [fill.listed(b"1", label=False), fill.listed(b"2"), fill.listed(b"3")]

@@ -28,7 +28,7 @@ def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
     results.record_host(fill.store, results.Host("h2", "laptop", "x86_64", {}))
     scan = fill.scan()
     chance = random.Random(5)
-    told: dict[int, dict[str, object]] = {}
+    rows: dict[int, dict[str, object]] = {}
     for host, folder in (("h1", "a"), ("h2", "a/b"), ("h1", "ab")):
         batch = fill.batch(scan, *(f"{folder}/{n:02}.jpg".encode() for n in range(40)))
         assert batch is not None
@@ -40,41 +40,43 @@ def filled(fill: Fill) -> tuple[Scan, dict[int, dict[str, object]]]:
             if outcome is Outcome.NO_EVIDENCE and chance.random() < 0.4:
                 score = None
             kind = chance.choice(list(ErrorKind)) if failed else None
-            said = Finding("provenance", chance.choice(["c2pa_generated", "generator_tag"]), score)
+            evidence = Finding(
+                "provenance", chance.choice(["c2pa_generated", "generator_tag"]), score
+            )
             verdicts.append(
                 replace(
-                    fill.verdict(image.image_id, outcome, said),
+                    fill.verdict(image.image_id, outcome, evidence),
                     score=score,
                     detector=None if score is None else chance.choice(["provenance", "objects-32"]),
                     examined=chance.random() < 0.5,
                     error=None if kind is None else ImageError(kind, "why"),
                 )
             )
-            told[image.image_id] = {
+            rows[image.image_id] = {
                 "folder": folder,
                 "host": host,
-                "evidence": said.kind,
+                "evidence": evidence.kind,
                 "error": kind,
                 "outcome": outcome,
                 "score": score,
                 "detector": verdicts[-1].detector,
             }
         results.record_verdicts(fill.store, fill.run(batch, host), verdicts)
-    return scan, told
+    return scan, rows
 
 
-def in_order(told: dict[int, dict[str, object]]) -> list[int]:
+def in_order(rows: dict[int, dict[str, object]]) -> list[int]:
     """Return the images in the order of the pages: flagged by score, then others, latest first."""
 
     def rank(one: int) -> tuple[float, int]:
-        flagged = told[one]["outcome"] in {Outcome.AI, Outcome.UNSURE}
-        return (float(str(told[one]["score"])) if flagged else -1.0, one)
+        flagged = rows[one]["outcome"] in {Outcome.AI, Outcome.UNSURE}
+        return (float(str(rows[one]["score"])) if flagged else -1.0, one)
 
-    return sorted(told, key=rank, reverse=True)
+    return sorted(rows, key=rank, reverse=True)
 
 
 def walked(fill: Fill, scan: Scan, selection: Selection, limit: int = 7) -> list[Tile]:
-    """Every page of a selection, one behind the other."""
+    """Return all pages of a selection."""
     tiles: list[Tile] = []
     while more := gallery.page(
         fill.store, scan, selection, limit, tiles[-1].position if tiles else None
@@ -84,14 +86,14 @@ def walked(fill: Fill, scan: Scan, selection: Selection, limit: int = 7) -> list
 
 
 def test_pages_have_every_image_once_and_in_order(fill: Fill) -> None:
-    """Page by page forwards, then backwards from the end, the same images in the same order."""
-    scan, told = filled(fill)
+    """Pages forwards, and backwards from the end, have the same images in the same order."""
+    scan, rows = filled(fill)
     tiles = walked(fill, scan, EVERYTHING)
     back = [tiles[-1]]
     while more := gallery.page_before(fill.store, scan, EVERYTHING, 7, back[0].position):
         back = more + back
 
-    assert in_order(told) == [tile.image_id for tile in tiles]
+    assert in_order(rows) == [tile.image_id for tile in tiles]
     assert tiles == back
 
 
@@ -108,23 +110,23 @@ def test_pages_have_every_image_once_and_in_order(fill: Fill) -> None:
         (replace(EVERYTHING, error=ErrorKind.DAMAGED), "error", {ErrorKind.DAMAGED}),
     ],
 )
-def test_each_filter_takes_what_it_says(
+def test_each_filter_selects_its_images(
     fill: Fill, selection: Selection, key: str, values: set[str]
 ) -> None:
-    """A selection has the images of which that was said, and no others."""
-    scan, told = filled(fill)
-    wanted = [one for one in in_order(told) if told[one][key] in values]
+    """A selection has exactly the images that match it."""
+    scan, rows = filled(fill)
+    wanted = [one for one in in_order(rows) if rows[one][key] in values]
 
     assert wanted
     assert wanted == [tile.image_id for tile in walked(fill, scan, selection)]
     assert wanted == [tile.image_id for tile in gallery.iterate(fill.store, scan, selection)]
 
 
-def test_reviewed_images_are_told_apart(fill: Fill) -> None:
-    """Reviewed, not reviewed, and contradicted by a person or between two."""
-    scan, told = filled(fill)
+def test_images_are_filtered_by_review(fill: Fill) -> None:
+    """Images are selected by review: yes, no, or in disagreement."""
+    scan, rows = filled(fill)
     by_outcome = {
-        outcome: [one for one in told if told[one]["outcome"] is outcome] for outcome in Outcome
+        outcome: [one for one in rows if rows[one]["outcome"] is outcome] for outcome in Outcome
     }
     agreed, denied, disputed = by_outcome[Outcome.AI][:3]
     unsure, clean = by_outcome[Outcome.UNSURE][0], by_outcome[Outcome.NO_EVIDENCE][0]
@@ -143,12 +145,12 @@ def test_reviewed_images_are_told_apart(fill: Fill) -> None:
         return {t.image_id for t in walked(fill, scan, replace(EVERYTHING, reviewed=reviewed))}
 
     assert {agreed, denied, disputed, unsure, clean} == images(Reviewed.YES)
-    assert set(told) - images(Reviewed.YES) == images(Reviewed.NO)
+    assert set(rows) - images(Reviewed.YES) == images(Reviewed.NO)
     assert {denied, disputed, clean} == images(Reviewed.DISAGREE)
 
 
 def test_a_page_is_read_from_the_index(sqlite_fill: Fill) -> None:
-    """No part of a page's query sorts or reads the table: it would take seconds for a million."""
+    """A page's query neither sorts nor reads the table, which would take seconds for a million."""
     scan, _ = filled(sqlite_fill)
     for (conditions, flagged), forwards in itertools.product(
         gallery._ranges(scan, EVERYTHING), (True, False)

@@ -1,4 +1,4 @@
-"""How a scan goes on: by each host's own clock, and with what failed last."""
+"""The activity of a scan: rates by each host's own clock, and the latest errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR = 3600.0
 
 
 def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
-    """Runs long ago do not count, one whose clock is hours behind counts like any other."""
+    """Old runs do not count; a host whose clock is hours behind counts like any other."""
     results.record_host(fill.store, results.Host("h2", "behind", "aarch64", {"load": 0.5}))
     scan = fill.scan()
     for host_id, images, began, ended in (
@@ -54,10 +54,10 @@ def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
         ({"temperature_c": True}, None),
     ],
 )
-def test_a_host_is_as_warm_as_it_said_last(
+def test_temperature_is_the_last_reported(
     fill: Fill, info: dict[str, object], celsius: float | None
 ) -> None:
-    """What a message claims that is no number is no temperature."""
+    """A reported temperature that is not a number is ignored."""
     scan = fill.scan()
     made = fill.batch(scan, b"one")
     assert made is not None
@@ -69,7 +69,7 @@ def test_a_host_is_as_warm_as_it_said_last(
 
 
 def test_the_oldest_batch_is_of_those_that_are_not_done(fill: Fill) -> None:
-    """One that is done, and one that was not published, are no longer or not yet waited for."""
+    """The oldest batch is neither done nor unpublished."""
     scan = fill.scan()
     made = [fill.batch(scan, name) for name in (b"done", b"waits", b"waits too", b"not yet")]
     ids = [one.batch_id for one in made if one is not None]
@@ -85,7 +85,7 @@ def test_the_oldest_batch_is_of_those_that_are_not_done(fill: Fill) -> None:
 
 
 def test_the_latest_errors_are_named_and_all_are_counted(fill: Fill) -> None:
-    """The last ones that were listed, each with its sentence; counts by kind."""
+    """The latest errors have their text; all are counted by kind."""
     scan = fill.scan()
     made = fill.batch(scan, *(f"{n:02}".encode() for n in range(12)))
     assert made is not None
@@ -105,7 +105,7 @@ def test_the_latest_errors_are_named_and_all_are_counted(fill: Fill) -> None:
 
 
 def test_nothing_is_known_before_the_first_batch(fill: Fill) -> None:
-    """An empty scan has no pulse, and that is no error."""
+    """An empty scan has no activity."""
     seen = read_activity(fill.store, fill.scan().scan_id)
 
     assert ((), None, {}, (), 0.0) == (

@@ -1,4 +1,4 @@
-"""The figures of a report, against counts and percentiles made by other means."""
+"""The figures of a report, against independent counts and percentiles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def timed(fill: Fill, of: Batch, host_id: str, timings: Sequence[Timings]) -> Ru
 
 
 def set_times(fill: Fill, of: Run, started: float, ended: float) -> None:
-    """Say when a run was."""
+    """Set the times of a run."""
     with fill.store.write() as connection:
         connection.execute(
             sa.update(run).where(run.c.id == of.run_id).values(started_at=started, ended_at=ended)
@@ -54,14 +54,14 @@ def set_times(fill: Fill, of: Run, started: float, ended: float) -> None:
     percent=st.integers(1, 100),
 )
 def test_nearest_rank(values: list[int], percent: int) -> None:
-    """A percentile is a value that was measured: NumPy's inverted distribution function."""
+    """A percentile is a measured value, as by NumPy's inverted distribution function."""
     expected = int(np.percentile(values, percent, method="inverted_cdf"))
 
     assert nearest_rank(sorted(values), percent) == expected
 
 
 def test_hosts(fill: Fill) -> None:
-    """Two hosts of one name stay apart; each has its images, its own span and its timings."""
+    """Two hosts of one name stay apart, each with its images, times and timings."""
     results.record_host(fill.store, results.Host("h2", "pi4", "armv8", {}))
     scan = fill.scan()
     first = fill.batch(scan, *(b"a%d" % number for number in range(20)))
@@ -107,7 +107,7 @@ def test_overlapping_runs_are_at_work_once(fill: Fill) -> None:
 
 
 def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
-    """A host's figures are of what it judged in this scan."""
+    """A host's figures count only what it judged in this scan."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a")
     assert batch is not None
@@ -120,7 +120,7 @@ def test_kept_verdicts_are_no_hosts_work(fill: Fill) -> None:
 
 
 def test_timings_of_every_nth_batch(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above the bound, timings come from some batches of each host, counts from all."""
+    """Above the limit, timings come from some batches of each host, counts from all."""
     monkeypatch.setattr(hosts, "TIMED_IMAGES", 2)
     monkeypatch.setattr(hosts, "TIMED_SAMPLE", 2)
     results.record_host(fill.store, results.Host("h2", "pi5", "aarch64", {}))
@@ -173,7 +173,7 @@ def test_detectors_and_evidence(fill: Fill) -> None:
 
 
 def test_errors(fill: Fill) -> None:
-    """Errors come by kind, the most frequent first, with the first five images of each."""
+    """Errors are counted by kind, the most frequent first, with the first five images of each."""
     scan = fill.scan()
     batch = fill.batch(scan, *(b"\xff%d" % number for number in range(9)))
     assert batch is not None
@@ -196,7 +196,7 @@ def test_errors(fill: Fill) -> None:
 
 
 def test_labelled(fill: Fill) -> None:
-    """Labelled images are grouped by truth, outcome and score, pending ones and errors too."""
+    """Labelled images are grouped by label, outcome and score, including pending and errors."""
     scan = fill.scan()
     labels = [True, True, False, False, True, None]
     listed = [fill.listed(b"%d" % number, label=label) for number, label in enumerate(labels)]
@@ -223,6 +223,6 @@ def test_labelled(fill: Fill) -> None:
 
 
 def test_scan_that_is_gone(fill: Fill) -> None:
-    """A scan that was forgotten meanwhile has no figures."""
+    """A forgotten scan has no figures."""
     with pytest.raises(NotFound):
         report.read_figures(fill.store, 7, {})

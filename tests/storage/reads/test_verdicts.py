@@ -52,7 +52,7 @@ def judged(fill: Fill, image_id: int, outcome: Outcome, *, examined: bool) -> Ve
 )
 @given(fates=st.lists(FATES, min_size=1, max_size=40), kept=st.integers(0, 40))
 def test_counts_are_those_of_the_images(fill: Fill, fates: list, kept: int) -> None:  # type: ignore[type-arg]
-    """Whatever became of each image, the five counts are right and add up to all images."""
+    """The five counts are right and add up to all images."""
     name = f"property-{next(fill.names)}"
     before, after = fill.scan(name), fill.scan(name)
     paths = [b"%d" % number for number in range(len(fates))]
@@ -89,7 +89,7 @@ def test_counts_are_those_of_the_images(fill: Fill, fates: list, kept: int) -> N
 
 
 def test_counts_of_no_scan(store: Store) -> None:
-    """A scan that is not there has no counts, not counts of zero."""
+    """Counting the images of an unknown scan raises NotFound."""
     with pytest.raises(NotFound):
         progress.count_images(store, 7)
 
@@ -127,7 +127,7 @@ def test_counting_reads_no_verdict(tmp_path: Path) -> None:
 
 
 def test_span(fill: Fill) -> None:
-    """A scan lasts from the first batch's start to the last commit, of all its runs."""
+    """A scan lasts from the start of its first run to the last commit."""
     scan, other = fill.scan(), fill.scan()
     with fill.store.read() as connection:
         none_yet = progress.read_span(connection, scan.scan_id)
@@ -154,7 +154,7 @@ def test_span(fill: Fill) -> None:
 
 
 def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every image comes once, in the order of listing, with its own findings, page after page."""
+    """Every image appears once, in the order of listing, with its findings, across pages."""
     monkeypatch.setattr(verdict_reads, "PAGE_ROWS", 3)
     scan, other = fill.scan("photos"), fill.scan("photos")
     fill.batch(other, b"not of this scan")
@@ -179,7 +179,7 @@ def test_rows_come_in_pages(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rows_are_read_as_they_are_asked_for(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No page is read before it is needed: what comes later is as the store has it then."""
+    """Pages are read when they are needed, with the verdicts of that moment."""
     monkeypatch.setattr(verdict_reads, "PAGE_ROWS", 2)
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % number for number in range(4)))
@@ -196,7 +196,7 @@ def test_rows_are_read_as_they_are_asked_for(fill: Fill, monkeypatch: pytest.Mon
 
 
 def test_rows_have_labels(fill: Fill) -> None:
-    """A row says what its label says: AI-made, not, or nothing."""
+    """A row has the label of its image: AI-generated, real, or none."""
     scan = fill.scan()
     labels = [True, False, None]
     listed = [fill.listed(b"%d" % number, label=label) for number, label in enumerate(labels)]

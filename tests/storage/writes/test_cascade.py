@@ -1,4 +1,4 @@
-"""Second opinions: what waits for one, what it replaces, and what it leaves as it is."""
+"""The second stage: the images that wait for it, and the verdicts that it replaces."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def stages(fill: Fill, scan: Scan) -> list[int]:
         return [int(row[0]) for row in rows]
 
 
-def test_only_doubtful_ones_wait(fill: Fill) -> None:
-    """Of a batch whose first look is over, the doubtful images wait; of another plan's, none."""
+def test_only_unsure_images_wait(fill: Fill) -> None:
+    """Images with `unsure` wait once the first stage of their batch is done."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.UNSURE)
     judged(fill, fill.scan("other"), Outcome.UNSURE)
@@ -78,21 +78,21 @@ def test_only_doubtful_ones_wait(fill: Fill) -> None:
     assert [CascadeScan(scan.scan_id, "clip", is_finished=False)] == cascade.cascade_scans(
         fill.store, "fleet"
     )
-    assert [] == cascade.cascade_scans(fill.store, "somebody else")
+    assert [] == cascade.cascade_scans(fill.store, "another owner")
     assert CascadeProgress("clip", done=0, waiting=3) == cascade.cascade_progress(fill.store, scan)
 
 
-def test_a_second_look_replaces_the_first(fill: Fill) -> None:
-    """It may clear a picture or accuse it; who comes again finds nothing to do."""
+def test_a_second_stage_replaces_the_first(fill: Fill) -> None:
+    """A verdict of the second stage replaces the first; a second run finds nothing to do."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     ids = [image.image_id for image in batch.images]
     begun = cascade.begin_second_stage(fill.store, batch.batch_id, ids, WORKER)
     assert begun is not None
     run, pending = begun
-    said = Finding("clip", "score", 0.99)
+    score = Finding("clip", "score", 0.99)
     results.record_verdicts(
-        fill.store, run, [fill.verdict(ids[0], Outcome.AI, said), fill.verdict(ids[1])]
+        fill.store, run, [fill.verdict(ids[0], Outcome.AI, score), fill.verdict(ids[1])]
     )
 
     assert (SECOND_STAGE, set(ids[:2])) == (run.stage, set(pending))
@@ -103,8 +103,8 @@ def test_a_second_look_replaces_the_first(fill: Fill) -> None:
     assert CascadeProgress("clip", done=2, waiting=0) == cascade.cascade_progress(fill.store, scan)
 
 
-def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
-    """A file that is gone by the second look keeps its verdict, and is not asked about again."""
+def test_an_error_keeps_the_first_verdict(fill: Fill) -> None:
+    """An image that fails in the second stage keeps its verdict, and is not tried again."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     before = [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
@@ -120,8 +120,8 @@ def test_what_fails_leaves_the_first_verdict(fill: Fill) -> None:
     assert [] == cascade.waiting_batches(fill.store, scan.scan_id)
 
 
-def test_by_message(fill: Fill) -> None:
-    """The recorder writes a second look as a worker with a store does; a late first one is not."""
+def test_a_received_second_stage(fill: Fill) -> None:
+    """A received verdict of the second stage is written; a late one of the first is ignored."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE)
     of = batch.images[0].image_id
@@ -139,8 +139,8 @@ def test_by_message(fill: Fill) -> None:
     assert {b"0.jpg": "ai"} == fill.outcomes(scan)
 
 
-def test_cancelled(fill: Fill) -> None:
-    """Of a cancelled scan nothing is asked."""
+def test_a_cancelled_scan_has_no_second_stage(fill: Fill) -> None:
+    """A cancelled scan has no second stage."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE)
     scans.cancel(fill.store, scan.scan_id)
@@ -152,8 +152,8 @@ def test_cancelled(fill: Fill) -> None:
     )
 
 
-def test_an_attempt_that_failed(fill: Fill) -> None:
-    """The next one knows that it is not the first: it will be a cautious one."""
+def test_a_failed_attempt_is_counted(fill: Fill) -> None:
+    """A failed attempt at the second stage is counted, so that the next one is cautious."""
     scan = planned(fill)
     batch = judged(fill, scan, Outcome.UNSURE)
     cascade.count_failed_attempt(fill.store, batch.batch_id)
@@ -161,8 +161,8 @@ def test_an_attempt_that_failed(fill: Fill) -> None:
     assert [2] == [waits.attempt for waits in cascade.waiting_batches(fill.store, scan.scan_id)]
 
 
-def test_what_waits_is_not_kept(fill: Fill) -> None:
-    """The next scan keeps what has had its last word, and judges again what waited for it."""
+def test_waiting_images_are_not_kept(fill: Fill) -> None:
+    """The next scan keeps final verdicts, and judges images again that waited."""
     scan = planned(fill)
     judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     listed: list[ListedImage] = [fill.listed(b"0.jpg"), fill.listed(b"1.jpg")]

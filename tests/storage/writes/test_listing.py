@@ -1,4 +1,4 @@
-"""What a scan asks for: batches, kept verdicts, errors tried again."""
+"""The images of a scan: batches, kept verdicts, retried errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SAID = Finding("provenance", "generator_tag", 0.98, "said so", {"generator": "ComfyUI"})
 
 
-def test_batch_has_what_was_listed(fill: Fill) -> None:
-    """A batch names its images by path and size, and their number is the scan's."""
+def test_batch_has_listed_images(fill: Fill) -> None:
+    """A batch has the paths and sizes of its images, and the scan their number."""
     scan = fill.scan()
     listed = [fill.listed(b"a/1.jpg", 10), fill.listed(b"a/2.jpg", 20)]
     batch = listing.add_batch(fill.store, scan, listed, None)
@@ -33,7 +33,7 @@ def test_batch_has_what_was_listed(fill: Fill) -> None:
 
 
 def test_same_images_again_change_nothing(fill: Fill) -> None:
-    """A walk that is repeated adds only what the scan does not have."""
+    """Repeating a walk adds only images that the scan does not have."""
     scan = fill.scan()
     fill.batch(scan, b"a", b"b")
     none = fill.batch(scan, b"a", b"b")
@@ -47,7 +47,7 @@ def test_same_images_again_change_nothing(fill: Fill) -> None:
 
 
 def test_same_path_in_two_collections(fill: Fill) -> None:
-    """A path belongs to its collection: in another one it is another image."""
+    """The same path in another collection is another image."""
     first, second = fill.scan("one"), fill.scan("two")
     one, two = fill.batch(first, b"a"), fill.batch(second, b"a")
 
@@ -60,7 +60,7 @@ def test_same_path_in_two_collections(fill: Fill) -> None:
     "path", [b"caf\xe9.jpg", b"\xff\xfe", "ü/日本.png".encode(), b"a\nb\t.gif"]
 )
 def test_names_come_back_as_they_were(fill: Fill, path: bytes) -> None:
-    """File names are bytes: whatever they hold, they come back the same from every query."""
+    """File names of any bytes come back unchanged from every query."""
     scan = fill.scan()
     batch = fill.batch(scan, path)
     assert batch is not None
@@ -73,7 +73,7 @@ def test_names_come_back_as_they_were(fill: Fill, path: bytes) -> None:
 
 
 def test_unchanged_image_keeps_its_verdict(fill: Fill) -> None:
-    """An unchanged image takes verdict and findings with it and is in no batch."""
+    """An unchanged image keeps its verdict and findings, and is in no batch."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a")
     assert batch is not None
@@ -91,7 +91,7 @@ def test_unchanged_image_keeps_its_verdict(fill: Fill) -> None:
 
 
 def test_verdict_is_kept_from_scan_to_scan(fill: Fill) -> None:
-    """What a scan kept, the next one keeps from it."""
+    """A kept verdict is kept again by the next scan."""
     first, second, third = (fill.scan("photos") for _ in range(3))
     batch = fill.batch(first, b"a")
     assert batch is not None
@@ -105,7 +105,7 @@ def test_verdict_is_kept_from_scan_to_scan(fill: Fill) -> None:
 
 @pytest.mark.parametrize(("size_bytes", "mtime_ns"), [(11, 1), (10, 2)])
 def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: int) -> None:
-    """Another size or another time of change makes an image new, others beside it are kept."""
+    """An image with another size or modification time is judged again; others are kept."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a", b"b")
     assert batch is not None
@@ -119,7 +119,7 @@ def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: in
 
 
 def test_pending_image_is_not_kept(fill: Fill) -> None:
-    """Where the earlier scan had no verdict, there is none to keep."""
+    """An image that the earlier scan did not judge is judged."""
     before, after = fill.scan("photos"), fill.scan("photos")
     fill.batch(before, b"a")
 
@@ -139,7 +139,7 @@ def test_pending_image_is_not_kept(fill: Fill) -> None:
     ],
 )
 def test_errors_that_may_pass_are_tried_again(fill: Fill, kind: ErrorKind, outcome: str) -> None:
-    """What may be readable now is looked at anew, what is broken in itself is not."""
+    """Temporary errors are judged again, permanent ones are kept."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a")
     assert batch is not None
@@ -150,7 +150,7 @@ def test_errors_that_may_pass_are_tried_again(fill: Fill, kind: ErrorKind, outco
 
 
 def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
-    """A kept verdict stands beside the label that the new scan gave its image."""
+    """An image with a kept verdict has the label of the new scan."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a")
     assert batch is not None
@@ -162,7 +162,7 @@ def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
 
 
 def test_errors_are_put_into_new_batches(fill: Fill) -> None:
-    """Only what failed is tried again, cautiously, in batches of the size asked for."""
+    """Only failed images are retried, cautiously, in batches of the given size."""
     scan = fill.scan()
     batch = fill.batch(scan, *(b"%d" % number for number in range(6)))
     assert batch is not None
@@ -189,7 +189,7 @@ def test_errors_are_put_into_new_batches(fill: Fill) -> None:
 
 
 def test_kept_error_that_is_tried_again_is_kept_no_more(fill: Fill) -> None:
-    """A retried error counts as judged in this scan, even if an earlier scan had made it."""
+    """A retried image counts as judged in this scan, even if the error was kept."""
     before, after = fill.scan("photos"), fill.scan("photos")
     batch = fill.batch(before, b"a")
     assert batch is not None

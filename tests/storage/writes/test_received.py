@@ -1,4 +1,4 @@
-"""Results that come by message: any number of times, in any order, from anyone."""
+"""Results in messages: repeated, in any order, and from anyone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def from_pi(scan: Scan, batch: Batch, *verdicts: Verdict) -> Received:
 
 
 def runs(fill: Fill) -> list[tuple[str, float, float]]:
-    """Every run: its host, start and end."""
+    """Return the host, start and end of every run."""
     with fill.store.read() as connection:
         found = connection.execute(
             sa.select(run.c.host_id, run.c.started_at, run.c.ended_at).order_by(run.c.id)
@@ -39,7 +39,7 @@ def runs(fill: Fill) -> list[tuple[str, float, float]]:
 
 
 def test_chunk_by_chunk(fill: Fill) -> None:
-    """Chunks of one go at a batch are one run, and the last of them finishes batch and scan."""
+    """Chunks from one run of a batch are one run; the last one finishes batch and scan."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -59,22 +59,24 @@ def test_chunk_by_chunk(fill: Fill) -> None:
 
 
 def test_twice(fill: Fill) -> None:
-    """A message that comes again changes nothing and leaves no run without images."""
+    """A repeated message changes nothing, and leaves no run without images."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
-    said = fill.verdict(batch.images[0].image_id, Outcome.AI, Finding("objects-32", "score", 0.75))
-    chunk = from_pi(scan, batch, said)
+    verdict = fill.verdict(
+        batch.images[0].image_id, Outcome.AI, Finding("objects-32", "score", 0.75)
+    )
+    chunk = from_pi(scan, batch, verdict)
     receive(fill.store, chunk)
 
     assert 0 == receive(fill.store, chunk)
     assert 0 == receive(fill.store, replace(chunk, started_at=chunk.started_at + 1, worker="x"))
     assert 1 == len(runs(fill))
-    assert [said, None] == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+    assert [verdict, None] == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
 
 
 def test_after_an_error(fill: Fill) -> None:
-    """A verdict takes the place of an error, as when it is written directly."""
+    """A received verdict replaces an error."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -85,8 +87,8 @@ def test_after_an_error(fill: Fill) -> None:
     assert {b"a": "unsure"} == fill.outcomes(scan)
 
 
-def test_what_is_not_in_the_batch(fill: Fill) -> None:
-    """Nothing is said of images of another batch or of none, nor for a batch of another scan."""
+def test_images_outside_the_batch_are_ignored(fill: Fill) -> None:
+    """Verdicts on images outside the batch, or for a batch of another scan, are ignored."""
     scan, other = fill.scan(), fill.scan()
     batch, elsewhere = fill.batch(scan, b"a"), fill.batch(other, b"b")
     assert batch is not None
@@ -102,7 +104,7 @@ def test_what_is_not_in_the_batch(fill: Fill) -> None:
 
 
 def test_forgotten(fill: Fill) -> None:
-    """What comes after its scan was forgotten is dropped."""
+    """Results for a forgotten scan are ignored."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -112,7 +114,7 @@ def test_forgotten(fill: Fill) -> None:
 
 
 def test_a_clock_that_is_wrong(fill: Fill) -> None:
-    """A scan does not seem to have lasted from 1970, or to last until the next century."""
+    """Times from a wrong clock are limited to the time of the scan."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None

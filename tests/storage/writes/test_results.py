@@ -1,4 +1,4 @@
-"""Batches at work and done, and verdicts that may be written any number of times."""
+"""The progress of batches, and verdicts that may be written several times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stored(fill: Fill, scan: Scan) -> list[Verdict | None]:
 
 
 def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
-    """All of a verdict is stored: findings in their order, digest, error and timings."""
+    """A verdict is stored with its findings in order, digest, error and timings."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -48,7 +48,7 @@ def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
 
 
 def test_same_verdict_again_changes_nothing(fill: Fill) -> None:
-    """A batch that runs twice leaves the first run's verdicts, timings and all."""
+    """A batch that runs twice keeps the verdicts and timings of the first run."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -62,25 +62,25 @@ def test_same_verdict_again_changes_nothing(fill: Fill) -> None:
 
 
 def test_later_stage_replaces(fill: Fill) -> None:
-    """A stronger detector's verdict takes the place of a routed one, not the other way round."""
+    """A verdict of the second stage replaces one of the first, not the other way round."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
     routed = fill.verdict(batch.images[0].image_id, Outcome.UNSURE, SCORE)
-    strong_says = Finding("strong", "score", 0.75)
-    strong = replace(
-        routed, outcome=Outcome.AI, score=0.75, detector="strong", findings=(SCORE, strong_says)
+    second_score = Finding("clip", "score", 0.75)
+    second = replace(
+        routed, outcome=Outcome.AI, score=0.75, detector="clip", findings=(SCORE, second_score)
     )
     run = fill.run(batch)
     results.record_verdicts(fill.store, run, [routed])
-    results.record_verdicts(fill.store, replace(run, stage=2), [strong])
+    results.record_verdicts(fill.store, replace(run, stage=2), [second])
     results.record_verdicts(fill.store, run, [routed])
 
-    assert stored(fill, scan) == [strong]
+    assert stored(fill, scan) == [second]
 
 
 def test_anything_replaces_an_error(fill: Fill) -> None:
-    """An image that failed and is then judged has the verdict and no trace of the error."""
+    """A verdict replaces an error completely."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -93,7 +93,7 @@ def test_anything_replaces_an_error(fill: Fill) -> None:
 
 
 def test_error_does_not_replace_a_verdict(fill: Fill) -> None:
-    """A second look that fails leaves what the first one found."""
+    """An error in the second stage keeps the verdict of the first."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -106,7 +106,7 @@ def test_error_does_not_replace_a_verdict(fill: Fill) -> None:
 
 
 def test_findings_of_a_failed_image_are_kept(fill: Fill) -> None:
-    """Metadata that was read before the pixels failed stays beside the error."""
+    """Findings from metadata are stored with an error of the pixels."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -116,8 +116,8 @@ def test_findings_of_a_failed_image_are_kept(fill: Fill) -> None:
     assert stored(fill, scan) == [failed]
 
 
-def test_run_begins_with_what_is_left(fill: Fill) -> None:
-    """A second go at a batch is told only of images without a verdict."""
+def test_run_gets_unjudged_images(fill: Fill) -> None:
+    """A second run of a batch gets only images without a verdict."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b", b"c")
     assert batch is not None
@@ -134,7 +134,7 @@ def test_run_begins_with_what_is_left(fill: Fill) -> None:
 
 
 def test_batch_is_done_with_its_last_verdict(fill: Fill) -> None:
-    """A batch is not done while an image of it has no verdict, and is not begun when it is."""
+    """A batch is done once all its images have verdicts, and is then not begun again."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -150,12 +150,12 @@ def test_batch_is_done_with_its_last_verdict(fill: Fill) -> None:
 
 
 def test_batch_that_is_gone_is_not_begun(fill: Fill) -> None:
-    """A message about a batch that the store does not know is nobody's work."""
+    """An unknown batch cannot be begun or requeued."""
     assert results.begin_run(fill.store, 12345, 1, ("h1", "w1")) is None
 
 
 def test_batch_again(fill: Fill) -> None:
-    """What is published again is what is left, with the attempt one higher only after a failure."""
+    """A requeued batch has the unfinished images, and a higher attempt after a failure."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -172,7 +172,7 @@ def test_batch_again(fill: Fill) -> None:
 
 
 def test_batch_again_with_nothing_left_is_done(fill: Fill) -> None:
-    """A worker that died between the last verdict and the end of its batch costs nothing."""
+    """Requeuing a batch without unfinished images marks it done."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
@@ -186,7 +186,7 @@ def test_batch_again_with_nothing_left_is_done(fill: Fill) -> None:
 
 
 def test_undone_batches(fill: Fill) -> None:
-    """Undone are the batches of a broker's live scans, the oldest first, or of one scan."""
+    """Unfinished batches are those of an owner's unfinished scans, or of one scan, oldest first."""
     one, two, cancelled = fill.scan(), fill.scan(), fill.scan()
     made = [fill.batch(scan, b"a") for scan in (one, two, cancelled, one)]
     ids = [batch.batch_id for batch in made if batch is not None]
@@ -206,7 +206,7 @@ def test_undone_batches(fill: Fill) -> None:
 
 
 def test_host_is_known_by_its_id(fill: Fill) -> None:
-    """A host that is renamed is the same host, and two of the same name are two."""
+    """A renamed host stays one host, and two hosts with the same name stay two."""
     renamed = results.Host("h1", "kitchen", "aarch64", {"cores": 4})
     results.record_host(fill.store, renamed)
     results.record_host(fill.store, replace(renamed, host_id="h2"))
@@ -229,7 +229,7 @@ def test_empty_chunk_is_nothing(fill: Fill) -> None:
 
 
 def test_findings_follow_their_verdict(fill: Fill) -> None:
-    """A verdict that replaces another leaves none of its findings; a refused one adds none."""
+    """A replaced verdict loses its findings; a rejected one adds none."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b", b"c")
     assert batch is not None
@@ -245,8 +245,8 @@ def test_findings_follow_their_verdict(fill: Fill) -> None:
     assert stored(fill, scan) == [replaced, refused, new]
 
 
-def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
-    """A NUL or half a character in a text, however deep, is replaced; reports can be made."""
+def test_invalid_text_is_replaced(fill: Fill) -> None:
+    """NUL and surrogates in text are replaced at any depth, and reports still work."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -275,7 +275,7 @@ def test_what_a_file_says_may_be_anything(fill: Fill) -> None:
 
 
 def test_run_has_the_higher_attempt(fill: Fill) -> None:
-    """An old message of a batch that has failed since does not make its run a first attempt."""
+    """A run has the higher attempt of message and batch."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None

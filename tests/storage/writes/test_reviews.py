@@ -1,4 +1,4 @@
-"""What people say of images, kept beside the verdicts."""
+"""Reviews of images, stored beside the verdicts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def judged(fill: Fill, *outcomes: Outcome) -> tuple[Scan, list[int]]:
 
 
 def test_an_answer_leaves_the_verdict_and_every_earlier_answer(fill: Fill) -> None:
-    """Another answer of the same person ends his first; both stay, and so does the verdict."""
+    """A second answer of the same person replaces the first; both are stored, the verdict stays."""
     scan, (image,) = judged(fill, Outcome.UNSURE)
     for answer, who in ((Answer.AI, "ann"), (Answer.NOT_AI, "ann"), (Answer.CANT_TELL, "bob")):
         reviews.record_answer(fill.store, scan.scan_id, image, answer, who)
@@ -42,7 +42,7 @@ def test_an_answer_leaves_the_verdict_and_every_earlier_answer(fill: Fill) -> No
 
 
 def test_undo_takes_back_ones_own_last_answer(fill: Fill) -> None:
-    """Answer after answer is taken back, the one before stands again; others' are not touched."""
+    """Withdrawing an answer makes the one before current again, and changes no one else's."""
     scan, (first, second) = judged(fill, Outcome.AI, Outcome.AI)
     said = [
         (first, Answer.AI, "ann"),
@@ -66,7 +66,7 @@ def test_undo_takes_back_ones_own_last_answer(fill: Fill) -> None:
 
 
 def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
-    """Each reviewed image counts once; contradictions are counted beside."""
+    """Each reviewed image counts once; disagreements are counted separately."""
     scan, (ai, unsure, clean, _) = judged(
         fill, Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.AI
     )
@@ -88,7 +88,7 @@ def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
 
 
 def test_an_image_of_another_scan_cannot_be_reviewed(fill: Fill) -> None:
-    """It is not found, and nothing is written."""
+    """An image of another scan is not found, and no answer is stored."""
     scan, _ = judged(fill, Outcome.AI)
 
     with pytest.raises(NotFound, match="Image not found: 99 in scan"):
@@ -96,8 +96,8 @@ def test_an_image_of_another_scan_cannot_be_reviewed(fill: Fill) -> None:
     assert {} == reviews.review_progress(fill.store, scan.scan_id).answers
 
 
-def test_a_rescan_keeps_the_reviews_of_what_it_keeps(fill: Fill) -> None:
-    """An unchanged image takes its answers along; they can be taken back there alone."""
+def test_a_rescan_keeps_reviews(fill: Fill) -> None:
+    """An unchanged image keeps its answers in the next scan, where they can be withdrawn."""
     scan, (image,) = judged(fill, Outcome.AI)
     reviews.record_answer(fill.store, scan.scan_id, image, Answer.NOT_AI, "ann")
     later = fill.scan("photos")

@@ -1,4 +1,4 @@
-"""Random samples: fair, repeatable, and what people said of them."""
+"""Random samples: uniform, repeatable, and with the answers of reviewers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def finished(fill: Fill, readable: int, failed: int = 0) -> Scan:
     return scan
 
 
-def test_a_sample_is_of_what_could_be_read(fill: Fill) -> None:
-    """Distinct images, none of which is an error; a sample of all is all of them."""
+def test_a_sample_has_readable_images(fill: Fill) -> None:
+    """A sample has distinct, readable images; a sample of all has all of them."""
     scan = finished(fill, readable=12, failed=5)
     drawn = samples.draw_sample(fill.store, scan.scan_id, 200, seed=1)
     images = [image for image, _ in samples.sample_images(fill.store, drawn)]
@@ -41,7 +41,7 @@ def test_a_sample_is_of_what_could_be_read(fill: Fill) -> None:
 
 
 def test_a_seed_draws_the_same_again(fill: Fill) -> None:
-    """The same seed draws the same images in the same order, another one others."""
+    """The same seed draws the same images in the same order, another seed others."""
     scan = finished(fill, readable=200)
     first, again, other = (
         samples.sample_images(fill.store, samples.draw_sample(fill.store, scan.scan_id, 20, seed))
@@ -53,7 +53,7 @@ def test_a_seed_draws_the_same_again(fill: Fill) -> None:
 
 
 def test_every_image_is_as_likely(sqlite_fill: Fill) -> None:
-    """Over 600 seeds, each of 10 images comes about as often as the others, at every place."""
+    """Over 600 seeds, each of 10 images is drawn about equally often at every position."""
     scan = finished(sqlite_fill, readable=10)
     firsts: Counter[int] = Counter()
     for seed in range(600):
@@ -87,7 +87,7 @@ def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
 
 
 def test_no_sample_of_half_a_scan(fill: Fill) -> None:
-    """An unfinished scan, and one that nothing could be read of, give one sentence."""
+    """An unfinished scan, and one without readable images, raise one sentence."""
     unfinished, unreadable = fill.scan(), finished(fill, readable=0, failed=2)
     for scan, words in ((unfinished, "is not finished"), (unreadable, "has no readable images")):
         with pytest.raises(StoreError, match=words):

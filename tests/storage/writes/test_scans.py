@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rows(store: Store, *tables: sa.Table) -> list[int]:
-    """How many rows each of the tables has."""
+    """Return the number of rows of each table."""
     with store.read() as connection:
         return [
             connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
@@ -30,7 +30,7 @@ def rows(store: Store, *tables: sa.Table) -> list[int]:
 
 
 def test_collection_is_made_once(store: Store) -> None:
-    """The same name and root are the same collection, another name is another."""
+    """The same name and root are the same collection; another name is another one."""
     first = scans.ensure_collection(store, "photos", b"/photos")
     again = scans.ensure_collection(store, "photos", b"/photos")
     other = scans.ensure_collection(store, "more", b"/photos")
@@ -40,7 +40,7 @@ def test_collection_is_made_once(store: Store) -> None:
 
 
 def test_name_that_stands_for_another_root(store: Store) -> None:
-    """A name that is taken is refused with both roots, shown harmlessly, and the way out."""
+    """A name in use is rejected with both roots, escaped, and a way out."""
     scans.ensure_collection(store, "photos", b"/mnt/\xff")
 
     with pytest.raises(NameTaken, match="--name") as refused:
@@ -50,7 +50,7 @@ def test_name_that_stands_for_another_root(store: Store) -> None:
 
 
 def test_plan_is_known_by_its_digest(store: Store) -> None:
-    """A plan of the same digest is the same plan, and its body comes back with the scan."""
+    """The same plan has the same id, and is read with the scan."""
     plan = Plan((PlannedDetector("ü", "1", "ab" * 32, Thresholds(0.5, 0.9)),), rules=1)
     first = scans.ensure_plan(store, plan)
     again = scans.ensure_plan(store, Plan(plan.detectors, rules=1))
@@ -62,7 +62,7 @@ def test_plan_is_known_by_its_digest(store: Store) -> None:
 
 
 def test_latest_scan_is_meant_where_none_is_named(fill: Fill) -> None:
-    """Without a number the latest scan is found, with one that scan."""
+    """A scan is found by its id; without one, the latest is found."""
     first, second = fill.scan(), fill.scan()
 
     assert scans.find_scan(fill.store) == second
@@ -70,7 +70,7 @@ def test_latest_scan_is_meant_where_none_is_named(fill: Fill) -> None:
 
 
 def test_no_such_scan(store: Store, fill: Fill) -> None:
-    """An empty store says how to begin, a number that is none how to see those there are."""
+    """An empty store tells how to begin; an unknown id, how to list scans."""
     with pytest.raises(NotFound, match="scanner scan FOLDER"):
         scans.find_scan(store)
     fill.scan()
@@ -79,7 +79,7 @@ def test_no_such_scan(store: Store, fill: Fill) -> None:
 
 
 def test_scans_are_listed_latest_first(fill: Fill) -> None:
-    """All scans come with the latest first, or those of one collection."""
+    """All scans, or those of one collection, are listed latest first."""
     first, other, last = fill.scan("a"), fill.scan("b"), fill.scan("a")
     everything = scans.list_scans(fill.store)
     of_a = scans.list_scans(fill.store, collection_id=first.collection_id)
@@ -89,7 +89,7 @@ def test_scans_are_listed_latest_first(fill: Fill) -> None:
 
 
 def test_scan_is_finished_when_listed_and_judged(fill: Fill) -> None:
-    """A scan is finished by whatever comes last: the end of the walk, or of its last batch."""
+    """A scan is finished by the end of the walk or by its last batch, whichever is later."""
     listed_last = fill.scan()
     batch = fill.batch(listed_last, b"a")
     assert batch is not None
@@ -119,7 +119,7 @@ def test_scan_without_images_is_finished_by_its_walk(fill: Fill) -> None:
 
 
 def test_enqueue_seconds_add_up(fill: Fill) -> None:
-    """A scan that was enqueued in two goes has the time of both."""
+    """The durations of two enqueues add up."""
     scan_id = fill.scan().scan_id
     scans.add_enqueue_seconds(fill.store, scan_id, 1.5)
     scans.add_enqueue_seconds(fill.store, scan_id, 2.25)
@@ -128,7 +128,7 @@ def test_enqueue_seconds_add_up(fill: Fill) -> None:
 
 
 def test_cancelled_scan_is_not_begun(fill: Fill) -> None:
-    """No batch of a cancelled scan is begun, until it is handed to a broker again."""
+    """No batch of a cancelled scan is begun until it gets an owner again."""
     cancelled = fill.scan()
     batch = fill.batch(cancelled, b"a")
     assert batch is not None
@@ -142,7 +142,7 @@ def test_cancelled_scan_is_not_begun(fill: Fill) -> None:
 
 
 def test_forgotten_scan_leaves_nothing(fill: Fill) -> None:
-    """With its only scan a collection goes, and all rows about it."""
+    """A collection is deleted with its only scan."""
     forgotten = fill.scan()
     batch = fill.batch(forgotten, b"a", b"b")
     assert batch is not None
@@ -155,7 +155,7 @@ def test_forgotten_scan_leaves_nothing(fill: Fill) -> None:
 
 
 def test_forgotten_scan_leaves_others_alone(fill: Fill) -> None:
-    """Images that another scan has, and verdicts it took over, outlive the scan they came from."""
+    """Forgetting a scan keeps images and verdicts that another scan has."""
     source = fill.scan("photos")
     batch = fill.batch(source, b"a", b"gone")
     assert batch is not None
@@ -173,7 +173,7 @@ def test_forgotten_scan_leaves_others_alone(fill: Fill) -> None:
 
 
 def test_verdict_that_comes_after_its_scan_was_forgotten(fill: Fill) -> None:
-    """A worker that was at a forgotten scan's batch is told in a StoreError, not by the driver."""
+    """Writing results of a forgotten scan raises StoreError."""
     forgotten = fill.scan()
     batch = fill.batch(forgotten, b"a")
     assert batch is not None
@@ -185,7 +185,7 @@ def test_verdict_that_comes_after_its_scan_was_forgotten(fill: Fill) -> None:
 
 
 def test_last_two_batches_at_once(fill: Fill) -> None:
-    """Workers that do the last two batches at the same time finish the scan between them."""
+    """Workers that finish the last two batches at the same time finish the scan."""
     made = fill.scan()
     one, two = fill.batch(made, b"a"), fill.batch(made, b"b")
     assert one is not None
@@ -207,7 +207,7 @@ def test_last_two_batches_at_once(fill: Fill) -> None:
 
 
 def test_scan_that_was_left_unfinished_is_settled(fill: Fill) -> None:
-    """A scan with nothing left to do is marked finished, one with an undone batch is not."""
+    """A scan is marked finished only without unfinished batches."""
     stuck, going = fill.scan(), fill.scan()
     batch = fill.batch(stuck, b"a")
     assert batch is not None
@@ -224,7 +224,7 @@ def test_scan_that_was_left_unfinished_is_settled(fill: Fill) -> None:
 
 
 def test_numbers_are_not_given_again(fill: Fill) -> None:
-    """A message that outlasts its forgotten scan names no later scan, batch or image."""
+    """Ids of forgotten scans, batches and images are not reused."""
     old = fill.scan("photos")
     old_batch = fill.batch(old, b"a")
     assert old_batch is not None
@@ -238,8 +238,8 @@ def test_numbers_are_not_given_again(fill: Fill) -> None:
     assert new_batch.images[0].image_id > old_batch.images[0].image_id
 
 
-def test_scan_says_what_it_keeps(fill: Fill) -> None:
-    """The scan whose verdicts are kept is remembered, or that there is none."""
+def test_scan_records_what_it_keeps(fill: Fill) -> None:
+    """A scan records the scan whose verdicts it keeps, if any."""
     first = fill.scan("photos")
     second = scans.new_scan(
         fill.store, first.collection_id, first.plan_id, "fleet", keep_from=first.scan_id
