@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from storage.reads.hosts import HostFigures
     from storage.reads.labelled import Calls, LabelledCount
     from storage.reads.progress import Counts
-    from storage.reads.report import Figures
     from storage.reads.verdicts import VerdictRow
     from storage.records import PlannedDetector
     from storage.writes.cascade import CascadeProgress
@@ -48,11 +47,7 @@ class DetectorFigures:
     For provenance, which scores only evidence, the number of images with a finding of it.
     """
 
-    name: str
-    version: str
-    sha256: str
-    unsure: float
-    ai: float
+    planned: PlannedDetector
     images: int
 
 
@@ -113,23 +108,27 @@ def build(
 
     `rates` gives the error rates of a planned detector, for the corrected share.
     """
-    planned = {one.name: one for one in scan.plan.detectors}
-    thresholds = {name: one.thresholds.ai for name, one in planned.items()}
+    planned = {detector.name: detector for detector in scan.plan.detectors}
+    thresholds = {name: detector.thresholds.ai for name, detector in planned.items()}
     read = read_figures(store, scan.scan_id, thresholds)
-    looked = read.breakdown.coverage
     return Report(
         scan=scan,
         counts=read.counts,
         seconds=read.seconds,
         active_seconds=read.active_seconds,
         hosts=read.hosts,
-        detectors=tuple(_detectors(scan, read)),
+        detectors=tuple(
+            DetectorFigures(detector, read.detectors[name]) for name, detector in planned.items()
+        ),
         evidence=read.evidence,
         errors=read.errors,
         evaluation=evaluation_of(read.labelled, read.breakdown),
         breakdown=read.breakdown,
         corrected=corrected_share(
-            ((name, one.native, one.flagged) for name, one in looked.items()),
+            (
+                (name, coverage.native, coverage.flagged)
+                for name, coverage in read.breakdown.coverage.items()
+            ),
             lambda name: rates(planned[name]),
         ),
         sample=read_sample(store, scan.scan_id),
@@ -137,18 +136,6 @@ def build(
         second_stage=cascade_progress(store, scan),
         findings=tuple(_findings(store, scan)),
     )
-
-
-def _detectors(scan: Scan, read: Figures) -> Iterable[DetectorFigures]:
-    for one in scan.plan.detectors:
-        yield DetectorFigures(
-            name=one.name,
-            version=one.version,
-            sha256=one.sha256,
-            unsure=one.thresholds.unsure,
-            ai=one.thresholds.ai,
-            images=read.detectors[one.name],
-        )
 
 
 def _findings(store: Store, scan: Scan) -> Iterable[VerdictRow]:
@@ -184,7 +171,9 @@ def evaluation_of(labelled: Iterable[LabelledCount], breakdown: Breakdown) -> Ev
         curves=curves(scored),
         by_verdict=by_verdict,
         by_folder={name: _confusion(calls) for name, calls in breakdown.calls_by_folder.items()},
-        by_detector={name: _confusion(one) for name, one in breakdown.calls_by_detector.items()},
+        by_detector={
+            name: _confusion(calls) for name, calls in breakdown.calls_by_detector.items()
+        },
     )
 
 

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 REDACTED = "(redacted)"
 
 
-def redacted(found: Report | Comparison) -> Report | Comparison:
+def redacted(report: Report | Comparison) -> Report | Comparison:
     """Return the report with its counts unchanged, and numbers instead of paths and names.
 
     Folders and hosts are numbered in the report's order. Examples of errors, whose texts may quote
     paths, are left out, and so are the named findings and the examples of a comparison. Names of
     generators stay: they are evidence.
     """
-    if isinstance(found, Comparison):
-        before, after = _redacted(found.before), _redacted(found.after)
-        return replace(found, before=before, after=after, examples=())
-    return _redacted(found)
+    if isinstance(report, Comparison):
+        before, after = _redacted(report.before), _redacted(report.after)
+        return replace(report, before=before, after=after, examples=())
+    return _redacted(report)
 
 
 def _redacted(report: Report) -> Report:

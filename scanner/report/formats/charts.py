@@ -105,11 +105,11 @@ def curve_charts(curves: Curves) -> list[Chart]:
 
 def months_chart(months: Mapping[str, OutcomeCounts]) -> Chart | None:
     """Return the shares of `ai` and `unsure` by month of the file; None of a single month."""
-    known = {_date(month): told for month, told in months.items() if month[:1].isdigit()}
+    known = {_date(month): counts for month, counts in months.items() if month[:1].isdigit()}
     if len(known) < 2:  # noqa: PLR2004 - a line has two ends
         return None
-    generated = [(day, 100 * told.ai / told.images) for day, told in known.items()]
-    unsure = [(day, 100 * told.unsure / told.images) for day, told in known.items()]
+    generated = [(day, 100 * counts.ai / counts.images) for day, counts in known.items()]
+    unsure = [(day, 100 * counts.unsure / counts.images) for day, counts in known.items()]
     lines = [
         Line("AI-generated", generated, "var(--ai)"),
         Line("unsure", unsure, "var(--unsure)", DASHES[1]),

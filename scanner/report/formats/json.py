@@ -5,6 +5,7 @@ Keys are never renamed: where a key has got a plainer name, both are there.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.formats.json_accuracy import evaluation_json
@@ -27,7 +28,6 @@ from storage.reads.hosts import STAGES
 if TYPE_CHECKING:
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
-    from storage.reads.evidence import EvidenceCount
     from storage.reads.hosts import HostFigures
     from storage.reads.progress import Counts
     from storage.reads.verdicts import VerdictRow
@@ -57,15 +57,18 @@ def to_json(report: Report) -> dict[str, Any]:
         "hosts": [_host(host) for host in report.hosts],
         "detectors": [
             {
-                "name": detector.name,
-                "version": detector.version,
-                "sha256": detector.sha256,
-                "thresholds": {"unsure": share(detector.unsure), "ai": share(detector.ai)},
-                "images": detector.images,
+                "name": row.planned.name,
+                "version": row.planned.version,
+                "sha256": row.planned.sha256,
+                "thresholds": {
+                    "unsure": share(row.planned.thresholds.unsure),
+                    "ai": share(row.planned.thresholds.ai),
+                },
+                "images": row.images,
             }
-            for detector in report.detectors
+            for row in report.detectors
         ],
-        "evidence": [_evidence(row) for row in report.evidence],
+        "evidence": [asdict(row) for row in report.evidence],
         "findings": [_finding(row) for row in report.findings],
         "errors": [
             {
@@ -130,19 +133,12 @@ def verdicts_json(counts: Counts) -> dict[str, int]:
     }
 
 
-def milliseconds(us: int) -> float:
-    """Return microseconds as milliseconds."""
-    return us / 1000
-
-
 def _host(host: HostFigures) -> dict[str, Any]:
-    stages = {}
+    stages: dict[str, dict[str, float | None]] = {}
     for name in STAGES:
         times = host.stages.get(name)
-        stages[name] = {
-            "p50": None if times is None else milliseconds(times.p50_us),
-            "p95": None if times is None else milliseconds(times.p95_us),
-        }
+        p50, p95 = (None, None) if times is None else (times.p50_us / 1000, times.p95_us / 1000)
+        stages[name] = {"p50": p50, "p95": p95}
     return {
         "host": host.label,
         "host_id": host.host_id,
@@ -155,22 +151,14 @@ def _host(host: HostFigures) -> dict[str, Any]:
     }
 
 
-def _evidence(row: EvidenceCount) -> dict[str, Any]:
-    return {
-        "detector": row.detector,
-        "kind": row.kind,
-        "generator": row.generator,
-        "signature": row.signature,
-        "images": row.images,
-    }
-
-
 def _finding(row: VerdictRow) -> dict[str, Any]:
     verdict = row.verdict
+    if verdict is None:
+        raise ValueError(f"image {row.image_id} has no verdict")
     return {
         **fields(row.path),
-        "verdict": None if verdict is None else verdict.outcome.value,
-        "score": None if verdict is None else share(verdict.score),
-        "detector": None if verdict is None else verdict.detector,
-        "reason": None if verdict is None else reason(verdict),
+        "verdict": verdict.outcome.value,
+        "score": share(verdict.score),
+        "detector": verdict.detector,
+        "reason": reason(verdict),
     }

@@ -118,26 +118,32 @@ def _rate(rate: Share) -> dict[str, Any]:
 def folders_json(folders: Folders) -> dict[str, Any]:
     """Return images by folder; `path` is relative to the collection, `.` its own folder."""
     listed = [
-        {**fields(folders.parent + name if name else folders.parent or b"."), **_counts(told)}
-        for name, told in folders.by_name.items()
+        {**fields(folders.parent + name if name else folders.parent or b"."), **_counts(counts)}
+        for name, counts in folders.by_name.items()
     ]
     return {"folders": listed, "other_folders": _counts(folders.others)}
 
 
 def months_json(months: Mapping[str, OutcomeCounts]) -> list[dict[str, Any]]:
     """Return images by the month of the file."""
-    return [{"month": month, **_counts(told)} for month, told in months.items()]
+    return [{"month": month, **_counts(counts)} for month, counts in months.items()]
 
 
 def deciding_json(deciding: Mapping[str, OutcomeCounts]) -> list[dict[str, Any]]:
     """Return the verdicts `ai` and `unsure` by the detector that decided."""
     return [
-        {"detector": name, "ai": told.ai, "unsure": told.unsure} for name, told in deciding.items()
+        {"detector": name, "ai": counts.ai, "unsure": counts.unsure}
+        for name, counts in deciding.items()
     ]
 
 
-def _counts(told: OutcomeCounts) -> dict[str, int]:
-    return {"images": told.images, "ai": told.ai, "unsure": told.unsure, "error": told.error}
+def _counts(counts: OutcomeCounts) -> dict[str, int]:
+    return {
+        "images": counts.images,
+        "ai": counts.ai,
+        "unsure": counts.unsure,
+        "error": counts.error,
+    }
 
 
 def copies_json(copies: Copies) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.report.formats.json import milliseconds
 from scanner.report.formats.json_parts import share
 from storage.paths import fields
 
@@ -63,9 +62,9 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "host": None,
         "examined": verdict.examined,
         "digest": None if verdict.digest is None else verdict.digest.hex(),
-        "fetch_ms": milliseconds(verdict.timings.fetch_us),
-        "decode_ms": milliseconds(verdict.timings.decode_us),
-        "infer_ms": milliseconds(verdict.timings.infer_us),
+        "fetch_ms": verdict.timings.fetch_us / 1000,
+        "decode_ms": verdict.timings.decode_us / 1000,
+        "infer_ms": verdict.timings.infer_us / 1000,
         "label": None,
     }
 

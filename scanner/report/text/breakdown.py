@@ -36,14 +36,16 @@ def print_breakdown(report: Report, console: Console) -> None:
     folders = by_flagged(breakdown.folders)
     if len(folders) > 1:
         _print_counts(console, "Folder", folders[:ROWS], len(folders))
-    months = [(month, told) for month, told in breakdown.months.items() if told.ai or told.unsure]
+    months = [
+        (month, counts) for month, counts in breakdown.months.items() if counts.ai or counts.unsure
+    ]
     if len(breakdown.months) > 1 and months:
         _print_counts(console, "Month of the file", months[-ROWS:], len(breakdown.months))
     if len(breakdown.deciding) > 1:
         heading(console, "Decided by")
         table = columns("Detector", "AI-generated", "Unsure")
-        for name, told in breakdown.deciding.items():
-            table.add_row(Text(safe(name)), f"{told.ai:,}", f"{told.unsure:,}")
+        for name, counts in breakdown.deciding.items():
+            table.add_row(Text(safe(name)), f"{counts.ai:,}", f"{counts.unsure:,}")
         console.print(table)
     if sentence := sentences.copies(breakdown.copies):
         console.print()
@@ -54,8 +56,8 @@ def by_flagged(folders: Folders) -> list[tuple[str, OutcomeCounts]]:
     """Return the folders by display name, those with most flagged images first."""
     parent = shown(folders.parent)
     named = [
-        (parent + shown(name) if name else parent or ".", told)
-        for name, told in folders.by_name.items()
+        (parent + shown(name) if name else parent or ".", counts)
+        for name, counts in folders.by_name.items()
     ]
     if folders.others.images:
         named.append(("(other folders)", folders.others))
@@ -67,9 +69,9 @@ def _print_counts(
 ) -> None:
     console.print()
     table = columns(title, "Images", "AI-generated", "Share", "Unsure", "Errors")
-    for name, told in rows:
-        numbers = (f"{told.images:,}", f"{told.ai:,}", labels.percent(told.ai, told.images))
-        table.add_row(Text(name), *numbers, f"{told.unsure:,}", f"{told.error:,}")
+    for name, counts in rows:
+        numbers = (f"{counts.images:,}", f"{counts.ai:,}", labels.percent(counts.ai, counts.images))
+        table.add_row(Text(name), *numbers, f"{counts.unsure:,}", f"{counts.error:,}")
     console.print(table)
     if total > len(rows):
         console.print(Text(f"and {total - len(rows):,} more: --format json has all", style="dim"))

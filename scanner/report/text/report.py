@@ -140,13 +140,14 @@ def _print_detectors(report: Report, console: Console) -> None:
         return
     heading(console, "Detectors")
     table = columns("Name", "Version", "Images", "“unsure” from", "“ai” from", left=2)
-    for detector in report.detectors:
+    for row in report.detectors:
+        detector = row.planned
         table.add_row(
             Text(detector.name),
             Text(detector.version),
-            f"{detector.images:,}",
-            labels.figure(detector.unsure),
-            labels.ai_threshold(detector.ai),
+            f"{row.images:,}",
+            labels.figure(detector.thresholds.unsure),
+            labels.ai_threshold(detector.thresholds.ai),
         )
     console.print(table)
 

@@ -135,19 +135,19 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def copies(found: Copies) -> str | None:
+def copies(counts: Copies) -> str | None:
     """Return how many files are copies of others; None where none is."""
-    if found.files == found.different:
+    if counts.files == counts.different:
         return None
-    repeated = labels.percent(found.files - found.different, found.files)
-    if found.one_in > 1:
-        return f"{repeated} of the files are copies of another (from 1 in {found.one_in} digests)."
+    repeated = labels.percent(counts.files - counts.different, counts.files)
+    if counts.one_in > 1:
+        return f"{repeated} of the files are copies of another (from 1 in {counts.one_in} digests)."
     text = (
-        f"The {found.files:,} readable files have {found.different:,} different contents "
+        f"The {counts.files:,} readable files have {counts.different:,} different contents "
         f"({repeated} are copies)."
     )
-    if found.ai_files != found.ai_different:
-        text += f" The {found.ai_files:,} AI-generated files have {found.ai_different:,}."
+    if counts.ai_files != counts.ai_different:
+        text += f" The {counts.ai_files:,} AI-generated files have {counts.ai_different:,}."
     return text
 
 
