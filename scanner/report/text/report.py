@@ -37,8 +37,8 @@ def print_report(report: Report, console: Console) -> None:
     if report.counts.images:
         console.print(Text(answer(report), style="bold"))
         _print_verdicts(report, console)
-    _print_findings(report, console)
     print_estimate(report, console)
+    _print_findings(report, console)
     _print_evidence(report, console)
     print_breakdown(report, console)
     _print_errors(report, console)
