@@ -1,4 +1,4 @@
-"""A scan whose report can be worked out by hand, and the report itself."""
+"""A scan whose report can be computed by hand, and the report."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def verdict(image_id: int, path: bytes, outcome: Outcome, score: float | None) -
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Open an SQLite store; the tests of the queries cover the differences to Postgres."""
+    """Return an SQLite store; differences to Postgres are tested with the queries."""
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
     opened.close()
@@ -120,7 +120,7 @@ def scan(store: Store) -> Scan:
 
 @pytest.fixture
 def report(store: Store, scan: Scan) -> Report:
-    """Return the report on the scan."""
+    """Return the report of the scan."""
     return build(store, scan)
 
 

@@ -1,4 +1,4 @@
-"""`scanner report`, `verdicts`, `scans` and `store`, as they are typed."""
+"""The commands `scanner report`, `verdicts`, `scans` and `store`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def scanner(*words: str, store: Store | None = None) -> Result:
-    """Run a command; with a store the environment names it."""
+    """Run a command; a store is passed by the environment."""
     env = {} if store is None else {"SCANNER_STORE_URL": str(store.engine.url.database)}
     return CliRunner(env=env).invoke(cli, words)
 
 
 def test_report_is_a_table(store: Store, scan: Scan) -> None:
-    """Without more, the latest scan's report is printed for people."""
+    """Without options, the latest scan's summary is printed."""
     result = scanner("report", store=store)
 
     assert result.exit_code == 0
@@ -40,14 +40,14 @@ def test_report_is_a_table(store: Store, scan: Scan) -> None:
 
 @pytest.mark.parametrize("asked", [["--json"], ["--format", "json"]])
 def test_report_for_programs(store: Store, scan: Scan, asked: list[str]) -> None:
-    """Asked for JSON in either way, one object is printed and nothing else."""
+    """With either option for JSON, one object is printed and nothing else."""
     result = scanner("report", "1", *asked, store=store)
 
     assert json.loads(result.stdout)["verdicts"]["ai"] == 2
 
 
 def test_no_such_scan(store: Store, scan: Scan) -> None:
-    """A scan that is not there is one sentence and exit code 1."""
+    """An unknown scan is an error with exit code 1."""
     result = scanner("report", "7", store=store)
 
     assert result.exit_code == 1
@@ -55,7 +55,7 @@ def test_no_such_scan(store: Store, scan: Scan) -> None:
 
 
 def test_verdicts_as_json_lines(store: Store, scan: Scan) -> None:
-    """Every image is one line that is JSON, in ASCII."""
+    """Every image is one line of JSON, in ASCII."""
     result = scanner("verdicts", store=store)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -65,7 +65,7 @@ def test_verdicts_as_json_lines(store: Store, scan: Scan) -> None:
 
 
 def test_verdicts_as_csv(store: Store) -> None:
-    """Every cell comes back from CSV; none that a spreadsheet would run is left as it is."""
+    """Every cell can be read back from CSV, and none is a formula for a spreadsheet."""
     paths = [b'=cmd("x").jpg', b"a,b\n\xc3\xbc.jpg", b"\xff.jpg", b"-1.jpg"]
     collection_id = scans.ensure_collection(store, "odd", b"/odd")
     odd = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
@@ -86,7 +86,7 @@ def test_verdicts_as_csv(store: Store) -> None:
 
 
 def test_findings_in_csv(store: Store, scan: Scan) -> None:
-    """Findings are JSON in their cell, whether the pixels were examined is true or false."""
+    """Findings are JSON in their cell; `examined` is true or false."""
     result = scanner("verdicts", "--format", "csv", store=store)
     first, second, *_ = csv.DictReader(io.StringIO(result.stdout))
 
@@ -96,8 +96,8 @@ def test_findings_in_csv(store: Store, scan: Scan) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_reader_who_has_had_enough(store: Store, form: str) -> None:
-    """A pipe that is closed early (`| head`) ends the rows without a word."""
+def test_closed_pipe(store: Store, form: str) -> None:
+    """A pipe that is closed early (`| head`) ends the output without an error."""
     collection_id = scans.ensure_collection(store, "many", b"/many")
     many = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     listed = [ListedImage(b"%06d" % number + b"x" * 200, 1, 1) for number in range(3000)]
@@ -129,12 +129,12 @@ def test_scans_are_listed(store: Store, scan: Scan) -> None:
 
 
 def test_empty_store_has_no_scans(store: Store) -> None:
-    """Where there is no scan yet, the list says how to begin one."""
+    """Without scans, the list says how to start one."""
     assert "scanner scan FOLDER" in scanner("scans", store=store).stdout
 
 
-def test_scan_is_forgotten_only_when_said_so(store: Store, scan: Scan) -> None:
-    """Off a terminal nothing is deleted without --yes."""
+def test_forgetting_needs_confirmation(store: Store, scan: Scan) -> None:
+    """Without a terminal nothing is deleted unless --yes is given."""
     refused = scanner("scans", "forget", "1", store=store)
     before = len(scans.list_scans(store))
     done = scanner("scans", "forget", "1", "--yes", store=store)
@@ -152,7 +152,7 @@ def test_scan_is_forgotten_only_when_said_so(store: Store, scan: Scan) -> None:
     ],
 )
 def test_options_come_after_the_subcommand(words: list[str]) -> None:
-    """Before it they would be dropped: one sentence says where they belong."""
+    """Options before the subcommand are an error that names their place."""
     result = scanner(*words)
 
     assert result.exit_code == 2
@@ -160,7 +160,7 @@ def test_options_come_after_the_subcommand(words: list[str]) -> None:
 
 
 def test_a_finished_scan_is_not_cancelled(store: Store, scan: Scan) -> None:
-    """Whoever is a second too late is told so, and the scan stays what it is."""
+    """Cancelling a finished scan is an error, and the scan stays finished."""
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = 5.0")
     result = scanner("cancel", store=store)
@@ -173,7 +173,7 @@ def test_a_finished_scan_is_not_cancelled(store: Store, scan: Scan) -> None:
 def test_config_file_names_the_store(
     store: Store, scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The config file's store is that of the subcommands, too."""
+    """The config file's store applies to subcommands, too."""
     config = tmp_path / "config.toml"
     config.write_text(f"store = {json.dumps(str(store.engine.url.database))}\n")
     monkeypatch.setenv("SCANNER_CONFIG", str(config))
@@ -183,7 +183,7 @@ def test_config_file_names_the_store(
 
 
 def test_store_is_upgraded(tmp_path: Path) -> None:
-    """An upgrade says what the schema was and is."""
+    """An upgrade names the old and the new schema."""
     database = str(tmp_path / "new.db")
     first = scanner("store", "upgrade", "--store", database)
     second = scanner("store", "upgrade", "--store", database)
@@ -193,7 +193,7 @@ def test_store_is_upgraded(tmp_path: Path) -> None:
 
 
 def test_postgres_is_upgraded_before_its_first_use(postgres_url: str) -> None:
-    """A Postgres store is made by the upgrade that the refusal asks for."""
+    """A Postgres store is created by the upgrade that the error message asks for."""
     refused = scanner("report", "--store", postgres_url)
     upgraded = scanner("store", "upgrade", "--store", postgres_url)
     empty = scanner("report", "--store", postgres_url)
@@ -203,8 +203,8 @@ def test_postgres_is_upgraded_before_its_first_use(postgres_url: str) -> None:
     assert "The store has no scans yet" in empty.stderr
 
 
-def test_store_that_is_away() -> None:
-    """A store that does not answer is exit code 4, its password not shown."""
+def test_unavailable_store() -> None:
+    """A store that does not answer is exit code 4, and its password is not shown."""
     result = scanner("report", "--store", "postgresql://ann:s3cret@127.0.0.1:1/scanner")
 
     assert result.exit_code == 4
@@ -212,7 +212,7 @@ def test_store_that_is_away() -> None:
 
 
 def test_backup(store: Store, scan: Scan, tmp_path: Path) -> None:
-    """A backup is a store with the same report, and never overwrites anything."""
+    """A backup has the same report, and never overwrites a file."""
     copy = tmp_path / "copy.db"
     first = scanner("store", "backup", str(copy), store=store)
     second = scanner("store", "backup", str(copy), store=store)
@@ -223,8 +223,8 @@ def test_backup(store: Store, scan: Scan, tmp_path: Path) -> None:
     assert report.stdout == scanner("report", store=store).stdout
 
 
-def test_backup_where_no_folder_is(store: Store, tmp_path: Path) -> None:
-    """A place that cannot be written is one sentence."""
+def test_backup_to_missing_folder(store: Store, tmp_path: Path) -> None:
+    """A backup to an unwritable path is one sentence."""
     result = scanner("store", "backup", str(tmp_path / "none" / "copy.db"), store=store)
 
     assert result.exit_code == 1
@@ -232,7 +232,7 @@ def test_backup_where_no_folder_is(store: Store, tmp_path: Path) -> None:
 
 
 def test_backup_of_postgres(postgres_url: str, tmp_path: Path) -> None:
-    """A Postgres store is not ours to copy: exit code 2 and the name of the tool."""
+    """A Postgres store is not copied: exit code 2, and the name of the tool that does it."""
     scanner("store", "upgrade", "--store", postgres_url)
     result = scanner("store", "backup", str(tmp_path / "copy"), "--store", postgres_url)
 

@@ -1,4 +1,4 @@
-"""A report says what people found in a random sample."""
+"""A report has the results of a reviewed random sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 
-def test_a_sample_that_people_looked_at(scan: Scan, store: Store) -> None:
+def test_reviewed_sample(scan: Scan, store: Store) -> None:
     """Of three decided images one is AI-generated: the share, its interval, and a sentence."""
     before = build(store, scan)
     assert before.sample is None

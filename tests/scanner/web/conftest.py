@@ -1,4 +1,4 @@
-"""A real scan, its pages served by the real server, and a real browser to look at them."""
+"""A real scan, its pages served by the real server, and a real browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHOTS = os.environ.get("SCANNER_TEST_SHOTS")
 
 @dataclass(frozen=True)
 class Scanned:
-    """A folder that was scanned, and the store that says what was found."""
+    """A scanned folder, and the store with its verdicts."""
 
     folder: Path
     store_file: Path
@@ -52,7 +52,7 @@ class Scanned:
 
 @pytest.fixture(scope="session")
 def scanned(drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
-    """Sample pictures of every verdict, some with hostile names, after a real scan."""
+    """Scan sample images of every verdict, some with hostile names."""
     place = tmp_path_factory.mktemp("scanned")
     folder = place / "photos"
     env = os.environ | {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
@@ -73,7 +73,7 @@ def scanned(drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Sc
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Make a folder of 90 noisy photographs (hard links to one), which keep a worker busy."""
+    """Return a folder of 90 noisy photos (hard links to one), which keep a worker busy."""
     folder = tmp_path / "photos"
     folder.mkdir()
     noise = np.random.default_rng(7).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
@@ -85,7 +85,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(scanned: Scanned, tmp_path: Path) -> Iterator[Store]:
-    """Open a writable copy of the scan's store."""
+    """Return a writable copy of the scan's store."""
     shutil.copy(scanned.store_file, tmp_path / "store.db")
     opened = Store.open(str(tmp_path / "store.db"))
     yield opened
@@ -94,7 +94,7 @@ def store(scanned: Scanned, tmp_path: Path) -> Iterator[Store]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said."""
+    """A response of the server."""
 
     status: int
     headers: Mapping[str, str]
@@ -102,13 +102,13 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body, which is a text."""
+        """Return the body as text."""
         return self.body.decode()
 
 
 @dataclass
 class Served:
-    """A site that is served, and a plain client for it."""
+    """A served site, and a plain client for it."""
 
     url: str
     sent: dict[str, str] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Served:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Return a function that serves a store on a free port until the test ends."""
+    """Return a function that serves a store until the test ends."""
     stops: list[Callable[[], object]] = []
 
     def start(
@@ -179,19 +179,19 @@ def _until_answered(netloc: str) -> None:
 
 @pytest.fixture
 def site(serve: Callable[..., Served], store: Store) -> Served:
-    """Serve the scan's pages, on loopback and without a token."""
+    """Return the scan's pages, on loopback and without a token."""
     return serve(store)
 
 
 @dataclass
 class Visitor:
-    """Somebody at a browser, who notes what goes wrong."""
+    """A browser page, and the errors on it."""
 
     page: Page
     troubles: list[str]
 
     def shoot(self, name: str) -> None:
-        """Keep screenshots, wide and narrow, light and dark, where they are asked for."""
+        """Save screenshots, wide and narrow, light and dark, where they are asked for."""
         if not SHOTS:
             return
         for scheme in ("light", "dark"):
@@ -204,7 +204,7 @@ class Visitor:
         self.page.set_viewport_size({"width": 1280, "height": 900})
 
     def violations(self) -> list[str]:
-        """Return violations of WCAG 2.2 AA, in light and dark, wide and narrow, by axe-core."""
+        """Return the violations of WCAG 2.2 AA, light and dark, wide and narrow, by axe-core."""
         found = []
         options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
         for scheme, width in (("light", 1280), ("dark", 390)):
@@ -229,7 +229,7 @@ def _told(violation: dict[str, Any]) -> str:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Visitor]:
-    """Open a browser window; an error of a script, a blocked script or a dialog fails the test."""
+    """Open a browser window; script errors, refused scripts and dialogs fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     troubles: list[str] = []

@@ -33,7 +33,7 @@ ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fill a store with many verdicts over a few real files."""
+    """Return the file of a store with many verdicts on a few real files."""
     place = tmp_path_factory.mktemp("many")
     program = ROOT / "benchmarks" / "synthetic.py"
     given = ["--store", place / "store.db", "--folder", place / "pictures", "--images", str(MANY)]
@@ -43,7 +43,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def large(many: Path) -> Iterator[Store]:
-    """Open that store."""
+    """Return that store, opened."""
     opened = Store.open(str(many))
     yield opened
     opened.close()
@@ -70,7 +70,7 @@ def unsure(store: Store) -> list[int]:
     ],
 )
 def test_pages_are_accessible(site: Served, visitor: Visitor, name: str, address: str) -> None:
-    """Nothing of WCAG 2.2 AA is broken that axe-core can see, light and dark, wide and narrow."""
+    """Pages meet WCAG 2.2 AA as far as axe-core can tell, light and dark, wide and narrow."""
     visitor.page.goto(site.url + address[1:])
     visitor.shoot(name)
 
@@ -80,7 +80,7 @@ def test_pages_are_accessible(site: Served, visitor: Visitor, name: str, address
 def test_the_token_page_is_accessible(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:
-    """Whoever has no token is asked for it, and is let in with it."""
+    """A browser without the token is asked for it, and gets in with it."""
     token = "a-token-of-many-characters"
     site = serve(store, token=token)
     visitor.page.goto(site.url)
@@ -95,7 +95,7 @@ def test_the_token_page_is_accessible(
 def test_the_live_page_follows_a_scan(
     serve: Callable[..., Served], photos: Path, tmp_path: Path, visitor: Visitor
 ) -> None:
-    """The figures move without a reload while a real scan runs, until it is finished."""
+    """The figures change without a reload during a real scan, until it is finished."""
     file = tmp_path / "store.db"
     Store.open(str(file)).close()
     scan = subprocess.Popen(
@@ -128,8 +128,8 @@ def test_the_live_page_follows_a_scan(
     assert 0 == scan.returncode
 
 
-def test_a_gallery_of_many(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
-    """Sixty tiles, their pictures loaded as they come into view; further by the arrow keys."""
+def test_large_gallery(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
+    """A page has sixty tiles, loaded as they come into view; arrow keys turn pages."""
     page = visitor.page
     page.goto(f"{serve(large).url}scan/1/gallery")
     tiles = page.locator(".tiles li")
@@ -152,7 +152,7 @@ def test_a_gallery_of_many(serve: Callable[..., Served], large: Store, visitor: 
 
 
 def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
-    """From the top of the page by Tab alone: skip the navigation, choose verdicts, show."""
+    """The filters can be used with Tab, Space and Enter alone."""
     page = visitor.page
     page.goto(f"{serve(large).url}scan/1/gallery")
     page.keyboard.press("Tab")
@@ -177,8 +177,8 @@ def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor
     assert all(name.startswith("2020/05/") for name in names)
 
 
-def test_hostile_names_do_no_harm(site: Served, visitor: Visitor) -> None:
-    """In the gallery, on their own pages and in their pictures' texts they are only text."""
+def test_hostile_names_are_harmless(site: Served, visitor: Visitor) -> None:
+    """Hostile names are only text in the gallery and on their own pages."""
     page = visitor.page
     page.goto(f"{site.url}scan/1/gallery?{ALL}")
     links = page.locator(".tiles a", has_text=re.compile(r"onerror|\\u202e|\\n"))
@@ -192,7 +192,7 @@ def test_hostile_names_do_no_harm(site: Served, visitor: Visitor) -> None:
 
 
 def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visitor: Visitor) -> None:
-    """Three keys answer and go on, arrows move, `u` takes back; all of it is in the store."""
+    """Three keys answer and go on, arrows move, `u` undoes; the store has all of it."""
     page = visitor.page
     images = unsure(store)
     page.goto(f"{serve(store).url}scan/1/review")
@@ -226,7 +226,7 @@ def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visito
 
 
 def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) -> None:
-    """A key that is pressed by accident does nothing then; nor does one in a field."""
+    """Keys do nothing once shortcuts are off, nor in a text field."""
     page = visitor.page
     page.goto(f"{site.url}scan/1/review")
     page.get_by_label("Your name").focus()
@@ -239,10 +239,10 @@ def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) 
     assert {} == review_progress(store, 1).answers
 
 
-def test_a_sample_is_looked_at_with_fresh_eyes(
+def test_sample_is_reviewed_blind(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:
-    """Neither name nor verdict is shown before the answer; the estimate comes with the answers."""
+    """Name and verdict are hidden until the answer; the answers give the estimate."""
     drawn = samples.draw_sample(store, 1, 3, seed=1)
     (first, _), *_ = samples.sample_images(store, drawn)
     row = next(one for one in verdict_rows(store, 1) if one.image_id == first)
@@ -266,7 +266,7 @@ def test_a_sample_is_looked_at_with_fresh_eyes(
 
 
 def test_disagreement_is_shown(site: Served, store: Store, visitor: Visitor) -> None:
-    """An answer against the verdict is counted, and leads to the image."""
+    """An answer against the verdict is counted, and links to the image."""
     row = next(
         one
         for one in verdict_rows(store, 1)
@@ -288,7 +288,7 @@ def test_disagreement_is_shown(site: Served, store: Store, visitor: Visitor) -> 
 def test_an_export_is_downloaded(
     site: Served, scanned: Scanned, visitor: Visitor, tmp_path: Path
 ) -> None:
-    """The NUL-separated list of the selection names files that are there."""
+    """The NUL-separated list of a selection names existing files."""
     page = visitor.page
     page.goto(f"{site.url}scan/1/gallery?verdict=unsure&folder={quote('tiny')}")
     page.get_by_text("Export these").click()

@@ -1,4 +1,4 @@
-"""Who sees a page, and who may change anything."""
+"""Access control."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TOKEN = "a-token-of-many-characters"
 
 
-def test_every_answer_keeps_a_browser_in_check(site: Served) -> None:
-    """No inline script or style may run, no page may be framed, nothing is kept by a proxy."""
+def test_security_headers(site: Served) -> None:
+    """Every response forbids inline scripts and styles, framing, and caching by proxies."""
     for address in ("/scan/1", "/scan/1/image/1/thumbnail", "/nowhere", "/static/style.css"):
         headers = site.get(address).headers
         policy = headers["content-security-policy"]
@@ -36,19 +36,19 @@ def test_every_answer_keeps_a_browser_in_check(site: Served) -> None:
 
 
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example:80", ""])
-def test_without_a_token_no_other_name_leads_here(site: Served, name: str) -> None:
-    """A web site that has its own name lead to this machine gets nothing (DNS rebinding)."""
+def test_other_host_names_are_refused(site: Served, name: str) -> None:
+    """Other host names for this machine are refused (DNS rebinding)."""
     assert 400 == site.get("/scan/1", Host=name).status
 
 
 @pytest.mark.parametrize("name", ["localhost:9000", "127.0.0.2:80", "[::1]:80", "localhost"])
-def test_this_machines_own_names_do(site: Served, name: str) -> None:
-    """Whatever the port: it may be the other end of an ssh tunnel."""
+def test_own_host_names_are_served(site: Served, name: str) -> None:
+    """This machine's own names are served with any port, as for an ssh tunnel."""
     assert 200 == site.get("/scan/1", Host=name).status
 
 
-def test_a_token_lets_in_once_and_for_all(serve: Callable[..., Served], store: Store) -> None:
-    """In the address it becomes a cookie and leaves the address; without it nothing is seen."""
+def test_token_becomes_a_cookie(serve: Callable[..., Served], store: Store) -> None:
+    """A token in the URL becomes a cookie and leaves the URL; without it nothing is shown."""
     site = serve(store, token=TOKEN)
     shut = [site.get(page) for page in ("/", "/scan/1", "/metrics", "/scan/1/image/1/large")]
     first = site.get(f"/scan/1/gallery?verdict=ai&token={TOKEN}")
@@ -64,8 +64,8 @@ def test_a_token_lets_in_once_and_for_all(serve: Callable[..., Served], store: S
     assert 200 == site.get("/metrics", Authorization=f"Bearer {TOKEN}").status
 
 
-def test_a_wrong_token_lets_nobody_in(serve: Callable[..., Served], store: Store) -> None:
-    """Neither in the address, nor as a cookie, a bearer token, or in the form."""
+def test_wrong_token_is_refused(serve: Callable[..., Served], store: Store) -> None:
+    """A wrong token is refused in the URL, as a cookie, as a bearer token and in the form."""
     site = serve(store, token=TOKEN)
     name = site.get(f"/?token={TOKEN}").headers["set-cookie"].partition("=")[0]
     wrong = TOKEN[:-1]
@@ -78,16 +78,16 @@ def test_a_wrong_token_lets_nobody_in(serve: Callable[..., Served], store: Store
     assert 303 == site.post("/enter", {"token": TOKEN}).status
 
 
-def test_a_token_leads_to_no_other_host(serve: Callable[..., Served], store: Store) -> None:
-    """What follows the token stays on this site, whatever the path looks like."""
+def test_token_redirect_stays_on_the_site(serve: Callable[..., Served], store: Store) -> None:
+    """The redirect after the token stays on this site, whatever the path."""
     answer = serve(store, token=TOKEN).get(f"//evil.example/?token={TOKEN}")
 
     assert "/evil.example/" == answer.headers["location"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:1"])
-def test_no_other_site_can_answer_in_our_name(site: Served, store: Store, origin: str) -> None:
-    """A form that comes from elsewhere changes nothing; our own does."""
+def test_forms_of_other_sites_are_refused(site: Served, store: Store, origin: str) -> None:
+    """A form from another site changes nothing; scanner's own does."""
     form = {"image": "1", "answer": "ai"}
 
     assert 403 == site.post("/scan/1/review", form, Origin=origin).status
@@ -111,13 +111,13 @@ def test_no_other_site_can_answer_in_our_name(site: Served, store: Store, origin
         "/scan/" + 900 * "9",
     ],
 )
-def test_nothing_but_images_of_a_scan_can_be_fetched(site: Served, address: str) -> None:
-    """No path, and no number of what is not there, gives anything."""
+def test_only_images_of_a_scan_are_served(site: Served, address: str) -> None:
+    """Paths outside the site and unknown numbers are not found."""
     assert 404 == site.get(address).status
 
 
-def test_an_address_without_end_is_refused(site: Served) -> None:
-    """Python reads no number of so many digits."""
+def test_long_url_is_refused(site: Served) -> None:
+    """A URL with thousands of digits is refused."""
     assert 414 == site.get("/scan/" + 5000 * "9").status
 
 
@@ -134,16 +134,16 @@ def test_an_address_without_end_is_refused(site: Served) -> None:
         "folder=" + 5000 * "a",
     ],
 )
-def test_an_address_that_cannot_be_read_gets_one_sentence(site: Served, query: str) -> None:
-    """It is the asker's mistake, and no traceback's."""
+def test_invalid_query_is_a_bad_request(site: Served, query: str) -> None:
+    """An invalid query is a bad request, without a traceback."""
     answer = site.get(f"/scan/1/gallery?{query}")
 
     assert 400 == answer.status
     assert "address" in answer.text
 
 
-def test_an_odd_folder_is_no_mistake(site: Served) -> None:
-    """Bytes that are no UTF-8, SQL's wildcards and NUL select nothing, quietly."""
+def test_odd_folder_selects_nothing(site: Served) -> None:
+    """Invalid UTF-8, SQL wildcards and NUL in a folder select nothing."""
     for folder in ("%ff%fe", "%25", "a%00b", "..%2f..%2fetc"):
         answer = site.get(f"/scan/1/gallery?folder={folder}")
 

@@ -1,4 +1,4 @@
-"""What the pages say, read without a browser."""
+"""The pages' content, read without a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
 
 
 def test_the_gallery_has_every_image_once(site: Served, store: Store) -> None:
-    """Its tiles are the scan's images, what is flagged first, the highest score first."""
+    """The gallery has the scan's images, flagged ones first, the highest score first."""
     page = site.get(f"/scan/1/gallery?{ALL}").text
     shown = re.findall(r'href="/scan/1/image/(\d+)\?', page)
     rows = {str(row.image_id): row.verdict for row in verdict_rows(store, 1)}
@@ -42,7 +42,7 @@ def test_the_gallery_has_every_image_once(site: Served, store: Store) -> None:
 
 
 def test_hostile_names_are_only_text(site: Served) -> None:
-    """A name that is a tag, turns the text around or clears a terminal is shown escaped."""
+    """Names with tags, direction marks or control characters are shown escaped."""
     page = site.get(f"/scan/1/gallery?{ALL}").text
 
     assert "&lt;img src=x onerror=alert(1)&gt;.jpg" in page
@@ -51,8 +51,8 @@ def test_hostile_names_are_only_text(site: Served) -> None:
     assert not {"\u202e", "\x1b"} & set(page)
 
 
-def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], store: Store) -> None:
-    """Findings, what the signature is worth in words, boxes, timings, and where it lies."""
+def test_image_page(serve: Callable[..., Served], store: Store) -> None:
+    """The page of an image has findings, signature, boxes, timings and location."""
     row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
     detail = {"generator": "Some_Model/1.0", "signature": "verified", "signer": "A <b>Signer</b>"}
     said = (
@@ -79,8 +79,8 @@ def test_an_image_tells_all_that_is_known_of_it(serve: Callable[..., Served], st
     assert "480x320 pixels" in page
 
 
-def test_the_live_page_says_what_is_not_known(serve: Callable[..., Served], store: Store) -> None:
-    """Where no broker can be asked, waiting batches are unknown, not none."""
+def test_live_page_without_broker(serve: Callable[..., Served], store: Store) -> None:
+    """Without a broker, the number of waiting batches is unknown, not 0."""
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
     page = serve(store).get("/scan/1").text
@@ -89,10 +89,8 @@ def test_the_live_page_says_what_is_not_known(serve: Callable[..., Served], stor
     assert "unknown" in page
 
 
-def test_the_live_page_knows_the_queue_of_a_fleet(
-    serve: Callable[..., Served], store: Store, clean_redis: str
-) -> None:
-    """A broker that answers says how many batches wait."""
+def test_live_page_with_queue(serve: Callable[..., Served], store: Store, clean_redis: str) -> None:
+    """With a broker, the number of waiting batches is shown."""
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
     page = serve(store, broker=clean_redis).get("/scan/1").text
@@ -100,8 +98,8 @@ def test_the_live_page_knows_the_queue_of_a_fleet(
     assert re.search(r"<dt>Batches waiting</dt><dd>\s*0\s*</dd>", page)
 
 
-def test_the_live_page_shows_how_warm_a_host_is(serve: Callable[..., Served], store: Store) -> None:
-    """As it said last, by the store or by message; not once it has been silent for a minute."""
+def test_live_page_shows_temperature(serve: Callable[..., Served], store: Store) -> None:
+    """A host's last temperature is shown, but not after a minute of silence."""
     now = time.time()
     (known,) = list_hosts(store)
     results.record_host(store, replace(known, info={"temperature_c": 71.6}))
@@ -118,7 +116,7 @@ def test_the_live_page_shows_how_warm_a_host_is(serve: Callable[..., Served], st
 
 
 def test_events_end_with_the_scan(serve: Callable[..., Served], store: Store) -> None:
-    """A scan that is over sends one last event, and the stream ends."""
+    """A finished scan sends one last event, and the stream ends."""
     cancel(store, 1)
     answer = serve(store).get("/scan/1/events")
 
@@ -129,7 +127,7 @@ def test_events_end_with_the_scan(serve: Callable[..., Served], store: Store) ->
 
 
 def test_a_store_without_scans_says_what_to_do(serve: Callable[..., Served], store: Store) -> None:
-    """Every page says so in a sentence."""
+    """Without scans, pages say how to start one."""
     forget(store, 1)
     site = serve(store)
 
@@ -142,13 +140,13 @@ def test_a_store_without_scans_says_what_to_do(serve: Callable[..., Served], sto
 @pytest.mark.parametrize(
     "form", [{"image": "1"}, {"image": "x", "answer": "ai"}, {"image": "1", "answer": "real"}]
 )
-def test_an_answer_that_is_none_is_refused(site: Served, form: dict[str, str]) -> None:
-    """With one sentence, and nothing is written."""
+def test_invalid_answer_is_refused(site: Served, form: dict[str, str]) -> None:
+    """Invalid answers are refused."""
     assert 400 == site.post("/scan/1/review", form).status
 
 
-def test_beyond_loopback_one_says_who_one_is(serve: Callable[..., Served], store: Store) -> None:
-    """Without a name no answer is taken; the name that is given stands beside the answer."""
+def test_reviewer_needs_a_name_beyond_loopback(serve: Callable[..., Served], store: Store) -> None:
+    """Without a name an answer is refused; with one it is stored with the answer."""
     site = serve(store, reviewer="")
     form = {"image": "1", "answer": "not_ai"}
     refused = site.post("/scan/1/review", form)
@@ -161,15 +159,15 @@ def test_beyond_loopback_one_says_who_one_is(serve: Callable[..., Served], store
     assert [r"Zoë '\u202e<b>"] == [one.reviewer for one in list_reviews(store, 1, 1)]
 
 
-def test_a_memo_asks_once_a_while() -> None:
-    """Within its time the same answer is given; another question is asked anew."""
-    asked: list[str] = []
-    memo: MemoryCache[float] = MemoryCache(60)
+def test_results_are_cached() -> None:
+    """Within its time a result is reused; another key is computed."""
+    computed: list[str] = []
+    cache: MemoryCache[float] = MemoryCache(60)
 
-    def make() -> float:
-        asked.append("")
+    def compute() -> float:
+        computed.append("")
         return time.monotonic()
 
-    assert memo.get("a", make) == memo.get("a", make)
-    memo.get("b", make)
-    assert 2 == len(asked)
+    assert cache.get("a", compute) == cache.get("a", compute)
+    cache.get("b", compute)
+    assert 2 == len(computed)

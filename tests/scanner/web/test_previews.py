@@ -31,13 +31,13 @@ def ids(store: Store) -> dict[bytes, int]:
 
 
 def opened(body: bytes) -> Image.Image:
-    """Return the image in an answer."""
+    """Return an image that was sent."""
     return Image.open(io.BytesIO(body))
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
-def test_pictures_are_turned_as_exif_has_it(turned: int) -> None:
-    """Each of the eight orientations comes out as Pillow's own turning has it."""
+def test_orientation_is_applied(turned: int) -> None:
+    """Each of the eight orientations is applied as by Pillow."""
     pixels = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     exif = Image.Exif()
     exif[0x0112] = turned
@@ -51,16 +51,16 @@ def test_pictures_are_turned_as_exif_has_it(turned: int) -> None:
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\xff", b""])
-def test_exif_that_is_none_turns_nothing(exif: bytes) -> None:
-    """Damaged EXIF leaves the picture as it is."""
+def test_damaged_exif_is_ignored(exif: bytes) -> None:
+    """Damaged EXIF leaves the image as it is."""
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "JPEG", exif=exif)
 
     assert 1 == read_orientation(file.getvalue())
 
 
-def test_a_picture_is_small_and_encoded_anew(site: Served, store: Store) -> None:
-    """A thumbnail has 320 pixels at the most; a tiny one is enlarged by whole pixels."""
+def test_previews_are_small_and_reencoded(site: Served, store: Store) -> None:
+    """A thumbnail has at most 320 pixels; a tiny image is enlarged by whole pixels."""
     numbers = ids(store)
     photo, tiny = numbers[b"plain/dunes.jpg"], numbers[b"tiny/10.jpg"]
     small = site.get(f"/scan/1/image/{photo}/thumbnail")
@@ -79,8 +79,8 @@ def test_a_picture_is_small_and_encoded_anew(site: Served, store: Store) -> None
     assert (304, b"") == (again.status, again.body)
 
 
-def test_what_cannot_be_shown_says_why(site: Served, store: Store) -> None:
-    """A picture that could not be read is a placeholder, which browsers show."""
+def test_unreadable_image_has_a_placeholder(site: Served, store: Store) -> None:
+    """An unreadable image has a placeholder that says why."""
     broken = ids(store)[b"broken/cut-off.jpg"]
     answer = site.get(f"/scan/1/image/{broken}/thumbnail")
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_shown_says_why(site: Served, store: Store) -> None:
 def test_only_the_bytes_that_were_judged_are_decoded(
     serve: Callable[..., Served], store: Store, scanned: Scanned, tmp_path: Path
 ) -> None:
-    """A file that was changed, is a link that leads out, or is gone, is not shown."""
+    """A changed file, a link out of the collection and a missing file are not shown."""
     numbers = ids(store)
     changed, link, gone = (numbers[b"tiny/%d.jpg" % n] for n in (10, 11, 12))
     folder = tmp_path / "elsewhere"
@@ -107,10 +107,10 @@ def test_only_the_bytes_that_were_judged_are_decoded(
         assert words in answer.text
 
 
-def test_a_picture_is_made_once(
+def test_preview_is_cached(
     serve: Callable[..., Served], store: Store, scanned: Scanned, tmp_path: Path
 ) -> None:
-    """What was shown before is shown although the collection is away; only its user reads it."""
+    """A cached preview is shown without the collection, and readable by its user only."""
     number = ids(store)[b"plain/dunes.jpg"]
     address = f"/scan/1/image/{number}/thumbnail"
     first = serve(store).get(address)
@@ -128,7 +128,7 @@ def test_a_picture_is_made_once(
 
 
 def test_the_cache_is_bounded(tmp_path: Path) -> None:
-    """Above its bound the files go that were not asked for longest."""
+    """Above its size limit the cache deletes the least recently used files."""
     cache = DiskCache(tmp_path / "cache", max_bytes=1000)
     for n in range(9):
         cache.put(f"{n:02}", bytes(100))
@@ -143,8 +143,8 @@ def test_the_cache_is_bounded(tmp_path: Path) -> None:
     assert not {1, 2} & left
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
-    """Where its folder cannot be made, nothing is kept, and nobody is told."""
+def test_unwritable_cache_is_ignored(tmp_path: Path) -> None:
+    """A cache whose folder cannot be created keeps nothing, without an error."""
     (tmp_path / "file").write_bytes(b"")
     cache = DiskCache(tmp_path / "file" / "cache")
     cache.put("aa", b"1")

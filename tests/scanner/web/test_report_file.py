@@ -1,4 +1,4 @@
-"""A report's HTML file in a real browser, opened from the disk as those do who were sent it."""
+"""A report's HTML file in a real browser, opened from the disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAPER = {"width": 718, "height": 1000}
 
 @pytest.fixture(scope="session")
 def reports(scanned: Scanned, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a folder with a report of each kind on real scans."""
+    """Return a folder with a report of each kind on real scans."""
     place = tmp_path_factory.mktemp("reports")
     names = sorted(file.name for file in (scanned.folder / "tiny").iterdir())
     labels = (f"tiny/{name},{('real', 'ai')[n % 2]}\n" for n, name in enumerate(names))
@@ -53,14 +53,14 @@ def reports(scanned: Scanned, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scanner(*words: str | Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
+    """Run a command."""
     command = [sys.executable, "-m", "scanner", *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, env=env)
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_reports_are_accessible(reports: Path, visitor: Visitor, name: str) -> None:
-    """Nothing of WCAG 2.2 AA is broken that axe-core can see, light and dark, wide and narrow."""
+    """Pages meet WCAG 2.2 AA as far as axe-core can tell, light and dark, wide and narrow."""
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url))
     visitor.page.goto((reports / f"{name}.html").as_uri())
@@ -70,8 +70,8 @@ def test_reports_are_accessible(reports: Path, visitor: Visitor, name: str) -> N
     assert [(reports / f"{name}.html").as_uri()] == asked
 
 
-def test_a_printed_report_has_all_of_it(reports: Path, visitor: Visitor) -> None:
-    """On paper no table is cut off, and what is folded up on a screen is open."""
+def test_printed_report_is_complete(reports: Path, visitor: Visitor) -> None:
+    """On paper no table is cut off, and details are open."""
     page = visitor.page
     page.goto((reports / "labelled.html").as_uri())
     page.set_viewport_size(PAPER)

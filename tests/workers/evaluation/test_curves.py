@@ -1,4 +1,4 @@
-"""Curves and bootstrap intervals, held against scikit-learn and against drawing by hand."""
+"""Curves and bootstrap intervals, compared with scikit-learn and with direct resampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = [ScoreCount(float(s), bool(t), 1) for s, t in zip(SCORES, LABELS, stric
 
 
 def test_roc_is_scikit_learns() -> None:
-    """Every threshold's point lies on scikit-learn's curve."""
+    """Every threshold's point is on scikit-learn's curve."""
     few = GROUPS[:150]
     rate, recall, _ = roc_curve(LABELS[:150], SCORES[:150], drop_intermediate=False)
 
@@ -27,7 +27,7 @@ def test_roc_is_scikit_learns() -> None:
 
 
 def test_curves_are_thinned() -> None:
-    """However many thresholds there are, a curve keeps its ends and a bounded number of points."""
+    """A curve keeps its first and last point and a bounded number of points."""
     many = [ScoreCount(n / 5000, n % 3 == 0, 1) for n in range(5000)]
     found = curves(many)
 
@@ -47,7 +47,7 @@ def test_reliability_is_scikit_learns() -> None:
 
 
 def test_ece_by_hand() -> None:
-    """Ten images at 0.85, six of them AI-made, and ten at 0.15, one of them: (0.25 + 0.05) / 2."""
+    """The error is the mean over bins of |share - mean score|: (0.25 + 0.05) / 2."""
     groups = [
         ScoreCount(0.85, True, 6),
         ScoreCount(0.85, False, 4),
@@ -58,16 +58,16 @@ def test_ece_by_hand() -> None:
     assert curves(groups).ece == pytest.approx((0.25 + 0.05) / 2)
 
 
-def test_nothing_is_drawn_of_one_class() -> None:
-    """What is not defined has no points."""
+def test_one_class_has_no_curves() -> None:
+    """A curve that is not defined has no points."""
     found = curves([ScoreCount(0.3, False, 5)])
 
     assert (found.roc, found.precision_recall) == ((), ())
     assert curves([]).ece is None
 
 
-def test_bootstrap_is_that_of_drawing_images() -> None:
-    """Drawing images again one by one with scikit-learn's figures gives the same ends."""
+def test_bootstrap_matches_direct_resampling() -> None:
+    """Resampling single images with scikit-learn's figures gives the same bounds."""
     drawn = []
     for _ in range(400):
         fakes = RANDOM.choice(SCORES[LABELS], LABELS.sum())
@@ -84,8 +84,8 @@ def test_bootstrap_is_that_of_drawing_images() -> None:
     assert found == bootstrap.intervals(GROUPS)
 
 
-def test_many_scores_are_gathered() -> None:
-    """Steps instead of scores move the ends by less than they say."""
+def test_many_scores_are_rounded() -> None:
+    """Rounding scores to steps changes the bounds by less than 0.01."""
     fine = [ScoreCount(one.score + n * 1e-6, one.truth, 1) for n, one in enumerate(GROUPS)]
     found, exact = bootstrap.intervals(fine), bootstrap.intervals(GROUPS)
 

@@ -18,11 +18,11 @@ from workers.evaluation.intervals import wilson
     ],
 )
 def test_published_intervals(hits: int, trials: int, low: float, high: float) -> None:
-    """The intervals are those of a published table."""
+    """The intervals match a published table."""
     assert (low, high) == pytest.approx(wilson(hits, trials), abs=5e-5)
 
 
-def test_nothing_is_known_of_nothing() -> None:
-    """Without a trial the share may be anything; it never leaves [0, 1]."""
+def test_no_trials() -> None:
+    """Without trials the interval is [0, 1], and no interval exceeds that."""
     assert (0.0, 1.0) == wilson(0, 0)
     assert wilson(5, 5)[1] == 1.0

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, with equal scores and with classes that are missing."""
+"""Metrics compared with scikit-learn, with equal scores and with missing classes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ BOTH = LABELLED.filter(lambda images: len({truth for _, truth in images}) == 2)
 
 
 def groups(images: Sequence[tuple[float, bool]]) -> list[ScoreCount]:
-    """Return the images as the store counts them."""
+    """Count the images as the store does."""
     return [ScoreCount(score, truth, n) for (score, truth), n in Counter(images).items()]
 
 
 def defined(value: float) -> float | None:
-    """scikit-learn's NaN as our None."""
+    """Return None for scikit-learn's NaN."""
     return None if math.isnan(value) else value
 
 
@@ -132,7 +132,7 @@ def test_nothing_scored() -> None:
 
 
 def test_nothing_called_ai() -> None:
-    """Where nothing is called AI, precision is not defined and recall is none."""
+    """Where nothing is called AI, precision is not defined and recall is 0."""
     found = classification([ScoreCount(0.1, True, 3), ScoreCount(0.2, False, 1)])
 
     assert found.fake == ClassFigures(None, 0.0, 0.0, 3)
@@ -140,7 +140,7 @@ def test_nothing_called_ai() -> None:
 
 
 def test_by_hand() -> None:
-    """A case small enough to do on paper: one tie across the classes, one image in its place."""
+    """A small case with a tie across the classes, computed by hand."""
     images = [
         ScoreCount(0.9, truth=True, images=1),
         ScoreCount(0.6, truth=True, images=1),

@@ -1,4 +1,4 @@
-"""The corrected share: worked out by hand, and held against mixtures whose share is known."""
+"""The corrected share, against values computed by hand and mixtures of known prevalence."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from workers.evaluation.intervals import Interval, Share, wilson
 
 # As on the card of objects-32.
 AI, FOUND = 5_000, 4_717
-REAL, ACCUSED = 5_000, 47
-RATES = Rates(Share(FOUND, AI), Share(ACCUSED, REAL))
+REAL, FALSE_POSITIVES = 5_000, 47
+RATES = Rates(Share(FOUND, AI), Share(FALSE_POSITIVES, REAL))
 
 
 def test_by_hand() -> None:
@@ -54,22 +54,22 @@ def test_wilson_by_hand() -> None:
 
 
 @pytest.mark.parametrize("percent", [0, 1, 2, 5, 10, 20, 30, 40, 50, 60])
-def test_the_interval_holds_the_truth(percent: int) -> None:
-    """Of mixtures with a known share, 95 in 100 intervals hold it, the rates being a sample too.
+def test_interval_contains_the_prevalence(percent: int) -> None:
+    """For mixtures of known prevalence, 95 % of the intervals contain it, with sampled rates.
 
     The test pictures are split at random: the rates are measured on one half, the mixture of a
     thousand is drawn from the other. 500 such draws lie within 3 points of their rate.
     """
-    dice = np.random.default_rng(percent)
+    random = np.random.default_rng(percent)
     held = 0
     for _ in range(500):
-        found = int(dice.hypergeometric(FOUND, AI - FOUND, AI // 2))
-        accused = int(dice.hypergeometric(ACCUSED, REAL - ACCUSED, REAL // 2))
-        rates = Rates(Share(found, AI // 2), Share(accused, REAL // 2))
+        hits = int(random.hypergeometric(FOUND, AI - FOUND, AI // 2))
+        alarms = int(random.hypergeometric(FALSE_POSITIVES, REAL - FALSE_POSITIVES, REAL // 2))
+        rates = Rates(Share(hits, AI // 2), Share(alarms, REAL // 2))
         made = 10 * percent
-        flagged = dice.hypergeometric(FOUND - found, AI // 2 - (FOUND - found), made)
-        flagged += dice.hypergeometric(
-            ACCUSED - accused, REAL // 2 - (ACCUSED - accused), 1000 - made
+        flagged = random.hypergeometric(FOUND - hits, AI // 2 - (FOUND - hits), made)
+        flagged += random.hypergeometric(
+            FALSE_POSITIVES - alarms, REAL // 2 - (FALSE_POSITIVES - alarms), 1000 - made
         )
         low, high = lang_reiczigel(Share(int(flagged), 1000), rates)
         held += low <= percent / 100 <= high
@@ -78,45 +78,45 @@ def test_the_interval_holds_the_truth(percent: int) -> None:
 
 
 @pytest.mark.parametrize("percent", [5, 10, 20, 30, 40, 50, 60])
-def test_its_rate_is_the_stated_one(percent: int) -> None:
-    """Where images are a sample of many with that share, 95 in 100 hold it: no fewer, no more."""
-    dice = np.random.default_rng(percent)
-    truth, se, fa = percent / 100, FOUND / AI, ACCUSED / REAL
+def test_coverage_is_the_nominal_one(percent: int) -> None:
+    """For samples of a population, 95 % of the intervals contain its prevalence."""
+    random = np.random.default_rng(percent)
+    truth, se, fa = percent / 100, FOUND / AI, FALSE_POSITIVES / REAL
     held = 0
     for _ in range(1000):
         rates = Rates(
-            Share(int(dice.binomial(2500, se)), 2500), Share(int(dice.binomial(2500, fa)), 2500)
+            Share(int(random.binomial(2500, se)), 2500), Share(int(random.binomial(2500, fa)), 2500)
         )
-        flagged = int(dice.binomial(1000, truth * se + (1 - truth) * fa))
+        flagged = int(random.binomial(1000, truth * se + (1 - truth) * fa))
         low, high = lang_reiczigel(Share(flagged, 1000), rates)
         held += low <= truth <= high
 
     assert 0.93 * 1000 <= held <= 0.97 * 1000
 
 
-def test_the_interval_is_no_wider_than_it_need_be() -> None:
-    """Ten thousand images and rates from ten thousand leave about a point on either side."""
+def test_interval_is_narrow() -> None:
+    """With 10,000 images and rates from 10,000, the interval is about one point either way."""
     low, high = lang_reiczigel(Share(4_764, 10_000), RATES)
 
     assert 0.015 < high - low < 0.03
 
 
 def test_several_detectors() -> None:
-    """Each is corrected by its own rates; the whole is their mean by the images they looked at."""
+    """Each detector is corrected by its rates; the total is their mean weighted by images."""
     coarse = Rates(Share(800, 1000), Share(100, 1000))
     known = {"fine": RATES, "coarse": coarse}
     looked = [("fine", 3_000, 900), ("coarse", 1_000, 240), ("unmeasured", 500, 3), ("idle", 0, 0)]
-    found = corrected_share(looked, known.get)
-    assert found is not None
-    fine, other = found.by_detector
+    share = corrected_share(looked, known.get)
+    assert share is not None
+    fine, other = share.by_detector
 
     assert other.share == pytest.approx((0.24 - 0.1) / 0.7)
-    assert found.images == 4_000
-    assert found.share == pytest.approx(0.75 * fine.share + 0.25 * other.share)
-    assert found.unmeasured == ("unmeasured",)
+    assert share.images == 4_000
+    assert share.share == pytest.approx(0.75 * fine.share + 0.25 * other.share)
+    assert share.unmeasured == ("unmeasured",)
     # The joint interval is narrower than the mean of both, and than the coarse one.
     mean = sum(one.images * (one.interval.high - one.interval.low) for one in (fine, other)) / 4_000
-    assert found.interval.high - found.interval.low < mean
+    assert share.interval.high - share.interval.low < mean
 
 
 def test_false_positives() -> None:
@@ -134,8 +134,8 @@ def test_false_positives() -> None:
     assert low < 47 < high
 
 
-def test_nothing_measured() -> None:
-    """Without rates, or with rates that tell nothing, there is no estimate rather than a guess."""
+def test_no_usable_rates() -> None:
+    """Without rates, or with uninformative ones, there is no estimate."""
     useless = Rates(Share(10, 100), Share(10, 100))
 
     assert corrected_share([("d", 100, 5)], lambda _: None) is None

@@ -1,4 +1,4 @@
-"""A report as JSON: what programs rely on."""
+"""A report as JSON."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 
-def test_promised_keys(report: Report) -> None:
-    """Every key that is promised is there, with figures that were worked out by hand."""
+def test_documented_keys(report: Report) -> None:
+    """Every documented key is there, with figures computed by hand."""
     body = to_json(report)
     (host,) = body["hosts"]
 
@@ -54,7 +54,7 @@ def test_promised_keys(report: Report) -> None:
     ]
 
 
-def test_truth(report: Report) -> None:
+def test_evaluation(report: Report) -> None:
     """Figures are of the scored images; a score of 0.5 or more counts as AI."""
     body = to_json(report)
     truth = body["evaluation"]
@@ -78,13 +78,13 @@ def test_truth(report: Report) -> None:
     }
 
 
-def test_no_truth_without_labels(unlabelled: Report) -> None:
+def test_no_evaluation_without_labels(unlabelled: Report) -> None:
     """Where nothing is labelled there is no evaluation."""
     assert not {"evaluation", "truth"} & set(to_json(unlabelled))
 
 
-def test_more_than_promised(report: Report) -> None:
-    """What was found, what failed and what was passed over is there by kind."""
+def test_counts_by_kind(report: Report) -> None:
+    """Evidence, errors and skipped files are listed by kind."""
     body = to_json(report)
 
     assert body["skipped_by_kind"] == {"raw": 3, "video": 4}
@@ -117,7 +117,7 @@ def test_more_than_promised(report: Report) -> None:
     ]
 
 
-def test_scan_with_nothing_in_it(store: Store) -> None:
+def test_empty_scan(store: Store) -> None:
     """A scan of an empty folder has counts of zero and no rate, and is valid JSON."""
     collection_id = scans.ensure_collection(store, "empty", b"/empty")
     empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
@@ -147,15 +147,15 @@ def test_state(
     assert to_json(replace(report, scan=scan))["state"] == state
 
 
-def test_json_survives_a_round_trip(report: Report) -> None:
-    """The object is JSON as it is, without NaN."""
+def test_json_is_valid(report: Report) -> None:
+    """The object is valid JSON, without NaN."""
     body = to_json(report)
 
     assert json.loads(json.dumps(body, allow_nan=False)) == body
 
 
 def test_every_key_is_documented(report: Report, store: Store, scan: Scan) -> None:
-    """Each key of the report and of a row stands in the reference."""
+    """Each key of the report and of a row is documented."""
     page = (Path(__file__).parents[4] / "docs" / "reference" / "json.md").read_text(
         encoding="utf-8"
     )

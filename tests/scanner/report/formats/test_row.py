@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_judged_image(store: Store, scan: Scan) -> None:
-    """A judged image has all that is known of it."""
+    """A judged image has everything known about it."""
     first = next(verdict_rows(store, scan.scan_id))
 
     assert row_json(first) == {
@@ -57,8 +57,8 @@ def test_every_row_has_the_same_columns(store: Store, scan: Scan) -> None:
     ]
 
 
-def test_name_that_is_not_utf8(store: Store, scan: Scan) -> None:
-    """Where a path is not UTF-8 its bytes stand beside what is shown of it."""
+def test_path_that_is_not_utf8(store: Store, scan: Scan) -> None:
+    """A path that is not UTF-8 comes with its bytes."""
     row = row_json(list(verdict_rows(store, scan.scan_id))[5])
 
     assert row["path"] == r"REAL/large\xff.jpg"
@@ -66,7 +66,7 @@ def test_name_that_is_not_utf8(store: Store, scan: Scan) -> None:
 
 
 def test_error_and_pending(store: Store, scan: Scan) -> None:
-    """An error has its kind and its sentence, a pending image neither verdict nor timings."""
+    """An error has its kind and its text, a pending image neither verdict nor timings."""
     *_, failed, pending = (row_json(row) for row in verdict_rows(store, scan.scan_id))
 
     assert (failed["error"], failed["error_text"]) == ("truncated", "the file ends early")
@@ -76,7 +76,7 @@ def test_error_and_pending(store: Store, scan: Scan) -> None:
 
 
 def test_single_file() -> None:
-    """A file that belongs to no scan has the same row, without host and truth."""
+    """A file that belongs to no scan has the same row, without host and label."""
     error = ImageError(ErrorKind.EMPTY, "no bytes at all")
     verdict = Verdict(0, Outcome.ERROR, None, None, False, (), error, None, Timings(fetch_us=1234))
     row = check_row(b"/tmp/a.jpg", verdict)

@@ -1,4 +1,4 @@
-"""The page's colours: legible in light and in dark (WCAG 2.2 AA)."""
+"""The page's colours: readable in light and dark mode (WCAG 2.2 AA)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRAWN = ("ai", "unsure", "nothing", "unseen", "error", *(f"line-{n}" for n in ra
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance, as WCAG defines it."""
+    """Return the relative luminance by WCAG's definition."""
     channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     red, green, blue = (
         one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels
@@ -37,7 +37,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_contrast(palette: dict[str, str]) -> None:
-    """Text has 4.5 to 1 on paper and on panels, what is drawn 3 to 1."""
+    """Text has a contrast of 4.5 to 1 on page and panels, graphics 3 to 1."""
     for ground in ("paper", "panel"):
         assert [name for name in TEXT if contrast(palette[name], palette[ground]) < 4.5] == []
     assert [name for name in DRAWN if contrast(palette[name], palette["paper"]) < 3] == []
@@ -50,5 +50,5 @@ def test_contrast_by_hand() -> None:
 
 
 def test_both_palettes_have_the_same_colours() -> None:
-    """No colour is left as it was for the other ground."""
+    """Every colour differs between light and dark mode."""
     assert LIGHT.keys() == DARK.keys()

@@ -44,7 +44,7 @@ def scanner(*words: str, store: Store) -> Result:
 
 
 class Page(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
+    """A page's tags with their attributes, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_page_needs_nothing_else(report: Report) -> None:
-    """No script, nothing from elsewhere, and a policy that forbids both."""
+def test_page_is_self_contained(report: Report) -> None:
+    """The page has no script, loads nothing, and has a policy that forbids both."""
     page = Page(report_html(report))
     policy = [given["content"] for tag, given in page.tags if "http-equiv" in given]
 
@@ -77,7 +77,7 @@ def test_page_needs_nothing_else(report: Report) -> None:
 
 
 def test_page_has_the_answer_first(report: Report) -> None:
-    """What the scan was made for is the first thing to be read."""
+    """The page starts with the answer."""
     text = " ".join(Page(report_html(report)).text.split())
 
     assert "2 of 8 images look AI-generated, 1 is unsure" in text
@@ -97,7 +97,7 @@ def test_full_report_has_every_table(store: Store, scan: Scan) -> None:
 
 
 def test_charts_are_drawn_and_named(report: Report) -> None:
-    """Each chart says what it is to those who cannot see it; its colours are the page's."""
+    """Each chart has a name for screen readers, and the page's colours."""
     html = report_html(report)
     charts = [given["aria-label"] for tag, given in Page(html).tags if given.get("role") == "img"]
 
@@ -106,8 +106,8 @@ def test_charts_are_drawn_and_named(report: Report) -> None:
     assert not re.search(r'(?:fill|stroke)="#', html)
 
 
-def test_names_do_no_harm_in_html(report: Report) -> None:
-    """Names from files, hosts and users are text, whatever they hold."""
+def test_names_are_escaped_in_html(report: Report) -> None:
+    """Names from files, hosts and users are escaped."""
     evil = "<script>alert(1)</script>\u202e\x1b[2J"
     evidence = (EvidenceCount("provenance", evil, evil, evil, 1),)
     host = replace(report.hosts[0], label=evil, arch=evil)
@@ -139,7 +139,7 @@ def test_names_do_no_harm_in_html(report: Report) -> None:
 
 
 def test_empty_and_unlabelled_reports_have_pages(report: Report) -> None:
-    """What there is nothing of is left out."""
+    """Parts without content are left out."""
     nothing = dict.fromkeys(("images", "ai", "unsure", "no_evidence", "error"), 0)
     counts = replace(report.counts, **nothing, not_examined=0, kept=0)
     empty = replace(
@@ -159,7 +159,7 @@ def test_empty_and_unlabelled_reports_have_pages(report: Report) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_redacted(report: Report, tmp_path: Path, form: str) -> None:
-    """No path and no name is left in any form; the counts are."""
+    """No format contains a path or a name; the counts stay."""
     file = tmp_path / "report"
     write(redacted(report), form, file)
     data = file.read_bytes()
@@ -178,7 +178,7 @@ def test_redacted(report: Report, tmp_path: Path, form: str) -> None:
 
 
 def test_csv_and_parquet_have_all_of_the_json(report: Report, tmp_path: Path) -> None:
-    """Each figure of the JSON is a row, a number as a number."""
+    """Each figure of the JSON is a row, numbers as numbers."""
     for form in ("csv", "parquet"):
         write(report, form, tmp_path / form)
     text = (tmp_path / "csv").read_text(encoding="utf-8")
@@ -195,8 +195,8 @@ def test_csv_and_parquet_have_all_of_the_json(report: Report, tmp_path: Path) ->
     }
 
 
-def test_file_is_there_as_a_whole(store: Store, scan: Scan, tmp_path: Path) -> None:
-    """A file is replaced; one that cannot be written is one sentence, and nothing is left."""
+def test_file_is_written_atomically(store: Store, scan: Scan, tmp_path: Path) -> None:
+    """A file is replaced; a path that cannot be written is one sentence, without remains."""
     file = tmp_path / "report.html"
     file.write_text("old")
     done = scanner("report", "--format", "html", "--output", str(file), store=store)
@@ -212,7 +212,7 @@ def test_file_is_there_as_a_whole(store: Store, scan: Scan, tmp_path: Path) -> N
 
 
 def current_umask(folder: Path) -> int:
-    """Return the permissions that a new file's mode lacks."""
+    """Return the process's umask."""
     file = folder / "probe"
     file.touch()
     mode = stat.S_IMODE(file.stat().st_mode)
@@ -221,7 +221,7 @@ def current_umask(folder: Path) -> int:
 
 
 def test_fail_on_ai(store: Store, scan: Scan) -> None:
-    """Who asked for it gets exit code 5 for AI images, and the report all the same."""
+    """With --fail-on, AI-generated images give exit code 5 and the report."""
     result = scanner("report", "--fail-on", "ai", "--json", store=store)
 
     assert result.exit_code == 5
@@ -230,7 +230,7 @@ def test_fail_on_ai(store: Store, scan: Scan) -> None:
 
 @pytest.fixture
 def later(store: Store, scan: Scan) -> Scan:
-    """Add a later scan of two images, one of which is now missed."""
+    """Return a later scan of two of the images: it misses one AI-generated image."""
     begun = scans.new_scan(store, scan.collection_id, scans.ensure_plan(store, PLAN), "fleet")
     listed = [
         ListedImage(b"FAKE/seen.jpg", 10, 1, True),
@@ -253,7 +253,7 @@ def later(store: Store, scan: Scan) -> Scan:
 
 
 def test_two_scans_compared(store: Store, scan: Scan, later: Scan) -> None:
-    """Flips are counted and named; whether one scan is right more often is McNemar's to say."""
+    """Changed verdicts are counted and named, and McNemar's test is made."""
     found = compare(store, scan, later)
 
     assert (found.both, found.changed) == (2, 1)
@@ -267,7 +267,7 @@ def test_two_scans_compared(store: Store, scan: Scan, later: Scan) -> None:
 def test_comparison_in_each_form(
     store: Store, scan: Scan, later: Scan, tmp_path: Path, form: str
 ) -> None:
-    """`report A B` is there in every form, and redacted."""
+    """`report A B` has every format, and redaction."""
     plain, safe = tmp_path / "plain", tmp_path / "safe"
     first = scanner("report", "1", "2", "--format", form, "--output", str(plain), store=store)
     second = scanner(
@@ -281,7 +281,7 @@ def test_comparison_in_each_form(
 
 
 def test_comparison_says_what_changed(store: Store, scan: Scan, later: Scan) -> None:
-    """The sentence comes first, in 80 columns."""
+    """The comparison fits 80 columns and has its result first."""
     text = scanner("report", "1", "2", store=store).stdout
 
     assert "1 of the 2 images that both judged has another verdict now." in text
@@ -290,7 +290,7 @@ def test_comparison_says_what_changed(store: Store, scan: Scan, later: Scan) -> 
 
 
 def test_nothing_changed(store: Store, scan: Scan) -> None:
-    """A scan beside itself: none of the seven that it judged has another verdict."""
+    """A scan compared with itself has no changed verdict."""
     text = scanner("report", "1", "1", store=store).stdout
 
     assert "None of the 7 images that both judged has another verdict now." in text
@@ -302,22 +302,22 @@ def test_nothing_changed(store: Store, scan: Scan) -> None:
     [(1, 9, 22 / 1024), (1, 0, 1.0), (12, 30, 0.0079463), (900, 1100, 8.6e-6)],
 )
 def test_mcnemar(before: int, after: int, p_value: float) -> None:
-    """Exact for few images, by chi-squared for many."""
+    """McNemar's test is exact for few images, chi-squared for many."""
     assert mcnemar(before, after).p_value == pytest.approx(p_value, rel=0.02)
 
 
-def test_nothing_to_test() -> None:
-    """Two scans that are right about the same images differ in nothing."""
+def test_mcnemar_without_discordant_images() -> None:
+    """Scans that are right about the same images have no p-value."""
     assert mcnemar(0, 0).p_value is None
 
 
-def test_three_scans_are_too_many(store: Store, scan: Scan) -> None:
-    """A third scan is a mistake."""
+def test_three_scans_are_refused(store: Store, scan: Scan) -> None:
+    """A third scan is a usage error."""
     assert scanner("report", "1", "2", "3", store=store).exit_code == 2
 
 
 def test_verdicts_as_parquet(store: Store, scan: Scan, tmp_path: Path) -> None:
-    """Each row comes back with its types; a name that is not UTF-8 has its bytes beside it."""
+    """Each row can be read back with its types; a path that is not UTF-8 has its bytes."""
     file = tmp_path / "verdicts.parquet"
     scanner("verdicts", "--format", "parquet", "--output", str(file), store=store)
     rows = pq.read_table(file).to_pylist()
@@ -331,7 +331,7 @@ def test_verdicts_as_parquet(store: Store, scan: Scan, tmp_path: Path) -> None:
 
 
 def test_verdicts_as_a_table(store: Store, scan: Scan) -> None:
-    """A line an image for people, nothing in it that a terminal would obey."""
+    """The table has a line per image, without control characters."""
     text = scanner("verdicts", "--format", "table", "--where", "verdict=ai", store=store).stdout
 
     assert text.splitlines()[1:] == [
@@ -341,7 +341,7 @@ def test_verdicts_as_a_table(store: Store, scan: Scan) -> None:
 
 
 def test_corrected_share_is_by_the_cards_rates(store: Store, scan: Scan) -> None:
-    """A detector of another model than the card's has no measured rates, and is left out."""
+    """A detector with another model than the card's has no rates, and is left out."""
     body = json.loads(scanner("report", "--json", store=store).stdout)
 
     assert body["corrected_share"] is None
@@ -350,7 +350,7 @@ def test_corrected_share_is_by_the_cards_rates(store: Store, scan: Scan) -> None
 
 
 def test_finding_texts_are_utf8_in_parquet(store: Store, tmp_path: Path) -> None:
-    """A finding that quotes what is no character does not stop the file."""
+    """A finding with a lone surrogate does not stop the export."""
     odd = replace(
         verdict(1, b"x", Outcome.AI, 0.9),
         detector="\ud800",

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Number formats and names of reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scanner.report.text import labels
     ],
 )
 def test_share(part: int, whole: int, shown: str) -> None:
-    """A share is never rounded to none or to all where it is not."""
+    """A share is never rounded to 0 % or to 100 % where it is not exactly that."""
     assert labels.percent(part, whole) == shown
 
 
@@ -28,7 +28,7 @@ def test_share(part: int, whole: int, shown: str) -> None:
     [(0.44, "0.4 s"), (59.9, "59.9 s"), (61, "1 min 1 s"), (7384, "2 h 3 min")],
 )
 def test_duration(seconds: float, shown: str) -> None:
-    """A time span is told in the units that fit it."""
+    """A time span is given in units that fit it."""
     assert labels.duration(seconds) == shown
 
 
@@ -40,13 +40,13 @@ def test_milliseconds(us: int, shown: str) -> None:
     assert labels.milliseconds(us) == shown
 
 
-def test_a_threshold_that_nothing_reaches() -> None:
+def test_unreachable_threshold() -> None:
     """A detector whose threshold is 1 never returns `ai`, however high the score."""
     assert ("0.9521", "never") == (labels.ai_threshold(0.9521), labels.ai_threshold(1.0))
 
 
-def test_what_was_skipped() -> None:
-    """The most frequent first, in words, and nothing that did not happen."""
+def test_skipped_kinds() -> None:
+    """Skipped kinds are listed by frequency, in words, without those that did not occur."""
     kinds = {"none": 1, "other_image": 10, "video": 0, "symlink": 1_234}
 
     assert "symlink 1,234, unsupported image formats 10, without an extension 1" == (

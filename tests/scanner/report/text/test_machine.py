@@ -1,4 +1,4 @@
-"""What a machine says of itself, in words."""
+"""Hardware and health of a machine, in words."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PI = {
 }
 
 
-def test_a_pi() -> None:
-    """Board, runtime and processes; load, memory, heat, and why it is slow."""
+def test_raspberry_pi() -> None:
+    """Board, runtime and processes are named; load, memory, temperature and throttling, too."""
     assert (
         "Raspberry Pi 4 Model B Rev 1.5, 4 cores, 3,977 MB, LiteRT 2.3.0, 4 processes of 1 thread"
         == hardware(PI)
@@ -31,14 +31,14 @@ def test_a_pi() -> None:
     )
 
 
-def test_how_a_pi_has_been() -> None:
-    """Bits from 16 on are of the past; none is all well."""
+def test_past_throttling() -> None:
+    """Bits from 16 on mean past throttling; 0 means none."""
     assert "slowed down since boot: throttled" == health({"throttled": "0x40000"})
     assert "not throttled" == health({"throttled": "0x0"})
 
 
-def test_what_is_not_known() -> None:
-    """It is left out, and so is what cannot be meant."""
+def test_unknown_values() -> None:
+    """Unknown and invalid values are left out."""
     assert "" == hardware({}) == health({})
     assert "" == hardware({"model": 5, "cores": "many", "memory_mb": True})
     assert "a\\x1b[31mb" == hardware({"model": "a\x1b[31mb"})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def printed(report: Report, *, width: int = 80, colour: bool = False) -> str:
-    """Return the report as printed."""
+    """Return the report as it is printed."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=colour, highlight=False)
     print_report(report, console)
@@ -30,7 +30,7 @@ def printed(report: Report, *, width: int = 80, colour: bool = False) -> str:
 
 
 def numbers(text: str, label: str) -> list[str]:
-    """Return the figures on the first line that begins with that label."""
+    """Return the figures on the first line with that label."""
     (line, *_) = [line for line in text.splitlines() if line.startswith(label)]
     return line.removeprefix(label).split()
 
@@ -41,7 +41,7 @@ def against_labels(report: Report) -> str:
 
 
 def test_answer_comes_first(report: Report) -> None:
-    """The second line says what the scan was made for."""
+    """The answer is on the second line."""
     lines = printed(report).splitlines()
 
     assert lines[0] == "Scan 1 of photos, unfinished"
@@ -60,7 +60,7 @@ def test_answer_comes_first(report: Report) -> None:
     ],
 )
 def test_answer_is_a_sentence(report: Report, counted: dict[str, int], expected: str) -> None:
-    """One, none and many are said as people say them."""
+    """The answer is grammatical for none, one and many."""
     nothing = dict.fromkeys(("ai", "unsure", "no_evidence", "error", "not_examined", "kept"), 0)
     counts = replace(report.counts, **{**nothing, **counted})
 
@@ -68,7 +68,7 @@ def test_answer_is_a_sentence(report: Report, counted: dict[str, int], expected:
 
 
 def test_rows_add_up(report: Report) -> None:
-    """What was not examined stands apart from what was, and the rows make the sum."""
+    """Images that were not examined have their own row, and the rows add up."""
     text = printed(report)
     rows = ("AI-generated", "unsure", "no evidence", "not examined", "error", "pending")
     counted = [int(numbers(text, row)[0]) for row in rows]
@@ -78,15 +78,15 @@ def test_rows_add_up(report: Report) -> None:
 
 
 def test_which_ones(report: Report) -> None:
-    """The last line says how to get at the images, where there are any to get at."""
+    """The last line names the command that lists the flagged images, if there are any."""
     none = replace(report, counts=replace(report.counts, ai=0, unsure=0))
 
     assert printed(report).endswith("\nWhich ones: `scanner verdicts 1 --format csv`\n")
     assert "Which ones" not in printed(none)
 
 
-def test_nothing_is_called_real(report: Report) -> None:
-    """The report says that no evidence proves nothing, and calls no picture authentic."""
+def test_no_image_is_called_real(report: Report) -> None:
+    """The report says that no evidence does not mean real, and calls no image authentic."""
     text = " ".join(printed(report).split())
 
     assert "does not make them real" in text
@@ -94,7 +94,7 @@ def test_nothing_is_called_real(report: Report) -> None:
 
 
 def test_classification_table(report: Report) -> None:
-    """Precision, recall, F1 and support stand in rows as in the literature."""
+    """Precision, recall, F1 and support are in rows, as in the literature."""
     text = against_labels(report)
 
     assert numbers(text, "FAKE") == ["0.6667", "0.6667", "0.6667", "3"]
@@ -129,15 +129,15 @@ def test_verdicts_against_labels(report: Report) -> None:
 
 
 def test_no_figures_without_labels(unlabelled: Report) -> None:
-    """Without labels the report says nothing of how right it is."""
+    """Without labels the report has no accuracy."""
     text = printed(unlabelled)
 
     assert "precision" not in text
     assert "labels" not in text
 
 
-def test_names_do_no_harm(report: Report) -> None:
-    """Markup, controls and bytes in names are shown, not obeyed."""
+def test_names_are_shown_as_text(report: Report) -> None:
+    """Markup, control characters and bytes in names are shown as text."""
     text = printed(report)
     hostile = replace(report.scan, collection="[red]x\x1b[2J\u202e")
     titled = printed(replace(report, scan=hostile))
@@ -147,8 +147,8 @@ def test_names_do_no_harm(report: Report) -> None:
     assert "\x1b" not in titled
 
 
-def test_versions_of_a_generator_are_one(report: Report) -> None:
-    """A program that signs under many version strings is one row, each kind of evidence its own."""
+def test_versions_of_a_generator_are_merged(report: Report) -> None:
+    """Versions of a generator are counted in one row per kind of evidence."""
     rows = [
         ("c2pa_generated", "Photo_Maker/1.0 c2pa-rs/0.4", "untrusted", 2),
         ("c2pa_generated", "Photo_Maker/1.1", "untrusted", 3),
@@ -194,16 +194,16 @@ def test_fits_eighty_columns(report: Report) -> None:
     assert "…" not in text
 
 
-def test_colour_is_for_terminals(report: Report) -> None:
-    """Colour changes nothing of the text."""
+def test_text_is_the_same_with_colour(report: Report) -> None:
+    """The text is the same with and without colour."""
     coloured = printed(report, colour=True)
 
     assert "\x1b[" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == printed(report)
 
 
-def test_course(report: Report) -> None:
-    """The last lines say how long it took, what was kept and what was passed over."""
+def test_duration_and_skipped_files(report: Report) -> None:
+    """The last lines give the duration, kept verdicts and skipped files."""
     counts = replace(report.counts, kept=1)
     text = " ".join(printed(replace(report, counts=counts)).split())
 
@@ -214,8 +214,8 @@ def test_course(report: Report) -> None:
     assert "1 folder could not be opened" in text
 
 
-def test_machines(report: Report) -> None:
-    """Below the hosts' figures stands what each is made of, and how it was."""
+def test_hosts_hardware_and_health(report: Report) -> None:
+    """The hardware and the health of each host follow the hosts' figures."""
     (host,) = report.hosts
     info = {"model": "Raspberry Pi 4", "cores": 4, "load": 0.5, "throttled": "0x4"}
     lines = printed(replace(report, hosts=(replace(host, info=info),))).splitlines()

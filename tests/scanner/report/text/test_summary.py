@@ -32,7 +32,7 @@ def printed(report: Report, width: int = 80) -> list[str]:
 
 
 def busy(report: Report) -> Report:
-    """Return a report that has something to say in each of its parts, and much of it."""
+    """Return a report with long content in each of its parts."""
     (named, *_) = report.findings
     assert named.verdict is not None
     verdict = replace(named.verdict, findings=(Finding("provenance", "x" * 50, 0.98),))
@@ -84,7 +84,7 @@ def test_findings_have_names_and_reasons(report: Report) -> None:
 
 
 def test_long_paths_keep_their_ends(report: Report) -> None:
-    """Of a path that does not fit the end is shown: it has the file's name."""
+    """A path that does not fit keeps its end, with the file's name."""
     assert any("…" in line and "/name.png" in line for line in printed(busy(report)))
 
 

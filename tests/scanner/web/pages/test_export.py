@@ -1,4 +1,4 @@
-"""Exports: what they hold, and that scripts are safe with any name."""
+"""Exports: their content, and that scripts are safe with any name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NAMES = (
 
 @pytest.fixture
 def tiles(tmp_path: Path) -> list[Tile]:
-    """Files of every hostile name below `root`, as selected images."""
+    """Return files with hostile names below `root`, as selected images."""
     for name in NAMES:
         file = tmp_path / "root" / os.fsdecode(name)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,12 +64,12 @@ def run(
 
 
 def files(folder: Path) -> set[bytes]:
-    """Every file below a folder, by its relative path."""
+    """Return every file below a folder, by its relative path."""
     return {os.fsencode(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_script_moves_every_file_whatever_its_name(tiles: list[Tile], tmp_path: Path) -> None:
-    """All files lie below the other folder afterwards, and nothing else has happened."""
+def test_script_moves_files_with_any_name(tiles: list[Tile], tmp_path: Path) -> None:
+    """The script moves all files below the other folder, and does nothing else."""
     done = run(as_move, tiles, tmp_path, "-moved")
 
     assert (0, b"") == (done.returncode, done.stderr)
@@ -78,8 +78,8 @@ def test_a_script_moves_every_file_whatever_its_name(tiles: list[Tile], tmp_path
     assert {"root", "-moved", "script.sh"} == {one.name for one in tmp_path.iterdir()}
 
 
-def test_a_script_moves_nothing_onto_another_file(tiles: list[Tile], tmp_path: Path) -> None:
-    """What is there already stays, and the script says so; without a folder it does nothing."""
+def test_script_overwrites_nothing(tiles: list[Tile], tmp_path: Path) -> None:
+    """Existing files are kept and reported; without a folder the script does nothing."""
     (tmp_path / "moved").mkdir()
     (tmp_path / "moved" / "plain.jpg").write_bytes(b"another")
     nowhere = run(as_move, tiles, tmp_path)
@@ -93,8 +93,8 @@ def test_a_script_moves_nothing_onto_another_file(tiles: list[Tile], tmp_path: P
     assert {b"plain.jpg"} == files(tmp_path / "root")
 
 
-def test_a_script_tags_beside_every_file(tiles: list[Tile], tmp_path: Path) -> None:
-    """Each has a sidecar of valid XMP; the pictures are as they were, an old sidecar too."""
+def test_script_tags_every_file(tiles: list[Tile], tmp_path: Path) -> None:
+    """Each image gets a sidecar of valid XMP; images and old sidecars are unchanged."""
     (tmp_path / "root" / "-rf.jpg.xmp").write_bytes(b"mine")
     done = run(as_tag, tiles, tmp_path)
     subject = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
@@ -112,8 +112,8 @@ def test_a_script_tags_beside_every_file(tiles: list[Tile], tmp_path: Path) -> N
     assert not (tmp_path / "pwned").exists()
 
 
-def test_lists_name_every_file_that_they_can(tiles: list[Tile]) -> None:
-    """NUL-separated all of them, by lines all without a line break."""
+def test_lists_have_every_file(tiles: list[Tile]) -> None:
+    """The list by NUL has all paths, the list by line those without a line break."""
     wanted = [b"/root/" + name for name in NAMES]
 
     assert wanted == b"".join(as_nul(tiles, b"/root")).split(b"\0")[:-1]
@@ -122,8 +122,8 @@ def test_lists_name_every_file_that_they_can(tiles: list[Tile]) -> None:
     ).split(b"\n")[:-1]
 
 
-def test_csv_is_no_formula(tiles: list[Tile]) -> None:
-    """It reads back row by row; no cell begins as a formula does."""
+def test_csv_has_no_formulas(tiles: list[Tile]) -> None:
+    """CSV can be read back row by row; no cell begins like a formula."""
     text = b"".join(as_csv(tiles, b"/root")).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
 
@@ -136,7 +136,7 @@ def test_csv_is_no_formula(tiles: list[Tile]) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "list", "nul", "move", "tag"])
 def test_an_export_holds_the_selection(site: Served, store: Store, form: str) -> None:
-    """Each form is a download that names every image of the selection, and no other."""
+    """Each format is a download with every image of the selection, and no other."""
     answer = site.get(f"/scan/1/export?verdict=ai&form={form}")
     rows = {row.path: row.verdict for row in verdict_rows(store, 1) if row.verdict is not None}
     flagged = [path for path, said in rows.items() if said.outcome is Outcome.AI]
@@ -148,6 +148,6 @@ def test_an_export_holds_the_selection(site: Served, store: Store, form: str) ->
     assert b"plain/dunes.jpg" not in answer.body
 
 
-def test_an_export_of_no_known_form_is_refused(site: Served) -> None:
-    """With the forms that there are."""
+def test_unknown_export_format_is_refused(site: Served) -> None:
+    """An unknown format is refused with the list of formats."""
     assert "csv, list, nul, move, tag" in site.get("/scan/1/export?form=exe").text

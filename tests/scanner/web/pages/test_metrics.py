@@ -1,4 +1,4 @@
-"""The metrics: what Prometheus reads, and that the example dashboard asks for what there is."""
+"""The metrics for Prometheus, and the example dashboard's queries of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GRID_COLUMNS = 24
 
 
 def samples(text: str) -> dict[str, dict[tuple[str, ...], float]]:
-    """Every value by metric and by the values of its labels, as Prometheus' own parser has it."""
+    """Return every value by metric and label values, by Prometheus' own parser."""
     return {
         family.name: {
             tuple(value for _, value in sorted(one.labels.items())): one.value
@@ -45,7 +45,7 @@ def samples(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def test_metrics_are_the_stores_figures(site: Served, store: Store) -> None:
-    """Images by verdict and errors by kind are as the rows themselves say."""
+    """Images by verdict and errors by kind match the rows."""
     answer = site.get("/metrics")
     found = samples(answer.text)
     rows = [row.verdict for row in verdict_rows(store, 1) if row.verdict is not None]
@@ -64,7 +64,7 @@ def test_metrics_are_the_stores_figures(site: Served, store: Store) -> None:
 
 @pytest.fixture
 def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Iterator[Served]:
-    """Serve the pages of a running scan with known figures: three batches wait."""
+    """Return the pages of a running scan with known figures: three batches wait."""
     now = time.time()
     (known,) = list_hosts(store)
     results.record_host(store, replace(known, info={"temperature_c": 61.5}))
@@ -80,7 +80,7 @@ def fleet(serve: Callable[..., Served], store: Store, clean_redis: str) -> Itera
 
 
 def test_metrics_know_the_fleet(fleet: Served, store: Store) -> None:
-    """Queue depth, the oldest batch's age, each host's rate, warmth and last sign of life."""
+    """Queue depth, the oldest batch's age, each host's rate, temperature and last heartbeat."""
     now = time.time()
     found = samples(fleet.get("/metrics").text)
     images = len(list(verdict_rows(store, 1)))
@@ -94,16 +94,16 @@ def test_metrics_know_the_fleet(fleet: Served, store: Store) -> None:
     assert [("pi4", "pi4-1")] == list(found["scanner_worker_last_sign_of_life_timestamp_seconds"])
 
 
-def test_what_nobody_knows_is_no_figure(site: Served) -> None:
-    """Of a broker that does not answer no queue, of a scan that is over no temperature."""
+def test_unknown_values_have_no_metric(site: Served) -> None:
+    """Without a broker there is no queue metric; after a scan no temperature."""
     found = samples(site.get("/metrics").text)
 
     assert {} == found["scanner_queue_batches"]
     assert {} == found["scanner_host_temperature_celsius"]
 
 
-def test_the_dashboard_asks_for_what_there_is(fleet: Served) -> None:
-    """Each metric and label in it is served with a value; no metric is left out."""
+def test_dashboard_uses_served_metrics(fleet: Served) -> None:
+    """Each metric and label of the dashboard is served with a value; it uses all metrics."""
     served = {
         family.name: {label for one in family.samples for label in one.labels}
         for family in text_string_to_metric_families(fleet.get("/metrics").text)
@@ -129,7 +129,7 @@ def test_the_dashboard_asks_for_what_there_is(fleet: Served) -> None:
 
 
 def test_the_docs_name_every_metric(fleet: Served) -> None:
-    """With the labels that it is served with."""
+    """The documentation lists each metric with its labels."""
     families = text_string_to_metric_families(fleet.get("/metrics").text)
     served = {one.name: {*one.samples[0].labels} for one in families}
     rows = re.findall(r"^\| `(scanner_\w+)` \|([^|]*)\|", HOW_TO.read_text("utf-8"), re.MULTILINE)
@@ -137,7 +137,7 @@ def test_the_docs_name_every_metric(fleet: Served) -> None:
     assert served == {name: set(re.findall(r"\w+", labels)) for name, labels in rows}
 
 
-def test_the_dashboard_is_one_that_grafana_would_take() -> None:
+def test_dashboard_is_valid_for_grafana() -> None:
     """Its panels have numbers and kinds of their own, stand side by side, and name a source."""
     panels = BOARD["panels"]
     cells = [
