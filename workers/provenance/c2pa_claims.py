@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.provenance.evidence import Kind
-from workers.provenance.iptc import EXTENTS, Extent, term_of
+from workers.provenance.evidence import Extent, Kind
+from workers.provenance.iptc import EXTENTS, term_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

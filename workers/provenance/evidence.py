@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 from storage.records import PROVENANCE, Finding
@@ -26,6 +26,14 @@ class Kind(StrEnum):
     AIGC_POSSIBLE = "aigc_possible"  # the same: possibly generated (2)
     AIGC_SUSPECTED = "aigc_suspected"  # the same: suspected to be generated (3)
     GENERATOR_TAG = "generator_tag"  # a generator's own mark, or its settings
+    GENERATOR_EDIT = "generator_edit"  # a generator's settings, with an image as input
+
+
+class Extent(Enum):
+    """How much of an image is AI-generated."""
+
+    WHOLE = "whole"
+    PART = "part"
 
 
 class Signature(StrEnum):
@@ -51,6 +59,7 @@ SCORES = {
     Kind.AIGC_POSSIBLE: 0.75,
     Kind.AIGC_SUSPECTED: 0.6,
     Kind.GENERATOR_TAG: 0.98,
+    Kind.GENERATOR_EDIT: 0.75,
 }
 # Scores that depend on the result of the signature check. A claim that fails the check proves
 # nothing, but is still worth a review.

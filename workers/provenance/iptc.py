@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from workers.provenance.evidence import Kind, finding
+from workers.provenance.evidence import Extent, Kind, finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
     from workers.provenance.field import Field
-
-
-class Extent(Enum):
-    """How much of an image is AI-generated, by its source type."""
-
-    WHOLE = "whole"
-    PART = "part"
-
 
 # IPTC's NewsCodes (http://cv.iptc.org/newscodes/digitalsourcetype/), for XMP and C2PA alike. The
 # other terms (`digitalCapture`, `computationalCapture`, `composite`, `compositeCapture`,

@@ -36,6 +36,7 @@ EVIDENCE = {
     "aigc_possible": "AIGC label: possibly AI-generated",
     "aigc_suspected": "AIGC label: suspected AI-generated",
     "generator_tag": "generator tag",
+    "generator_edit": "generator, from another image",
     "no_detector": "no detector for this size",
     "too_small": "smaller than every detector's input",
     "not_planned": "its detector is not in the scan's plan",

@@ -18,10 +18,6 @@ OTHER_STAGES = {
     "23-sidecars/b.png",
     "24-decoder-crash/segfault.heic",
 }
-# Not supported yet.
-UNSUPPORTED = {
-    "8-comfyui-upscale-only/o_comfy_upscale_of_photo.png",
-}
 
 
 def verdict(data: bytes) -> str:
@@ -30,7 +26,7 @@ def verdict(data: bytes) -> str:
     return "ai" if score >= 0.9 else "unsure" if score >= 0.5 else "no_evidence"
 
 
-@pytest.mark.parametrize("path", sorted(EXPECTED.keys() - OTHER_STAGES - UNSUPPORTED))
+@pytest.mark.parametrize("path", sorted(EXPECTED.keys() - OTHER_STAGES))
 def test_case(path: str) -> None:
     """The metadata of each case leads to one of its right verdicts."""
     assert verdict((CASES / path).read_bytes()) in EXPECTED[path]
