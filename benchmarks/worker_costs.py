@@ -68,7 +68,7 @@ class Place:
     def join(self) -> None:
         """Let the other machine join."""
         store = Store.open(str(self.store))
-        line = HubConfig(self.broker_url, store.identity).line()
+        line = HubConfig(self.broker_url, store.identity).join_line()
         store.close()
         subprocess.run(
             [*SCANNER, "join", "-"],
