@@ -174,7 +174,7 @@ def _run(
         uncancel(own.broker.namespace, scan_id)
         with (
             local.local_rescuer(store, own.broker, request.owner) as check_rescuer,
-            local.local_worker(own.broker, worker_options) as worker,
+            local.LocalWorker(own.broker.url, worker_options) as worker,
             _announced_stop(),
             Follower(
                 store, scan_id, lambda: waiting_note(own.broker.namespace), on_progress

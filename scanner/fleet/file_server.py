@@ -52,7 +52,7 @@ TIMEOUT_SECONDS = 30
 # Seconds that responses have to finish when the server stops.
 GRACE_SECONDS = 1
 CHUNK_BYTES = 256 * 1024
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})|bytes=-(\d{1,18})")
 
 
 class Rate:
@@ -153,8 +153,6 @@ class FileServer:
         except (SourceUnavailable, StoreError) as error:
             log.warning("file server: %s", error)
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-        except ImageProblem:
-            descriptor = None
         if descriptor is None:
             return Response(status_code=HTTPStatus.NOT_FOUND)
         files.callback(os.close, descriptor)
@@ -163,19 +161,21 @@ class FileServer:
     def _open(self, raw_path: bytes) -> int | None:
         """Return a descriptor of the file at a URL's path, None if it is not a listed image.
 
-        Raise ImageProblem, SourceUnavailable and StoreError.
+        Raise SourceUnavailable and StoreError.
         """
-        _, *parts = (unquote_to_bytes(part) for part in raw_path.split(b"/", 2))
         try:
-            collection, path = parts[0].decode(), parts[1]
-        except (IndexError, UnicodeDecodeError):
+            _, collection, path = (unquote_to_bytes(part) for part in raw_path.split(b"/", 2))
+            folder = root_of_listed(self._access.store, collection.decode(), path)
+        except ValueError:  # not two parts, or a collection that is not UTF-8
             return None
-        folder = root_of_listed(self._access.store, collection, path)
         if folder is None:
             return None
-        # A duplicate, so that an error while sending is not taken for one of the root.
-        with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
-            return os.dup(opened)
+        try:
+            # A duplicate, so that an error while sending is not taken for one of the root.
+            with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
+                return os.dup(opened)
+        except ImageProblem:
+            return None
 
     def _send(self, descriptor: int, range_header: str | None) -> Response:
         status = os.fstat(descriptor)
@@ -224,14 +224,10 @@ def parse_range(header: str, size: int) -> range | None:
     match = _RANGE.fullmatch(header.strip())
     if match is None:
         return None
-    first, last = match.groups()
-    if first:
-        part = range(int(first), min(int(last) + 1 if last else size, size))
-    elif last:
-        part = range(max(0, size - int(last)), size)
-    else:
-        return None
-    return part if len(part) > 0 else None
+    first, last, length = match.groups()
+    if length:
+        return range(max(0, size - int(length)), size) or None
+    return range(int(first), min(int(last) + 1 if last else size, size)) or None
 
 
 class _Connection(H11Protocol):

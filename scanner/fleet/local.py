@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from scanner.config import root_arguments
 from scanner.fleet.broker import open_broker
@@ -51,7 +51,7 @@ class WorkerOptions:
 
 
 class LocalWorker:
-    """A Celery worker as a child process that writes to a log file."""
+    """A Celery worker as a child process, stopped at the end of the `with` block."""
 
     def __init__(self, broker_url: str, options: WorkerOptions) -> None:
         self._log = options.state_dir / "logs" / f"worker-{os.getpid()}.log"
@@ -78,7 +78,10 @@ class LocalWorker:
         lines = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
         raise WorkerExited(_describe_exit(status, lines))
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Stop the worker gracefully, and remove its log."""
         children.stop(self._process, GRACE_SECONDS)
         self._log.unlink(missing_ok=True)
@@ -112,16 +115,6 @@ def local_broker(url: str | None, state_dir: Path, store_id: str) -> Iterator[Lo
         return
     with EmbeddedServer(state_dir) as server, open_broker(server.url, store_id) as broker:
         yield LocalBroker(broker, server.check)
-
-
-@contextmanager
-def local_worker(broker: Broker, options: WorkerOptions) -> Iterator[LocalWorker]:
-    """Run a worker while the context lasts."""
-    worker = LocalWorker(broker.url, options)
-    try:
-        yield worker
-    finally:
-        worker.stop()
 
 
 @contextmanager
