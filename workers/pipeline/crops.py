@@ -62,7 +62,7 @@ def crops(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint
     """Return up to `count` crops of the input's size, not resized: the middle, then the corners.
 
     They are as far apart as possible, because neighbouring crops repeat the same evidence. The
-    image is not turned upright: its orientation is no evidence of how it was made.
+    image is not turned upright: its orientation tells nothing about how it was made.
     """
     width, height = image.size
     corners = {
