@@ -1,4 +1,4 @@
-"""Cards: what is read from a card's file, and what is refused."""
+"""Reading cards, and refusing damaged ones."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ def card_file(tmp_path: Path) -> Path:
 
 
 def changed(path: Path, before: str, after: str) -> Path:
-    """Replace what stands in a card's file exactly once."""
+    """Replace text that a card's file has exactly once."""
     text = path.read_text()
     assert text.count(before) == 1
     path.write_text(text.replace(before, after))
     return path
 
 
-def test_card_says_what_its_file_says(card_file: Path) -> None:
-    """Every table of the file becomes the record of its name."""
+def test_every_table_becomes_a_record(card_file: Path) -> None:
+    """Each table of the file becomes the field of its name."""
     card = load_card(card_file)
 
     assert ("small", "3", "A net.") == (card.name, card.version, card.summary)
@@ -108,7 +108,7 @@ def test_card_says_what_its_file_says(card_file: Path) -> None:
 
 
 def test_model_is_found_beside_its_card(card_file: Path) -> None:
-    """The model's path is in the card's own folder, wherever that lies."""
+    """The model's path is in the card's folder."""
     card = load_card(card_file)
 
     assert card_file.parent / "small.tflite" == card.model_path
@@ -116,12 +116,12 @@ def test_model_is_found_beside_its_card(card_file: Path) -> None:
 
 
 def test_the_right_model_verifies(card_file: Path) -> None:
-    """A model with the card's checksum passes in silence."""
+    """A model with the card's checksum raises nothing."""
     load_card(card_file).verify()
 
 
 def test_a_changed_model_is_refused(card_file: Path) -> None:
-    """One byte more in the model and the card is no longer its card."""
+    """One more byte in the model is refused."""
     card = load_card(card_file)
     card_file.with_suffix(".tflite").write_bytes(b"abcd")
 
@@ -130,7 +130,7 @@ def test_a_changed_model_is_refused(card_file: Path) -> None:
 
 
 def test_a_missing_model_is_refused(card_file: Path) -> None:
-    """A card whose model is gone says that it cannot be read."""
+    """An error says that the model cannot be read."""
     card = load_card(card_file)
     card_file.with_suffix(".tflite").unlink()
 
@@ -139,7 +139,7 @@ def test_a_missing_model_is_refused(card_file: Path) -> None:
 
 
 def test_a_card_without_a_model_has_nothing_to_verify(card_file: Path) -> None:
-    """A detector that runs no model has an empty checksum and no model's path."""
+    """A detector without a model has an empty checksum and no model path."""
     head, _, _ = CARD.partition("[model]")
     card_file.write_text(head)
     card = load_card(card_file)
@@ -151,29 +151,29 @@ def test_a_card_without_a_model_has_nothing_to_verify(card_file: Path) -> None:
 
 
 def test_a_missing_card_is_refused(tmp_path: Path) -> None:
-    """No file, no card."""
+    """A missing file is a CardError."""
     with pytest.raises(CardError, match="cannot be read"):
         load_card(tmp_path / "none.toml")
 
 
-def test_a_folder_is_no_card(tmp_path: Path) -> None:
-    """Where a folder stands in the card's place, that is said and nothing crashes."""
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """A folder in place of the card is a CardError."""
     (tmp_path / "small.toml").mkdir()
 
     with pytest.raises(CardError, match="cannot be read"):
         load_card(tmp_path / "small.toml")
 
 
-def test_a_card_that_is_cut_off_is_refused(card_file: Path) -> None:
-    """Half a card is damaged."""
+def test_a_truncated_card_is_refused(card_file: Path) -> None:
+    """Half a card is reported as damaged."""
     card_file.write_text(CARD[: CARD.index('"LiteRT"') + 3])
 
     with pytest.raises(CardError, match="is damaged"):
         load_card(card_file)
 
 
-def test_a_card_of_strange_bytes_is_refused(card_file: Path) -> None:
-    """Bytes that are no UTF-8 are damage too."""
+def test_a_card_that_is_not_utf8_is_refused(card_file: Path) -> None:
+    """Bytes that are not UTF-8 are reported as damage."""
     card_file.write_bytes(b"name = '\xff'")
 
     with pytest.raises(CardError, match="is damaged"):
@@ -210,10 +210,10 @@ def test_a_card_of_strange_bytes_is_refused(card_file: Path) -> None:
         ),
     ],
 )
-def test_a_card_that_is_wrong_says_where(
+def test_errors_of_a_card_name_the_entry(
     card_file: Path, before: str, after: str, said: str
 ) -> None:
-    """What is missing, strange or contradictory is named in the error."""
+    """Missing, unknown and inconsistent entries are named in the error."""
     changed(card_file, before, after)
 
     with pytest.raises(CardError, match=said):
@@ -221,7 +221,7 @@ def test_a_card_that_is_wrong_says_where(
 
 
 def test_a_model_needs_an_input_and_a_calibration(card_file: Path) -> None:
-    """A card with a model that does not say how its numbers are to be read is refused."""
+    """A card with a model but without them is refused."""
     text = CARD[: CARD.index("[calibration]")]
     card_file.write_text(text)
 

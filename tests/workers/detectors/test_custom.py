@@ -1,4 +1,4 @@
-"""Models of one's own: what is added, what is asked for, what is refused, how they score."""
+"""Custom models: adding them, refusing invalid ones, and their scores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add(*arguments: object, model: str = "small.tflite", name: str = "mine") -> 
 
 
 def real_by(colour: tuple[float, ...]) -> float:
-    """P(class 1) of a flat picture, worked out by hand."""
+    """Compute P(class 1) of a flat image by hand."""
     z = sum(weight * value / 255 for weight, value in zip(KERNEL, colour, strict=True)) + BIAS
     return 1 / (1 + math.exp(-z))
 
@@ -53,7 +53,7 @@ def flat(*colour: int) -> np.ndarray:
     return np.full((8, 8, 3), colour, np.uint8)
 
 
-def test_an_added_model_scores_by_its_order_of_classes() -> None:
+def test_scores_follow_the_order_of_classes() -> None:
     """With FAKE,REAL the model's one output is P(REAL), with REAL,FAKE it is P(AI)."""
     assert 0 == add(*USUAL).exit_code
     assert 0 == add("--scale", "255", "--classes", "real,ai", name="other").exit_code
@@ -65,16 +65,16 @@ def test_an_added_model_scores_by_its_order_of_classes() -> None:
     assert pytest.approx(real, abs=1e-5) == load(cards["other"]).score(pictures)
 
 
-def test_colours_are_given_in_the_order_asked_for() -> None:
-    """A BGR model sees red where there is blue."""
+def test_channels_are_ordered_as_described() -> None:
+    """A BGR model gets red in place of blue."""
     add(*USUAL, "--channels", "BGR")
     score = load(installed.installed()["mine"]).score([flat(10, 40, 250)])
 
     assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
 
 
-def test_pixels_are_scaled_as_asked() -> None:
-    """(pixel / scale - mean) / std, by hand."""
+def test_pixels_are_scaled_as_described() -> None:
+    """Values are (pixel / scale - mean) / std, computed by hand."""
     picture = flat(255, 0, 51)
     given = Input(8, 8, "RGB", 0, 255, 1, 9, 127.5, (1.0, 1.0, 1.0), (0.5, 1.0, 2.0))
 
@@ -95,12 +95,12 @@ def test_pixels_are_scaled_as_asked() -> None:
 def test_one_or_two_logits_or_probabilities(
     output: Output, numbers: list[float], expected: float
 ) -> None:
-    """Each form comes to the logit of P(AI)."""
+    """Each form is converted to the logit of P(AI)."""
     assert pytest.approx(expected) == logit(np.array(numbers), output)
 
 
-def test_nothing_is_called_ai_that_nobody_measured() -> None:
-    """Even a score as high as there is stays below the threshold, unless the user sets one."""
+def test_an_unmeasured_detector_never_says_ai() -> None:
+    """Even the highest score stays below the threshold, unless the user sets one."""
     add("--scale", "0.001", "--classes", "REAL,FAKE")
     add("--scale", "0.001", "--classes", "REAL,FAKE", "--ai-threshold", "0.9", name="bold")
     cards = installed.installed()
@@ -113,8 +113,8 @@ def test_nothing_is_called_ai_that_nobody_measured() -> None:
     assert "nothing AI-generated" in cards["mine"].limits[0]
 
 
-def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
-    """A number of a thousand comes to less than 1; one that is none is no score."""
+def test_no_score_reaches_a_threshold_of_one() -> None:
+    """A logit of a thousand gives less than 1; NaN is an error."""
 
     class Sure:
         height = width = 8
@@ -148,8 +148,8 @@ def test_no_logit_is_so_high_that_it_reaches_a_threshold_of_one() -> None:
         ((*USUAL, "--mean", "nan"), "expected one number or three"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(arguments: tuple[str, ...], said: str) -> None:
-    """An option that is needed is asked for by its name, and nothing is added."""
+def test_missing_and_invalid_options_are_named(arguments: tuple[str, ...], said: str) -> None:
+    """The message names the option, and nothing is added."""
     done = add(*arguments)
 
     assert done.exit_code in (1, 2)
@@ -158,14 +158,14 @@ def test_what_is_missing_or_wrong_is_named(arguments: tuple[str, ...], said: str
 
 
 @pytest.mark.parametrize("name", ["objects-32", "../up", "A", "a,b", ""])
-def test_a_name_that_cannot_be_had_is_refused(name: str) -> None:
-    """No name of a shipped detector, of another folder or with a comma."""
+def test_invalid_and_taken_names_are_refused(name: str) -> None:
+    """Names of built-in detectors, paths and commas are refused."""
     assert 1 == add(*USUAL, name=name).exit_code
     assert list(installed.NAMES) == sorted(installed.installed())
 
 
-def test_hostile_models_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    """Garbage, a model that is cut off, one with its tables broken, one that wants two pictures."""
+def test_hostile_models_are_refused_with_one_message(tmp_path: Path) -> None:
+    """Garbage, truncated and damaged models, and one with two inputs."""
     whole = (MODELS / "small.tflite").read_bytes()
     bodies = {"noise": bytes(range(256)) * 9, "cut": whole[:700], "empty": b""}
     for name, body in bodies.items():
@@ -190,7 +190,7 @@ def test_a_model_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
-    """The net's bias made NaN."""
+    """The bias of the model is set to NaN."""
     body = (MODELS / "small.tflite").read_bytes()
     bias = np.float32(BIAS).tobytes()
     assert 1 == body.count(bias)
@@ -199,8 +199,8 @@ def test_a_model_that_gives_nan_is_refused(tmp_path: Path) -> None:
     assert "gives NaN" in call("add", tmp_path / "nan.tflite", "--name", "mine", *USUAL).output
 
 
-def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
-    """What leaves 0 to 1 is a logit; what stays inside could be either, and is asked for."""
+def test_the_output_kind_is_detected_or_required() -> None:
+    """Numbers outside 0 to 1 are logits; others could be either, and the option is required."""
     pytest.importorskip("onnxruntime")
     inside = ("--scale", "1e9", "--mean", "-1", "--classes", "FAKE,REAL")
     asked = add(*inside, model="small.onnx", name="on")
@@ -214,8 +214,8 @@ def test_an_onnx_model_shows_or_is_asked_what_its_number_is() -> None:
     assert pytest.approx([1 - real_by((250, 40, 10))], abs=1e-5) == score
 
 
-def test_an_added_detector_speaks_where_it_is_named(tmp_path: Path) -> None:
-    """A default plan is that of before; one that names it scans by it, resized at `unsure` most."""
+def test_a_custom_detector_is_used_where_it_is_named(tmp_path: Path) -> None:
+    """The default plan is unchanged; a plan that names it uses it, resized images are `unsure`."""
     before = plan_for(None).digest()
     add("--scale", "255", "--classes", "REAL,FAKE", "--sides", "4-64", "--ai-threshold", "0.6")
     file = tmp_path / "picture.png"
@@ -242,8 +242,8 @@ def test_an_added_detector_speaks_where_it_is_named(tmp_path: Path) -> None:
     assert "unsure" == large["verdict"]
 
 
-def test_the_same_model_read_otherwise_is_another_plan() -> None:
-    """Old and new verdicts are not mixed where the classes are turned round."""
+def test_the_same_model_with_other_classes_is_another_plan() -> None:
+    """Verdicts are not mixed with those before the classes were swapped."""
     add(*USUAL)
     first = plan_for("mine")
     call("remove", "mine")
@@ -253,8 +253,8 @@ def test_the_same_model_read_otherwise_is_another_plan() -> None:
     assert first.digest() != plan_for("mine").digest()
 
 
-def test_another_machine_is_told_which_folder_it_lacks() -> None:
-    """The sentence names the detector and where its folder belongs; once copied, it runs."""
+def test_a_machine_without_a_custom_detector_is_told_its_folder() -> None:
+    """The message names detector and folder; once it is copied, the plan can be followed."""
     add(*USUAL)
     plan = plan_for("mine")
     kept = custom.folder().with_name("kept")
@@ -266,8 +266,8 @@ def test_another_machine_is_told_which_folder_it_lacks() -> None:
     assert make_pipeline(plan, 10**6)
 
 
-def test_a_damaged_one_does_not_stop_the_others() -> None:
-    """Its card cut off, it is a sentence on stderr; removed, it is gone."""
+def test_a_damaged_detector_does_not_stop_the_others() -> None:
+    """With a truncated card it is one line on stderr, until it is removed."""
     add(*USUAL)
     add(*USUAL, name="fine")
     card = custom.card_file("mine")
@@ -283,7 +283,7 @@ def test_a_damaged_one_does_not_stop_the_others() -> None:
 
 
 def test_a_changed_model_is_not_run() -> None:
-    """The checksum is that of the card, at planning and at loading."""
+    """The card's checksum is verified when the model is loaded."""
     add(*USUAL)
     model = custom.card_file("mine").with_suffix(".tflite")
     model.write_bytes(model.read_bytes() + b"\0")
@@ -295,8 +295,8 @@ def test_a_changed_model_is_not_run() -> None:
 
 
 @pytest.mark.parametrize("name", ["objects-32", "..", "nothing", "../detectors/mine"])
-def test_only_what_was_added_is_removed(name: str) -> None:
-    """Shipped ones, unknown ones and paths are a usage error."""
+def test_only_custom_detectors_are_removed(name: str) -> None:
+    """Built-in names, unknown names and paths are a usage error."""
     add(*USUAL)
 
     assert 2 == call("remove", name).exit_code
@@ -304,7 +304,7 @@ def test_only_what_was_added_is_removed(name: str) -> None:
 
 
 def test_test_prints_a_score_per_image(tmp_path: Path) -> None:
-    """Images of any size are scored, what is none is a sentence and exit code 3."""
+    """Images of any size are scored; an unreadable file is an error and exit code 3."""
     add(*USUAL)
     Image.fromarray(flat(250, 40, 10)).resize((400, 300)).save(tmp_path / "a.png")
     done = call("test", "mine", tmp_path / "a.png", tmp_path / "no.png", "--json")
@@ -351,8 +351,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(site)
 
 
-def test_a_plugin_speaks_and_a_broken_one_is_a_sentence(plugin: None, tmp_path: Path) -> None:
-    """The good one is listed and scans, the others are named with what is wrong."""
+def test_plugins_are_used_and_broken_ones_reported(plugin: None, tmp_path: Path) -> None:
+    """A working plug-in is listed and scans; the others are named with their errors."""
     done = call("list", "--json")
     Image.fromarray(flat(255, 255, 255)).save(tmp_path / "white.png")
     seen = CliRunner().invoke(
@@ -366,8 +366,8 @@ def test_a_plugin_speaks_and_a_broken_one_is_a_sentence(plugin: None, tmp_path: 
     assert ("ai", 1.0) == (json.loads(seen.output)["verdict"], json.loads(seen.output)["score"])
 
 
-def test_of_two_of_one_name_the_plugin_is_left_out(plugin: None) -> None:
-    """What the user has added stays what it was."""
+def test_a_plugin_with_a_taken_name_is_left_out(plugin: None) -> None:
+    """The custom detector of that name stays."""
     pixels = [flat(250, 40, 10)]
     add(*USUAL, name="other")
     shutil.move(custom.folder() / "other", custom.folder() / "bright")
@@ -383,7 +383,7 @@ def test_of_two_of_one_name_the_plugin_is_left_out(plugin: None) -> None:
 
 
 def test_a_plugin_without_an_input_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be routed cannot speak."""
+    """A detector without an input cannot be given images."""
     card = Card("bright", "1", "", Thresholds(0.5, 0.9), ())
 
     class Point:

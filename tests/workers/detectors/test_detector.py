@@ -1,4 +1,4 @@
-"""Detectors: scores are calibrated, independent of company, and as good as the card says."""
+"""Detectors: scores are calibrated, independent of the batch, and as accurate as on the card."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def objects() -> Detector:
 
 @pytest.fixture(scope="module")
 def noise() -> NDArray[np.uint8]:
-    """Forty pictures: noise of many strengths, so that scores differ."""
+    """Return 40 images with different amounts of noise, so that scores differ."""
     draw = np.random.default_rng(7)
     strength = np.linspace(0, 1, 40)[:, None, None, None]
     pixels = 128 + strength * draw.integers(-128, 128, (40, 32, 32, 3))
@@ -51,7 +51,7 @@ def elsewhere(card: Card, folder: Path) -> Card:
 def test_scores_are_the_calibrated_logits_of_the_model(
     objects: Detector, noise: NDArray[np.uint8]
 ) -> None:
-    """A score is 1 / (1 + exp(-(slope * logit + intercept))) of what the model itself gives."""
+    """A score is 1 / (1 + exp(-(slope * logit + intercept))) of the model's logit."""
     calibration = objects.card.calibration
     assert calibration is not None
     interpreter = Interpreter(model_path=str(objects.card.model_path), num_threads=1)
@@ -69,7 +69,7 @@ def test_scores_are_the_calibrated_logits_of_the_model(
     assert pytest.approx(expected, abs=1e-12) == objects.score(list(noise)).tolist()
 
 
-def test_a_score_does_not_depend_on_company(objects: Detector, noise: NDArray[np.uint8]) -> None:
+def test_a_score_does_not_depend_on_the_batch(objects: Detector, noise: NDArray[np.uint8]) -> None:
     """An image scores the same alone, among others and in any order."""
     together = objects.score(list(noise))
 
@@ -78,7 +78,7 @@ def test_a_score_does_not_depend_on_company(objects: Detector, noise: NDArray[np
 
 
 def test_a_view_scores_as_its_copy(objects: Detector, noise: NDArray[np.uint8]) -> None:
-    """Pixels that do not lie next to each other in memory are read rightly."""
+    """Pixels that are not contiguous in memory are read correctly."""
     mirrored = [image[:, ::-1] for image in noise]
 
     assert (
@@ -88,26 +88,26 @@ def test_a_view_scores_as_its_copy(objects: Detector, noise: NDArray[np.uint8]) 
 
 
 def test_threads_change_nothing(objects: Detector, noise: NDArray[np.uint8]) -> None:
-    """Two threads give the very scores of one."""
+    """Two threads give the same scores as one."""
     two = load(objects.card, threads=2)
 
     assert objects.score(list(noise)).tolist() == two.score(list(noise)).tolist()
 
 
 def test_no_images_no_scores(objects: Detector) -> None:
-    """An empty list is answered by an empty array."""
+    """An empty list gives an empty array."""
     assert (0,) == objects.score([]).shape
 
 
 @pytest.mark.parametrize("shape", [(32, 31, 3), (32, 32), (32, 32, 4), (1, 32, 32, 3)])
 def test_another_shape_is_refused(objects: Detector, shape: tuple[int, ...]) -> None:
-    """An image that was not brought to the input's size is never scored."""
+    """An image of another size than the input is never scored."""
     with pytest.raises(ValueError, match="objects-32 takes"):
         objects.score([np.zeros(shape, np.uint8)])
 
 
 def test_a_changed_model_is_not_loaded(tmp_path: Path) -> None:
-    """A model with one byte changed never gets to speak."""
+    """A model with one changed byte is refused."""
     card = elsewhere(installed.installed()["objects-32"], tmp_path)
     body = bytearray(card.model_path.read_bytes())
     body[len(body) // 2] ^= 1
@@ -117,8 +117,8 @@ def test_a_changed_model_is_not_loaded(tmp_path: Path) -> None:
         load(card)
 
 
-def test_what_is_no_model_is_not_loaded(tmp_path: Path) -> None:
-    """Bytes that LiteRT cannot run are refused even where the card vouches for them."""
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
+    """A file that LiteRT cannot run is refused even with the right checksum."""
     card = elsewhere(installed.installed()["objects-32"], tmp_path)
     card.model_path.write_bytes(b"no model")
     assert card.model is not None
@@ -129,7 +129,7 @@ def test_what_is_no_model_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_size_is_not_loaded() -> None:
-    """A card that states another input than its model has is refused."""
+    """A card with another input size than its model is refused."""
     card = installed.installed()["objects-32"]
     assert card.input is not None
 
@@ -138,20 +138,20 @@ def test_a_model_of_another_size_is_not_loaded() -> None:
 
 
 def test_a_detector_without_a_model_cannot_be_loaded() -> None:
-    """Provenance looks at no pixels, and says so."""
+    """Provenance examines no pixels."""
     with pytest.raises(CardError, match="provenance has no model"):
         load(installed.installed()["provenance"])
 
 
 def test_loading_leaves_stderr_clean(capfd: pytest.CaptureFixture[str]) -> None:
-    """The runtime's announcements do not reach the terminal."""
+    """The runtime's messages do not reach the terminal."""
     load(installed.installed()["objects-32"])
 
     assert "" == capfd.readouterr().err
 
 
-def test_objects_32_is_as_good_as_its_card_says(objects: Detector, test_data: Path) -> None:
-    """On the test set the model as shipped has the card's accuracy to the last image, over 0.96."""
+def test_objects_32_has_the_accuracy_on_its_card(objects: Detector, test_data: Path) -> None:
+    """On the test set, the built-in model has exactly the accuracy on its card, over 0.96."""
     images, labels = [], []
     with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
         for name in archive.namelist():

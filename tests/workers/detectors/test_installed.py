@@ -1,4 +1,4 @@
-"""The catalogue: what ships, and that looking at it costs nothing."""
+"""The installed detectors, and the cost of listing them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from workers.detectors import installed
 from workers.provenance.evidence import SCORES
 
 
-def test_the_shipped_detectors_are_these() -> None:
-    """Each card stands under its own name."""
+def test_built_in_detectors() -> None:
+    """Each card is listed by its name."""
     cards = installed.installed()
 
     assert ["faces", "faces-96", "objects-32", "provenance", "scenes"] == sorted(cards)
     assert all(name == card.name for name, card in cards.items())
 
 
-def test_every_shipped_model_is_the_one_on_its_card() -> None:
-    """The models that are packaged have the checksum and the size that their cards state."""
+def test_every_built_in_model_has_the_checksum_on_its_card() -> None:
+    """The models in the package have the checksum and the size on their cards."""
     models = [card for card in installed.installed().values() if card.model is not None]
 
     assert models
@@ -28,14 +28,14 @@ def test_every_shipped_model_is_the_one_on_its_card() -> None:
         assert card.model.bytes == card.model_path.stat().st_size
 
 
-def test_the_catalogue_cannot_be_spoilt() -> None:
-    """What a caller does to the dictionary does not reach the next caller."""
+def test_callers_get_their_own_dictionary() -> None:
+    """Changes to the returned dictionary do not affect other callers."""
     installed.installed().clear()
 
     assert installed.installed()
 
 
-def test_looking_at_cards_loads_no_runtime() -> None:
+def test_reading_cards_loads_no_runtime() -> None:
     """Neither NumPy nor LiteRT is imported before a model is loaded."""
     code = (
         "import sys; from workers.detectors import installed, loading; installed.installed();"
@@ -46,8 +46,8 @@ def test_looking_at_cards_loads_no_runtime() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_objects_32_says_what_it_was_measured_at() -> None:
-    """Its card carries figures, terms and plain words, and its intervals hold its accuracy."""
+def test_the_card_of_objects_32_has_figures() -> None:
+    """Its card has figures, terms and limits, and the interval contains the accuracy."""
     card = installed.installed()["objects-32"]
 
     assert card.measured is not None
@@ -58,8 +58,8 @@ def test_objects_32_says_what_it_was_measured_at() -> None:
     assert card.limits
 
 
-def test_objects_32_calls_few_held_out_real_images_ai() -> None:
-    """Its threshold `ai` was put where at most 1 % of held-out real images reach it."""
+def test_objects_32_has_few_false_positives() -> None:
+    """At most 1 % of the held-out real images reach its threshold `ai`."""
     at = installed.installed()["objects-32"].thresholds
 
     assert at.false_alarm_rate is not None
@@ -68,7 +68,7 @@ def test_objects_32_calls_few_held_out_real_images_ai() -> None:
 
 
 def test_the_card_of_provenance_states_the_scores_that_provenance_gives() -> None:
-    """The card's prose and the code's table of evidence agree."""
+    """The scores in the card's text are those of the code."""
     card = installed.installed()["provenance"]
 
     assert {str(kind): score for kind, score in SCORES.items()} == {

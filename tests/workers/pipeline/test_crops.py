@@ -1,4 +1,4 @@
-"""What of a picture a net is shown, and where in it that lies."""
+"""Arrays cut out of images, and their positions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def decoded(picture: Image.Image, orientation: int = 1, scale: int = 1) -> Decoded:
-    """As it comes out of `decode`, seen from afar at one part of its size."""
+    """Return an image as `decode` does, reduced by a factor."""
     pixels = np.asarray(picture.reduce(scale))
     return Decoded(Header("PNG", *picture.size), pixels, picture, orientation)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 40), (33, 64)])
 def test_whole(size: tuple[int, int]) -> None:
-    """A picture of another size is brought to the input's, its colours as they are."""
+    """An image of another size is resized to the input's, and keeps its colours."""
     pixels = np.full((size[1], size[0], 3), (10, 120, 250), np.uint8)
     fitted = crops.whole(pixels, WANTED)
 
@@ -41,15 +41,15 @@ def test_whole(size: tuple[int, int]) -> None:
 
 
 def test_whole_leaves_alone() -> None:
-    """A picture of the input's size is not touched: resizing destroys what the net looks for."""
+    """An image of the input's size is not changed."""
     pixels = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
 
     assert pixels is crops.whole(pixels, WANTED)
 
 
 @given(SIDES, SIDES)
-def test_crops_are_pieces_of_the_picture_as_it_is(width: int, height: int) -> None:
-    """All five lie inside and are not resized; no piece is looked at twice."""
+def test_crops_are_not_resized(width: int, height: int) -> None:
+    """All five are inside the image and not resized, and no two are the same."""
     # Each pixel says where it is.
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     pixels = np.stack([columns, rows, rows], -1).astype(np.uint8)
@@ -61,23 +61,23 @@ def test_crops_are_pieces_of_the_picture_as_it_is(width: int, height: int) -> No
         assert (pixels[top : top + 32, left : left + 32] == piece).all()
 
 
-def test_crops_of_the_smallest_picture() -> None:
-    """One that is just as large as the input is one piece; so is the middle where one is asked."""
+def test_crops_of_the_smallest_image() -> None:
+    """An image as large as the input is one crop, and so is the middle alone."""
     assert 1 == len(crops.crops(noise(32, 32), WANTED, 5))
     (middle,) = crops.crops(noise(100, 64), WANTED, 1)
     assert (np.asarray(noise(100, 64))[16:48, 34:66] == middle).all()
 
 
 def test_crops_of_any_mode() -> None:
-    """A palette, an alpha channel and grey come as RGB, like whole pictures."""
+    """Palettes, alpha channels and grey are converted to RGB."""
     for mode in ("P", "LA", "L", "CMYK"):
         assert all((32, 32, 3) == one.shape for one in crops.crops(
             noise(64, 64).convert(mode), WANTED, 5))  # fmt: skip
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_of_turned_pictures(orientation: int) -> None:
-    """A box of the upright picture is cut out of the stored one and turned as Pillow turns it."""
+def test_boxes_of_turned_images(orientation: int) -> None:
+    """A box of the upright image is cut out of the stored one and turned as Pillow does."""
     stored = noise(110, 70)
     stored.getexif()[Base.Orientation] = orientation
     upright = ImageOps.exif_transpose(stored)
@@ -88,8 +88,8 @@ def test_boxes_of_turned_pictures(orientation: int) -> None:
     assert upright.size == crops.upright_size(decoded(stored, orientation))
 
 
-def test_faces_from_afar() -> None:
-    """A face that was found in a smaller picture lies where it does in the large one."""
+def test_faces_found_in_a_reduced_image() -> None:
+    """A face found in the reduced image is converted to pixels of the large one."""
     picture = decoded(noise(400, 200), orientation=6, scale=2)
     (large,) = crops.enlarged([Face(10, 20, 30, 60, 0.9)], picture.pixels.swapaxes(0, 1), picture)
 
@@ -100,7 +100,7 @@ def test_faces_from_afar() -> None:
 def test_square_around_a_face(
     left: float, top: float, width: float, height: float, margin: float
 ) -> None:
-    """It is a square inside the picture, whatever the face."""
+    """It is a square inside the image for any face."""
     box = crops.around(Face(left, top, left + width, top + height, 1.0), margin, (100, 50))
 
     assert pytest.approx(box[2] - box[0]) == box[3] - box[1]
@@ -114,14 +114,14 @@ def test_square_around_a_face(
     ("probabilities", "expected"),
     [([0.3], 0.3), ([0.5, 0.5], 0.5), ([0.9, 0.1], 0.5), ([1.0, 0.0], 0.5)],
 )
-def test_joined(probabilities: list[float], expected: float) -> None:
-    """Several views of one picture: the mean of what they say, in logits; certainty is bounded."""
+def test_mean_probability(probabilities: list[float], expected: float) -> None:
+    """Scores of several crops are averaged as logits, and stay below certainty."""
     assert pytest.approx(expected) == crops.mean_probability(np.array(probabilities))
 
 
 @pytest.mark.parametrize(("size", "corner"), [((128, 64), (32, 0)), ((64, 96), (0, 16))])
 def test_centre(size: tuple[int, int], corner: tuple[int, int]) -> None:
-    """The shorter side becomes 32 and the middle is cut out: of a half-size picture, here."""
+    """The shorter side becomes 32, and the middle is cut out."""
     # Each pixel of the half says where it is in the whole, twice as large.
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     picture = Image.fromarray(np.stack([columns, rows, rows], -1).astype(np.uint8))
@@ -134,7 +134,7 @@ def test_centre(size: tuple[int, int], corner: tuple[int, int]) -> None:
 
 
 def test_centre_is_upright() -> None:
-    """A photo that is stored on its side is shown as a viewer shows it."""
+    """A photo that is stored sideways is turned upright."""
     stored = Image.fromarray(np.zeros((32, 32, 3), np.uint8))
     stored.paste((255, 0, 0), (0, 0, 32, 8))  # its upper edge, which a viewer shows on the right
     seen = crops.centre(decoded(stored, orientation=6), stored, 32, WANTED)

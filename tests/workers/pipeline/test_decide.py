@@ -24,12 +24,12 @@ SCORED = st.builds(
 
 
 def net(score: float | None) -> Finding:
-    """Return a finding of the model."""
+    """Return a finding of the image model."""
     return Finding("net", "score", score)
 
 
 def tag(score: float | None) -> Finding:
-    """Return a finding from the file's metadata."""
+    """Return a finding of metadata."""
     return Finding("provenance", "generator_tag", score)
 
 
@@ -52,7 +52,7 @@ def clip(score: float) -> Finding:
     ],
 )
 def test_thresholds(findings: list[Finding], expected: tuple[object, ...]) -> None:
-    """A score at a threshold has reached it; provenance alone leaves an image unexamined."""
+    """A score equal to a threshold reaches it; provenance alone does not examine pixels."""
     assert Decision(*expected) == JUDGE.decide(findings)  # type: ignore[arg-type]
 
 
@@ -72,7 +72,7 @@ def test_thresholds(findings: list[Finding], expected: tuple[object, ...]) -> No
     ],
 )
 def test_conflicts(findings: list[Finding], expected: tuple[object, ...]) -> None:
-    """The highest level decides, at one level the highest score, in whatever order they come."""
+    """The highest level decides, and within it the highest score, in any order."""
     wanted = Decision(*expected)  # type: ignore[arg-type]
 
     assert wanted == JUDGE.decide(findings)
@@ -80,7 +80,7 @@ def test_conflicts(findings: list[Finding], expected: tuple[object, ...]) -> Non
 
 
 def test_findings_without_a_score() -> None:
-    """What is no evidence either way decides nothing and examines nothing, whoever says it."""
+    """A finding without a score decides nothing and examines nothing."""
     said = [Finding("router", "no_detector"), tag(None), net(None)]
 
     assert Decision(Outcome.NO_EVIDENCE, None, None, False) == JUDGE.decide(said)
@@ -95,16 +95,16 @@ def test_more_evidence_never_weakens(findings: list[Finding], more: Finding) -> 
     assert rising.index(before.outcome) <= rising.index(after.outcome)
 
 
-def test_degraded_pixels_are_doubtful_at_most() -> None:
-    """Pixels that have been through too much convict nobody; what the file says still does."""
+def test_degraded_images_are_unsure_at_most() -> None:
+    """Scores of degraded pixels reach `unsure` at most; findings of metadata still count."""
     worn = Finding("router", "degraded", None, "saved at so low a quality")
 
     assert Decision(Outcome.UNSURE, 1.0, "net", True) == JUDGE.decide([net(1.0), worn])
     assert Outcome.AI == JUDGE.decide([net(1.0), worn, tag(0.9)]).outcome
 
 
-def test_a_detector_that_has_not_earned_the_word() -> None:
-    """With its threshold at 1.0 it calls nothing AI-made, however sure it is."""
+def test_a_detector_that_never_says_ai() -> None:
+    """With the threshold 1.0 no score is called AI."""
     judge = DecisionRule(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))
 
     assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome
@@ -122,8 +122,10 @@ def test_a_detector_that_has_not_earned_the_word() -> None:
         ([net(0.8)], (Outcome.UNSURE, 0.8, "net", True)),
     ],
 )
-def test_a_second_opinion(findings: list[Finding], expected: tuple[object, ...]) -> None:
-    """A strong detector stands in the place of the other nets, not in that of tags."""
+def test_the_second_stage_replaces_other_models(
+    findings: list[Finding], expected: tuple[object, ...]
+) -> None:
+    """Its score replaces those of other models, but not findings of metadata."""
     judge = DecisionRule(
         Plan(
             (

@@ -1,4 +1,4 @@
-"""What of a picture is shown to whom, and what is said where there is nobody."""
+"""Selection of inputs, and the findings where there are none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def card(name: str, sides: tuple[int, int], view: View) -> Card:
-    """Return the card of a model for images, or faces, of these sides."""
+    """Return the card of a detector for images, or faces, of these sides."""
     made_for = Input(32, 32, "RGB", 0, 255, *sides)
     return Card(name, "1", "", Thresholds(0.5, 0.9), (), input=made_for, view=view)
 
@@ -32,7 +32,7 @@ ALL = {one.name: one for one in (TINY, SCENES, FACES)}
 
 
 class Found:
-    """Stands in for the finder: the faces that are there, and what it was shown."""
+    """A stand-in for the face finder: it finds given faces, and records the shapes of its input."""
 
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
@@ -58,13 +58,13 @@ def noise(width: int, height: int, orientation: int = 1) -> bytes:
 def show(
     data: bytes, finder: Found | None = None, cards: dict[str, Card] | None = None
 ) -> ImageInputs:
-    """Return the inputs of an image."""
+    """Select the inputs of an image."""
     selector = InputSelector(ALL if cards is None else cards, ALL, finder)
     return selector.select(decode(data, native=selector.native))
 
 
-def test_a_tiny_picture_is_shown_whole() -> None:
-    """It goes to the net for tiny ones alone, and nobody looks for faces in it."""
+def test_a_tiny_image_is_examined_whole() -> None:
+    """It goes to the detector of tiny images alone, and no faces are searched."""
     finder = Found(Face(0, 0, 32, 32, 1.0))
     shown = show(noise(32, 32), finder)
 
@@ -74,8 +74,8 @@ def test_a_tiny_picture_is_shown_whole() -> None:
     assert [] == finder.shown
 
 
-def test_a_picture_is_shown_in_pieces_and_its_faces_too() -> None:
-    """Several detectors may speak for one picture; each face has its box."""
+def test_an_image_is_examined_by_crops_and_faces() -> None:
+    """Several detectors examine one image; each face has its box."""
     shown = show(noise(300, 200), Found(Face(50, 60, 90, 100, 0.9)))
 
     assert [("faces", {"box": [50, 60, 90, 100]}), ("scenes", {"crops": 5})] == [
@@ -85,15 +85,15 @@ def test_a_picture_is_shown_in_pieces_and_its_faces_too() -> None:
 
 
 @pytest.mark.parametrize(("side", "asked"), [(99, ["faces", "scenes"]), (100, ["faces"])])
-def test_a_portrait_is_for_the_net_of_faces_alone(side: int, asked: list[str]) -> None:
-    """A face of half the shorter side, 200 pixels, leaves pieces of nothing but the face."""
+def test_a_portrait_is_for_the_face_detector_alone(side: int, asked: list[str]) -> None:
+    """A face of half the shorter side, 200 pixels, excludes crops."""
     shown = show(noise(300, 200), Found(Face(50, 60, 50 + side, 90, 0.9)))
 
     assert asked == [one.detector for one in shown.full_size]
 
 
-def test_only_the_largest_of_a_crowd() -> None:
-    """The largest few faces are looked at, and none that is too small for any detector."""
+def test_only_the_largest_faces_are_examined() -> None:
+    """The largest faces are examined, except those too small for any detector."""
     crowd = [Face(0, 0, side, side, 0.9) for side in (10, 60, 30, 50, 40, 25, 19)]
     shown = show(noise(300, 200), Found(*crowd), {"faces": FACES})
 
@@ -101,8 +101,8 @@ def test_only_the_largest_of_a_crowd() -> None:
     assert MAX_FACES == len(shown.full_size)
 
 
-def test_faces_of_a_picture_that_lies_on_its_side() -> None:
-    """The finder sees it upright; boxes are those of the upright picture."""
+def test_faces_of_an_image_stored_sideways() -> None:
+    """The finder gets it upright; boxes are those of the upright image."""
     finder = Found(Face(10, 100, 60, 150, 0.9))
     shown = show(noise(300, 200, orientation=6), finder)
 
@@ -114,22 +114,22 @@ def test_faces_of_a_picture_that_lies_on_its_side() -> None:
     ("size", "kind"),
     [((80, 80), "no_detector"), ((5000, 100), "no_detector"), ((8, 8), "too_small")],
 )
-def test_nobody_is_for_it(size: tuple[int, int], kind: str) -> None:
-    """A picture for nobody says why; a face in it would have been enough."""
+def test_no_detector_suits(size: tuple[int, int], kind: str) -> None:
+    """The finding says why, unless a face can be examined."""
     assert [kind] == [said.kind for said in show(noise(*size), Found()).findings]
     assert not show(noise(80, 80), Found(Face(0, 0, 70, 70, 1.0))).findings
 
 
-def test_too_large_to_be_had_at_its_own_size() -> None:
-    """It is said where only a smaller version could be decoded."""
+def test_too_large_for_its_own_resolution() -> None:
+    """A finding says so where only a reduced version was decoded."""
     selector = InputSelector({"scenes": SCENES}, ALL, None)
     shown = selector.select(decode(noise(300, 200), native=False))
 
     assert ["too_large"] == [said.kind for said in shown.findings]
 
 
-def test_a_worn_picture_is_said_to_be() -> None:
-    """Where pieces are looked at, what they have been through is, too."""
+def test_a_degraded_image_is_reported() -> None:
+    """An enlarged image that is examined by crops has the finding `degraded`."""
     small = Image.open(io.BytesIO(noise(150, 100))).convert("RGB")
     file = io.BytesIO()
     small.resize((600, 400), Image.Resampling.NEAREST).save(file, "PNG")
@@ -142,17 +142,17 @@ def test_a_worn_picture_is_said_to_be() -> None:
     ("cards", "finder", "native"),
     [({"tiny": TINY}, None, False), ({"scenes": SCENES}, None, True), (ALL, Found(), True)],
 )
-def test_native_only_where_it_is_needed(
+def test_native_size_is_decoded_only_where_needed(
     cards: dict[str, Card],
     finder: Found | None,
     native: bool,  # noqa: FBT001
 ) -> None:
-    """A plan of nets for tiny pictures does not pay for decoding large ones."""
+    """A plan of detectors of tiny images does not decode large ones at full size."""
     assert native is InputSelector(cards, ALL, finder).native
 
 
-def test_the_middle_of_a_picture() -> None:
-    """A net that is made for a scaled middle is shown just that, and may say what it likes."""
+def test_the_centre_of_an_image() -> None:
+    """A model for a scaled centre gets only that."""
     centre = card("clip", (16, 4096), View("centre", shorter=48))
     shown = show(noise(300, 200), cards={"clip": centre})
 

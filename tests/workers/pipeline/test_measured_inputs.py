@@ -1,4 +1,4 @@
-"""One detector by itself sees, and scores, what it would in a scan."""
+"""A single detector gets the same inputs, and gives the same scores, as in a scan."""
 
 from __future__ import annotations
 

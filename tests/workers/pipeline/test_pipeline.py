@@ -1,4 +1,4 @@
-"""The stages of a chunk: one bad image is one error, the world's trouble comes through."""
+"""The stages of a chunk: a bad image is one error, other errors are raised."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROVENANCE = PlannedDetector("provenance", "1", "", Thresholds(0.5, 0.9))
 
 
 class Grey:
-    """A detector that takes brightness for evidence."""
+    """A detector that scores brightness."""
 
     card = Card("grey", "1", "", CardThresholds(0.4, 0.8), (), input=INPUT)
 
@@ -50,7 +50,7 @@ class Grey:
         self.calls: list[int] = []
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Return the mean of each image, divided by 255."""
+        """Return the mean brightness of each image."""
         self.calls.append(len(images))
         assert all(image.shape == (32, 32, 3) for image in images)
         return np.array([image.mean() / 255 for image in images])
@@ -58,13 +58,13 @@ class Grey:
 
 @dataclass
 class Files:
-    """A source that holds its files, or what happens when one is fetched."""
+    """A source with files, or with errors in place of them."""
 
     files: dict[bytes, bytes | Exception] = field(default_factory=dict)
     sizes: list[int | None] = field(default_factory=list)
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
-        """Return the bytes of one file."""
+        """Return one file, or raise its error."""
         self.sizes.append(expected_size)
         found = self.files[relative]
         if isinstance(found, Exception):
@@ -72,7 +72,7 @@ class Files:
         return Fetched(found, hashlib.sha256(found).digest())
 
     def images(self) -> list[BatchImage]:
-        """Everything that is here, numbered from 1."""
+        """Return all images, numbered from 1."""
         return [BatchImage(n, path, 100 + n) for n, path in enumerate(self.files, start=1)]
 
 
@@ -84,27 +84,27 @@ def picture(grey: int = 0, size: tuple[int, int] = (32, 32), info: PngInfo | Non
 
 
 def tagged_of(size: tuple[int, int], grey: int = 0) -> bytes:
-    """Return a PNG with the tags of the Stable Diffusion web UI."""
+    """Return a PNG with the metadata of the Stable Diffusion web UI."""
     info = PngInfo()
     info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1")
     return picture(grey, size, info)
 
 
 def tagged(grey: int = 0) -> bytes:
-    """Return such a PNG in the model's size."""
+    """Return such a PNG of the model's input size."""
     return tagged_of((32, 32), grey)
 
 
 def judge(
     source: Files, *, plan: tuple[PlannedDetector, ...] = (NET, PROVENANCE), net: Grey | None = None
 ) -> list[Verdict]:
-    """Return the verdicts on everything in the source."""
+    """Return the verdicts on all images of a source."""
     made = Pipeline(Plan(plan), {"grey": net or Grey()}, max_pixels=1_000_000)
     return made.chunk(source, source.images())
 
 
 def test_scores_decide() -> None:
-    """Each image is scored by the net for its size; its score and the thresholds decide."""
+    """Each image is scored by the detector of its size; score and thresholds decide."""
     dark, middle, bright = judge(Files({b"d": picture(51), b"m": picture(127), b"b": picture(255)}))
 
     assert (Outcome.NO_EVIDENCE, 0.2, "grey", True) == (
@@ -115,8 +115,8 @@ def test_scores_decide() -> None:
     assert (Finding("grey", "score", 1.0),) == bright.findings
 
 
-def test_resized_pictures_are_doubtful_at_most() -> None:
-    """A picture that is not of its net's size is scored, says so, and is never called AI-made."""
+def test_resized_images_are_unsure_at_most() -> None:
+    """An image of another size is scored with a remark, and never called AI."""
     small, native, tagged_too = judge(
         Files({b"s": picture(255, (20, 30)), b"n": picture(255), b"t": tagged_of((48, 48))})
     )
@@ -131,8 +131,8 @@ def test_resized_pictures_are_doubtful_at_most() -> None:
     assert (Outcome.AI, "provenance") == (tagged_too.outcome, tagged_too.detector)
 
 
-def test_what_an_image_is_known_by() -> None:
-    """A verdict has its image's id and the digest of the bytes; the listed size is passed on."""
+def test_id_digest_and_size_are_passed_on() -> None:
+    """A verdict has the image's id and digest; the listed size is passed to the source."""
     files = Files({b"a": picture(1), b"b": picture(2)})
     verdicts = judge(files)
 
@@ -142,7 +142,7 @@ def test_what_an_image_is_known_by() -> None:
 
 
 def test_one_call_for_a_chunk() -> None:
-    """All images of a chunk that go to one net are scored together."""
+    """All images of a chunk for one detector are scored together."""
     net = Grey()
     judge(Files({b"%d" % n: picture(n) for n in range(5)}), net=net)
 
@@ -150,7 +150,7 @@ def test_one_call_for_a_chunk() -> None:
 
 
 def test_no_detector_for_the_size() -> None:
-    """A large image is not scored by a net for small ones: no evidence, not examined."""
+    """A large image is not scored by a detector of small ones: no evidence, not examined."""
     net = Grey()
     (verdict,) = judge(Files({b"large": picture(255, (200, 100))}), net=net)
 
@@ -162,7 +162,7 @@ def test_no_detector_for_the_size() -> None:
 
 
 def test_provenance_and_pixels() -> None:
-    """A generator's tag decides over a net that sees nothing, and both findings are kept."""
+    """A generator's tag decides over a model without evidence, and both findings are kept."""
     (verdict,) = judge(Files({b"tagged": tagged(0)}))
 
     assert (Outcome.AI, "provenance", True) == (
@@ -217,8 +217,8 @@ def test_one_bad_image(kind: ErrorKind, caplog: pytest.LogCaptureFixture) -> Non
     assert [None, None] == [before.error, after.error]
 
 
-def test_provenance_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception that nobody expected while metadata is read is that image's error alone."""
+def test_an_error_in_provenance_is_an_error_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception while metadata is read is an error of that image alone."""
     broken = tagged(1)
 
     def read(data: bytes) -> tuple[Finding, ...]:
@@ -235,21 +235,21 @@ def test_provenance_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Outcome.AI == good.outcome
 
 
-def test_evidence_of_an_image_that_cannot_be_decoded() -> None:
-    """What the metadata of a broken picture says is kept beside its error."""
+def test_findings_of_a_damaged_image_are_kept() -> None:
+    """Findings of the metadata of a damaged image are kept with its error."""
     (verdict,) = judge(Files({b"cut": tagged(1)[:-30]}))
 
     assert Outcome.ERROR == verdict.outcome
     assert ["generator_tag"] == [said.kind for said in verdict.findings]
 
 
-def test_root_gone_comes_through() -> None:
-    """A collection that is gone is no image's fault: nothing is said of any."""
+def test_an_unavailable_source_is_raised() -> None:
+    """If the source is gone, no image of the chunk gets a verdict."""
     with pytest.raises(SourceUnavailable):
         judge(Files({b"a": picture(1), b"b": SourceUnavailable("unmounted"), b"c": picture(1)}))
 
 
-def test_a_chunk_has_a_largest_size() -> None:
+def test_a_chunk_has_a_maximum_size() -> None:
     """A chunk takes the first 64 images and leaves the rest."""
     verdicts = judge(Files({b"%03d" % n: picture(1) for n in range(CHUNK_IMAGES + 6)}))
 
@@ -257,7 +257,7 @@ def test_a_chunk_has_a_largest_size() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.9, 3), (2.5, 1), (0.001, 5)])
-def test_a_chunk_has_a_longest_time(
+def test_a_chunk_has_a_maximum_time(
     monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
 ) -> None:
     """A chunk ends with the image during which two seconds have passed."""
@@ -274,7 +274,7 @@ def test_a_chunk_has_a_longest_time(
 
 
 def test_a_detector_outside_the_plan_is_not_missing() -> None:
-    """A plan of the metadata reader alone says that the net for the size was not asked for."""
+    """A plan with provenance alone says that the detector of this size is not planned."""
     source = Files({b"a": picture(1)})
     cards = installed.installed()
     (verdict,) = make_pipeline(make_plan(cards, ["provenance"]), 1_000_000).chunk(
@@ -284,8 +284,8 @@ def test_a_detector_outside_the_plan_is_not_missing() -> None:
     assert ["not_planned"] == [said.kind for said in verdict.findings]
 
 
-def test_each_image_is_begun() -> None:
-    """The watch hears of each image before it is looked at."""
+def test_begin_is_called_with_each_image() -> None:
+    """It is called before an image is fetched."""
     source = Files({b"a": picture(1), b"b": FetchError(ErrorKind.EMPTY, ""), b"c": picture(1)})
     begun: list[tuple[int, int]] = []
     made = Pipeline(Plan((NET,)), {"grey": Grey()}, max_pixels=1_000_000)
@@ -297,7 +297,7 @@ def test_each_image_is_begun() -> None:
 
 
 def test_timings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stage has its own time; the net's is shared out among those that it scored."""
+    """Each stage has its own time; that of a batch is divided among its images."""
     # Nanoseconds that pass at each look at the clock: 1 ms.
     ticks = iter(range(0, 10**9, 10**6))
     monkeypatch.setattr(pipeline, "perf_counter_ns", lambda: next(ticks))
@@ -311,15 +311,15 @@ def test_timings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("what", [picture(1), tagged(1), *BAD.values()], ids=range(11))
 def test_no_time_is_negative(what: bytes | Exception) -> None:
-    """Wherever an image fails, its timings are none below zero."""
+    """Timings are never negative, wherever an image fails."""
     (verdict,) = judge(Files({b"it": what}))
     spent = verdict.timings
 
     assert min(spent.fetch_us, spent.decode_us, spent.infer_us) >= 0
 
 
-def test_detectors_trouble_is_not_an_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A net that fails on a whole chunk is not taken for bad images: it comes through."""
+def test_errors_of_a_detector_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a detector is not taken for an error of its images."""
     net = Grey()
 
     def fail(_images: object) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Plans: told apart by what changes verdicts, and refused where they cannot be followed."""
+"""Plans: distinguished by what changes verdicts, refused where they cannot be followed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PLAN = Plan((NET,))
 
 
 def card(name: str, version: str = "1", sha256: str = "ab" * 32) -> Card:
-    """Return a card with a model of that checksum."""
+    """Return a card with a model of this checksum."""
     model = Model(f"{name}.tflite", sha256, 1, 1, "LiteRT")
     return Card(name, version, "", CardThresholds(0.5, 0.9), (), model=model)
 
 
-def test_digest_is_that_of_the_body() -> None:
-    """The digest is the head of the SHA-256 of the body as JSON, sorted and without blanks."""
+def test_digest_is_the_hash_of_the_body() -> None:
+    """The digest is the start of the SHA-256 of the body as JSON, sorted and without blanks."""
     body = (
         '{"detectors":[{"name":"tiny-net","sha256":"' + "ab" * 32 + '",'
         '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":3}'
@@ -50,12 +50,12 @@ def test_digest_of_another_plan(other: PlannedDetector) -> None:
 
 
 def test_digest_of_other_rules() -> None:
-    """Verdicts that were reached by other rules are those of another plan."""
+    """Other rules give another digest."""
     assert replace(PLAN, rules=4).digest() != PLAN.digest()
 
 
 def test_round_trip() -> None:
-    """A plan comes out of the store and off the queue as it went in, digest and all."""
+    """A plan is unchanged after the store and the queue, including its digest."""
     there = Plan.from_json(json.loads(json.dumps(PLAN.to_json())))
 
     assert PLAN == there
@@ -87,14 +87,14 @@ def test_other_rules_are_refused() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_plan(body: object) -> None:
+def test_malformed_plans_are_refused(body: object) -> None:
     """Anything of another shape is a PlanError."""
     with pytest.raises(PlanError):
         Plan.from_json(body)  # type: ignore[arg-type]
 
 
 def test_all_detectors_in_a_stable_order() -> None:
-    """Without names a plan has every detector; how they are ordered or repeated is all one."""
+    """Without names a plan has every detector; order and repetition do not matter."""
     cards = {"b": card("b"), "a": card("a")}
     whole = make_plan(cards)
 
@@ -109,13 +109,13 @@ def test_some_detectors() -> None:
 
 
 def test_unknown_detector() -> None:
-    """A name that is no detector's is refused with those that there are."""
+    """An unknown name is refused with the list of known ones."""
     with pytest.raises(PlanError, match="no detector called z: choose from a, b"):
         make_plan({"b": card("b"), "a": card("a")}, ["a", "z"])
 
 
-def test_same_detectors_are_here() -> None:
-    """A machine with more detectors than the plan asks for can follow it."""
+def test_machines_with_more_detectors_can_follow_a_plan() -> None:
+    """Additional detectors do not matter."""
     require_same(PLAN, {"tiny-net": card("tiny-net"), "other": card("other")})
 
 
@@ -128,14 +128,16 @@ def test_same_detectors_are_here() -> None:
     ],
     ids=["none", "version", "checksum"],
 )
-def test_other_detectors_are_here(here: dict[str, Card], said: str) -> None:
-    """A machine without the very detectors of the plan says what it has instead."""
+def test_machines_with_other_detectors_cannot_follow_a_plan(
+    here: dict[str, Card], said: str
+) -> None:
+    """The error says which detector the machine has instead."""
     with pytest.raises(PlanError, match=said):
         require_same(PLAN, here)
 
 
-def test_a_strong_detector() -> None:
-    """It is asked after the others: their plan is without it, and keeps its digest."""
+def test_the_second_stage_is_not_in_the_first() -> None:
+    """The plan of the first stage is without it, and keeps its digest."""
     plan = Plan((NET, replace(NET, name="clip", is_second_stage=True)))
     there = Plan.from_json(json.loads(json.dumps(plan.to_json())))
 
@@ -146,8 +148,8 @@ def test_a_strong_detector() -> None:
     assert PLAN.second_stage is None
 
 
-def test_one_strong_detector() -> None:
-    """Nobody says which of two would have the last word."""
+def test_at_most_one_second_stage() -> None:
+    """A plan with two is refused."""
     plan = Plan(
         (replace(NET, is_second_stage=True), replace(NET, name="clip", is_second_stage=True))
     )
@@ -156,8 +158,8 @@ def test_one_strong_detector() -> None:
         Plan.from_json(plan.to_json())
 
 
-def test_made_with_a_strong_detector() -> None:
-    """The one that is named is strong, among those that are named or all there are."""
+def test_a_plan_is_made_with_a_second_stage() -> None:
+    """The named detector is added as the second stage to the named ones, or to all."""
     cards = {name: card(name) for name in ("a", "b", "clip")}
 
     assert {"a": False, "clip": True} == {

@@ -1,4 +1,4 @@
-"""Routing: an image goes to the detectors that were made for what it is, or to none."""
+"""Routing: an image goes to the detectors for its size, or to none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from workers.pipeline.route import Router
 
 
 def card(name: str, smallest_side: int, largest_side: int, kind: str = "whole") -> Card:
-    """Return the card of a model for images, or faces, of these sides."""
+    """Return the card of a detector for images, or faces, of these sides."""
     made_for = Input(32, 32, "RGB", 0, 255, smallest_side, largest_side)
     return Card(name, "1", "", Thresholds(0.5, 0.9), (), input=made_for, view=View(kind))
 
 
 def cards(*some: Card) -> dict[str, Card]:
-    """Cards by their names."""
+    """Return cards by name."""
     return {one.name: one for one in some}
 
 
@@ -44,19 +44,19 @@ ROUTER = Router(cards(TINY, SCENES, SMALL_FACES, FACES, READER), {})
     ],
 )
 def test_by_size(width: int, height: int, expected: str | None) -> None:
-    """Both sides lie between the smallest and the largest that a detector is for, ends included."""
+    """Both sides are between a detector's smallest and largest side, bounds included."""
     assert ([expected] if expected else []) == ROUTER.by_size(Header("JPEG", width, height))
 
 
-def test_several_may_speak_for_one_picture() -> None:
-    """Every detector that is for its size sees a picture, not only the first."""
+def test_several_detectors_may_examine_one_image() -> None:
+    """Every detector for its size examines an image."""
     router = Router(cards(TINY, card("mine", 32, 500)), {})
 
     assert ["tiny", "mine"] == router.by_size(Header("PNG", 40, 40))
 
 
 def test_the_size_in_the_file_counts() -> None:
-    """A thumbnail of a large photo is routed by what its header says, in either format."""
+    """An image is routed by the size in its header, in either format."""
     assert ROUTER.by_size(Header("PNG", 48, 40)) == ROUTER.by_size(Header("WEBP", 40, 48))
 
 
@@ -65,7 +65,7 @@ def test_the_size_in_the_file_counts() -> None:
     [(31.9, None), (32, "small"), (79.9, "small"), (80, "faces"), (4096, "faces"), (4097, None)],
 )
 def test_a_face_goes_to_the_one_detector_for_its_size(side: float, expected: str | None) -> None:
-    """Where two would do, it is the one for larger faces, in whatever order they are planned."""
+    """Of two that suit, the one for larger faces is chosen, in any order of the plan."""
     assert expected == ROUTER.for_face(side)
 
 
@@ -83,7 +83,7 @@ def test_a_face_goes_to_the_one_detector_for_its_size(side: float, expected: str
     ],
 )
 def test_why_none(width: int, height: int, expected: str) -> None:
-    """A detector that is here but not in the plan is no missing one; nor is every size a gap."""
+    """Unplanned detectors, small images and uncovered sizes are told apart."""
     said = Router(cards(SCENES, FACES), cards(TINY, SCENES)).why_none(Header("JPEG", width, height))
 
     assert ("router", expected, None) == (said.detector, said.kind, said.score)

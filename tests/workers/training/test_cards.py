@@ -1,4 +1,4 @@
-"""Cards as files: what is written is read back."""
+"""Cards that are written and read back."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ CARD = Card(
 )
 
 
-def test_a_card_comes_back_as_it_was(tmp_path: Path) -> None:
-    """Every figure to the last bit, every word with its quotes and line breaks."""
+def test_a_card_survives_a_round_trip(tmp_path: Path) -> None:
+    """Figures are equal to the last bit, texts with quotes and line breaks."""
     card = replace(CARD, path=tmp_path / "small.toml")
     card.path.write_text(to_toml(card), encoding="utf-8")
 
     assert card == load_card(card.path)
 
 
-def test_a_card_with_little_in_it_comes_back_too(tmp_path: Path) -> None:
-    """What is not there is left out, and read back as not there."""
+def test_a_minimal_card_survives_a_round_trip(tmp_path: Path) -> None:
+    """Missing parts are left out, and read back as missing."""
     card = Card("bare", "1", "Bare.", Thresholds(0.5, 0.5), ("all",), path=tmp_path / "bare.toml")
     card.path.write_text(to_toml(card) + "\n", encoding="utf-8")
 

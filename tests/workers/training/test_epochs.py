@@ -1,4 +1,4 @@
-"""Training itself, on a few tiny pictures; needs TensorFlow."""
+"""Training on a few tiny images; needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ IN_PHASES = replace(SMALL, phases=(replace(SMALL.phases[0], epochs=1),) * 2)
 
 
 def write_set(path: Path, each: int, seed: int) -> None:
-    """Images that are easily told apart: the real ones dark, the others bright."""
+    """Write images that are easily told apart: dark real ones, bright AI-generated ones."""
     draw = np.random.default_rng(seed)
     with zipfile.ZipFile(path, "w") as archive:
         for label, base in (("REAL", 40), ("FAKE", 150)):
@@ -66,7 +66,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quietly(_line: str) -> None:
-    """Say nothing."""
+    """Ignore the message."""
 
 
 def histories(out: Path) -> list[dict[str, Any]]:
@@ -94,14 +94,14 @@ def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("recipe", [SMALL, IN_PHASES], ids=["one phase", "two phases"])
-def test_a_killed_run_goes_on_as_if_it_had_not_been(
+def test_a_killed_run_resumes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
 ) -> None:
-    """Killed while the second epoch is written, the run ends with the epochs of an undisturbed."""
+    """Killed while the second epoch is saved, it ends with the epochs of an uninterrupted run."""
     train(recipe, Run(data, tmp_path / "whole", seed=5), quietly)
 
     class Killed(BaseException):
-        """The end of the process."""
+        """A stand-in for the end of the process."""
 
     def die_at_the_second(path: Path, what: object) -> None:
         if path.name == runs.HISTORY and len(list(what)) == 2:  # type: ignore[call-overload]
@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
 def test_a_folder_belongs_to_one_run(
     data: Path, tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
-    """Neither a second start nor another seed overwrites what a run's folder holds."""
+    """Neither a second start nor another seed overwrites a run's folder."""
     run = Run(data, tmp_path, seed=1)
     runs.claim(SMALL, run)
 
@@ -140,8 +140,8 @@ def test_a_folder_belongs_to_one_run(
         train(SMALL, replace(run, **changed), quietly)
 
 
-def test_training_stops_when_validation_gets_no_better() -> None:
-    """With a patience of two, two epochs after the best one are the last."""
+def test_training_stops_without_improvement() -> None:
+    """Training ends two epochs after the best one."""
     rows = [Epoch(n + 1, 0, 0, 0, right, 0, 0) for n, right in enumerate([0.6, 0.9, 0.8])]
 
     assert not training._is_stale([], 2)
@@ -149,8 +149,8 @@ def test_training_stops_when_validation_gets_no_better() -> None:
     assert training._is_stale([*rows, replace(rows[-1], epoch=4, validation_accuracy=0.9)], 2)
 
 
-def test_objects_32_is_the_net_that_its_card_describes() -> None:
-    """The recipe builds a net with the parameters on the shipped card, one logit per picture."""
+def test_objects_32_has_the_parameters_on_its_card() -> None:
+    """The recipe's network has the parameters on the built-in card, and one logit."""
     recipe: Recipe = RECIPES["objects-32"]
     net = build(recipe)
 
@@ -164,8 +164,8 @@ def test_objects_32_is_the_net_that_its_card_describes() -> None:
     assert convolutions + 4 * normalised + 129 == net.count_params()
 
 
-def test_a_model_of_another_net_is_refused(tmp_path: Path) -> None:
-    """A file that does not give what the trained net gives never becomes a detector."""
+def test_an_export_of_another_network_is_refused(tmp_path: Path) -> None:
+    """A file that gives other numbers than the trained network never becomes a detector."""
     draw = np.random.default_rng(1)
     # From dark to bright: to an untrained net, noise of one brightness is all the same.
     shades = np.linspace(0.1, 1, 64)[:, None, None, None]

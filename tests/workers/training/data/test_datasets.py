@@ -1,4 +1,4 @@
-"""Training data: labels from folders, pictures of the right size, splits that do not overlap."""
+"""Training data: labels from folders, images of the right size, disjoint splits."""
 
 from __future__ import annotations
 
@@ -55,15 +55,13 @@ FOUR = Pixels(4)
         ("fakes/a.png", None),
     ],
 )
-def test_the_nearest_telling_folder_is_the_label(
-    path: str, expected: tuple[int, str] | None
-) -> None:
-    """Names of folders tell in any case, the nearest first; the folders below it are the source."""
+def test_the_nearest_label_folder_counts(path: str, expected: tuple[int, str] | None) -> None:
+    """Upper and lower case count the same; the folders below the label are the source."""
     assert expected == label_of(PurePosixPath(path))
 
 
 def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
-    """Images come as RGB with their labels; what is unlabelled or no picture is passed over."""
+    """Images are RGB with labels; unlabelled images and other files are skipped."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("REAL/b.png", picture(20))
         archive.writestr("FAKE/a.png", picture(10))
@@ -76,8 +74,8 @@ def test_a_zip_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     assert [1, 0] == labelled.labels.tolist()
 
 
-def test_a_folder_is_read_as_its_zip_would_be(tmp_path: Path) -> None:
-    """A folder of labelled folders will do, and so will one that is itself called FAKE."""
+def test_a_folder_is_read_like_a_zip(tmp_path: Path) -> None:
+    """A folder of label folders works, and so does a folder named FAKE."""
     for name, shade in (("set/FAKE/a.png", 10), ("set/REAL/b.png", 20)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(picture(shade))
@@ -86,8 +84,8 @@ def test_a_folder_is_read_as_its_zip_would_be(tmp_path: Path) -> None:
     assert [1] == read_arrays(tmp_path / "set", (ImageSet("FAKE"),), FOUR).labels.tolist()
 
 
-def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
-    """Nothing is resized in silence: the picture is named."""
+def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
+    """Nothing is resized silently: the error names the image."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("REAL/large.png", picture(1, size=5))
 
@@ -96,7 +94,7 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_what_is_below_is_read(tmp_path: Path) -> None:
-    """One archive may hold training and test pictures: each is read by itself, as is a folder."""
+    """An archive or a folder may have training and test images: each is read by itself."""
     for name, shade in (("train/FAKE/gan/a.png", 10), ("test/REAL/web/b.png", 20)):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(picture(shade))
@@ -110,7 +108,7 @@ def test_only_what_is_below_is_read(tmp_path: Path) -> None:
 
 
 def test_several_sets_are_read_one_after_the_other(tmp_path: Path) -> None:
-    """What a recipe trains on may lie in several archives."""
+    """Training data may be in several archives."""
     for name, shade in (("FAKE/a.png", 10), ("REAL/b.png", 20)):
         with zipfile.ZipFile(tmp_path / f"{shade}.zip", "w") as archive:
             archive.writestr(name, picture(shade))
@@ -121,7 +119,7 @@ def test_several_sets_are_read_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
-    """`set.zip/test` means what the archive has below `test/`, `set.zip` all of it."""
+    """`set.zip/test` means the files below `test/` in the archive, `set.zip` all of it."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w"):
         pass
 
@@ -130,8 +128,8 @@ def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
     assert (tmp_path, ImageSet("set")) == locate(tmp_path / "set")
 
 
-def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> None:
-    """A picture of 8 by 2 pixels, left half black and right half white, becomes a square."""
+def test_images_are_resized_only_if_the_recipe_says_so(tmp_path: Path) -> None:
+    """An image of 8 by 2 pixels, half black and half white, becomes a square."""
     body = io.BytesIO()
     wide = Image.new("RGB", (8, 2))
     wide.paste("white", (4, 0, 8, 2))
@@ -144,13 +142,13 @@ def test_pictures_are_resized_only_where_that_is_asked_for(tmp_path: Path) -> No
     assert [0, 255] == image[0, [0, 3], 0].tolist()
 
 
-def test_a_missing_set_is_one_sentence(tmp_path: Path) -> None:
-    """A data set that is not there is named, with the folder where it should be."""
+def test_a_missing_set_is_one_message(tmp_path: Path) -> None:
+    """The error names the missing set and its folder."""
     with pytest.raises(DataError, match=r"set\.zip not found in "):
         read_arrays(tmp_path, SET, FOUR)
 
 
-def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+def test_a_damaged_zip_is_one_message(tmp_path: Path) -> None:
     """A damaged archive is a DataError, not a traceback."""
     (tmp_path / "set.zip").write_bytes(b"PK no zip")
 
@@ -158,16 +156,16 @@ def test_a_zip_that_is_none_is_one_sentence(tmp_path: Path) -> None:
         read_arrays(tmp_path, SET, FOUR)
 
 
-def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
-    """Images without labels are no data."""
+def test_images_without_labels_are_refused(tmp_path: Path) -> None:
+    """The error asks for folders named FAKE or REAL."""
     (tmp_path / "a.png").write_bytes(picture(1))
 
     with pytest.raises(DataError, match="no image below a folder named FAKE or REAL"):
         read_arrays(tmp_path.parent, (ImageSet(tmp_path.name),), FOUR)
 
 
-def test_the_cache_gives_the_same_arrays(tmp_path: Path) -> None:
-    """The second reading comes from the cache, even when the source has gone."""
+def test_the_cache_has_the_same_arrays(tmp_path: Path) -> None:
+    """The second reading uses the cache, even without the source."""
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("REAL/b.png", picture(20))
     first = read_cached(tmp_path, SET, FOUR, tmp_path / "run" / "set.npz")
@@ -179,7 +177,7 @@ def test_the_cache_gives_the_same_arrays(tmp_path: Path) -> None:
 
 
 def test_parts_are_disjoint_balanced_and_complete() -> None:
-    """Each picture is in exactly one part, and what is held out has as many of each class."""
+    """Each image is in exactly one part; held-out parts have as many of each class."""
     parts = split(numbered(real=30, ai=20), Split(validation=5, calibration=3, seed=1))
     held = [parts.validation, parts.calibration]
     everything = np.concatenate([part.images.ravel() for part in (parts.train, *held)])
@@ -193,7 +191,7 @@ def test_parts_are_disjoint_balanced_and_complete() -> None:
 
 
 def test_a_split_is_its_seed() -> None:
-    """The same seed holds out the same pictures, another one others."""
+    """The same seed holds out the same images, another seed others."""
     first, again, other = (
         split(numbered(60, 60), Split(5, 5, seed)).validation.images.ravel().tolist()
         for seed in (1, 1, 2)
@@ -203,7 +201,7 @@ def test_a_split_is_its_seed() -> None:
     assert first != other
 
 
-def test_too_few_pictures_cannot_be_split() -> None:
-    """Where nothing would be left to train on, that is said."""
+def test_too_few_images_cannot_be_split() -> None:
+    """An error says so if nothing would be left to train on."""
     with pytest.raises(DataError, match="8 images of class 1: too few to hold out 8"):
         split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))

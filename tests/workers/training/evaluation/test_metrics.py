@@ -1,4 +1,4 @@
-"""The figures of a card, against hand counts, published values and scikit-learn's own table."""
+"""The figures of a card, compared with hand counts, published values and scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workers.training.evaluation.text_tables import source_table, table
 
 
 def eight() -> ScoredImages:
-    """Three AI images found, one missed; two real ones right, two called AI."""
+    """Return scores: three AI images found, one missed; two real ones right, two called AI."""
     scores = np.array([0.9, 0.8, 0.5, 0.2, 0.1, 0.3, 0.6, 0.7])
     sources = np.array(["gan", "gan", "gan", "sd", "camera", "camera", "phone", "sd"])
     return ScoredImages("eight", scores, np.array([1, 1, 1, 1, 0, 0, 0, 0], np.uint8), sources)
@@ -65,7 +65,7 @@ def test_the_calibration_error_weighs_bins_by_their_size() -> None:
 
 
 def test_a_score_of_one_has_a_bin() -> None:
-    """Certainty belongs to the last bin."""
+    """A score of 1 is in the last bin."""
     assert 1.0 == expected_calibration_error(np.array([1.0]), np.array([0], np.uint8))
 
 
@@ -91,8 +91,8 @@ def test_the_table_holds_scikit_learns_numbers() -> None:
     assert "accuracy 0.6250 8" == " ".join(rows[4].split())
 
 
-def test_each_source_has_a_row_of_its_own() -> None:
-    """Three of three GAN pictures are flagged, none of one SD picture; none of two, two of two."""
+def test_each_source_has_a_row() -> None:
+    """Three of three GAN images are flagged, none of one SD image; none of two, two of two."""
     rows = source_figures(eight(), flag=0.5)
 
     assert [
@@ -110,8 +110,8 @@ def test_each_source_has_a_row_of_its_own() -> None:
     assert ["FAKE/gan", "3", "1.000"] == source_table(rows).splitlines()[2].split()[:3]
 
 
-def test_pictures_without_sources_have_no_rows() -> None:
-    """Where folders say nothing but the class, there is nothing to tell apart."""
+def test_images_without_sources_have_no_rows() -> None:
+    """Folders that name only the class give no table."""
     sample = eight()
     nameless = ScoredImages("eight", sample.scores, sample.labels, np.array([""] * 8))
 

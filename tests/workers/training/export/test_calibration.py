@@ -1,4 +1,4 @@
-"""Calibration and thresholds, on scores whose right answer is known beforehand."""
+"""Calibration and thresholds, on scores with a known answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_calibration_finds_the_line_that_made_the_labels() -> None:
 
 
 def scored(real: list[float], ai: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels of real and AI images."""
+    """Return scores and labels of real and AI images."""
     return np.array(real + ai), np.array([0] * len(real) + [1] * len(ai), np.uint8)
 
 
@@ -32,7 +32,7 @@ MANY = [0.1] * 3_990 + [0.8] * 5 + [0.9] * 5
 def test_ai_is_the_lowest_score_that_few_real_images_reach(
     rate: float, ai: float, came_out: float
 ) -> None:
-    """Five of 4,000 are few enough at 0.2 %, ten are not; at 0.1 % those at 0.9 have to go too."""
+    """Five of 4,000 are few enough at 0.2 %, ten are not; at 0.1 % the five at 0.9 are too many."""
     at = thresholds(*scored(MANY, [0.7] * 500 + [0.85] * 1_000 + [0.95] * 1_500), rate)
 
     assert (0.5, ai, came_out, 4_000) == (
@@ -42,29 +42,29 @@ def test_ai_is_the_lowest_score_that_few_real_images_reach(
 
 
 def test_what_is_more_probably_real_is_never_called_ai() -> None:
-    """Where 0.5 gives few enough false alarms, `ai` stays there and nothing is in doubt."""
+    """Where 0.5 gives few enough false positives, `ai` is 0.5 and nothing is `unsure`."""
     at = thresholds(*scored([0.1] * 3_999 + [0.3], [0.4, 0.6, 0.9] * 1_000), rate=0.01)
 
     assert (0.5, 0.5, 0.0) == (at.unsure, at.ai, at.false_alarm_rate)
 
 
-def test_the_word_has_to_be_earned() -> None:
-    """200 real images are too few to promise that nine of ten called AI are: all is doubtful."""
+def test_too_few_images_never_allow_ai() -> None:
+    """200 real images are too few to promise a precision of 0.9: everything is `unsure`."""
     at = thresholds(*scored([0.1] * 198 + [0.9] * 2, [0.7] * 100 + [0.95] * 100), rate=0.01)
 
     assert (0.7, 1.0, 0.01) == (at.unsure, at.ai, at.false_alarm_rate)
     assert at.unsure == at.flagged_from
 
 
-def test_a_hopeless_net_says_nothing() -> None:
+def test_a_useless_model_flags_nothing() -> None:
     """Where every score is reached by too many real images, both thresholds go to 1."""
     at = thresholds(*scored([0.9] * 10, [0.9] * 10), rate=0.1)
 
     assert (1.0, 1.0, 0.0) == (at.unsure, at.ai, at.false_alarm_rate)
 
 
-def test_least_precision() -> None:
-    """By hand: 90 of 100 found are 0.8256 at least, 1 of 1,000 alarmed 0.0056 at most."""
+def test_min_precision() -> None:
+    """By hand: 90 of 100 found are at least 0.8256, 1 of 1,000 false positives at most 0.0056."""
     assert pytest.approx(0.0825632 / (0.0825632 + 0.9 * 0.0056456), abs=1e-4) == min_precision(
         90, 100, 1, 1_000
     )

@@ -1,4 +1,4 @@
-"""Keras models of every era become .tflite, the same as the original; code in them never runs."""
+"""Keras models of every era are converted to .tflite and agree; code in them never runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXPECTED = 1 - 1 / (1 + np.exp(-3.5))
     ],
 )
 def test_models_of_every_keras_score_alike(name: str, made_by: str) -> None:
-    """TensorFlow 1.13's layout, Keras 2's and both of Keras 3 give the score worked out by hand."""
+    """The formats of TensorFlow 1.13, Keras 2 and Keras 3 give the score computed by hand."""
     done = add(MODELS / name, *USUAL)
 
     assert 0 == done.exit_code, done.output
@@ -66,7 +66,7 @@ def saved(folder: Path, run: object) -> Path:
 
 
 def test_a_saved_model_is_converted(tmp_path: Path) -> None:
-    """Its signature's one input and one output are enough."""
+    """A signature with one input and one output is enough."""
     folder = saved(
         tmp_path / "net", lambda x: {"p": tf.sigmoid(tf.reduce_mean(x, [1, 2, 3])[:, None])}
     )
@@ -86,7 +86,7 @@ def test_code_in_a_model_is_refused(name: str) -> None:
 
 
 def test_a_graph_that_reads_files_is_refused(tmp_path: Path) -> None:
-    """A SavedModel is a program: one that reaches for the disk is not loaded."""
+    """A SavedModel that reads files is not loaded."""
     folder = saved(
         tmp_path / "net",
         lambda x: (
@@ -99,8 +99,8 @@ def test_a_graph_that_reads_files_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.keras"])
-def test_garbage_is_a_sentence(name: str, tmp_path: Path) -> None:
-    """Bytes of no known form."""
+def test_garbage_is_one_message(name: str, tmp_path: Path) -> None:
+    """Bytes of an unknown format are refused."""
     (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\nPK" * 50)
     done = add(tmp_path / name, *USUAL)
 
@@ -109,7 +109,7 @@ def test_garbage_is_a_sentence(name: str, tmp_path: Path) -> None:
 
 
 def test_modules_other_than_keras_are_refused() -> None:
-    """A configuration may not name what is to be imported."""
+    """A configuration may not name modules to import."""
     with pytest.raises(keras_converter.ConversionError, match="the module 'os'"):
         keras_converter._refuse_code(
             {"config": [{"module": "os", "class_name": "system"}]}, "a.keras"
@@ -117,7 +117,7 @@ def test_modules_other_than_keras_are_refused() -> None:
 
 
 def test_another_model_than_the_original_is_refused(tmp_path: Path) -> None:
-    """A conversion that changes the numbers is found out."""
+    """A conversion that changes the numbers is detected."""
     shutil.copy(MODELS / "keras3.keras", tmp_path)
     original = keras_converter.convert(tmp_path / "keras3.keras", None, tmp_path / "a.tflite")
     values = np.random.default_rng(1).random((4, 8, 8, 3), np.float32)

@@ -1,4 +1,4 @@
-"""Pretrained weights are read without trusting their file."""
+"""Pretrained weights are read safely from hostile files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.training.networks.array_pickle import UnpickleError, load_arrays
 
 
 class Evil:
-    """What a plain `pickle.load` would run."""
+    """An object with code that `pickle.load` would run."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return print, ("owned",)
@@ -37,7 +37,7 @@ def torch_file(offset: int = 0, strides: tuple[int, int] = (1, 3)) -> bytes:
 
 
 def test_nested_tables_of_arrays_are_read() -> None:
-    """What NumPy pickled comes back, under the names of the tables that it lay in."""
+    """Arrays of NumPy are read, named by their nested tables."""
     kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
     found = load_arrays(pickle.dumps({"net": {"kernel": kernel}}, 4))
 
@@ -52,13 +52,13 @@ def test_torch_tensors_are_read_by_their_strides() -> None:
 
 @pytest.mark.parametrize(("offset", "strides"), [(1, (1, 3)), (0, (1, 9)), (0, (200, 1))])
 def test_a_tensor_may_not_reach_beyond_its_storage(offset: int, strides: tuple[int, int]) -> None:
-    """Memory that is not the tensor's is not read."""
+    """Memory outside of the storage is not read."""
     with pytest.raises(UnpickleError, match="beyond its storage"):
         load_arrays(torch_file(offset, strides))
 
 
-def test_nothing_else_is_called(capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that asks for a function gets none, and the sentence says which one it wanted."""
+def test_no_other_function_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that names a function is refused, and the error names it."""
     with pytest.raises(UnpickleError, match=r"forbidden name builtins\.print"):
         load_arrays(pickle.dumps({"a": Evil()}, 4))
 
@@ -69,7 +69,7 @@ def test_nothing_else_is_called(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"no pickle", pickle.dumps([1, 2]), torch_file()[:-30]])
-def test_what_is_no_table_of_arrays_is_one_sentence(body: bytes) -> None:
-    """Damage is an UnpickleError, whatever it is."""
+def test_damaged_files_are_one_message(body: bytes) -> None:
+    """Any damage is an UnpickleError."""
     with pytest.raises(UnpickleError, match="arrays cannot be read"):
         load_arrays(body)

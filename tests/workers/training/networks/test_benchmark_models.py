@@ -1,4 +1,4 @@
-"""Nets that are measured and nothing else."""
+"""Models that are only timed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ bench_nets = pytest.importorskip(
 )
 
 
-def test_resnet50_is_the_known_one() -> None:
-    """Its parameters are those of He et al.'s net less its 1,000 classes, and one logit."""
+def test_resnet50_has_the_published_parameters() -> None:
+    """Its parameters are those of He et al. without the 1,000 classes, plus one logit."""
     assert 25_636_712 - 1000 * 2049 + 2049 == bench_nets.resnet50(32).count_params()
 
 
-def test_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written runs on LiteRT: the net in floats, ResNet50 in bytes."""
+def test_benchmark_models_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files run on LiteRT: the network in floats, ResNet50 in bytes."""
     from workers.host.benchmark import measure, subject_of_file  # noqa: PLC0415 - after the skip
 
     monkeypatch.setattr(bench_nets, "SIDES", (32,))
