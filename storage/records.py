@@ -133,11 +133,13 @@ class Plan:
     @property
     def second_stage(self) -> str | None:
         """Return the name of the detector of the second stage, if the plan has one."""
-        return next((one.name for one in self.detectors if one.is_second_stage), None)
+        return next((planned.name for planned in self.detectors if planned.is_second_stage), None)
 
     def first_stage(self) -> Plan:
         """Return the plan without the detector of the second stage."""
-        return Plan(tuple(one for one in self.detectors if not one.is_second_stage), self.rules)
+        return Plan(
+            tuple(planned for planned in self.detectors if not planned.is_second_stage), self.rules
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it is stored and sent."""

@@ -38,17 +38,19 @@ def read_coverage(
     }
 
 
-def _coverage_of(connection: sa.Connection, of: sa.ColumnElement[bool], ai: float) -> Coverage:
+def _coverage_of(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], ai: float
+) -> Coverage:
     detail = finding.c.detail
     size = sa.case((detail.is_not(sa.null()), detail[RESIZED_FROM].as_string())).label("size")
     # One score per image, as of a model of whole images, needs no grouping.
-    single = sa.select(finding.c.score, size, finding.c.n).where(of).subquery()
+    single = sa.select(finding.c.score, size, finding.c.n).where(condition).subquery()
     counts = sa.select(*_counted(single, ai), sa.func.max(single.c.n).label("last"))
     row = connection.execute(counts).one()
     if row.last:
         best = (
             sa.select(sa.func.max(finding.c.score).label("score"), sa.func.max(size).label("size"))
-            .where(of)
+            .where(condition)
             # Instead of COUNT(DISTINCT): the findings are in this order already.
             .group_by(finding.c.image_id)
             .subquery()

@@ -91,10 +91,10 @@ def read_folders(
     )
 
 
-def _common_folder(connection: sa.Connection, of: sa.ColumnElement[bool]) -> bytes:
+def _common_folder(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bytes:
     """Return the folder, with its slash, that contains all images; empty for the root."""
     # By order, since Postgres before 18 has no min() and max() of bytes.
-    paths = sa.select(image.c.path).where(of).limit(1)
+    paths = sa.select(image.c.path).where(condition).limit(1)
     first = connection.scalar(paths.order_by(image.c.path))
     last = connection.scalar(paths.order_by(image.c.path.desc()))
     if first is None or last is None:
@@ -105,7 +105,7 @@ def _common_folder(connection: sa.Connection, of: sa.ColumnElement[bool]) -> byt
 
 
 def _folder_names(
-    connection: sa.Connection, of: sa.ColumnElement[bool], parent: bytes
+    connection: sa.Connection, condition: sa.ColumnElement[bool], parent: bytes
 ) -> list[bytes] | None:
     """Return the folders in `parent`, with an empty name for its own files.
 
@@ -115,7 +115,7 @@ def _folder_names(
     names: list[bytes] = []
     after = parent
     for _ in range(MAX_STEPS):
-        behind = sa.select(image.c.path).where(of, image.c.path >= after)
+        behind = sa.select(image.c.path).where(condition, image.c.path >= after)
         path = connection.scalar(behind.order_by(image.c.path).limit(1))
         if path is None:
             return names
@@ -132,7 +132,7 @@ def _folder_names(
 
 def _count_images(
     connection: sa.Connection,
-    of: sa.ColumnElement[bool],
+    condition: sa.ColumnElement[bool],
     parent: bytes,
     names: Sequence[bytes] | None,
 ) -> Counter[bytes]:
@@ -140,14 +140,14 @@ def _count_images(
     count = sa.select(sa.func.count()).select_from(image)
     if names is None:
         name = folder_name(connection, parent)
-        query = sa.select(name, sa.func.count()).where(of).group_by(*first_columns(1))
+        query = sa.select(name, sa.func.count()).where(condition).group_by(*first_columns(1))
         return Counter({bytes(folder): images for folder, images in connection.execute(query)})
     totals: Counter[bytes] = Counter()
     for folder in filter(None, names):
         within = in_folder(image.c.path, parent + folder)
-        totals[folder] = connection.execute(count.where(of, within)).scalar_one()
+        totals[folder] = connection.execute(count.where(condition, within)).scalar_one()
     if b"" in names:
-        totals[b""] = connection.execute(count.where(of)).scalar_one() - totals.total()
+        totals[b""] = connection.execute(count.where(condition)).scalar_one() - totals.total()
     return +totals
 
 

@@ -106,23 +106,23 @@ class ListedFile:
 
 
 def page(
-    store: Store, of: Scan, selection: Selection, limit: int, after: Position | None = None
+    store: Store, scan: Scan, selection: Selection, limit: int, after: Position | None = None
 ) -> list[Tile]:
     """Return the next `limit` images of a selection."""
-    return _page(store, of, selection, _Step(after, limit, forwards=True))
+    return _page(store, scan, selection, _Step(after, limit, forwards=True))
 
 
 def page_before(
-    store: Store, of: Scan, selection: Selection, limit: int, before: Position
+    store: Store, scan: Scan, selection: Selection, limit: int, before: Position
 ) -> list[Tile]:
     """Return the last `limit` images of a selection before a position, in the same order."""
-    return _page(store, of, selection, _Step(before, limit, forwards=False))[::-1]
+    return _page(store, scan, selection, _Step(before, limit, forwards=False))[::-1]
 
 
-def iterate(store: Store, of: Scan, selection: Selection) -> Iterator[Tile]:
+def iterate(store: Store, scan: Scan, selection: Selection) -> Iterator[Tile]:
     """Yield all images of a selection; each page is one transaction."""
     after: Position | None = None
-    while tiles := page(store, of, selection, EXPORT_ROWS, after):
+    while tiles := page(store, scan, selection, EXPORT_ROWS, after):
         yield from tiles
         after = tiles[-1].position
 
@@ -164,34 +164,34 @@ def list_hosts(store: Store, scan_id: int) -> list[tuple[str, str]]:
         return [(row.id, row.label) for row in connection.execute(query)]
 
 
-def _page(store: Store, of: Scan, selection: Selection, step: _Step) -> list[Tile]:
-    wanted = _conditions(of, selection)
+def _page(store: Store, scan: Scan, selection: Selection, step: _Step) -> list[Tile]:
+    wanted = _conditions(scan, selection)
     parts = [
         _part(conditions + wanted, step, flagged=flagged)
-        for conditions, flagged in _ranges(of, selection)
+        for conditions, flagged in _ranges(scan, selection)
         if _is_ahead(step, flagged=flagged)
     ]
     if not parts:
         return []
     # Each part comes from an index, in its order; the first of all are the first of their parts.
-    found = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
+    candidates = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
     order: list[sa.ColumnElement[Any]] = [
-        sa.case((found.c.score.is_(None), 1), else_=0),
-        -found.c.score,
-        -found.c.image_id,
+        sa.case((candidates.c.score.is_(None), 1), else_=0),
+        -candidates.c.score,
+        -candidates.c.image_id,
     ]
-    first = sa.select(found.c.image_id).limit(step.limit)
+    first = sa.select(candidates.c.image_id).limit(step.limit)
     first = first.order_by(*(key if step.forwards else key.desc() for key in order))
     with store.read() as connection:
         ids = list(connection.scalars(first))
-        rows = {row.image_id: row for row in connection.execute(_details(of.scan_id, ids))}
+        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, ids))}
     return [_tile(rows[image_id]) for image_id in ids]
 
 
-def _ranges(of: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
+def _ranges(scan: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
     """Yield the ranges of indexes with a selection, and whether their images are flagged."""
     for outcome in (Outcome.ERROR,) if selection.error is not None else selection.outcomes:
-        of_outcome = [verdict.c.scan_id == of.scan_id, verdict.c.outcome == outcome]
+        of_outcome = [verdict.c.scan_id == scan.scan_id, verdict.c.outcome == outcome]
         if outcome in FLAGGED:
             # As the condition of the partial index, word for word.
             yield [*of_outcome, sa.text("verdict.outcome IN ('ai', 'unsure')")], True
@@ -225,35 +225,35 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
     )
 
 
-def _conditions(of: Scan, selection: Selection) -> list[Any]:
+def _conditions(scan: Scan, selection: Selection) -> list[Any]:
     """Return the conditions of a selection other than its outcomes."""
     conditions: list[Any] = []
     if selection.detector is not None:
         conditions.append(verdict.c.detector == selection.detector)
     if selection.error is not None:
-        failed = failed_images(of.scan_id)
+        failed = failed_images(scan.scan_id)
         conditions += [verdict.c.image_id.in_(failed), verdict.c.error_kind == selection.error]
     if selection.folder:
-        conditions.append(verdict.c.image_id.in_(_below(of.collection_id, selection.folder)))
+        conditions.append(verdict.c.image_id.in_(_below(scan.collection_id, selection.folder)))
     if selection.host is not None:
         runs = sa.select(run.c.id).where(run.c.host_id == selection.host)
         # Runs of earlier scans too: a kept verdict refers to its original run.
         conditions.append(verdict.c.run_id.in_(runs))
     if selection.evidence is not None:
         with_evidence = sa.select(finding.c.image_id).where(
-            finding.c.scan_id == of.scan_id,
+            finding.c.scan_id == scan.scan_id,
             finding.c.kind == selection.evidence,
             # As the condition of the partial index, word for word.
             sa.text("finding.kind <> 'score'"),
         )
         conditions.append(verdict.c.image_id.in_(with_evidence))
     if selection.reviewed is not None:
-        conditions.append(_reviewed(of, selection.reviewed))
+        conditions.append(_reviewed(scan, selection.reviewed))
     return conditions
 
 
-def _reviewed(of: Scan, wanted: Reviewed) -> sa.ColumnElement[bool]:
-    answers = sa.select(review.c.image_id).where(review.c.scan_id == of.scan_id, is_current())
+def _reviewed(scan: Scan, wanted: Reviewed) -> sa.ColumnElement[bool]:
+    answers = sa.select(review.c.image_id).where(review.c.scan_id == scan.scan_id, is_current())
     if wanted is Reviewed.NO:
         # Image by image: nearly all are not reviewed, so that a page is soon full.
         return ~answers.where(review.c.image_id == verdict.c.image_id).exists()

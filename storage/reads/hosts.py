@@ -72,9 +72,9 @@ def read_runs(connection: sa.Connection, scan_id: int) -> list[RunFigures]:
 def active_seconds(runs: Iterable[RunFigures]) -> float:
     """Return the time in which at least one of the runs was at work."""
     total, until = 0.0, float("-inf")
-    for one in sorted(runs, key=lambda one: one.started_at):
-        total += max(0.0, one.ended_at - max(one.started_at, until))
-        until = max(until, one.ended_at)
+    for work in sorted(runs, key=lambda work: work.started_at):
+        total += max(0.0, work.ended_at - max(work.started_at, until))
+        until = max(until, work.ended_at)
     return total
 
 
@@ -84,10 +84,10 @@ def read_hosts(
     """Return the hosts with verdicts in a scan, the one with most images first."""
     images: Counter[str] = Counter()
     seconds: dict[str, tuple[float, float]] = {}
-    for one in runs:
-        images[one.host_id] += one.images
-        start, end = seconds.get(one.host_id, (one.started_at, one.ended_at))
-        seconds[one.host_id] = min(start, one.started_at), max(end, one.ended_at)
+    for work in runs:
+        images[work.host_id] += work.images
+        start, end = seconds.get(work.host_id, (work.started_at, work.ended_at))
+        seconds[work.host_id] = min(start, work.started_at), max(end, work.ended_at)
     images = +images
     stages = _stages(connection, scan_id, images.total())
     rows = connection.execute(sa.select(host).where(host.c.id.in_(list(images))))
@@ -103,7 +103,7 @@ def read_hosts(
         )
         for row in rows
     ]
-    return tuple(sorted(figures, key=lambda one: (-one.images, one.label, one.host_id)))
+    return tuple(sorted(figures, key=lambda item: (-item.images, item.label, item.host_id)))
 
 
 def _stages(

@@ -92,23 +92,23 @@ def waiting_batches(store: Store, scan_id: int) -> list[Batch]:
     ]
 
 
-def cascade_progress(store: Store, of: Scan) -> CascadeProgress | None:
+def cascade_progress(store: Store, current: Scan) -> CascadeProgress | None:
     """Return the progress of the second stage; None where the scan's plan has none."""
-    if of.plan.second_stage is None:
+    if current.plan.second_stage is None:
         return None
     done = sa.select(sa.func.count()).where(
-        verdict.c.scan_id == of.scan_id, verdict.c.stage == SECOND_STAGE
+        verdict.c.scan_id == current.scan_id, verdict.c.stage == SECOND_STAGE
     )
     with store.read() as connection:
         done_images = connection.execute(done).scalar_one()
-    return CascadeProgress(of.plan.second_stage, done_images, count_waiting(store, of))
+    return CascadeProgress(current.plan.second_stage, done_images, count_waiting(store, current))
 
 
-def count_waiting(store: Store, of: Scan) -> int:
+def count_waiting(store: Store, current: Scan) -> int:
     """Count the images that wait for the second stage; quick enough to ask every second."""
-    if of.plan.second_stage is None:
+    if current.plan.second_stage is None:
         return 0
-    waiting = sa.select(sa.func.count()).select_from(verdict).where(_is_waiting(of.scan_id))
+    waiting = sa.select(sa.func.count()).select_from(verdict).where(_is_waiting(current.scan_id))
     with store.read() as connection:
         return connection.execute(waiting).scalar_one()
 

@@ -34,7 +34,7 @@ TEMPORARY_ERRORS = (
 
 
 def add_batch(
-    store: Store, of: Scan, listed: Sequence[ListedImage], keep_from: int | None
+    store: Store, current: Scan, listed: Sequence[ListedImage], keep_from: int | None
 ) -> Batch | None:
     """Insert images and their batch in one transaction, and return the batch.
 
@@ -43,25 +43,27 @@ def add_batch(
     """
     with store.write() as connection:
         # Another producer of the same scan may be listing the same images.
-        lock_scan(connection, of.scan_id)
-        ids = _image_ids(connection, of.collection_id, listed)
+        lock_scan(connection, current.scan_id)
+        ids = _image_ids(connection, current.collection_id, listed)
         known = set(
             connection.scalars(
                 sa.select(entry.c.image_id).where(
-                    entry.c.scan_id == of.scan_id, entry.c.image_id.in_(ids.values())
+                    entry.c.scan_id == current.scan_id, entry.c.image_id.in_(ids.values())
                 )
             )
         )
         new = [item for item in listed if ids[item.path] not in known]
-        kept = _unchanged(connection, new, ids, of, keep_from)
+        kept = _unchanged(connection, new, ids, current, keep_from)
         fresh = [item for item in new if ids[item.path] not in kept]
-        batch_id = _insert_batch(connection, of.scan_id, fresh)
-        _insert_entries(connection, of.scan_id, batch_id, [(ids[i.path], i) for i in new], kept)
+        batch_id = _insert_batch(connection, current.scan_id, fresh)
+        _insert_entries(
+            connection, current.scan_id, batch_id, [(ids[i.path], i) for i in new], kept
+        )
         if kept and keep_from is not None:
-            _copy_verdicts(connection, keep_from, of.scan_id, kept)
+            _copy_verdicts(connection, keep_from, current.scan_id, kept)
         connection.execute(
             sa.update(scan)
-            .where(scan.c.id == of.scan_id)
+            .where(scan.c.id == current.scan_id)
             .values(images=scan.c.images + len(new), finished_at=None)
         )
     if batch_id is None:
@@ -88,9 +90,9 @@ def retry_errors(
     total = 0
     while True:
         with store.read() as connection:
-            found = connection.execute(next_images).all()
+            rows = connection.execute(next_images).all()
         # Outside any transaction: a network share that hangs must not block other writers.
-        stats = {image_id: stat(bytes(path)) for image_id, path in found}
+        stats = {image_id: stat(bytes(path)) for image_id, path in rows}
         if not stats:
             return total
         with store.write() as connection:
@@ -131,12 +133,12 @@ def _update_stats(
     connection: sa.Connection, scan_id: int, stats: Mapping[int, tuple[int, int] | None]
 ) -> None:
     """Update the sizes and modification times of images, where they are known."""
-    for image_id, found in stats.items():
-        if found is not None:
+    for image_id, stat in stats.items():
+        if stat is not None:
             connection.execute(
                 sa.update(entry)
                 .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
-                .values(size_bytes=found[0], mtime_ns=found[1])
+                .values(size_bytes=stat[0], mtime_ns=stat[1])
             )
 
 
@@ -160,7 +162,7 @@ def _unchanged(
     connection: sa.Connection,
     listed: Sequence[ListedImage],
     ids: Mapping[bytes, int],
-    of: Scan,
+    current: Scan,
     keep_from: int | None,
 ) -> set[int]:
     """Return the ids of the images that an earlier scan has judged and that are unchanged.
@@ -170,7 +172,7 @@ def _unchanged(
     if keep_from is None or not listed:
         return set()
     is_final: sa.ColumnElement[bool] = sa.true()
-    if of.plan.second_stage is not None:
+    if current.plan.second_stage is not None:
         is_final = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == SECOND_STAGE)
     rows = connection.execute(
         sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)

@@ -86,19 +86,19 @@ def _ensure_run(connection: sa.Connection, received: Received, created_at: float
             run.c.started_at == started_at,
         )
     )
-    of = results.Run(
+    current = results.Run(
         run_id or 0, received.scan_id, received.batch_id, received.attempt, received.stage
     )
     if run_id is None:
         _ensure_host(connection, received.host)
         worker = (received.host.host_id, received.worker)
-        return results.insert_run(connection, of, worker, (started_at, ended_at))
+        return results.insert_run(connection, current, worker, (started_at, ended_at))
     connection.execute(
         sa.update(run)
         .where(run.c.id == run_id, run.c.ended_at < ended_at)
         .values(ended_at=ended_at)
     )
-    return of
+    return current
 
 
 def _ensure_host(connection: sa.Connection, machine: Host) -> None:

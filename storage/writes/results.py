@@ -118,7 +118,7 @@ def insert_run(
     return replace(new, run_id=run_id)
 
 
-def record_verdicts(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
+def record_verdicts(store: Store, current: Run, verdicts: Sequence[Verdict]) -> None:
     """Write the verdicts and findings of one chunk in one transaction.
 
     Findings are accepted, and replaced, with their verdicts.
@@ -126,16 +126,18 @@ def record_verdicts(store: Store, of: Run, verdicts: Sequence[Verdict]) -> None:
     if not verdicts:
         return
     with store.write() as connection:
-        accepted = accept_verdicts(connection, of.scan_id, of.stage, verdicts)
-        insert_verdicts(connection, of, accepted)
-        connection.execute(sa.update(run).where(run.c.id == of.run_id).values(ended_at=time.time()))
+        accepted = accept_verdicts(connection, current.scan_id, current.stage, verdicts)
+        insert_verdicts(connection, current, accepted)
+        connection.execute(
+            sa.update(run).where(run.c.id == current.run_id).values(ended_at=time.time())
+        )
 
 
-def insert_verdicts(connection: sa.Connection, of: Run, accepted: Sequence[Verdict]) -> None:
+def insert_verdicts(connection: sa.Connection, current: Run, accepted: Sequence[Verdict]) -> None:
     """Write verdicts that `accept_verdicts` returned, and their findings."""
     into_verdict, into_finding = _statements(connection.dialect)
-    into_verdict.run(connection, [_verdict_row(of, judged) for judged in accepted])
-    findings = [row for judged in accepted for row in _finding_rows(of, judged)]
+    into_verdict.run(connection, [_verdict_row(current, judged) for judged in accepted])
+    findings = [row for judged in accepted for row in _finding_rows(current, judged)]
     into_finding.run(connection, findings)
 
 
@@ -206,10 +208,10 @@ def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
     return BulkInsert(into_verdict, dialect), BulkInsert(into_finding, dialect)
 
 
-def finish_batch(store: Store, of: Run) -> bool:
+def finish_batch(store: Store, current: Run) -> bool:
     """Mark a batch done if all its images have verdicts; return whether they have."""
     with store.write() as connection:
-        return finish_batch_if_done(connection, of.scan_id, of.batch_id)
+        return finish_batch_if_done(connection, current.scan_id, current.batch_id)
 
 
 def finish_batch_if_done(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
@@ -294,18 +296,18 @@ def _pending(batch_id: int) -> sa.Select[int]:
     )
 
 
-def _verdict_row(of: Run, judged: Verdict) -> dict[str, Any]:
+def _verdict_row(current: Run, judged: Verdict) -> dict[str, Any]:
     error = judged.error
     return {
-        "scan_id": of.scan_id,
+        "scan_id": current.scan_id,
         "image_id": judged.image_id,
-        "run_id": of.run_id,
+        "run_id": current.run_id,
         "outcome": judged.outcome.value,
         "score": judged.score,
         "detector": judged.detector,
         "examined": judged.examined,
-        "attempt": of.attempt,
-        "stage": of.stage,
+        "attempt": current.attempt,
+        "stage": current.stage,
         "error_kind": None if error is None else error.kind.value,
         "error_text": None if error is None else clean(error.text),
         "digest": judged.digest,
@@ -316,10 +318,10 @@ def _verdict_row(of: Run, judged: Verdict) -> dict[str, Any]:
     }
 
 
-def _finding_rows(of: Run, judged: Verdict) -> list[dict[str, Any]]:
+def _finding_rows(current: Run, judged: Verdict) -> list[dict[str, Any]]:
     return [
         {
-            "scan_id": of.scan_id,
+            "scan_id": current.scan_id,
             "image_id": judged.image_id,
             "detector": result.detector,
             "n": n,

@@ -114,10 +114,10 @@ def read_sample(store: Store, scan_id: int) -> SampleOutcome | None:
     )
 
 
-def sample_images(store: Store, of: SampleOutcome) -> list[tuple[int, Answer | None]]:
+def sample_images(store: Store, drawn: SampleOutcome) -> list[tuple[int, Answer | None]]:
     """Return the images of a sample with their answers, in the order they were drawn."""
     with store.read() as connection:
-        rows = connection.execute(_answers(of.sample_id, of.scan_id).order_by(sampled.c.n))
+        rows = connection.execute(_answers(drawn.sample_id, drawn.scan_id).order_by(sampled.c.n))
         return [(row.image_id, None if row.answer is None else Answer(row.answer)) for row in rows]
 
 
