@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from storage.records import (
     BatchImage,
     ErrorKind,
+    ImageError,
     Outcome,
     Plan,
     PlannedDetector,
@@ -171,7 +172,7 @@ def test_bad_images_are_reported(opened: Sandbox, folder: Path) -> None:
     (after,) = judge(opened, folder, put(folder, 3))
 
     assert [ErrorKind.NOT_AN_IMAGE, ErrorKind.TOO_LARGE] == [kind(verdict) for verdict in verdicts]
-    assert "more memory than" in (verdicts[1].error.text if verdicts[1].error else "")
+    assert ImageError(ErrorKind.TOO_LARGE, "not enough memory") == verdicts[1].error
     assert Outcome.NO_EVIDENCE == after.outcome
     assert process == pid(opened)
 
