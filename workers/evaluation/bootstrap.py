@@ -66,7 +66,7 @@ def _columns(
     scores, columns = np.unique(-raw, return_inverse=True)
     counts = np.zeros((2, len(scores)), np.int64)
     for column, group in zip(columns.tolist(), groups, strict=True):
-        counts[int(group.truth), column] += group.images
+        counts[int(group.label), column] += group.images
     return -scores, counts[1], counts[0]
 
 

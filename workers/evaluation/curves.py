@@ -67,7 +67,7 @@ def true_and_false_positives(groups: Iterable[ScoreCount]) -> list[tuple[int, in
     """
     by_score: dict[float, list[int]] = {}
     for group in groups:
-        by_score.setdefault(group.score, [0, 0])[not group.truth] += group.images
+        by_score.setdefault(group.score, [0, 0])[not group.label] += group.images
     falling = (counts for _, counts in sorted(by_score.items(), reverse=True))
     return list(
         accumulate(falling, lambda sums, new: (sums[0] + new[0], sums[1] + new[1]), initial=(0, 0))
@@ -80,7 +80,7 @@ def reliability(groups: Iterable[ScoreCount]) -> tuple[ReliabilityBin, ...]:
     for group in groups:
         total = totals[min(int(group.score * BINS), BINS - 1)]
         total[0] += group.images
-        total[1] += group.images * group.truth
+        total[1] += group.images * group.label
         total[2] += group.images * group.score
     return tuple(
         ReliabilityBin(int(images), score / images, fake / images, wilson(fake, images))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScoreCount:
-    """`images` images with the same score and the same label (`truth` True: AI-generated)."""
+    """`images` images with the same score and the same label (`label` True: AI-generated)."""
 
     score: float
-    truth: bool
+    label: bool
     images: int
 
 
@@ -86,7 +86,7 @@ def score_counts(scores: Iterable[float], labels: Iterable[bool]) -> tuple[Score
     pairs = Counter(
         (float(score), bool(label)) for score, label in zip(scores, labels, strict=True)
     )
-    return tuple(ScoreCount(score, truth, images) for (score, truth), images in pairs.items())
+    return tuple(ScoreCount(score, label, images) for (score, label), images in pairs.items())
 
 
 def classification(
@@ -114,7 +114,7 @@ def confusion(groups: Iterable[ScoreCount], threshold: float = SCORE_THRESHOLD) 
     """Return the confusion matrix where a score of at least `threshold` counts as AI."""
     images: dict[tuple[bool, bool], int] = defaultdict(int)
     for group in groups:
-        images[group.truth, group.score >= threshold] += group.images
+        images[group.label, group.score >= threshold] += group.images
     return Confusion(
         tp=images[True, True],
         fp=images[False, True],
@@ -167,7 +167,7 @@ def _ranked(groups: Iterable[ScoreCount], *, positive: bool) -> Sequence[tuple[i
     """Return (images of the positive class, others) by score, the most positive score first."""
     by_score: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     for group in groups:
-        by_score[group.score][group.truth is not positive] += group.images
+        by_score[group.score][group.label is not positive] += group.images
     ordered = sorted(by_score.items(), reverse=positive)
     return [(of_class, others) for _, (of_class, others) in ordered]
 

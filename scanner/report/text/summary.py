@@ -92,7 +92,7 @@ def findings_lines(findings: Sequence[VerdictRow], width: int) -> list[Text]:
         if row.verdict is not None:
             name = labels.VERDICTS[row.verdict.outcome][0]
             line = (
-                f"{name:<12}  {labels.score(row.verdict.score):>6}  {set_cell_size(path, column)}"
+                f"{name:<12}  {labels.score(row.verdict.score):>5}  {set_cell_size(path, column)}"
             )
             line += f"  {labels.reason(row.verdict)}"
             lines.append(Text(line, no_wrap=True, overflow="ellipsis"))

@@ -86,7 +86,7 @@ def test_bootstrap_matches_direct_resampling() -> None:
 
 def test_many_scores_are_rounded() -> None:
     """Rounding scores to steps changes the bounds by less than 0.01."""
-    fine = [ScoreCount(one.score + n * 1e-6, one.truth, 1) for n, one in enumerate(GROUPS)]
+    fine = [ScoreCount(one.score + n * 1e-6, one.label, 1) for n, one in enumerate(GROUPS)]
     found, exact = bootstrap.intervals(fine), bootstrap.intervals(GROUPS)
 
     for name in ("roc_auc", "average_precision", "f1"):

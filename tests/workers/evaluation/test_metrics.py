@@ -142,10 +142,10 @@ def test_nothing_called_ai() -> None:
 def test_by_hand() -> None:
     """A small case with a tie across the classes, computed by hand."""
     images = [
-        ScoreCount(0.9, truth=True, images=1),
-        ScoreCount(0.6, truth=True, images=1),
-        ScoreCount(0.6, truth=False, images=1),
-        ScoreCount(0.1, truth=False, images=1),
+        ScoreCount(0.9, label=True, images=1),
+        ScoreCount(0.6, label=True, images=1),
+        ScoreCount(0.6, label=False, images=1),
+        ScoreCount(0.1, label=False, images=1),
     ]
 
     # Recall 1/2 at precision 1, then 1 at 2/3; of four pairs three and a half are won.
