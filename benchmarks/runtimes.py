@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from storage.records import SCORE_THRESHOLD
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.pipeline.inputs import selector_for
@@ -40,7 +41,6 @@ SHOWN = {
     "faces-96": (ImageSet("faces.zip", "test/"), 4),
     "scenes": (ImageSet("scenes.zip", "test/"), 5),
 }
-EVEN = 0.5
 
 
 def main() -> None:
@@ -80,15 +80,15 @@ def print_table(first: dict[str, Any], others: list[dict[str, Any]]) -> None:
     print("|---|---|---|---|---|---|")
     for name, ours in first["scores"].items():
         labels, base = (np.array(each) for each in zip(*ours.values(), strict=True))
-        right = np.mean((base >= EVEN) == labels)
+        right = np.mean((base >= SCORE_THRESHOLD) == labels)
         print(f"| {name} | {len(ours)} | {first['on']} | {right:.4f} | | |")
         for other in others:
             if name not in other["scores"]:
                 continue
             theirs = other["scores"][name]
             scores = np.array([theirs[image][1] for image in ours])
-            calls = scores >= EVEN
-            cells = np.mean(calls == labels), np.mean(calls == (base >= EVEN))
+            calls = scores >= SCORE_THRESHOLD
+            cells = np.mean(calls == labels), np.mean(calls == (base >= SCORE_THRESHOLD))
             shares = " | ".join(f"{cell:.4f}" for cell in cells)
             print(f"| | | {other['on']} | {shares} | {np.max(np.abs(scores - base)):.2g} |")
 
