@@ -66,7 +66,7 @@ def test_failures(tmp_path: Path) -> None:
         measure(Subject("huge", 1, os.abort), [picture(32)], 0.01)
     broken = tmp_path / "a.tflite"
     broken.write_bytes(b"no model")
-    with pytest.raises(BenchmarkFailed, match=r"a\.tflite is no model"):
+    with pytest.raises(BenchmarkFailed, match=r"a\.tflite cannot be run by LiteRT"):
         measure(subject_of_file(broken), [picture(32)], 0.01)
 
 
