@@ -69,7 +69,7 @@ def main() -> None:
             fitted = linear_probe.fit(
                 replace(how, strengths=(3e-4, 1e-3)), 1, squares, part, lambda _: None
             )
-            row.append(roc_auc_score(squares.labels, fitted.left_out))
+            row.append(roc_auc_score(squares.labels, fitted.held_out_logits))
         print(f"{name:50}{len(places):>9}{row[0]:>10.4f}{row[1]:>13.4f}", flush=True)
 
 

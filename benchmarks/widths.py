@@ -65,7 +65,7 @@ def main() -> None:
         recipe = of_width(times, given.epochs)
         out = given.out / f"width-{times:g}-{given.epochs}"
         run = Run(given.data, out, resume=out.exists())
-        train(recipe, run, tell=lambda line: print(line, file=sys.stderr))
+        train(recipe, run, report=lambda line: print(line, file=sys.stderr))
         path, parameters, accuracy = exported(recipe, run)
         cells = (f"{parameters:,}", f"{path.stat().st_size:,}", f"{accuracy:.4f}")
         speed = speed_of(path)

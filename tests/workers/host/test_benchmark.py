@@ -81,7 +81,7 @@ def test_the_command(home: Path, tmp_path: Path) -> None:
     speeds = json.loads(done.stdout)["speeds"]
 
     assert 1 == done.exit_code
-    assert "broken.tflite is no model that LiteRT can run" in done.stderr
+    assert "broken.tflite cannot be run by LiteRT" in done.stderr
     assert [
         ("objects-32", "LiteRT int8", 32),
         ("objects-32", "LiteRT int8", 224),
