@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workers.hours import Hours
     from workers.sources.location import HubLocation, SourceLocation
+    from workers.working_hours import Hours
 
 # The owner of a fleet's scans; a `scan` with an embedded broker has a random token instead.
 FLEET = "fleet"

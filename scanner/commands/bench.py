@@ -101,14 +101,14 @@ def _print(speeds: Sequence[Speed]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from scanner.report.text import machine
-    from scanner.report.text.grid import columns
+    from scanner.report.text import host_details
+    from scanner.report.text.tables import columns
     from workers.host.health import hardware, health
 
     console = Console(highlight=False)
     # Without the memory of this process, which measures nothing itself.
     state = {name: value for name, value in health().items() if name != "process_mb"}
-    for line in filter(None, (machine.hardware(hardware()), machine.health(state))):
+    for line in filter(None, (host_details.hardware(hardware()), host_details.health(state))):
         console.print(Text(line))
     console.print()
     table = columns("Model", "Runtime", "Side", "Images/s", "Seconds", "File", "Memory", left=2)

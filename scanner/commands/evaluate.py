@@ -12,7 +12,7 @@ import click
 
 from scanner.options.output import json_option
 from storage.errors import ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 
 if TYPE_CHECKING:
     from scanner.detectors.evaluate import Evaluation

@@ -115,8 +115,8 @@ def _print(seen: ScanProgress, state: QueueState | None) -> None:
 
 
 def _print_hosts(store: Store, scan_id: int) -> None:
-    from scanner.report.text.grid import safe
-    from scanner.report.text.machine import health
+    from scanner.report.text.host_details import health
+    from scanner.report.text.tables import safe
     from storage.reads.progress import read_activity
 
     for host in read_activity(store, scan_id).hosts:

@@ -11,7 +11,7 @@ import click
 
 from scanner.options.record import as_record
 from storage.errors import InvalidInput, ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 
 if TYPE_CHECKING:
     from workers.training.recipes.recipe import Recipe

@@ -26,8 +26,8 @@ from scanner.options.work import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.hours import Hours
     from workers.sources.location import SourceLocation
+    from workers.working_hours import Hours
 
 SECOND_STAGE = "Also run the second stage with this detector, for scans that ask for it."
 user_option = click.option(

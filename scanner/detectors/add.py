@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scanner.detectors.plan import sound_models
 from storage.errors import ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 from workers.detectors import installed
 from workers.detectors.adding import add, index_of_ai, require_new
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scanner.listing.sample_images import draw
 from scanner.listing.walk import Walk, WalkOptions
 from storage.errors import ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 from workers.host.benchmark import built_in_subjects, subject_of_file
 from workers.sources.local import LocalSource
 from workers.sources.source import FetchError

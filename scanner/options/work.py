@@ -14,8 +14,8 @@ from scanner.options.parameters import RenamedOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.hours import Hours
     from workers.sources.location import SourceLocation
+    from workers.working_hours import Hours
 
 MAX_NAME_LENGTH = 100
 
@@ -81,7 +81,7 @@ host_name_option = name_option(default=socket.gethostname, show_default="the hos
 
 
 def _hours(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Hours | None:
-    from workers.hours import parse_hours  # noqa: PLC0415 - for those who work
+    from workers.working_hours import parse_hours  # noqa: PLC0415 - for those who work
 
     try:
         return None if value is None else parse_hours(value)

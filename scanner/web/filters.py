@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from scanner.report.text import labels
-from scanner.report.text.grid import safe
-from scanner.report.text.machine import health
+from scanner.report.text.host_details import health
+from scanner.report.text.tables import safe
 from storage.paths import shown
 from storage.writes.reviews import Answer
 

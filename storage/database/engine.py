@@ -16,7 +16,7 @@ from sqlalchemy import event, exc
 
 from storage.database.schema import HEAD
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

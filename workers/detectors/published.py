@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.errors import ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 from workers.detectors.card import Calibration, CardError
 from workers.detectors.toml_tables import TableError, build
 

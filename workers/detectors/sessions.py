@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 from workers.detectors.runtimes import ModelError
 from workers.native_output import without_info_lines
 

@@ -22,8 +22,8 @@ from workers.host.identity import this_host
 
 if TYPE_CHECKING:
     from storage.writes.results import Host
-    from workers.hours import Hours
     from workers.settings import WorkerSettings
+    from workers.working_hours import Hours
 
 log = logging.getLogger(__name__)
 

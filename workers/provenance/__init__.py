@@ -33,9 +33,9 @@ def read(data: bytes) -> tuple[Finding, ...]:
     metadata = find_metadata(data)
     if not metadata.blocks:
         return ()
-    from workers.provenance import aigc, fields, generators, iptc  # noqa: PLC0415
+    from workers.provenance import aigc, generators, iptc, metadata_fields  # noqa: PLC0415
 
-    texts = fields.read(data, metadata)
+    texts = metadata_fields.read(data, metadata)
     link = next((field.text for field in texts if field.where == "xmp:provenance"), "")
     findings = [
         *generators.findings(texts),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
-    from workers.provenance.field import Field
+    from workers.provenance.metadata_field import Field
 
 MAX_LABEL_CHARACTERS = 1 << 14
 _MAX_VALUE_CHARACTERS = 200

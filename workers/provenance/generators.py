@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
-    from workers.provenance.field import Field
+    from workers.provenance.metadata_field import Field
 
 EXCERPT_CHARACTERS = 200
 # Limits on the time that patterns take: of a longer text the beginning and the end are searched,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.records import Finding
-    from workers.provenance.field import Field
+    from workers.provenance.metadata_field import Field
 
 # IPTC's NewsCodes (http://cv.iptc.org/newscodes/digitalsourcetype/), for XMP and C2PA alike. The
 # other terms (`digitalCapture`, `computationalCapture`, `composite`, `compositeCapture`,

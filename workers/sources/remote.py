@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 from storage.records import ErrorKind
 from workers.sources.source import (
     FetchError,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from scanner.report.formats.charts import curve_charts, months_chart, throughput_chart
-from scanner.report.text import accuracy, labels, machine, sentences
-from scanner.report.text.breakdown import by_flagged
-from scanner.report.text.grid import safe
-from scanner.report.text.report import evidence_counts, stage_times, verdict_counts
+from scanner.report.text import accuracy, host_details, labels, sentences
+from scanner.report.text.folders import by_flagged
+from scanner.report.text.full_report import evidence_counts, stage_times, verdict_counts
+from scanner.report.text.tables import safe
 from storage.paths import shown
 from storage.reads.hosts import STAGES
 from storage.records import Outcome
@@ -58,8 +58,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "safe_text": safe,
-        "hardware": machine.hardware,
-        "health": machine.health,
+        "hardware": host_details.hardware,
+        "health": host_details.health,
         "shown": shown,
         "number": lambda number: f"{number:,}",
         "figure": labels.figure,

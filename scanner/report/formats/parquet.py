@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.report.formats.row import COLUMNS
 from storage.errors import ScannerError
-from storage.extras import with_extra
+from storage.optional_packages import with_extra
 
 try:
     import pyarrow as pa

@@ -71,7 +71,7 @@ def _print_table(
     from rich.console import Console  # noqa: PLC0415 - not needed for JSON
 
     from scanner.report.text.comparison import print_comparison  # noqa: PLC0415
-    from scanner.report.text.report import print_report  # noqa: PLC0415
+    from scanner.report.text.full_report import print_report  # noqa: PLC0415
     from scanner.report.text.summary import print_summary  # noqa: PLC0415
 
     console = Console(highlight=False, file=out, width=None if out is None else FILE_COLUMNS)

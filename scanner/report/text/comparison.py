@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from scanner.report.text import labels, sentences
-from scanner.report.text.grid import columns, heading, safe
+from scanner.report.text.tables import columns, heading, safe
 from storage.paths import shown
 from storage.records import Outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scanner.report.text.grid import safe
+from scanner.report.text.tables import safe
 from storage.records import NEVER, RESIZED_FROM, Outcome
 
 if TYPE_CHECKING:

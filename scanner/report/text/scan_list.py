@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scanner.report.formats.json import verdicts_json
-from scanner.report.text.grid import safe
+from scanner.report.text.tables import safe
 from storage.paths import shown
 from storage.reads import progress
 from storage.writes.scans import list_scans

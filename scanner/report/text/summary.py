@@ -11,7 +11,7 @@ from rich.text import Text
 
 from scanner.report.text import labels, sentences
 from scanner.report.text.accuracy import short_accuracy
-from scanner.report.text.grid import safe
+from scanner.report.text.tables import safe
 from storage.paths import shown
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from storage.writes.results import Host
 from workers.broker.namespace import Namespace
 from workers.host import availability
 from workers.host.availability import Availability, pause, unpause
-from workers.hours import Hours, parse_hours
+from workers.working_hours import Hours, parse_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from scanner.report.text import labels, machine
+from scanner.report.text import host_details, labels
 from scanner.report.text.accuracy import print_accuracy
-from scanner.report.text.breakdown import print_breakdown, print_estimate
-from scanner.report.text.grid import columns, heading, safe
+from scanner.report.text.folders import print_breakdown, print_estimate
 from scanner.report.text.sentences import answer
 from scanner.report.text.summary import by_name, findings_lines, notes, title
+from scanner.report.text.tables import columns, heading, safe
 from storage.paths import shown
 from storage.reads.hosts import STAGES
 from storage.records import ROUTER, Outcome
@@ -169,7 +169,9 @@ def _print_hosts(report: Report, console: Console) -> None:
     console.print(table)
     for host in report.hosts:
         # As the host last reported to this store, during any scan.
-        for line in filter(None, (machine.hardware(host.info), machine.health(host.info))):
+        for line in filter(
+            None, (host_details.hardware(host.info), host_details.health(host.info))
+        ):
             console.print(Text(f"{safe(host.label)}: {line}", style="dim"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.text import labels
-from scanner.report.text.grid import safe
+from scanner.report.text.tables import safe
 from storage.reads.progress import number_of
 from workers.host.health import decode_throttled
 

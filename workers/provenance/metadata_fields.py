@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from workers.images import tiff
 from workers.images.metadata import EXIF_SIGNATURE
 from workers.provenance import text, xmp
-from workers.provenance.field import Field
+from workers.provenance.metadata_field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanner.report.text.machine import hardware, health
+from scanner.report.text.host_details import hardware, health
 
 PI = {
     "model": "Raspberry Pi 4 Model B Rev 1.5",

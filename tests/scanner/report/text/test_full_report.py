@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from scanner.report.text.report import print_report
+from scanner.report.text.full_report import print_report
 from scanner.report.text.sentences import answer
 from storage.reads.evidence import EvidenceCount
 from storage.reads.folders import OutcomeCounts
