@@ -101,6 +101,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
     from scanner.commands.enqueue import print_dry_run
     from scanner.config import state_dir
     from scanner.fleet import producer
+    from scanner.fleet.broker import open_broker
     from scanner.follow.progress import read_progress
     from scanner.processes.lock import lock_scan
 
@@ -117,6 +118,10 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
         open_store(options.store, make=True) as store,
         lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
     ):
+        if options.broker is not None:
+            # Before the scan is in the store: it would stay there unfinished.
+            with open_broker(options.broker, store.identity):
+                pass
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
         try:
