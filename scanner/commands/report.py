@@ -16,7 +16,7 @@ from scanner.options.output import (
     refuse_parquet_on_terminal,
 )
 from scanner.options.record import as_record
-from scanner.options.store import open_store, store_option
+from scanner.options.store import ScanNumber, open_store, store_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Options:
 
 
 @click.command()
-@click.argument("scans", metavar="[SCAN [LATER]]", type=click.IntRange(1), nargs=-1)
+@click.argument("scans", metavar="[SCAN [LATER]]", type=ScanNumber(), nargs=-1)
 @store_option
 @click.option(
     "--format",

@@ -9,7 +9,7 @@ import click
 
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
-from scanner.options.store import open_store, store_option
+from scanner.options.store import ScanNumber, open_store, store_option
 
 
 @click.group(invoke_without_command=True)
@@ -47,7 +47,7 @@ def list_command(*, store: str, as_json: bool) -> None:
 
 
 @command.command("forget")
-@click.argument("scan_id", metavar="SCAN", type=click.IntRange(1))
+@click.argument("scan_id", metavar="SCAN", type=ScanNumber())
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget_command(*, scan_id: int, store: str, yes: bool) -> None:

@@ -34,11 +34,18 @@ store_option = click.option(
 )
 
 
+class ScanNumber(click.IntRange):
+    """The number of a scan, from 1."""
+
+    name = "scan number"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+
 def scan_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the optional argument SCAN, passed as `scan_id`."""
-    return click.argument("scan_id", metavar="[SCAN]", type=click.IntRange(1), required=False)(
-        function
-    )
+    return click.argument("scan_id", metavar="[SCAN]", type=ScanNumber(), required=False)(function)
 
 
 @contextmanager

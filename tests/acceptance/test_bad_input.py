@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -135,3 +136,26 @@ def test_locked_folder_is_a_finding(cli: Cli, image: Path) -> None:
     image.parent.chmod(0o700)
 
     assert "cannot be read: Permission denied" in done.stdout
+
+
+def test_broker_is_checked_before_a_scan_is_recorded(cli: Cli, image: Path) -> None:
+    """A scan whose broker does not answer leaves no unfinished scan behind."""
+    done = cli.run("scan", image.parent, "--broker", "redis://127.0.0.1:1/0", check=4)
+    scans = cli.run("scans", "--json").stdout
+
+    assert "redis://127.0.0.1:1/0 is not available" in done.stderr
+    assert json.loads(scans)["scans"] == []
+
+
+def test_store_that_is_a_folder(cli: Cli, image: Path) -> None:
+    """A folder in place of a store's file is named as such."""
+    done = cli.run("scan", image.parent, "--store", image.parent, check=1)
+
+    assert f"The store {image.parent} is a folder: name a file" in done.stderr
+
+
+def test_scan_that_is_not_a_number(cli: Cli) -> None:
+    """A word in place of a scan's number is a usage error."""
+    done = cli.run("report", "latest", check=2)
+
+    assert "'latest' is not a valid scan number" in done.stderr
