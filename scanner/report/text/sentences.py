@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 # A p-value below this counts as a difference.
 SIGNIFICANT = 0.05
 SMALLEST_P = 0.0001
+# The short report leaves out an estimate whose interval is wider: it says nothing.
+WIDEST_INTERVAL = 0.5
 
 
 def answer(report: Report) -> str:
     """Return the main result of a scan, in a sentence or two."""
     counts = report.counts
     if counts.images == 0:
-        return "Nothing to judge: no images were found."
+        return f"{nothing(report).capitalize()}."
     looks = "looks" if counts.ai == 1 else "look"
-    text = f"{counts.ai:,} of {labels.count(counts.images, 'image', 'images')} {looks} AI-generated"
+    text = f"{counts.ai:,} of {counts.images:,} images {looks} AI-generated"
     if counts.unsure:
         text += f", {labels.count(counts.unsure, 'is', 'are')} unsure"
     if counts.error:
@@ -41,6 +43,13 @@ def answer(report: Report) -> str:
     if report.second_stage is not None and report.second_stage.done + report.second_stage.waiting:
         text += f" {second_stage(report.second_stage)}"
     return text
+
+
+def nothing(report: Report) -> str:
+    """Return why a scan has no images, without capital and full stop."""
+    if report.scan.listed_at is None:
+        return "no images were listed yet"
+    return "nothing to judge, no images were found"
 
 
 def second_stage(progress: CascadeProgress) -> str:
@@ -88,7 +97,7 @@ def short_estimate(report: Report) -> Iterator[str]:
     """Yield the prevalence, from reviewers where they decided any image, else from detectors."""
     if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
         yield reviewed
-    elif (share := report.corrected) is not None:
+    elif (share := report.corrected) is not None and _is_informative(share.interval):
         yield (
             f"Estimate: {_with_interval(share.share, share.interval)} of the "
             f"{labels.count(share.images, 'image', 'images')} scored by detectors with known error "
@@ -96,6 +105,11 @@ def short_estimate(report: Report) -> Iterator[str]:
         )
         if share.flagged:
             yield false_positives(share)
+
+
+def _is_informative(interval: Interval) -> bool:
+    low, high = interval
+    return high - low <= WIDEST_INTERVAL
 
 
 def _reviewed(sample: SampleOutcome) -> str | None:
@@ -121,8 +135,8 @@ def false_positives(share: CorrectedShare) -> str:
     about = f"about {number:,.0f}" if number >= 1 else "fewer than one"
     bounds = f" ({low:,} to {high:,})" if high else ""
     return (
-        f"Of the {share.flagged:,} flagged, {about}{bounds} will be false positives "
-        "(not AI-generated)."
+        f"Expected false positives (not AI-generated): {about}{bounds} of "
+        f"{labels.count(share.flagged, 'flagged image', 'flagged images')}."
     )
 
 

@@ -79,7 +79,7 @@ def title(report: Report) -> Text:
     scan = report.scan
     text = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
     text.append(f", {scan.state}")
-    return text if report.counts.images else text.append(": nothing to judge, no images were found")
+    return text if report.counts.images else text.append(f": {sentences.nothing(report)}")
 
 
 def findings_lines(findings: Sequence[VerdictRow], width: int) -> list[Text]:

@@ -153,7 +153,7 @@ def test_empty_and_unlabelled_reports_have_pages(report: Report) -> None:
         throughput=replace(report.throughput, by_host={}),
     )
 
-    assert "Nothing to judge: no images were found." in report_html(empty)
+    assert "Nothing to judge, no images were found." in report_html(empty)
     assert "labelled" not in report_html(empty)
 
 

@@ -54,8 +54,8 @@ def test_answer_comes_first(report: Report) -> None:
 @pytest.mark.parametrize(
     ("counted", "expected"),
     [
-        ({"images": 1, "ai": 1}, "1 of 1 image looks AI-generated."),
-        ({"images": 0}, "Nothing to judge: no images were found."),
+        ({"images": 1, "ai": 1}, "1 of 1 images looks AI-generated."),
+        ({"images": 0}, "Nothing to judge, no images were found."),
         ({"images": 1500, "no_evidence": 1500}, "0 of 1,500 images look AI-generated."),
     ],
 )

@@ -119,6 +119,25 @@ def test_nothing_to_judge_is_said_first(store: Store) -> None:
     assert lines[1:] == ["Skipped 3 files and folders: RAW 3."]
 
 
+def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
+    """A scan that stopped before it listed its folder does not claim that the folder is empty."""
+    collection_id = scans.ensure_collection(store, "photos", b"/photos")
+    new = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
+    (line,) = printed(build(store, scans.find_scan(store, new.scan_id)))
+
+    assert line == "Scan 1 of photos, unfinished: no images were listed yet"
+
+
+@pytest.mark.parametrize(("images", "estimated"), [(2, False), (2_000, True)])
+def test_estimate_needs_enough_images(report: Report, images: int, *, estimated: bool) -> None:
+    """The share is left out where its interval is wider than half of what is possible."""
+    rates = Rates(Share(90, 100), Share(10, 100))
+    share = corrected_share([("objects-32", images, images // 2)], lambda _: rates)
+    lines = printed(replace(report, corrected=share))
+
+    assert any(line.startswith("Estimate: ") for line in lines) is estimated
+
+
 def test_last_lines_say_how_to_see_more(report: Report) -> None:
     """The commands that name the images and print all figures come last."""
     which, errors, full = printed(report)[-3:]
