@@ -71,6 +71,7 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
     from scanner.fleet.broker import open_broker
     from scanner.fleet.fingerprint import take_fingerprint
     from scanner.follow.events import Events
+    from scanner.report.text import labels
     from storage.reads.progress import count_images
     from storage.writes.scans import find_scan
     from workers.broker.collection_fingerprints import store_fingerprint
@@ -104,8 +105,9 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
     else:
         resumed = " (resumed)" if opened.resumed else ""
         click.echo(
-            f"scan {scan.scan_id} of {scan.collection}{resumed}: {scan.images:,} images, "
-            f"{batches:,} batches on the queue"
+            f"scan {scan.scan_id} of {scan.collection}{resumed}: "
+            f"{labels.count(scan.images, 'image', 'images')}, "
+            f"{labels.count(batches, 'batch', 'batches')} on the queue"
         )
         click.echo(f"`scanner status {scan.scan_id} --watch` shows its progress", err=True)
     return scan.unreadable_folders

@@ -30,9 +30,11 @@ def command(*, host: str, store: str, broker: str) -> None:
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         known = list_hosts(opened)
         pause(queue.namespace, host)
-    click.echo(f"{host} pauses after its current batches")
     ids = [each.host_id for each in known if host in (each.label, each.host_id)]
-    if not ids:
+    if ids:
+        click.echo(f"{host} pauses after its current batches")
+    else:
+        click.echo(f"{host} is paused as soon as it takes work")
         labels = ", ".join(sorted({each.label for each in known})) or "none"
         click.echo(f"no host named {host} yet; known hosts: {labels}", err=True)
     if len(ids) > 1:

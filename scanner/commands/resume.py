@@ -27,6 +27,7 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
     """
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
+    from scanner.report.text import labels
     from storage.writes import scans
     from workers.broker.heartbeat import uncancel
 
@@ -36,7 +37,8 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         uncancel(queue.namespace, scan.scan_id)
         scan = scans.find_scan(opened, scan.scan_id)
         batches = producer.publish_unfinished(opened, queue.app, scan, lambda: None)
-    click.echo(f"scan {scan.scan_id} of {scan.collection}: {batches:,} batches on the queue again")
+    queued = labels.count(batches, "batch", "batches")
+    click.echo(f"scan {scan.scan_id} of {scan.collection}: {queued} on the queue again")
     if scan.listed_at is None:
         click.echo(
             "its folder is not fully listed: `scanner enqueue` it again to continue", err=True

@@ -109,7 +109,8 @@ def _print(seen: ScanProgress, state: QueueState | None) -> None:
         judged += f" ({labels.percent(counts.judged, counts.images)})"
     click.echo(f"  {judged}")
     click.echo(
-        f"  {counts.ai:,} ai, {counts.unsure:,} unsure, {counts.no_evidence:,} no evidence, "
+        f"  {counts.ai:,} AI-generated, {counts.unsure:,} unsure, "
+        f"{counts.no_evidence:,} no evidence, "
         f"{labels.count(counts.error, 'error', 'errors')}, {counts.pending:,} pending"
     )
 
@@ -152,4 +153,4 @@ def _phase(seen: ScanProgress, state: QueueState | None) -> str:
     is_active = state is not None and bool(state.workers)
     if seen.scan.listed_at is None:
         return "running, folder not fully listed" if is_active else "folder not fully listed"
-    return "running" if is_active else "not finished"
+    return "running" if is_active else "unfinished"
