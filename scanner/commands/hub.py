@@ -92,9 +92,9 @@ class Options:
 def command(ctx: click.Context, *, options: Options) -> None:
     """Be the hub of a fleet: run its queue and write the workers' results into the store.
 
-    Prints the line that each further machine takes once: `scanner join -`. The line contains the
-    hub's password. Queue, password and certificate are kept: a hub that is started again finds
-    its fleet.
+    Prints the line to run once on each further machine, or to pass to `scanner join -`. The line
+    contains the hub's password. Queue, password and certificate are kept: a hub that is started
+    again finds its fleet.
 
     \b
     Examples:
@@ -133,9 +133,12 @@ def command(ctx: click.Context, *, options: Options) -> None:
             open_store(options.store, make=True) as store,
             run_hub(hub_options, store, state_dir()) as running,
         ):
-            click.echo("Run on each further machine:", err=True)
             click.echo(f"scanner join '{running.config.join_line()}'")
-            click.echo("and then: scanner worker. Ctrl-C stops the hub.", err=True)
+            click.echo(
+                "The hub runs; Ctrl-C stops it. On each further machine, run the line that begins "
+                "with `scanner join`, then `scanner worker`.",
+                err=True,
+            )
             while not stop.wait(1.0):
                 running.check()
     except EmbeddedServerError as error:

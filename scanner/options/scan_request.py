@@ -50,7 +50,7 @@ _OPTIONS = (
     second_stage_option("Send `unsure` images to this detector for a second stage."),
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
-        "--retry-errors", is_flag=True, help="Judge only the images again that ended in an error."
+        "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
     ),
     click.option(
         "--labels-from-folders",
