@@ -34,8 +34,12 @@ DECODER_ERRORS = (
 _MAX_DETAIL_CHARACTERS = 200
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|cannot handle|unknown (?:pixel mode|data organi)"
-    r"|decoder .* not available|no decod",
+    r"|decoder .* not available|no decod|unknown compression method",
     re.IGNORECASE,
+)
+# Of Pillow for text in a PNG, and of libheif.
+_TOO_LARGE = re.compile(
+    r"too much memory|decompressed data too large|security limit", re.IGNORECASE
 )
 
 
@@ -50,6 +54,8 @@ def to_decode_error(form: str, data: bytes, error: BaseException) -> DecodeError
     message = " ".join(str(error).split())[:_MAX_DETAIL_CHARACTERS]
     if "truncated" in message.lower() or is_truncated(form, data):
         return DecodeError(ErrorKind.TRUNCATED, f"this {form} file is incomplete")
+    if _TOO_LARGE.search(message):
+        return DecodeError(ErrorKind.TOO_LARGE, f"this {form} needs too much memory")
     detail = message if message.isprintable() and " " in message else type(error).__name__
     if _UNSUPPORTED.search(message):
         text = f"this variant of {form} is not supported ({detail})"

@@ -6,6 +6,7 @@ format that Pillow knows.
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import cache
 from importlib import import_module
@@ -18,6 +19,7 @@ from storage.records import ErrorKind
 from workers.images import tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import UNSUPPORTED
+from workers.images.png_chunks import without_large_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,10 @@ _MAX_SCANS = 500
 # take more than that for a pixel.
 _BYTES_PER_PIXEL = 8
 _PEAK_BYTES = {"WEBP": 16}
+
+# The box of an image's size, and the beginning of an AVIF file in which it is searched.
+_ISPE = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)
+_MAX_META_BYTES = 2**16
 
 _PLUGINS = {
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -67,7 +73,15 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
     if form == "WEBP":
         # Its decoder allocates memory when it is opened.
         _limit(_webp_size(data), limit)
-    opened = _plugin(form)(BytesIO(data))
+    if form == "PNG":
+        data = without_large_metadata(data)
+    try:
+        opened = _plugin(form)(BytesIO(data))
+    except SyntaxError:
+        if form == "AVIF":
+            # Its decoder calls a header that declares more than it takes invalid.
+            _limit(_avif_size(data), limit)
+        raise
     _limit(opened.size, limit)
     if form == "TIFF" and tiff.is_raw(data):
         raise DecodeError(ErrorKind.UNSUPPORTED, UNSUPPORTED.format("a camera's RAW"))
@@ -108,6 +122,12 @@ def _limit_jpeg(image: JpegImageFile, data: bytes, max_pixels: int) -> None:
     _limit(image.size, max_pixels * _BYTES_PER_PIXEL * largest // (4 * samples))
     if data.count(b"\xff\xda") > _MAX_SCANS:
         raise DecodeError(ErrorKind.TOO_LARGE, f"has more than {_MAX_SCANS} scans")
+
+
+def _avif_size(data: bytes) -> tuple[int, int]:
+    """Return the largest width and height that a box `ispe` declares (ISO 23008-12, 6.5.3)."""
+    sizes = [struct.unpack(">II", size) for size in _ISPE.findall(data, 0, _MAX_META_BYTES)]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

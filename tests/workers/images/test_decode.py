@@ -7,9 +7,11 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +23,6 @@ from workers.images.decode import Header, decode
 from workers.images.errors import DecodeError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 
@@ -334,6 +334,89 @@ print(peak() - before)
     # ru_maxrss counts kilobytes on Linux and bytes on macOS.
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stdout) * unit < 30_000_000
+
+
+def test_avif_larger_than_its_decoder_takes_is_too_large() -> None:
+    """An AVIF that declares more pixels than its decoder takes is too large, not damaged."""
+    data = bytearray(FILES["avif"])
+    struct.pack_into(">II", data, data.index(b"ispe") + 8, 40_000, 40_000)
+
+    assert ErrorKind.TOO_LARGE is _error(bytes(data)).kind
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted((Path(__file__).parents[2] / "cases" / "19-png-big-icc-or-text").iterdir()),
+    ids=lambda file: file.name,
+)
+def test_cases_with_large_metadata_are_decoded(file: Path) -> None:
+    """Whole PNGs with an ICC profile or text of more than a mebibyte are decoded."""
+    assert "PNG" == decode(file.read_bytes()).header.format
+
+
+LARGE = os.urandom(2_000_000) + bytes(1_000_000)
+LARGE_CHUNKS = {
+    "ICC profile": (b"iCCP", b"name\0\0" + zlib.compress(LARGE)),
+    "text": (b"tEXt", b"name\0" + LARGE),
+    "compressed text": (b"zTXt", b"name\0\0" + zlib.compress(LARGE)),
+    "international text": (b"iTXt", b"name\0\0\0en\0\0" + b"x" * 3_000_000),
+    "compressed international text": (b"iTXt", b"n\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+    "bomb": (b"iCCP", b"name\0\0" + zlib.compress(bytes(100_000_000))),
+}
+
+
+def _with_chunk(*chunks: tuple[bytes, bytes], at_end: bool = False) -> bytes:
+    """Return a PNG with these chunks after the header, or after the pixels."""
+    data = FILES["png"]
+    place = len(data) - 12 if at_end else 33
+    return data[:place] + b"".join(_png_chunk(*chunk) for chunk in chunks) + data[place:]
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("name", LARGE_CHUNKS)
+def test_large_metadata_of_a_png_is_not_damage(name: str, *, at_end: bool) -> None:
+    """A large chunk of metadata, before or after the pixels, leaves the pixels as they are."""
+    decoded = decode(_with_chunk(LARGE_CHUNKS[name], at_end=at_end))
+
+    assert np.array_equal(decode(FILES["png"]).pixels, decoded.pixels)
+
+
+def test_many_large_chunks_are_decoded() -> None:
+    """A hundred texts that inflate to 3 MB each are left out one by one."""
+    chunks = [LARGE_CHUNKS["compressed international text"]] * 100
+
+    assert "PNG" == decode(_with_chunk(*chunks)).header.format
+
+
+def test_thousands_of_large_chunks_are_too_large() -> None:
+    """Chunks that would take minutes to inflate are refused after a bounded part of them."""
+    chunks = [LARGE_CHUNKS["compressed international text"]] * 2_000
+    started = time.monotonic()
+
+    assert ErrorKind.TOO_LARGE is _error(_with_chunk(*chunks)).kind
+    assert time.monotonic() - started < 5
+
+
+def test_large_chunk_with_a_wrong_checksum_is_damage() -> None:
+    """A damaged chunk is not left out."""
+    data = bytearray(_with_chunk(LARGE_CHUNKS["text"]))
+    data[1_000_000] ^= 1
+
+    assert ErrorKind.DAMAGED is _error(bytes(data)).kind
+
+
+def test_text_of_many_small_chunks_is_too_large() -> None:
+    """Text of more than 64 MiB in chunks below the limit of one is too large, not damaged."""
+    text = (b"zTXt", b"name\0\0" + zlib.compress(bytes(1_000_000)))
+
+    assert ErrorKind.TOO_LARGE is _error(_with_chunk(*[text] * 70)).kind
+
+
+def test_unknown_compression_in_a_png_is_unsupported() -> None:
+    """A profile compressed by an unknown method is unsupported, not damage."""
+    data = _with_chunk((b"iCCP", b"name\0\7" + bytes(100)))
+
+    assert ErrorKind.UNSUPPORTED is _error(data).kind
 
 
 def test_limit_is_exact(heic: bytes) -> None:
