@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import select
 import sys
 
@@ -40,6 +41,10 @@ COMMANDS = {
     "evaluate": "Measure a detector on labelled images.",
     "bench": "Measure the speed of this machine.",
 }
+
+# What a user gets who has neither HOME nor an entry in the list of users, as in some containers.
+NO_HOME = "This user has no home directory: set HOME to a folder"
+_NO_HOME = re.compile("determine (?:the )?home directory", re.IGNORECASE)
 
 HELP_REQUESTED = "scanner.help_requested"
 
@@ -91,6 +96,11 @@ class LazyGroup(click.Group):
             raise _Unavailable(str(error)) from error
         except ScannerError as error:
             raise click.ClickException(str(error)) from error
+        except RuntimeError as error:
+            # Of pathlib and platformdirs.
+            if not _NO_HOME.search(str(error)):
+                raise
+            raise click.UsageError(NO_HOME) from error
         except OSError as error:
             # Asked of the pipe: the error may be that of a socket.
             is_closed_pipe = isinstance(error, BrokenPipeError) and _pipe_is_closed()

@@ -89,7 +89,6 @@ def command(*, options: Options) -> None:
 
 def _serve(listener: Listener, options: Options) -> None:
     import secrets
-    from getpass import getuser
     from pathlib import Path
 
     import platformdirs
@@ -111,10 +110,21 @@ def _serve(listener: Listener, options: Options) -> None:
             store,
             Monitor(store, options.broker),
             Previews(options.roots, cache),
-            getuser() if is_local else "",
+            _user() if is_local else "",
         )
         app = make_app(site, token)
         # It listens already. On stdout, since a program may wait for it.
         click.echo(listener.url if token is None else f"{listener.url}?token={token}")
         click.echo("Ctrl-C stops it.", err=True)
         serve(app, listener)
+
+
+def _user() -> str:
+    """Return the name of this user, or their number where they have no name."""
+    import os
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

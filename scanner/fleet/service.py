@@ -115,7 +115,13 @@ class Service:
 
 def _user() -> str:
     """Return the user of the service: the one who called sudo, else the current one."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError as error:
+        raise ServiceError(
+            f"user {os.getuid()} has no name on this machine, which a service needs: run as a user "
+            "with one, or use --user"
+        ) from error
 
 
 def _quote(word: str) -> str:

@@ -86,6 +86,8 @@ def make_engine(url: sa.URL) -> sa.Engine:
     """Return an engine whose connections have the settings of this module; opens nothing yet."""
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
+        if file.is_dir():
+            raise StoreError(f"Invalid store {str(file)!r}: expected a file, not a folder")
         _make_folder(file)
         if _may_only_read(file):
             # Each transaction checks for a log again: a scan may have begun in the meantime.
