@@ -225,7 +225,7 @@ def _card(probe: Probe, squares: Squares, fitted: FittedProbe, path: Path, param
     text = CARD_TEXTS[probe.name]
     calibrated, thresholds = calibration.calibrate(fitted.held_out_logits, squares.labels)
     real, ai = np.bincount(squares.labels, minlength=2).tolist()
-    use = "training, and, left out in parts, all that was chosen"
+    use = "training; settings and thresholds were chosen by cross-validation"
     return Card(
         name=probe.name,
         version=probe.version,

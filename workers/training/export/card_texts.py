@@ -51,7 +51,7 @@ OBJECTS_32 = CardText(
 )
 
 SCENES = CardText(
-    summary="A linear probe on EfficientNet-Lite0 for images of normal size, as they are.",
+    summary="A linear probe on EfficientNet-Lite0 for images from 224 pixels, at full resolution.",
     data="scenes.zip train/",
     terms=(
         "crops of images from 119 public repositories and data sets, by their owners' terms, "
