@@ -19,12 +19,11 @@ from scanner.listing.labels import CsvLabels
 from scanner.listing.walk import Walk, WalkOptions, clamp_mtime
 from storage.errors import NotFound, ScanExists
 from storage.paths import shown
-from storage.reads.progress import count_images
 from storage.records import ListedImage
-from storage.writes import listing, results, scans
+from storage.writes import kept, listing, results, scans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from celery import Celery
@@ -39,8 +38,6 @@ MAX_IMAGES = 500
 MAX_BYTES = 64 * 2**20
 # Batches marked as published in one transaction.
 MARK_BATCHES = 50
-# Number of earlier scans to search for reusable verdicts.
-EARLIER_SCANS = 8
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +96,7 @@ def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
     """Find the scan to continue, or begin one.
 
     Continue an unfinished scan with the same plan; otherwise begin one that reuses the verdicts of
-    an earlier scan. With `rescan` neither may reuse verdicts. Of two concurrent requests, one
+    earlier scans. With `rescan` neither may reuse verdicts. Of two concurrent requests, one
     begins the scan and the other continues it. Raise NotFound if there is no scan whose errors
     could be retried.
     """
@@ -124,15 +121,15 @@ def _find_or_begin(store: Store, request: ScanRequest) -> OpenedScan:
     for unfinished in earlier:
         if unfinished.finished_at is None:
             scans.cancel(store, unfinished.scan_id)
-    keep_from = None if request.rescan else _most_complete(store, earlier[:EARLIER_SCANS])
+    latest = earlier[0].scan_id if earlier else None
     scan = scans.new_scan(
         store,
         collection,
         plan,
         request.owner,
         choices=request.choices(),
-        keep_from=keep_from,
-        after=earlier[0].scan_id if earlier else 0,
+        keep_from=None if request.rescan else latest,
+        after=latest or 0,
     )
     return OpenedScan(scan, resumed=False)
 
@@ -142,14 +139,6 @@ def _continues(latest: Scan, request: ScanRequest) -> bool:
     if latest.finished_at is not None or latest.choices != request.choices():
         return False
     return not (request.rescan and latest.keep_from is not None)
-
-
-def _most_complete(store: Store, earlier: Sequence[Scan]) -> int | None:
-    """Return the id of the scan with the most verdicts, the latest of equals."""
-    ids = (scan.scan_id for scan in earlier)
-    return max(
-        ids, key=lambda scan_id: (count_images(store, scan_id).judged, scan_id), default=None
-    )
 
 
 def enqueue(
@@ -225,8 +214,9 @@ def _publish_new(
 ) -> Iterator[bool]:
     """Record and publish batch by batch; yield whether each was new and published."""
     unmarked: list[int] = []
+    earlier = None if scan.keep_from is None else kept.earlier_scans(store, scan)
     for group in group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
-        batch = listing.add_batch(store, scan, group, scan.keep_from)
+        batch = listing.add_batch(store, scan, group, earlier)
         if batch is not None:
             publish(app, scan, batch)
             unmarked.append(batch.batch_id)

@@ -83,7 +83,8 @@ scan = Table(
     Column("unreadable_folders", Integer, nullable=False, default=0),
     # A digest of the options that select and label files.
     Column("choices", Text, nullable=False, default=""),
-    Column("keep_from", Integer),  # the scan whose verdicts on unchanged images it keeps
+    # The latest of the scans whose verdicts on unchanged images it keeps.
+    Column("keep_from", Integer),
     sqlite_autoincrement=True,
 )
 

@@ -9,42 +9,35 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from storage.database.clauses import ENTRY_VERDICT, failed_images
-from storage.database.schema import batch, collection, entry, finding, image, review, scan, verdict
+from storage.database.clauses import failed_images
+from storage.database.schema import batch, collection, entry, finding, image, scan, verdict
 from storage.database.store import insert_one, upsert
-from storage.records import Batch, BatchImage, ErrorKind, Outcome
-from storage.writes.results import SECOND_STAGE
+from storage.records import Batch, BatchImage
+from storage.writes.kept import copy_answers, copy_verdicts, find_kept
 from storage.writes.scans import lock_scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from storage.database.store import Store
     from storage.records import ListedImage
+    from storage.writes.kept import EarlierScans
     from storage.writes.scans import Scan
-
-# Errors that may not happen again; others are kept like any verdict.
-TEMPORARY_ERRORS = (
-    ErrorKind.UNREADABLE,
-    ErrorKind.CHANGED,
-    ErrorKind.OUTSIDE,
-    ErrorKind.TIMEOUT,
-    ErrorKind.INTERNAL,
-)
 
 
 def add_batch(
-    store: Store, current: Scan, listed: Sequence[ListedImage], keep_from: int | None
+    store: Store, current: Scan, listed: Sequence[ListedImage], earlier: EarlierScans | None
 ) -> Batch | None:
     """Insert images and their batch in one transaction, and return the batch.
 
-    Skips images that the scan already has. Images unchanged since the scan `keep_from` get its
-    verdict; the others make the batch. Returns None where there are no others.
+    Skips images that the scan already has. Images unchanged since the latest of the
+    earlier scans that judged them get its verdict; the others make the batch. Returns None where
+    there are no others.
     """
     with store.write() as connection:
         # Another producer of the same scan may be listing the same images.
         lock_scan(connection, current.scan_id)
-        ids = _image_ids(connection, current.collection_id, listed)
+        ids, added = _image_ids(connection, current.collection_id, listed)
         known = set(
             connection.scalars(
                 sa.select(entry.c.image_id).where(
@@ -53,14 +46,18 @@ def add_batch(
             )
         )
         new = [item for item in listed if ids[item.path] not in known]
-        kept = _unchanged(connection, new, ids, current, keep_from)
+        kept: dict[int, int] = {}
+        stats = {ids[i.path]: (i.size_bytes, i.mtime_ns) for i in new if ids[i.path] not in added}
+        if earlier is not None and stats:
+            kept = find_kept(connection, stats, current.plan, earlier)
         fresh = [item for item in new if ids[item.path] not in kept]
         batch_id = _insert_batch(connection, current.scan_id, fresh)
         _insert_entries(
             connection, current.scan_id, batch_id, [(ids[i.path], i) for i in new], kept
         )
-        if kept and keep_from is not None:
-            _copy_verdicts(connection, keep_from, current.scan_id, kept)
+        if earlier is not None and stats:
+            copy_verdicts(connection, current.scan_id, kept)
+            copy_answers(connection, current.scan_id, stats, earlier)
         connection.execute(
             sa.update(scan)
             .where(scan.c.id == current.scan_id)
@@ -144,52 +141,31 @@ def _update_stats(
 
 def _image_ids(
     connection: sa.Connection, collection_id: int, listed: Sequence[ListedImage]
-) -> dict[bytes, int]:
-    """Return the ids of images by path; insert those that are new."""
+) -> tuple[dict[bytes, int], set[int]]:
+    """Return the ids of images by path, and those that were added now."""
+    paths = [item.path for item in listed]
+    known = _read_ids(connection, collection_id, paths)
+    new = [path for path in paths if path not in known]
+    if not new:
+        return known, set()
     connection.execute(
+        # Another producer may be adding them at the same time.
         upsert(connection.dialect.name, image).on_conflict_do_nothing(),
-        [{"collection_id": collection_id, "path": item.path} for item in listed],
+        [{"collection_id": collection_id, "path": path} for path in new],
     )
+    added = _read_ids(connection, collection_id, new)
+    return known | added, set(added.values())
+
+
+def _read_ids(
+    connection: sa.Connection, collection_id: int, paths: Sequence[bytes]
+) -> dict[bytes, int]:
     rows = connection.execute(
         sa.select(image.c.path, image.c.id).where(
-            image.c.collection_id == collection_id, image.c.path.in_([item.path for item in listed])
+            image.c.collection_id == collection_id, image.c.path.in_(paths)
         )
     )
     return {bytes(path): image_id for path, image_id in rows}
-
-
-def _unchanged(
-    connection: sa.Connection,
-    listed: Sequence[ListedImage],
-    ids: Mapping[bytes, int],
-    current: Scan,
-    keep_from: int | None,
-) -> set[int]:
-    """Return the ids of the images that an earlier scan has judged and that are unchanged.
-
-    Images that still waited for the second stage are judged again: kept, they would be in no batch.
-    """
-    if keep_from is None or not listed:
-        return set()
-    is_final: sa.ColumnElement[bool] = sa.true()
-    if current.plan.second_stage is not None:
-        is_final = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == SECOND_STAGE)
-    rows = connection.execute(
-        sa.select(entry.c.image_id, entry.c.size_bytes, entry.c.mtime_ns)
-        .join(verdict, ENTRY_VERDICT)
-        .where(
-            entry.c.scan_id == keep_from,
-            entry.c.image_id.in_([ids[item.path] for item in listed]),
-            sa.func.coalesce(verdict.c.error_kind, "").not_in(TEMPORARY_ERRORS),
-            is_final,
-        )
-    )
-    judged = {(row.image_id, row.size_bytes, row.mtime_ns) for row in rows}
-    return {
-        ids[item.path]
-        for item in listed
-        if (ids[item.path], item.size_bytes, item.mtime_ns) in judged
-    }
 
 
 def _insert_batch(
@@ -206,7 +182,7 @@ def _insert_entries(
     scan_id: int,
     batch_id: int | None,
     images: Sequence[tuple[int, ListedImage]],
-    kept: set[int],
+    kept: Container[int],
 ) -> None:
     if not images:
         return
@@ -224,15 +200,3 @@ def _insert_entries(
             for image_id, item in images
         ],
     )
-
-
-def _copy_verdicts(connection: sa.Connection, source: int, target: int, images: set[int]) -> None:
-    """Copy the verdicts, findings and reviews of unchanged images to another scan."""
-    changed = {"scan_id": sa.literal(target), "kept_from": sa.literal(source)}
-    for table in (verdict, finding, review):
-        # Reviews get new ids.
-        names = [column.name for column in table.c if column.name != "id"]
-        rows = sa.select(*(changed.get(name, table.c[name]) for name in names)).where(
-            table.c.scan_id == source, table.c.image_id.in_(sorted(images))
-        )
-        connection.execute(sa.insert(table).from_select(names, rows))

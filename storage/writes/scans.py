@@ -119,10 +119,11 @@ def new_scan(  # noqa: PLR0913 - a scan's columns
     keep_from: int | None = None,
     after: int | None = None,
 ) -> Scan:
-    """Insert a scan, which keeps the verdicts of the scan `keep_from` on unchanged images.
+    """Insert a scan, which keeps verdicts on unchanged images if there is a scan to `keep_from`.
 
-    `choices` is a digest of the options that select and label files. Raises ScanExists where a
-    scan of the same collection and plan is later than the scan `after`.
+    That is the latest earlier scan of the same plan, or None. `choices` is a digest of the options
+    that select and label files. Raises ScanExists where a scan of the same collection and plan is
+    later than the scan `after`.
     """
     with store.write() as connection:
         if after is not None:

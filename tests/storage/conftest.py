@@ -11,7 +11,7 @@ import pytest
 from storage.database.store import Store
 from storage.reads.verdicts import verdict_rows
 from storage.records import ListedImage, Outcome, Plan, Timings, Verdict
-from storage.writes import listing, results, scans
+from storage.writes import kept, listing, results, scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +42,9 @@ class Fill:
         return scans.new_scan(self.store, collection_id, plan_id, "fleet")
 
     def batch(self, of: Scan, *paths: bytes, keep_from: int | None = None) -> Batch | None:
-        """Add a batch of images of ten bytes each."""
-        return listing.add_batch(self.store, of, [self.listed(path) for path in paths], keep_from)
+        """Add a batch of images of ten bytes each; with `keep_from`, keep verdicts."""
+        earlier = None if keep_from is None else kept.earlier_scans(self.store, of)
+        return listing.add_batch(self.store, of, [self.listed(path) for path in paths], earlier)
 
     def listed(
         self, path: bytes, size_bytes: int = 10, mtime_ns: int = 1, *, label: bool | None = None

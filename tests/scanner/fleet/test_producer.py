@@ -16,16 +16,8 @@ from scanner.listing.walk import WalkOptions
 from storage.database.schema import scan
 from storage.database.store import Store
 from storage.errors import NotFound
-from storage.records import (
-    ListedImage,
-    Outcome,
-    Plan,
-    PlannedDetector,
-    Thresholds,
-    Timings,
-    Verdict,
-)
-from storage.writes import listing, results, scans
+from storage.records import Plan, PlannedDetector, Thresholds
+from storage.writes import scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,21 +161,3 @@ def test_other_files_or_labels(store: Store, request_: ScanRequest) -> None:
     assert (False, first.scan_id) == (labelled.resumed, labelled.scan.keep_from)
     assert not filtered.resumed
     assert (True, filtered.scan) == (again.resumed, again.scan)
-
-
-def test_verdicts_of_the_most_complete_scan_are_reused(store: Store, request_: ScanRequest) -> None:
-    """After a scan of a few files, the next reuses the verdicts of the complete one before."""
-    complete = open_scan(store, request_).scan
-    batch = listing.add_batch(store, complete, [ListedImage(b"a.jpg", 1, 1)], None)
-    assert batch is not None
-    results.record_host(store, results.Host("h", "pi4", "aarch64", {}))
-    run = results.begin_run(store, batch.batch_id, 1, ("h", "w"))
-    assert run is not None
-    verdict = Verdict(
-        batch.images[0].image_id, Outcome.AI, 0.9, "d", True, (), None, None, Timings(1, 1, 1)
-    )
-    results.record_verdicts(store, run[0], [verdict])
-    finish(store, complete.scan_id)
-    finish(store, open_scan(store, replace(request_, walk=WalkOptions(("*.png",)))).scan.scan_id)
-
-    assert complete.scan_id == open_scan(store, request_).scan.keep_from

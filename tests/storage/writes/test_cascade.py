@@ -15,7 +15,7 @@ from storage.records import (
     PlannedDetector,
     Thresholds,
 )
-from storage.writes import cascade, listing, results, scans
+from storage.writes import cascade, kept, listing, results, scans
 from storage.writes.cascade import CascadeProgress, CascadeScan
 from storage.writes.received import Received, receive
 from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Host
@@ -167,7 +167,7 @@ def test_waiting_images_are_not_kept(fill: Fill) -> None:
     judged(fill, scan, Outcome.UNSURE, Outcome.NO_EVIDENCE)
     listed: list[ListedImage] = [fill.listed(b"0.jpg"), fill.listed(b"1.jpg")]
     again = planned(fill)
-    left = listing.add_batch(fill.store, again, listed, scan.scan_id)
+    left = listing.add_batch(fill.store, again, listed, kept.earlier_scans(fill.store, again))
     assert left is not None
 
     assert [b"0.jpg"] == [image.path for image in left.images]

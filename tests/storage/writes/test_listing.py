@@ -10,6 +10,7 @@ from storage.reads.progress import count_images
 from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing, results, scans
+from storage.writes.kept import earlier_scans
 
 if TYPE_CHECKING:
     from tests.storage.conftest import Fill
@@ -111,7 +112,7 @@ def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: in
     assert batch is not None
     fill.judge(batch, *(fill.verdict(one.image_id, Outcome.AI) for one in batch.images))
     listed = [fill.listed(b"a", size_bytes, mtime_ns), fill.listed(b"b")]
-    changed = listing.add_batch(fill.store, after, listed, before.scan_id)
+    changed = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after))
 
     assert changed is not None
     assert [one.path for one in changed.images] == [b"a"]
@@ -155,7 +156,8 @@ def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
     batch = fill.batch(before, b"a")
     assert batch is not None
     fill.judge(batch, fill.verdict(batch.images[0].image_id))
-    listing.add_batch(fill.store, after, [fill.listed(b"a", label=True)], before.scan_id)
+    earlier = earlier_scans(fill.store, after)
+    listing.add_batch(fill.store, after, [fill.listed(b"a", label=True)], earlier)
 
     assert [row.label for row in verdict_rows(fill.store, before.scan_id)] == [None]
     assert [row.label for row in verdict_rows(fill.store, after.scan_id)] == [True]
