@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -62,11 +63,11 @@ class LimitedProcess:
     def request(self, body: object, answer: type[T], timeout_seconds: float) -> T:
         """Send a request and return its answer. Raises ProcessFailed."""
         deadline = time.monotonic() + timeout_seconds
-        try:
+        # A child that died may have answered first; otherwise reading says how it died.
+        with suppress(BrokenPipeError):
             self.send(body)
+        try:
             return json.decode(self._receive(deadline), type=answer)
-        except BrokenPipeError as error:
-            raise self._failure(deadline) from error
         except (RecursionError, ValueError) as error:
             raise ProcessFailed(f"invalid answer: {str(error)[:200]}") from error
 
