@@ -37,9 +37,19 @@ def enqueue(fleet: Fleet, photos: Path) -> int:
 
 def attempts(fleet: Fleet, scan_id: int) -> set[int]:
     """Return the attempts at the scan's batches."""
+    return of_runs(fleet, scan_id, run.c.attempt)
+
+
+def workers_of(fleet: Fleet, scan_id: int) -> set[str]:
+    """Return the names of the worker processes that have taken a batch of the scan."""
+    return of_runs(fleet, scan_id, run.c.worker)
+
+
+def of_runs(fleet: Fleet, scan_id: int, column: sa.Column[Any]) -> set[Any]:
+    """Return the values of a column in the scan's runs."""
     store = Store.open(fleet.store_url)
     with store.read() as connection:
-        found = set(connection.scalars(sa.select(run.c.attempt).where(run.c.scan_id == scan_id)))
+        found = set(connection.scalars(sa.select(column).where(run.c.scan_id == scan_id)))
     store.close()
     return found
 
@@ -71,7 +81,8 @@ def test_kill_main_process(fleet: Fleet, photos: Path) -> None:
     victim = fleet.work("--no-rescuer")
     fleet.work()
     scan_id = enqueue(fleet, photos)
-    fleet.wait(scan_id, lambda seen: seen.judged >= IMAGES // 10)
+    # Both have begun, so the victim has a batch.
+    fleet.wait(scan_id, lambda _: len(workers_of(fleet, scan_id)) == 2)
     # Kill its child at the same time, like a loss of power.
     for pid in (victim.pid, *children_of(victim.pid)):
         os.kill(pid, signal.SIGKILL)

@@ -84,7 +84,7 @@ def test_scenes_is_unsure_at_most(cli: Cli, mixed: Path) -> None:
 def test_thresholds_from_real_photos(cli: Cli, mixed: Path) -> None:
     """Too few photos are refused with the number needed; enough make another plan."""
     refused = cli.run("calibrate", "--real", mixed / "rooms", "--detectors", "scenes", check=1)
-    assert "it takes 299 photos" in refused.stderr
+    assert "at least 299 photos" in refused.stderr
 
     set_to = cli.json(
         "calibrate", "--real", mixed / "rooms", "--detectors", "scenes", "--rate", "0.6", "--json"
