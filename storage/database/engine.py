@@ -129,8 +129,6 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 
 def _make_folder(file: Path) -> None:
-    if file.is_dir():
-        raise StoreError(f"The store {file} is a folder: name a file, such as {file / 'store.db'}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

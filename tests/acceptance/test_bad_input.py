@@ -151,7 +151,7 @@ def test_store_that_is_a_folder(cli: Cli, image: Path) -> None:
     """A folder in place of a store's file is named as such."""
     done = cli.run("scan", image.parent, "--store", image.parent, check=1)
 
-    assert f"The store {image.parent} is a folder: name a file" in done.stderr
+    assert f"Invalid store '{image.parent}': expected a file, not a folder" in done.stderr
 
 
 def test_scan_that_is_not_a_number(cli: Cli) -> None:
