@@ -19,7 +19,7 @@ from storage.records import ErrorKind
 from workers.images import tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import UNSUPPORTED
-from workers.images.png_chunks import without_large_metadata
+from workers.images.large_metadata import without_large_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from workers.images.containers import png_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SIGNATURE_BYTES = 8
+_METADATA = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 # Length and name before a chunk's body, and its checksum after it.
 _HEAD_BYTES = 8
-_FRAME_BYTES = 12
+_CHECKSUM_BYTES = 4
 # Pillow's limit for a compressed text or profile (`MAX_TEXT_CHUNK`), kept for what is left in.
 MAX_INFLATED = 2**20
 # Bytes to inflate of one file, which takes half a second: a few megabytes could be thousands.
@@ -42,21 +45,20 @@ def without_large_metadata(data: bytes) -> bytes:
 
 def _large_chunks(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield start and end of each chunk to leave out."""
-    start = _SIGNATURE_BYTES
     total = 0
-    while start + _FRAME_BYTES <= len(data) and total < MAX_TOTAL:
-        length, name = struct.unpack_from(">I4s", data, start)
-        end = start + _FRAME_BYTES + length
-        if end > len(data) or name == b"IEND":
-            return
-        if name in {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}:
-            body = data[start + _HEAD_BYTES : end - 4]
-            (checksum,) = struct.unpack_from(">I", data, end - 4)
+    # The walk raises struct.error where the file ends early.
+    with suppress(struct.error):
+        for name, start, end in png_chunks(data):
+            if end + _CHECKSUM_BYTES > len(data) or total >= MAX_TOTAL:
+                return
+            if name not in _METADATA:
+                continue
+            body = data[start:end]
+            (checksum,) = struct.unpack_from(">I", data, end)
             size = _size(name, body)
             total += size
             if size >= MAX_INFLATED and checksum == zlib.crc32(name + body):
-                yield start, end
-        start = end
+                yield start - _HEAD_BYTES, end + _CHECKSUM_BYTES
 
 
 def _size(name: bytes, body: bytes) -> int:
