@@ -63,9 +63,10 @@ class Input:
 class Output:
     """The output of a model; without it, a model returns one int8 logit.
 
-    `kind` is one of KINDS, `count` the number of numbers, `ai` the index of the AI-generated
-    class. An embedding goes through a linear `head`, a JSON file beside the model. `tensor` names
-    the output to use of a model with several.
+    `kind` is one of KINDS, `count` the number of numbers for one square of pixels, `ai` the index
+    of the AI-generated class. The embeddings of an image's views go through a linear `head`, a JSON
+    file beside the model, see `workers.detectors.head`. `tensor` names the output to use of a model
+    with several.
     """
 
     kind: str
@@ -85,6 +86,10 @@ class View:
     resolution. `faces`: the square around each face, `margin` times as wide as the face, resized to
     the input; the input's sides are then those of a face, and `finder` is the model beside the card
     that finds faces.
+
+    A model that returns an embedding may see an image in further views beside its crops:
+    `reduced_crops` crops at the scale where the image has a megapixel (an image without much more
+    shows its crops again), and with `overview` all of the image, resized to the input.
     """
 
     kind: Literal["whole", "centre", "crops", "faces"] = "whole"
@@ -93,6 +98,13 @@ class View:
     margin: float = 1.0
     finder: str = ""
     finder_sha256: str = ""
+    reduced_crops: int = 0
+    overview: bool = False
+
+    @property
+    def count(self) -> int:
+        """Return the number of views, each of which has its part in an image's embedding."""
+        return 1 + (self.reduced_crops > 0) + self.overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +264,13 @@ class Card(_Body):
 
     @property
     def sha256(self) -> str:
-        """Return the checksum of the model's file, or "" without a model."""
-        return "" if self.model is None else self.model.sha256
+        """Return the checksum of the model and of its head if it has one, or "" without a model."""
+        if self.model is None:
+            return ""
+        if self.output is None or not self.output.head:
+            return self.model.sha256
+        both = self.model.sha256 + self.output.head_sha256
+        return hashlib.sha256(both.encode()).hexdigest()
 
     @property
     def model_path(self) -> Path:
@@ -327,6 +344,8 @@ def _check_output(card: Card, model_input: Input, output: Output) -> None:
         raise CardError(
             f"the card of {card.name} needs a head if its output is an embedding, and only then"
         )
+    if card.view.count > 1 and output.kind != "embedding":
+        raise CardError(f"the card of {card.name} has several views, but its model no embedding")
     if model_input.channels not in ("RGB", "BGR"):
         raise CardError(
             f"invalid channels of {card.name} {model_input.channels!r}: expected RGB or BGR"

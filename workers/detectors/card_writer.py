@@ -49,7 +49,7 @@ def _value(value: object) -> str:
     if isinstance(value, tuple):
         inner = "".join(f"  {_value(item)},\n" for item in value)
         return f"[\n{inner}]"
-    if isinstance(value, str):
-        # A JSON string is a TOML basic string, except for DEL, which no card has.
+    if isinstance(value, (str, bool)):
+        # In JSON they are as in TOML, except for DEL in a string, which no card has.
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

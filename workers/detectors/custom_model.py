@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workers.detectors.card import CardError
 from workers.detectors.detector import probabilities
+from workers.detectors.head import read_head
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import CHANNELS, open_session
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workers.detectors.card import Calibration, Card, Input, Output
+    from workers.detectors.detector import Views
     from workers.detectors.sessions import Session
 
 # Beyond this, a probability is 0 or 1 in double precision, and exp would overflow.
@@ -34,7 +35,6 @@ class CustomModel:
         self.card = card
         self._input, self._output, self._calibration = required_parts(card)
         self._session = session
-        self._head = _Head(card) if self._output.kind == "embedding" else None
 
     def score(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Return P(AI) of each image, (n,), below 1.
@@ -42,11 +42,18 @@ class CustomModel:
         Images are scored one by one, since some models mix the images of a batch. Raises
         ValueError for an image of another shape, or for NaN and infinity.
         """
-        logits = np.array([self._logit(self._numbers(image)) for image in images], np.float64)
-        scores = probabilities(np.clip(logits, -MAX_LOGIT, MAX_LOGIT), self._calibration)
-        return np.minimum(scores, MAX_PROBABILITY)
+        return self.probabilities([self._logit(image) for image in images])
 
-    def _numbers(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def probabilities(self, logits: Sequence[float]) -> NDArray[np.float64]:
+        """Return P(AI), (n,), below 1, for n logits."""
+        bounded = np.clip(np.array(logits, np.float64), -MAX_LOGIT, MAX_LOGIT)
+        return np.minimum(probabilities(bounded, self._calibration), MAX_PROBABILITY)
+
+    def _logit(self, image: NDArray[np.uint8]) -> float:
+        return logit(self.numbers(image), self._output)
+
+    def numbers(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the model's numbers for one image; ValueError as of `score`."""
         shape = (self._input.height, self._input.width, CHANNELS)
         if image.shape != shape:
             raise ValueError(f"{self.card.name} takes {shape}, not {image.shape}")
@@ -55,10 +62,31 @@ class CustomModel:
             raise ValueError(f"{self.card.name} returns NaN or infinity")
         return numbers
 
-    def _logit(self, numbers: NDArray[np.float64]) -> float:
-        if self._head is not None:
-            return self._head.logit(numbers)
-        return logit(numbers, self._output)
+
+class EmbeddingModel(CustomModel):
+    """A detector whose model returns embeddings, which a linear head turns into logits."""
+
+    def __init__(self, card: Card, session: Session) -> None:
+        super().__init__(card, session)
+        self.head = read_head(card)
+
+    def embedding(self, views: Views) -> NDArray[np.float64]:
+        """Return the embedding of one image, (views, numbers): the mean over each view's squares.
+
+        A square in several views is examined once.
+        """
+        squares = {id(square): square for view in views for square in view}
+        numbers = {key: self.numbers(square) for key, square in squares.items()}
+        return np.stack(
+            [np.mean([numbers[id(square)] for square in view], axis=0) for view in views]
+        )
+
+    def score_views(self, views: Views) -> float:
+        """Return P(AI) of one image."""
+        return float(self.probabilities([self.head.logit(self.embedding(views))])[0])
+
+    def _logit(self, image: NDArray[np.uint8]) -> float:
+        return self.head.logit(self.embedding([[image]] * self.card.view.count))
 
 
 def load_custom(card: Card) -> CustomModel:
@@ -73,7 +101,7 @@ def load_custom(card: Card) -> CustomModel:
         raise CardError(
             f"{path.name} returns {session.count} numbers, its card says {output.count}"
         )
-    return CustomModel(card, session)
+    return (EmbeddingModel if output.kind == "embedding" else CustomModel)(card, session)
 
 
 def required_parts(card: Card) -> tuple[Input, Output, Calibration]:
@@ -105,24 +133,3 @@ def logit(numbers: NDArray[np.float64], output: Output) -> float:
         # A single number is that of class 1.
         return float(numbers[0]) if output.ai == 1 else -float(numbers[0])
     return float(numbers[output.ai] - numbers[1 - output.ai])
-
-
-class _Head:
-    """A linear layer on an embedding of unit length, in a JSON file: `weights` and `bias`."""
-
-    def __init__(self, card: Card) -> None:
-        _, output, _ = required_parts(card)
-        try:
-            head = json.loads(card.path.with_name(output.head).read_bytes())
-            self._weights = np.array(head["weights"], np.float64)
-            self._bias = float(head["bias"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CardError(f"invalid head of {card.name} {output.head}: {error!r}") from error
-        if self._weights.shape != (output.count,) or not np.isfinite(self._weights).all():
-            raise CardError(
-                f"the head {output.head} does not fit the {output.count} numbers of its model"
-            )
-
-    def logit(self, embedding: NDArray[np.float64]) -> float:
-        length = max(float(np.linalg.norm(embedding)), 1e-12)
-        return float(embedding @ self._weights / length + self._bias)

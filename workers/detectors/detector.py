@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from workers.detectors.card import Calibration, Card
+    from workers.detectors.head import Head
+
+    # Views of one image, each of one or more squares: height x width x 3 uint8 RGB.
+    Views: TypeAlias = Sequence[Sequence[NDArray[np.uint8]]]
 
 
 class Detector(Protocol):
@@ -23,6 +28,19 @@ class Detector(Protocol):
 
         Raises ValueError for an image of another size than the input's.
         """
+
+
+@runtime_checkable
+class EmbeddingDetector(Detector, Protocol):
+    """A detector that examines all views of an image together, by a linear head."""
+
+    head: Head
+
+    def embedding(self, views: Views) -> NDArray[np.float64]:
+        """Return the embedding of one image, (views, numbers)."""
+
+    def score_views(self, views: Views) -> float:
+        """Return P(AI) of one image."""
 
 
 def probabilities(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ Boxes are (left, top, right, bottom) in pixels of the upright image, as a viewer
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -31,6 +32,12 @@ class Finder(Protocol):
 
 
 Box = tuple[float, float, float, float]
+
+# Where crops are, in parts of the width and the height: the middle, then the corners.
+PLACES = ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))
+# Pixels of an image at the scale of `reduced`, and the least reduction of its sides: images that
+# are hardly larger show no more at that scale than at their own.
+MEGAPIXEL, LEAST_REDUCTION = 1_000_000, 1.25
 
 # The distance that keeps probabilities from 0 and 1, so that their logits are finite.
 _MARGIN = 1e-9
@@ -67,12 +74,44 @@ def crops(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint
     width, height = image.size
     corners = {
         (_start(x * width, wanted.width, width), _start(y * height, wanted.height, height))
-        for x, y in ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))[:count]
+        for x, y in PLACES[:count]
     }
     return [
         np.asarray(to_rgb(image.crop((left, top, left + wanted.width, top + wanted.height))))
         for left, top in sorted(corners)
     ]
+
+
+def reduced(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint8]]:
+    """Return up to `count` crops, placed as those of `crops`, of the image reduced to a megapixel.
+
+    Large images of generators are often enlarged ones, and cameras blur single pixels: what tells
+    them apart is coarser there. Empty where the image has not much more than a megapixel.
+    """
+    width, height = image.size
+    scale = math.sqrt(width * height / MEGAPIXEL)
+    if scale < LEAST_REDUCTION:
+        return []
+    wide, high = min(wanted.width * scale, width), min(wanted.height * scale, height)
+    places = sorted({(x * (width - wide), y * (height - high)) for x, y in PLACES[:count]})
+    return [_resized(image, (left, top, left + wide, top + high), wanted) for left, top in places]
+
+
+def overview(decoded: Decoded, wanted: Input) -> NDArray[np.uint8]:
+    """Return all of the upright image, resized to the input's size whatever its shape."""
+    upright = np.ascontiguousarray(apply_orientation(decoded.pixels, decoded.orientation))
+    size = (wanted.width, wanted.height)
+    return np.asarray(Image.fromarray(upright).resize(size, Image.Resampling.BICUBIC))
+
+
+def _resized(image: Image.Image, box: Box, wanted: Input) -> NDArray[np.uint8]:
+    """Return a box of the image as stored, resized to the input's size."""
+    left, top = math.floor(box[0]), math.floor(box[1])
+    right, bottom = min(math.ceil(box[2]), image.width), min(math.ceil(box[3]), image.height)
+    part = to_rgb(image.crop((left, top, right, bottom)))
+    inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    size = (wanted.width, wanted.height)
+    return np.asarray(part.resize(size, Image.Resampling.BICUBIC, box=inner))
 
 
 def _start(middle: float, size: int, side: int) -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from storage.records import RESIZED_FROM
 from workers.detectors import installed
+from workers.detectors.detector import EmbeddingDetector
 from workers.images.degraded import degraded
 from workers.pipeline import crops
 from workers.pipeline.route import TOO_LARGE, Router
@@ -38,15 +40,20 @@ NO_FACE_SIDE = 64
 
 @dataclass(frozen=True, slots=True)
 class DetectorInputs:
-    """Arrays of one image that get one score from one detector; `detail` goes into the finding."""
+    """Squares of one image that get one score from one detector; `detail` goes into the finding.
+
+    They are in groups, one for each of the detector's views.
+    """
 
     detector: str
-    arrays: list[NDArray[np.uint8]]
+    views: list[list[NDArray[np.uint8]]]
     detail: dict[str, Any]
 
     def score(self, detector: Detector) -> float:
-        """Return the score of a face or of crops: that of the mean logit."""
-        return crops.mean_probability(detector.score(self.arrays))
+        """Return the score of the views together, or that of the mean logit of the squares."""
+        if isinstance(detector, EmbeddingDetector):
+            return detector.score_views(self.views)
+        return crops.mean_probability(detector.score(list(chain.from_iterable(self.views))))
 
 
 @dataclass(slots=True)
@@ -74,7 +81,7 @@ class ImageInputs:
         """Return the highest of a detector's scores, which is what a verdict goes by, or None."""
         scores = [one.score(detector) for one in self.full_size if one.detector == name]
         scores += [
-            float(detector.score(one.arrays)[0]) for one in self.whole if one.detector == name
+            float(detector.score(one.views[0])[0]) for one in self.whole if one.detector == name
         ]
         return max(scores, default=None)
 
@@ -121,17 +128,22 @@ class InputSelector:
     def _whole(self, name: str, decoded: Decoded) -> DetectorInputs:
         array = crops.whole(decoded.pixels, self._inputs[name])
         if array is decoded.pixels:
-            return DetectorInputs(name, [array], {})
+            return DetectorInputs(name, [[array]], {})
         detail = {RESIZED_FROM: [decoded.header.width, decoded.header.height]}
-        return DetectorInputs(name, [array], detail)
+        return DetectorInputs(name, [[array]], detail)
 
     def _crops(self, name: str, decoded: Decoded, image: Image.Image) -> DetectorInputs:
         view, model_input = self._views[name], self._inputs[name]
         if view.kind == "centre":
             array = crops.centre(decoded, image, view.shorter, model_input)
-            return DetectorInputs(name, [array], {})
-        arrays = crops.crops(image, model_input, view.crops)
-        return DetectorInputs(name, arrays, {"crops": len(arrays)})
+            return DetectorInputs(name, [[array]], {})
+        squares = crops.crops(image, model_input, view.crops)
+        views = [squares]
+        if view.reduced_crops:
+            views.append(crops.reduced(image, model_input, view.reduced_crops) or squares)
+        if view.overview:
+            views.append([crops.overview(decoded, model_input)])
+        return DetectorInputs(name, views, {"crops": len(squares)})
 
     def _faces(self, decoded: Decoded, image: Image.Image) -> Iterator[DetectorInputs]:
         """Yield the largest faces, each for the one detector that suits its size."""
@@ -143,7 +155,7 @@ class InputSelector:
                 margin = self._views[name].margin
                 array = crops.of_face(decoded, image, face, margin, self._inputs[name])
                 box = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
-                yield DetectorInputs(name, [array], {"box": box})
+                yield DetectorInputs(name, [[array]], {"box": box})
 
 
 def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:

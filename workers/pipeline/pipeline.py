@@ -179,7 +179,7 @@ class Pipeline:
                 waiting[inputs.detector].append((state, inputs))
         for name, pairs in waiting.items():
             started = perf_counter_ns()
-            scores = self._detectors[name].score([inputs.arrays[0] for _, inputs in pairs])
+            scores = self._detectors[name].score([inputs.views[0][0] for _, inputs in pairs])
             each_us = _microseconds_since(started) // len(pairs)
             for (state, inputs), score in zip(pairs, scores.tolist(), strict=True):
                 state.findings.append(_score_finding(name, score, inputs.detail))

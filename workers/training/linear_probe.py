@@ -124,7 +124,7 @@ def _each_square(
         # One square per image, the largest face: no image may be in two folds.
         for inputs in selector.select(image.decoded).of(probe.name)[:1]:
             owner = owners.get(image.name, image.source)
-            yield inputs.arrays[0], image.label, image.source, owner
+            yield inputs.views[0][0], image.label, image.source, owner
 
 
 def _features(

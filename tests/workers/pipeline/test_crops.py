@@ -140,3 +140,34 @@ def test_centre_is_upright() -> None:
     seen = crops.centre(decoded(stored, orientation=6), stored, 32, WANTED)
 
     assert [0, 255] == [int(seen[16, column, 0]) for column in (4, 28)]
+
+
+def test_reduced_crops_show_more_of_the_image() -> None:
+    """Of four megapixels each crop of 32 pixels shows 64, reduced to half, up to the corners."""
+    # Each pixel says where it is, in sixteenths.
+    columns = (np.arange(2000) // 16).astype(np.uint8)[None, :, None].repeat(2000, 0).repeat(3, 2)
+    pieces = crops.reduced(Image.fromarray(columns), WANTED, 5)
+
+    assert [(0, 3), (0, 3), (60, 64), (121, 124), (121, 124)] == sorted(
+        (int(piece[0, 0, 0]), int(piece[0, -1, 0])) for piece in pieces
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [((1000, 1000), 0), ((1200, 1200), 0), ((2000, 800), 5)]
+)
+def test_an_image_of_about_a_megapixel_has_no_reduced_crops(
+    size: tuple[int, int], count: int
+) -> None:
+    """They would show what the others show; one of more megapixels has as many as asked for."""
+    assert count == len(crops.reduced(Image.new("RGB", size), WANTED, 5))
+
+
+def test_the_overview_is_upright() -> None:
+    """All of an image that is stored on its side is resized, then turned."""
+    picture = Image.new("RGB", (64, 32), (255, 0, 0))
+    picture.paste((0, 0, 255), (0, 0, 32, 32))
+    shown = crops.overview(decoded(picture, orientation=6), WANTED)
+
+    assert (32, 32, 3) == shown.shape
+    assert [[0, 0, 255], [255, 0, 0]] == [shown[2, 16].tolist(), shown[-3, 16].tolist()]

@@ -81,7 +81,18 @@ def test_an_image_is_examined_by_crops_and_faces() -> None:
     assert [("faces", {"box": [50, 60, 90, 100]}), ("scenes", {"crops": 5})] == [
         (asked.detector, asked.detail) for asked in shown.full_size
     ]
-    assert all((32, 32, 3) == view.shape for asked in shown.full_size for view in asked.arrays)
+    assert all((32, 32, 3) == view.shape for asked in shown.full_size for view in asked.views[0])
+
+
+@pytest.mark.parametrize(("size", "crops"), [((300, 200), [5, 5, 1]), ((1600, 1000), [5, 2, 1])])
+def test_an_image_is_examined_in_several_views(size: tuple[int, int], crops: list[int]) -> None:
+    """Its crops, those at the scale of a megapixel or else the crops again, and all of it."""
+    several = card("scenes", (100, 4096), View("crops", crops=5, reduced_crops=2, overview=True))
+    (asked,) = show(noise(*size), cards={"scenes": several}).full_size
+
+    assert crops == [len(view) for view in asked.views]
+    assert (asked.views[0] is asked.views[1]) is (crops[1] == crops[0])
+    assert all((32, 32, 3) == square.shape for view in asked.views for square in view)
 
 
 @pytest.mark.parametrize(("side", "asked"), [(99, ["faces", "scenes"]), (100, ["faces"])])
@@ -157,4 +168,4 @@ def test_the_centre_of_an_image() -> None:
     shown = show(noise(300, 200), cards={"clip": centre})
 
     assert [("clip", {})] == [(asked.detector, asked.detail) for asked in shown.full_size]
-    assert [[(32, 32, 3)]] == [[view.shape for view in asked.arrays] for asked in shown.full_size]
+    assert [[(32, 32, 3)]] == [[view.shape for view in asked.views[0]] for asked in shown.full_size]
