@@ -55,9 +55,7 @@ def evaluate_run(run: Path, data: Path) -> Evaluation:
     except (DataError, OSError, ValueError) as error:
         raise ScannerError(str(error)) from error
     head = {"name": recipe.name, "version": recipe.version}
-    return Evaluation(
-        head, measured, metrics.source_figures(scored, metrics.DEFAULT_THRESHOLDS.flagged_from)
-    )
+    return Evaluation(head, measured, metrics.source_figures(scored, metrics.DEFAULT_THRESHOLDS))
 
 
 def _recipe_of(run: Path) -> Recipe:

@@ -193,7 +193,8 @@ class SourceFigures:
     """Images of one source, all AI or all real, and the share of them that is flagged.
 
     Flagged means `ai`, or `unsure` by a detector that never says `ai`. `low` and `high` are the
-    bounds of Wilson's 95 % interval; `roc_auc` is against all images of the other class.
+    bounds of Wilson's 95 % interval; `roc_auc` is against all images of the other class;
+    `at_least_unsure` is the share that is `unsure` or `ai`, None on cards of earlier versions.
     """
 
     source: str
@@ -203,6 +204,7 @@ class SourceFigures:
     low: float
     high: float
     roc_auc: float
+    at_least_unsure: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,4 @@ def _network_figures(recipe: Recipe, run: Run) -> tuple[Measured, list[SourceFig
     test = read_arrays(run.data, recipe.data.test, recipe.data.pixels)
     scored = network_scores.score(recipe, run.out, test, recipe.data.test[0].file)
     thresholds = metrics.DEFAULT_THRESHOLDS
-    return metrics.measure(scored, thresholds), metrics.source_figures(
-        scored, thresholds.flagged_from
-    )
+    return metrics.measure(scored, thresholds), metrics.source_figures(scored, thresholds)

@@ -122,7 +122,10 @@ def _rates(recall: float, false_positives: float) -> str:
 
 
 def _source(source: SourceFigures) -> str:
-    return (
+    text = (
         f"{source.flagged:.1%} of {source.images:,} flagged (95 % interval {source.low:.1%} to "
         f"{source.high:.1%}), ROC AUC {source.roc_auc:.3f}"
     )
+    if source.at_least_unsure is None:
+        return text
+    return f"{text}, {source.at_least_unsure:.1%} at least unsure"

@@ -56,7 +56,7 @@ def with_figures(card: Card, examined: Examined) -> Card:
     return replace(
         card,
         measured=replace(figures, without_view=examined.not_examined),
-        sources=tuple(source_figures(examined.scored, card.thresholds.flagged_from)),
+        sources=tuple(source_figures(examined.scored, card.thresholds)),
         changes=(),
     )
 

@@ -85,21 +85,21 @@ def recall_at(scored: ScoredImages, false_positive_rate: float) -> float:
     return max(found / ai for found, false in points if false / real <= false_positive_rate)
 
 
-def source_figures(scored: ScoredImages, flag: float) -> list[SourceFigures]:
-    """Return a row per source, AI first; images are flagged from the score `flag` on."""
+def source_figures(scored: ScoredImages, thresholds: Thresholds) -> list[SourceFigures]:
+    """Return a row per source, AI first."""
     rows = []
     for label in (1, 0):
         of_class = scored.labels == label
         for source in np.unique(scored.sources[of_class]):
             of_source = of_class & (scored.sources == source)
             images = int(np.sum(of_source))
-            flagged = int(np.sum(scored.scores[of_source] >= flag))
+            flagged = int(np.sum(scored.scores[of_source] >= thresholds.flagged_from))
+            unsure = float(np.mean(scored.scores[of_source] >= thresholds.unsure))
             low, high = wilson(flagged, images)
             compared = of_source | ~of_class
             auc = roc_auc_of(scored.scores[compared], scored.labels[compared])
-            rows.append(
-                SourceFigures(str(source), KINDS[label], images, flagged / images, low, high, auc)
-            )
+            shares = flagged / images, low, high, auc, unsure
+            rows.append(SourceFigures(str(source), KINDS[label], images, *shares))
     return rows
 
 

@@ -93,7 +93,7 @@ def test_the_table_holds_scikit_learns_numbers() -> None:
 
 def test_each_source_has_a_row() -> None:
     """Three of three GAN images are flagged, none of one SD image; none of two, two of two."""
-    rows = source_figures(eight(), flag=0.5)
+    rows = source_figures(eight(), Thresholds(0.5, 0.5))
 
     assert [
         ("gan", "ai", 3, 1.0),
@@ -110,9 +110,16 @@ def test_each_source_has_a_row() -> None:
     assert ["FAKE/gan", "3", "1.000"] == source_table(rows).splitlines()[2].split()[:3]
 
 
+def test_a_source_has_both_levels() -> None:
+    """Two of three GAN images are `ai` from 0.6 on, all three at least `unsure` from 0.4 on."""
+    (gan, *_) = source_figures(eight(), Thresholds(0.4, 0.6))
+
+    assert (2 / 3, 1.0) == (gan.flagged, gan.at_least_unsure)
+
+
 def test_images_without_sources_have_no_rows() -> None:
     """Folders that name only the class give no table."""
     sample = eight()
     nameless = ScoredImages("eight", sample.scores, sample.labels, np.array([""] * 8))
 
-    assert "" == source_table(source_figures(nameless, flag=0.5))
+    assert "" == source_table(source_figures(nameless, Thresholds(0.5, 0.5)))
