@@ -40,7 +40,6 @@ BANNED = {
     r"easing|own speed": "autoscale, self-test",
     r"spill": "external sort",
     r"whole file": "atomic write",
-    r"second (looks?|opinions?)": "second stage",
     r"doubtful|doubted|doubts": "unsure",
     r"suspects?": "flagged images",
     r"worn": "degraded",

@@ -83,7 +83,7 @@ def judged(
         (
             *(1, image_id, run_id, outcome),
             *((score, "objects-32") if known else (None, None)),
-            *(known, 1, 1),
+            *(known, 1),
             *(("truncated", "cut") if failed else (None, None)),
             *(digest, *stages, None),
         ),

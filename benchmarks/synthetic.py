@@ -201,7 +201,6 @@ class _Rows:
                     "detector": None if failed else "objects-32",
                     "examined": not failed,
                     "attempt": 1,
-                    "stage": 1,
                     "error_kind": self._chance.choice(KINDS) if failed else None,
                     "error_text": "made up" if failed else None,
                     "digest": None if failed else digest,

@@ -84,38 +84,34 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDetector:
-    """A detector of a plan; `sha256` is the checksum of its model, empty where it has none.
-
-    One of the second stage is asked only about images that the others leave `unsure`.
-    """
+    """A detector of a plan; `sha256` is the checksum of its model, empty where it has none."""
 
     name: str
     version: str
     sha256: str
     thresholds: Thresholds
-    is_second_stage: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the detector as JSON-able types."""
-        body = {
+        return {
             "name": self.name,
             "version": self.version,
             "sha256": self.sha256,
             "thresholds": {"unsure": self.thresholds.unsure, "ai": self.thresholds.ai},
         }
-        # Only where it is true, so that the digests of all other plans stay as they were.
-        return body | {"strong": True} if self.is_second_stage else body
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> PlannedDetector:
         """Read a detector; KeyError, TypeError or ValueError where it is malformed."""
+        # Of earlier versions. As any other detector it would give other verdicts.
+        if "strong" in body:
+            raise ValueError("a second stage, which scanner no longer has: start a new scan")
         thresholds = body["thresholds"]
         return cls(
             _text(body["name"]),
             _text(body["version"]),
             _text(body["sha256"]),
             Thresholds(_probability(thresholds["unsure"]), _probability(thresholds["ai"])),
-            body.get("strong") is True,
         )
 
 
@@ -130,17 +126,6 @@ class Plan:
         """Return the names of the detectors."""
         return frozenset(detector.name for detector in self.detectors)
 
-    @property
-    def second_stage(self) -> str | None:
-        """Return the name of the detector of the second stage, if the plan has one."""
-        return next((planned.name for planned in self.detectors if planned.is_second_stage), None)
-
-    def first_stage(self) -> Plan:
-        """Return the plan without the detector of the second stage."""
-        return Plan(
-            tuple(planned for planned in self.detectors if not planned.is_second_stage), self.rules
-        )
-
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it is stored and sent."""
         return {
@@ -153,12 +138,9 @@ class Plan:
         """Read a plan, whatever its rules; PlanError where it is malformed."""
         try:
             detectors = tuple(map(PlannedDetector.from_json, body["detectors"]))
-            plan = cls(detectors, _version(body["rules"]))
+            return cls(detectors, _version(body["rules"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(f"invalid plan: {str(error)[:200]}") from error
-        if sum(detector.is_second_stage for detector in plan.detectors) > 1:
-            raise PlanError("invalid plan: it has several detectors of the second stage")
-        return plan
 
     def digest(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of the plan's JSON."""

@@ -24,7 +24,7 @@ class WorkerSettings:
 
     `store_id` names the store's queue in the broker. Without a `store_url` the worker sends results
     to the store's result writer, and reads collections that are not in `roots` from the hub's
-    `share`. With `second_stage`, a detector, it also takes batches for that one.
+    `share`.
     """
 
     broker_url: str
@@ -37,7 +37,6 @@ class WorkerSettings:
     share: HubLocation | None = None
     # When the worker may take work; None is at any time.
     hours: Hours | None = None
-    second_stage: str | None = None
     # Whether fewer processes work while the board is throttled by heat or its power supply.
     cool: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -17,8 +17,7 @@ from workers.settings import FLEET
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
     """Stop SCAN (default: the latest): workers drop the rest of it within a second.
 
-    Of a finished scan, stop what waits for its second stage. Existing verdicts stay;
-    `scanner resume`, or the same `scan` again, continues.
+    Existing verdicts stay; `scanner resume`, or the same `scan` again, continues.
 
     \b
     Examples:
@@ -27,12 +26,11 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
     """
     from scanner.fleet.broker import open_broker
     from storage.writes import scans
-    from storage.writes.cascade import count_waiting
     from workers.broker import heartbeat
 
     with open_store(store) as opened:
         scan = scans.find_scan(opened, scan_id)
-        if scan.finished_at is not None and not count_waiting(opened, scan):
+        if scan.finished_at is not None:
             raise ScannerError(f"scan {scan.scan_id} of {scan.collection} is finished already")
         # The store first: it outlasts the broker, and no worker starts a batch from now on.
         scans.cancel(opened, scan.scan_id)

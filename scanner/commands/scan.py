@@ -171,7 +171,7 @@ def _run(
 
     scan_id = opened.scan.scan_id
     worker_options = local.WorkerOptions(
-        options.store, options.concurrency, state_dir(), options.roots, request.plan.second_stage
+        options.store, options.concurrency, state_dir(), options.roots
     )
     on_progress = Events(store, scan_id).show if options.json_lines else None
     with local.local_broker(options.broker, state_dir(), store.identity) as own:
@@ -186,7 +186,7 @@ def _run(
             ) as follower,
         ):
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(stop.check, own.check, worker.check, check_rescuer, until_complete=True)
+            follower.follow(stop.check, own.check, worker.check, check_rescuer)
 
 
 @contextmanager

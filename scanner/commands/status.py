@@ -57,8 +57,6 @@ def command(*, options: Options) -> None:
     from scanner.follow.events import Events
     from scanner.follow.progress import Follower, read_progress
     from scanner.follow.queue_state import read_queue_state
-    from scanner.report.text import sentences
-    from storage.writes.cascade import cascade_progress
     from storage.writes.scans import find_scan
 
     with open_store(options.store) as store:
@@ -79,8 +77,6 @@ def command(*, options: Options) -> None:
             click.echo(json.dumps(_body(store, scan_id, state)))
             return
         _print(seen, state)
-        if (second_stage := cascade_progress(store, seen.scan)) is not None:
-            click.echo(f"  {sentences.second_stage(second_stage)}")
         _print_hosts(store, scan_id)
         if is_of_fleet and not seen.is_over:
             _print_queue(state, options.broker)

@@ -20,7 +20,6 @@ from scanner.options.work import (
     name_option,
     root_option,
     runtime_option,
-    second_stage_option,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from workers.sources.location import SourceLocation
     from workers.working_hours import Hours
 
-SECOND_STAGE = "Also run the second stage with this detector, for scans that ask for it."
 user_option = click.option(
     "--user", "of_user", is_flag=True, help="A service of yours, not the system's."
 )
@@ -45,7 +43,6 @@ class WorkerOptions:
     concurrency: int
     name: str
     hours: Hours | None
-    second_stage: str | None
     cool: bool
     verbose: bool
     rescuer: bool
@@ -59,7 +56,6 @@ class ServiceOptions:
     concurrency: int | None
     name: str | None
     hours: Hours | None
-    second_stage: str | None
     cool: bool
 
 
@@ -70,7 +66,6 @@ class ServiceOptions:
 @concurrency_option
 @host_name_option
 @hours_option
-@second_stage_option(SECOND_STAGE)
 @cool_option
 @runtime_option
 @click.option("--verbose", is_flag=True, help="Log each batch.")
@@ -95,14 +90,11 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from scanner.config import state_dir
-    from scanner.detectors.plan import image_detector
     from scanner.fleet.worker import connection, run_worker
     from scanner.processes.logs import log_to_stderr
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=options.verbose, host=options.name)
-    if options.second_stage is not None:
-        image_detector(options.second_stage)
     named = frozenset(name for name in ("broker", "store") if not _is_default(ctx, name))
     source = connection(options.broker, options.store, named)
     settings = WorkerSettings(
@@ -115,7 +107,6 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
         roots=options.roots,
         share=source.share,
         hours=options.hours,
-        second_stage=options.second_stage,
         cool=options.cool,
     )
     ctx.exit(run_worker(settings, partial(click.echo, err=True), rescuer=options.rescuer))
@@ -131,7 +122,6 @@ def _is_default(ctx: click.Context, name: str) -> bool:
 @name_option()
 @hours_option
 @runtime_option
-@second_stage_option(SECOND_STAGE)
 @cool_option
 @user_option
 @click.option("--print", "print_unit", is_flag=True, help="Show the unit and change nothing.")
@@ -170,10 +160,10 @@ def _arguments(options: ServiceOptions) -> list[str]:
                 param_hint="--root",
             )
     arguments = root_arguments(options.roots)
-    for name in ("concurrency", "name", "hours", "second_stage"):
+    for name in ("concurrency", "name", "hours"):
         value = getattr(options, name)
         if value is not None:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
+            arguments += [f"--{name}", str(value)]
     return [*arguments, "--cool"] if options.cool else arguments
 
 

@@ -26,13 +26,13 @@ class UnknownDetector(InvalidInput):
     """A detector is not installed, or cannot be used in this way."""
 
 
-def plan_for(detectors: str | None, second_stage: str | None = None) -> Plan:
+def plan_for(detectors: str | None) -> Plan:
     """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any."""
-    return with_custom(plan_by_cards(detectors, second_stage))
+    return with_custom(plan_by_cards(detectors))
 
 
-def plan_by_cards(detectors: str | None, second_stage: str | None = None) -> Plan:
-    """Plan a scan with detectors `A,B` and the one of the second stage, by their cards' thresholds.
+def plan_by_cards(detectors: str | None) -> Plan:
+    """Plan a scan with detectors `A,B`, by their cards' thresholds.
 
     Without `detectors` the built-in ones are used; custom ones have to be named. Raise
     UnknownDetector, and ScannerError for a damaged model.
@@ -40,17 +40,11 @@ def plan_by_cards(detectors: str | None, second_stage: str | None = None) -> Pla
     names = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     if detectors is not None and not names:
         raise UnknownDetector(f"invalid --detectors {detectors!r}: expected names, as in A,B")
-    if second_stage in names:
-        raise UnknownDetector(
-            f"invalid --second-stage {second_stage!r}: it is one of --detectors already"
-        )
-    if second_stage is not None:
-        image_detector(second_stage)
     with sound_models():
         cards = installed.installed()
-        built_in = [name for name in cards if name in installed.NAMES and name != second_stage]
+        built_in = [name for name in cards if name in installed.NAMES]
         try:
-            plan = make_plan(cards, names or built_in, second_stage)
+            plan = make_plan(cards, names or built_in)
         except PlanError as error:
             raise UnknownDetector(str(error)) from error
         for name in plan.names():

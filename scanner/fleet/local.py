@@ -47,7 +47,6 @@ class WorkerOptions:
     concurrency: int
     state_dir: Path
     roots: Mapping[str, SourceLocation]
-    second_stage: str | None = None
 
 
 class LocalWorker:
@@ -63,8 +62,6 @@ class LocalWorker:
         )
         argv = [sys.executable, "-m", "scanner", "worker", "--no-rescuer"]
         argv += ["--concurrency", str(options.concurrency)]
-        if options.second_stage is not None:
-            argv += ["--second-stage", options.second_stage]
         # Not in SCANNER_ROOTS, because a path may contain its separator.
         argv += root_arguments(options.roots)
         with self._log.open("wb") as log:

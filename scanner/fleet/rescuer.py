@@ -20,7 +20,6 @@ from kombu.exceptions import OperationalError
 
 from scanner.fleet.broker import open_broker
 from scanner.fleet.publisher import publish
-from scanner.fleet.second_stage import SecondStage
 from scanner.processes.logs import log_to_stderr
 from storage.database.store import Store
 from storage.errors import StoreError
@@ -60,7 +59,6 @@ class Rescuer:
         self._owner = owner
         self._lock_token = uuid.uuid4().hex
         self._idle: set[int] = set()
-        self._second = SecondStage(store, broker, owner)
 
     def run_until(self, stop: threading.Event) -> None:
         """Run rounds until stopped; wait while the store or the broker is unavailable."""
@@ -76,9 +74,6 @@ class Rescuer:
         if not self._namespace.client.eval(_ACQUIRE, 1, lock, self._lock_token, LOCK_SECONDS):
             return
         for part in leases.orphaned_parts(self._namespace):
-            if part.is_second_stage:
-                self._second.take_back(part)
-                continue
             unfinished = results.requeue_batch(self._store, part.batch_id, failed=True)
             # Only now, when the store has recorded the failure.
             leases.remove_part(self._namespace, part)
@@ -86,7 +81,6 @@ class Rescuer:
         for batch_id in self._find_unqueued():
             unfinished = results.requeue_batch(self._store, batch_id, failed=False)
             self._publish(unfinished, "not on the queue; published again")
-        self._second.round()
         self._store.checkpoint()
 
     def _find_unqueued(self) -> set[int]:

@@ -20,7 +20,7 @@ from scanner.processes.supervisor import SupervisedProcess, periodic_step
 from storage.database.store import Store
 from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
-from workers.host.availability import queues_of
+from workers.broker.namespace import queue_name
 from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _consume(settings: WorkerSettings, check: Callable[[], object]) -> int:
     app.steps["consumer"].add(periodic_step(check))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
-        queues=queues_of(settings),
+        queues=[queue_name(settings.store_id)],
         pool="prefork",
         concurrency=settings.concurrency,
         loglevel="WARNING",

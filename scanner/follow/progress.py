@@ -14,7 +14,6 @@ from rich.text import Text
 from scanner.report.text.labels import count
 from storage.errors import StoreUnavailable
 from storage.reads.progress import count_images
-from storage.writes.cascade import count_waiting
 from storage.writes.scans import UNFINISHED, find_scan
 
 if TYPE_CHECKING:
@@ -42,27 +41,20 @@ TAKEN_COLUMNS = len("judging ") + BAR_COLUMNS + 1
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """The progress of a scan; `waiting` is the number of images that wait for the second stage."""
+    """The progress of a scan."""
 
     scan: Scan
     counts: Counts
-    waiting: int = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether the first stage is finished, or the scan cancelled."""
+        """Whether the scan is finished or cancelled."""
         return self.scan.state != UNFINISHED
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the second stage is finished, too."""
-        return self.is_over and (self.scan.cancelled_at is not None or not self.waiting)
 
 
 def read_progress(store: Store, scan_id: int) -> ScanProgress:
     """Return the progress of a scan."""
-    scan = find_scan(store, scan_id)
-    return ScanProgress(scan, count_images(store, scan_id), count_waiting(store, scan))
+    return ScanProgress(find_scan(store, scan_id), count_images(store, scan_id))
 
 
 class Follower:
@@ -142,9 +134,6 @@ class Follower:
         if is_listed and rate and counts.pending:
             remaining = str(timedelta(seconds=round(counts.pending / rate)))
         self._bar.note = self._note()
-        if progress.is_over and progress.waiting:
-            images = count(progress.waiting, "image waits", "images wait")
-            self._bar.note = f"{images} for the second stage"
         self._bar.update(
             self._task,
             description="judging" if is_listed else "listing",
@@ -169,16 +158,13 @@ class Follower:
             self._line_at = now
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def follow(self, *checks: Callable[[], object], until_complete: bool = False) -> ScanProgress:
-        """Show the scan's progress until it is over; the checks are called often and may raise.
-
-        `until_complete` waits for the second stage, too, which needs a worker that runs it.
-        """
+    def follow(self, *checks: Callable[[], object]) -> ScanProgress:
+        """Show the scan's progress until it is over; the checks are called often and may raise."""
         while True:
             for check in checks:
                 check()
             progress = self.update()
-            if progress and (progress.is_complete if until_complete else progress.is_over):
+            if progress and progress.is_over:
                 return progress
             time.sleep(POLL_SECONDS / 5)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 from typing import Any
 
 import click
@@ -23,16 +22,6 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"invalid number {value!r}: expected a finite one", param, ctx)
         return number
-
-
-class RenamedOption(click.Option):
-    """An option that is documented by its first name only, and accepted by its former one too."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option's line of `--help` without the former name."""
-        documented = copy(self)
-        documented.opts = self.opts[:1]
-        return super(RenamedOption, documented).get_help_record(ctx)
 
 
 def refuse_before_subcommand(ctx: click.Context) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.options.record import as_record
-from scanner.options.work import second_stage_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,6 @@ class ScanRequestOptions:
     folder: Path
     name: str | None
     detectors: str | None
-    second_stage: str | None
     rescan: bool
     retry_errors: bool
     labels_from_folders: bool
@@ -47,7 +45,6 @@ _OPTIONS = (
     click.argument("folder", type=click.Path(exists=True, path_type=Path)),
     click.option("--name", help="Name of the collection.  [default: the folder's name]"),
     detectors_option,
-    second_stage_option("Send `unsure` images to this detector for a second stage."),
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
         "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
@@ -113,7 +110,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
         name=shown(os.fsencode(requested.name or root.name)) or "root",
-        plan=plan_for(requested.detectors, requested.second_stage),
+        plan=plan_for(requested.detectors),
         owner=owner,
         walk=WalkOptions(
             include=requested.include,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.config import parse_roots
-from scanner.options.parameters import RenamedOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,19 +100,6 @@ hours_option = click.option(
 cool_option = click.option(
     "--cool", is_flag=True, help="Use fewer processes while heat slows the board down."
 )
-
-
-def second_stage_option(text: str) -> Callable[..., Any]:
-    """Return the option that names the detector of the second stage, with its help text."""
-    return click.option(
-        "--second-stage",
-        # Its name in 0.1.
-        "--strong",
-        "second_stage",
-        cls=RenamedOption,
-        metavar="DETECTOR",
-        help=text,
-    )
 
 
 def _litert(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -160,7 +160,6 @@ verdict = Table(
     Column("detector", Text),
     Column("examined", Boolean, nullable=False),
     Column("attempt", SmallInteger, nullable=False),
-    Column("stage", SmallInteger, nullable=False),  # 1 or 2, see `storage.writes.cascade`
     Column("error_kind", Text),
     Column("error_text", Text),
     Column("digest", LargeBinary),

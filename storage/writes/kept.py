@@ -10,14 +10,12 @@ import sqlalchemy as sa
 
 from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import entry, finding, review, scan, verdict
-from storage.records import ErrorKind, Outcome
-from storage.writes.results import SECOND_STAGE
+from storage.records import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from storage.database.store import Store
-    from storage.records import Plan
     from storage.writes.scans import Scan
 
     # Sizes (bytes) and modification times (ns) by image id.
@@ -60,24 +58,18 @@ def earlier_scans(store: Store, current: Scan) -> EarlierScans:
         return EarlierScans(scan_ids, frozenset(connection.scalars(answered)))
 
 
-def find_kept(
-    connection: sa.Connection, stats: Stats, plan: Plan, earlier: EarlierScans
-) -> dict[int, int]:
+def find_kept(connection: sa.Connection, stats: Stats, earlier: EarlierScans) -> dict[int, int]:
     """Return the scan whose verdict is kept by image id, for the unchanged ones of these images.
 
-    It is the latest scan that judged the image. Images that still waited for the second stage are
-    judged again: kept, they would be in no batch.
+    It is the latest scan that judged the image.
     """
-    is_final: sa.ColumnElement[bool] = sa.true()
-    if plan.second_stage is not None:
-        is_final = (verdict.c.outcome != Outcome.UNSURE.value) | (verdict.c.stage == SECOND_STAGE)
     is_permanent = sa.func.coalesce(verdict.c.error_kind, "").not_in(TEMPORARY_ERRORS)
     judged = sa.select(
         entry.c.scan_id,
         entry.c.image_id,
         entry.c.size_bytes,
         entry.c.mtime_ns,
-        (is_final & is_permanent).label("can_be_kept"),
+        is_permanent.label("can_be_kept"),
     ).join(verdict, ENTRY_VERDICT)
     latest: dict[int, sa.Row[Any]] = {}
     for scan_ids in _growing_groups(earlier.scan_ids):

@@ -49,7 +49,7 @@ def add_batch(
         kept: dict[int, int] = {}
         stats = {ids[i.path]: (i.size_bytes, i.mtime_ns) for i in new if ids[i.path] not in added}
         if earlier is not None and stats:
-            kept = find_kept(connection, stats, current.plan, earlier)
+            kept = find_kept(connection, stats, earlier)
         fresh = [item for item in new if ids[item.path] not in kept]
         batch_id = _insert_batch(connection, current.scan_id, fresh)
         _insert_entries(

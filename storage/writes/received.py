@@ -33,7 +33,6 @@ class Received:
     started_at: float
     ended_at: float
     verdicts: tuple[Verdict, ...]
-    stage: int = results.FIRST_STAGE
 
 
 def receive(store: Store, received: Received) -> int:
@@ -50,7 +49,7 @@ def receive(store: Store, received: Received) -> int:
         if created_at is None:
             return 0
         verdicts = _verdicts_in_batch(connection, received)
-        accepted = results.accept_verdicts(connection, received.scan_id, received.stage, verdicts)
+        accepted = results.accept_verdicts(connection, received.scan_id, verdicts)
         if accepted:
             its_run = _ensure_run(connection, received, created_at)
             results.insert_verdicts(connection, its_run, accepted)
@@ -86,9 +85,7 @@ def _ensure_run(connection: sa.Connection, received: Received, created_at: float
             run.c.started_at == started_at,
         )
     )
-    current = results.Run(
-        run_id or 0, received.scan_id, received.batch_id, received.attempt, received.stage
-    )
+    current = results.Run(run_id or 0, received.scan_id, received.batch_id, received.attempt)
     if run_id is None:
         _ensure_host(connection, received.host)
         worker = (received.host.host_id, received.worker)

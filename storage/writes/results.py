@@ -1,7 +1,7 @@
 """Verdicts on the images of a batch, and the progress of batches.
 
-A verdict is unique per (scan, image). Writing it again changes nothing; one of a later stage, or
-any after an `error`, replaces it. So any number of workers may run a batch any number of times.
+A verdict is unique per (scan, image) and final: another one for the image changes nothing, unless
+the first is an `error`. So any number of workers may run a batch any number of times.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from storage.records import Verdict
 
-# The stages of a verdict (see `storage.writes.cascade`).
-FIRST_STAGE, SECOND_STAGE = 1, 2
-
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -43,16 +40,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One worker's run of one batch; `stage` is FIRST_STAGE or SECOND_STAGE.
-
-    `attempt` is the batch's or its message's, whichever is higher.
-    """
+    """One worker's run of one batch; `attempt` is the batch's or its message's, the higher one."""
 
     run_id: int
     scan_id: int
     batch_id: int
     attempt: int
-    stage: int = FIRST_STAGE
 
 
 def record_host(store: Store, machine: Host) -> None:
@@ -126,7 +119,7 @@ def record_verdicts(store: Store, current: Run, verdicts: Sequence[Verdict]) -> 
     if not verdicts:
         return
     with store.write() as connection:
-        accepted = accept_verdicts(connection, current.scan_id, current.stage, verdicts)
+        accepted = accept_verdicts(connection, current.scan_id, verdicts)
         insert_verdicts(connection, current, accepted)
         connection.execute(
             sa.update(run).where(run.c.id == current.run_id).values(ended_at=time.time())
@@ -142,13 +135,11 @@ def insert_verdicts(connection: sa.Connection, current: Run, accepted: Sequence[
 
 
 def accept_verdicts(
-    connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
+    connection: sa.Connection, scan_id: int, verdicts: Sequence[Verdict]
 ) -> Sequence[Verdict]:
-    """Return the verdicts that are new or replace others, whose findings are deleted."""
-    if stage > FIRST_STAGE:
-        verdicts = _without_errors(connection, scan_id, stage, verdicts)
+    """Return the verdicts that are new or replace errors, whose findings are deleted."""
     existing = connection.execute(
-        sa.select(verdict.c.image_id, verdict.c.stage, verdict.c.outcome).where(
+        sa.select(verdict.c.image_id, verdict.c.outcome).where(
             verdict.c.scan_id == scan_id,
             verdict.c.image_id.in_([judged.image_id for judged in verdicts]),
         )
@@ -156,9 +147,7 @@ def accept_verdicts(
     if not existing:  # the usual case: no other worker has run this batch
         return verdicts
     # The same condition as in the upsert, see `_statements`.
-    replaced = {
-        row.image_id for row in existing if stage > row.stage or row.outcome == Outcome.ERROR
-    }
+    replaced = {row.image_id for row in existing if row.outcome == Outcome.ERROR}
     connection.execute(
         sa.delete(finding).where(
             finding.c.scan_id == scan_id, finding.c.image_id.in_(sorted(replaced))
@@ -168,27 +157,6 @@ def accept_verdicts(
     return [judged for judged in verdicts if judged.image_id not in rejected]
 
 
-def _without_errors(
-    connection: sa.Connection, scan_id: int, stage: int, verdicts: Sequence[Verdict]
-) -> Sequence[Verdict]:
-    """Return the verdicts except errors; after an error, that of the first stage remains.
-
-    Its stage is raised all the same, so that the image is not tried for ever.
-    """
-    failed = [judged.image_id for judged in verdicts if judged.error is not None]
-    if failed:
-        connection.execute(
-            sa.update(verdict)
-            .where(
-                verdict.c.scan_id == scan_id,
-                verdict.c.image_id.in_(failed),
-                verdict.c.outcome != Outcome.ERROR.value,
-            )
-            .values(stage=stage)
-        )
-    return [judged for judged in verdicts if judged.error is None]
-
-
 @cache
 def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
     """Return the upserts of verdicts and of findings.
@@ -196,13 +164,11 @@ def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
     The condition on verdicts is that of `accept_verdicts`: another worker may commit in between.
     """
     insert = upsert(dialect.name, verdict)
-    later = insert.excluded.stage > verdict.c.stage
-    failed = verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'")
     columns = [column.name for column in verdict.c if not column.primary_key]
     into_verdict = insert.on_conflict_do_update(
         index_elements=["scan_id", "image_id"],
         set_={name: insert.excluded[name] for name in columns},
-        where=later | failed,
+        where=verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'"),
     )
     into_finding = upsert(dialect.name, finding).on_conflict_do_nothing()
     return BulkInsert(into_verdict, dialect), BulkInsert(into_finding, dialect)
@@ -307,7 +273,6 @@ def _verdict_row(current: Run, judged: Verdict) -> dict[str, Any]:
         "detector": judged.detector,
         "examined": judged.examined,
         "attempt": current.attempt,
-        "stage": current.stage,
         "error_kind": None if error is None else error.kind.value,
         "error_text": None if error is None else clean(error.text),
         "digest": judged.digest,

@@ -50,10 +50,7 @@ class Scan:
 
     @property
     def state(self) -> str:
-        """Return `finished`, `cancelled`, or `unfinished` (running, waiting or interrupted).
-
-        A finished scan may have been cancelled afterwards, during its second stage.
-        """
+        """Return `finished`, `cancelled`, or `unfinished` (running, waiting or interrupted)."""
         if self.finished_at is not None:
             return "finished"
         return UNFINISHED if self.cancelled_at is None else "cancelled"

@@ -67,10 +67,19 @@ print({"celery", "redis", "sqlalchemy", "numpy", "PIL", "rich", "starlette"} & s
 @pytest.mark.parametrize("option", ["--no-rescuer", "--no-keeper"])
 def test_former_name_of_an_option(home: object, option: str) -> None:
     """`scanner worker` accepts the names that its options had in 0.1."""
-    context = worker.make_context("worker", [option, "--strong", "clip"])
+    context = worker.make_context("worker", [option])
 
     assert not context.params["rescuer"]
-    assert "clip" == context.params["second_stage"]
+
+
+@pytest.mark.parametrize("option", ["--second-stage", "--strong"])
+@pytest.mark.parametrize("command", [("scan", "."), ("enqueue", "."), ("worker",)])
+def test_second_stage_is_refused(home: object, command: tuple[str, ...], option: str) -> None:
+    """The options of the second stage, which is gone, are options that do not exist."""
+    refused = CliRunner().invoke(cli.cli, [*command, option, "scenes"])
+
+    assert 2 == refused.exit_code
+    assert f"No such option '{option}'" in refused.stderr
 
 
 # `scanner` for a user without an entry in the list of users.

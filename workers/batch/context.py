@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Threads of a model: with a process per core, more of them would only wait for each other.
 THREADS = 1
-# Plans whose models stay loaded: one of the first and one of the second stage.
+# Plans whose models stay loaded: batches of two scans may take turns.
 MAX_PIPELINES = 2
 
 

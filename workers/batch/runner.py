@@ -151,8 +151,7 @@ class BatchRunner:
     def _split(self, images: Sequence[BatchImage]) -> int:
         """Requeue the images that are too much for this machine. Return how many it keeps."""
         throughput = self._context.throughput
-        # Second-stage messages are small, and their speed says nothing about first stages.
-        if not images or self._is_sandboxed or self._message.plan.second_stage:
+        if not images or self._is_sandboxed:
             return len(images)
         keep = throughput.images_to_keep(len(images))
         if keep == len(images) and throughput.is_queue_check_due() and self._is_queue_empty():
@@ -208,7 +207,7 @@ class BatchRunner:
             raise
         finally:
             self._timer.stop()
-        if not self._is_sandboxed and not self._message.plan.second_stage:
+        if not self._is_sandboxed:
             self._context.throughput.record_chunk(len(chunk), time.monotonic() - started)
         return chunk
 

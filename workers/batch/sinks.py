@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from storage.database.store import Store
-from storage.writes import cascade, results
+from storage.writes import results
 from storage.writes.received import Received
-from storage.writes.results import FIRST_STAGE, SECOND_STAGE
 from storage.writes.scans import collection_root
 from workers.batch.retry import RequeueBatch, ResultBacklog
 from workers.broker.namespace import count_pending_results
@@ -88,11 +87,7 @@ class StoreSink:
         """Return a writer for the batch; None if it is done, deleted or cancelled."""
         if self._host.is_due():
             results.record_host(self._store, self._host.current())
-        if message.plan.second_stage is not None:
-            images = {image.image_id for image in message.images}
-            begun = cascade.begin_second_stage(self._store, message.batch_id, images, self._worker)
-        else:
-            begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
+        begun = results.begin_run(self._store, message.batch_id, message.attempt, self._worker)
         return None if begun is None else _StoreBatchWriter(self._store, *begun)
 
     def location_of(self, collection: str) -> SourceLocation:
@@ -115,9 +110,7 @@ class _StoreBatchWriter:
         results.record_verdicts(self._store, self._run, verdicts)
 
     def finish(self) -> None:
-        # Batches are done before their second stage.
-        if self._run.stage == FIRST_STAGE:
-            results.finish_batch(self._store, self._run)
+        results.finish_batch(self._store, self._run)
 
 
 class QueueSink:
@@ -146,7 +139,6 @@ class QueueSink:
             scan_id=message.scan_id,
             batch_id=message.batch_id,
             attempt=message.attempt,
-            stage=FIRST_STAGE if message.plan.second_stage is None else SECOND_STAGE,
             host=self._host.current(),
             worker=self._worker,
             started_at=time.time(),

@@ -35,7 +35,6 @@ class BatchMessage:
     """A batch and the images in it to judge, with everything that a worker needs to know.
 
     `part` is 0 for the batch itself, or the number of a part of it (`workers.broker.batch_parts`).
-    A plan with a strong detector asks for the second stage; plans of the first stage have none.
     """
 
     scan_id: int

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from storage.paths import shown
 from storage.text import clean
 from workers.broker.field_types import Id, MessageError, Text, message_errors
-from workers.broker.namespace import listening_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +59,11 @@ class Heartbeat:
         """Publish a heartbeat that says what this process waits for."""
         name, host, note = map(clean, (self._name, self._host, note))
         state = WorkerState(name, host, scan_id, batch_id, time.time(), note)
-        self._set(self._namespace.key("worker", self._name), json.encode(state))
-
-    def announce_detector(self, detector: str) -> None:
-        """Publish that this worker takes second-stage batches for a detector."""
-        self._set(listening_key(self._namespace.store_id, detector), self._name)
+        key = self._namespace.key("worker", self._name)
+        try:
+            self._namespace.client.set(key, json.encode(state), ex=STATE_SECONDS)
+        except redis.RedisError as error:
+            log.debug("no heartbeat could be sent: %s", error)
 
     def is_cancelled(self, scan_id: int, batch_id: int) -> bool:
         """Return whether the scan was cancelled; once a second, check and send a heartbeat."""
@@ -84,12 +83,6 @@ class Heartbeat:
         """Forget the last batch's cancellation, so that the next call checks again."""
         self._checked_at = 0.0
         self._cancelled = False
-
-    def _set(self, key: str, value: str | bytes) -> None:
-        try:
-            self._namespace.client.set(key, value, ex=STATE_SECONDS)
-        except redis.RedisError as error:
-            log.debug("no heartbeat could be sent: %s", error)
 
 
 def control_key(namespace: Namespace) -> str:

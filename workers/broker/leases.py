@@ -178,12 +178,6 @@ def batches_without_lease(namespace: Namespace, batches: list[int]) -> list[int]
     return [batch_id for batch_id in batches if batch_id not in leased]
 
 
-def batches_in_second_stage(namespace: Namespace) -> set[int]:
-    """Return the batches that a strong detector is working on."""
-    parts = _parts(namespace.client.hkeys(working_key(namespace)))
-    return {part.batch_id for part in parts if part.is_second_stage}
-
-
 def remove_part(namespace: Namespace, part: BatchPart) -> None:
     """Remove a part from those being worked on."""
     namespace.client.hdel(working_key(namespace), part.name)

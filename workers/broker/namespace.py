@@ -22,16 +22,6 @@ def queue_name(store_id: str) -> str:
     return key(store_id, "queue")
 
 
-def second_stage_queue(queue: str, detector: str) -> str:
-    """Return the name of the queue of a store's second-stage batches for a strong detector."""
-    return f"{queue}:{detector}"
-
-
-def listening_key(store_id: str, detector: str) -> str:
-    """Return the key that exists while a worker takes second-stage batches for a detector."""
-    return key(store_id, "listening", detector)
-
-
 def results_queue(store_id: str) -> str:
     """Return the name of the queue of results for the store's result writer."""
     return key(store_id, "results")

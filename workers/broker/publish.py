@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.batch_message import encode_batch
-from workers.broker.namespace import results_queue, second_stage_queue
+from workers.broker.namespace import results_queue
 from workers.broker.result_message import encode_result
 
 if TYPE_CHECKING:
@@ -21,13 +21,11 @@ RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "
 
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
-    """Publish a batch, or a part of one, to the queue of the workers that can do it."""
-    detector = message.plan.second_stage
-    queue = app.conf.task_default_queue
+    """Publish a batch, or a part of one, to the queue of the store's workers."""
     app.send_task(
         SCAN_BATCH,
         args=[encode_batch(message)],
-        queue=queue if detector is None else second_stage_queue(queue, detector),
+        queue=app.conf.task_default_queue,
         retry=True,
         retry_policy=RETRY_POLICY,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, convert, to_builtins
 
 from storage.writes.received import Received
-from storage.writes.results import FIRST_STAGE, SECOND_STAGE, Host
+from storage.writes.results import Host
 from workers.broker.field_types import (
     VERSION,
     Attempt,
@@ -36,7 +36,6 @@ class _ResultBody(Struct):
     scan: Id
     batch: Id
     attempt: Attempt
-    stage: Annotated[int, Meta(ge=FIRST_STAGE, le=SECOND_STAGE)]
     host: _HostBody
     worker: Name
     started: Seconds
@@ -53,7 +52,6 @@ def encode_result(received: Received) -> Any:  # noqa: ANN401 - JSON
             scan=received.scan_id,
             batch=received.batch_id,
             attempt=received.attempt,
-            stage=received.stage,
             host=(host.host_id, host.label, host.arch, dict(host.info)),
             worker=received.worker,
             started=received.started_at,
@@ -75,7 +73,6 @@ def decode_result(raw: object) -> Received:
             scan_id=body.scan,
             batch_id=body.batch,
             attempt=body.attempt,
-            stage=body.stage,
             host=Host(*body.host),
             worker=body.worker,
             started_at=body.started,

@@ -16,7 +16,7 @@ from celery import bootsteps
 
 from workers.broker.app import make_redis
 from workers.broker.heartbeat import Heartbeat, control_key
-from workers.broker.namespace import Namespace, queue_name, second_stage_queue
+from workers.broker.namespace import Namespace
 from workers.host.autoscale import Autoscaler, Pool, scale_pool
 from workers.host.identity import this_host
 
@@ -75,7 +75,6 @@ def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]
     availability = Availability(namespace, host, settings.hours)
     autoscaler = Autoscaler(settings.concurrency, cool=settings.cool)
     heartbeat = Heartbeat(namespace, f"{settings.label}:{os.getpid()}", settings.label)
-    queues = queues_of(settings)
 
     class AvailabilityStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -97,26 +96,13 @@ def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]
             reason = availability.unavailable_reason() or ("" if autoscaler.allowed else note)
             if reason or note:
                 heartbeat.send(0, 0, reason or note)
-            if settings.second_stage is not None and not reason:
-                heartbeat.announce_detector(settings.second_stage)
             is_consuming = consumer.task_consumer.consuming_from(namespace.queue)
             if is_consuming is bool(reason):
                 log.warning("%s: %s", settings.label, reason or "taking work again")
                 change = consumer.cancel_task_queue if reason else consumer.add_task_queue
-                for queue in queues:
-                    change(queue)
+                change(namespace.queue)
 
     return AvailabilityStep
-
-
-def queues_of(settings: WorkerSettings) -> list[str]:
-    """Return the queues from which a worker takes batches."""
-    queue = queue_name(settings.store_id)
-    return (
-        [queue]
-        if settings.second_stage is None
-        else [queue, second_stage_queue(queue, settings.second_stage)]
-    )
 
 
 def _field(host: str) -> str:

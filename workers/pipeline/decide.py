@@ -6,10 +6,6 @@ names its generator is not weakened by a model that sees nothing, nor the other 
 of evidence decides nothing. Several models may examine one image, its faces and the whole, by the
 same rule.
 
-A plan may have a detector for a second stage, which examines what the first stage leaves `unsure`.
-Its score replaces those of the other models: a slower, better model must be able to clear an image,
-too. Findings of metadata stay as they are.
-
 A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
 because false-positive rates were measured on other images.
 """
@@ -42,20 +38,16 @@ class DecisionRule:
 
     def __init__(self, plan: Plan) -> None:
         self._thresholds = {planned.name: planned.thresholds for planned in plan.detectors}
-        self._second_stage = plan.second_stage
 
     def decide(self, findings: Sequence[Finding]) -> Decision:
         """Return the outcome of one image."""
         level, score, detector, examined = 0, -1.0, None, False
         degraded = any(finding.kind == DEGRADED for finding in findings)
-        has_second = any(finding.detector == self._second_stage for finding in findings)
         for finding in findings:
             if finding.score is None:
                 continue
             by_pixels = finding.detector != PROVENANCE
             examined = examined or by_pixels
-            if has_second and by_pixels and finding.detector != self._second_stage:
-                continue
             reached = _level(self._thresholds[finding.detector], finding.score)
             if by_pixels and (degraded or RESIZED_FROM in finding.detail):
                 reached = min(reached, 1)

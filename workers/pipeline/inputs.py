@@ -68,11 +68,6 @@ class ImageInputs:
     whole: list[DetectorInputs] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def add_inputs(self, other: ImageInputs) -> None:
-        """Add the inputs of another selector, without its findings."""
-        self.full_size.extend(other.full_size)
-        self.whole.extend(other.whole)
-
     def of(self, detector: str) -> list[DetectorInputs]:
         """Return the inputs of one detector: several faces, or one of another kind, or none."""
         return [one for one in (*self.full_size, *self.whole) if one.detector == detector]

@@ -87,15 +87,8 @@ class Pipeline:
         """Take the loaded detectors of a plan, and the cards of all that are `present`."""
         self._rule = DecisionRule(plan)
         self._detectors = detectors
-        names = plan.first_stage().names()
-        first = {name: loaded.card for name, loaded in detectors.items() if name in names}
-        # By itself: it examines images besides the detectors that suit them, not instead of them.
-        second = {name: loaded.card for name, loaded in detectors.items() if name not in names}
-        self._selector = InputSelector(first, present or {}, finder)
-        self._second_stage = InputSelector(second, {}, finder) if second else None
-        self._native = self._selector.native or bool(
-            self._second_stage and self._second_stage.native
-        )
+        cards = {name: loaded.card for name, loaded in detectors.items()}
+        self._selector = InputSelector(cards, present or {}, finder)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
 
@@ -152,12 +145,10 @@ class Pipeline:
             state.findings.extend(provenance.read(fetched.data))
         state.infer_us = _microseconds_since(started)
         started = perf_counter_ns()
-        decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._native)
+        decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._selector.native)
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
         state.inputs = self._selector.select(decoded)
-        if self._second_stage is not None:
-            state.inputs.add_inputs(self._second_stage.select(decoded))
         state.infer_us += _microseconds_since(started)
 
     def _score_full_size(self, state: _ImageState) -> None:

@@ -27,14 +27,9 @@ def require_rules(rules: object) -> None:
         )
 
 
-def make_plan(
-    cards: Mapping[str, Card], names: Iterable[str] = (), second_stage: str | None = None
-) -> Plan:
-    """Make a plan with these detectors, or all of them, and one for the second stage if named.
-
-    Raises PlanError for a name that no detector has.
-    """
-    wanted = sorted({*(names or cards), *([] if second_stage is None else [second_stage])})
+def make_plan(cards: Mapping[str, Card], names: Iterable[str] = ()) -> Plan:
+    """Make a plan with these detectors, or all of them; PlanError for a name that none has."""
+    wanted = sorted({*(names or cards)})
     unknown = [name for name in wanted if name not in cards]
     if unknown:
         raise PlanError(
@@ -48,7 +43,6 @@ def make_plan(
                 card.version,
                 card.sha256,
                 Thresholds(card.thresholds.unsure, card.thresholds.ai),
-                card.name == second_stage,
             )
             for card in (cards[name] for name in wanted)
         )

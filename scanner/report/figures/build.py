@@ -12,7 +12,6 @@ from storage.reads.gallery import Selection, page
 from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
-from storage.writes.cascade import cascade_progress
 from storage.writes.samples import read_sample
 from workers.evaluation.curves import Curves, curves
 from workers.evaluation.intervals import Interval, wilson
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from storage.reads.progress import Counts
     from storage.reads.verdicts import VerdictRow
     from storage.records import PlannedDetector
-    from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
     from storage.writes.scans import Scan
 
@@ -87,7 +85,6 @@ class Report:
     corrected: CorrectedShare | None
     sample: SampleOutcome | None
     throughput: Throughput
-    second_stage: CascadeProgress | None
     findings: tuple[VerdictRow, ...]
 
     @property
@@ -133,7 +130,6 @@ def build(
         ),
         sample=read_sample(store, scan.scan_id),
         throughput=throughput(read.breakdown.runs),
-        second_stage=cascade_progress(store, scan),
         findings=tuple(_findings(store, scan)),
     )
 

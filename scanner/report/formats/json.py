@@ -16,7 +16,6 @@ from scanner.report.formats.json_parts import (
     folders_json,
     months_json,
     sample_json,
-    second_stage_json,
     share,
     throughput_json,
     time_json,
@@ -89,7 +88,6 @@ def to_json(report: Report) -> dict[str, Any]:
         "copies": copies_json(breakdown.copies),
         "throughput": throughput,
         "course": throughput,
-        **second_stage_json(report.second_stage),
     }
     if report.evaluation is not None:
         body["evaluation"] = body["truth"] = evaluation_json(report.evaluation)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from scanner.report.figures.estimate import DetectorShare
     from storage.reads.breakdown import Copies
     from storage.reads.folders import Folders, OutcomeCounts
-    from storage.writes.cascade import CascadeProgress
     from workers.evaluation.intervals import Interval, Share
 
 # Decimal places: of shares and scores, and of seconds and rates.
@@ -77,17 +76,6 @@ def sample_json(report: Report) -> dict[str, Any] | None:
         "left": sample.unanswered,
         "share": share(sample.ai / decided) if decided else None,
         **(bounds(wilson(sample.ai, decided)) if decided else {}),
-    }
-
-
-def second_stage_json(progress: CascadeProgress | None) -> dict[str, Any]:
-    """Return the progress of the second stage; None where the plan has none."""
-    if progress is None:
-        return dict.fromkeys(("second_stage", "second_opinions"))
-    detector, judged, waiting = progress.detector, progress.done, progress.waiting
-    return {
-        "second_stage": {"detector": detector, "judged": judged, "waiting": waiting},
-        "second_opinions": {"detector": detector, "given": judged, "waiting": waiting},
     }
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scanner.report.figures.compare import Comparison, McNemar
     from scanner.report.figures.estimate import CorrectedShare
     from storage.reads.breakdown import Copies
-    from storage.writes.cascade import CascadeProgress
     from storage.writes.samples import SampleOutcome
     from workers.evaluation.intervals import Interval
 
@@ -39,10 +38,7 @@ def answer(report: Report) -> str:
         text += f", {counts.error:,} could not be read"
     if counts.pending:
         text += f", {labels.count(counts.pending, 'is', 'are')} still to be judged"
-    text += "."
-    if report.second_stage is not None and report.second_stage.done + report.second_stage.waiting:
-        text += f" {second_stage(report.second_stage)}"
-    return text
+    return f"{text}."
 
 
 def nothing(report: Report) -> str:
@@ -50,15 +46,6 @@ def nothing(report: Report) -> str:
     if report.scan.listed_at is None:
         return "no images were listed yet"
     return "nothing to judge, no images were found"
-
-
-def second_stage(progress: CascadeProgress) -> str:
-    """Return the progress of the second stage."""
-    judged = labels.count(progress.done, "unsure image", "unsure images")
-    text = f"Second stage: {progress.detector} has judged {judged}"
-    if progress.waiting:
-        text += f", {labels.count(progress.waiting, 'is', 'are')} waiting"
-    return f"{text}."
 
 
 def estimate(report: Report) -> Iterator[str]:

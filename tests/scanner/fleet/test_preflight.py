@@ -7,17 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import json
 
 from scanner.fleet import preflight, self_test
 from scanner.fleet.fingerprint import take_fingerprint
 from scanner.fleet.preflight import PreflightError
 from scanner.fleet.producer import ScanRequest
 from scanner.fleet.self_test import SelfTestResult
-from storage.records import Plan
+from storage.records import RULES_VERSION, Plan
 from workers.broker import handshake
 from workers.broker.app import make_redis
 from workers.broker.collection_fingerprints import store_fingerprint
-from workers.broker.handshake import clock_skew_seconds, publish_handshake
+from workers.broker.field_types import VERSION
+from workers.broker.handshake import Handshake, clock_skew_seconds, publish_handshake
 from workers.broker.namespace import Namespace
 from workers.settings import WorkerSettings
 from workers.sources.location import HubLocation
@@ -76,11 +78,17 @@ def test_hub_is_not_running(namespace: Namespace, settings: WorkerSettings) -> N
     assert "the hub is not running" in run_preflight(namespace, settings)
 
 
-def test_hub_of_another_version(namespace: Namespace, settings: WorkerSettings) -> None:
-    """A compatible version is printed, an incompatible one refused."""
+@pytest.mark.parametrize(
+    ("messages", "rules"), [(VERSION - 1, RULES_VERSION), (VERSION, RULES_VERSION - 1)]
+)
+def test_hub_of_another_version(
+    namespace: Namespace, settings: WorkerSettings, messages: int, rules: int
+) -> None:
+    """A compatible version is printed, one of other messages or rules refused."""
     publish_handshake(namespace, "9.9")
     assert "the hub runs scanner 9.9" in run_preflight(namespace, settings)
-    namespace.client.set(namespace.key("hub"), '{"version": "9.9", "messages": 2, "rules": 1}')
+    hub = Handshake("9.9", messages, rules)
+    namespace.client.set(namespace.key("hub"), json.encode(hub))
     with pytest.raises(PreflightError, match=r"The hub runs scanner 9\.9.* upgrade the older one"):
         run_preflight(namespace, settings)
 

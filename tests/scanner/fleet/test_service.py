@@ -46,8 +46,6 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "22-7",
         "--name",
         "attic",
-        "--strong",
-        "clip",
         "--cool",
     ]
     done = CliRunner().invoke(cli, ["worker", *asked])
@@ -63,7 +61,7 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(service["ExecStart"].replace("%%", "%").replace("$$", "$"))
     assert [sys.executable, "-m", "scanner", "worker"] == words[:4]
     assert ["--root", "a b=/mnt/100%/$x", "--name", "attic"] == words[4:8]
-    assert ["--hours", "22:00-07:00", "--second-stage", "clip", "--cool"] == words[8:]
+    assert ["--hours", "22:00-07:00", "--cool"] == words[8:]
     assert "network-online.target" == unit["Unit"]["After"]
     assert "multi-user.target" == unit["Install"]["WantedBy"]
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 
 from storage.database.schema import host, run
@@ -85,6 +86,33 @@ def test_after_an_error(fill: Fill) -> None:
     receive(fill.store, from_pi(scan, batch, fill.verdict(image_id, Outcome.UNSURE)))
 
     assert {b"a": "unsure"} == fill.outcomes(scan)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE])
+def test_forged_result_of_a_finished_scan(fill: Fill, outcome: Outcome) -> None:
+    """A forged result changes no verdict of a finished scan, and its host is not recorded."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b", b"c")
+    assert batch is not None
+    scans.mark_listed(fill.store, scan.scan_id, {}, 0)
+    score = Finding("objects-32", "score", 0.75)
+    outcomes = (Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE)
+    true = [
+        fill.verdict(image.image_id, each, score)
+        for image, each in zip(batch.images, outcomes, strict=True)
+    ]
+    fill.judge(batch, *true)
+    forged = [fill.verdict(image.image_id, outcome) for image in batch.images]
+    failed = [fill.failed(i.image_id, ImageError(ErrorKind.DAMAGED, "")) for i in batch.images]
+    result = replace(from_pi(scan, batch, *forged), attempt=2**15 - 1)
+
+    assert 0 == receive(fill.store, result)
+    assert 0 == receive(fill.store, replace(result, verdicts=tuple(failed)))
+    assert scans.find_scan(fill.store, scan.scan_id).state == "finished"
+    assert true == [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+    assert ["h1"] == [host_id for host_id, *_ in runs(fill)]
+    with fill.store.read() as connection:
+        assert ["h1"] == list(connection.scalars(sa.select(host.c.id)))
 
 
 def test_images_outside_the_batch_are_ignored(fill: Fill) -> None:

@@ -6,8 +6,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 import sqlalchemy as sa
 
+from storage.database.schema import finding, verdict
 from storage.database.schema import run as runs
 from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_rows
@@ -27,6 +29,13 @@ CUT = ImageError(ErrorKind.TRUNCATED, "the file ends before the picture does")
 def stored(fill: Fill, scan: Scan) -> list[Verdict | None]:
     """Return the verdicts of a scan in the order of its images."""
     return [row.verdict for row in verdict_rows(fill.store, scan.scan_id)]
+
+
+def rows(fill: Fill) -> list[tuple[object, ...]]:
+    """Return all that is stored of verdicts and findings."""
+    with fill.store.read() as connection:
+        tables = (connection.execute(sa.select(table)) for table in (verdict, finding))
+        return [tuple(row) for found in tables for row in found]
 
 
 def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
@@ -61,22 +70,22 @@ def test_same_verdict_again_changes_nothing(fill: Fill) -> None:
     assert stored(fill, scan) == [first]
 
 
-def test_later_stage_replaces(fill: Fill) -> None:
-    """A verdict of the second stage replaces one of the first, not the other way round."""
+@pytest.mark.parametrize("final", [Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE])
+def test_verdict_is_final(fill: Fill, final: Outcome) -> None:
+    """No later verdict of another outcome changes a verdict, nor its findings, run and times."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None
-    routed = fill.verdict(batch.images[0].image_id, Outcome.UNSURE, SCORE)
-    second_score = Finding("clip", "score", 0.75)
-    second = replace(
-        routed, outcome=Outcome.AI, score=0.75, detector="clip", findings=(SCORE, second_score)
-    )
-    run = fill.run(batch)
-    results.record_verdicts(fill.store, run, [routed])
-    results.record_verdicts(fill.store, replace(run, stage=2), [second])
-    results.record_verdicts(fill.store, run, [routed])
+    judged = fill.verdict(batch.images[0].image_id, final, SCORE)
+    late = fill.run(batch)
+    fill.judge(batch, judged)
+    before = rows(fill)
+    for outcome in set(Outcome) - {Outcome.ERROR, final}:
+        other = replace(judged, outcome=outcome, findings=(TAG,), timings=Timings(9, 9, 9))
+        results.record_verdicts(fill.store, replace(late, attempt=99), [other])
 
-    assert stored(fill, scan) == [second]
+    assert stored(fill, scan) == [judged]
+    assert rows(fill) == before
 
 
 def test_anything_replaces_an_error(fill: Fill) -> None:
@@ -93,7 +102,7 @@ def test_anything_replaces_an_error(fill: Fill) -> None:
 
 
 def test_error_does_not_replace_a_verdict(fill: Fill) -> None:
-    """An error in the second stage keeps the verdict of the first."""
+    """An error that another run of the batch had changes no verdict."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a")
     assert batch is not None

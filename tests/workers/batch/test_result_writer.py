@@ -200,7 +200,7 @@ def test_store_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.requeue
 
 
-@pytest.mark.parametrize("raw", [None, 5, {}, {"v": 2, "verdicts": []}])
+@pytest.mark.parametrize("raw", [None, 5, {}, {"v": 3, "verdicts": []}])
 def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """An invalid result is dropped and logged."""
     desk.result_writer.write(raw)

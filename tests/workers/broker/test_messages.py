@@ -118,10 +118,10 @@ BATCH_BODY = sent(encode_batch(MESSAGE))
 VERDICT_BODY = sent(encode_verdict(VERDICT))
 
 
-def test_batch_of_version_0_1() -> None:
-    """The JSON of a batch is that of version 0.1, so that machines can be upgraded one by one."""
+def test_json_of_a_batch() -> None:
+    """The JSON of a batch changes only together with the version of messages."""
     body = {
-        "v": 2,
+        "v": 3,
         "scan": 7,
         "batch": 12,
         "part": 0,
@@ -146,8 +146,8 @@ def test_batch_of_version_0_1() -> None:
     assert message == decode_batch(body)
 
 
-def test_verdict_of_version_0_1() -> None:
-    """The JSON of a verdict is that of version 0.1."""
+def test_json_of_a_verdict() -> None:
+    """The JSON of a verdict changes only together with the version of messages."""
     body = {
         "image": 5,
         "outcome": "ai",
@@ -291,6 +291,7 @@ def test_numbers_of_a_batch(name: str, value: object) -> None:
     ("way", "value"),
     [
         (("v",), 1),
+        (("v",), 2),
         (("v",), True),
         (("v",), "1"),
         (("attempt",), 2**15),

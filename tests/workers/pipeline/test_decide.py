@@ -33,11 +33,6 @@ def tag(score: float | None) -> Finding:
     return Finding("provenance", "generator_tag", score)
 
 
-def clip(score: float) -> Finding:
-    """Return a finding of the second stage."""
-    return Finding("clip", "score", score)
-
-
 @pytest.mark.parametrize(
     ("findings", "expected"),
     [
@@ -108,32 +103,3 @@ def test_a_detector_that_never_says_ai() -> None:
     judge = DecisionRule(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))
 
     assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome
-
-
-@pytest.mark.parametrize(
-    ("findings", "expected"),
-    [
-        # It clears what the net doubts, and accuses it.
-        ([net(0.8), clip(0.2)], (Outcome.NO_EVIDENCE, 0.2, "clip", True)),
-        ([net(0.7), clip(0.95)], (Outcome.AI, 0.95, "clip", True)),
-        # A tag stands, whatever nets say.
-        ([tag(0.55), net(0.8), clip(0.0)], (Outcome.AI, 0.55, "provenance", True)),
-        # Where it was not shown the picture, the others decide.
-        ([net(0.8)], (Outcome.UNSURE, 0.8, "net", True)),
-    ],
-)
-def test_the_second_stage_replaces_other_models(
-    findings: list[Finding], expected: tuple[object, ...]
-) -> None:
-    """Its score replaces those of other models, but not findings of metadata."""
-    judge = DecisionRule(
-        Plan(
-            (
-                PlannedDetector("clip", "1", "", Thresholds(0.5, 0.9), is_second_stage=True),
-                PlannedDetector("net", "1", "", Thresholds(0.6, 0.9)),
-                PlannedDetector("provenance", "1", "", Thresholds(0.3, 0.5)),
-            )
-        )
-    )
-
-    assert Decision(*expected) == judge.decide(findings)  # type: ignore[arg-type]

@@ -41,7 +41,6 @@ def test_digest_is_the_hash_of_the_body() -> None:
         replace(NET, sha256="ac" * 32),
         replace(NET, thresholds=Thresholds(0.51, 0.9)),
         replace(NET, thresholds=Thresholds(0.5, 0.91)),
-        replace(NET, is_second_stage=True),
     ],
 )
 def test_digest_of_another_plan(other: PlannedDetector) -> None:
@@ -136,33 +135,10 @@ def test_machines_with_other_detectors_cannot_follow_a_plan(
         require_same(PLAN, here)
 
 
-def test_the_second_stage_is_not_in_the_first() -> None:
-    """The plan of the first stage is without it, and keeps its digest."""
-    plan = Plan((NET, replace(NET, name="clip", is_second_stage=True)))
-    there = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+def test_a_plan_with_a_second_stage_is_refused() -> None:
+    """A plan of earlier versions with a second stage is refused with one sentence."""
+    body = PLAN.to_json()
+    body["detectors"].append(replace(NET, name="clip").to_json() | {"strong": True})
 
-    assert plan == there
-    assert "clip" == there.second_stage
-    assert PLAN == there.first_stage()
-    assert PLAN.digest() == there.first_stage().digest()
-    assert PLAN.second_stage is None
-
-
-def test_at_most_one_second_stage() -> None:
-    """A plan with two is refused."""
-    plan = Plan(
-        (replace(NET, is_second_stage=True), replace(NET, name="clip", is_second_stage=True))
-    )
-
-    with pytest.raises(PlanError):
-        Plan.from_json(plan.to_json())
-
-
-def test_a_plan_is_made_with_a_second_stage() -> None:
-    """The named detector is added as the second stage to the named ones, or to all."""
-    cards = {name: card(name) for name in ("a", "b", "clip")}
-
-    assert {"a": False, "clip": True} == {
-        one.name: one.is_second_stage for one in make_plan(cards, ["a"], "clip").detectors
-    }
-    assert "clip" == make_plan(cards, (), "clip").second_stage
+    with pytest.raises(PlanError, match=r"^invalid plan: .*second stage.*: start a new scan$"):
+        Plan.from_json(body)

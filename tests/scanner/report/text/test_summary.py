@@ -15,7 +15,6 @@ from scanner.report.text.summary import MAX_LINES, print_summary
 from storage.reads.evidence import ErrorCount
 from storage.records import ErrorKind, Finding, Plan
 from storage.writes import scans
-from storage.writes.cascade import CascadeProgress
 from storage.writes.samples import SampleOutcome
 from workers.evaluation.intervals import Share
 
@@ -45,7 +44,6 @@ def busy(report: Report) -> Report:
         errors=tuple(ErrorCount(kind, 12_345, ((path, "a text"),)) for kind in ErrorKind),
         corrected=corrected_share([("objects-32", 12_345_678, 2_345_678)], lambda _: rates),
         sample=SampleOutcome(1, 1, 7, 10_000_000, 1_000, 300, 400, 50),
-        second_stage=CascadeProgress("a-detector-of-mine", 12_345, 54_321),
         scan=replace(report.scan, skipped={f"kind {n}": 10**n for n in range(9)}),
     )
 
