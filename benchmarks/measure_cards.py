@@ -2,7 +2,8 @@
 
     python benchmarks/measure_cards.py --data FOLDER [NAME...]
 
-FOLDER holds cifake-test.zip, faces.zip and scenes.zip. Models, calibrations and thresholds stay as
+FOLDER holds cifake-test.zip, faces.zip, scenes.zip, scenes-sources.csv, and pictures.csv with the
+folder pictures. Models, calibrations and thresholds stay as
 they are. Prints the tables of docs/reference/measured.md, which has to be updated by hand.
 """
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from workers.detectors import installed
 from workers.detectors.card_writer import to_toml
-from workers.training.data.labelled_images import read_images
+from workers.training.data.labelled_images import LabelledImages
 from workers.training.evaluation import detector_figures, markdown_tables
 from workers.training.recipes.builtin import OBJECTS_32
 from workers.training.recipes.probes import PROBES
@@ -34,7 +35,8 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names:
         card = installed.built_in()[name]
-        images = list(read_images(options.data, TEST_SETS[name]))
+        listings = PROBES[name].listings if name in PROBES else ()
+        images = LabelledImages(options.data, TEST_SETS[name], listings)
         as_is = detector_figures.examine(card, images, card.measured.on if card.measured else name)
         card = detector_figures.with_figures(card, as_is)
         print(markdown_tables.markdown(card, as_is), flush=True)

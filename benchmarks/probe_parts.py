@@ -1,11 +1,11 @@
 """Measure what each part of a probe's features adds, on images of owners that were left out.
 
-    python benchmarks/probe_parts.py scenes runs/scenes
+    python benchmarks/probe_parts.py scenes DATA RUNDIR [CACHE]
 
-RUNDIR is one that `scanner train scenes --out RUNDIR` wrote: its features are used. A row is a part
-of the features, with the changed copies of the images and without; the figure is the area under the
-ROC curve over one crop of each image, every image scored by a fit that saw none of its owner's. The
-test images are not used.
+RUNDIR is one that `scanner train scenes --out RUNDIR` wrote, and CACHE the folder of embeddings if
+it had one of its own. A row is a part of the features, or one of the views, with the changed copies
+of the images and without; the figure is the area under the ROC curve over all images, every image
+scored by a fit that saw none of its owner's. The test images are not used.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sklearn.metrics import roc_auc_score  # noqa: E402 - after `prepare`
 from workers.training import linear_probe  # noqa: E402
 from workers.training.networks import efficientnet_lite0  # noqa: E402
 from workers.training.recipes.probes import PROBES  # noqa: E402
+from workers.training.runs import Run  # noqa: E402
 
 WIDTHS = [efficientnet_lite0.STEM, *(stage.width for stage in efficientnet_lite0.STAGES)]
 
@@ -50,26 +51,30 @@ def columns() -> dict[str, np.ndarray]:
     }
 
 
+VIEWS = {"scenes": ("crops", "crops at a megapixel", "all of the image")}
+
+
 def main() -> None:
     """Print the table."""
-    how, out = PROBES[sys.argv[1]], Path(sys.argv[2])
-    with np.load(out / "squares.npz") as kept:
-        squares = linear_probe.Squares(kept["pixels"][:, :1, :1], *(
-            kept[name] for name in ("labels", "sources", "owners")
-        ))  # fmt: skip
-    copies = [
-        np.load(out / f"features-{copy}.npy").astype(np.float32) for copy in range(how.copies + 1)
+    probe, (data, out, *cache) = PROBES[sys.argv[1]], map(Path, sys.argv[2:])
+    run = Run(data, out, resume=True, cache=cache[0] if cache else None)
+    embeddings = linear_probe.embeddings_of(probe, run, print)
+    probe = replace(probe, strengths=(1e-3, 3e-3))
+    everything = np.arange(efficientnet_lite0.NUMBERS)
+    views = list(range(probe.view.count))
+    parts = [(name, places, views) for name, places in columns().items()]
+    parts += [
+        (f"one view: {name}", everything, [view])
+        for view, name in enumerate(VIEWS.get(probe.name, ()))
     ]
-    how = replace(how, strengths=(3e-4, 1e-3))
     print(f"{'part':50}{'features':>9}{'as it is':>10}{'changed too':>13}")
-    for name, places in columns().items():
+    for name, places, used in parts:
         row = []
-        for used in (copies[:1], copies):
-            part = [np.ascontiguousarray(copy[:, places]) for copy in used]
-            fitted = linear_probe.fit(
-                replace(how, strengths=(3e-4, 1e-3)), 1, squares, part, lambda _: None
-            )
-            row.append(roc_auc_score(squares.labels, fitted.held_out_logits))
+        for copies in (1, probe.copies + 1):
+            values = embeddings.values[:, :copies][:, :, used][..., places]
+            part = replace(embeddings, values=np.ascontiguousarray(values))
+            fitted = linear_probe.fit(probe, 1, part, lambda _: None)
+            row.append(roc_auc_score(part.labels, fitted.held_out_logits))
         print(f"{name:50}{len(places):>9}{row[0]:>10.4f}{row[1]:>13.4f}", flush=True)
 
 

@@ -5,17 +5,16 @@
 
 A random forest gets ten numbers per image and nothing else: bytes per pixel, mean colours,
 contrast, saturation, sharpness, noise, and how visible the blocks of a JPEG are. It is trained on
-the very squares that the probe learns from, first as in the files, then as in the probe's training:
-cropped, resized and saved again, both classes alike. Each image is scored by a forest that saw none
-of its owner's. The nearer to 0.5 the second figure, the less a model can gain by anything but the
-traces of a generator.
+the first square that the probe gets of each image, as in the files, and then of a changed copy as
+in the probe's training: cropped, resized and saved again, both classes alike. Each image is scored
+by a forest that saw none of its owner's. The nearer to 0.5 the second figure, the less a model can
+gain by anything but the traces of a generator.
 """
 
 from __future__ import annotations
 
 import io
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +28,17 @@ from sklearn.ensemble import RandomForestClassifier  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 from sklearn.model_selection import GroupKFold  # noqa: E402
 
-from workers.training import linear_probe  # noqa: E402
+from storage.records import NEVER  # noqa: E402
+from workers.detectors.card import Card, Input, Thresholds  # noqa: E402
+from workers.images.rgb import to_rgb  # noqa: E402
+from workers.pipeline.inputs import selector_for  # noqa: E402
 from workers.training.data.corruptions import corrupted  # noqa: E402
+from workers.training.data.labelled_images import (  # noqa: E402
+    LabelledImages,
+    decoded_file,
+    decoded_from,
+)
 from workers.training.recipes.probes import PROBES  # noqa: E402
-from workers.training.runs import Run  # noqa: E402
 
 QUALITY = 90
 BLOCK = 8
@@ -40,31 +46,39 @@ BLOCK = 8
 
 def main() -> None:
     """Print both areas under the ROC curve."""
-    how, data = PROBES[sys.argv[1]], Path(sys.argv[2])
-    with tempfile.TemporaryDirectory() as out:
-        squares = linear_probe.read_squares(how, Run(data, Path(out)))
-    draw = np.random.default_rng(1)
-    start = (how.kept - how.size) // 2
-    middle = slice(start, start + how.size)
-    as_is = np.array([trivial(one[middle, middle]) for one in squares.pixels])
-    shown = np.array([
-        trivial(corrupted(one, how.size, how.changes, draw)) for one in squares.pixels
-    ])  # fmt: skip
-    print(f"{how.name}: {len(as_is):,} squares of {len(set(squares.owners.tolist()))} owners")
+    probe, data = PROBES[sys.argv[1]], Path(sys.argv[2])
+    images = LabelledImages(data, probe.train, probe.listings)
+    square = Input(probe.size, probe.size, "RGB", 0, 255, *probe.sides)
+    unset = Thresholds(NEVER, NEVER)
+    card = Card(probe.name, probe.version, "", unset, (), input=square, view=probe.view)
+    selector, draw = selector_for(card), np.random.default_rng(1)
+    as_is, shown, labels, owners = [], [], [], []
+    for file in images.files:
+        decoded = decoded_file(file)
+        inputs = selector.select(decoded).of(probe.name)
+        if not inputs or decoded.native is None:
+            continue
+        copy = corrupted(to_rgb(decoded.native), probe.changes, draw)
+        of_copy = selector.select(decoded_from(copy, decoded.orientation)).of(probe.name)
+        as_is.append(trivial(inputs[0].views[0][0]))
+        shown.append(trivial((of_copy or inputs)[0].views[0][0]))
+        labels.append(file.label)
+        owners.append(images.origins.owner(file))
+    print(f"{probe.name}: {len(as_is):,} squares of {len(set(owners)):,} owners")
     for name, numbers in (("as they are", as_is), ("as training shows them", shown)):
-        auc = left_out(numbers, squares)
+        auc = left_out(np.array(numbers), np.array(labels), owners)
         print(f"{name}: ROC AUC {auc:.3f}")
 
 
-def left_out(numbers: np.ndarray, squares: linear_probe.Squares) -> float:
+def left_out(numbers: np.ndarray, labels: np.ndarray, owners: list[str]) -> float:
     """Return how well a forest separates the classes on owners that it has not seen."""
     scores = np.zeros(len(numbers))
     folds = GroupKFold(4, shuffle=True, random_state=1)
-    for train, held in folds.split(numbers, groups=squares.owners):
+    for train, held in folds.split(numbers, groups=owners):
         forest = RandomForestClassifier(300, min_samples_leaf=5, random_state=1, n_jobs=-1)
-        forest.fit(numbers[train], squares.labels[train])
+        forest.fit(numbers[train], labels[train])
         scores[held] = forest.predict_proba(numbers[held])[:, 1]
-    return float(roc_auc_score(squares.labels, scores))
+    return float(roc_auc_score(labels, scores))
 
 
 def trivial(pixels: np.ndarray) -> list[float]:

@@ -27,6 +27,7 @@ class Options:
     out: Path
     seed: int
     weights: Path | None
+    cache: Path | None
     resume: bool
 
 
@@ -37,7 +38,8 @@ class Options:
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Folder of the data sets: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip.",
+    help="Folder of the data sets: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip, "
+    "and the folder pictures.",
 )
 @click.option(
     "--out",
@@ -56,6 +58,13 @@ class Options:
     metavar="FOLDER",
     help="Folder of packages with pretrained weights.  [default: the data's]",
 )
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder for the embeddings of images, which runs of faces and scenes may share.  "
+    "[default: in RUNDIR]",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in RUNDIR.")
 @as_record(Options)
 def command(name: str, *, epochs: int | None, options: Options) -> None:
@@ -72,8 +81,8 @@ def command(name: str, *, epochs: int | None, options: Options) -> None:
     Every epoch is kept: after an interruption, the same command with --resume continues. At the
     end RUNDIR contains NAME.tflite and its card NAME.toml for workers, and curves.png,
     classification.txt and figures.json of a model that is trained by epochs. faces, faces-96 and
-    scenes are linear probes: one layer is fitted, without epochs. The test set is read once, after
-    every choice was made.
+    scenes are linear probes: one layer is fitted, without epochs, and is in NAME.head.json. The
+    test set is read once, after every choice was made.
     """
     try:
         from workers.training import environment  # `--help` is instant
@@ -91,7 +100,9 @@ def command(name: str, *, epochs: int | None, options: Options) -> None:
     if name not in RECIPES and name not in PROBES:
         names = ", ".join([*RECIPES, *PROBES])
         raise InvalidInput(f"unknown recipe {name!r}: expected one of {names}")
-    run = Run(options.data, options.out, options.seed, options.resume, options.weights)
+    run = Run(
+        options.data, options.out, options.seed, options.resume, options.weights, options.cache
+    )
     say = partial(click.echo, err=True)
     if name in PROBES:
         click.echo(train_probe(PROBES[name], run, say))

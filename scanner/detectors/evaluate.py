@@ -10,7 +10,7 @@ from scanner.detectors.plan import sound_models
 from storage.errors import InvalidInput, ScannerError
 from workers.detectors import installed
 from workers.training.data.datasets import DataError, locate, read_arrays
-from workers.training.data.labelled_images import read_images
+from workers.training.data.labelled_images import LabelledImages
 from workers.training.evaluation import detector_figures, markdown_tables, metrics
 from workers.training.recipes.builtin import RECIPES
 from workers.training.recipes.probes import PROBES
@@ -73,8 +73,8 @@ def evaluate_detector(
     With `changes` also after saving, resizing and the like. Raise ScannerError.
     """
     card = _card(name)
-    folder, sets = _test_images(card, data)
-    images = list(read_images(folder, sets))
+    folder, sets, listings = _test_images(card, data)
+    images = LabelledImages(folder, sets, listings)
     on = ", ".join(f"{each.file} {each.below}".strip() for each in sets)
     examined = detector_figures.examine(card, images, on)
     card = detector_figures.with_figures(card, examined)
@@ -95,11 +95,13 @@ def _card(name: str) -> Card:
     return cards[name]
 
 
-def _test_images(card: Card, data: Path) -> tuple[Path, Sequence[ImageSet]]:
-    """Return the detector's test sets where `data` has their files, else all images in `data`."""
+def _test_images(card: Card, data: Path) -> tuple[Path, Sequence[ImageSet], Sequence[str]]:
+    """Return the detector's test sets and listings that `data` has, else all its images."""
     recipe, probe = RECIPES.get(card.name), PROBES.get(card.name)
     tests = probe.test if probe else recipe.data.test if recipe else ()
-    if tests and all((data / each.file).is_file() for each in tests):
-        return data, tests
+    present = [each for each in tests if (data / each.file).exists()]
+    if present:
+        listings = [each for each in (probe.listings if probe else ()) if (data / each).exists()]
+        return data, present, listings
     folder, images = locate(data)
-    return folder, (images,)
+    return folder, (images,), ()

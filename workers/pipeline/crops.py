@@ -33,8 +33,8 @@ class Finder(Protocol):
 
 Box = tuple[float, float, float, float]
 
-# Where crops are, in parts of the width and the height: the middle, then the corners.
-PLACES = ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))
+# Where crops are, in parts of the width and the height: the middle, then opposite corners.
+PLACES = ((0.5, 0.5), (0, 0), (1, 1), (1, 0), (0, 1))
 # Pixels of an image at the scale of `reduced`, and the least reduction of its sides: images that
 # are hardly larger show no more at that scale than at their own.
 MEGAPIXEL, LEAST_REDUCTION = 1_000_000, 1.25

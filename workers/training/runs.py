@@ -48,7 +48,8 @@ class Epoch:
 class Run:
     """Folders and seed of a run; `resume` continues what the folder `out` holds.
 
-    `weights` is the folder of pretrained weights if it is not that of the data.
+    `weights` is the folder of pretrained weights if it is not that of the data, `cache` that of
+    embeddings if runs share it.
     """
 
     data: Path
@@ -56,6 +57,7 @@ class Run:
     seed: int = 1
     resume: bool = False
     weights: Path | None = None
+    cache: Path | None = None
 
 
 def claim(recipe: Recipe | Probe, run: Run) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _FILTERS = (
     Image.Resampling.BILINEAR,
@@ -20,39 +16,52 @@ _FILTERS = (
 )
 # 4:4:4 once and 4:2:0 twice, as Pillow counts them; most files are 4:2:0.
 _SUBSAMPLINGS = (0, 2, 2)
+# Half of all images are mirrored.
+_MIRRORED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Corruptions:
     """How often each change happens to a training image, and how strong it is.
 
-    `resized`: a window is brought to the model's size, enlarged by up to `enlarged`. `softened`:
-    reduced, down to `smallest` of its side, and enlarged again. `saved`: recompressed as JPEG, the
-    quality between the bounds `qualities`. Half of all images are mirrored.
+    `cropped`: a window of it, each side at least `least` of the image's. `resized`: its sides times
+    a factor between `smallest` and `largest`, the shorter one to no less than `shortest` pixels.
+    `softened`: reduced, down to `smallest` of its sides, and enlarged again. `saved`: recompressed
+    as JPEG, and `as_webp` as WebP in its place, of a quality between the bounds `qualities`.
     """
 
-    resized: float = 0.5
-    enlarged: float = 1.5
+    cropped: float = 0.5
+    least: float = 0.6
+    resized: float = 0.65
+    smallest: float = 0.25
+    largest: float = 1.3
+    shortest: int = 232
     softened: float = 0.0
-    smallest: float = 0.35
-    saved: float = 0.5
+    saved: float = 0.8
+    as_webp: float = 0.1
     qualities: tuple[int, int] = (55, 97)
 
 
-def corrupted(
-    square: NDArray[np.uint8], size: int, how: Corruptions, random: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Return `size` by `size` pixels of a square that is at least as large, changed at random."""
-    image = _window(Image.fromarray(square), size, how, random)
+def corrupted(image: Image.Image, how: Corruptions, random: np.random.Generator) -> Image.Image:
+    """Return an RGB image changed at random."""
+    if random.random() < how.cropped:
+        image = _window(image, how, random)
+    if random.random() < how.resized:
+        image = image.resize(_scaled(image, _factor(image, how, random)), _any_filter(random))
     if random.random() < how.softened:
-        small = round(size * np.exp(random.uniform(np.log(how.smallest), 0)))
-        down, up = (_FILTERS[index] for index in random.integers(len(_FILTERS), size=2))
-        image = image.resize((small, small), down).resize((size, size), up)
+        small = image.resize(_scaled(image, _factor(image, how, random)), _any_filter(random))
+        image = small.resize(image.size, _any_filter(random))
+    if random.random() < _MIRRORED:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if random.random() < how.saved:
         quality = int(random.integers(how.qualities[0], how.qualities[1], endpoint=True))
-        image = recompressed(image, quality, int(random.choice(_SUBSAMPLINGS)))
-    pixels = np.asarray(image)
-    return pixels[:, ::-1] if random.random() < 0.5 else pixels  # noqa: PLR2004 - half of them
+        as_webp = random.random() * how.saved < how.as_webp
+        image = (
+            _saved_as_webp(image, quality)
+            if as_webp
+            else recompressed(image, quality, int(random.choice(_SUBSAMPLINGS)))
+        )
+    return image
 
 
 def recompressed(image: Image.Image, quality: int, subsampling: int = 2) -> Image.Image:
@@ -62,15 +71,34 @@ def recompressed(image: Image.Image, quality: int, subsampling: int = 2) -> Imag
     return Image.open(body).convert("RGB")
 
 
-def _window(
-    image: Image.Image, size: int, how: Corruptions, random: np.random.Generator
-) -> Image.Image:
-    side = size
-    if random.random() < how.resized:
-        least, most = np.log(size / image.width), np.log(how.enlarged)
-        side = min(image.width, round(size / np.exp(random.uniform(least, most))))
-    left, top = random.integers(0, image.width - side, size=2, endpoint=True).tolist()
-    window = image.crop((left, top, left + side, top + side))
-    if side == size:
-        return window
-    return window.resize((size, size), _FILTERS[random.integers(len(_FILTERS))])
+def _saved_as_webp(image: Image.Image, quality: int) -> Image.Image:
+    body = io.BytesIO()
+    image.save(body, "WEBP", quality=quality, method=0)
+    return Image.open(body).convert("RGB")
+
+
+def _window(image: Image.Image, how: Corruptions, random: np.random.Generator) -> Image.Image:
+    shares = random.uniform(how.least, 1, 2)
+    sides = [
+        min(side, max(how.shortest, round(side * share)))
+        for side, share in zip(image.size, shares.tolist(), strict=True)
+    ]
+    left, top = (
+        int(random.integers(0, whole - side, endpoint=True))
+        for whole, side in zip(image.size, sides, strict=True)
+    )
+    return image.crop((left, top, left + sides[0], top + sides[1]))
+
+
+def _factor(image: Image.Image, how: Corruptions, random: np.random.Generator) -> float:
+    """Return a factor of an image's sides, as often halved as a quarter is doubled."""
+    factor = float(np.exp(random.uniform(np.log(how.smallest), np.log(how.largest))))
+    return max(factor, min(1.0, how.shortest / min(image.size)))
+
+
+def _scaled(image: Image.Image, factor: float) -> tuple[int, int]:
+    return max(1, round(image.width * factor)), max(1, round(image.height * factor))
+
+
+def _any_filter(random: np.random.Generator) -> Image.Resampling:
+    return _FILTERS[int(random.integers(len(_FILTERS)))]

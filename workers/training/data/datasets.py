@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from storage.records import AI_NAMES, REAL_NAMES
 from workers.training.recipes.recipe import ImageSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +46,16 @@ class LabelledArrays:
         return LabelledArrays(self.images[indices], self.labels[indices], self.sources[indices])
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledFile:
+    """A labelled image that is not read yet: `name` in its set, label, 1 for AI, and source."""
+
+    name: str
+    label: int
+    source: str
+    read: Callable[[], bytes]
+
+
 def label_of(path: PurePosixPath) -> tuple[int, str] | None:
     """Return an image's label, 1 for AI and 0 for real, and its source; None without a label.
 
@@ -68,21 +79,21 @@ def locate(path: Path) -> tuple[Path, ImageSet]:
     return path.parent, ImageSet(path.name)
 
 
-def labelled_files(folder: Path, sets: Sequence[ImageSet]) -> Iterator[tuple[str, int, str, bytes]]:
-    """Yield name, label, source and content of each labelled image, in the order of names.
+def labelled_files(folder: Path, sets: Sequence[ImageSet]) -> list[LabelledFile]:
+    """Return the labelled images of the sets in a folder, in the order of sets and names.
 
     Raises DataError when a set is missing or damaged, or when no image has a label.
     """
-    empty = True
+    files = []
     for image_set in sets:
-        for name, body in _files(folder / image_set.file, image_set.below):
+        for name, read in _files(folder / image_set.file, image_set.below):
             label = label_of(PurePosixPath(name))
             if label is not None:
-                empty = False
-                yield name, *label, body
-    if empty:
+                files.append(LabelledFile(name, *label, read))
+    if not files:
         where = ", ".join(str(folder / each.file / each.below) for each in sets)
         raise DataError(f"no image below a folder named FAKE or REAL in {where}")
+    return files
 
 
 def read_arrays(folder: Path, sets: Sequence[ImageSet], pixels: Pixels) -> LabelledArrays:
@@ -94,10 +105,10 @@ def read_arrays(folder: Path, sets: Sequence[ImageSet], pixels: Pixels) -> Label
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     sources: list[str] = []
-    for name, label, source, body in labelled_files(folder, sets):
-        images.append(_array(name, body, pixels))
-        labels.append(label)
-        sources.append(source)
+    for file in labelled_files(folder, sets):
+        images.append(_array(file.name, file.read(), pixels))
+        labels.append(file.label)
+        sources.append(file.source)
     return LabelledArrays(np.stack(images), np.array(labels, np.uint8), np.array(sources))
 
 
@@ -130,20 +141,29 @@ def _array(name: str, body: bytes, pixels: Pixels) -> NDArray[np.uint8]:
         raise DataError(f"{name} is damaged: {error}") from error
 
 
-def _files(source: Path, below: str) -> Iterator[tuple[str, bytes]]:
-    """Yield names and content of the images in a zip or a folder whose names begin with `below`."""
+def _files(source: Path, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the images in a zip or a folder whose names begin with `below`: names, and to read."""
     if not source.exists():
         raise DataError(f"{source.name} not found in {source.parent}")
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             inside = path.relative_to(source).as_posix()
             if path.suffix.lower() in EXTENSIONS and inside.startswith(below):
-                yield path.relative_to(source.parent).as_posix(), path.read_bytes()
+                yield path.relative_to(source.parent).as_posix(), path.read_bytes
         return
     try:
-        with zipfile.ZipFile(source) as archive:
-            for name in sorted(archive.namelist()):
-                if PurePosixPath(name).suffix.lower() in EXTENSIONS and name.startswith(below):
-                    yield name, archive.read(name)
+        # Closed with the last of its files, which are read later.
+        archive = zipfile.ZipFile(source)
+        names = sorted(archive.namelist())
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{source.name} is damaged: {error}") from error
+    for name in names:
+        if PurePosixPath(name).suffix.lower() in EXTENSIONS and name.startswith(below):
+            yield name, partial(_member, archive, name)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{archive.filename} is damaged: {error}") from error

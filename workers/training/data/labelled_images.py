@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from workers.images.decode import LONG_SIDE, Decoded, Header, decode
 from workers.images.errors import DecodeError
 from workers.training.data.datasets import DataError, labelled_files
+from workers.training.data.origins import Origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from workers.training.data.datasets import LabelledFile
     from workers.training.recipes.recipe import ImageSet
-
-# The columns of a list of origins: the image, and the repository that owns it.
-MEMBER, OWNER = "member", "repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +32,46 @@ class LabelledImage:
     decoded: Decoded
 
 
+class LabelledImages:
+    """The labelled images of sets in a folder, decoded each time that they are iterated over.
+
+    Many images of cameras do not fit into memory at once. `listings` are files of their origins.
+    """
+
+    def __init__(
+        self, folder: Path, sets: Sequence[ImageSet], listings: Sequence[str] = ()
+    ) -> None:
+        """List the images; DataError where a set or a listing is missing, or has no labels."""
+        self.origins = Origins.read(folder / listing for listing in listings)
+        self.files = self.origins.without_repeats(labelled_files(folder, sets))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[LabelledImage]:
+        """Decode each image; DataError where one is damaged."""
+        for file in self.files:
+            source = self.origins.source(file)
+            yield LabelledImage(file.name, file.label, source, decoded_file(file))
+
+
+def decoded_file(file: LabelledFile) -> Decoded:
+    """Return a decoded image; DataError where it is damaged."""
+    try:
+        return decode(file.read(), native=True)
+    except DecodeError as error:
+        raise DataError(f"{file.name} {error.text}") from error
+
+
 def read_images(folder: Path, sets: Sequence[ImageSet]) -> Iterator[LabelledImage]:
     """Yield the labelled images of the sets in a folder, in the order of names.
 
     Raises DataError where a set is missing, has no labels, or holds a damaged image.
     """
-    for name, label, source, body in labelled_files(folder, sets):
-        try:
-            decoded = decode(body, native=True)
-        except DecodeError as error:
-            raise DataError(f"{name} {error.text}") from error
-        yield LabelledImage(name, label, source, decoded)
+    yield from LabelledImages(folder, sets)
 
 
-def read_owners(listing: Path) -> dict[str, str]:
-    """Return each image's owner by the image's name, from a CSV with columns member and repo."""
-    try:
-        with listing.open(newline="", encoding="utf-8") as file:
-            return {row[MEMBER]: row[OWNER] for row in csv.DictReader(file) if row[OWNER]}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{listing} does not tell the owners of images: {error}") from error
-
-
-def decoded_from(image: Image.Image) -> Decoded:
+def decoded_from(image: Image.Image, orientation: int = 1) -> Decoded:
     """Return an RGB image in memory as if it had been decoded from a file."""
     reduced = image.reduce(max(1, max(image.size) // LONG_SIDE))
-    return Decoded(Header("PNG", *image.size), np.asarray(reduced), image)
+    return Decoded(Header("PNG", *image.size), np.asarray(reduced), image, orientation)

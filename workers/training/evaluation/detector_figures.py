@@ -19,7 +19,7 @@ from workers.training.data.labelled_images import decoded_from
 from workers.training.evaluation.metrics import ScoredImages, measure, roc_auc_of, source_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from workers.detectors.card import Card
     from workers.images.decode import Decoded
@@ -44,9 +44,12 @@ class Examined:
 
 
 def measured(
-    card: Card, images: Sequence[LabelledImage], on: str, report: Callable[[str], None]
+    card: Card, images: Iterable[LabelledImage], on: str, report: Callable[[str], None]
 ) -> Card:
-    """Return the card with all its figures on a test set; CardError, DataError for one class."""
+    """Return the card with all its figures on a test set; CardError, DataError for one class.
+
+    The images are gone through several times.
+    """
     return with_changes(with_figures(card, examine(card, images, on)), images, report)
 
 
@@ -62,7 +65,7 @@ def with_figures(card: Card, examined: Examined) -> Card:
 
 
 def with_changes(
-    card: Card, images: Sequence[LabelledImage], report: Callable[[str], None]
+    card: Card, images: Iterable[LabelledImage], report: Callable[[str], None]
 ) -> Card:
     """Return the card with the figures on the same images after each of CHANGES."""
     changes = []

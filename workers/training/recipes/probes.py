@@ -13,10 +13,9 @@ from workers.training.recipes.recipe import ImageSet
 class Probe:
     """Recipe of a linear probe: everything that determines it except the images.
 
-    It is fitted to each image and to `copies` corrupted copies, made from a square of `kept`
-    pixels. Its regularisation is the one of `strengths` (scikit-learn's C) that does best in
-    cross-validation with `folds` folds. No owner of images, by the listing `owners` or else by
-    folder, is in two folds, unless `one_by_one` says that images are independent.
+    It is fitted to each image and to `copies` changed copies. Its regularisation is the one of
+    `strengths` (scikit-learn's C, for features of unit variance) that does best in cross-validation
+    with `folds` folds. No owner of images, by the `listings` or else by folder, is in two folds.
     """
 
     name: str
@@ -27,24 +26,22 @@ class Probe:
     sides: tuple[int, int]
     changes: Corruptions
     size: int = 224
-    kept: int = 224
     copies: int = 2
-    strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3)
-    folds: int = 4
-    owners: str | None = None
-    one_by_one: bool = False
+    strengths: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
+    folds: int = 5
+    listings: tuple[str, ...] = ()
 
 
 SCENES = Probe(
     name="scenes",
-    version="1",
-    train=(ImageSet("scenes.zip", "train/"),),
-    test=(ImageSet("scenes.zip", "test/"),),
-    view=View("crops", crops=5),
+    version="2",
+    train=(ImageSet("scenes.zip", "train/"), ImageSet("pictures", "train/")),
+    test=(ImageSet("scenes.zip", "test/"), ImageSet("pictures", "test/")),
+    view=View("crops", crops=3, reduced_crops=3, overview=True),
     sides=(224, 100_000),
     changes=Corruptions(),
-    kept=256,
-    owners="scenes-sources.csv",
+    copies=1,
+    listings=("scenes-sources.csv", "pictures.csv"),
 )
 
 FACES = Probe(
@@ -59,11 +56,11 @@ FACES = Probe(
         finder_sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
     ),
     sides=(80, 100_000),
-    changes=Corruptions(resized=0.5, enlarged=1.1, softened=0.4, saved=1.0),
-    one_by_one=True,
+    changes=Corruptions(cropped=0.0, resized=0.5, softened=0.4, saved=1.0),
+    listings=("scenes-sources.csv",),
 )
 
 # For small faces, and for computers that are too slow for `faces`.
-FACES_96 = replace(FACES, name="faces-96", sides=(32, 100_000), size=96, kept=96)
+FACES_96 = replace(FACES, name="faces-96", sides=(32, 100_000), size=96)
 
 PROBES = {probe.name: probe for probe in (SCENES, FACES, FACES_96)}
