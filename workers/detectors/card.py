@@ -208,6 +208,18 @@ class SourceFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOutSource:
+    """How many of one source's images are flagged by a model that was trained without that source.
+
+    Unlike those of `SourceFigures` they are of the training set, from cross-validation.
+    """
+
+    kind: Literal["ai", "real"]
+    images: int
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFigures:
     """Figures on the same images after a change; `recall` and `false_alarms` count flagged ones."""
 
@@ -246,6 +258,7 @@ class _Body:
     calibration: Calibration | None = None
     measured: Measured | None = None
     sources: tuple[SourceFigures, ...] = ()
+    held_out: tuple[HeldOutSource, ...] = ()
     changes: tuple[ChangeFigures, ...] = ()
     output: Output | None = None
     source: str = ""

@@ -220,13 +220,17 @@ def _with_head(card: Card, probe: Probe, embeddings: Embeddings, fitted: FittedP
     calibrated = calibration.fit(fitted.held_out_logits, labels)
     scores = probabilities(fitted.held_out_logits, calibrated)
     held_out = owner_thresholds.HeldOut(scores, labels, embeddings.owners)
+    thresholds = owner_thresholds.thresholds(held_out)
+    # What is AI-generated differs by generator more than by who published it.
+    by_source = replace(held_out, owners=np.where(labels == 1, embeddings.sources, held_out.owners))
     text = CARD_TEXTS[probe.name]
     real, ai = np.bincount(labels, minlength=2).tolist()
     owners = len(set(embeddings.owners.tolist()))
     use = f"training; settings and thresholds by cross-validation over {owners} owners"
     return replace(
         _write(card, fitted.head),
-        thresholds=owner_thresholds.thresholds(held_out),
+        thresholds=thresholds,
+        held_out=owner_thresholds.by_owner(by_source, thresholds.flagged_from),
         data=(DataSet(text.data, use, real=real, ai=ai, terms=text.terms),),
         calibration=calibrated,
     )

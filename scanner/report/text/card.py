@@ -9,7 +9,7 @@ from storage.records import NEVER, SCORE_THRESHOLD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.detectors.card import Card, Input, Measured, SourceFigures
+    from workers.detectors.card import Card, HeldOutSource, Input, Measured, SourceFigures
 
 
 def card_rows(card: Card) -> Iterator[tuple[str, str]]:
@@ -112,9 +112,25 @@ def _measured_rows(card: Card, measured: Measured) -> Iterator[tuple[str, str]]:
         yield "not counted", f"{measured.without_view:,} images without anything to score"
     for source in card.sources:
         yield f"{source.kind}, {source.source}" if source.source else source.kind, _source(source)
+    for kind, title in (("ai", "generators"), ("real", "owners")):
+        held_out = [source for source in card.held_out if source.kind == kind]
+        if held_out:
+            yield f"{title} held out", _held_out(held_out)
     for change in card.changes:
         rates = _rates(change.recall, change.false_alarms)
         yield f"after {change.change}", f"ROC AUC {change.roc_auc:.3f}, {rates}"
+
+
+def _held_out(sources: Sequence[HeldOutSource]) -> str:
+    images, flagged = (
+        sum(getattr(each, name) for each in sources) for name in ("images", "flagged")
+    )
+    shares = sorted(each.flagged / each.images for each in sources)
+    middle = shares[len(shares) // 2]
+    return (
+        f"{flagged / images:.1%} of {images:,} images of {len(sources)} flagged in "
+        f"cross-validation; by source {shares[0]:.1%} to {shares[-1]:.1%}, median {middle:.1%}"
+    )
 
 
 def _rates(recall: float, false_positives: float) -> str:

@@ -8,12 +8,12 @@ an owner together (the cluster bootstrap, Field and Welsh 2007), not by drawing 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from storage.records import NEVER
-from workers.detectors.card import Thresholds
+from workers.detectors.card import HeldOutSource, Thresholds
 from workers.evaluation.intervals import wilson
 from workers.training.export.calibration import FALSE_POSITIVE_RATE, MIN_PRECISION, PREVALENCE
 
@@ -39,6 +39,17 @@ class HeldOut:
     scores: NDArray[np.float64]
     labels: NDArray[np.uint8]
     owners: NDArray[np.str_]
+
+
+def by_owner(held_out: HeldOut, flagged_from: float) -> tuple[HeldOutSource, ...]:
+    """Return how many images of each owner reach a score, AI first, for the detector's card."""
+    found = []
+    kinds: tuple[tuple[int, Literal["ai", "real"]], ...] = ((1, "ai"), (0, "real"))
+    for label, kind in kinds:
+        reached = _reached(held_out, label, np.array([flagged_from]))
+        counts = zip(reached.images.tolist(), reached.counts[:, 0].tolist(), strict=True)
+        found += [HeldOutSource(kind, images, flagged) for images, flagged in counts]
+    return tuple(found)
 
 
 def thresholds(held_out: HeldOut) -> Thresholds:

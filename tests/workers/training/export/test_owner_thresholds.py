@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from storage.records import NEVER
-from workers.training.export.owner_thresholds import MAX_OF_OWNER, HeldOut, thresholds
+from workers.detectors.card import HeldOutSource
+from workers.training.export.owner_thresholds import MAX_OF_OWNER, HeldOut, by_owner, thresholds
 
 OWNERS, OF_EACH = 100, 29
 
@@ -81,3 +82,14 @@ def test_classes_that_cannot_be_told_apart_are_never_called_ai() -> None:
     real, _ = overlapping()
 
     assert NEVER == thresholds(held_out(real, real)).ai
+
+
+def test_flagged_images_are_counted_by_owner() -> None:
+    """Both of one generator's images reach 0.5, one of the other's, and none of the owner's."""
+    counted = by_owner(held_out(np.array([[0.1, 0.2]]), np.array([[0.5, 0.9], [0.4, 0.6]])), 0.5)
+
+    assert (
+        HeldOutSource("ai", 2, 2),
+        HeldOutSource("ai", 2, 1),
+        HeldOutSource("real", 2, 0),
+    ) == counted
