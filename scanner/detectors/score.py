@@ -40,7 +40,9 @@ def _score(detector: Detector, selector: InputSelector, data: bytes) -> float:
     """Return the score that a scan would give; ValueError if it would not use the detector."""
     decoded = decode(data, max_pixels=Limits().max_pixels, native=selector.native)
     name = detector.card.name
-    score = selector.select(decoded).highest_score(name, detector)
+    inputs = selector.select(decoded)
+    score = inputs.highest_score(name, detector)
     if score is None:
-        raise ValueError(f"not examined: {name} is not for images like this (see its card)")
+        why = "; ".join(finding.text for finding in inputs.findings)
+        raise ValueError(f"not examined: {why or f'{name} is not for images like this'}")
     return score

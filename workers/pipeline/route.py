@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card, Input
     from workers.images.decode import Header
 
-NO_DETECTOR = Finding(ROUTER, "no_detector", None, "no detector for images of this size")
+NO_DETECTOR = Finding(
+    ROUTER,
+    "no_detector",
+    None,
+    "too small for a detector of photographs, too large for one of tiny images, and no face in it "
+    "was examined",
+)
 TOO_SMALL = Finding(ROUTER, "too_small", None, "smaller than any detector examines")
 TOO_LARGE = Finding(ROUTER, "too_large", None, "too large to examine at its own resolution")
 NOT_PLANNED = Finding(

@@ -11,6 +11,7 @@ from scanner.report.formats.charts import curve_charts, months_chart, throughput
 from scanner.report.text import accuracy, host_details, labels, sentences
 from scanner.report.text.folders import by_flagged
 from scanner.report.text.full_report import evidence_counts, stage_times, verdict_counts
+from scanner.report.text.reasons import reason_counts
 from scanner.report.text.tables import safe
 from storage.paths import shown
 from storage.reads.hosts import STAGES
@@ -84,7 +85,7 @@ def _environment() -> Environment:
 
 def _values(report: Report) -> dict[str, Any]:
     """Return the template's values of one scan."""
-    evidence, reasons = evidence_counts(report.evidence)
+    evidence = evidence_counts(report.evidence)
     folders = by_flagged(report.breakdown.folders)
     return {
         "report": report,
@@ -102,7 +103,7 @@ def _values(report: Report) -> dict[str, Any]:
         "months_chart": months_chart(report.breakdown.months),
         "throughput_chart": throughput_chart(report),
         "evidence": evidence.most_common(ROWS),
-        "reasons": reasons.most_common(),
+        "reasons": reason_counts(report.evidence).most_common(),
         "evaluation": None if report.evaluation is None else _evaluation(report.evaluation),
     }
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from scanner.report.text import host_details, labels
 from scanner.report.text.accuracy import print_accuracy
 from scanner.report.text.folders import print_breakdown, print_estimate
+from scanner.report.text.reasons import reason_counts
 from scanner.report.text.sentences import answer
 from scanner.report.text.summary import by_name, findings_lines, notes, title
 from scanner.report.text.tables import columns, heading, safe
@@ -86,7 +87,7 @@ def _print_findings(report: Report, console: Console) -> None:
 
 
 def _print_evidence(report: Report, console: Console) -> None:
-    evidence, reasons = evidence_counts(report.evidence)
+    evidence = evidence_counts(report.evidence)
     if evidence:
         heading(console, "Evidence in the files")
         table = columns("Kind", "Generator", "Signature", "Images", left=3)
@@ -96,7 +97,7 @@ def _print_evidence(report: Report, console: Console) -> None:
     if len(evidence) > EVIDENCE_ROWS:
         more = len(evidence) - EVIDENCE_ROWS
         console.print(Text(f"and {more} more: --format json has all", style="dim"))
-    if reasons:
+    if reasons := reason_counts(report.evidence):
         heading(console, "Images not examined, or degraded")
         table = columns("Reason", "Images")
         for reason, images in reasons.most_common():
@@ -104,20 +105,15 @@ def _print_evidence(report: Report, console: Console) -> None:
         console.print(table)
 
 
-def evidence_counts(
-    evidence: Iterable[EvidenceCount],
-) -> tuple[Counter[tuple[str, str, str]], Counter[str]]:
-    """Count images by (kind, generator without its version, signature), and by router's reason."""
+def evidence_counts(evidence: Iterable[EvidenceCount]) -> Counter[tuple[str, str, str]]:
+    """Count images by (kind, generator without its version, signature)."""
     by_kind: Counter[tuple[str, str, str]] = Counter()
-    reasons: Counter[str] = Counter()
     for row in evidence:
-        if row.detector == ROUTER:
-            reasons[labels.EVIDENCE.get(row.kind, safe(row.kind))] += row.images
-        else:
+        if row.detector != ROUTER:
             kind = labels.EVIDENCE.get(row.kind, safe(f"{row.detector}: {row.kind}"))
             generator = safe(labels.program(row.generator or ""))
             by_kind[kind, generator, safe(row.signature or "")] += row.images
-    return by_kind, reasons
+    return by_kind
 
 
 def _print_errors(report: Report, console: Console) -> None:

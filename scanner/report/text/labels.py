@@ -20,7 +20,7 @@ VERDICTS = {
     Outcome.ERROR: ("error", "could not be read"),
     None: ("pending", "not judged yet"),
 }
-NOT_EXAMINED = ("not examined", "no detector for their pixels, only metadata")
+NOT_EXAMINED = ("not examined", "only metadata was read, for the reasons below")
 
 # By kind of finding; other kinds are shown by their own name.
 EVIDENCE = {
@@ -37,8 +37,9 @@ EVIDENCE = {
     "aigc_suspected": "AIGC label: suspected AI-generated",
     "generator_tag": "generator tag",
     "generator_edit": "generator, from another image",
-    "no_detector": "no detector for this size",
-    "too_small": "smaller than every detector's input",
+    "out_of_domain": "a drawing, icon, page or other graphic, not a photograph",
+    "no_detector": "too small for a detector of photographs, and without a face",
+    "too_small": "too small for every detector",
     "not_planned": "its detector is not in the scan's plan",
     "too_large": "too large to be examined at full resolution",
     "degraded": "degraded image: at most “unsure”",

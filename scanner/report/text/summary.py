@@ -11,6 +11,7 @@ from rich.text import Text
 
 from scanner.report.text import labels, sentences
 from scanner.report.text.accuracy import short_accuracy
+from scanner.report.text.reasons import not_examined
 from scanner.report.text.tables import safe
 from storage.paths import shown
 
@@ -127,11 +128,8 @@ def _heading(report: Report, findings: int) -> Text:
 
 
 def _remarks(report: Report) -> Iterator[Text]:
-    if unseen := report.counts.not_examined:
-        yield Text(
-            f"Not examined: {labels.count(unseen, 'image', 'images')} without a suitable detector; "
-            "only metadata was read."
-        )
+    if report.counts.not_examined:
+        yield Text(not_examined(report))
     yield from map(Text, sentences.short_estimate(report))
 
 

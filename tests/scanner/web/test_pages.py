@@ -64,10 +64,7 @@ def test_image_page(serve: Callable[..., Served], store: Store) -> None:
         row.image_id, Outcome.AI, 0.99, "provenance", True, said, None,
         row.verdict.digest if row.verdict else None, Timings(1500, 2500, 3500),
     )  # fmt: skip
-    with store.write() as connection:
-        (run_id,) = connection.exec_driver_sql("SELECT max(id) FROM run").one()
-        connection.exec_driver_sql(f"DELETE FROM verdict WHERE image_id = {row.image_id}")
-    results.record_verdicts(store, results.Run(run_id, 1, 1, 1), [judged])
+    _judge(store, judged)
     page = html.unescape(serve(store).get(f"/scan/1/image/{row.image_id}").text)
 
     assert "verified: a known signer, and the file is unchanged since" in page
@@ -78,6 +75,32 @@ def test_image_page(serve: Callable[..., Served], store: Store) -> None:
     assert "read 1.50 ms, decoded 2.50 ms, scored 3.50 ms" in page
     assert "/photos/plain/dunes.jpg" in page
     assert "480x320 pixels" in page
+
+
+def test_image_page_says_why_it_was_not_examined(
+    serve: Callable[..., Served], store: Store
+) -> None:
+    """The page of an image that no detector examined has the reason, in words."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    why = Finding("router", "out_of_domain", None, "a drawing: the detectors judge photographs")
+    judged = Verdict(
+        row.image_id, Outcome.NO_EVIDENCE, None, None, False, (why,), None,
+        row.verdict.digest if row.verdict else None, Timings(),
+    )  # fmt: skip
+    _judge(store, judged)
+    served = serve(store)
+    page = html.unescape(served.get(f"/scan/1/image/{row.image_id}").text)
+
+    assert "Not examined: a drawing: the detectors judge photographs. Only its metadata" in page
+    assert "were not examined" in served.get("/scan/1").text
+
+
+def _judge(store: Store, judged: Verdict) -> None:
+    """Replace the verdict on an image."""
+    with store.write() as connection:
+        (run_id,) = connection.exec_driver_sql("SELECT max(id) FROM run").one()
+        connection.exec_driver_sql(f"DELETE FROM verdict WHERE image_id = {judged.image_id}")
+    results.record_verdicts(store, results.Run(run_id, 1, 1, 1), [judged])
 
 
 def test_live_page_without_broker(serve: Callable[..., Served], store: Store) -> None:

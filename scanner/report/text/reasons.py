@@ -1,0 +1,37 @@
+"""Why images were not examined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from scanner.report.text import labels
+from scanner.report.text.tables import safe
+from storage.records import DEGRADED, ROUTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scanner.report.figures.build import Report
+    from storage.reads.evidence import EvidenceCount
+
+
+def reason_counts(evidence: Iterable[EvidenceCount]) -> Counter[str]:
+    """Count the images that were not examined, or are degraded, by reason."""
+    reasons: Counter[str] = Counter()
+    for row in evidence:
+        if row.detector == ROUTER:
+            reasons[labels.EVIDENCE.get(row.kind, safe(row.kind))] += row.images
+    return reasons
+
+
+def not_examined(report: Report) -> str:
+    """Return how many images were not examined, and why."""
+    unseen = report.counts.not_examined
+    rows = [row for row in report.evidence if row.kind != DEGRADED]
+    reasons = reason_counts(rows).most_common()
+    # Images with evidence in their metadata have a reason as well, but count by their verdict.
+    is_complete = sum(images for _, images in reasons) == unseen
+    named = [f"{reason} ({images:,})" if is_complete else reason for reason, images in reasons]
+    text = f"Not examined: {labels.count(unseen, 'image', 'images')}; only metadata was read."
+    return f"{text} Why: {'; '.join(named)}." if named else text
