@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 # The authors of findings other than the models.
 PROVENANCE = "provenance"
+CONTEXT = "context"
 ROUTER = "router"
 # The kind of a finding on pixels too degraded to show whether the image is generated.
 DEGRADED = "degraded"
+# The key in the detail of a finding of CONTEXT for its likelihood ratio.
+LIKELIHOOD_RATIO = "likelihood_ratio"
 # The key in a finding's detail for the original size of an image that was resized.
 RESIZED_FROM = "resized_from"
 
@@ -80,6 +83,17 @@ class Thresholds:
     def flagged_from(self) -> float:
         """Return the lowest score that flags an image."""
         return self.ai if self.ai < NEVER else self.unsure
+
+    def moved(self, likelihood_ratio: float) -> Thresholds:
+        """Return the thresholds by which prior odds times `likelihood_ratio` have the same meaning.
+
+        Bayes' rule: the odds of a threshold are divided by the ratio. NEVER stays.
+        """
+        return Thresholds(_moved(self.unsure, likelihood_ratio), _moved(self.ai, likelihood_ratio))
+
+
+def _moved(threshold: float, likelihood_ratio: float) -> float:
+    return threshold / (threshold + (1 - threshold) * likelihood_ratio)
 
 
 @dataclass(frozen=True, slots=True)

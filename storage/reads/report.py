@@ -20,7 +20,7 @@ from storage.reads.evidence import (
 from storage.reads.hosts import HostFigures, active_seconds, read_hosts
 from storage.reads.labelled import LabelledCount, read_labelled
 from storage.reads.progress import Counts, read_counts, read_span
-from storage.records import PROVENANCE
+from storage.records import CONTEXT, PROVENANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
 
     Raises NotFound where there is no such scan.
     """
-    scoring = {name: ai for name, ai in detectors.items() if name != PROVENANCE}
+    scoring = {name: ai for name, ai in detectors.items() if name not in (PROVENANCE, CONTEXT)}
     with store.read() as connection:
         counts = read_counts(connection, scan_id)
         span = read_span(connection, scan_id)

@@ -240,6 +240,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class LikelihoodRatio:
+    """A kind of finding without a score that moves the thresholds of models.
+
+    `ai` and `real` are the shares of AI-generated and of real images that have it, means over
+    owners; `likelihood_ratio` is the bound nearer to 1 of the interval of their ratio.
+    """
+
+    kind: str
+    likelihood_ratio: float
+    ai: float
+    real: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Body:
     """The content of the file."""
 
@@ -251,6 +266,7 @@ class _Body:
     classes: tuple[str, ...] = ("real", "ai")
     reads: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    ratios: tuple[LikelihoodRatio, ...] = ()
     data: tuple[DataSet, ...] = ()
     model: Model | None = None
     input: Input | None = None
@@ -338,6 +354,8 @@ def _check(card: Card) -> None:
     thresholds = card.thresholds
     if not 0.0 <= thresholds.unsure <= thresholds.ai <= 1.0:
         raise CardError(f"invalid thresholds of {card.name}: expected 0 <= unsure <= ai <= 1")
+    if any(ratio.likelihood_ratio <= 0 for ratio in card.ratios):
+        raise CardError(f"invalid likelihood ratio of {card.name}: expected a number above 0")
     if card.model is None:
         return
     if card.input is None or card.calibration is None:

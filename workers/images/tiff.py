@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 512
 MAX_DIRECTORIES = 16
 MAX_VALUE_BYTES = 1 << 20
+# Bytes of a value that show whether it is blank.
+_VALUE_START_BYTES = 64
 
 SUBFILE_TYPE = 254
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 ORIENTATION = 274
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
+_THUMBNAIL, _THUMBNAIL_BYTES = 513, 514
 SUB_DIRECTORIES = 330
 XMP = 700
 EXIF_DIRECTORY = 0x8769
 USER_COMMENT = 0x9286
+# What cameras state of a photograph (Exif 3.0, 4.6.4 and 4.6.5).
+MAKE, MODEL = 271, 272
+EXPOSURE_TIME, F_NUMBER, SENSITIVITY = 0x829A, 0x829D, 0x8827
+FOCAL_LENGTH, LENS_MODEL, MAKER_NOTE = 0x920A, 0xA434, 0x927C
+PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
+CAMERA = frozenset({MAKE, MODEL, EXPOSURE_TIME, F_NUMBER, SENSITIVITY, FOCAL_LENGTH, LENS_MODEL})
 DNG_VERSION = 0xC612
 C2PA = 0xCD41
 # Tags of plain text, by the names that EXIF gives them.
-TEXTS = {270: "ImageDescription", 271: "Make", 272: "Model", 305: "Software", 315: "Artist"}
+TEXTS = {270: "ImageDescription", MAKE: "Make", MODEL: "Model", 305: "Software", 315: "Artist"}
 # The same of Windows, in UTF-16, little endian.
 WINDOWS_TEXTS = {0x9C9C: "XPComment"}
 
@@ -38,6 +47,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
     dict.fromkeys((16, 17, 18), 8)
 )
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_PHOTOGRAPH = CAMERA | {MAKER_NOTE, PIXEL_WIDTH, PIXEL_HEIGHT, EXIF_DIRECTORY}
 _METADATA = {*TEXTS, *WINDOWS_TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
 
 
@@ -144,6 +154,39 @@ def metadata_values(tiff: bytes) -> dict[int, bytes]:
         for entry in directory.entries
         if entry.tag != EXIF_DIRECTORY
     }
+
+
+def camera_values(tiff: bytes) -> dict[int, int]:
+    """Return what a camera states of a photograph, by tag: an integer, or 1 for other values.
+
+    Values of zero, blanks, or past the data are left out.
+    """
+    values = {}
+    for directory in directories(tiff, _PHOTOGRAPH, follow={EXIF_DIRECTORY}):
+        for entry in directory.entries:
+            if entry.tag == EXIF_DIRECTORY:
+                continue
+            if entry.type in _INTEGERS and entry.tag != MAKER_NOTE:
+                value = next(iter(integers(tiff, entry)), 0)
+            else:
+                value = int(
+                    bool(tiff[entry.start : min(entry.end, entry.start + 64)].strip(b"\0 "))
+                )
+            if value:
+                values[entry.tag] = value
+    return values
+
+
+def thumbnail(tiff: bytes) -> bytes:
+    """Return the JPEG in the second directory, which cameras put there; empty if there is none."""
+    layout, first = _LAYOUTS.get(tiff[:4]), next(directories(tiff, ()), None)
+    if layout is None or first is None or first.end + layout.pointer.size > len(tiff):
+        return b""
+    (offset,) = layout.pointer.unpack_from(tiff, first.end)
+    second = _read_directory(tiff, offset, layout, (_THUMBNAIL, _THUMBNAIL_BYTES))
+    place = {entry.tag: next(iter(integers(tiff, entry)), 0) for entry in second.entries}
+    start, size = place.get(_THUMBNAIL, 0), place.get(_THUMBNAIL_BYTES, 0)
+    return tiff[start : start + min(size, MAX_VALUE_BYTES)] if offset and start else b""
 
 
 def _read_directory(

@@ -13,6 +13,7 @@ from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from storage.records import (
+    CONTEXT,
     PROVENANCE,
     RESIZED_FROM,
     ErrorKind,
@@ -32,6 +33,7 @@ from workers.images.decode import decode
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
+from workers.provenance import context
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -91,6 +93,10 @@ class Pipeline:
         self._selector = InputSelector(cards, present or {}, finder)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
+        card = (present or {}).get(CONTEXT) if CONTEXT in plan.names() else None
+        self._likelihood_ratios = (
+            {ratio.kind: ratio.likelihood_ratio for ratio in card.ratios} if card else {}
+        )
 
     def chunk(
         self,
@@ -149,6 +155,15 @@ class Pipeline:
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
         state.inputs = self._selector.select(decoded)
+<<<<<<< HEAD
+=======
+        if self._second_stage is not None:
+            state.inputs.add_inputs(self._second_stage.select(decoded))
+        if self._likelihood_ratios and state.inputs.full_size:
+            surroundings = context.finding(fetched.data, decoded, self._likelihood_ratios)
+            if surroundings is not None:
+                state.findings.append(surroundings)
+>>>>>>> 6a59a03 (Let a camera's metadata or a generator's size move the thresholds of models)
         state.infer_us += _microseconds_since(started)
 
     def _score_full_size(self, state: _ImageState) -> None:
@@ -208,7 +223,9 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
     try:
         cards = installed.installed()
         require_same(plan, cards)
-        detectors = {name: load(cards[name]) for name in sorted(plan.names() - {PROVENANCE})}
+        detectors = {
+            name: load(cards[name]) for name in sorted(plan.names() - {CONTEXT, PROVENANCE})
+        }
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
     finder = face_finder(cards[name] for name in plan.names())

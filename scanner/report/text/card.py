@@ -22,12 +22,16 @@ def card_rows(card: Card) -> Iterator[tuple[str, str]]:
     if card.licence:
         yield "licence", card.licence
     yield from _model_rows(card)
-    yield "thresholds", _thresholds(card)
+    if not card.ratios:
+        yield "thresholds", _thresholds(card)
     if card.calibration is not None:
         method, images = card.calibration.method, card.calibration.images
         uncalibrated = f"not calibrated here ({method})"
         yield "calibration", f"{method}, on {images:,} held-out images" if images else uncalibrated
     yield from (("evidence", f"{kind.score:.2f} {kind.meaning}") for kind in card.evidence)
+    for ratio in card.ratios:
+        shares = f"{ratio.ai:.1%} of AI-generated, {ratio.real:.1%} of real images"
+        yield "ratio", f"{ratio.likelihood_ratio:.3g} {ratio.meaning} ({shares})"
     for data in card.data:
         yield "data", f"{data.name}, {data.use}: {data.real:,} real, {data.ai:,} AI. {data.terms}"
     if card.measured is None:

@@ -103,3 +103,25 @@ def test_a_detector_that_never_says_ai() -> None:
     judge = DecisionRule(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))
 
     assert Outcome.UNSURE == judge.decide([net(1.0)]).outcome
+
+
+@given(findings=st.lists(SCORED), ratio=st.floats(0.01, 100))
+def test_context_moves_only_the_thresholds_of_models(findings: list[Finding], ratio: float) -> None:
+    """Context alone decides nothing; it moves models in its direction, and metadata not at all."""
+    context = Finding("context", "camera", None, "", {"likelihood_ratio": ratio})
+    assert JUDGE.decide([context]) == JUDGE.decide([])
+    of_metadata = [finding for finding in findings if finding.detector == "provenance"]
+    assert JUDGE.decide([context, *of_metadata]) == JUDGE.decide(of_metadata)
+    levels = list(Outcome)[:3]
+    before = levels.index(JUDGE.decide(findings).outcome)
+    after = levels.index(JUDGE.decide([*findings, context]).outcome)
+    # AI is the first outcome, no evidence the last.
+    assert after <= before if ratio >= 1 else after >= before
+
+
+def test_moved_thresholds() -> None:
+    """Odds of 9 to 1 become odds of 18 to 1 where a real image is twice as likely; never stays."""
+    moved = Thresholds(0.5, 1.0).moved(0.5)
+    assert moved.unsure == pytest.approx(2 / 3)
+    assert moved.ai == 1.0
+    assert Thresholds(0.5, 0.9).moved(0.5).ai == pytest.approx(18 / 19)
