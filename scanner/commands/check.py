@@ -11,12 +11,12 @@ import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE
 from scanner.options.output import fail_on_option, json_option
-from scanner.options.scan_request import detectors_option
+from scanner.options.scan_request import context_option, detectors_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from storage.records import Verdict
+    from storage.records import Plan, Verdict
 
 # What people read for each outcome.
 MEANING = {
@@ -37,14 +37,14 @@ MEANING = {
     metavar="FILE...",
 )
 @detectors_option
+@context_option
 @fail_on_option
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     files: Sequence[Path],
     detectors: str | None,
+    with_context: bool,
     fail_on: str | None,
     as_json: bool,
 ) -> None:
@@ -59,30 +59,30 @@ def command(
     With --json, one object a line. Exit codes: 0 done, 3 a file could not be read, 5 --fail-on
     matched.
     """
+    from scanner.detectors.plan import plan_for
     from scanner.report.formats.row import check_row
 
     outcomes = set()
-    for file, verdict in _judged(files, detectors):
+    for file, verdict in _judged(files, plan_for(detectors, with_context=with_context)):
         outcomes.add("error" if verdict.error is not None else verdict.outcome)
         if as_json:
             click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
         else:
             _print(file, verdict)
     if fail_on is not None and fail_on in outcomes:
-        ctx.exit(FAIL_ON)
-    ctx.exit(INCOMPLETE if "error" in outcomes else DONE)
+        click.get_current_context().exit(FAIL_ON)
+    click.get_current_context().exit(INCOMPLETE if "error" in outcomes else DONE)
 
 
-def _judged(files: Sequence[Path], detectors: str | None) -> Iterator[tuple[Path, Verdict]]:
+def _judged(files: Sequence[Path], plan: Plan) -> Iterator[tuple[Path, Verdict]]:
     """Yield each file with its verdict, as soon as there is one."""
-    from scanner.detectors.plan import plan_for
     from storage.records import BatchImage
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
     from workers.sources.files import FileSource
 
     limits = Limits()
-    pipeline = make_pipeline(plan_for(detectors), limits.max_pixels)
+    pipeline = make_pipeline(plan, limits.max_pixels)
     source = FileSource(limits.max_bytes)
     for number, file in enumerate(files):
         image = BatchImage(number, os.fsencode(file.absolute()), 0)

@@ -6,11 +6,12 @@ Chosen here and not by the workers: those would refuse the batches, and the scan
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scanner.detectors.thresholds import with_custom
 from storage.errors import InvalidInput, ScannerError
-from storage.records import PlanError
+from storage.records import CONTEXT, PlanError
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.pipeline.plan import make_plan
@@ -26,9 +27,15 @@ class UnknownDetector(InvalidInput):
     """A detector is not installed, or cannot be used in this way."""
 
 
-def plan_for(detectors: str | None) -> Plan:
-    """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any."""
-    return with_custom(plan_by_cards(detectors))
+def plan_for(detectors: str | None, *, with_context: bool = True) -> Plan:
+    """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any.
+
+    Without context the models' thresholds are the same for every image.
+    """
+    plan = with_custom(plan_by_cards(detectors))
+    if with_context:
+        return plan
+    return replace(plan, detectors=tuple(each for each in plan.detectors if each.name != CONTEXT))
 
 
 def plan_by_cards(detectors: str | None) -> Plan:

@@ -33,6 +33,7 @@ class ScanRequestOptions:
     hidden: bool
     follow_symlinks: bool
     all_files: bool
+    with_context: bool
 
 
 detectors_option = click.option(
@@ -41,10 +42,19 @@ detectors_option = click.option(
     help="Use only these detectors.  [default: the one that suits each image]",
 )
 
+context_option = click.option(
+    "--context/--no-context",
+    "with_context",
+    default=True,
+    show_default=True,
+    help="Let a camera's metadata, or a size that generators write, move the thresholds of models.",
+)
+
 _OPTIONS = (
     click.argument("folder", type=click.Path(exists=True, path_type=Path)),
     click.option("--name", help="Name of the collection.  [default: the folder's name]"),
     detectors_option,
+    context_option,
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
         "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
@@ -110,7 +120,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
         name=shown(os.fsencode(requested.name or root.name)) or "root",
-        plan=plan_for(requested.detectors),
+        plan=plan_for(requested.detectors, with_context=requested.with_context),
         owner=owner,
         walk=WalkOptions(
             include=requested.include,

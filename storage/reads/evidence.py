@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.database.clauses import failed_images, first_columns
 from storage.database.schema import finding, image, verdict
-from storage.records import PROVENANCE, ROUTER, ErrorKind
+from storage.records import CONTEXT, PROVENANCE, ROUTER, ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 EXAMPLES = 5
 # The kind of a finding with nothing but a score: no evidence, and counted with its detector.
 BARE_SCORE = "score"
+
+
+# Findings without a generator or a signature, one of a kind for an image.
+_WITHOUT_DETAILS = (CONTEXT, ROUTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +59,26 @@ def count_provenance(connection: sa.Connection, scan_id: int) -> int:
 
 def read_evidence(connection: sa.Connection, scan_id: int) -> tuple[EvidenceCount, ...]:
     """Return the findings other than bare scores by kind, the most frequent first."""
-    counts = [*_of_router(connection, scan_id), *_of_detectors(connection, scan_id)]
+    counts = [*_without_details(connection, scan_id), *_of_provenance(connection, scan_id)]
     return tuple(sorted(counts, key=_by_images))
 
 
-def _of_router(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
-    """Count why images went to no detector: from the index alone, for they may be very many."""
+def _without_details(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
+    """Count findings of router and context: from the index alone, for they may be very many."""
     rows = connection.execute(
-        sa.select(finding.c.kind, sa.func.count())
+        sa.select(finding.c.detector, finding.c.kind, sa.func.count())
         .where(
             finding.c.scan_id == scan_id,
             finding.c.kind != BARE_SCORE,
-            finding.c.detector == ROUTER,
+            finding.c.detector.in_(_WITHOUT_DETAILS),
         )
-        .group_by(finding.c.kind)
+        .group_by(finding.c.detector, finding.c.kind)
     )
-    for kind, images in rows:
-        yield EvidenceCount(ROUTER, kind, None, None, images)
+    for detector, kind, images in rows:
+        yield EvidenceCount(detector, kind, None, None, images)
 
 
-def _of_detectors(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
+def _of_provenance(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceCount]:
     columns = (
         finding.c.detector,
         finding.c.kind,
@@ -84,7 +88,7 @@ def _of_detectors(connection: sa.Connection, scan_id: int) -> Iterator[EvidenceC
     evidence = (
         (finding.c.scan_id == scan_id)
         & (finding.c.kind != BARE_SCORE)
-        & (finding.c.detector != ROUTER)
+        & finding.c.detector.not_in(_WITHOUT_DETAILS)
     )
     # The images come from the index; SQLite would read every finding otherwise.
     images = sa.select(finding.c.image_id).where(evidence)

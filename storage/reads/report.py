@@ -61,13 +61,16 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
         images = {name: coverage.scored for name, coverage in breakdown.coverage.items()}
         if PROVENANCE in detectors:
             images[PROVENANCE] = count_provenance(connection, scan_id)
+        evidence = read_evidence(connection, scan_id)
+        if CONTEXT in detectors:
+            images[CONTEXT] = sum(row.images for row in evidence if row.detector == CONTEXT)
         return Figures(
             counts=counts,
             seconds=0.0 if span is None else span[1] - span[0],
             active_seconds=active_seconds(breakdown.runs),
             hosts=read_hosts(connection, scan_id, breakdown.runs),
             detectors=images,
-            evidence=read_evidence(connection, scan_id),
+            evidence=evidence,
             errors=read_error_counts(connection, scan_id),
             labelled=labelled,
             breakdown=breakdown,

@@ -6,16 +6,9 @@ names its generator is not weakened by a model that sees nothing, nor the other 
 of evidence decides nothing. Several models may examine one image, its faces and the whole, by the
 same rule.
 
-<<<<<<< HEAD
-=======
-A plan may have a detector for a second stage, which examines what the first stage leaves `unsure`.
-Its score replaces those of the other models: a slower, better model must be able to clear an image,
-too. Findings of metadata stay as they are.
-
 What surrounds the pixels moves the thresholds of the models (`workers.provenance.context`), but not
 those of metadata that names a generator.
 
->>>>>>> 6a59a03 (Let a camera's metadata or a generator's size move the thresholds of models)
 A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
 because false-positive rates were measured on other images.
 """
@@ -67,16 +60,10 @@ class DecisionRule:
                 continue
             by_pixels = finding.detector != PROVENANCE
             examined = examined or by_pixels
-<<<<<<< HEAD
-            reached = _level(self._thresholds[finding.detector], finding.score)
-=======
-            if has_second and by_pixels and finding.detector != self._second_stage:
-                continue
             thresholds = self._thresholds[finding.detector]
             if by_pixels:
                 thresholds = thresholds.moved(likelihood_ratio)
             reached = _level(thresholds, finding.score)
->>>>>>> 6a59a03 (Let a camera's metadata or a generator's size move the thresholds of models)
             if by_pixels and (degraded or RESIZED_FROM in finding.detail):
                 reached = min(reached, 1)
             if (reached, finding.score) > (level, score):

@@ -155,15 +155,10 @@ class Pipeline:
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
         state.inputs = self._selector.select(decoded)
-<<<<<<< HEAD
-=======
-        if self._second_stage is not None:
-            state.inputs.add_inputs(self._second_stage.select(decoded))
         if self._likelihood_ratios and state.inputs.full_size:
             surroundings = context.finding(fetched.data, decoded, self._likelihood_ratios)
             if surroundings is not None:
                 state.findings.append(surroundings)
->>>>>>> 6a59a03 (Let a camera's metadata or a generator's size move the thresholds of models)
         state.infer_us += _microseconds_since(started)
 
     def _score_full_size(self, state: _ImageState) -> None:

@@ -67,7 +67,7 @@ def _environment() -> Environment:
         "score": labels.score,
         "error": labels.error,
         "reason": labels.reason,
-        "ai_threshold": labels.ai_threshold,
+        "threshold": labels.threshold,
         "skipped": labels.skipped,
         "duration": labels.duration,
         "day": _day,

@@ -142,8 +142,8 @@ def _print_detectors(report: Report, console: Console) -> None:
             Text(detector.name),
             Text(detector.version),
             f"{row.images:,}",
-            labels.figure(detector.thresholds.unsure),
-            labels.ai_threshold(detector.thresholds.ai),
+            labels.threshold(detector.thresholds.unsure),
+            labels.threshold(detector.thresholds.ai),
         )
     console.print(table)
 

@@ -40,6 +40,10 @@ EVIDENCE = {
     "out_of_domain": "a drawing, icon, page or other graphic, not a photograph",
     "no_detector": "too small for a detector of photographs, and without a face",
     "too_small": "too small for every detector",
+    "camera": "a camera's metadata",
+    "camera_in_part": "a part of a camera's metadata",
+    "generator_file": "size and format of a generator",
+    "generator_size": "size of a generator",
     "not_planned": "its detector is not in the scan's plan",
     "too_large": "too large to be examined at full resolution",
     "degraded": "degraded image: at most “unsure”",
@@ -126,9 +130,9 @@ def score(value: float | None) -> str:
     return f"{value:.3f}"
 
 
-def ai_threshold(threshold: float) -> str:
-    """Return the threshold from which a detector says `ai`, or `never`."""
-    return figure(threshold) if threshold < NEVER else "never"
+def threshold(score: float) -> str:
+    """Return the score from which a detector says something, or `never`."""
+    return figure(score) if score < NEVER else "never"
 
 
 def figure(value: float | None) -> str:

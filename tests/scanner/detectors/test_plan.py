@@ -23,6 +23,14 @@ def test_named_detectors() -> None:
     assert {"provenance"} == plan_for("provenance").names()
 
 
+def test_without_context() -> None:
+    """A plan without context differs by nothing else, and has a digest of its own."""
+    plan = plan_for(None, with_context=False)
+
+    assert plan_for(None).names() - {"context"} == plan.names()
+    assert plan_for(None).digest() != plan.digest()
+
+
 @pytest.mark.parametrize("names", ["nonsense", ",", " "])
 def test_unknown_detector(names: str) -> None:
     """Unknown names, and no name at all, are refused."""

@@ -42,7 +42,7 @@ def test_milliseconds(us: int, shown: str) -> None:
 
 def test_unreachable_threshold() -> None:
     """A detector whose threshold is 1 never returns `ai`, however high the score."""
-    assert ("0.9521", "never") == (labels.ai_threshold(0.9521), labels.ai_threshold(1.0))
+    assert ("0.9521", "never") == (labels.threshold(0.9521), labels.threshold(1.0))
 
 
 def test_skipped_kinds() -> None:
