@@ -34,9 +34,9 @@ def card_rows(card: Card) -> Iterator[tuple[str, str]]:
         yield "ratio", f"{ratio.likelihood_ratio:.3g} {ratio.meaning} ({shares})"
     for data in card.data:
         yield "data", f"{data.name}, {data.use}: {data.real:,} real, {data.ai:,} AI. {data.terms}"
-    if card.measured is None:
+    if card.measured is None and not card.ratios:
         yield "measured", "not measured"
-    else:
+    if card.measured is not None:
         yield from _measured_rows(card, card.measured)
     if card.published:
         yield "published", f"{card.published} (its authors' figures, not measured here)"
