@@ -140,6 +140,10 @@ class Plan:
         """Return the names of the detectors."""
         return frozenset(detector.name for detector in self.detectors)
 
+    def thresholds(self) -> dict[str, Thresholds]:
+        """Return the thresholds of the detectors by name."""
+        return {detector.name: detector.thresholds for detector in self.detectors}
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it is stored and sent."""
         return {

@@ -15,7 +15,7 @@ import pytest
 
 from scanner.cli import COMMANDS, cli
 from scanner.detectors.plan import plan_for
-from scanner.report.figures.error_rates import card_rates
+from scanner.report.figures.error_rates import card_of
 from scanner.report.text.card import card_rows
 from workers.detectors import installed
 
@@ -238,8 +238,9 @@ def test_documented_files_exist() -> None:
 def test_documented_rates_are_those_of_the_card() -> None:
     """The explanation of the estimate states the error rates on the card of `objects-32`."""
     page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
-    rates = card_rates(plan_for("objects-32").detectors[0])
-    assert rates is not None
+    card = card_of(plan_for("objects-32").detectors[0])
+    assert card is not None
+    assert card.measured is not None
 
-    assert f"*sensitivity* ({rates.sensitivity.value:.3f} for `objects-32`)" in page
-    assert f"*false-positive rate* ({rates.false_positive_rate.value:.4f})" in page
+    assert f"*sensitivity* ({card.measured.recall_at_ai:.3f} for `objects-32`)" in page
+    assert f"*false-positive rate* ({card.measured.false_alarms_at_ai:.4f})" in page

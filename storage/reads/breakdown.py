@@ -59,16 +59,19 @@ class Breakdown:
     months: Mapping[str, OutcomeCounts]
     deciding: Mapping[str, OutcomeCounts]
     copies: Copies
-    coverage: Mapping[str, Coverage]
+    coverage: Coverage
     runs: Sequence[RunFigures]
     calls_by_folder: Mapping[bytes, Calls]
     calls_by_detector: Mapping[str, Calls]
 
 
 def read_breakdown(
-    connection: sa.Connection, scan_id: int, ai_from: Mapping[str, float], *, is_labelled: bool
+    connection: sa.Connection, scan_id: int, flagged_from: Mapping[str, float], *, is_labelled: bool
 ) -> Breakdown:
-    """Return the breakdown of a scan, within a transaction; `ai_from` has detectors' thresholds."""
+    """Return the breakdown of a scan, within a transaction.
+
+    `flagged_from` has the score from which each planned detector flags an image.
+    """
     folders, deciding = read_folders(connection, scan_id)
     by_folder: dict[bytes, Calls] = {}
     by_detector: dict[str, Calls] = {}
@@ -79,7 +82,7 @@ def read_breakdown(
         months=_months(connection, scan_id),
         deciding=deciding,
         copies=_copies(connection, scan_id),
-        coverage=read_coverage(connection, scan_id, ai_from),
+        coverage=read_coverage(connection, scan_id, flagged_from),
         runs=read_runs(connection, scan_id),
         calls_by_folder={
             name: calls for name, calls in by_folder.items() if name in folders.by_name

@@ -48,17 +48,17 @@ class Figures:
 
 
 def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figures:
-    """Return the figures of a scan; `detectors` has the `ai` thresholds of its plan.
+    """Return the figures of a scan; `detectors` has the scores from which those of its plan flag.
 
     Raises NotFound where there is no such scan.
     """
-    scoring = {name: ai for name, ai in detectors.items() if name not in (PROVENANCE, CONTEXT)}
+    scoring = {name: score for name, score in detectors.items() if name != CONTEXT}
     with store.read() as connection:
         counts = read_counts(connection, scan_id)
         span = read_span(connection, scan_id)
         labelled = read_labelled(connection, scan_id)
         breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
-        images = {name: coverage.scored for name, coverage in breakdown.coverage.items()}
+        images = dict(breakdown.coverage.scored)
         if PROVENANCE in detectors:
             images[PROVENANCE] = count_provenance(connection, scan_id)
         evidence = read_evidence(connection, scan_id)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.report.figures.error_rates import card_rates
+from scanner.report.figures.certainty import certainty
+from scanner.report.figures.error_rates import card_of, card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
+from scanner.report.figures.recall import Recall, recall
 from scanner.report.figures.throughput import Throughput, throughput
 from storage.reads.gallery import Selection, page
 from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_row
-from storage.records import Outcome
+from storage.records import PROVENANCE, Outcome
 from storage.writes.samples import read_sample
 from workers.evaluation.curves import Curves, curves
 from workers.evaluation.intervals import Interval, wilson
 from workers.evaluation.metrics import Classification, Confusion, ScoreCount, classification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scanner.report.figures.estimate import Rates
     from storage.database.store import Store
@@ -83,6 +85,7 @@ class Report:
     evaluation: Evaluation | None
     breakdown: Breakdown
     corrected: CorrectedShare | None
+    recall: Recall | None
     sample: SampleOutcome | None
     throughput: Throughput
     findings: tuple[VerdictRow, ...]
@@ -106,7 +109,7 @@ def build(
     `rates` gives the error rates of a planned detector, for the corrected share.
     """
     planned = {detector.name: detector for detector in scan.plan.detectors}
-    thresholds = {name: detector.thresholds.ai for name, detector in planned.items()}
+    thresholds = {name: detector.thresholds.flagged_from for name, detector in planned.items()}
     read = read_figures(store, scan.scan_id, thresholds)
     return Report(
         scan=scan,
@@ -122,26 +125,30 @@ def build(
         evaluation=evaluation_of(read.labelled, read.breakdown),
         breakdown=read.breakdown,
         corrected=corrected_share(
-            (
-                (name, coverage.native, coverage.flagged)
-                for name, coverage in read.breakdown.coverage.items()
-            ),
-            lambda name: rates(planned[name]),
+            read.breakdown.coverage.as_measured, lambda name: rates(planned[name])
         ),
+        recall=recall(read.breakdown.coverage.as_measured, lambda name: card_of(planned[name])),
         sample=read_sample(store, scan.scan_id),
         throughput=throughput(read.breakdown.runs),
-        findings=tuple(_findings(store, scan)),
+        findings=tuple(_findings(store, scan, read.evidence)),
     )
 
 
-def _findings(store: Store, scan: Scan) -> Iterable[VerdictRow]:
-    """Yield the most certain flagged images: `ai` before `unsure`, the highest score first."""
-    tiles = page(store, scan, Selection((Outcome.AI,)), MAX_FINDINGS)
-    tiles += page(store, scan, Selection((Outcome.UNSURE,)), MAX_FINDINGS - len(tiles))
-    for tile in tiles:
-        row = verdict_row(store, scan.scan_id, tile.image_id)
-        if row is not None:
-            yield row
+def _findings(store: Store, scan: Scan, evidence: Iterable[EvidenceCount]) -> Sequence[VerdictRow]:
+    """Return the most certain flagged images, by kind of evidence and then by score."""
+    thresholds = scan.plan.thresholds()
+    kinds = sorted({count.kind for count in evidence if count.detector == PROVENANCE})
+    selections = [Selection((Outcome.AI,), evidence=kind) for kind in kinds]
+    selections += [Selection((outcome,)) for outcome in (Outcome.AI, Outcome.UNSURE)]
+    # In the order in which they were selected, each image once.
+    ids = dict.fromkeys(
+        tile.image_id
+        for selection in selections
+        for tile in page(store, scan, selection, MAX_FINDINGS)
+    )
+    rows = [row for each in ids if (row := verdict_row(store, scan.scan_id, each)) is not None]
+    rows.sort(key=lambda row: certainty(row.verdict, thresholds), reverse=True)
+    return rows[:MAX_FINDINGS]
 
 
 def evaluation_of(labelled: Iterable[LabelledCount], breakdown: Breakdown) -> Evaluation | None:

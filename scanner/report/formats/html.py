@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from scanner.report.figures.estimate import rate_bounds
 from scanner.report.formats.charts import curve_charts, months_chart, throughput_chart
-from scanner.report.text import accuracy, host_details, labels, sentences
+from scanner.report.text import accuracy, host_details, labels, prevalence, sentences
 from scanner.report.text.folders import by_flagged
 from scanner.report.text.full_report import evidence_counts, stage_times, verdict_counts
 from scanner.report.text.reasons import reason_counts
 from scanner.report.text.tables import safe
+from scanner.report.text.why import why
 from storage.paths import shown
 from storage.reads.hosts import STAGES
 from storage.records import Outcome
@@ -66,7 +68,8 @@ def _environment() -> Environment:
         "figure": labels.figure,
         "score": labels.score,
         "error": labels.error,
-        "reason": labels.reason,
+        "rates": lambda rates: prevalence.percent_range(rate_bounds(rates)),
+        "share_range": lambda bounds: "-" if bounds is None else prevalence.percent_range(bounds),
         "threshold": labels.threshold,
         "skipped": labels.skipped,
         "duration": labels.duration,
@@ -93,8 +96,9 @@ def _values(report: Report) -> dict[str, Any]:
         "counts": report.counts,
         "created_at": time.time(),
         "answer": sentences.answer(report),
-        "estimate": tuple(sentences.estimate(report)),
+        "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
+        "findings": _findings(report),
         "copies": sentences.copies(report.breakdown.copies),
         "verdicts": [row for row in verdict_counts(report) if row[-1]],
         "folders": folders[:ROWS],
@@ -106,6 +110,16 @@ def _values(report: Report) -> dict[str, Any]:
         "reasons": reason_counts(report.evidence).most_common(),
         "evaluation": None if report.evaluation is None else _evaluation(report.evaluation),
     }
+
+
+def _findings(report: Report) -> list[tuple[bytes, Outcome, str]]:
+    """Return the path, verdict and reason of each of the most certain findings."""
+    thresholds = report.scan.plan.thresholds()
+    return [
+        (row.path, row.verdict.outcome, why(row.verdict, thresholds))
+        for row in report.findings
+        if row.verdict is not None
+    ]
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

@@ -15,21 +15,25 @@ from scanner.report.formats.json_parts import (
     deciding_json,
     folders_json,
     months_json,
+    recall_json,
     sample_json,
     share,
     throughput_json,
     time_json,
 )
-from scanner.report.text.labels import reason
+from scanner.report.text.why import short_reason, why
 from storage.paths import fields, shown
 from storage.reads.hosts import STAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
     from storage.reads.hosts import HostFigures
     from storage.reads.progress import Counts
     from storage.reads.verdicts import VerdictRow
+    from storage.records import Thresholds
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for row in report.detectors
         ],
         "evidence": [asdict(row) for row in report.evidence],
-        "findings": [_finding(row) for row in report.findings],
+        "findings": [_finding(row, scan.plan.thresholds()) for row in report.findings],
         "errors": [
             {
                 "kind": error.kind.value,
@@ -81,6 +85,7 @@ def to_json(report: Report) -> dict[str, Any]:
     breakdown, throughput = report.breakdown, throughput_json(report)
     body |= {
         "corrected_share": corrected_json(report),
+        "recall": recall_json(report.recall),
         "sample": sample_json(report),
         **folders_json(breakdown.folders),
         "months": months_json(breakdown.months),
@@ -149,7 +154,7 @@ def _host(host: HostFigures) -> dict[str, Any]:
     }
 
 
-def _finding(row: VerdictRow) -> dict[str, Any]:
+def _finding(row: VerdictRow, thresholds: Mapping[str, Thresholds]) -> dict[str, Any]:
     verdict = row.verdict
     if verdict is None:
         raise ValueError(f"image {row.image_id} has no verdict")
@@ -158,5 +163,6 @@ def _finding(row: VerdictRow) -> dict[str, Any]:
         "verdict": verdict.outcome.value,
         "score": share(verdict.score),
         "detector": verdict.detector,
-        "reason": reason(verdict),
+        "reason": short_reason(verdict, thresholds),
+        "why": why(verdict, thresholds),
     }

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scanner.report.figures.estimate import Standing, rate_bounds
 from storage.paths import fields, shown
-from workers.evaluation.intervals import wilson
+from workers.evaluation.intervals import Interval, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from scanner.report.figures.build import Report
-    from scanner.report.figures.estimate import DetectorShare
+    from scanner.report.figures.estimate import Part
+    from scanner.report.figures.recall import Recall
     from storage.reads.breakdown import Copies
     from storage.reads.folders import Folders, OutcomeCounts
-    from workers.evaluation.intervals import Interval, Share
+    from workers.evaluation.intervals import Share
 
 # Decimal places: of shares and scores, and of seconds and rates.
 SHARE_DIGITS = 6
 TIME_DIGITS = 3
 CONFIDENCE = 0.95
 _EARLIER = ("false_positives", "false_accusations")
-METHOD = "Rogan-Gladen, Lang-Reiczigel interval, detectors joined by MOVER"
+METHOD = "Rogan-Gladen, interval by inverting a test with beta-binomial rates between sources"
 
 
 def share(value: float | None) -> float | None:
@@ -49,15 +54,30 @@ def corrected_json(report: Report) -> dict[str, Any] | None:
         "left_out": report.counts.images - corrected.images,
         "flagged": corrected.flagged,
         "raw": share(corrected.raw),
-        "share": share(corrected.share),
-        **bounds(corrected.interval),
+        "standing": corrected.standing.value,
+        "share": share(corrected.share) if corrected.standing is Standing.BETWEEN else None,
+        **_bounds(corrected.interval),
         "confidence": CONFIDENCE,
         "method": METHOD,
         **_both("false_positives", round(corrected.false_positives, 1)),
         **_both("false_positives_low", round(corrected.false_positives_interval.low, 1)),
         **_both("false_positives_high", round(corrected.false_positives_interval.high, 1)),
-        "detectors": [_detector(each) for each in corrected.by_detector],
+        "settled_by_metadata": report.breakdown.coverage.settled,
+        "detectors": [_part(each) for each in corrected.parts],
         "unmeasured": list(corrected.unmeasured),
+    }
+
+
+def recall_json(recall: Recall | None) -> dict[str, Any] | None:
+    """Return how many AI-generated images are found; None where no measured detector scored any."""
+    if recall is None:
+        return None
+    return {
+        "share": share(recall.share),
+        "lowest": share(recall.lowest),
+        "highest": share(recall.highest),
+        "generators": recall.generators,
+        "counts_unsure": recall.counts_unsure,
     }
 
 
@@ -84,23 +104,37 @@ def _both(name: str, value: object) -> dict[str, Any]:
     return {name: value, name.replace(*_EARLIER): value}
 
 
-def _detector(each: DetectorShare) -> dict[str, Any]:
-    false_positive_rate = _rate(each.rates.false_positive_rate)
+def _part(each: Part) -> dict[str, Any]:
+    """Return the images that the same detectors scored; `name` has the names of all of these."""
+    found = [source for rates in each.rates for source in rates.sensitivity]
+    false = [source for rates in each.rates for source in rates.false_positive_rate]
+    false_positive_rate = _rate(each.false_positive_rate, false)
     return {
-        "name": each.detector,
+        "name": " + ".join(each.detectors),
         "images": each.images,
         "flagged": each.flagged,
-        "sensitivity": _rate(each.rates.sensitivity),
+        "sensitivity": _rate(each.sensitivity, found),
         "false_positive_rate": false_positive_rate,
         "false_alarm_rate": false_positive_rate,
-        "share": share(each.share),
-        **bounds(each.interval),
+        "share": None if each.interval is None else share(each.share),
+        **_bounds(each.interval),
         **_both("false_positives", round(each.false_positives, 1)),
     }
 
 
-def _rate(rate: Share) -> dict[str, Any]:
-    return {"value": share(rate.value), "images": rate.whole}
+def _rate(rates: NDArray[np.float64], sources: Sequence[Share]) -> dict[str, Any]:
+    """Return the mean of equally probable rates, 95 % of them, and what they were measured on."""
+    low, high = rate_bounds(rates)
+    return {
+        "value": share(float(rates.mean())),
+        **bounds(Interval(low, high)),
+        "images": sum(source.whole for source in sources),
+        "sources": len(sources),
+    }
+
+
+def _bounds(interval: Interval | None) -> dict[str, float | None]:
+    return {"low": None, "high": None} if interval is None else bounds(interval)
 
 
 def folders_json(folders: Folders) -> dict[str, Any]:

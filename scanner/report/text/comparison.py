@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scanner.report.text import labels, sentences
+from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.tables import columns, heading, safe
 from storage.paths import shown
 from storage.records import Outcome
@@ -65,7 +65,7 @@ def _counts(before: Report, after: Report) -> list[tuple[str, int, int]]:
 
 
 def _estimate(report: Report) -> str:
-    return "-" if report.corrected is None else f"{100 * report.corrected.share:.1f} %"
+    return "-" if report.corrected is None else prevalence.short_share(report.corrected)
 
 
 def _speed(report: Report) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from scanner.report.text import labels, sentences
+from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.tables import columns, heading, safe
 from storage.paths import shown
 
@@ -26,7 +26,7 @@ def print_estimate(report: Report, console: Console) -> None:
     """Print the estimated prevalence."""
     if report.counts.judged:
         heading(console, "Prevalence: the share of AI-generated images")
-        for sentence in sentences.estimate(report):
+        for sentence in prevalence.estimate(report):
             console.print(Text(sentence))
 
 

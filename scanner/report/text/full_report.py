@@ -13,14 +13,15 @@ from scanner.report.text.accuracy import print_accuracy
 from scanner.report.text.folders import print_breakdown, print_estimate
 from scanner.report.text.reasons import reason_counts
 from scanner.report.text.sentences import answer
-from scanner.report.text.summary import by_name, findings_lines, notes, title
+from scanner.report.text.summary import by_name, notes, title
 from scanner.report.text.tables import columns, heading, safe
+from scanner.report.text.why import why
 from storage.paths import shown
 from storage.reads.hosts import STAGES
 from storage.records import ROUTER, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -83,7 +84,17 @@ def _print_verdicts(report: Report, console: Console) -> None:
 def _print_findings(report: Report, console: Console) -> None:
     if report.findings:
         heading(console, "Most certain")
-        console.print(Group(*findings_lines(report.findings, console.width)))
+        console.print(Group(*_findings_in_words(report)))
+
+
+def _findings_in_words(report: Report) -> Iterator[Text]:
+    """Yield two lines per finding: the image with its verdict, and why."""
+    thresholds = report.scan.plan.thresholds()
+    for row in report.findings:
+        if row.verdict is not None:
+            line = Text(shown(row.path), overflow="fold")
+            yield line.append(f"  {labels.VERDICTS[row.verdict.outcome][0]}", style="bold")
+            yield Text(f"  {why(row.verdict, thresholds)}", style="dim")
 
 
 def _print_evidence(report: Report, console: Console) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scanner.report.text.tables import safe
-from storage.records import NEVER, RESIZED_FROM, Outcome
+from storage.records import NEVER, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from storage.records import ErrorKind, Finding, Verdict
+    from storage.records import ErrorKind
 
 # By verdict: its name, and its meaning. No text here ever says that an image is real.
 VERDICTS = {
@@ -74,29 +73,6 @@ def skipped(kinds: Mapping[str, int], most: int | None = None) -> str:
 def error(kind: ErrorKind) -> str:
     """Return a kind of error in words."""
     return kind.value.replace("_", " ")
-
-
-def reason(verdict: Verdict) -> str:
-    """Return what a verdict is based on: the finding that decided, in a few words."""
-    decided = [
-        finding
-        for finding in verdict.findings
-        if finding.detector == verdict.detector and finding.score is not None
-    ]
-    if not decided:
-        return safe(verdict.detector or "")
-    return _reason(max(decided, key=lambda finding: finding.score or 0.0))
-
-
-def _reason(finding: Finding) -> str:
-    if finding.kind != "score":
-        name = EVIDENCE.get(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
-        generator = safe(program(str(finding.detail.get("generator") or "")))
-        if finding.kind == "generator_tag" and generator:
-            return f"tag of {generator}"
-        return f"{name} ({generator})" if generator else name
-    text = f"model {safe(finding.detector)}"
-    return f"{text}, resized" if RESIZED_FROM in finding.detail else text
 
 
 def program(generator: str) -> str:

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING
 
 from scanner.report.text import labels
 from storage.records import Outcome
-from workers.evaluation.intervals import wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from scanner.report.figures.build import Evaluation, Report
     from scanner.report.figures.compare import Comparison, McNemar
-    from scanner.report.figures.estimate import CorrectedShare
     from storage.reads.breakdown import Copies
-    from storage.writes.samples import SampleOutcome
     from workers.evaluation.intervals import Interval
 
 # A p-value below this counts as a difference.
 SIGNIFICANT = 0.05
 SMALLEST_P = 0.0001
-# The short report leaves out an estimate whose interval is wider: it says nothing.
-WIDEST_INTERVAL = 0.5
 
 
 def answer(report: Report) -> str:
@@ -46,94 +39,6 @@ def nothing(report: Report) -> str:
     if report.scan.listed_at is None:
         return "no images were listed yet"
     return "nothing to judge, no images were found"
-
-
-def estimate(report: Report) -> Iterator[str]:
-    """Yield the estimated prevalence of AI-generated images, its basis and its limits."""
-    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
-        yield reviewed
-    share = report.corrected
-    if share is None:
-        yield (
-            "The share of AI-generated images cannot be estimated: no detector with known error "
-            "rates scored these images."
-        )
-        return
-    yield (
-        f"About {_with_interval(share.share, share.interval)} of the "
-        f"{labels.count(share.images, 'image', 'images')} scored by detectors with known error "
-        f"rates are AI-generated. {_percent(share.raw)} % were flagged. The estimate corrects for "
-        "missed and false detections."
-    )
-    yield false_positives(share)
-    if omitted := report.counts.images - share.images:
-        yield (
-            f"{labels.count(omitted, 'image is', 'images are')} not in the estimate: no detector "
-            "with known error rates scored them at full resolution."
-        )
-    if share.unmeasured:
-        detectors = ", ".join(share.unmeasured)
-        yield f"Not used for the estimate (no usable error rates): {detectors}."
-    yield (
-        "These figures assume images like those the detectors were tested on; images of other "
-        "generators may be missed far more often."
-    )
-
-
-def short_estimate(report: Report) -> Iterator[str]:
-    """Yield the prevalence, from reviewers where they decided any image, else from detectors."""
-    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
-        yield reviewed
-    elif (share := report.corrected) is not None and _is_informative(share.interval):
-        yield (
-            f"Estimate: {_with_interval(share.share, share.interval)} of the "
-            f"{labels.count(share.images, 'image', 'images')} scored by detectors with known error "
-            "rates are AI-generated."
-        )
-        if share.flagged:
-            yield false_positives(share)
-
-
-def _is_informative(interval: Interval) -> bool:
-    low, high = interval
-    return high - low <= WIDEST_INTERVAL
-
-
-def _reviewed(sample: SampleOutcome) -> str | None:
-    """Return what reviewers found in a random sample; None before the first decision."""
-    decided = sample.ai + sample.not_ai
-    if not decided:
-        return None
-    share = _with_interval(sample.ai / decided, wilson(sample.ai, decided))
-    return (
-        f"Reviewers decided {decided:,} of "
-        f"{labels.count(sample.size, 'randomly sampled image', 'randomly sampled images')}; "
-        f"{labels.count(sample.ai, 'is', 'are')} AI-generated: {share} of the "
-        f"{sample.population:,} readable images."
-    )
-
-
-def false_positives(share: CorrectedShare) -> str:
-    """Return how many of the flagged images are expected to be false positives."""
-    if not share.flagged:
-        return "No image was flagged."
-    number = share.false_positives
-    low, high = (round(bound) for bound in share.false_positives_interval)
-    about = f"about {number:,.0f}" if number >= 1 else "fewer than one"
-    bounds = f" ({low:,} to {high:,})" if high else ""
-    return (
-        f"Expected false positives (not AI-generated): {about}{bounds} of "
-        f"{labels.count(share.flagged, 'flagged image', 'flagged images')}."
-    )
-
-
-def _with_interval(share: float, bounds: Interval) -> str:
-    low, high = (_percent(bound) for bound in bounds)
-    return f"{_percent(share)} % (95 % interval: {low} to {high} %)"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
 
 
 def copies(counts: Copies) -> str | None:

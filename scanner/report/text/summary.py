@@ -9,19 +9,22 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
-from scanner.report.text import labels, sentences
+from scanner.report.figures.certainty import heading
+from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.accuracy import short_accuracy
 from scanner.report.text.reasons import not_examined
 from scanner.report.text.tables import safe
+from scanner.report.text.why import short_reason
 from storage.paths import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console, RenderableType
 
     from scanner.report.figures.build import Report
     from storage.reads.verdicts import VerdictRow
+    from storage.records import Thresholds
 
 # Lines of the report at 80 columns, and findings that it has to have room for.
 MAX_LINES, FEWEST_FINDINGS = 25, 3
@@ -53,7 +56,8 @@ def print_summary(report: Report, console: Console) -> None:
         if room >= min(FEWEST_FINDINGS, len(report.findings)):
             break
     if findings := report.findings[: max(1, room)]:
-        top += [Text(), _heading(report, len(findings)), *findings_lines(findings, console.width)]
+        lines = findings_lines(findings, report.scan.plan.thresholds(), console.width)
+        top += [Text(), _heading(report, len(findings)), *lines]
     console.print(Group(*top, *rest))
 
 
@@ -83,7 +87,9 @@ def title(report: Report) -> Text:
     return text if report.counts.images else text.append(f": {sentences.nothing(report)}")
 
 
-def findings_lines(findings: Sequence[VerdictRow], width: int) -> list[Text]:
+def findings_lines(
+    findings: Sequence[VerdictRow], thresholds: Mapping[str, Thresholds], width: int
+) -> list[Text]:
     """Return a line per finding: verdict, score, path and reason, cut to the width."""
     longest = max(SHORTEST_PATH, width - BESIDE_PATH)
     paths = [_cut(shown(row.path), longest) for row in findings]
@@ -92,10 +98,10 @@ def findings_lines(findings: Sequence[VerdictRow], width: int) -> list[Text]:
     for row, path in zip(findings, paths, strict=True):
         if row.verdict is not None:
             name = labels.VERDICTS[row.verdict.outcome][0]
-            line = (
-                f"{name:<12}  {labels.score(row.verdict.score):>5}  {set_cell_size(path, column)}"
-            )
-            line += f"  {labels.reason(row.verdict)}"
+            finding = heading(row.verdict, thresholds)
+            score = labels.score(row.verdict.score if finding is None else finding.score)
+            line = f"{name:<12}  {score:>5}  {set_cell_size(path, column)}"
+            line += f"  {short_reason(row.verdict, thresholds)}"
             lines.append(Text(line, no_wrap=True, overflow="ellipsis"))
     return lines
 
@@ -130,7 +136,7 @@ def _heading(report: Report, findings: int) -> Text:
 def _remarks(report: Report) -> Iterator[Text]:
     if report.counts.not_examined:
         yield Text(not_examined(report))
-    yield from map(Text, sentences.short_estimate(report))
+    yield from map(Text, prevalence.short_estimate(report))
 
 
 def _errors(report: Report, width: int) -> Iterator[Text]:

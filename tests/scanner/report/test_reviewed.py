@@ -8,7 +8,7 @@ import pytest
 
 from scanner.report.figures.build import build
 from scanner.report.formats.json import to_json
-from scanner.report.text import sentences
+from scanner.report.text import prevalence
 from storage.writes import reviews, samples, scans
 from storage.writes.reviews import Answer
 
@@ -26,7 +26,7 @@ def test_reviewed_sample(scan: Scan, store: Store) -> None:
     with store.write() as connection:
         connection.exec_driver_sql("UPDATE scan SET finished_at = 1.0")
     drawn = samples.draw_sample(store, scan.scan_id, 4, seed=1)
-    assert not any("Reviewers" in said for said in sentences.estimate(build(store, scan)))
+    assert not any("Reviewers" in said for said in prevalence.estimate(build(store, scan)))
     images = [image for image, _ in samples.sample_images(store, drawn)]
     answers = (Answer.AI, Answer.NOT_AI, Answer.NOT_AI, Answer.CANT_TELL)
     for image, answer in zip(images, answers, strict=True):
@@ -42,5 +42,8 @@ def test_reviewed_sample(scan: Scan, store: Store) -> None:
         body["low"],
         body["high"],
     )
-    (said,) = [one for one in sentences.estimate(report) if "Reviewers" in one]
-    assert "Reviewers decided 3 of 4 randomly sampled images; 1 is AI-generated: 33.3 %" in said
+    (said,) = [one for one in prevalence.estimate(report) if "Reviewers" in one]
+    assert said == (
+        "Reviewers decided 3 of 4 randomly sampled images: 1 is AI-generated. So 6.1 to 79 % of "
+        "the 6 readable images are (95 % interval)."
+    )

@@ -12,7 +12,7 @@ import pytest
 from storage.reads import breakdown, compare, folders, labelled, report
 from storage.reads.breakdown import Copies
 from storage.reads.compare import Change, Pair
-from storage.reads.coverage import Coverage
+from storage.reads.coverage import Scored
 from storage.reads.folders import Folders, OutcomeCounts
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing
@@ -177,9 +177,9 @@ def test_copies_of_many(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_coverage_of_detectors(fill: Fill) -> None:
-    """Coverage counts images, not regions, and separately those at full resolution."""
+    """Images, not regions, are counted by their detectors: as measured, and not settled."""
     scan = fill.scan()
-    batch = fill.batch(scan, b"1", b"2", b"3", b"4")
+    batch = fill.batch(scan, b"1", b"2", b"3", b"4", b"5", b"6")
     assert batch is not None
     said = [
         (Finding("faces", "face", 0.95), Finding("faces", "face", 0.2)),
@@ -189,6 +189,8 @@ def test_coverage_of_detectors(fill: Fill) -> None:
             Finding("scenes", "score", 0.95, "", {"resized_from": [9, 9]}),
         ),
         (Finding("router", "no_detector"), Finding("scenes", "score", 0.89)),
+        (Finding("router", "degraded"), Finding("scenes", "score", 0.99)),
+        (Finding("provenance", "generator_tag", 0.98), Finding("scenes", "score", 0.99)),
     ]
     fill.judge(
         batch,
@@ -198,11 +200,16 @@ def test_coverage_of_detectors(fill: Fill) -> None:
         ),
     )
 
-    assert read(fill, scan, dict.fromkeys(("faces", "scenes", "objects-32"), 0.9)).coverage == {
-        "faces": Coverage(3, 2, 1),
-        "scenes": Coverage(3, 2, 1),
-        "objects-32": Coverage(0, 0, 0),
-    }
+    names = ("provenance", "faces", "scenes", "objects-32")
+    coverage = read(fill, scan, dict.fromkeys(names, 0.9)).coverage
+
+    assert {"faces": 3, "scenes": 5, "objects-32": 0} == coverage.scored
+    assert 1 == coverage.settled
+    assert {
+        Scored(("faces",), 1, 1),
+        Scored(("faces", "scenes"), 1, 1),
+        Scored(("scenes",), 1, 0),
+    } == set(coverage.as_measured)
 
 
 def test_calls_against_labels(fill: Fill) -> None:

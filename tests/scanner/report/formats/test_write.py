@@ -346,7 +346,7 @@ def test_corrected_share_is_by_the_cards_rates(store: Store, scan: Scan) -> None
 
     assert body["corrected_share"] is None
     full = scanner("report", "--full", store=store).stdout
-    assert "cannot be estimated" in " ".join(full.split())
+    assert "give no estimate" in " ".join(full.split())
 
 
 def test_finding_texts_are_utf8_in_parquet(store: Store, tmp_path: Path) -> None:

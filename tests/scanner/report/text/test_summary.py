@@ -11,7 +11,9 @@ from rich.console import Console
 
 from scanner.report.figures.build import build
 from scanner.report.figures.estimate import Rates, corrected_share
+from scanner.report.figures.recall import Recall
 from scanner.report.text.summary import MAX_LINES, print_summary
+from storage.reads.coverage import Scored
 from storage.reads.evidence import ErrorCount
 from storage.records import ErrorKind, Finding, Plan
 from storage.writes import scans
@@ -36,13 +38,15 @@ def busy(report: Report) -> Report:
     assert named.verdict is not None
     verdict = replace(named.verdict, findings=(Finding("provenance", "x" * 50, 0.98),))
     path = b"a folder/" * 20 + b"name.png"
-    rates = Rates(Share(90, 100), Share(10, 100))
+    rates = Rates((Share(90, 100),) * 9, (Share(10, 100),) * 9)
+    scored = Scored(("objects-32",), 12_345_678, 2_345_678)
     return replace(
         report,
         counts=replace(report.counts, images=12_345_678, ai=123_456, not_examined=99_999, kept=7),
         findings=(replace(named, path=path, verdict=verdict),) * 10,
         errors=tuple(ErrorCount(kind, 12_345, ((path, "a text"),)) for kind in ErrorKind),
-        corrected=corrected_share([("objects-32", 12_345_678, 2_345_678)], lambda _: rates),
+        corrected=corrected_share([scored], lambda _: rates),
+        recall=Recall(0.5, 0.01, 0.99, 30, counts_unsure=True),
         sample=SampleOutcome(1, 1, 7, 10_000_000, 1_000, 300, 400, 50),
         scan=replace(report.scan, skipped={f"kind {n}": 10**n for n in range(9)}),
     )
@@ -76,8 +80,8 @@ def test_findings_have_names_and_reasons(report: Report) -> None:
 
     assert [line.split() for line in lines[start : start + 3]] == [
         ["AI-generated", "0.980", "FAKE/tagged.png", "tag", "of", "ComfyUI"],
-        ["AI-generated", "0.900", "FAKE/seen.jpg", "model", "objects-32"],
-        ["unsure", "0.700", "REAL/accused.jpg", "model", "objects-32"],
+        ["AI-generated", "0.900", "FAKE/seen.jpg", *["objects-32,", "AI", "from", "0.870"]],
+        ["unsure", "0.700", "REAL/accused.jpg", *["objects-32,", "unsure", "from", "0.620"]],
     ]
 
 
@@ -128,12 +132,13 @@ def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
 
 @pytest.mark.parametrize(("images", "estimated"), [(2, False), (2_000, True)])
 def test_estimate_needs_enough_images(report: Report, images: int, *, estimated: bool) -> None:
-    """The share is left out where its interval is wider than half of what is possible."""
-    rates = Rates(Share(90, 100), Share(10, 100))
-    share = corrected_share([("objects-32", images, images // 2)], lambda _: rates)
-    lines = printed(replace(report, corrected=share))
+    """The share of two images is not estimated, that of two thousand is."""
+    rates = Rates((Share(90, 100),) * 9, (Share(10, 100),) * 9)
+    scored = Scored(("objects-32",), images, images // 2)
+    lines = printed(replace(report, corrected=corrected_share([scored], lambda _: rates)))
 
     assert any(line.startswith("Estimate: ") for line in lines) is estimated
+    assert any(line.startswith("No estimate: ") for line in lines) is not estimated
 
 
 def test_last_lines_say_how_to_see_more(report: Report) -> None:

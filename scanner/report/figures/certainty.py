@@ -1,0 +1,55 @@
+"""Which finding heads a verdict, and how certain it makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage.records import PROVENANCE, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from storage.records import Finding, Thresholds, Verdict
+
+
+def certainty(
+    verdict: Verdict | None, thresholds: Mapping[str, Thresholds]
+) -> tuple[bool, bool, float]:
+    """Return a key that orders verdicts, the most certain highest.
+
+    What metadata settles comes before what models score, `ai` before `unsure`.
+    """
+    if verdict is None:
+        return False, False, 0.0
+    if (finding := settling(verdict, thresholds)) is not None:
+        return True, True, _score(finding)
+    return False, verdict.outcome is Outcome.AI, verdict.score or 0.0
+
+
+def heading(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding | None:
+    """Return the finding that heads a verdict; None where there is none with a score."""
+    if (finding := settling(verdict, thresholds)) is not None:
+        return finding
+    of_detector = [
+        finding
+        for finding in verdict.findings
+        if finding.detector == verdict.detector and finding.score is not None
+    ]
+    return max(of_detector, key=_score, default=None)
+
+
+def settling(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding | None:
+    """Return the strongest finding of metadata that makes an image `ai`, whatever a model says."""
+    known = thresholds.get(PROVENANCE)
+    if known is None or verdict.outcome is not Outcome.AI:
+        return None
+    found = [
+        finding
+        for finding in verdict.findings
+        if finding.detector == PROVENANCE and _score(finding) >= known.ai
+    ]
+    return max(found, key=_score, default=None)
+
+
+def _score(finding: Finding) -> float:
+    return finding.score or 0.0

@@ -1,0 +1,239 @@
+"""Sentences on the share of AI-generated images, the same on a terminal and in HTML."""
+
+from __future__ import annotations
+
+from math import ceil, log
+from typing import TYPE_CHECKING
+
+from scanner.report.figures.estimate import Standing
+from scanner.report.text import labels
+from scanner.report.text.tables import safe
+from storage.records import CONTEXT, NEVER
+from workers.evaluation.intervals import Interval, wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scanner.report.figures.build import Report
+    from scanner.report.figures.estimate import CorrectedShare
+    from scanner.report.figures.recall import Recall
+    from storage.writes.samples import SampleOutcome
+
+# Shares that are given in words: so many in so many.
+_IN_WORDS = (
+    (1, 100), (1, 50), (1, 20), (1, 10), (1, 5), (1, 4), (1, 3), (1, 2),
+    (2, 3), (3, 4), (4, 5), (9, 10), (19, 20), (99, 100),
+)  # fmt: skip
+_HARDLY = 0.005
+# A lower bound below this is shown as 0.
+_LEAST = 0.0005
+# Nothing is known of the share.
+SILENT = (Standing.CONTRADICTED, Standing.TOO_WIDE, Standing.TOO_FEW)
+
+
+def short_estimate(report: Report) -> Iterator[str]:
+    """Yield the share by a reviewed sample, else by the detectors, and what these miss."""
+    share = report.corrected
+    if report.recall is not None:
+        yield found(report.recall)
+    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
+        yield reviewed
+        if share is not None:
+            yield _compared(report, report.sample, share)
+    elif share is not None:
+        yield _by_detectors(share)
+        if share.flagged and share.standing is not Standing.CONTRADICTED:
+            yield false_positives(share)
+
+
+def estimate(report: Report) -> Iterator[str]:
+    """Yield the share of AI-generated images, its basis and its limits."""
+    share = report.corrected
+    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
+        yield reviewed
+        if share is not None:
+            yield _compared(report, report.sample, share)
+    if share is None:
+        yield (
+            "The detectors give no estimate: none whose error rates were measured on several "
+            "sources scored these images."
+        )
+        return
+    yield _by_detectors(share)
+    if report.recall is not None:
+        yield found(report.recall)
+    if share.standing is not Standing.CONTRADICTED:
+        yield false_positives(share)
+    yield from _basis(report, share)
+
+
+def short_share(share: CorrectedShare) -> str:
+    """Return the bounds of the estimate; `-` where it says nothing."""
+    if share.interval is None or share.standing in SILENT:
+        return "-"
+    if share.standing is Standing.AT_LEAST:
+        return f"at least {_percent(share.interval.low)} %"
+    return percent_range(share.interval)
+
+
+def found(recall: Recall) -> str:
+    """Return how many AI-generated images the detectors find."""
+    share = in_words(recall.share)
+    text = (
+        "Of AI-generated images like those that the detectors were measured on, about "
+        f"{share} {'is' if share.startswith('1 ') else 'are'} found"
+    )
+    if recall.counts_unsure:
+        text += " (“AI-generated” or “unsure”)"
+    if recall.generators > 1 and (recall.lowest, recall.highest) != (recall.share,) * 2:
+        lowest, highest = in_words(recall.lowest), in_words(recall.highest)
+        text += f"; by generator, from {lowest} to {highest}"
+    return f"{text}."
+
+
+def in_words(share: float) -> str:
+    """Return a share as so many in so many, the nearest by its odds."""
+    if share <= _HARDLY:
+        return "fewer than 1 in 100" if share else "none"
+    if share >= 1 - _HARDLY:
+        return "nearly all" if share < 1 else "all"
+    odds = log(share / (1 - share))
+    part, whole = min(_IN_WORDS, key=lambda each: abs(log(each[0] / (each[1] - each[0])) - odds))
+    return f"{part} in {whole}"
+
+
+def _by_detectors(share: CorrectedShare) -> str:
+    """Return what the detectors' scores say of the share, or why they say nothing."""
+    images = labels.count(share.images, "image", "images")
+    bounds = share.interval
+    if share.standing is Standing.TOO_FEW:
+        return f"No estimate: detectors with known error rates scored only {images}."
+    if bounds is None:
+        fewer = "more" if share.too_many else "fewer"
+        return (
+            f"No estimate: of the {images} that the detectors scored they flag {fewer} than their "
+            "measured error rates explain, so these images are unlike those they were measured on."
+        )
+    if share.standing is Standing.BETWEEN:
+        return (
+            f"Estimate: {percent_range(bounds)} of the {images} scored by detectors with known "
+            "error rates are AI-generated (95 % interval)."
+        )
+    if share.standing is Standing.AT_LEAST:
+        return (
+            f"Estimate: at least {_percent(bounds.low)} % of the {images} scored by detectors with "
+            "known error rates are AI-generated; how many more, the scores cannot tell."
+        )
+    return (
+        f"No estimate: the scores cannot tell how many of the {images} scored by detectors with "
+        "known error rates are AI-generated; a reviewed random sample can "
+        "(`scanner review --sample 200`)."
+    )
+
+
+def false_positives(share: CorrectedShare) -> str:
+    """Return how many of the flagged images may be false positives."""
+    if not share.flagged:
+        return "They flag none of these."
+    low, high = share.false_positives_interval
+    fewest, most = round(low), min(share.flagged, ceil(high - 0.05))
+    flagged = f"the {labels.count(share.flagged, 'image', 'images')} that these detectors flag"
+    if most == share.flagged:
+        return f"Any of {flagged} may be a false positive, that is, not AI-generated."
+    if not most:
+        return f"Hardly any of {flagged} is likely to be a false positive."
+    number = f"{fewest:,} to {most:,}" if fewest else f"up to {most:,}"
+    return f"Of {flagged}, {number} may be false positives, that is, not AI-generated."
+
+
+def _basis(report: Report, share: CorrectedShare) -> Iterator[str]:
+    """Yield which images the estimate is of, and why others are left out."""
+    settled = report.breakdown.coverage.settled
+    text = f"They flag {share.flagged:,} of {share.images:,} images ({_percent(share.raw)} %)"
+    unsure_only = [
+        row.planned.name
+        for row in report.detectors
+        if row.planned.thresholds.ai >= NEVER
+        and any(row.planned.name in part.detectors for part in share.parts)
+    ]
+    if unsure_only:
+        text += (
+            f"; “unsure” counts where it is the most that a detector says: {_listed(unsure_only)}"
+        )
+    if CONTEXT in report.scan.plan.names():
+        text += ", by their scores alone: context moves verdicts, but not this"
+    yield f"{text}."
+    if settled:
+        are = "image is" if settled == 1 else "images are"
+        yield f"{settled:,} more {are} AI-generated by their own metadata, and not counted in this."
+    if omitted := report.counts.images - share.images - settled:
+        yield (
+            f"{labels.count(omitted, 'image is', 'images are')} left out: not photographs, of "
+            "other sizes, resized for a detector, degraded, unreadable, or not judged yet."
+        )
+    if share.unmeasured:
+        yield (
+            f"Left out, too: images scored by {_listed(share.unmeasured)}, whose error rates were "
+            "not measured on several sources."
+        )
+    yield (
+        "The interval covers how much error rates differ between the generators and photographers "
+        "that the detectors were measured on; images of another kind may be missed far more often."
+    )
+
+
+def _reviewed(sample: SampleOutcome) -> str | None:
+    """Return what reviewers found in a random sample; None before the first decision."""
+    decided = sample.ai + sample.not_ai
+    if not decided:
+        return None
+    bounds = wilson(sample.ai, decided)
+    return (
+        f"Reviewers decided {decided:,} of "
+        f"{labels.count(sample.size, 'randomly sampled image', 'randomly sampled images')}: "
+        f"{labels.count(sample.ai, 'is', 'are')} AI-generated. So {percent_range(bounds)} of the "
+        f"{sample.population:,} readable images are (95 % interval)."
+    )
+
+
+def _compared(report: Report, sample: SampleOutcome, share: CorrectedShare) -> str:
+    """Return whether the detectors' estimate agrees with a sample that has decisions."""
+    if share.interval is None or share.standing in SILENT:
+        return "The detectors' scores alone give no estimate."
+    low, high = share.interval
+    if share.standing is Standing.AT_LEAST:
+        high = 1.0
+    # In all readable images, those that were not scored may all be AI-generated, or none.
+    settled = report.breakdown.coverage.settled
+    unknown = max(0, sample.population - share.images - settled)
+    least = (low * share.images + settled) / sample.population
+    most = (high * share.images + settled + unknown) / sample.population
+    reviewed = wilson(sample.ai, sample.ai + sample.not_ai)
+    text = (
+        f"The detectors' estimate, {short_share(share)} of the {share.images:,} that they scored,"
+    )
+    if least > reviewed.high:
+        return f"{text} is too high for that: go by the reviewed sample."
+    if most < reviewed.low:
+        return f"{text} is too low for that: they miss more here. Go by the reviewed sample."
+    return f"{text} does not contradict that."
+
+
+def percent_range(bounds: Interval) -> str:
+    """Return two shares of 100."""
+    if (bounds.low, bounds.high) == (0, 1):
+        return "0 to 100 %"
+    low = _percent(bounds.low) if bounds.low >= _LEAST else "0"
+    return f"{low} to {_percent(bounds.high)} %"
+
+
+def _percent(share: float) -> str:
+    """Return a share of 100 with two digits that count, never rounded to 0 or 100."""
+    percent = 100 * share
+    if 0 < percent < 0.1 or 99.9 < percent < 100:  # noqa: PLR2004 - the last digit shown
+        return "0.1" if percent < 50 else "99.9"  # noqa: PLR2004 - on which side it is
+    return f"{percent:.1f}" if percent < 10 else f"{percent:.0f}"  # noqa: PLR2004
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(map(safe, names))

@@ -1,0 +1,126 @@
+"""Why an image has its verdict, in words: the scores, and the thresholds that they met."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scanner.report.figures.certainty import heading
+from scanner.report.text import labels
+from scanner.report.text.tables import safe
+from storage.records import CONTEXT, DEGRADED, NEVER, PROVENANCE, RESIZED_FROM, Outcome
+from workers.pipeline.decide import context_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from storage.records import Finding, Thresholds, Verdict
+
+
+def short_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> str:
+    """Return what a verdict is based on, in a few words."""
+    finding = heading(verdict, thresholds)
+    if finding is None:
+        return safe(verdict.detector or "")
+    if finding.kind != "score":
+        return _named(finding)
+    text = safe(finding.detector)
+    if (met := _met(finding, _moved(verdict, thresholds))) is not None:
+        text += f", {_word(met[0])} from {_threshold(met[1])}"
+    if "box" in finding.detail:
+        text += f", box {verdict.findings.index(finding) + 1}"
+    cap = _cap(finding, verdict)
+    return f"{text}, {cap}" if cap else text
+
+
+def why(
+    verdict: Verdict, thresholds: Mapping[str, Thresholds], finding: Finding | None = None
+) -> str:
+    """Return in words what a finding says and which threshold it met; by default the deciding one.
+
+    Boxes have the number of their finding, as on the page of an image.
+    """
+    finding = finding or heading(verdict, thresholds)
+    if finding is None:
+        return safe(verdict.detector or "")
+    if finding.kind != "score":
+        name = _named(finding)
+        return name if finding.score is None else f"{labels.score(finding.score)}: {name}"
+    return "; ".join(filter(None, _said(verdict, thresholds, finding)))
+
+
+def _said(
+    verdict: Verdict, thresholds: Mapping[str, Thresholds], finding: Finding
+) -> tuple[str, str, str]:
+    """Return the score with its threshold, the part of the image, and what limits the verdict."""
+    score, name = labels.score(finding.score), safe(finding.detector)
+    moved = _moved(verdict, thresholds)
+    met = _met(finding, moved)
+    if met is not None:
+        from_ = _threshold(met[1])
+        above = "at" if score == from_ else "above"
+        text = f"{score}, {above} the {from_} at which {name} says {_word(met[0])}"
+    elif finding.detector in moved:
+        unsure = _threshold(moved[finding.detector].unsure)
+        text = f"{score}, below the {unsure} at which {name} says unsure"
+    else:
+        text = f"{score} by {name}"
+    if moved is not thresholds and finding.detector in moved:
+        text += f" after {_context(verdict)} moved its thresholds"
+    part = ""
+    if "box" in finding.detail:
+        part = f"the face in box {verdict.findings.index(finding) + 1}"
+    elif isinstance(crops := finding.detail.get("crops"), int) and crops > 1:
+        part = f"{crops} crops together"
+    return text, part, _cap(finding, verdict)
+
+
+def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[str, Thresholds]:
+    """Return the thresholds as what surrounds the pixels moved them, those of metadata as is."""
+    ratio = context_ratio(verdict.findings)
+    if ratio == 1:
+        return thresholds
+    return {
+        name: each if name == PROVENANCE else each.moved(ratio) for name, each in thresholds.items()
+    }
+
+
+def _context(verdict: Verdict) -> str:
+    kinds = (finding.kind for finding in verdict.findings if finding.detector == CONTEXT)
+    return ", ".join(labels.EVIDENCE.get(kind, safe(kind)) for kind in kinds)
+
+
+def _met(finding: Finding, thresholds: Mapping[str, Thresholds]) -> tuple[Outcome, float] | None:
+    """Return the level that a score reaches by its detector's thresholds, and from where."""
+    known = thresholds.get(finding.detector)
+    if known is None or finding.score is None or finding.score < known.unsure:
+        return None
+    if known.ai <= finding.score and known.ai < NEVER:
+        return Outcome.AI, known.ai
+    return Outcome.UNSURE, known.unsure
+
+
+def _cap(finding: Finding, verdict: Verdict) -> str:
+    """Return why a score of a model counts as `unsure` at most; empty where nothing limits it."""
+    if finding.detector == PROVENANCE:
+        return ""
+    if RESIZED_FROM in finding.detail:
+        return "resized, so unsure at most"
+    if any(other.kind == DEGRADED for other in verdict.findings):
+        return "degraded, so unsure at most"
+    return ""
+
+
+def _named(finding: Finding) -> str:
+    name = labels.EVIDENCE.get(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
+    generator = safe(labels.program(str(finding.detail.get("generator") or "")))
+    if finding.kind == "generator_tag" and generator:
+        return f"tag of {generator}"
+    return f"{name} ({generator})" if generator else name
+
+
+def _word(outcome: Outcome) -> str:
+    return "AI" if outcome is Outcome.AI else "unsure"
+
+
+def _threshold(value: float) -> str:
+    return f"{value:.3f}"
