@@ -25,12 +25,14 @@ ROUTER = "router"
 DEGRADED = "degraded"
 # The key in the detail of a finding of CONTEXT for its likelihood ratio.
 LIKELIHOOD_RATIO = "likelihood_ratio"
+# The kind of a finding on an image that is no photograph: detectors do not get its pixels.
+OUT_OF_DOMAIN = "out_of_domain"
 # The key in a finding's detail for the original size of an image that was resized.
 RESIZED_FROM = "resized_from"
 
 # The rules by which findings become verdicts (`workers.pipeline.decide` and `route`). Raised when
 # they change: a scan with a new plan does not keep the verdicts of older rules.
-RULES_VERSION = 3
+RULES_VERSION = 4
 # As a threshold for `ai`: the detector never returns `ai`.
 NEVER = 1.0
 

@@ -14,6 +14,7 @@ from storage.records import RESIZED_FROM
 from workers.detectors import installed
 from workers.detectors.detector import EmbeddingDetector
 from workers.images.degraded import degraded
+from workers.images.domain import out_of_domain
 from workers.pipeline import crops
 from workers.pipeline.route import TOO_LARGE, Router
 
@@ -90,6 +91,8 @@ class InputSelector:
         """Take the planned detectors, and all `present` ones to explain why none suits an image."""
         self._views = {name: card.view for name, card in planned.items()}
         self._inputs = {name: card.input for name, card in planned.items() if card.input}
+        # Those for photographs alone. Of custom detectors nobody knows what they are for.
+        self._photographic = planned.keys() & set(installed.NAMES)
         self._router = Router(planned, present)
         has_faces = any(view.kind == "faces" for view in self._views.values())
         self._finder = finder if has_faces else None
@@ -101,11 +104,15 @@ class InputSelector:
     def select(self, decoded: Decoded) -> ImageInputs:
         """Select faces, crops and the whole image, each for the detectors that it suits.
 
-        The crops of a portrait are crops of a face, so only the face detector gets a portrait.
+        The crops of a portrait are crops of a face, so only the face detector gets a portrait. The
+        built-in detectors get photographs alone, and what looks like them.
         """
         inputs = ImageInputs()
         names = self._router.by_size(decoded.header)
-        if decoded.native is not None:
+        outside = out_of_domain(decoded) if self._photographic else None
+        if outside is not None:
+            names = [name for name in names if name not in self._photographic]
+        elif decoded.native is not None:
             inputs.full_size.extend(self._faces(decoded, decoded.native))
         is_portrait = any(_fills(face, decoded.header) for face in inputs.full_size)
         for name in names:
@@ -117,7 +124,8 @@ class InputSelector:
         if inputs.full_size and (finding := degraded(decoded)) is not None:
             inputs.findings.append(finding)
         if not inputs.full_size and not inputs.whole:
-            inputs.findings.append(TOO_LARGE if names else self._router.why_none(decoded.header))
+            why = TOO_LARGE if names else self._router.why_none(decoded.header)
+            inputs.findings.append(outside or why)
         return inputs
 
     def _whole(self, name: str, decoded: Decoded) -> DetectorInputs:

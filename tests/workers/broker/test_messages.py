@@ -128,7 +128,7 @@ def test_json_of_a_batch() -> None:
         "attempt": 1,
         "collection": "photos",
         "plan": {
-            "rules": 3,
+            "rules": 4,
             "detectors": [
                 {
                     "name": "tiny-net",

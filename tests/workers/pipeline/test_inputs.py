@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import Base
 
+from storage.records import OUT_OF_DOMAIN, ROUTER, Finding
 from workers.detectors.card import Card, Input, Thresholds, View
 from workers.images.decode import decode
 from workers.images.faces import Face
@@ -169,3 +170,19 @@ def test_the_centre_of_an_image() -> None:
 
     assert [("clip", {})] == [(asked.detector, asked.detail) for asked in shown.full_size]
     assert [[(32, 32, 3)]] == [[view.shape for view in asked.views[0]] for asked in shown.full_size]
+
+
+@pytest.mark.parametrize(("name", "examined"), [("scenes", []), ("mine", ["mine"])])
+def test_graphics_are_for_custom_detectors_alone(
+    monkeypatch: pytest.MonkeyPatch, name: str, examined: list[str]
+) -> None:
+    """The built-in detectors get none, nor is a face searched; the finding says why."""
+    graphic = Finding(ROUTER, OUT_OF_DOMAIN, None, "a drawing")
+    monkeypatch.setattr("workers.pipeline.inputs.out_of_domain", lambda _: graphic)
+    finder = Found(Face(50, 60, 90, 100, 0.9))
+    crops = card(name, (100, 4096), View("crops", crops=5))
+    inputs = show(noise(300, 200), finder, {name: crops, "faces": FACES})
+
+    assert examined == [asked.detector for asked in inputs.full_size]
+    assert [] == finder.shown
+    assert ([] if examined else [graphic]) == inputs.findings

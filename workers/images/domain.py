@@ -1,0 +1,85 @@
+"""The gate before the detectors, which tells photographs and the like from graphics.
+
+Detectors are measured on photographs and on generated images that look like photographs. What they
+say of a drawing means nothing, so they get none. The gate is a small ensemble of decision trees on
+the pixels' statistics; `benchmarks/fit_domain.py` fits it, and `benchmarks/out_of_domain.py`
+measures it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.records import OUT_OF_DOMAIN, ROUTER, Finding
+from workers.images.statistics import MIN_SIDE, statistics
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workers.images.decode import Decoded
+
+TREES = Path(__file__).resolve().parent.parent / "models" / "domain.json"
+
+TEXT = "a drawing, icon or other graphic: the detectors judge photographs"
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Complete binary trees of one depth, whose leaves add up to the logit of “a graphic”.
+
+    `statistic` and `bound` are (trees, inner nodes), in breadth-first order: the right child
+    follows where the statistic is above the bound. `leaf` is (trees, leaves). Images with a logit
+    of at least `limit` are graphics.
+    """
+
+    names: tuple[str, ...]
+    statistic: NDArray[np.int64]
+    bound: NDArray[np.float64]
+    leaf: NDArray[np.float64]
+    intercept: float
+    limit: float
+
+    def logit(self, values: NDArray[np.float64]) -> float:
+        """Return the logit of an image's statistics, in the order of `names`."""
+        each = np.arange(len(self.leaf))
+        node = np.zeros(len(self.leaf), np.int64)
+        inner = self.statistic.shape[1]
+        for _ in range(inner.bit_length()):
+            above = values[self.statistic[each, node]] > self.bound[each, node]
+            node = 2 * node + 1 + above
+        return self.intercept + float(self.leaf[each, node - inner].sum())
+
+
+@cache
+def trees() -> Trees:
+    """Read the gate's trees."""
+    body = json.loads(TREES.read_bytes())
+    return Trees(
+        names=tuple(body["names"]),
+        statistic=np.array(body["statistic"], np.int64),
+        bound=np.array(body["bound"], np.float64),
+        leaf=np.array(body["leaf"], np.float64),
+        intercept=body["intercept"],
+        limit=body["limit"],
+    )
+
+
+def out_of_domain(decoded: Decoded) -> Finding | None:
+    """Return a finding for a drawing or other graphic; None for others, and for tiny images."""
+    header, shape = decoded.header, decoded.pixels.shape
+    if min(header.width, header.height) < MIN_SIDE:
+        return None
+    if decoded.native is None and shape[:2] != (header.height, header.width):
+        return None
+    gate = trees()
+    values = statistics(decoded)
+    logit = gate.logit(np.array([values[name] for name in gate.names]))
+    if logit < gate.limit:
+        return None
+    return Finding(ROUTER, OUT_OF_DOMAIN, None, TEXT, {"logit": round(logit, 2)})
