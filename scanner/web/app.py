@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from scanner.web.guard import Guard
-from scanner.web.pages import gallery, live, review
+from scanner.web.pages import gallery, live, report, review
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 
@@ -27,6 +27,7 @@ ROUTES = (
     Route("/scans", live.scans),
     Route("/scan/{scan:int}", live.live),
     Route("/scan/{scan:int}/events", live.events),
+    Route("/scan/{scan:int}/report", report.report),
     Route("/scan/{scan:int}/gallery", gallery.tiles),
     Route("/scan/{scan:int}/export", gallery.export),
     Route("/scan/{scan:int}/image/{image:int}", gallery.image),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.report.text import labels
 from scanner.report.text.host_details import health
 from scanner.report.text.tables import safe
+from scanner.report.text.why import why
 from storage.paths import shown
 from storage.writes.reviews import Answer
 
@@ -105,6 +106,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "percent": percent,
     "rate": rate,
     "when": when,
+    "why": why,
     "details": details,
     "duration": labels.duration,
     "milliseconds": labels.milliseconds,

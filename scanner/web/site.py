@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from scanner.web import address, filters
+from scanner.web.memory_cache import MemoryCache
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer
@@ -19,6 +20,7 @@ from storage.writes.scans import find_scan
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from scanner.report.figures.build import Report
     from scanner.web.monitor import Monitor
     from scanner.web.previews import Previews
     from storage.database.store import Store
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 REVIEWER_COOKIE = "scanner_reviewer"
 MAX_NAME_CHARACTERS = 60
+# Seconds for which a report is kept: reviews of a sample change it.
+REPORT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Site:
     monitor: Monitor
     previews: Previews
     reviewer: str = ""
+    reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
 
 
 def site_of(request: Request) -> Site:

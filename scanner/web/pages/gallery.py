@@ -80,6 +80,7 @@ def image(request: Request) -> Response:
         "image.html",
         scan=scan,
         row=row,
+        thresholds=scan.plan.thresholds(),
         listed=listed,
         folder=folder if slash else b"",
         file=os.fsencode(site.previews.root(scan)) + b"/" + row.path,

@@ -95,6 +95,17 @@ def test_image_page_says_why_it_was_not_examined(
     assert "were not examined" in served.get("/scan/1").text
 
 
+def test_report_page(serve: Callable[..., Served], store: Store) -> None:
+    """The report is a page: its answer, its estimate, and its findings with links and reasons."""
+    page = html.unescape(serve(store).get("/scan/1/report").text)
+
+    assert "look AI-generated" in page
+    assert "known error rates" in page
+    (certain,) = re.findall(r"<tbody>(.*)</tbody>", page, re.DOTALL)
+    assert re.search(r'href="/scan/1/image/\d+\?', certain)
+    assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
+
+
 def _judge(store: Store, judged: Verdict) -> None:
     """Replace the verdict on an image."""
     with store.write() as connection:
