@@ -66,7 +66,7 @@ BANNED = {
 COMPATIBLE = re.compile(
     r"--no-keeper|second_opinions|workers/training/nets|training\.nets|scanner\.(keeper|recorder)"
     r"|/nets/|nets/\*|--make nets|bench nets|net\.(tflite|onnx)"
-    r"|bin/picture|~/Pictures|scanner/pictures|my-pictures"
+    r"|bin/picture|~/Pictures|scanner/pictures|my-pictures|pictures\.csv|the folder `?pictures`?"
     r"|`patience`|\bHe et al"  # terms and names
 )
 PHRASES = re.compile(
