@@ -89,7 +89,8 @@ class View:
 
     A model that returns an embedding may see an image in further views beside its crops:
     `reduced_crops` crops at the scale where the image has a megapixel (an image without much more
-    shows its crops again), and with `overview` all of the image, resized to the input.
+    shows its crops again), and with `overview` all of the image, resized to the input. With
+    `close_up`, a face is seen also in the square of the input's size in its middle, not resized.
     """
 
     kind: Literal["whole", "centre", "crops", "faces"] = "whole"
@@ -100,11 +101,12 @@ class View:
     finder_sha256: str = ""
     reduced_crops: int = 0
     overview: bool = False
+    close_up: bool = False
 
     @property
     def count(self) -> int:
         """Return the number of views, each of which has its part in an image's embedding."""
-        return 1 + (self.reduced_crops > 0) + self.overview
+        return 1 + (self.reduced_crops > 0) + self.overview + self.close_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,16 @@ def of_face(
     decoded: Decoded, image: Image.Image, face: Face, margin: float, wanted: Input
 ) -> NDArray[np.uint8]:
     """Return the square around a face, see `around`, upright and at the input's size."""
-    box = around(face, margin, upright_size(decoded))
+    box = around(face, margin * face.side, upright_size(decoded))
+    return square(image, decoded.orientation, box, wanted)
+
+
+def close_up(decoded: Decoded, image: Image.Image, face: Face, wanted: Input) -> NDArray[np.uint8]:
+    """Return the square of the input's size around the middle of a face, upright, not resized.
+
+    Of an image that is smaller than the input, the largest square is resized.
+    """
+    box = around(face, wanted.width, upright_size(decoded))
     return square(image, decoded.orientation, box, wanted)
 
 
@@ -160,9 +169,9 @@ def square(image: Image.Image, orientation: int, box: Box, wanted: Input) -> NDA
     return np.asarray(crop.resize((wanted.width, wanted.height), Image.Resampling.BICUBIC))
 
 
-def around(face: Face, margin: float, size: tuple[int, int]) -> Box:
-    """Return a square around a face, `margin` times its longer side wide, moved into the image."""
-    side = min(face.side * margin, *size)
+def around(face: Face, side: float, size: tuple[int, int]) -> Box:
+    """Return a square around a face, `side` pixels wide where they fit, moved into the image."""
+    side = min(side, *size)
     left = _moved((face.left + face.right - side) / 2, side, size[0])
     top = _moved((face.top + face.bottom - side) / 2, side, size[1])
     return left, top, left + side, top + side

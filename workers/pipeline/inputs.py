@@ -155,19 +155,20 @@ class InputSelector:
         for face in crops.faces(decoded, self._finder)[:MAX_FACES]:
             name = self._router.for_face(face.side)
             if name is not None:
-                margin = self._views[name].margin
-                array = crops.of_face(decoded, image, face, margin, self._inputs[name])
+                view, model_input = self._views[name], self._inputs[name]
+                views = [[crops.of_face(decoded, image, face, view.margin, model_input)]]
+                if view.close_up:
+                    views.append([crops.close_up(decoded, image, face, model_input)])
                 box = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
-                yield DetectorInputs(name, [[array]], {"box": box})
+                yield DetectorInputs(name, views, {"box": box})
 
 
 def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:
     """Return the selector that measures one detector by the rules of a scan with it.
 
     A built-in detector is planned with the others, as by default: portraits go to the face
-    detectors. Face detectors share faces out by size, so each of them is measured without the
-    others, as in a scan with `--detectors faces-96`. A custom detector is planned alone. With
-    `any_size`, whole images and their centres are selected whatever sizes the card says.
+    detector. A custom detector is planned alone. With `any_size`, whole images and their centres
+    are selected whatever sizes the card says.
     """
     planned = {}
     if card.name in installed.NAMES:

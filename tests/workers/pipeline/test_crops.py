@@ -96,18 +96,37 @@ def test_faces_found_in_a_reduced_image() -> None:
     assert Face(20, 40, 60, 120, 0.9) == large
 
 
-@given(st.floats(0, 90), st.floats(0, 40), st.floats(1, 60), st.floats(1, 60), st.floats(1, 3))
+@given(st.floats(0, 90), st.floats(0, 40), st.floats(1, 60), st.floats(1, 60), st.floats(1, 180))
 def test_square_around_a_face(
-    left: float, top: float, width: float, height: float, margin: float
+    left: float, top: float, width: float, height: float, side: float
 ) -> None:
     """It is a square inside the image for any face."""
-    box = crops.around(Face(left, top, left + width, top + height, 1.0), margin, (100, 50))
+    box = crops.around(Face(left, top, left + width, top + height, 1.0), side, (100, 50))
 
     assert pytest.approx(box[2] - box[0]) == box[3] - box[1]
     assert box[0] >= 0
     assert box[1] >= 0
     assert box[2] <= 100 + 1e-9
     assert box[3] <= 50 + 1e-9
+
+
+def test_the_close_up_of_a_face_is_not_resized() -> None:
+    """The pixels around its middle as they are, upright."""
+    picture = noise(100, 80)
+    shown = crops.close_up(decoded(picture), picture, Face(40, 30, 60, 50, 0.9), WANTED)
+    stored = picture.transpose(Image.Transpose.ROTATE_90)
+    turned = crops.close_up(decoded(stored, orientation=6), stored, Face(40, 30, 60, 50, 1), WANTED)
+
+    assert (np.asarray(picture)[24:56, 34:66] == shown).all()
+    assert (turned == shown).all()
+
+
+def test_the_close_up_of_a_small_image_is_enlarged() -> None:
+    """Its largest square, at the input's size."""
+    picture = Image.new("RGB", (24, 20), (10, 120, 250))
+    shown = crops.close_up(decoded(picture), picture, Face(2, 2, 20, 18, 0.9), WANTED)
+
+    assert (np.full((32, 32, 3), (10, 120, 250)) == shown).all()
 
 
 @pytest.mark.parametrize(

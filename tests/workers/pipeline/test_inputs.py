@@ -104,6 +104,15 @@ def test_a_portrait_is_for_the_face_detector_alone(side: int, asked: list[str]) 
     assert asked == [one.detector for one in shown.full_size]
 
 
+def test_a_face_may_be_examined_in_a_close_up_too() -> None:
+    """The square around it, and the one in its middle at the image's own resolution."""
+    closer = card("faces", (20, 4096), View("faces", margin=1.5, close_up=True))
+    shown = show(noise(300, 200), Found(Face(50, 60, 150, 160, 0.9)), {"faces": closer})
+
+    assert [[1, 1]] == [[len(view) for view in asked.views] for asked in shown.full_size]
+    assert not (shown.full_size[0].views[0][0] == shown.full_size[0].views[1][0]).all()
+
+
 def test_only_the_largest_faces_are_examined() -> None:
     """The largest faces are examined, except those too small for any detector."""
     crowd = [Face(0, 0, side, side, 0.9) for side in (10, 60, 30, 50, 40, 25, 19)]
