@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 SHOWN = {
     "objects-32": (ImageSet("cifake-test.zip"), 10),
     "faces": (ImageSet("faces.zip", "test/"), 4),
-    "faces-96": (ImageSet("faces.zip", "test/"), 4),
     "scenes": (ImageSet("scenes.zip", "test/"), 5),
 }
 

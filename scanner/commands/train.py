@@ -75,14 +75,14 @@ def command(name: str, *, epochs: int | None, options: Options) -> None:
       scanner train objects-32 --data ~/datasets --out runs/objects-32
       scanner train objects-32 --data ~/datasets --out runs/objects-32 --resume
 
-    NAME is objects-32, faces, faces-96 or scenes, which workers use; or, for comparison only, one
-    of cifake-vgg16, cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32.
+    NAME is objects-32, faces or scenes, which workers use; or, for comparison only, one of
+    cifake-vgg16, cifake-vgg16-tuned, faces-mobilenet-224 and faces-mobilenet-32.
 
     Every epoch is kept: after an interruption, the same command with --resume continues. At the
     end RUNDIR contains NAME.tflite and its card NAME.toml for workers, and curves.png,
-    classification.txt and figures.json of a model that is trained by epochs. faces, faces-96 and
-    scenes are linear probes: one layer is fitted, without epochs, and is in NAME.head.json. The
-    test set is read once, after every choice was made.
+    classification.txt and figures.json of a model that is trained by epochs. faces and scenes are
+    linear probes: one layer is fitted, without epochs, and is in NAME.head.json. The test set is
+    read once, after every choice was made.
     """
     try:
         from workers.training import environment  # `--help` is instant

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 # The built-in detectors, which a scan uses by default.
-NAMES = ("context", "faces", "faces-96", "objects-32", "provenance", "scenes")
+NAMES = ("context", "faces", "objects-32", "provenance", "scenes")
 
 
 def installed() -> dict[str, Card]:

@@ -101,7 +101,7 @@ def test_detector_without_a_model() -> None:
     done = CliRunner().invoke(cli, ["evaluate", "provenance", "--data", "."])
 
     assert 2 == done.exit_code
-    assert "expected one of faces, faces-96, objects-32, scenes" in done.output
+    assert "expected one of faces, objects-32, scenes" in done.output
 
 
 def test_train_without_tensorflow(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_scores_are_those_of_a_scan(test_data: Path) -> None:
     """The highest score of a detector in a default scan, to the last bit."""
     cards = installed.built_in()
     pipeline = make_pipeline(make_plan(cards), MAX_PIXELS)
-    names = [name for name, card in cards.items() if card.input and name != "faces-96"]
+    names = [name for name, card in cards.items() if card.input]
     measured = {name: (load(cards[name]), selector_for(cards[name])) for name in names}
     compared = 0
     for file, step in SAMPLES.items():
@@ -103,14 +103,11 @@ def test_a_portrait_is_not_examined_by_scenes(
     assert selected == len(selector_for(installed.built_in()["scenes"]).select(image).of("scenes"))
 
 
-@pytest.mark.parametrize(("name", "selected"), [("faces", 2), ("faces-96", 3)])
-def test_each_face_detector_is_measured_without_the_others(
-    monkeypatch: pytest.MonkeyPatch, name: str, selected: int
-) -> None:
-    """`faces-96` gets large faces, too, as in a scan without `faces`; neither gets tiny ones."""
+def test_faces_gets_no_small_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faces of 80 pixels and more."""
     image = image_with(monkeypatch, 200, 80, 79, 31)
 
-    assert selected == len(selector_for(installed.built_in()[name]).select(image).of(name))
+    assert 2 == len(selector_for(installed.built_in()["faces"]).select(image).of("faces"))
 
 
 def test_only_the_largest_faces_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,6 @@ REPORTED = {
         "MobileNet at 224x224", "10,905 faces of its own", "0.70", f"{(0.57 + 0.83) / 2:.2f}",
         "0.70", NONE, f"{116_560 / 10_905:.1f}", f"{4 * 54_912_178:,}",
     ),
-    "faces-96": Reported(
-        "MobileNet at 32x32", "10,905 faces of its own", "0.76 or 0.924",
-        f"{(0.84 + 0.68) / 2:.2f}", "0.76", NONE, f"{10_520 / 10_905:.2f}", NONE,
-    ),
 }  # fmt: skip
 
 

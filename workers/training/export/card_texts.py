@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +115,4 @@ FACES = CardText(
     ),
 )
 
-FACES_96 = replace(
-    FACES,
-    summary="A linear probe on EfficientNet-Lite0 for small faces (96 by 96 pixels), or for speed.",
-    sides=(32, 100_000),
-    limits=(
-        *FACES.limits[:2],
-        (
-            "It was trained on faces that had been reduced, not on faces that were photographed "
-            "small: for those its figures are less reliable. In a crowd, only the four largest "
-            "faces are examined."
-        ),
-        (
-            "It was measured as the only face detector of a scan. In a default scan it gets only "
-            "the faces that are too small for the detector `faces`."
-        ),
-        FACES.limits[-1],
-    ),
-)
-
-CARD_TEXTS = {"objects-32": OBJECTS_32, "scenes": SCENES, "faces": FACES, "faces-96": FACES_96}
+CARD_TEXTS = {"objects-32": OBJECTS_32, "scenes": SCENES, "faces": FACES}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from workers.detectors.card import View
 from workers.training.data.corruptions import Corruptions
@@ -60,7 +60,4 @@ FACES = Probe(
     listings=("scenes-sources.csv",),
 )
 
-# For small faces, and for computers that are too slow for `faces`.
-FACES_96 = replace(FACES, name="faces-96", sides=(32, 100_000), size=96)
-
-PROBES = {probe.name: probe for probe in (SCENES, FACES, FACES_96)}
+PROBES = {probe.name: probe for probe in (SCENES, FACES)}
