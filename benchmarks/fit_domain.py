@@ -214,17 +214,18 @@ def fit(rows: list[Row]) -> None:
     logits = np.zeros(len(rows))
     for fold in range(FOLDS):
         held = folds == fold
-        model = _model().fit(values[~held], is_graphic[~held], weights[~held])
+        model = gate_model().fit(values[~held], is_graphic[~held], weights[~held])
         logits[held] = model.decision_function(values[held])
     limit = _limit(rows, logits)
-    _print_shares(rows, logits >= limit)
+    print_shares(rows, logits >= limit)
     print(f"limit {limit:.2f}")
-    body = exported(_model().fit(values, is_graphic, weights))
+    body = exported(gate_model().fit(values, is_graphic, weights))
     body |= {"names": names, "limit": round(limit, 2)}
     TREES.write_text(json.dumps(body, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def _model() -> HistGradientBoostingClassifier:
+def gate_model() -> HistGradientBoostingClassifier:
+    """Return the unfitted trees."""
     return HistGradientBoostingClassifier(
         max_iter=TREE_COUNT,
         max_depth=DEPTH,
@@ -262,7 +263,8 @@ def _limit(rows: list[Row], logits: np.ndarray) -> float:
     return max(limits)
 
 
-def _print_shares(rows: list[Row], found: np.ndarray) -> None:
+def print_shares(rows: list[Row], found: np.ndarray) -> None:
+    """Print which share of each kind, and of each change, counts as a graphic."""
     for name in ("group", "change"):
         counts, outside = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         for row, is_outside in zip(rows, found.tolist(), strict=True):

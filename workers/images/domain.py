@@ -2,8 +2,9 @@
 
 Detectors are measured on photographs and on generated images that look like photographs. What they
 say of a drawing means nothing, so they get none. The gate is a small ensemble of decision trees on
-the pixels' statistics; `benchmarks/fit_domain.py` fits it, and `benchmarks/out_of_domain.py`
-measures it.
+the pixels' statistics, and another for tiny images, most of which are icons; the scripts
+`benchmarks/fit_domain.py` and `fit_tiny_domain.py` fit them, and `benchmarks/out_of_domain.py`
+measures them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
     from workers.images.decode import Decoded
 
-TREES = Path(__file__).resolve().parent.parent / "models" / "domain.json"
+MODELS = Path(__file__).resolve().parent.parent / "models"
+TREES, TINY_TREES = MODELS / "domain.json", MODELS / "domain-tiny.json"
+# The longest side of a tiny image, in pixels.
+TINY_SIDE = 64
 
-TEXT = "a drawing, icon or other graphic: the detectors judge photographs"
+TEXT = "looks like a drawing, icon or other graphic: the detectors judge photographs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,9 @@ class Trees:
 
 
 @cache
-def trees() -> Trees:
+def trees(path: Path = TREES) -> Trees:
     """Read the gate's trees."""
-    body = json.loads(TREES.read_bytes())
+    body = json.loads(path.read_bytes())
     return Trees(
         names=tuple(body["names"]),
         statistic=np.array(body["statistic"], np.int64),
@@ -77,7 +81,7 @@ def out_of_domain(decoded: Decoded) -> Finding | None:
         return None
     if decoded.native is None and shape[:2] != (header.height, header.width):
         return None
-    gate = trees()
+    gate = trees(TINY_TREES if max(header.width, header.height) <= TINY_SIDE else TREES)
     values = statistics(decoded)
     logit = gate.logit(np.array([values[name] for name in gate.names]))
     if logit < gate.limit:

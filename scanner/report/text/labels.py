@@ -36,7 +36,7 @@ EVIDENCE = {
     "aigc_suspected": "AIGC label: suspected AI-generated",
     "generator_tag": "generator tag",
     "generator_edit": "generator, from another image",
-    "out_of_domain": "a drawing, icon, page or other graphic, not a photograph",
+    "out_of_domain": "looks like a drawing, icon, page or other graphic, not a photograph",
     "no_detector": "too small for a detector of photographs, and without a face",
     "too_small": "too small for every detector",
     "camera": "a camera's metadata",

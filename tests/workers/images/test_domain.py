@@ -65,6 +65,15 @@ def test_details_at_all_scales_are_within(side: int) -> None:
     assert out_of_domain(decode(saved(detailed(side), "JPEG"), native=True)) is None
 
 
+def test_tiny_photographs_are_within(test_data: Path) -> None:
+    """Of the images that `objects-32` is for, hardly any counts as a graphic."""
+    with zipfile.ZipFile(test_data / "cifake-train.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")]
+        outside = [out_of_domain(decode(archive.read(name))) for name in names[::300]]
+
+    assert sum(one is not None for one in outside) <= 0.03 * len(outside)
+
+
 def test_photographs_are_within(test_data: Path) -> None:
     """Of crops of photographs and of generated images, among them plain sky, few are outside."""
     with zipfile.ZipFile(test_data / "scenes.zip") as archive:

@@ -14,7 +14,7 @@ from tests.scanner.report.text.test_summary import printed as short
 if TYPE_CHECKING:
     from scanner.report.figures.build import Report
 
-GRAPHIC = "a drawing, icon, page or other graphic, not a photograph"
+GRAPHIC = "looks like a drawing, icon, page or other graphic, not a photograph"
 SMALL = "too small for a detector of photographs, and without a face"
 
 
