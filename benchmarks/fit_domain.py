@@ -10,8 +10,8 @@ images are in circulation. CACHE, a file of JSON lines, keeps the statistics of 
 The limit comes from cross-validation, in which each kind of graphics and each owner of photographs
 is judged by trees that saw none of it; kinds whose names begin alike up to the first hyphen are
 left out together. It is the lowest at which no more than LOST of the photographs, and of the
-generated images, count as graphics. Writes `workers/models/domain.json`, and prints the share of
-graphics found by kind, and that of photographs lost by class and change.
+generated images, count as graphics, unchanged and changed. Writes `workers/models/domain.json`, and
+prints the share of graphics found by kind, and that of photographs lost by class and change.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from workers.images.statistics import MIN_SIDE, statistics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-# The share of unchanged images that may count as graphics, and images read by owner, by class.
-LOST = {"REAL": 0.01, "FAKE": 0.02}
+# The shares that may count as graphics, of unchanged images and of changed ones, and images read by
+# owner, by class.
+LOST = {"REAL": (0.01, 0.02), "FAKE": (0.02, 0.02)}
 PER_OWNER = {"REAL": 20, "FAKE": 45}
 GRAPHIC = "graphic"
 FOLDS, DEPTH, TREE_COUNT = 6, 4, 200
@@ -255,11 +256,12 @@ def _folds(groups: list[str], is_graphic: np.ndarray) -> np.ndarray:
 
 
 def _limit(rows: list[Row], logits: np.ndarray) -> float:
-    """Return the lowest limit at which no class loses more than its share."""
+    """Return the lowest limit at which no class loses more than its shares."""
     limits = []
-    for label, lost in LOST.items():
-        of = [row.label == label and row.change == "original" for row in rows]
-        limits.append(float(np.quantile(logits[np.array(of)], 1 - lost)))
+    for label, shares in LOST.items():
+        for is_changed, lost in enumerate(shares):
+            of = [row.label == label and (row.change != "original") == is_changed for row in rows]
+            limits.append(float(np.quantile(logits[np.array(of)], 1 - lost)))
     return max(limits)
 
 
