@@ -47,7 +47,7 @@ def command(name: str, *, data: Path, changes: bool, markdown: bool, as_json: bo
       scanner evaluate runs/cifake-vgg16 --data ~/datasets/faces.zip/test
 
     Images are examined by the rules of a scan: those that a scan would not give to the detector
-    (wrong size, no face, a portrait for scenes) are counted and left out. A score of 0.5 and more
+    (wrong size, no face) are counted and left out. A score of 0.5 and more
     counts as AI-generated; flagged means the verdict `ai`, or `unsure` by a detector that never
     says `ai`.
 

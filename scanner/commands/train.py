@@ -39,7 +39,7 @@ class Options:
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Folder of the data sets: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip, "
-    "and the folder pictures.",
+    "pictures.csv with its images.",
 )
 @click.option(
     "--out",

@@ -70,7 +70,7 @@ def test_routing(cli: Cli, mixed: Path) -> None:
             assert 0 <= left < right <= 256
             assert 0 <= top < bottom <= 256
         if folder in {"rooms", "cameras"}:
-            assert 5 == said["scenes"]["detail"]["crops"]
+            assert 3 == said["scenes"]["detail"]["crops"]
 
 
 def test_scenes_is_unsure_at_most(cli: Cli, mixed: Path) -> None:

@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.detectors.card import Card
     from workers.detectors.detector import Detector
-    from workers.images.decode import Decoded, Header
+    from workers.images.decode import Decoded
     from workers.pipeline.crops import Finder
 
 # Faces that are examined per image, the largest ones.
 MAX_FACES = 4
-# A face of at least this share of the image's shorter side makes the image a portrait.
-PORTRAIT = 0.5
 # In images up to this side, in pixels, no face is large enough for a detector.
 NO_FACE_SIDE = 64
 
@@ -104,8 +102,7 @@ class InputSelector:
     def select(self, decoded: Decoded) -> ImageInputs:
         """Select faces, crops and the whole image, each for the detectors that it suits.
 
-        The crops of a portrait are crops of a face, so only the face detector gets a portrait. The
-        built-in detectors get photographs alone, and what looks like them.
+        The built-in detectors get photographs alone, and what looks like them.
         """
         inputs = ImageInputs()
         names = self._router.by_size(decoded.header)
@@ -114,12 +111,11 @@ class InputSelector:
             names = [name for name in names if name not in self._photographic]
         elif decoded.native is not None:
             inputs.full_size.extend(self._faces(decoded, decoded.native))
-        is_portrait = any(_fills(face, decoded.header) for face in inputs.full_size)
         for name in names:
             kind = self._views[name].kind
             if kind == "whole":
                 inputs.whole.append(self._whole(name, decoded))
-            elif decoded.native is not None and not (is_portrait and kind == "crops"):
+            elif decoded.native is not None:
                 inputs.full_size.append(self._crops(name, decoded, decoded.native))
         if inputs.full_size and (finding := degraded(decoded)) is not None:
             inputs.findings.append(finding)
@@ -164,23 +160,13 @@ class InputSelector:
 
 
 def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:
-    """Return the selector that measures one detector by the rules of a scan with it.
+    """Return the selector that measures one detector by the rules of a scan with it alone.
 
-    A built-in detector is planned with the others, as by default: portraits go to the face
-    detector. A custom detector is planned alone. With `any_size`, whole images and their centres
-    are selected whatever sizes the card says.
+    With `any_size`, whole images and their centres are selected whatever sizes the card says.
     """
-    planned = {}
-    if card.name in installed.NAMES:
-        planned = {
-            name: other
-            for name, other in installed.built_in().items()
-            if card.view.kind != "faces" or other.view.kind != "faces"
-        }
     if any_size and card.input is not None and card.view.kind in ("whole", "centre"):
         card = replace(card, input=replace(card.input, smallest_side=1, largest_side=sys.maxsize))
-    planned[card.name] = card
-    return InputSelector(planned, {}, face_finder(planned.values()))
+    return InputSelector({card.name: card}, {}, face_finder([card]))
 
 
 def face_finder(cards: Iterable[Card]) -> Finder | None:
@@ -190,10 +176,3 @@ def face_finder(cards: Iterable[Card]) -> Finder | None:
     from workers.images.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
 
     return FaceFinder()
-
-
-def _fills(face: DetectorInputs, header: Header) -> bool:
-    """Return whether a face makes the image a portrait."""
-    left, top, right, bottom = face.detail["box"]
-    side = max(right - left, bottom - top)
-    return bool(side >= PORTRAIT * min(header.width, header.height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -218,13 +219,15 @@ def _with_head(card: Card, probe: Probe, embeddings: Embeddings, fitted: FittedP
     """Return the card with the fitted head, its calibration and its thresholds."""
     labels = embeddings.labels
     calibrated = calibration.fit(fitted.held_out_logits, labels)
+    # As if both classes were equally frequent, as 0.5 means elsewhere.
+    real, ai = np.bincount(labels, minlength=2).tolist()
+    calibrated = replace(calibrated, intercept=calibrated.intercept + math.log(real / ai))
     scores = probabilities(fitted.held_out_logits, calibrated)
     held_out = owner_thresholds.HeldOut(scores, labels, embeddings.owners)
     thresholds = owner_thresholds.thresholds(held_out)
     # What is AI-generated differs by generator more than by who published it.
     by_source = replace(held_out, owners=np.where(labels == 1, embeddings.sources, held_out.owners))
     text = CARD_TEXTS[probe.name]
-    real, ai = np.bincount(labels, minlength=2).tolist()
     owners = len(set(embeddings.owners.tolist()))
     use = f"training; settings and thresholds by cross-validation over {owners} owners"
     return replace(

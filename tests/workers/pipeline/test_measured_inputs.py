@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,14 +92,11 @@ def test_scores_are_those_of_a_scan(test_data: Path) -> None:
     assert compared > len(names)
 
 
-@pytest.mark.parametrize(("side", "selected"), [(239, 1), (240, 0)])
-def test_a_portrait_is_not_examined_by_scenes(
-    monkeypatch: pytest.MonkeyPatch, side: int, selected: int
-) -> None:
-    """A face of half the shorter side, 480 pixels, leaves the image to the face detector."""
-    image = image_with(monkeypatch, side)
+def test_a_portrait_is_examined_by_scenes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its background and its light tell as much as the face."""
+    image = image_with(monkeypatch, 400)
 
-    assert selected == len(selector_for(installed.built_in()["scenes"]).select(image).of("scenes"))
+    assert 1 == len(selector_for(installed.built_in()["scenes"]).select(image).of("scenes"))
 
 
 def test_faces_gets_no_small_faces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,11 +122,3 @@ def test_sizes_outside_the_card_are_not_examined(side: int, selected: int) -> No
 
     assert selected == len(selector_for(card).select(decoded).of(card.name))
     assert len(selector_for(card, any_size=True).select(decoded).of(card.name)) == 1
-
-
-def test_a_custom_detector_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No built-in face detector takes portraits away from a detector that was added."""
-    image = image_with(monkeypatch, 400)
-    card = replace(installed.built_in()["scenes"], name="mine")
-
-    assert len(selector_for(card).select(image).of("mine")) == 1

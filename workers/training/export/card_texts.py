@@ -51,38 +51,38 @@ OBJECTS_32 = CardText(
 )
 
 SCENES = CardText(
-    summary="A linear probe on EfficientNet-Lite0 for images from 224 pixels, at full resolution.",
-    data="scenes.zip train/",
-    terms=(
-        "crops of images from 119 public repositories and data sets, by their owners' terms, "
-        "most of them not stated; scenes-sources.csv lists each. The base is EfficientNet-Lite0 "
-        "with ImageNet's weights (Apache-2.0)"
+    summary=(
+        "A linear probe on EfficientNet-Lite0 for images from 224 pixels: crops at full resolution "
+        "and at the scale of a megapixel, and the whole image."
     ),
-    test="scenes.zip test/",
+    data="whole images listed in pictures.csv, train/",
+    terms=(
+        "images of public repositories, by their owners' terms, most of them not stated; "
+        "pictures.csv lists each. EfficientNet-Lite0 has ImageNet's weights (Apache-2.0)"
+    ),
+    test="whole images listed in pictures.csv, test/, and the crops of scenes.zip test/ of others",
     sides=(224, 100_000),
     limits=(
         (
-            "Experimental: its verdict is never `ai`, because on images from sources that were "
-            "left out of training fewer than nine in ten of the images called AI-generated would "
-            "be. Its strongest verdict is `unsure`."
+            "Experimental: its verdict is never `ai`, because on images of owners that were left "
+            "out of training fewer than nine in ten of the images called AI-generated would be. "
+            "Its strongest verdict is `unsure`."
         ),
         (
-            "It finds fewer than half of the AI-generated images at a false-positive rate of 1 %, "
-            "and even fewer from the newest and most photographic generators."
+            "It finds about one AI-generated image in five of owners and generators that it has "
+            "not seen, and fewer of the most photographic ones: see the figures by source."
         ),
         (
-            "It examines five crops of 224 by 224 pixels, the middle and the four corners; changes "
-            "elsewhere in an image are not seen. The position of the crops was compared with four "
-            "alternatives on the test images, where it did best: its figures there are slightly "
-            "too good."
+            "It examines three crops, the middle and two corners, at two scales, and the whole at "
+            "224 by 224 pixels; small changes elsewhere in an image are not seen."
         ),
         (
-            "An image that was resized, or saved at low quality, loses much of the evidence: see "
-            "the figures after changes."
+            "It judges photographs and what looks like one: drawings, screenshots and graphics "
+            "were left out of its training images."
         ),
         (
-            "Its probabilities were calibrated on single crops. The mean of five is more reliable "
-            "than they say: they are too cautious, as the calibration error shows."
+            "Real portraits that were edited and reduced for the web score higher than other "
+            "photographs."
         ),
     ),
 )

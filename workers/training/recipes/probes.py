@@ -41,6 +41,7 @@ SCENES = Probe(
     sides=(224, 100_000),
     changes=Corruptions(),
     copies=1,
+    strengths=(3e-3,),
     listings=("scenes-sources.csv", "pictures.csv"),
 )
 
