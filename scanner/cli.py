@@ -37,6 +37,7 @@ COMMANDS = {
     "store": "Upgrade or back up the store.",
     "doctor": "Check this set-up and print how to fix it.",
     "calibrate": "Set thresholds by photos that you know to be real.",
+    "learn": "Fit the detectors to the answers of reviewers.",
     "train": "Train a model (needs the `train` extra).",
     "evaluate": "Measure a detector on labelled images.",
     "bench": "Measure the speed of this machine.",

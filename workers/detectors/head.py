@@ -44,9 +44,13 @@ class Head:
 
     def logit(self, embedding: NDArray[np.float64]) -> float:
         """Return the logit of P(AI) of an embedding, (views, numbers)."""
+        return float(np.sum(self.centred(embedding) * self.weights) + self.bias)
+
+    def centred(self, embedding: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the weights are multiplied by."""
         if self.unit_length:
             embedding = embedding / max(float(np.linalg.norm(embedding)), _SHORTEST)
-        return float(np.sum((embedding - self.mean) * self.weights) + self.bias)
+        return embedding - self.mean
 
     def write(self, path: Path) -> None:
         """Write the head as JSON."""
