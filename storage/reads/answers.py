@@ -27,7 +27,7 @@ class AnsweredImage:
 def agreed_answers(store: Store, scan_id: int) -> list[AnsweredImage]:
     """Return the images of a scan with current answers that all say the same, by id.
 
-    "Can't tell" is no answer; images that could not be read have no digest and are left out.
+    "Can't tell" does not count; images that could not be read have no digest and are left out.
     """
     is_ai = sa.func.min(sa.case((review.c.answer == Answer.AI, 1), else_=0))
     is_any_ai = sa.func.max(sa.case((review.c.answer == Answer.AI, 1), else_=0))

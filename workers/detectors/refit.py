@@ -129,7 +129,7 @@ class CrossValidated:
 def cross_validate(prior: Prior, answers: Answers) -> CrossValidated:
     """Judge each answer by heads that were fitted without its group.
 
-    The firmness is chosen anew within each fold, so that the choice has not seen the answers that
+    The firmness is chosen again within each fold, so that the choice has not seen the answers that
     it is judged by; the one for all answers is chosen in the same way. Raises ValueError where a
     class has too few groups.
     """
