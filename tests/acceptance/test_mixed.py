@@ -62,7 +62,7 @@ def test_routing(cli: Cli, mixed: Path) -> None:
         if folder == "small":
             assert {"router"} == set(said)
             continue
-        allowed = KINDS[folder][3]
+        allowed = KINDS[folder][3] | {"context"}
         assert set(said) <= allowed, row["path"]
         assert said.keys() & {"faces", "scenes", "objects-32"}, row["path"]
         if folder in {"faces", "portraits"}:

@@ -81,6 +81,11 @@ SCENES = CardText(
             "were left out of its training images."
         ),
         (
+            "An image that was cropped, resized and saved again loses some of the evidence: on "
+            "2,674 images of owners left out of a fit, ROC AUC fell from 0.887 to 0.854. Single "
+            "changes were not measured."
+        ),
+        (
             "Real portraits that were edited and reduced for the web score higher than other "
             "photographs."
         ),
