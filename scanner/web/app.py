@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from scanner.web.guard import Guard
-from scanner.web.pages import gallery, live, report, review
+from scanner.web.pages import gallery, live, report, review, score_map
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 
@@ -33,6 +33,7 @@ ROUTES = (
     Route("/scan/{scan:int}/image/{image:int}", gallery.image),
     Route("/scan/{scan:int}/image/{image:int}/thumbnail", gallery.thumbnail),
     Route("/scan/{scan:int}/image/{image:int}/large", gallery.large),
+    Route("/scan/{scan:int}/image/{image:int}/map", score_map.show),
     Route("/scan/{scan:int}/review", review.show, methods=["GET"]),
     Route("/scan/{scan:int}/review", review.answer, methods=["POST"]),
     Route("/scan/{scan:int}/review/undo", review.undo, methods=["POST"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.report.text import labels
 from scanner.report.text.host_details import health
 from scanner.report.text.tables import safe
-from scanner.report.text.why import why
+from scanner.report.text.why import score_reason, why
 from storage.paths import shown
 from storage.writes.reviews import Answer
 
@@ -67,6 +67,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def hundredths(score: float) -> str:
+    """Return a score in hundredths, none of them rounded up to certainty."""
+    return f"{min(int(100 * score), 99):02}"
+
+
 def rate(value: float | None) -> str:
     """Return images per second, with about two digits."""
     if value is None:
@@ -104,9 +109,11 @@ FILTERS: dict[str, Callable[..., object]] = {
     "answer": answer,
     "score": labels.score,
     "percent": percent,
+    "hundredths": hundredths,
     "rate": rate,
     "when": when,
     "why": why,
+    "score_reason": score_reason,
     "details": details,
     "duration": labels.duration,
     "milliseconds": labels.milliseconds,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +21,17 @@ from storage.records import Outcome
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
+from workers.pipeline.crops import upright
 from workers.sources.local import LocalSource
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scanner.web.disk_cache import DiskCache
     from storage.reads.gallery import ListedFile
     from storage.writes.scans import Scan
+    from workers.pipeline.crops import Box
     from workers.sources.location import SourceLocation
 
 # Images decoded at a time: each may take some hundred megabytes.
@@ -45,6 +48,24 @@ class Size(Enum):
     LARGE = (1600, 92)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of an image as stored, in pixels, and how it is turned for viewing."""
+
+    stored: tuple[int, int]
+    orientation: int
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Return width and height as viewed."""
+        width, height = self.stored
+        return (height, width) if is_sideways(self.orientation) else (width, height)
+
+    def to_upright(self, box: Box) -> Box:
+        """Convert a box of the stored image to the image as viewed."""
+        return upright(box, self.orientation, self.stored)
+
+
 class NoPreview(Exception):
     """An image has no preview; the message is the reason."""
 
@@ -57,7 +78,7 @@ class Previews:
         self._roots = roots
         self._cache = cache
         self._decoding = threading.BoundedSemaphore(PARALLEL)
-        self._dimensions = lru_cache(CACHED_SIZES)(self._measure)
+        self._shapes = lru_cache(CACHED_SIZES)(self._measure)
 
     def root(self, scan: Scan) -> Path:
         """Return the location of a scan's collection on this machine."""
@@ -65,29 +86,36 @@ class Previews:
 
     def get(self, scan: Scan, listed: ListedFile, size: Size) -> bytes:
         """Return a preview as PNG or JPEG; raises NoPreview."""
+        return self.cached(scan, listed, size.name.lower(), partial(_render, size=size))
+
+    def cached(
+        self, scan: Scan, listed: ListedFile, name: str, make: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Return what `make` makes of the judged bytes of an image, cached by their digest.
+
+        Raises NoPreview where they cannot be read, or are not those that were judged.
+        """
         digest = self._digest(listed)
-        name = f"{digest.hex()}-{size.name.lower()}"
-        preview = self._cache.get(name)
-        if preview is None:
+        file = f"{digest.hex()}-{name}"
+        made = self._cache.get(file)
+        if made is None:
             with self._decoding:
-                preview = _render(_fetch(self.root(scan), listed, digest), size)
-            self._cache.put(name, preview)
-        return preview
+                made = make(_fetch(self.root(scan), listed, digest))
+            self._cache.put(file, made)
+        return made
 
-    def dimensions(self, scan: Scan, listed: ListedFile) -> tuple[int, int]:
-        """Return width and height in pixels of the upright image; raises NoPreview."""
-        return self._dimensions(scan.collection, scan.root, listed)
+    def shape(self, scan: Scan, listed: ListedFile) -> Shape:
+        """Return the size of an image as stored and its orientation; raises NoPreview."""
+        return self._shapes(scan.collection, scan.root, listed)
 
-    def _measure(self, collection: str, root: bytes, listed: ListedFile) -> tuple[int, int]:
+    def _measure(self, collection: str, root: bytes, listed: ListedFile) -> Shape:
         with self._decoding:
             data = _fetch(self._root(collection, root), listed, self._digest(listed))
             try:
                 header = decode(data).header
             except ImageProblem as problem:
                 raise NoPreview(problem.text) from problem
-        if is_sideways(read_orientation(data)):
-            return header.height, header.width
-        return header.width, header.height
+        return Shape((header.width, header.height), read_orientation(data))
 
     def _root(self, collection: str, root: bytes) -> Path:
         mapped = self._roots.get(collection)

@@ -39,6 +39,9 @@ class EmbeddingDetector(Detector, Protocol):
     def embedding(self, views: Views) -> NDArray[np.float64]:
         """Return the embedding of one image, (views, numbers)."""
 
+    def probabilities(self, logits: Sequence[float]) -> NDArray[np.float64]:
+        """Return P(AI), (n,), for n logits of the head."""
+
     def score_views(self, views: Views) -> float:
         """Return P(AI) of one image."""
 

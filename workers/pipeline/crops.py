@@ -39,6 +39,8 @@ PLACES = ((0.5, 0.5), (0, 0), (1, 1), (1, 0), (0, 1))
 # are hardly larger show no more at that scale than at their own.
 MEGAPIXEL, LEAST_REDUCTION = 1_000_000, 1.25
 
+# The two quarter turns undo each other; any other orientation undoes itself.
+_INVERSE = {6: 8, 8: 6}
 # The distance that keeps probabilities from 0 and 1, so that their logits are finite.
 _MARGIN = 1e-9
 
@@ -71,15 +73,24 @@ def crops(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint
     They are as far apart as possible, because neighbouring crops repeat the same evidence. The
     image is not turned upright: its orientation tells nothing about how it was made.
     """
-    width, height = image.size
-    corners = {
-        (_start(x * width, wanted.width, width), _start(y * height, wanted.height, height))
-        for x, y in PLACES[:count]
-    }
-    return [
-        np.asarray(to_rgb(image.crop((left, top, left + wanted.width, top + wanted.height))))
-        for left, top in sorted(corners)
-    ]
+    return [native_square(image, place, wanted) for place in crop_places(image.size, wanted, count)]
+
+
+def crop_places(size: tuple[int, int], wanted: Input, count: int) -> list[tuple[int, int]]:
+    """Return (left, top) of each of `crops` in an image as stored, which has this `size`."""
+    width, height = size
+    return sorted(
+        {
+            (_start(x * width, wanted.width, width), _start(y * height, wanted.height, height))
+            for x, y in PLACES[:count]
+        }
+    )
+
+
+def native_square(image: Image.Image, place: tuple[int, int], wanted: Input) -> NDArray[np.uint8]:
+    """Return the crop of the input's size at (left, top) of an image as stored, not resized."""
+    left, top = place
+    return np.asarray(to_rgb(image.crop((left, top, left + wanted.width, top + wanted.height))))
 
 
 def reduced(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.uint8]]:
@@ -89,12 +100,17 @@ def reduced(image: Image.Image, wanted: Input, count: int) -> list[NDArray[np.ui
     them apart is coarser there. Empty where the image has not much more than a megapixel.
     """
     width, height = image.size
-    scale = math.sqrt(width * height / MEGAPIXEL)
+    scale = reduction(image.size)
     if scale < LEAST_REDUCTION:
         return []
     wide, high = min(wanted.width * scale, width), min(wanted.height * scale, height)
     places = sorted({(x * (width - wide), y * (height - high)) for x, y in PLACES[:count]})
     return [_resized(image, (left, top, left + wide, top + high), wanted) for left, top in places]
+
+
+def reduction(size: tuple[int, int]) -> float:
+    """Return by what the sides of an image are divided so that it has a megapixel."""
+    return math.sqrt(size[0] * size[1] / MEGAPIXEL)
 
 
 def overview(decoded: Decoded, wanted: Input) -> NDArray[np.uint8]:
@@ -195,6 +211,12 @@ def stored(box: Box, orientation: int, size: tuple[int, int]) -> Box:
         8: (width - bottom, left, width - top, right),
     }
     return turned.get(orientation, box)
+
+
+def upright(box: Box, orientation: int, size: tuple[int, int]) -> Box:
+    """Convert a box of the image as stored, which has this `size`, to the upright image."""
+    turned = (size[1], size[0]) if is_sideways(orientation) else size
+    return stored(box, _INVERSE.get(orientation, orientation), turned)
 
 
 def _round(box: Box) -> tuple[int, int, int, int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from storage.records import Finding
-    from workers.detectors.card import Card
+    from workers.detectors.card import Card, Input, View
     from workers.detectors.detector import Detector
     from workers.images.decode import Decoded
     from workers.pipeline.crops import Finder
@@ -136,13 +136,8 @@ class InputSelector:
         if view.kind == "centre":
             array = crops.centre(decoded, image, view.shorter, model_input)
             return DetectorInputs(name, [[array]], {})
-        squares = crops.crops(image, model_input, view.crops)
-        views = [squares]
-        if view.reduced_crops:
-            views.append(crops.reduced(image, model_input, view.reduced_crops) or squares)
-        if view.overview:
-            views.append([crops.overview(decoded, model_input)])
-        return DetectorInputs(name, views, {"crops": len(squares)})
+        views = crop_views(decoded, image, view, model_input)
+        return DetectorInputs(name, views, {"crops": len(views[0])})
 
     def _faces(self, decoded: Decoded, image: Image.Image) -> Iterator[DetectorInputs]:
         """Yield the largest faces, each for the one detector that suits its size."""
@@ -157,6 +152,19 @@ class InputSelector:
                     views.append([crops.close_up(decoded, image, face, model_input)])
                 box = [round(side) for side in (face.left, face.top, face.right, face.bottom)]
                 yield DetectorInputs(name, views, {"box": box})
+
+
+def crop_views(
+    decoded: Decoded, image: Image.Image, view: View, model_input: Input
+) -> list[list[NDArray[np.uint8]]]:
+    """Return the squares of each view of a detector that gets crops, those as stored first."""
+    squares = crops.crops(image, model_input, view.crops)
+    views = [squares]
+    if view.reduced_crops:
+        views.append(crops.reduced(image, model_input, view.reduced_crops) or squares)
+    if view.overview:
+        views.append([crops.overview(decoded, model_input)])
+    return views
 
 
 def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:

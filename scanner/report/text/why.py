@@ -45,6 +45,16 @@ def why(
     if finding.kind != "score":
         name = _named(finding)
         return name if finding.score is None else f"{labels.score(finding.score)}: {name}"
+    return score_reason(verdict, thresholds, finding)
+
+
+def score_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds], finding: Finding) -> str:
+    """Return a finding's score, the threshold it met and its part of the image, in words.
+
+    Empty for a finding without a score.
+    """
+    if finding.score is None:
+        return ""
     return "; ".join(filter(None, _said(verdict, thresholds, finding)))
 
 
@@ -64,7 +74,7 @@ def _said(
         text = f"{score}, below the {unsure} at which {name} says unsure"
     else:
         text = f"{score} by {name}"
-    if moved is not thresholds and finding.detector in moved:
+    if moved.get(finding.detector) != thresholds.get(finding.detector):
         text += f" after {_context(verdict)} moved its thresholds"
     part = ""
     if "box" in finding.detail:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from scanner.report.text.labels import EVIDENCE
+from scanner.web import looked_at
 from scanner.web.address import Address
 from scanner.web.pages.export import FORMATS
 from scanner.web.previews import NoPreview, Size
@@ -19,18 +20,14 @@ from storage.reads.verdicts import verdict_row
 from storage.writes.reviews import list_reviews
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import Request
 
+    from scanner.web.previews import Shape
     from scanner.web.site import Site
     from storage.reads.gallery import ListedFile
-    from storage.records import Finding
     from storage.writes.scans import Scan
 
 PAGE_TILES = 60
-# Boxes that are drawn; more would hide the image.
-MAX_BOXES = 100
 
 
 def tiles(request: Request) -> Response:
@@ -63,13 +60,14 @@ def tiles(request: Request) -> Response:
 
 def image(request: Request) -> Response:
     """Show an image with everything known about it."""
-    site, scan, image_id = site_of(request), scan_of(request), _image_id(request)
-    listed = _listed(site, scan, image_id)
+    site, scan, image_id = site_of(request), scan_of(request), image_id_of(request)
+    listed = listed_of(site, scan, image_id)
     row = verdict_row(site.store, scan.scan_id, image_id)
     if row is None:
         raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
     findings = () if row.verdict is None else row.verdict.findings
-    boxes = list(boxes_of(findings))
+    shape = _shape(site, scan, listed) if looked_at.has_places(findings) else None
+    cards = looked_at.cards_of(scan.plan)
     selection = Address(request).selection()
     score = None if row.verdict is None else row.verdict.score
     place = gallery.position_of(listed.outcome, score, image_id)
@@ -84,8 +82,9 @@ def image(request: Request) -> Response:
         listed=listed,
         folder=folder if slash else b"",
         file=os.fsencode(site.previews.root(scan)) + b"/" + row.path,
-        boxes=boxes,
-        size=_dimensions(site, scan, listed) if boxes else None,
+        boxes=looked_at.boxes(findings, shape, cards) if shape else (),
+        size=shape.upright if shape else None,
+        further_views=[looked_at.further_views(finding, shape, cards) for finding in findings],
         reviews=list_reviews(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),
         selection=selection,
@@ -120,29 +119,16 @@ def export(request: Request) -> Response:
     )
 
 
-def boxes_of(findings: Sequence[Finding]) -> list[tuple[int, tuple[float, float, float, float]]]:
-    """Return the boxes of findings, as (number of the finding, (left, top, width, height))."""
-    boxes = []
-    for number, finding in enumerate(findings, start=1):
-        box = finding.detail.get("box")
-        if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004 - two corners
-            continue
-        if all(isinstance(side, int | float) for side in box):
-            left, top, right, bottom = box
-            boxes.append((number, (left, top, max(0.0, right - left), max(0.0, bottom - top))))
-    return boxes[:MAX_BOXES]
-
-
-def _dimensions(site: Site, scan: Scan, listed: ListedFile) -> tuple[int, int] | None:
+def _shape(site: Site, scan: Scan, listed: ListedFile) -> Shape | None:
     try:
-        return site.previews.dimensions(scan, listed)
+        return site.previews.shape(scan, listed)
     except NoPreview:
         return None
 
 
 def _preview(request: Request, size: Size) -> Response:
     site, scan = site_of(request), scan_of(request)
-    listed = _listed(site, scan, _image_id(request))
+    listed = listed_of(site, scan, image_id_of(request))
     etag = f'"{(listed.digest or b"-").hex()}-{size.name.lower()}"'
     # Revalidated soon: after a repair the same URL has another preview.
     headers = {"cache-control": "private, max-age=60", "etag": etag}
@@ -174,12 +160,14 @@ def _placeholder(reason: str) -> Response:
     return Response(svg, 404, media_type="image/svg+xml")
 
 
-def _image_id(request: Request) -> int:
+def image_id_of(request: Request) -> int:
+    """Return the number of an image in a request's path."""
     # Stores hold no larger number.
     return min(int(request.path_params["image"]), 2**63 - 1)
 
 
-def _listed(site: Site, scan: Scan, image_id: int) -> ListedFile:
+def listed_of(site: Site, scan: Scan, image_id: int) -> ListedFile:
+    """Return an image as its scan listed it; raises HTTPException (404) where there is none."""
     listed = gallery.find_image(site.store, scan.scan_id, image_id)
     if listed is None:
         raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")

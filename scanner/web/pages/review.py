@@ -59,6 +59,7 @@ def show(request: Request) -> Response:
         "review.html",
         scan=scan,
         row=row,
+        thresholds=scan.plan.thresholds(),
         reviews=answers,
         # The verdict, or a folder called "AI", would influence the reviewer.
         blind=is_sample and not any(review.is_current for review in answers),

@@ -63,6 +63,7 @@ def unsure(store: Store) -> list[int]:
         ("live", "/scan/1"),
         ("gallery", f"/scan/1/gallery?{ALL}&detector=objects-32"),
         ("image", "/scan/1/image/2"),
+        ("map", "/scan/1/image/11/map"),
         ("failed", "/scan/1/image/1"),
         ("review", "/scan/1/review"),
         ("scans", "/scans"),

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scanner.web import score_maps
+from scanner.web.looked_at import further_views
 from scanner.web.memory_cache import MemoryCache
+from scanner.web.previews import Shape
 from storage.reads.progress import list_hosts
 from storage.reads.verdicts import verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.writes import results
 from storage.writes.reviews import list_reviews
 from storage.writes.scans import cancel, forget
+from workers.detectors.card import Card, Thresholds, View
+from workers.detectors.installed import installed
+from workers.pipeline.crops import crop_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from storage.database.store import Store
     from tests.scanner.web.conftest import Served
@@ -71,7 +78,9 @@ def test_image_page(serve: Callable[..., Served], store: Store) -> None:
     assert "A <b>Signer</b>" in page
     assert "<b>" not in serve(store).get(f"/scan/1/image/{row.image_id}").text
     assert 'viewBox="0 0 480 320"' in page
-    assert ['x="48" y="32" width="48" height="96.5"'] == re.findall(r"<rect ([^>]*)/>", page)
+    assert ['class="face" x="48" y="32" width="48" height="96.5"'] == re.findall(
+        r"<rect ([^>]*)/>", page
+    )
     assert "read 1.50 ms, decoded 2.50 ms, scored 3.50 ms" in page
     assert "/photos/plain/dunes.jpg" in page
     assert "480x320 pixels" in page
@@ -104,6 +113,97 @@ def test_report_page(serve: Callable[..., Served], store: Store) -> None:
     (certain,) = re.findall(r"<tbody>(.*)</tbody>", page, re.DOTALL)
     assert re.search(r'href="/scan/1/image/\d+\?', certain)
     assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
+
+
+def test_image_page_draws_the_crops_with_their_threshold(site: Served, store: Store) -> None:
+    """A score has its threshold; its crops are drawn where a scan cuts them; a map is one link."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    page = html.unescape(site.get(f"/scan/1/image/{row.image_id}").text)
+    card = installed()["scenes"]
+    assert card.input is not None
+    places = crop_places((480, 320), card.input, card.view.crops)
+    drawn = re.findall(r'<rect class="crop" x="(\d+)" y="(\d+)" width="224"', page)
+
+    assert [(str(left), str(top)) for left, top in places] == drawn
+    assert re.search(r"\d\.\d{3}, (above|below) the \d\.\d{3} at which scenes says", page)
+    assert re.search(rf'href="/scan/1/image/{row.image_id}/map\?[^"]*by=scenes"', page)
+
+
+def test_map_page(serve: Callable[..., Served], store: Store, tmp_path: Path) -> None:
+    """The map has the score of each square and a legend; it is cached, and made of those bytes."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    address = f"/scan/1/image/{row.image_id}/map"
+    page = html.unescape(serve(store).get(address).text)
+    squares = re.findall(
+        r'<rect class="s\d[^"]*" x="[\d.]+" y="[\d.]+"[^>]*/><text [^>]*>\d\d<', page
+    )
+
+    assert 6 == len(squares)
+    assert re.search(r'role="img" aria-label="Map: 6 squares, scores from 0\.\d+ to', page)
+    assert "80 to 100" in page
+    assert "says unsure of an image" in page
+    assert page == html.unescape(serve(store).get(address).text)
+    (kept,) = [file for file in (tmp_path / "cache").rglob("*-map-*") if file.is_file()]
+    kept.unlink()
+    away = serve(store, roots={"photos": tmp_path / "away"}).get(address)
+    assert (404, True) == (away.status, "There is no map: its collection is not" in away.text)
+
+
+def test_maps_are_made_one_at_a_time(
+    site: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who would wait too long for another map is told to come again."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    monkeypatch.setattr(score_maps, "WAIT_SECONDS", 0.01)
+    with score_maps._MAKING:
+        answer = site.get(f"/scan/1/image/{row.image_id}/map")
+
+    assert (503, True) == (answer.status, "another map is being made" in answer.text)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "said"),
+    [
+        (b"tiny/10.jpg", "", "no detector of this scan looked at crops of this image"),
+        (b"broken/cut-off.jpg", "", "no detector of this scan looked at crops of this image"),
+        (b"plain/dunes.jpg", "?by=faces", "no detector of this scan looked at crops"),
+    ],
+)
+def test_map_page_says_why_there_is_none(
+    site: Served, store: Store, path: bytes, query: str, said: str
+) -> None:
+    """An image without crops has one sentence instead of a map."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == path)
+    answer = site.get(f"/scan/1/image/{row.image_id}/map{query}")
+
+    assert 404 == answer.status
+    assert f"There is no map: {said}" in answer.text
+
+
+def test_map_page_with_another_version_of_the_detector(
+    site: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the detector of the scan may draw its boxes and its map."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    monkeypatch.setattr("scanner.web.looked_at.installed.installed", dict)
+
+    assert "another version of scenes" in site.get(f"/scan/1/image/{row.image_id}/map").text
+    assert "<rect" not in site.get(f"/scan/1/image/{row.image_id}").text
+
+
+def test_further_views_are_said_in_words() -> None:
+    """Views that cannot be drawn are said: an image of a megapixel is not reduced to one."""
+    seen = Finding("mine", "score", 0.5, detail={"crops": 5})
+    view = View("crops", crops=5, reduced_crops=5, overview=True)
+    cards = {"mine": Card("mine", "1", "", Thresholds(0.5, 0.9), (), view=view)}
+
+    assert "It also looked at the whole image reduced to one crop's size." == further_views(
+        seen, Shape((1000, 1000), 1), cards
+    )
+    assert "reduced to a megapixel and at the whole" in further_views(
+        seen, Shape((3000, 2000), 1), cards
+    )
+    assert "" == further_views(seen, Shape((3000, 2000), 1), {})
 
 
 def _judge(store: Store, judged: Verdict) -> None:

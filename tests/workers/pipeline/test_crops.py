@@ -88,6 +88,25 @@ def test_boxes_of_turned_images(orientation: int) -> None:
     assert upright.size == crops.upright_size(decoded(stored, orientation))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_of_stored_images(orientation: int) -> None:
+    """A box of the image as stored becomes upright as `stored` took it there."""
+    box = (5.0, 11.0, 37.0, 43.0)
+
+    assert box == crops.upright(crops.stored(box, orientation, (110, 70)), orientation, (110, 70))
+
+
+@given(SIDES, SIDES, st.integers(1, 5))
+def test_places_are_those_of_the_crops(width: int, height: int, count: int) -> None:
+    """One function decides where crops are, for scans and for those who ask afterwards."""
+    image = noise(width, height)
+    places = crops.crop_places(image.size, WANTED, count)
+    cut = [np.asarray(image)[top : top + 32, left : left + 32] for left, top in places]
+
+    assert all(map(np.array_equal, cut, crops.crops(image, WANTED, count)))
+    assert len(places) == len(cut) <= count
+
+
 def test_faces_found_in_a_reduced_image() -> None:
     """A face found in the reduced image is converted to pixels of the large one."""
     picture = decoded(noise(400, 200), orientation=6, scale=2)

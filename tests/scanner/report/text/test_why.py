@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scanner.report.figures.certainty import certainty
-from scanner.report.text.why import short_reason, why
+from scanner.report.text.why import score_reason, short_reason, why
 from storage.records import Finding, Outcome, Thresholds, Timings, Verdict
 
 THRESHOLDS = {
@@ -96,3 +96,14 @@ def test_a_threshold_that_is_just_met() -> None:
     said = why(verdict(Outcome.AI, Finding("faces", "score", 0.9583)), THRESHOLDS)
 
     assert "0.958, at the 0.958 at which faces says AI" == said
+
+
+def test_each_score_has_the_threshold_it_met() -> None:
+    """Those of metadata too, which context does not move; a finding without a score has none."""
+    around = Finding("context", "generator_size", None, "", {"likelihood_ratio": 4.0})
+    judged = verdict(Outcome.AI, TAG, around, CROPS)
+    said = [score_reason(judged, THRESHOLDS, finding) for finding in judged.findings]
+
+    assert "" == said[0]
+    assert said[1].endswith("size of a generator moved its thresholds; 5 crops together")
+    assert "0.980, above the 0.900 at which provenance says AI" == said[2]
