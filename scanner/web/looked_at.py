@@ -79,7 +79,7 @@ def further_views(finding: Finding, shape: Shape | None, cards: Mapping[str, Car
         further.append("crops of the image reduced to a megapixel")
     if card.view.overview:
         further.append("the whole image reduced to one crop's size")
-    return f"It also looked at {' and at '.join(further)}." if further else ""
+    return f"The detector also looked at {' and at '.join(further)}." if further else ""
 
 
 def _card_of_crops(finding: Finding, cards: Mapping[str, Card]) -> Card | None:

@@ -197,8 +197,9 @@ def test_further_views_are_said_in_words() -> None:
     view = View("crops", crops=5, reduced_crops=5, overview=True)
     cards = {"mine": Card("mine", "1", "", Thresholds(0.5, 0.9), (), view=view)}
 
-    assert "It also looked at the whole image reduced to one crop's size." == further_views(
-        seen, Shape((1000, 1000), 1), cards
+    assert (
+        "The detector also looked at the whole image reduced to one crop's size."
+        == further_views(seen, Shape((1000, 1000), 1), cards)
     )
     assert "reduced to a megapixel and at the whole" in further_views(
         seen, Shape((3000, 2000), 1), cards
