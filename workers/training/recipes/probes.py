@@ -47,18 +47,24 @@ SCENES = Probe(
 
 FACES = Probe(
     name="faces",
-    version="1",
-    train=(ImageSet("faces.zip", "train/"), ImageSet("scenes.zip", "train/")),
+    version="2",
+    train=(ImageSet("pictures", "train/"), ImageSet("faces.zip", "train/")),
     test=(ImageSet("faces.zip", "test/"),),
     view=View(
         "faces",
         margin=1.3,
+        close_up=True,
         finder="face-finder.tflite",
         finder_sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
     ),
     sides=(80, 100_000),
-    changes=Corruptions(cropped=0.0, resized=0.5, softened=0.4, saved=1.0),
-    listings=("scenes-sources.csv",),
+    changes=Corruptions(
+        cropped=0.0, smallest=0.35, shortest=140, softened=0.15, saved=0.85, qualities=(50, 97)
+    ),
+    copies=1,
+    strengths=(1e-3, 3e-3, 1e-2),
+    folds=8,
+    listings=("pictures.csv",),
 )
 
 PROBES = {probe.name: probe for probe in (SCENES, FACES)}
