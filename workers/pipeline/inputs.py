@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.detectors.card import Card, Input, View
     from workers.detectors.detector import Detector
-    from workers.images.decode import Decoded
+    from workers.images.decode import Decoded, Header
     from workers.pipeline.crops import Finder
 
 # Faces that are examined per image, the largest ones.
 MAX_FACES = 4
+# A face of at least this share of the image's shorter side makes the image a portrait. Where that
+# side is under so many pixels, its crops are crops of a face, mostly reduced for a website.
+PORTRAIT, SMALL_PORTRAIT_SIDE = 0.5, 448
 # In images up to this side, in pixels, no face is large enough for a detector.
 NO_FACE_SIDE = 64
 
@@ -102,7 +105,8 @@ class InputSelector:
     def select(self, decoded: Decoded) -> ImageInputs:
         """Select faces, crops and the whole image, each for the detectors that it suits.
 
-        The built-in detectors get photographs alone, and what looks like them.
+        The built-in detectors get photographs alone, and what looks like them. A small portrait is
+        for the detector of faces alone.
         """
         inputs = ImageInputs()
         names = self._router.by_size(decoded.header)
@@ -111,11 +115,12 @@ class InputSelector:
             names = [name for name in names if name not in self._photographic]
         elif decoded.native is not None:
             inputs.full_size.extend(self._faces(decoded, decoded.native))
+        is_small_portrait = any(_fills_small(face, decoded.header) for face in inputs.full_size)
         for name in names:
             kind = self._views[name].kind
             if kind == "whole":
                 inputs.whole.append(self._whole(name, decoded))
-            elif decoded.native is not None:
+            elif decoded.native is not None and not (is_small_portrait and kind == "crops"):
                 inputs.full_size.append(self._crops(name, decoded, decoded.native))
         if inputs.full_size and (finding := degraded(decoded)) is not None:
             inputs.findings.append(finding)
@@ -168,13 +173,17 @@ def crop_views(
 
 
 def selector_for(card: Card, *, any_size: bool = False) -> InputSelector:
-    """Return the selector that measures one detector by the rules of a scan with it alone.
+    """Return the selector that measures one detector by the rules of a scan with it.
 
-    With `any_size`, whole images and their centres are selected whatever sizes the card says.
+    A built-in detector is planned with the others, as by default: small portraits go to the
+    detector of faces. A custom detector is planned alone. With `any_size`, whole images and their
+    centres are selected whatever sizes the card says.
     """
+    planned = dict(installed.built_in()) if card.name in installed.NAMES else {}
     if any_size and card.input is not None and card.view.kind in ("whole", "centre"):
         card = replace(card, input=replace(card.input, smallest_side=1, largest_side=sys.maxsize))
-    return InputSelector({card.name: card}, {}, face_finder([card]))
+    planned[card.name] = card
+    return InputSelector(planned, {}, face_finder(planned.values()))
 
 
 def face_finder(cards: Iterable[Card]) -> Finder | None:
@@ -184,3 +193,11 @@ def face_finder(cards: Iterable[Card]) -> Finder | None:
     from workers.images.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
 
     return FaceFinder()
+
+
+def _fills_small(face: DetectorInputs, header: Header) -> bool:
+    """Return whether a face makes the image a small portrait."""
+    left, top, right, bottom = face.detail["box"]
+    shorter = min(header.width, header.height)
+    fills = max(right - left, bottom - top) >= PORTRAIT * shorter
+    return bool(fills and shorter < SMALL_PORTRAIT_SIDE)

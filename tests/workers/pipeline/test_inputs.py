@@ -96,11 +96,21 @@ def test_an_image_is_examined_in_several_views(size: tuple[int, int], crops: lis
     assert all((32, 32, 3) == square.shape for view in asked.views for square in view)
 
 
-def test_a_portrait_is_examined_as_a_whole_too() -> None:
-    """A face that fills the image excludes no other detector."""
-    shown = show(noise(300, 200), Found(Face(50, 10, 230, 190, 0.9)))
+@pytest.mark.parametrize(
+    ("size", "side", "asked"),
+    [
+        ((600, 448), 400, ["faces", "scenes"]),
+        ((600, 447), 224, ["faces"]),
+        ((600, 447), 223, ["faces", "scenes"]),
+    ],
+)
+def test_a_small_portrait_is_for_the_face_detector_alone(
+    size: tuple[int, int], side: int, asked: list[str]
+) -> None:
+    """A face of half the shorter side excludes crops, unless the image is large."""
+    shown = show(noise(*size), Found(Face(20, 20, 20 + side, 20 + side, 0.9)))
 
-    assert ["faces", "scenes"] == [one.detector for one in shown.full_size]
+    assert asked == [one.detector for one in shown.full_size]
 
 
 def test_a_face_may_be_examined_in_a_close_up_too() -> None:

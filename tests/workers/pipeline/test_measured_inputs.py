@@ -92,8 +92,8 @@ def test_scores_are_those_of_a_scan(test_data: Path) -> None:
     assert compared > len(names)
 
 
-def test_a_portrait_is_examined_by_scenes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its background and its light tell as much as the face."""
+def test_a_large_portrait_is_examined_by_scenes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its background and its light tell as much as the face; a small one has little of them."""
     image = image_with(monkeypatch, 400)
 
     assert 1 == len(selector_for(installed.built_in()["scenes"]).select(image).of("scenes"))
