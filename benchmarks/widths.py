@@ -3,7 +3,8 @@
     python benchmarks/widths.py --data FOLDER --out RUNS [--widths 0.25,0.5,1] [--epochs N]
 
 FOLDER holds cifake-train.zip. Each width is the recipe's model with its channels multiplied by it,
-trained as the recipe says, for fewer epochs if `--epochs` is given; an interrupted run is resumed.
+trained as in the recipe's first phase, on CIFAKE alone, for fewer epochs if `--epochs` is given; an
+interrupted run is resumed.
 Accuracy is that of the quantised model on the recipe's validation images: the test set is not used.
 The last row is the student report's VGG16, for its speed alone. On two cores the recipe's own width
 takes three minutes per epoch.
@@ -36,7 +37,7 @@ from workers.training.data.split import read_split
 from workers.training.epochs import train
 from workers.training.export.tflite import REPRESENTATIVE, export_int8, int8_logits
 from workers.training.networks import models
-from workers.training.recipes.builtin import CIFAKE_VGG16, OBJECTS_32
+from workers.training.recipes.builtin import CIFAKE, CIFAKE_VGG16, OBJECTS_32
 from workers.training.recipes.recipe import Recipe, Residual
 from workers.training.runs import Run
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="RUNS")
     parser.add_argument("--widths", default="0.25,0.5,1", help="times the recipe's own")
-    parser.add_argument("--epochs", type=int, default=OBJECTS_32.phases[-1].epochs)
+    parser.add_argument("--epochs", type=int, default=OBJECTS_32.phases[0].epochs)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         vgg16 = speed_of_vgg16(Path(folder))
@@ -81,8 +82,8 @@ def of_width(times: float, epochs: int) -> Recipe:
     if not isinstance(network, Residual):
         raise TypeError("the model of objects-32 is not a residual network")
     net = replace(network, widths=tuple(round(times * width) for width in network.widths))
-    phases = (replace(OBJECTS_32.phases[-1], epochs=epochs),)
-    return replace(OBJECTS_32, net=net, phases=phases, ships=False)
+    phases = (replace(OBJECTS_32.phases[0], epochs=epochs),)
+    return replace(OBJECTS_32, net=net, data=CIFAKE, phases=phases, ships=False)
 
 
 def exported(recipe: Recipe, run: Run) -> tuple[Path, int, float]:

@@ -17,7 +17,7 @@ from workers.training.data.batches import (
     fixed_samples,
     targets,
 )
-from workers.training.data.split import SplitImages, read_split
+from workers.training.data.split import read_split
 from workers.training.networks import models
 from workers.training.networks.pretrained_weights import load_weights
 from workers.training.recipes.recipe import Plateau
@@ -38,7 +38,11 @@ from workers.training.runs import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from workers.training.data.datasets import LabelledArrays
     from workers.training.recipes.recipe import Phase, Recipe
+
+# Batches that give the statistics of batch normalisation after the weights were averaged.
+STATISTICS_BATCHES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class TrainingState:
 
     recipe: Recipe
     run: Run
-    images: SplitImages
+    images: LabelledArrays
+    validation: LabelledArrays
     history: list[Epoch]
 
     def epochs_of(self, phase: int) -> list[Epoch]:
@@ -82,9 +87,11 @@ def train(recipe: Recipe, run: Run, report: Callable[[str], None]) -> list[Epoch
     """
     claim(recipe, run)
     keras.utils.set_random_seed(run.seed)
-    images = read_split(recipe.data, run.data, run.out)
-    state = TrainingState(recipe, run, images, read_history(run.out))
-    report(f"{recipe.name}: {len(images.train):,} images")
+    parts = read_split(recipe.data, run.data, run.out)
+    state = TrainingState(
+        recipe, run, parts.all_training(), parts.validation, read_history(run.out)
+    )
+    report(f"{recipe.name}: {len(state.images):,} images")
     for phase in range(len(recipe.phases)):
         for epoch in _train_phase(state, phase):
             report(
@@ -102,11 +109,11 @@ def _train_phase(state: TrainingState, number: int) -> Iterator[Epoch]:
     phase = state.recipe.phases[number]
     model = _phase_model(state, number)
     samples = (
-        fixed_samples(state.images.train, model.base)
+        fixed_samples(state.images, model.base)
         if phase.frozen
-        else augmented_samples(state.images.train, state.recipe)
+        else augmented_samples(state.images, state.recipe)
     )
-    validation = fixed_samples(state.images.validation, model.base)
+    validation = fixed_samples(state.validation, model.base)
     while not state.is_over(number):
         if isinstance(phase.rate, Plateau):
             accuracies = [each.validation_accuracy for each in state.epochs_of(number)]
@@ -148,7 +155,7 @@ def _phase_model(state: TrainingState, number: int) -> PhaseModel:
     if state.epochs_of(number):
         return PhaseModel(keras.models.load_model(checkpoint_file(out, epochs)), base)
     trained = whole.get_layer(models.HEAD) if phase.frozen else whole
-    _compile(trained, phase, batches_per_epoch(len(state.images.train), phase.batch))
+    _compile(trained, phase, batches_per_epoch(len(state.images), phase.batch))
     return PhaseModel(trained, base)
 
 
@@ -187,6 +194,9 @@ def _train_epoch(
     started = time.monotonic()
     rate = float(model.optimizer.learning_rate.numpy())
     fitted = model.fit(batches, shuffle=False, verbose=0).history
+    if model.optimizer.use_ema:
+        count = min(len(batches), STATISTICS_BATCHES)
+        models.renew_statistics(model, (batches[index][0] for index in range(count)))
     loss, accuracy = model.evaluate(
         validation.inputs, targets(validation.labels), batch_size=256, verbose=0
     )

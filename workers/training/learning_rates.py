@@ -21,13 +21,14 @@ def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
         rate = CosineSchedule.of(phase.rate, phase.epochs, steps)
     else:
         rate = phase.rate.start
+    averaging = {"use_ema": bool(phase.averaged), "ema_momentum": phase.averaged or None}
     if phase.optimizer == "sgd":
         return keras.optimizers.SGD(
-            rate, momentum=phase.momentum, weight_decay=phase.weight_decay or None
+            rate, momentum=phase.momentum, weight_decay=phase.weight_decay or None, **averaging
         )
     if phase.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    decaying = keras.optimizers.AdamW(rate, weight_decay=phase.weight_decay)
+        return keras.optimizers.Adam(rate, **averaging)
+    decaying = keras.optimizers.AdamW(rate, weight_decay=phase.weight_decay, **averaging)
     decaying.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return decaying
 

@@ -16,11 +16,17 @@ tensorflow = pytest.importorskip("tensorflow", reason="the `train` extra is not 
 
 from workers.detectors.card import load_card  # noqa: E402 - after the check above
 from workers.detectors.loading import load  # noqa: E402
+from workers.pipeline import inputs  # noqa: E402
 from workers.training import epochs as training  # noqa: E402
 from workers.training import runs  # noqa: E402
 from workers.training.epochs import train  # noqa: E402
 from workers.training.export.tflite import ExportError, compare_int8, export_int8  # noqa: E402
-from workers.training.networks.models import build  # noqa: E402
+from workers.training.networks.models import (  # noqa: E402
+    build,
+    logits,
+    renew_statistics,
+    with_mirrored_view,
+)
 from workers.training.recipes.builtin import RECIPES  # noqa: E402
 from workers.training.recipes.recipe import Recipe, Residual, Split  # noqa: E402
 from workers.training.run_results import write_results  # noqa: E402
@@ -42,6 +48,7 @@ SMALL = replace(
 
 # Its second phase begins with the best net of the first.
 IN_PHASES = replace(SMALL, phases=(replace(SMALL.phases[0], epochs=1),) * 2)
+AVERAGED = replace(SMALL, phases=(replace(SMALL.phases[0], averaged=0.9),))
 
 
 def write_set(path: Path, each: int, seed: int) -> None:
@@ -62,6 +69,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_set(folder / "cifake-train.zip", each=112, seed=1)
     write_set(folder / "cifake-test.zip", each=20, seed=2)
+    with zipfile.ZipFile(folder / "scaled-photographs.zip", "w") as archive:
+        for part in ("train", "thresholds"):
+            body = io.BytesIO()
+            Image.new("RGB", (32, 32), (60, 60, 60)).save(body, "PNG")
+            archive.writestr(f"{part}/REAL/box/png/me/1.png", body.getvalue())
     return folder
 
 
@@ -75,8 +87,12 @@ def histories(out: Path) -> list[dict[str, Any]]:
     return [{key: row[key] for key in row if key != "seconds"} for row in rows]
 
 
-def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None:
+def test_a_run_ends_in_a_model_with_its_card(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Train, export, calibrate, measure: the card loads, its model verifies and scores."""
+    # The gate takes noise for graphics.
+    monkeypatch.setattr(inputs, "out_of_domain", lambda _: None)
     run = Run(data, tmp_path / "run", seed=3)
     made = write_results(SMALL, run, train(SMALL, run, quietly), quietly)
 
@@ -84,7 +100,9 @@ def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None
     card = load_card(made)
     assert card.measured is not None
     assert 40 == card.measured.images
-    assert [(80, 80), (16, 16), (16, 16)] == [(one.real, one.ai) for one in card.data]
+    assert [(80, 80), (1, 0), (16, 16), (16, 16), (1, 0)] == [
+        (one.real, one.ai) for one in card.data
+    ]
     scores = load(card).score([np.full((32, 32, 3), shade, np.uint8) for shade in (70, 180)])
     assert 0.0 <= scores[0] < scores[1] <= 1.0
     assert (run.out / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -93,7 +111,9 @@ def test_a_run_ends_in_a_model_with_its_card(data: Path, tmp_path: Path) -> None
     assert {"python", "gpus", "packages"} <= set(noted)
 
 
-@pytest.mark.parametrize("recipe", [SMALL, IN_PHASES], ids=["one phase", "two phases"])
+@pytest.mark.parametrize(
+    "recipe", [SMALL, IN_PHASES, AVERAGED], ids=["one", "two phases", "averaged"]
+)
 def test_a_killed_run_resumes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
 ) -> None:
@@ -177,3 +197,27 @@ def test_an_export_of_another_network_is_refused(tmp_path: Path) -> None:
     assert 64 == compare_int8(net, tmp_path / "net.tflite", images).images
     with pytest.raises(ExportError, match="the int8 model differs from the trained one"):
         compare_int8(other, tmp_path / "net.tflite", images)
+
+
+def test_a_mirror_image_has_the_same_logit() -> None:
+    """The second view makes left and right the same; one view alone does not."""
+    images = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    tensorflow.keras.utils.set_random_seed(1)
+    net = build(SMALL)
+    both = with_mirrored_view(net)
+    mean = (logits(net, images) + logits(net, images[:, :, ::-1])) / 2
+
+    assert not np.allclose(logits(net, images), logits(net, images[:, :, ::-1]), atol=1e-4)
+    assert np.allclose(mean, logits(both, images), atol=1e-4)
+    assert np.allclose(mean, logits(both, images[:, :, ::-1]), atol=1e-4)
+
+
+def test_statistics_are_the_mean_of_the_batches() -> None:
+    """Whatever they were, they become those of the images given, each batch counting the same."""
+    pixels = tensorflow.keras.Input((2, 2, 1))
+    normalising = tensorflow.keras.layers.BatchNormalization(momentum=0.9)
+    net = tensorflow.keras.Model(pixels, normalising(pixels))
+    renew_statistics(net, [np.full((3, 2, 2, 1), value, np.float32) for value in (1, 2, 6)])
+
+    assert pytest.approx(3.0) == float(normalising.moving_mean[0])
+    assert 0.9 == normalising.momentum

@@ -56,6 +56,15 @@ class LabelledFile:
     read: Callable[[], bytes]
 
 
+def joined(first: LabelledArrays, second: LabelledArrays) -> LabelledArrays:
+    """Return the images of both."""
+    return LabelledArrays(
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.sources, second.sources]),
+    )
+
+
 def label_of(path: PurePosixPath) -> tuple[int, str] | None:
     """Return an image's label, 1 for AI and 0 for real, and its source; None without a label.
 

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.training.data.datasets import DataError, LabelledArrays, read_cached
+from workers.training.data.datasets import DataError, LabelledArrays, joined, read_cached
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from workers.training.recipes.recipe import Data, Split
+    from workers.training.recipes.recipe import Data, ImageSet, Split
 
 
 @dataclass(frozen=True, slots=True)
 class SplitImages:
-    """The three disjoint parts of the training data."""
+    """The disjoint parts of the training data, and what the recipe has beside and unlike them."""
 
     train: LabelledArrays
     validation: LabelledArrays
     calibration: LabelledArrays
+    beside: LabelledArrays | None = None
+    unlike: LabelledArrays | None = None
+
+    def all_training(self) -> LabelledArrays:
+        """Return all images that are trained on."""
+        return self.train if self.beside is None else joined(self.train, self.beside)
 
 
 def read_split(data: Data, folder: Path, run: Path) -> SplitImages:
     """Return the parts of a recipe's training data, arrays cached in the run's folder."""
-    return split(read_cached(folder, data.train, data.pixels, run / "pictures.npz"), data.split)
+
+    def read(sets: Sequence[ImageSet], name: str) -> LabelledArrays:
+        return read_cached(folder, sets, data.pixels, run / f"{name}.npz")
+
+    parts = split(read(data.train, "pictures"), data.split)
+    return replace(
+        parts,
+        beside=read(data.beside, "beside") if data.beside else None,
+        unlike=read(data.unlike, "unlike") if data.unlike else None,
+    )
 
 
 def split(images: LabelledArrays, sizes: Split) -> SplitImages:

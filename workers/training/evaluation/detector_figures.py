@@ -75,6 +75,8 @@ def with_changes(
             replace(each, decoded=decoded_from(change(_rgb(each.decoded)))) for each in images
         )
         scored = examine(card, changed, name).scored
+        if not len(scored.labels):
+            continue  # all of a size that the detector does not examine
         changes.append(_change_figures(name, scored, card.thresholds.flagged_from))
         report(f"{name}: ROC AUC {changes[-1].roc_auc:.4f}")
     return replace(card, changes=tuple(changes))

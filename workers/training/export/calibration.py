@@ -17,16 +17,26 @@ if TYPE_CHECKING:
 
 # The share of held-out real images that may be called AI.
 FALSE_POSITIVE_RATE = 0.01
+# The shares of real images of other kinds than the detector's that may reach `unsure` and `ai`:
+# `unsure` has half of the 2 % that images of other owners may reach.
+UNLIKE_UNSURE, UNLIKE_AI = 0.01, 0.001
 # What a detector has to promise to call anything AI: at this prevalence, at least this precision.
 PREVALENCE, MIN_PRECISION = 0.1, 0.9
 
 
 def calibrate(
-    logits: NDArray[np.float64], labels: NDArray[np.uint8]
+    logits: NDArray[np.float64],
+    labels: NDArray[np.uint8],
+    unlike: NDArray[np.float64] | None = None,
 ) -> tuple[Calibration, Thresholds]:
-    """Return calibration and thresholds for logits, (n,), of images with labels, (n,), 1 for AI."""
+    """Return calibration and thresholds for logits, (n,), of images with labels, (n,), 1 for AI.
+
+    `unlike` are logits of real images of other kinds, for which the thresholds hold as well.
+    """
     calibration = fit(logits, labels)
-    return calibration, thresholds(probabilities(logits, calibration), labels, FALSE_POSITIVE_RATE)
+    others = None if unlike is None else probabilities(unlike, calibration)
+    scores = probabilities(logits, calibration)
+    return calibration, thresholds(scores, labels, FALSE_POSITIVE_RATE, others)
 
 
 def fit(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> Calibration:
@@ -40,12 +50,19 @@ def fit(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> Calibration:
     )
 
 
-def thresholds(scores: NDArray[np.float64], labels: NDArray[np.uint8], rate: float) -> Thresholds:
-    """Put `ai` at the lowest score of at least 0.5 that keeps two promises; `unsure` is then 0.5.
+def thresholds(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.uint8],
+    rate: float,
+    unlike: NDArray[np.float64] | None = None,
+) -> Thresholds:
+    """Put `ai` at the lowest score of at least 0.5 that keeps these promises.
 
     At most `rate` of the real images reach it; and at PREVALENCE its precision would be at least
     MIN_PRECISION, by the unfavourable bounds of 95 % intervals. Where no score keeps the second
-    promise, nothing is called AI, and at most `rate` of the real images reach `unsure`.
+    promise, nothing is called AI, and at most `rate` of the real images reach `unsure`; otherwise
+    `unsure` is 0.5. Of real images of other kinds, whose scores are `unlike`, (m,), at most
+    UNLIKE_AI reach `ai` and UNLIKE_UNSURE reach `unsure`, which is higher where it has to be.
 
     The false-positive rate on the card is the one that resulted.
     """
@@ -55,21 +72,40 @@ def thresholds(scores: NDArray[np.float64], labels: NDArray[np.uint8], rate: flo
     false = len(real) - np.searchsorted(real, candidates, side="left")
     true = len(ai) - np.searchsorted(ai, candidates, side="left")
     few = false / len(real) <= rate
-    precise = [
-        min_precision(int(hits), len(ai), int(alarms), len(real)) >= MIN_PRECISION
-        for hits, alarms in zip(true, false, strict=True)
-    ]
-    kept = few & np.array(precise)
+    precise = np.array(
+        [
+            min_precision(int(hits), len(ai), int(alarms), len(real)) >= MIN_PRECISION
+            for hits, alarms in zip(true, false, strict=True)
+        ]
+    )
+    others = _reaching(unlike, candidates)
+    others_at_half = _reaching(unlike, np.array([SCORE_THRESHOLD]))[0]
+    rarely = others <= UNLIKE_UNSURE
+    kept = few & precise & (others <= UNLIKE_AI)
     if kept.any():
-        ai_from, unsure = float(candidates[np.argmax(kept)]), SCORE_THRESHOLD
-        if np.mean(real >= SCORE_THRESHOLD) <= rate and precise[0]:
+        ai_from = flag = float(candidates[np.argmax(kept)])
+        unsure = float(candidates[np.argmax(rarely)])
+        if others_at_half <= UNLIKE_UNSURE:
+            unsure = SCORE_THRESHOLD
+        separated = np.mean(real >= SCORE_THRESHOLD) <= rate and precise[0]
+        if separated and others_at_half <= UNLIKE_AI:
             # The classes are separated better than required.
-            ai_from = SCORE_THRESHOLD
-        flag = ai_from
+            ai_from = flag = SCORE_THRESHOLD
     else:
         ai_from = NEVER
-        flag = unsure = float(candidates[np.argmax(few)]) if few.any() else NEVER
+        held = few & rarely
+        flag = unsure = float(candidates[np.argmax(held)]) if held.any() else NEVER
     return Thresholds(unsure, ai_from, float(np.mean(real >= flag)), len(real))
+
+
+def _reaching(
+    scores: NDArray[np.float64] | None, candidates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of scores that reach each candidate; 0 where there are none."""
+    if scores is None:
+        return np.zeros(len(candidates))
+    reached = len(scores) - np.searchsorted(np.sort(scores), candidates, side="left")
+    return np.asarray(reached / len(scores))
 
 
 def min_precision(true: int, ai: int, false: int, real: int) -> float:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CardText:
-    """Texts of one card; `sides` are the smallest and the largest side that images may have."""
+    """Texts of one card; `sides` are the smallest and the largest side that images may have.
+
+    `other_data` names the real images of other kinds that were trained on beside the data.
+    """
 
     summary: str
     data: str
@@ -15,32 +18,39 @@ class CardText:
     test: str
     sides: tuple[int, int]
     limits: tuple[str, ...]
+    other_data: str = ""
+    other_terms: str = ""
 
 
 OBJECTS_32 = CardText(
-    summary="A residual network for tiny images (32 by 32 pixels) of animals and vehicles.",
+    summary="A residual network for images of 32 by 32 pixels of animals and vehicles.",
     data="CIFAKE",
     terms=(
         "CIFAKE (Bird and Lotfi 2023), stated as MIT on its dataset page; its real images are "
         "CIFAR-10 (Krizhevsky 2009), which states no licence"
     ),
     test="cifake-test.zip, every second image of each class of CIFAKE's published test split",
-    sides=(16, 64),
+    sides=(32, 32),
+    other_data="photographs scaled to 32 by 32 pixels",
+    other_terms=(
+        "photographs of public repositories and data sets, by their owners' terms, most of them "
+        "not stated: faces.zip train/, scenes.zip train/ and the originals of such crops"
+    ),
     limits=(
         (
-            "It was trained on one generator only (Stable Diffusion 1.4) and ten kinds of objects "
-            "(airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck): for other "
-            "generators and other subjects, above all faces, its scores are unreliable."
+            "It finds images of one generator only (Stable Diffusion 1.4) of ten kinds of objects "
+            "(airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck), scaled to 32 "
+            "by 32 pixels in one way: most images of other generators are real to it."
+        ),
+        "It examines images of exactly 32 by 32 pixels, no others.",
+        (
+            "Photographs scaled to 32 by 32 pixels were part of its training, so that it does not "
+            "take thumbnails and avatars of real photographs for AI-generated. The documentation "
+            "says how many it still flags, by the way of scaling, under How detectors work."
         ),
         (
-            "It was trained at 32 by 32 pixels, on JPEGs of quality 75 by one encoder. An image of "
-            "another size is resized to that, which destroys much of the evidence, so its verdict "
-            "is `unsure` at most; another encoder or quality shifts its scores by an amount that "
-            "was not measured."
-        ),
-        (
-            "It is not for thumbnails of large photos: those are made in another way than its "
-            "training images, real and generated alike."
+            "Version 2 was not trained from scratch: it began with the weights of version 1, read "
+            "back from its 8-bit file."
         ),
         (
             "Published results on CIFAKE include 378 generated training images that are identical "

@@ -14,7 +14,7 @@ from workers.training.data.labelled_images import LabelledImages
 from workers.training.data.split import SplitImages, read_split
 from workers.training.evaluation import detector_figures
 from workers.training.export import calibration
-from workers.training.export.card_texts import CARD_TEXTS
+from workers.training.export.card_texts import CARD_TEXTS, CardText
 from workers.training.export.tflite import (
     REPRESENTATIVE,
     Agreement,
@@ -25,7 +25,7 @@ from workers.training.export.tflite import (
 from workers.training.networks import models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from workers.training.recipes.recipe import ImageSet, Recipe
@@ -48,13 +48,17 @@ def export_detector(recipe: Recipe, run: Run, report: Callable[[str], None]) -> 
     """
     parts = read_split(recipe.data, run.data, run.out)
     model = models.best(recipe, run.out)
+    parameters = model.count_params()
+    if recipe.mirrored:
+        model = models.with_mirrored_view(model)
     path = run.out / f"{recipe.name}.tflite"
     random = np.random.default_rng(recipe.data.split.seed)
-    representative = random.permutation(len(parts.train))[:REPRESENTATIVE]
-    export_int8(model, parts.train.take(representative).images, path)
+    trained = parts.all_training()
+    representative = random.permutation(len(trained))[:REPRESENTATIVE]
+    export_int8(model, trained.take(representative).images, path)
     agreement = compare_int8(model, path, parts.validation.images)
     report(f"exported, {agreement.called_otherwise:.2%} of {agreement.images} called otherwise")
-    card = _card(recipe, parts, path, model.count_params())
+    card = _card(recipe, parts, path, parameters)
     card = write_measured(card, run.data, recipe.data.test, (), report)
     return ExportedDetector(card, agreement)
 
@@ -82,7 +86,9 @@ def _card(recipe: Recipe, parts: SplitImages, path: Path, parameters: int) -> Ca
     text = CARD_TEXTS[recipe.name]
     # The logits of the int8 model, which is the one that will run.
     calibrated, thresholds = calibration.calibrate(
-        int8_logits(path, parts.calibration.images), parts.calibration.labels
+        int8_logits(path, parts.calibration.images),
+        parts.calibration.labels,
+        None if parts.unlike is None else int8_logits(path, parts.unlike.images),
     )
     return Card(
         name=recipe.name,
@@ -90,22 +96,24 @@ def _card(recipe: Recipe, parts: SplitImages, path: Path, parameters: int) -> Ca
         summary=text.summary,
         thresholds=thresholds,
         limits=text.limits,
-        data=tuple(
-            DataSet(
-                text.data,
-                use,
-                real=int(np.sum(part.labels == 0)),
-                ai=int(np.sum(part.labels == 1)),
-                terms=text.terms,
-            )
-            for use, part in (
-                ("training", parts.train),
-                ("validation (choosing the epoch)", parts.validation),
-                ("calibration and thresholds", parts.calibration),
-            )
-        ),
+        data=tuple(_data_sets(text, parts)),
         model=Model.of(path, parameters, "LiteRT, full int8"),
         input=Input(recipe.size, recipe.size, "RGB", 0, 255, *text.sides),
         calibration=calibrated,
         path=path.with_suffix(".toml"),
     )
+
+
+def _data_sets(text: CardText, parts: SplitImages) -> Iterator[DataSet]:
+    """Yield what the detector was made from, as its card says it."""
+    main, others = (text.data, text.terms), (text.other_data, text.other_terms)
+    for (name, terms), use, part in (
+        (main, "training", parts.train),
+        (others, "training", parts.beside),
+        (main, "validation (choosing the epoch)", parts.validation),
+        (main, "calibration and thresholds", parts.calibration),
+        (others, "thresholds", parts.unlike),
+    ):
+        if part is not None:
+            real, ai = (int(np.sum(part.labels == label)) for label in (0, 1))
+            yield DataSet(name, use, real, ai, terms)

@@ -13,6 +13,7 @@ from workers.training.recipes.recipe import Residual
 from workers.training.runs import RunError, best_epoch, best_model_file, read_history
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,6 +65,37 @@ def single_logit(model: keras.Model) -> keras.Model:
     pixels = keras.Input(model.input_shape[1:], name="pixels")
     both = model(pixels)
     return keras.Model(pixels, both[:, 1:] - both[:, :1])
+
+
+def renew_statistics(model: keras.Model, batches: Iterable[NDArray[np.uint8]]) -> None:
+    """Compute the statistics of batch normalisation again, from batches of training images.
+
+    Those of the last steps belong to other weights where the weights have been averaged, see
+    Izmailov et al. 2018, arXiv:1803.05407.
+    """
+    normalising = list(_normalisations(model))
+    momenta = [each.momentum for each in normalising]
+    for number, images in enumerate(batches):
+        for each in normalising:
+            each.momentum = number / (number + 1)
+        model(images, training=True)
+    for each, momentum in zip(normalising, momenta, strict=True):
+        each.momentum = momentum
+
+
+def _normalisations(model: keras.Model) -> Iterator[layers.BatchNormalization]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _normalisations(layer)
+        elif isinstance(layer, layers.BatchNormalization):
+            yield layer
+
+
+def with_mirrored_view(model: keras.Model) -> keras.Model:
+    """Return a model whose logit, (n, 1), is the mean of an image's and of its mirror image's."""
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    both = model(keras.ops.concatenate([pixels, keras.ops.flip(pixels, axis=2)], axis=0))
+    return keras.Model(pixels, keras.ops.mean(keras.ops.reshape(both, (2, -1, 1)), axis=0))
 
 
 def logits(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:

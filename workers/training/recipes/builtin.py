@@ -20,6 +20,9 @@ from workers.training.recipes.recipe import (
     Vgg16,
 )
 
+# Made by benchmarks/scaled_photographs.py.
+SCALED_PHOTOGRAPHS = "scaled-photographs.zip"
+
 CIFAKE = Data(
     train=(ImageSet("cifake-train.zip"),),
     test=(ImageSet("cifake-test.zip"),),
@@ -27,20 +30,30 @@ CIFAKE = Data(
     split=Split(validation=3_000, calibration=2_000),
 )
 
+FROM_SCRATCH = Phase(
+    epochs=14,
+    rate=Cosine(peak=3e-3),
+    weight_decay=0.05,
+    label_smoothing=0.02,
+    patience=5,
+)
+
+# The first phase is all of version 1, whose weights version 2 began with.
 OBJECTS_32 = Recipe(
     name="objects-32",
-    version="1",
+    version="2",
     net=Residual(widths=(24, 48, 96, 128), blocks=(1, 2, 2, 2)),
-    data=CIFAKE,
-    phases=(
-        Phase(
-            epochs=14,
-            rate=Cosine(peak=3e-3),
-            weight_decay=0.05,
-            label_smoothing=0.02,
-            patience=5,
-        ),
+    data=replace(
+        CIFAKE,
+        beside=(ImageSet(SCALED_PHOTOGRAPHS, "train/"),),
+        unlike=(ImageSet(SCALED_PHOTOGRAPHS, "thresholds/"),),
     ),
+    phases=(
+        FROM_SCRATCH,
+        replace(FROM_SCRATCH, epochs=2, rate=Cosine(peak=8e-4, warmup_epochs=0.05), averaged=0.997),
+    ),
+    augmentation=Augmentation(saved=0.1),
+    mirrored=True,
     ships=True,
 )
 

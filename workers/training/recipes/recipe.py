@@ -45,12 +45,19 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Training and test images, and how they become pixels."""
+    """Training and test images, and how they become pixels.
+
+    `beside` are images that are trained on as well, but neither choose the epoch nor calibrate.
+    `unlike` are real images of other kinds than `train`, never trained on, for which the thresholds
+    have to hold too.
+    """
 
     train: tuple[ImageSet, ...]
     test: tuple[ImageSet, ...]
     pixels: Pixels
     split: Split
+    beside: tuple[ImageSet, ...] = ()
+    unlike: tuple[ImageSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +112,15 @@ class Pretrained:
 class Augmentation:
     """Changes of a training image that preserve the traces of generators.
 
-    No resampling, no colour, no recompression: mirrored half the time, and shifted by up to `shift`
-    whole pixels, the border filled by reflection.
+    No resampling, no colour: mirrored half the time, and shifted by up to `shift` whole pixels, the
+    border filled by reflection. `saved` is the share of images that are recompressed as JPEG, the
+    quality between the bounds `qualities`.
     """
 
     flip: bool = True
     shift: int = 2
+    saved: float = 0.0
+    qualities: tuple[int, int] = (50, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,8 @@ class Phase:
 
     The phase ends early after `patience` epochs without a better validation accuracy. A `frozen`
     phase trains only the head: the base's features of each image are computed once, so images are
-    not augmented.
+    not augmented. `averaged` is the momentum of a moving average of the weights over the steps,
+    which replaces them at the end of each epoch; 0 for none.
     """
 
     epochs: int
@@ -149,11 +160,15 @@ class Phase:
     batch: int = 128
     patience: int = 5
     frozen: bool = False
+    averaged: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A network, its data and its training; it `ships` as a detector, or is only measured."""
+    """A network, its data and its training; it `ships` as a detector, or is only measured.
+
+    A `mirrored` one is exported with the mirror image as a second view: its logit is their mean.
+    """
 
     name: str
     version: str
@@ -162,6 +177,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     augmentation: Augmentation = Augmentation()
     pretrained: Pretrained | None = None
+    mirrored: bool = False
     ships: bool = False
 
     @property

@@ -34,3 +34,14 @@ def test_no_augmentation_changes_nothing() -> None:
     given = augment(images, Augmentation(flip=False, shift=0), np.random.default_rng(1))
 
     assert images.tolist() == given.tolist()
+
+
+def test_a_share_of_the_images_is_recompressed() -> None:
+    """Half of the images lose details to JPEG; none changes much."""
+    images = np.random.default_rng(5).integers(100, 120, (400, 32, 32, 3), np.uint8)
+    how = Augmentation(flip=False, shift=0, saved=0.5, qualities=(90, 100))
+    given = augment(images, how, np.random.default_rng(1))
+    changed = [not np.array_equal(*pair) for pair in zip(images, given, strict=True)]
+
+    assert 0.4 < np.mean(changed) < 0.6
+    assert np.abs(images.astype(int) - given).max() < 40

@@ -19,8 +19,8 @@ from workers.training.data.datasets import (
     read_arrays,
     read_cached,
 )
-from workers.training.data.split import split
-from workers.training.recipes.recipe import ImageSet, Pixels, Split
+from workers.training.data.split import read_split, split
+from workers.training.recipes.recipe import Data, ImageSet, Pixels, Split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,3 +205,29 @@ def test_too_few_images_cannot_be_split() -> None:
     """An error says so if nothing would be left to train on."""
     with pytest.raises(DataError, match="8 images of class 1: too few to hold out 8"):
         split(numbered(real=30, ai=8), Split(validation=5, calibration=3, seed=1))
+
+
+def test_images_beside_and_unlike_are_in_no_other_part(tmp_path: Path) -> None:
+    """What is trained on beside the data neither chooses the epoch nor calibrates."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for number in range(4):
+            archive.writestr(f"REAL/{number}.png", picture(1))
+            archive.writestr(f"FAKE/{number}.png", picture(2))
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a/REAL/me/1.png", picture(3))
+        archive.writestr("b/REAL/you/1.png", picture(4))
+    data = Data(
+        SET,
+        (),
+        FOUR,
+        Split(validation=1, calibration=1),
+        beside=(ImageSet("other.zip", "a/"),),
+        unlike=(ImageSet("other.zip", "b/"),),
+    )
+    parts = read_split(data, tmp_path, tmp_path / "run")
+
+    assert parts.unlike is not None
+    assert [1, 1, 2, 2, 3] == sorted(parts.all_training().images[:, 0, 0, 0].tolist())
+    assert [1, 1, 2, 2] == sorted(parts.train.images[:, 0, 0, 0].tolist())
+    assert [4] == parts.unlike.images[:, 0, 0, 0].tolist()
+    assert [2, 2] == [len(parts.validation), len(parts.calibration)]

@@ -69,3 +69,27 @@ def test_min_precision() -> None:
         90, 100, 1, 1_000
     )
     assert min_precision(0, 10, 0, 1_000) < 1e-9
+
+
+def test_thresholds_hold_for_images_of_other_kinds_too() -> None:
+    """Of 2,000 such images at most 20 reach `unsure`, here ten, and two reach `ai`."""
+    unlike = np.array([0.1] * 1_970 + [0.55] * 20 + [0.86] * 7 + [0.93] * 3)
+    few = scored(MANY, [0.7] * 500 + [0.85] * 1_000 + [0.95] * 1_500)
+    at = thresholds(*few, 0.01, unlike)
+
+    assert (0.7, 0.95, 0.0) == (at.unsure, at.ai, at.false_alarm_rate)
+
+
+def test_thresholds_stay_where_images_of_other_kinds_score_low() -> None:
+    """Nothing is raised without need."""
+    few = scored(MANY, [0.7] * 500 + [0.85] * 1_000 + [0.95] * 1_500)
+
+    assert thresholds(*few, 0.002) == thresholds(*few, 0.002, np.full(100, 0.2))
+
+
+def test_images_of_other_kinds_that_score_high_are_unsure_at_most() -> None:
+    """Where too many of them reach any score, nothing is called AI."""
+    unlike = np.array([0.1] * 995 + [1.0] * 5)
+    at = thresholds(*scored(MANY, [0.7] * 500 + [0.95] * 2_500), 0.002, unlike)
+
+    assert (0.9, 1.0) == (at.unsure, at.ai)
