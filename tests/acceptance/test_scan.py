@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from workers.detectors import installed
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -254,8 +256,10 @@ def test_cifake(cli: Cli, test_data: Path, tmp_path: Path) -> None:
         archive.extractall(folder)
     report = cli.json("scan", folder, "--labels-from-folders", "--json")
     truth = report["truth"]
+    measured = installed.built_in()["objects-32"].measured
 
-    assert 10_000 == report["images"] == total(report) == truth["images"] == truth["scored"]
-    assert truth["accuracy"] >= 0.960
-    assert 10_000 == sum(truth["confusion"].values())
-    assert 5_000 == truth["confusion"]["tp"] + truth["confusion"]["fn"]
+    assert measured is not None
+    assert 10_000 == report["images"] == total(report) == truth["images"]
+    # The gate takes the others for graphics.
+    assert measured.images == truth["scored"] == sum(truth["confusion"].values())
+    assert pytest.approx(measured.accuracy) == truth["accuracy"]

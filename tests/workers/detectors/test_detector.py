@@ -151,7 +151,7 @@ def test_loading_leaves_stderr_clean(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_objects_32_has_the_accuracy_on_its_card(objects: Detector, test_data: Path) -> None:
-    """On the test set, the built-in model has exactly the accuracy on its card, over 0.96."""
+    """On the test set it is right as often as its card says, but for what the gate keeps out."""
     images, labels = [], []
     with zipfile.ZipFile(test_data / "cifake-test.zip") as archive:
         for name in archive.namelist():
@@ -160,9 +160,10 @@ def test_objects_32_has_the_accuracy_on_its_card(objects: Detector, test_data: P
                     images.append(np.asarray(picture.convert("RGB")))
                 labels.append("FAKE" in name.split("/"))
     called = objects.score(images) >= 0.5
-    accuracy = np.mean(called == np.array(labels))
+    right = np.sum(called == np.array(labels))
+    measured = objects.card.measured
 
     assert 10_000 == len(images)
-    assert 0.960 <= accuracy
-    assert objects.card.measured is not None
-    assert pytest.approx(objects.card.measured.accuracy, abs=1e-9) == accuracy
+    assert measured is not None
+    assert 9_700 <= right
+    assert 0 <= right - round(measured.accuracy * measured.images) <= measured.without_view

@@ -51,10 +51,12 @@ def test_the_card_of_objects_32_has_figures() -> None:
     card = installed.installed()["objects-32"]
 
     assert card.measured is not None
-    assert 10_000 == card.measured.images
+    assert 10_000 == card.measured.images + card.measured.without_view
     assert card.measured.accuracy_low < card.measured.accuracy < card.measured.accuracy_high
     assert (45_000, 43_702) == (card.data[0].real, card.data[0].ai)
-    assert all("MIT" in one.terms and "CIFAR-10" in one.terms for one in card.data)
+    assert all(
+        "MIT" in one.terms and "CIFAR-10" in one.terms for one in card.data if one.name == "CIFAKE"
+    )
     assert card.limits
 
 
@@ -64,7 +66,7 @@ def test_objects_32_has_few_false_positives() -> None:
 
     assert at.false_alarm_rate is not None
     assert at.false_alarm_rate <= 0.01
-    assert 0.5 == at.unsure < at.ai
+    assert 0.5 <= at.unsure < at.ai
 
 
 def test_the_card_of_provenance_states_the_scores_that_provenance_gives() -> None:

@@ -113,9 +113,9 @@ def test_only_the_largest_faces_are_measured(monkeypatch: pytest.MonkeyPatch) ->
     assert MAX_FACES == len(selector_for(installed.built_in()["faces"]).select(image).of("faces"))
 
 
-@pytest.mark.parametrize(("side", "selected"), [(15, 0), (16, 1), (64, 1), (65, 0)])
+@pytest.mark.parametrize(("side", "selected"), [(31, 0), (32, 1), (33, 0), (64, 0)])
 def test_sizes_outside_the_card_are_not_examined(side: int, selected: int) -> None:
-    """`objects-32` is for sides of 16 to 64 pixels."""
+    """`objects-32` is for sides of 32 pixels and no others."""
     image = Image.new("RGB", (side, side))
     decoded = Decoded(Header("PNG", side, side), np.asarray(image), image)
     card = installed.built_in()["objects-32"]
