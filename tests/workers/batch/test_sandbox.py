@@ -158,7 +158,7 @@ def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
     assert [(1, Outcome.NO_EVIDENCE), (2, Outcome.NO_EVIDENCE)] == [
         (verdict.image_id, verdict.outcome) for verdict in (first_verdict, second_verdict)
     ]
-    assert ["not_planned"] == [finding.kind for finding in first_verdict.findings]
+    assert ["too_small"] == [finding.kind for finding in first_verdict.findings]
     assert process == pid(opened)
 
 
