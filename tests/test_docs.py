@@ -32,6 +32,7 @@ NOT_RUN = {
     r"pipx? install|venv ~/scanner": "changes the user's home; these tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"pip download": "downloads from the package index",
+    r"scaled_photographs\.py": "needs whole photographs, which are not among the data sets",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
     r"scanner bench (--make|\w+/)": "takes minutes; test_benchmark_nets.py makes a smaller model",
     r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",

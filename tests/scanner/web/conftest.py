@@ -27,6 +27,7 @@ from scanner.web.previews import Previews
 from scanner.web.server import listen, make_server
 from scanner.web.site import Site
 from storage.database.store import Store
+from workers.detectors.installed import built_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,10 +56,20 @@ def scanned(drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Sc
     """Scan sample images of every verdict, some with hostile names."""
     place = tmp_path_factory.mktemp("scanned")
     folder = place / "photos"
-    env = os.environ | {"HOME": str(place), "XDG_STATE_HOME": str(place / "state")}
+    config = place / "config"
+    env = os.environ | {
+        "HOME": str(place),
+        "XDG_CONFIG_HOME": str(config),
+        "XDG_STATE_HOME": str(place / "state"),
+    }
     shutil.copytree(drawn_samples, folder)
     for name in HOSTILE:
-        shutil.copy(folder / "tiny" / "10.jpg", folder / name)
+        shutil.copy(folder / "plain" / "dunes.jpg", folder / name)
+    # Custom thresholds, so that some images are unsure whatever the shipped ones are.
+    (config / "scanner").mkdir(parents=True)
+    (config / "scanner" / "thresholds.toml").write_text(
+        f'[scenes]\nsha256 = "{built_in()["scenes"].sha256}"\nunsure = 0.01\nai = 1.0\n'
+    )
     store_file = place / "store.db"
     done = subprocess.run(
         [sys.executable, "-m", "scanner", "scan", folder, "--store", store_file],

@@ -291,7 +291,7 @@ def test_an_export_is_downloaded(
 ) -> None:
     """The NUL-separated list of a selection names existing files."""
     page = visitor.page
-    page.goto(f"{site.url}scan/1/gallery?verdict=unsure&folder={quote('tiny')}")
+    page.goto(f"{site.url}scan/1/gallery?verdict=unsure&folder={quote('plain')}")
     page.get_by_text("Export these").click()
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile("xargs -0")).click()
@@ -300,4 +300,4 @@ def test_an_export_is_downloaded(
 
     assert "scan-1-selection.nul" == download.value.suggested_filename
     assert page.locator(".tiles li").count() == len(named) > 0
-    assert all(Path(os.fsdecode(name)).parent == scanned.folder / "tiny" for name in named)
+    assert all(Path(os.fsdecode(name)).parent == scanned.folder / "plain" for name in named)

@@ -109,7 +109,7 @@ def test_report_page(serve: Callable[..., Served], store: Store) -> None:
     page = html.unescape(serve(store).get("/scan/1/report").text)
 
     assert "look AI-generated" in page
-    assert "known error rates" in page
+    assert "The detectors give no estimate" in page
     (certain,) = re.findall(r"<tbody>(.*)</tbody>", page, re.DOTALL)
     assert re.search(r'href="/scan/1/image/\d+\?', certain)
     assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
