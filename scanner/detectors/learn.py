@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ import numpy as np
 from storage.errors import ScannerError
 from storage.reads.answers import agreed_answers
 from workers.detectors import custom, installed, refit
-from workers.detectors.card import DataSet, Thresholds, load_card
+from workers.detectors.card import DataSet, Thresholds, load_card, sha256_of
 from workers.detectors.card_writer import write_card
 from workers.detectors.detector import EmbeddingDetector
 from workers.detectors.loading import load
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from workers.detectors.card import Card
     from workers.detectors.head import Head
     from workers.images.decode import Decoded
-    from workers.pipeline.inputs import DetectorInputs
     from workers.sources.location import SourceLocation
 
 # Answers of each kind that a detector needs, and groups from which folders are kept apart.
@@ -155,15 +153,12 @@ def _embeddings(
         if inputs.findings:
             continue
         for name, detector in detectors.items():
-            views = max(inputs.of(name), key=lambda each: _score(each, detector), default=None)
-            if views is not None:
-                example = _Example(detector.embedding(views.views), image.is_ai, image.path)
+            embeddings = [detector.embedding(each.views) for each in inputs.of(name)]
+            if embeddings:
+                deciding = max(embeddings, key=detector.head.logit)
+                example = _Example(deciding, image.is_ai, image.path)
                 examples.setdefault(name, []).append(example)
     return examples
-
-
-def _score(inputs: DetectorInputs, detector: EmbeddingDetector) -> float:
-    return inputs.score(detector)
 
 
 def _learned(detector: EmbeddingDetector, examples: Sequence[_Example]) -> Learned:
@@ -246,7 +241,7 @@ def _write(card: Card, head: Head, thresholds: Thresholds, result: Learned) -> C
             shutil.copyfile(card.path.with_name(original), folder / original)
         file = folder / f"{name}.head.json"
         head.write(file)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sha256_of(file)
         learned = _card(card, result, thresholds, folder / f"{name}.toml")
         if learned.output is not None:
             output = replace(learned.output, head=file.name, head_sha256=digest)

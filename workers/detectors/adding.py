@@ -25,6 +25,7 @@ from workers.detectors.card import (
     Thresholds,
     View,
     load_card,
+    sha256_of,
 )
 from workers.detectors.card_writer import write_card
 from workers.detectors.custom_model import prepared
@@ -221,7 +222,7 @@ def _write(
         if description.head is not None:
             head = folder / f"{description.name}.head.json"
             shutil.copyfile(description.head, head)
-            output = replace(output, head=head.name, head_sha256=_sha256(head))
+            output = replace(output, head=head.name, head_sha256=sha256_of(head))
         card = _card(file, description, model_input, output)
         write_card(card)
         try:
@@ -266,8 +267,3 @@ def _fingerprint(card: Card) -> str:
     parts = (card.input, card.output, card.view, card.calibration)
     tables = [asdict(part) for part in parts if part is not None]
     return hashlib.sha256(repr(tables).encode()).hexdigest()[:8]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

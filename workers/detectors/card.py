@@ -16,6 +16,12 @@ from workers.detectors.toml_tables import TableError, build
 KINDS = ("logits", "probabilities", "embedding")
 
 
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hex digits; OSError where it cannot be read."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 class CardError(ScannerError):
     """The card or its model is missing, damaged, or the two do not belong together."""
 
@@ -324,7 +330,7 @@ class Card(_Body):
 
     def _verify(self, file: str, sha256: str) -> None:
         try:
-            digest = hashlib.sha256(self.path.with_name(file).read_bytes()).hexdigest()
+            digest = sha256_of(self.path.with_name(file))
         except OSError as error:
             raise CardError(f"the model of {self.name} cannot be read: {error}") from error
         if digest != sha256:

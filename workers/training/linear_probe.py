@@ -13,7 +13,16 @@ from sklearn.model_selection import GroupKFold
 
 from storage.records import NEVER
 from workers.detectors import installed
-from workers.detectors.card import Calibration, Card, DataSet, Input, Model, Output, Thresholds
+from workers.detectors.card import (
+    Calibration,
+    Card,
+    DataSet,
+    Input,
+    Model,
+    Output,
+    Thresholds,
+    sha256_of,
+)
 from workers.detectors.custom_model import EmbeddingModel, load_custom
 from workers.detectors.detector import probabilities
 from workers.detectors.head import Head
@@ -24,7 +33,7 @@ from workers.training.evaluation import text_tables
 from workers.training.evaluation.metrics import roc_auc_of
 from workers.training.export import calibration, owner_thresholds
 from workers.training.export.card_texts import CARD_TEXTS
-from workers.training.export.detector_files import sha256_of, write_measured
+from workers.training.export.detector_files import write_measured
 from workers.training.export.tflite import compare_float16, export_float16
 from workers.training.networks import efficientnet_lite0
 from workers.training.networks.pretrained_weights import load_weights

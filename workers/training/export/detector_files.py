@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,11 +74,6 @@ def write_measured(
     images, on = LabelledImages(data, test, listings), CARD_TEXTS[card.name].test
     write_card(detector_figures.measured(load_card(card.path), images, on, report))
     return load_card(card.path)
-
-
-def sha256_of(file: Path) -> str:
-    """Return the checksum of a file as hex digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _card(recipe: Recipe, parts: SplitImages, path: Path, parameters: int) -> Card:
