@@ -92,8 +92,7 @@ class InputSelector:
         """Take the planned detectors, and all `present` ones to explain why none suits an image."""
         self._views = {name: card.view for name, card in planned.items()}
         self._inputs = {name: card.input for name, card in planned.items() if card.input}
-        # Those for photographs alone. Of custom detectors nobody knows what they are for.
-        self._photographic = planned.keys() & set(installed.NAMES)
+        self._photographic = {name for name, card in planned.items() if _is_for_photographs(card)}
         self._router = Router(planned, present)
         has_faces = any(view.kind == "faces" for view in self._views.values())
         self._finder = finder if has_faces else None
@@ -193,6 +192,17 @@ def face_finder(cards: Iterable[Card]) -> Finder | None:
     from workers.images.faces import FaceFinder  # noqa: PLC0415 - with the runtime, 0.2 s
 
     return FaceFinder()
+
+
+def _is_for_photographs(card: Card) -> bool:
+    """Return whether a detector is a built-in one, or one of their models fitted to answers.
+
+    Of other custom detectors nobody here knows what they are for.
+    """
+    if card.name in installed.NAMES:
+        return True
+    built_in = {other.model.sha256 for other in installed.built_in().values() if other.model}
+    return card.model is not None and card.model.sha256 in built_in
 
 
 def _fills_small(face: DetectorInputs, header: Header) -> bool:

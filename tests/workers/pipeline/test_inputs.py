@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from storage.records import OUT_OF_DOMAIN, ROUTER, Finding
+from workers.detectors import installed
 from workers.detectors.card import Card, Input, Thresholds, View
 from workers.images.decode import decode
 from workers.images.faces import Face
@@ -204,3 +206,16 @@ def test_graphics_are_for_custom_detectors_alone(
     assert examined == [asked.detector for asked in inputs.full_size]
     assert [] == finder.shown
     assert ([] if examined else [graphic]) == inputs.findings
+
+
+def test_graphics_are_not_for_a_built_in_model_fitted_to_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is a custom detector with the model of a built-in one, which knows photographs alone."""
+    graphic = Finding(ROUTER, OUT_OF_DOMAIN, None, "a drawing")
+    monkeypatch.setattr("workers.pipeline.inputs.out_of_domain", lambda _: graphic)
+    learned = replace(installed.built_in()["scenes"], name="scenes-learned")
+    inputs = show(noise(300, 240), cards={learned.name: learned})
+
+    assert [] == inputs.full_size
+    assert [graphic] == inputs.findings
