@@ -23,6 +23,7 @@ from storage.database.store import Store
 from storage.errors import StoreError, StoreUnavailable
 from storage.paths import shown
 from workers.broker.app import make_redis
+from workers.confinement.process import missing_means
 from workers.detectors import installed
 from workers.detectors.card import CardError
 
@@ -58,6 +59,7 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
     yield _machine()
     yield Check("packages", Level.OK, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     yield _imports()
+    yield _confinement()
     yield _config()
     yield from _models()
     yield _store(store_url)
@@ -100,6 +102,15 @@ def _imports() -> Check:
         return Check("imports", Level.OK, result)
     fix = "another distribution has one of these names: install scanner in its own environment"
     return Check("imports", Level.WRONG, result, fix)
+
+
+def _confinement() -> Check:
+    """Check what there is to confine the processes that handle files which may be hostile."""
+    missing = missing_means()
+    if not missing:
+        return Check("confinement", Level.OK, "Landlock and seccomp")
+    fix = "have somebody else's models converted, and images that kill workers judged, elsewhere"
+    return Check("confinement", Level.NOTE, f"this system has no {' and no '.join(missing)}", fix)
 
 
 def _config() -> Check:

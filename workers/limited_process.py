@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import resource
 import selectors
 import subprocess
@@ -23,11 +24,22 @@ from msgspec import json
 
 T = TypeVar("T")
 
+# Variables that a child gets: where programs, libraries, the user's own files and time zones are,
+# and how many threads libraries start. Not the broker's URL, nor keys of object storage.
+ENVIRONMENT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|TZ|TMPDIR|VIRTUAL_ENV|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH"
+    r"|(LC|XDG|PYTHON|OMP|OPENBLAS|MKL|TF|KERAS|CUDA|COVERAGE)_?[A-Z0-9_]*"
+)
+
 # The folder of the packages.
 HOME = Path(__file__).resolve().parents[1]
 # An answer has some kilobytes.
 MAX_ANSWER_BYTES = 16 * 2**20
 READ_BYTES = 65536
+# What a pipe takes without waiting, whenever it takes anything (PIPE_BUF).
+PIPE_BYTES = 4096
+# Of a file in memory, such as what a library prints; a child writes no other.
+MAX_FILE_BYTES = 2**20
 # How much more CPU time a child has for a request than wall-clock time: its parent, unless it was
 # killed, ends it before the kernel does.
 SPARE_CPU_SECONDS = 5
@@ -55,27 +67,43 @@ class LimitedProcess:
             [sys.executable, "-m", module],
             # Python imports from here first, not from a folder with images or models.
             cwd=HOME,
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if self._stderr is None else self._stderr,
         )
 
-    def request(self, body: object, answer: type[T], timeout_seconds: float) -> T:
-        """Send a request and return its answer. Raises ProcessFailed."""
+    def request(
+        self, body: object, answer: type[T], timeout_seconds: float, payload: bytes = b""
+    ) -> T:
+        """Send a request, with bytes that the child asks for, and return its answer.
+
+        Raises ProcessFailed.
+        """
         deadline = time.monotonic() + timeout_seconds
         # A child that died may have answered first; otherwise reading says how it died.
         with suppress(BrokenPipeError):
-            self.send(body)
+            self.send(body, deadline, payload)
         try:
             return json.decode(self._receive(deadline), type=answer)
         except (RecursionError, ValueError) as error:
             raise ProcessFailed(f"invalid answer: {str(error)[:200]}") from error
 
-    def send(self, body: object) -> None:
-        """Send a request without waiting for its answer. Raises BrokenPipeError."""
+    def send(self, body: object, deadline: float = math.inf, payload: bytes = b"") -> None:
+        """Send a request, and bytes behind it, without waiting for an answer.
+
+        Raises BrokenPipeError, and ProcessTimedOut where the child does not take it.
+        """
         assert self.popen.stdin is not None  # noqa: S101 - it is a pipe
-        self.popen.stdin.write(json.encode(body) + b"\n")
-        self.popen.stdin.flush()
+        pipe = self.popen.stdin.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            for part in (json.encode(body) + b"\n", payload):
+                left = memoryview(part)
+                while left:
+                    if not selector.select(_seconds_until(deadline)):
+                        raise ProcessTimedOut("no request was taken in time")
+                    left = left[os.write(pipe, left[:PIPE_BYTES]) :]
 
     def kill(self) -> None:
         """End the child."""
@@ -97,7 +125,7 @@ class LimitedProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(self.popen.stdout, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
-                if not selector.select(deadline - time.monotonic()):
+                if not selector.select(_seconds_until(deadline)):
                     raise ProcessTimedOut("no answer in time")
                 chunk = os.read(self.popen.stdout.fileno(), READ_BYTES)
                 line += chunk
@@ -120,6 +148,16 @@ class LimitedProcess:
         return ProcessFailed(how)
 
 
+def child_environment() -> dict[str, str]:
+    """Return the variables of this process that a child may know."""
+    return {name: value for name, value in os.environ.items() if ENVIRONMENT.fullmatch(name)}
+
+
+def _seconds_until(deadline: float) -> float | None:
+    """Return the time that is left, at least 0; None where there is no end."""
+    return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+
+
 class ParentConnection:
     """The child's end: receives requests and answers them.
 
@@ -136,15 +174,20 @@ class ParentConnection:
         line = self._requests.readline()
         return json.decode(line, type=kind) if line else None
 
+    def payload(self, size_bytes: int) -> bytes:
+        """Return the bytes behind the latest request."""
+        return self._requests.read(size_bytes)
+
     def answer(self, body: object) -> None:
         """Answer the latest request."""
         self._answers.write(json.encode(body) + b"\n")
         self._answers.flush()
 
 
-def limit_memory(size_bytes: int) -> None:
-    """Limit the address space of this process, and have it leave no core file."""
+def limit_memory(size_bytes: int, file_bytes: int = MAX_FILE_BYTES) -> None:
+    """Limit the address space of this process and its files, and have it leave no core file."""
     resource.setrlimit(resource.RLIMIT_AS, (size_bytes, size_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

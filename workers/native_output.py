@@ -6,7 +6,8 @@ import os
 import tempfile
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,14 @@ def without_stderr() -> Iterator[None]:
 
     For libtiff, which prints warnings about bad files that Pillow cannot turn off.
     """
-    with open(os.devnull, "wb") as null, _stderr_into(null.fileno()):  # noqa: PTH123 - not a Path
+    with _stderr_into(null_device()):
         yield
+
+
+@cache
+def null_device() -> int:
+    """Return the null device, opened once: a confined process cannot open it for writing."""
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def without_info_lines() -> Iterator[None]:
 
     For LiteRT, which announces its XNNPACK delegate; Python code cannot turn that off.
     """
-    with tempfile.TemporaryFile() as captured:
+    with _file_in_memory() as captured:
         try:
             with _stderr_into(captured.fileno()):
                 yield
@@ -41,6 +48,13 @@ def without_info_lines() -> Iterator[None]:
             for line in captured:
                 if not line.startswith(b"INFO"):
                     os.write(_STDERR, line)
+
+
+def _file_in_memory() -> IO[bytes]:
+    """Return a file without a name, in memory where the system can: no folder may be writable."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 @contextmanager

@@ -2,16 +2,21 @@
 
 For batches that have killed or hung a worker before. The process serves image after image until
 one kills it; an image that does so twice is `crashed`, or `timeout` if its time ran out. The child
-may have decoded a hostile image, so its answers are checked like messages from the queue.
+may have decoded a hostile image, so it is confined, and its answers are checked like messages from
+the queue. It opens a local collection itself; from any other source its parent reads for it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct
 
+from storage.paths import from_wire, to_wire
 from storage.records import (
     BatchImage,
     ErrorKind,
@@ -25,6 +30,9 @@ from storage.records import (
 from storage.text import clean
 from workers.broker.field_types import MessageError, Text, message_errors
 from workers.broker.verdict_message import VerdictBody, body_to_verdict, verdict_to_body
+from workers.confinement.process import confine
+from workers.detectors import custom
+from workers.errors import ImageProblem
 from workers.limited_process import (
     LimitedProcess,
     ParentConnection,
@@ -34,14 +42,13 @@ from workers.limited_process import (
     limit_memory,
 )
 from workers.limits import Limits
-from workers.sources.location import location_from_json, location_to_json
-from workers.sources.registry import open_source
-from workers.sources.source import SourceUnavailable
+from workers.sources.local import LocalSource
+from workers.sources.source import Fetched, FetchError, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from workers.sources.source import Source
+    from workers.pipeline.pipeline import BytesSource, Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +58,39 @@ TRIES = 2
 
 
 class _Task(Struct):
-    """The first request; each further one is a BatchImage."""
+    """The first request; each further one is a BatchImage, or _File where the child asked for one.
 
-    place: dict[str, Any]
+    `folder` is the root of a local collection.
+    """
+
+    folder: Any
     plan: dict[str, Any]
     limits: Limits
 
 
-class _Answer(Struct, omit_defaults=True):
-    """The answer to a request: a verdict, or the error that prevents one; empty to the first."""
+class _File(Struct, omit_defaults=True):
+    """A file that the child asked for, whose bytes follow; or why there is none."""
 
+    size_bytes: int = 0
+    digest: bytes = b""
+    problem: ErrorKind | None = None
+    text: str = ""
+
+
+class _Question(Struct):
+    """What a child asks for: a path of the collection, and the size that was listed."""
+
+    path: Any
+    expected_bytes: int | None
+
+
+class _Answer(Struct, omit_defaults=True):
+    """The answer to a request: a verdict, or the error that prevents one; empty to the first.
+
+    Or a question, whose answer is the next request.
+    """
+
+    question: _Question | None = None
     verdict: VerdictBody | None = None
     source_error: Text | None = None
     setup_error: Text | None = None
@@ -84,12 +114,15 @@ class Sandbox:
         self._process: LimitedProcess | None = None
 
     def chunk(
-        self, root: Source, images: Sequence[BatchImage], _begin: Callable[[BatchImage], object]
+        self,
+        root: BytesSource,
+        images: Sequence[BatchImage],
+        _begin: Callable[[BatchImage], object],
     ) -> list[Verdict]:
         """Return the verdict on the first of the images, so that each is written by itself."""
         return [self.judge(root, images[0])]
 
-    def judge(self, root: Source, image: BatchImage) -> Verdict:
+    def judge(self, root: BytesSource, image: BatchImage) -> Verdict:
         """Return the verdict on one image; `error` if it killed its process or its time ran out.
 
         Raises SandboxError, and SourceUnavailable where the collection is unavailable.
@@ -98,8 +131,7 @@ class Sandbox:
         for _ in range(TRIES):
             process = self._process or self._start(root)
             try:
-                answer = process.request(image, _Answer, self._limits.image_seconds)
-                return _verdict(answer, image)
+                return _verdict(self._ask(process, root, image), image)
             except SourceUnavailable:
                 # The next process opens the folder again: by then it may be another mount.
                 self._kill()
@@ -124,9 +156,22 @@ class Sandbox:
             timings=Timings(),
         )
 
-    def _start(self, root: Source) -> LimitedProcess:
+    def _ask(self, process: LimitedProcess, root: BytesSource, image: BatchImage) -> _Answer:
+        """Return the child's answer to an image, after what it asked for was read.
+
+        Raises ProcessFailed, MessageError and SourceUnavailable.
+        """
+        deadline = monotonic() + self._limits.image_seconds
+        answer = process.request(image, _Answer, self._limits.image_seconds)
+        while answer.question is not None:
+            file, data = _read(root, image, answer.question)
+            answer = process.request(file, _Answer, deadline - monotonic(), data)
+        return answer
+
+    def _start(self, root: BytesSource) -> LimitedProcess:
         self._process = LimitedProcess("workers.batch.sandbox")
-        task = _Task(location_to_json(root.location), self._plan.to_json(), self._limits)
+        folder = to_wire(os.fsencode(root.location)) if isinstance(root, LocalSource) else None
+        task = _Task(folder, self._plan.to_json(), self._limits)
         try:
             answer = self._process.request(task, _Answer, START_SECONDS)
         except ProcessFailed as error:
@@ -159,18 +204,61 @@ def _verdict(answer: _Answer, image: BatchImage) -> Verdict:
         return body_to_verdict(answer.verdict)
 
 
+def _read(root: BytesSource, image: BatchImage, question: _Question) -> tuple[_File, bytes]:
+    """Return a file that a child needs for an image. Raises MessageError and SourceUnavailable.
+
+    Only files next to the image whose names begin as its own does: the child may be hostile.
+    """
+    with message_errors("question"):
+        path = from_wire(question.path)
+    stem, _ = os.path.splitext(image.path)  # noqa: PTH122 - bytes
+    if not path.startswith(stem) or b"/" in path[len(stem) :]:
+        raise MessageError("expected a question about the image")
+    try:
+        fetched = root.fetch(path, question.expected_bytes)
+    except ImageProblem as error:
+        return _File(problem=error.kind, text=error.text), b""
+    return _File(len(fetched.data), fetched.digest), fetched.data
+
+
+class _ParentSource:
+    """A source whose files the parent reads."""
+
+    def __init__(self, parent: ParentConnection) -> None:
+        self._parent = parent
+
+    def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
+        """Return a file, see `workers.sources.source.Source.fetch`."""
+        self._parent.answer(_Answer(_Question(to_wire(relative), expected_size)))
+        file = self._parent.receive(_File)
+        if file is None:
+            raise SystemExit
+        if file.problem is not None:
+            raise FetchError(file.problem, file.text)
+        return Fetched(self._parent.payload(file.size_bytes), file.digest)
+
+
+def _prepared(task: _Task, parent: ParentConnection) -> tuple[Pipeline, BytesSource]:
+    """Give up all rights that judging needs not, and load the models."""
+    folder = None if task.folder is None else Path(os.fsdecode(from_wire(task.folder)))
+    limit_memory(task.limits.sandbox_bytes)
+    confine([custom.folder(), *([] if folder is None else [folder])])
+    from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415 - may start threads
+
+    pipeline = make_pipeline(Plan.from_json(task.plan), task.limits.max_pixels)
+    if folder is None:
+        return pipeline, _ParentSource(parent)
+    return pipeline, LocalSource(folder, task.limits.max_bytes)
+
+
 def main() -> None:
     """Run the child: answer the task, then each image, until the parent is gone."""
-    from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415 - the parent has one already
-
     parent = ParentConnection()
     task = parent.receive(_Task)
     if task is None:
         return
-    limit_memory(task.limits.sandbox_bytes)
     try:
-        pipeline = make_pipeline(Plan.from_json(task.plan), task.limits.max_pixels)
-        root = open_source(location_from_json(task.place), task.limits.max_bytes)
+        pipeline, root = _prepared(task, parent)
     except SourceUnavailable as error:
         parent.answer(_Answer(source_error=clean(str(error))))
         return

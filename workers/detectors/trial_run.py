@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from storage.text import clean
+from workers.confinement.process import confine
 from workers.detectors.runtimes import ModelError
 from workers.limited_process import (
     LimitedProcess,
@@ -74,9 +75,11 @@ def main() -> None:
     task = parent.receive(_Task)
     if task is None:
         return
+    path = Path(os.fsdecode(task.path))
     limit_memory(MAX_MEMORY_BYTES)
+    confine([path])
     try:
-        answer = _Answer(_tried(Path(os.fsdecode(task.path)), task.size, task.tensor))
+        answer = _Answer(_tried(path, task.size, task.tensor))
     except (ModelError, MemoryError) as error:
         answer = _Answer(error=clean(str(error)) or "it does not fit into memory")
     parent.answer(answer)
