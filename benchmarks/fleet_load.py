@@ -41,9 +41,9 @@ from storage.database.store import Store
 from storage.reads import progress
 from storage.records import BatchImage, Plan
 from storage.writes.scans import find_scan
-from workers.broker.app import make_app, make_redis
+from workers.broker.app import make_app, make_namespace, make_redis
 from workers.broker.batch_message import BatchMessage
-from workers.broker.namespace import Namespace, count_pending_results, results_queue
+from workers.broker.namespace import Namespace, count_pending_results
 from workers.broker.publish import send_batch
 from workers.settings import FLEET, WorkerSettings
 
@@ -175,7 +175,7 @@ def fleet(given: argparse.Namespace, at: Site, store: Store) -> Iterator[Mapping
     env = children.environment(SCANNER_BROKER_URL=at.broker_url, SCANNER_STORE_URL=at.store_url)
     argv = [sys.executable, "-m", "scanner.fleet.result_writer"]
     result_writers = [children.start(argv, env=env) for _ in range(given.result_writers)]
-    namespace = Namespace(make_redis(at.broker_url), store.identity)
+    namespace = make_namespace(at.broker_url, store.identity)
     broker = Broker(at.broker_url, make_app(at.broker_url, store.identity), namespace)
     over = threading.Event()
     rescuer = Rescuer(store, broker, FLEET)
@@ -234,7 +234,7 @@ class Watch:
 
     def _lag(self) -> float:
         """Return the seconds since the oldest waiting result was sent."""
-        raw = self._namespace.client.lindex(results_queue(self._namespace.store_id), -1)
+        raw = self._namespace.client.lindex(self._namespace.results, -1)
         if not isinstance(raw, bytes):
             return 0.0
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))

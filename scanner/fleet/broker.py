@@ -15,13 +15,15 @@ import redis
 from kombu.exceptions import OperationalError
 
 from storage.errors import InvalidInput, ServiceUnavailable
-from workers.broker.app import make_app, make_redis
-from workers.broker.namespace import Namespace
+from workers.broker.address import one_netloc
+from workers.broker.app import make_app, make_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from celery import Celery
+
+    from workers.broker.namespace import Namespace
 
 # Shown in place of a URL that may be a password in part.
 HIDDEN = "(a URL that is not shown)"
@@ -51,23 +53,33 @@ def open_broker(url: str, store_id: str) -> Iterator[Broker]:
     A broker that goes away while the context lasts raises BrokerUnavailable, too.
     """
     try:
-        client = make_redis(url)
+        namespace = make_namespace(url, store_id)
     except ValueError as error:
         raise InvalidBroker(f"invalid value for --broker: {error}") from error
     try:
-        client.ping()
-        yield Broker(url, make_app(url, store_id), Namespace(client, store_id))
-    except redis.AuthenticationError as error:
-        raise BrokerUnavailable(
-            f"Authentication with broker {without_password(url)} failed: {error_text(error)}"
-        ) from error
+        namespace.client.ping()
+        yield Broker(url, make_app(url, store_id), namespace)
     except (redis.RedisError, OperationalError) as error:
-        raise BrokerUnavailable(
-            f"Broker {without_password(url)} is not available: {error_text(error)}. Start a Redis "
-            "server there or name another with --broker; `scanner scan` needs none"
-        ) from error
+        raise broker_error(without_password(url), error) from error
     finally:
-        client.close()
+        namespace.client.close()
+
+
+def broker_error(where: str, error: Exception) -> BrokerUnavailable:
+    """Return what a command says of an error of a broker, in one sentence."""
+    # Celery wraps the client's errors.
+    cause = error.__cause__ if isinstance(error, OperationalError) else error
+    if isinstance(cause, redis.AuthenticationError):
+        return BrokerUnavailable(f"Authentication with broker {where} failed: {error_text(error)}")
+    if isinstance(cause, redis.exceptions.NoPermissionError):
+        return BrokerUnavailable(
+            f"Broker {where} forbids what scanner needs: {error_text(error)}. Let the user use all "
+            "keys that begin with scanner:, or with the prefix that the URL names in ?prefix=TEXT"
+        )
+    return BrokerUnavailable(
+        f"Broker {where} is not available: {error_text(error)}. Start a Redis server there or name "
+        "another with --broker; `scanner scan` needs none"
+    )
 
 
 def without_password(url: str) -> str:
@@ -76,8 +88,9 @@ def without_password(url: str) -> str:
     Nothing is shown of a URL that can be read in several ways.
     """
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where the port is not a number
+        parts = urlsplit(one_netloc(url))
+        for location in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{location}").port  # raises where the port is not a number
     except ValueError:
         return HIDDEN
     # A password with a slash in it ends the host's part early, and would be shown as a path.

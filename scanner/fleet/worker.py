@@ -20,7 +20,7 @@ from scanner.processes.supervisor import SupervisedProcess, periodic_step
 from storage.database.store import Store
 from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
-from workers.broker.namespace import queue_name
+from workers.broker.namespace import QUEUE
 from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _consume(settings: WorkerSettings, check: Callable[[], object]) -> int:
     app.steps["consumer"].add(periodic_step(check))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
-        queues=[queue_name(settings.store_id)],
+        queues=[QUEUE],
         pool="prefork",
         concurrency=settings.concurrency,
         loglevel="WARNING",

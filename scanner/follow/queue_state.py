@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis
 
-from workers.broker.app import make_redis
+from workers.broker.app import make_namespace
 from workers.broker.heartbeat import WorkerState, worker_states
-from workers.broker.namespace import Namespace
+
+if TYPE_CHECKING:
+    from workers.broker.namespace import Namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +25,16 @@ class QueueState:
 def read_queue_state(broker_url: str, store_id: str) -> QueueState | None:
     """Return the state of a store's queue; None if the broker's URL is invalid or it is away."""
     try:
-        client = make_redis(broker_url)
+        namespace = make_namespace(broker_url, store_id)
     except ValueError:
         return None
     try:
-        namespace = Namespace(client, store_id)
-        return QueueState(int(client.llen(namespace.queue)), tuple(worker_states(namespace)))
+        waiting = int(namespace.client.llen(namespace.queue))
+        return QueueState(waiting, tuple(worker_states(namespace)))
     except redis.RedisError:
         return None
     finally:
-        client.close()
+        namespace.client.close()
 
 
 def waiting_note(namespace: Namespace) -> str:

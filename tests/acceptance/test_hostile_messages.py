@@ -164,4 +164,7 @@ def test_hostile_messages(
         assert worker.poll() is None
         assert [0, 0] == [fleet.counts(scan_id).pending for scan_id in (first, second)]
         # Nothing was put back for the next worker.
-        assert [0, 0] == [client.llen(queue), client.hlen("unacked")]
+        assert [0, 0] == [
+            client.llen(queue),
+            client.hlen(queue.removesuffix(b"queue") + b"unacked"),
+        ]

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from workers.batch.sinks import QueueSink, StoreSink
 from workers.batch.throughput import Throughput
-from workers.broker.app import make_app, make_redis
+from workers.broker.app import make_app, make_namespace
 from workers.broker.collection_fingerprints import fingerprint_of
 from workers.broker.heartbeat import Heartbeat
-from workers.broker.namespace import Namespace
 from workers.host.identity import HostStatus, this_host
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.registry import SourceRegistry
@@ -39,7 +38,7 @@ class WorkerContext:
         self.settings = settings
         self.name = name
         self.stop = stop
-        self.namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
+        self.namespace = make_namespace(settings.broker_url, settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
         self.host = this_host(settings.state_dir, settings.label, facts)

@@ -161,7 +161,7 @@ class QueueSink:
             raise ResultBacklog(
                 f"{MAX_PENDING_RESULTS:,} results wait to be written: is the hub running?"
             )
-        send_result(self._app, self._namespace, received)
+        send_result(self._app, received)
 
 
 class _QueueBatchWriter:

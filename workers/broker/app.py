@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from celery import Celery
 
-from workers.broker.namespace import queue_name, results_queue, unacknowledged_results_key
+from workers.broker.address import INVALID_REDIS_URL, parse_address
+from workers.broker.namespace import QUEUE, RECORDING, RESULTS, Namespace, key_prefix
 
 if TYPE_CHECKING:
-    from urllib.parse import SplitResult
-
     import redis
 
 SCAN_BATCH = "scanner.scan_batch"
@@ -25,11 +22,6 @@ TASK_SECONDS = 3600
 # A result writer that has not acknowledged a result for this long has died. A result that waits
 # longer for the store is written twice, which changes nothing.
 RESULT_VISIBILITY_SECONDS = 15
-
-INVALID_REDIS_URL = (
-    "invalid Redis URL: expected redis://[:PASSWORD@]HOST[:PORT][/NUMBER], with / ? # and @ in the "
-    "password written as %2F %3F %23 and %40"
-)
 
 TRANSPORT: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_SECONDS,
@@ -77,8 +69,12 @@ SETTINGS: dict[str, Any] = {
 
 def make_app(broker_url: str, store_id: str) -> Celery:
     """Return a Celery app for the queue of a store; it connects when it is first used."""
-    app = Celery("scanner", broker=broker_url, set_as_current=False)
-    app.conf.update(SETTINGS, task_default_queue=queue_name(store_id))
+    address = parse_address(broker_url)
+    app = Celery("scanner", broker=address.celery_url, set_as_current=False)
+    transport = TRANSPORT | {"global_keyprefix": key_prefix(store_id, address.prefix)}
+    if address.master is not None:
+        transport["master_name"] = address.master
+    app.conf.update(SETTINGS, broker_transport_options=transport, task_default_queue=QUEUE)
     return app
 
 
@@ -88,50 +84,54 @@ def make_result_writer_app(broker_url: str, store_id: str) -> Celery:
     Unacknowledged results have keys of their own, since they are redelivered sooner than batches.
     """
     app = make_app(broker_url, store_id)
-    unacknowledged = unacknowledged_results_key(store_id)
     app.conf.update(
-        task_default_queue=results_queue(store_id),
-        broker_transport_options=TRANSPORT
+        task_default_queue=RESULTS,
+        broker_transport_options=app.conf.broker_transport_options
         | {
             "visibility_timeout": RESULT_VISIBILITY_SECONDS,
-            "unacked_key": unacknowledged,
-            "unacked_index_key": f"{unacknowledged}:index",
-            "unacked_mutex_key": f"{unacknowledged}:mutex",
+            "unacked_key": RECORDING,
+            "unacked_index_key": f"{RECORDING}:index",
+            "unacked_mutex_key": f"{RECORDING}:mutex",
         },
     )
     return app
 
 
+def make_namespace(broker_url: str, store_id: str) -> Namespace:
+    """Return a store's keys at a broker. Raise ValueError as make_redis does."""
+    return Namespace(make_redis(broker_url), store_id, parse_address(broker_url).prefix)
+
+
 def make_redis(broker_url: str) -> redis.Redis:
     """Return a Redis client for leases and controls, with the same timeouts as Celery's.
 
-    It connects when it is first used. Raises ValueError with INVALID_REDIS_URL, which does not
-    quote the URL: it may contain a password.
+    It connects when it is first used. Raises ValueError with one sentence that does not quote the
+    URL: it may contain a password.
     """
     import redis  # noqa: PLC0415 - not needed by processes that only publish
+    from redis.sentinel import Sentinel  # noqa: PLC0415
 
+    address = parse_address(broker_url)
     options = {
         name: TRANSPORT[name]
         for name in ("socket_timeout", "socket_connect_timeout", "health_check_interval")
     }
     # Unix sockets have no keepalive.
-    if not broker_url.startswith("unix:"):
+    if address.hosts:
         options["socket_keepalive"] = True
     try:
-        _check_unambiguous(urlsplit(broker_url))
-        client = redis.Redis.from_url(broker_url, **options)
+        client = redis.Redis.from_url(address.redis_url, **options)
         pool = client.connection_pool
-        # An invalid option in the URL is only detected when a connection is made.
+        # An invalid option is only detected when a connection is made.
         pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, redis.RedisError):
         # Without the original error, which quotes parts of the URL.
         raise ValueError(INVALID_REDIS_URL) from None
-    return client
-
-
-def _check_unambiguous(url: SplitResult) -> None:
-    """Raise ValueError for a URL in which Celery and redis-py could see different servers."""
-    if url.netloc and "@" in url.path + url.query + url.fragment:
-        raise ValueError("unescaped / ? or # in the password")
-    if url.scheme != "unix" and not re.fullmatch(r"/?[0-9]*", url.path):
-        raise ValueError("invalid database: expected a number")
+    if address.master is None:
+        return client
+    login = {name: pool.connection_kwargs.get(name) for name in ("username", "password", "db")}
+    sentinel: Any = Sentinel  # it has no types
+    master: redis.Redis = sentinel(address.sentinels, **options).master_for(
+        address.master, **login, **options
+    )
+    return master

@@ -1,6 +1,8 @@
-"""Keys and queues of a store in Redis; all of their names begin with the store's own id.
+"""Keys and queues of a store in Redis, those of Celery among them; one prefix begins all of them.
 
-So stores can share a Redis, and leftovers of a deleted store disturb no other.
+It is `[PREFIX]scanner:STORE:`, with the store's own id, and the prefix in the broker's URL if there
+is one. So stores can share a Redis, leftovers of a deleted store disturb no other, and a user of
+Redis can be limited to one store.
 """
 
 from __future__ import annotations
@@ -12,24 +14,16 @@ if TYPE_CHECKING:
     import redis
 
 
-def key(store_id: str, *parts: object) -> str:
-    """Return the name of something that belongs to a store."""
-    return ":".join(("scanner", store_id, *map(str, parts)))
+# Celery's names of its queues, and of the hash of results that the result writer is writing. Celery
+# puts the store's prefix before them, see `workers.broker.app`.
+QUEUE = "queue"
+RESULTS = "results"
+RECORDING = "recording"
 
 
-def queue_name(store_id: str) -> str:
-    """Return the name of the queue of a store's batches."""
-    return key(store_id, "queue")
-
-
-def results_queue(store_id: str) -> str:
-    """Return the name of the queue of results for the store's result writer."""
-    return key(store_id, "results")
-
-
-def unacknowledged_results_key(store_id: str) -> str:
-    """Return the key of the hash of results that the result writer is writing."""
-    return key(store_id, "recording")
+def key_prefix(store_id: str, prefix: str = "") -> str:
+    """Return what every key of a store begins with."""
+    return f"{prefix}scanner:{store_id}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +32,26 @@ class Namespace:
 
     client: redis.Redis
     store_id: str
+    prefix: str = ""
 
     def key(self, *parts: object) -> str:
         """Return the name of something in this namespace."""
-        return key(self.store_id, *parts)
+        return key_prefix(self.store_id, self.prefix) + ":".join(map(str, parts))
 
     @property
     def queue(self) -> str:
         """Return the name of the queue of batches."""
-        return queue_name(self.store_id)
+        return self.key(QUEUE)
+
+    @property
+    def results(self) -> str:
+        """Return the name of the queue of results for the store's result writer."""
+        return self.key(RESULTS)
 
 
 def count_pending_results(namespace: Namespace) -> int:
     """Return how many results wait for the result writer, or are being written by it."""
     with namespace.client.pipeline() as pipe:
-        pipe.llen(results_queue(namespace.store_id))
-        pipe.hlen(unacknowledged_results_key(namespace.store_id))
+        pipe.llen(namespace.results)
+        pipe.hlen(namespace.key(RECORDING))
         return int(sum(pipe.execute()))

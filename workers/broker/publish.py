@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.batch_message import encode_batch
-from workers.broker.namespace import results_queue
+from workers.broker.namespace import RESULTS
 from workers.broker.result_message import encode_result
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from storage.writes.received import Received
     from workers.broker.batch_message import BatchMessage
-    from workers.broker.namespace import Namespace
 
 # While the broker is unavailable; intervals in seconds.
 RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2.0}
@@ -31,12 +30,12 @@ def send_batch(app: Celery, message: BatchMessage) -> None:
     )
 
 
-def send_result(app: Celery, namespace: Namespace, received: Received) -> None:
+def send_result(app: Celery, received: Received) -> None:
     """Publish a result to the queue of the store's result writer."""
     app.send_task(
         RECORD_BATCH,
         args=[encode_result(received)],
-        queue=results_queue(namespace.store_id),
+        queue=RESULTS,
         retry=True,
         retry_policy=RETRY_POLICY,
     )

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import redis
 from celery import bootsteps
 
-from workers.broker.app import make_redis
+from workers.broker.app import make_namespace
 from workers.broker.heartbeat import Heartbeat, control_key
-from workers.broker.namespace import Namespace
 from workers.host.autoscale import Autoscaler, Pool, scale_pool
 from workers.host.identity import this_host
 
 if TYPE_CHECKING:
     from storage.writes.results import Host
+    from workers.broker.namespace import Namespace
     from workers.settings import WorkerSettings
     from workers.working_hours import Hours
 
@@ -71,7 +71,7 @@ class Availability:
 def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]:
     """Return the step of Celery's consumer that applies availability and autoscaling."""
     host = this_host(settings.state_dir, settings.label)
-    namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
+    namespace = make_namespace(settings.broker_url, settings.store_id)
     availability = Availability(namespace, host, settings.hours)
     autoscaler = Autoscaler(settings.concurrency, cool=settings.cool)
     heartbeat = Heartbeat(namespace, f"{settings.label}:{os.getpid()}", settings.label)

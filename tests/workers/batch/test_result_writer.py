@@ -26,11 +26,7 @@ from workers.batch.stopping import StopFlag
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_result_writer_app
 from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.consumer import ResultConsumer
-from workers.broker.namespace import (
-    count_pending_results,
-    results_queue,
-    unacknowledged_results_key,
-)
+from workers.broker.namespace import RECORDING, count_pending_results
 from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.pipeline import pipeline
@@ -91,7 +87,7 @@ class Desk:
 
     def results(self) -> list[Any]:
         """Return the results on their queue."""
-        return self.taken(results_queue(self.store.identity))
+        return self.taken(f"scanner:{self.store.identity}:results")
 
     def errors(self, scan: Scan) -> int:
         """Return the number of images with an error, once all of them have one."""
@@ -215,7 +211,7 @@ def test_only_results(desk: Desk) -> None:
 
     assert {RECORD_BATCH} == set(app.tasks)
     assert RECORD_BATCH == ResultConsumer.task != SCAN_BATCH
-    assert (15, unacknowledged_results_key("s1")) == (
+    assert (15, RECORDING) == (
         transport["visibility_timeout"],
         transport["unacked_key"],
     )

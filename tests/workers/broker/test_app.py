@@ -11,7 +11,6 @@ from celery.app.defaults import NAMESPACES, flatten
 from kombu.transport.redis import Channel
 
 from workers.broker.app import SCAN_BATCH, SETTINGS, TRANSPORT, make_app, make_redis
-from workers.broker.namespace import queue_name
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,8 +38,12 @@ def test_kombu_knows_the_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_setting_holds(app: Celery, name: str) -> None:
-    """An app has the settings."""
-    assert SETTINGS[name] == app.conf[name]
+    """An app has the settings, and the store's prefix before Celery's own keys."""
+    expected = SETTINGS[name]
+    if name == "broker_transport_options":
+        expected = expected | {"global_keyprefix": "scanner:s1:"}
+
+    assert expected == app.conf[name]
 
 
 def test_nothing_is_acknowledged_early(app: Celery) -> None:
@@ -79,8 +82,8 @@ def test_messages_are_small(clean_redis: str) -> None:
     body = {"images": [[n, f"holiday/day-{n // 100}/IMG_{n:05}.jpg", 0] for n in range(500)]}
     app.send_task(SCAN_BATCH, args=[body])
     with redis.Redis.from_url(clean_redis) as client:
-        raw = client.lindex(queue_name("s1"), 0)
-        assert 1 == client.llen(queue_name("s1"))
+        raw = client.lindex("scanner:s1:queue", 0)
+        assert 1 == client.llen("scanner:s1:queue")
     app.close()
     message = json.loads(raw)
 
