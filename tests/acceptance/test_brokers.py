@@ -27,7 +27,7 @@ bind 127.0.0.1
 unixsocket {folder}/redis.sock
 save ""
 requirepass s3cret
-user ann on >p%@ss ~photos:* resetchannels +@all
+user ann on >p%@ss ~photos:* resetchannels +@all -@admin -@dangerous +info
 """
 SENTINEL = """\
 port {port}
