@@ -36,6 +36,10 @@ RULES_VERSION = 4
 # As a threshold for `ai`: the detector never returns `ai`.
 NEVER = 1.0
 
+# Sidecars of one image that are read, and bytes of each.
+MAX_SIDECARS = 8
+MAX_SIDECAR_BYTES = 2**20
+
 # Names of folders and classes, in any case, that give the ground truth of their images.
 AI_NAMES = ("fake", "ai", "generated")
 REAL_NAMES = ("real", "photo")
@@ -239,6 +243,25 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A file with metadata about an image, by its name in the image's own folder."""
+
+    name: bytes
+    size_bytes: int
+    mtime_ns: int
+
+    def path(self, image: bytes) -> bytes:
+        """Return the sidecar's path next to the path of its image."""
+        return beside(image, self.name)
+
+
+def beside(path: bytes, name: bytes) -> bytes:
+    """Return the path of a name in the folder of another path."""
+    folder, slash, _ = path.rpartition(b"/")
+    return folder + slash + name
+
+
+@dataclass(frozen=True, slots=True)
 class ListedImage:
     """An image as the walk found it; `label` is its ground truth (True: AI-generated)."""
 
@@ -246,6 +269,7 @@ class ListedImage:
     size_bytes: int
     mtime_ns: int
     label: bool | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +279,7 @@ class BatchImage:
     image_id: int
     path: bytes
     size_bytes: int
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

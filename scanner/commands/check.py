@@ -76,6 +76,7 @@ def command(
 
 def _judged(files: Sequence[Path], plan: Plan) -> Iterator[tuple[Path, Verdict]]:
     """Yield each file with its verdict, as soon as there is one."""
+    from scanner.listing.sidecars import find_sidecars
     from storage.records import BatchImage
     from workers.limits import Limits
     from workers.pipeline.pipeline import make_pipeline
@@ -84,8 +85,10 @@ def _judged(files: Sequence[Path], plan: Plan) -> Iterator[tuple[Path, Verdict]]
     limits = Limits()
     pipeline = make_pipeline(plan, limits.max_pixels)
     source = FileSource(limits.max_bytes)
-    for number, file in enumerate(files):
-        image = BatchImage(number, os.fsencode(file.absolute()), 0)
+    paths = [os.fsencode(file.absolute()) for file in files]
+    sidecars = find_sidecars(paths)
+    for number, (file, path) in enumerate(zip(files, paths, strict=True)):
+        image = BatchImage(number, path, 0, sidecars.get(path, ()))
         (verdict,) = pipeline.chunk(source, [image])
         yield file, verdict
 

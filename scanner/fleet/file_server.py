@@ -1,10 +1,11 @@
 """Serve the hub's images over HTTP, read-only, to machines that cannot read the folder itself.
 
-    GET /COLLECTION/PATH     both percent-encoded, with `Authorization: Bearer TOKEN`
+    GET /COLLECTION/PATH                  percent-encoded, with `Authorization: Bearer TOKEN`
+    GET /COLLECTION/PATH?sidecar=NAME     a sidecar of that image, by its name
 
-Only images that the store lists are served, and each is opened below its collection's root as
-workers open it, so no request reaches any other file. Byte ranges are supported. One rate limit
-applies to all responses together.
+Only images and sidecars that the store lists are served, and each is opened below its collection's
+root as workers open it, so no request reaches any other file. Byte ranges are supported. One rate
+limit applies to all responses together.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from starlette.responses import Response, StreamingResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from storage.errors import StoreError
+from storage.records import beside
 from storage.writes.listing import root_of_listed
 from workers.errors import ImageProblem
 from workers.sources.local import LocalSource
@@ -149,7 +151,9 @@ class FileServer:
         if not hmac.compare_digest(token.encode(), self._access.token.encode()):
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         try:
-            descriptor = await run_in_threadpool(self._open, request.scope["raw_path"])
+            descriptor = await run_in_threadpool(
+                self._open, request.scope["raw_path"], request.scope["query_string"]
+            )
         except (SourceUnavailable, StoreError) as error:
             log.warning("file server: %s", error)
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -158,18 +162,21 @@ class FileServer:
         files.callback(os.close, descriptor)
         return self._send(descriptor, request.headers.get("Range"))
 
-    def _open(self, raw_path: bytes) -> int | None:
-        """Return a descriptor of the file at a URL's path, None if it is not a listed image.
+    def _open(self, raw_path: bytes, query: bytes) -> int | None:
+        """Return a descriptor of the image at a URL's path, or its sidecar; None if not listed.
 
         Raise SourceUnavailable and StoreError.
         """
         try:
             _, collection, path = (unquote_to_bytes(part) for part in raw_path.split(b"/", 2))
-            folder = root_of_listed(self._access.store, collection.decode(), path)
+            sidecar = _sidecar_name(query)
+            folder = root_of_listed(self._access.store, collection.decode(), path, sidecar)
         except ValueError:  # not two parts, or a collection that is not UTF-8
             return None
         if folder is None:
             return None
+        if sidecar is not None:
+            path = beside(path, sidecar)
         try:
             # A duplicate, so that an error while sending is not taken for one of the root.
             with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
@@ -206,6 +213,12 @@ class FileServer:
                 raise SourceUnavailable("a file became shorter while it was sent")
             await asyncio.sleep(self._access.rate.reserve(len(chunk)))
             yield chunk
+
+
+def _sidecar_name(query: bytes) -> bytes | None:
+    """Return the name in a URL's query, None where there is none."""
+    key, _, name = query.partition(b"=")
+    return unquote_to_bytes(name) if key == b"sidecar" else None
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
 from scanner.listing.labels import CsvLabels
-from scanner.listing.walk import Walk, WalkOptions, clamp_mtime
+from scanner.listing.times import clamp_mtime
+from scanner.listing.walk import Walk, WalkOptions
 from storage.errors import NotFound, ScanExists
 from storage.paths import shown
 from storage.records import ListedImage
@@ -206,7 +207,7 @@ def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
 def _list_images(walk: Walk, request: ScanRequest) -> Iterator[ListedImage]:
     for file in walk:
         label = None if request.label is None else request.label(file.path)
-        yield ListedImage(file.path, file.size_bytes, file.mtime_ns, label)
+        yield ListedImage(file.path, file.size_bytes, file.mtime_ns, label, file.sidecars)
 
 
 def _publish_new(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from scanner.listing.extensions import IMAGE, file_kind
 from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
+from scanner.listing.sidecars import WaitingSidecars, common_beginnings, is_sidecar
+from scanner.listing.times import clamp_mtime
 from storage.errors import ScannerError
 from storage.paths import shown
 
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from storage.records import Sidecar
+
 # Unreadable paths that are kept; all are counted.
 MAX_EXAMPLES = 20
 
 # Appended to a name while its folder is sorted. No name contains NUL, the smallest byte, so the
-# order is that of the names alone.
-_FOLDER, _FILE, _LINK = b"\0d", b"\0f", b"\0l"
+# order is that of the names alone. A sidecar stands before the images that it may belong to, by
+# what their names have in common; its own name follows the mark.
+_SIDECAR, _FOLDER, _FILE, _LINK = b"\0a", b"\0d", b"\0f", b"\0l"
 _MARK_BYTES = 2
 _DOT = ord(".")
-
-# The store holds nanoseconds as 64 bits, which end in 2262; a file may claim a later time.
-_MAX_NS = 2**63 - 1
+# What sidecars are for the walk itself: skipped by their extension, or files among all files.
+_WITH_SIDECARS = ("document", "sidecar", _FILE)
 
 # The entry was removed after its folder was listed.
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -47,6 +51,7 @@ class Candidate:
     path: bytes
     size_bytes: int
     mtime_ns: int
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,6 @@ class WalkOptions:
     hidden: bool = False
     follow_symlinks: bool = False
     all_files: bool = False
-
-
-def clamp_mtime(mtime_ns: int) -> int:
-    """Return the modification time nearest to the given one that a store can hold."""
-    return max(-_MAX_NS, min(mtime_ns, _MAX_NS))
 
 
 class Walk:
@@ -112,15 +112,18 @@ class Walk:
 
     def __iter__(self) -> Iterator[Candidate]:
         # A stack of folders and not recursion: trees can be deeper than Python's call stack.
-        pending = [(b"", sort_names(self._entries(b"")))]
+        pending = [self._open(b"")]
         while pending:
-            prefix, entries = pending[-1]
+            prefix, entries, sidecars = pending[-1]
             start = self._base + prefix
             for entry in entries:
-                name, mark = entry[:-_MARK_BYTES], entry[-_MARK_BYTES:]
+                end = entry.index(b"\0")
+                name, mark = entry[:end], entry[end : end + _MARK_BYTES]
+                if mark == _SIDECAR:
+                    sidecars.add(name, entry[end + _MARK_BYTES :])
+                    continue
                 if mark == _FOLDER:
-                    folder = prefix + name + b"/"
-                    pending.append((folder, sort_names(self._entries(folder))))
+                    pending.append(self._open(prefix + name + b"/"))
                     break
                 try:
                     status = os.stat(start + name, follow_symlinks=mark == _LINK)
@@ -128,9 +131,18 @@ class Walk:
                     self._count_unreadable(prefix + name, error)
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    yield Candidate(prefix + name, status.st_size, clamp_mtime(status.st_mtime_ns))
+                    yield Candidate(
+                        prefix + name,
+                        status.st_size,
+                        clamp_mtime(status.st_mtime_ns),
+                        sidecars.of(name),
+                    )
             else:
                 pending.pop()
+
+    def _open(self, prefix: bytes) -> tuple[bytes, Iterator[bytes], WaitingSidecars]:
+        """Return a folder with its sorted entries and their sidecars."""
+        return prefix, sort_names(self._entries(prefix)), WaitingSidecars(self._base + prefix)
 
     def _entries(self, prefix: bytes) -> Iterator[bytes]:
         """Yield the selected names in one folder, unsorted, each with its mark."""
@@ -144,6 +156,9 @@ class Walk:
                         yield entry.name + mark
                     else:
                         self.skipped[mark] += 1
+                    if mark in _WITH_SIDECARS and is_sidecar(entry.name):
+                        for beginning in common_beginnings(entry.name):
+                            yield beginning + _SIDECAR + entry.name
         except OSError as error:
             self._count_unreadable(prefix, error)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -123,6 +123,7 @@ entry = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("truth", Boolean),  # the label: true is AI-generated
+    Column("sidecars", JSON(none_as_null=True)),  # [name, size, time of change in ns] of each
     sqlite_with_rowid=False,
 )
 

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import entry, finding, review, scan, verdict
 from storage.records import ErrorKind
+from storage.sidecars import sidecars_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from storage.database.store import Store
+    from storage.records import ListedImage
     from storage.writes.scans import Scan
 
-    # Sizes (bytes) and modification times (ns) by image id.
-    Stats = Mapping[int, tuple[int, int]]
+    # What was listed, by image id.
+    Listed = Mapping[int, ListedImage]
 
 # Errors that may not happen again; others are kept like any verdict.
 TEMPORARY_ERRORS = (
@@ -58,10 +60,10 @@ def earlier_scans(store: Store, current: Scan) -> EarlierScans:
         return EarlierScans(scan_ids, frozenset(connection.scalars(answered)))
 
 
-def find_kept(connection: sa.Connection, stats: Stats, earlier: EarlierScans) -> dict[int, int]:
+def find_kept(connection: sa.Connection, listed: Listed, earlier: EarlierScans) -> dict[int, int]:
     """Return the scan whose verdict is kept by image id, for the unchanged ones of these images.
 
-    It is the latest scan that judged the image.
+    It is the latest scan that judged the image. An image has changed if one of its sidecars has.
     """
     is_permanent = sa.func.coalesce(verdict.c.error_kind, "").not_in(TEMPORARY_ERRORS)
     judged = sa.select(
@@ -69,11 +71,12 @@ def find_kept(connection: sa.Connection, stats: Stats, earlier: EarlierScans) ->
         entry.c.image_id,
         entry.c.size_bytes,
         entry.c.mtime_ns,
+        entry.c.sidecars,
         is_permanent.label("can_be_kept"),
     ).join(verdict, ENTRY_VERDICT)
     latest: dict[int, sa.Row[Any]] = {}
     for scan_ids in _growing_groups(earlier.scan_ids):
-        remaining = stats.keys() - latest.keys()
+        remaining = listed.keys() - latest.keys()
         if not remaining:
             break
         rows = connection.execute(
@@ -86,7 +89,9 @@ def find_kept(connection: sa.Connection, stats: Stats, earlier: EarlierScans) ->
     return {
         image_id: row.scan_id
         for image_id, row in latest.items()
-        if row.can_be_kept and stats[image_id] == (row.size_bytes, row.mtime_ns)
+        if row.can_be_kept
+        and _has_same_file(row, listed[image_id])
+        and row.sidecars == sidecars_to_json(listed[image_id].sidecars)
     }
 
 
@@ -106,14 +111,14 @@ def copy_verdicts(connection: sa.Connection, scan_id: int, sources: Mapping[int,
 
 
 def copy_answers(
-    connection: sa.Connection, scan_id: int, stats: Stats, earlier: EarlierScans
+    connection: sa.Connection, scan_id: int, listed: Listed, earlier: EarlierScans
 ) -> None:
     """Copy the answers about unchanged images into a scan.
 
     People may answer in any scan, so the earlier ones can differ. Of each reviewer and image, those
     of the scan are copied in which the reviewer last gave, replaced or withdrew an answer.
     """
-    answered = sorted(earlier.answered & stats.keys())
+    answered = sorted(earlier.answered & listed.keys())
     if not answered:
         return
     of_entry = (entry.c.scan_id == review.c.scan_id) & (entry.c.image_id == review.c.image_id)
@@ -126,7 +131,8 @@ def copy_answers(
         lambda: defaultdict(list)
     )
     for row in rows:
-        if stats[row.image_id] == (row.size_bytes, row.mtime_ns):
+        # Whatever its sidecars say, people have looked at these pixels.
+        if _has_same_file(row, listed[row.image_id]):
             histories[row.image_id, row.reviewer][row.scan_id].append(row)
     copied = [row for by_scan in histories.values() for row in max(by_scan.values(), key=_last)]
     if copied:
@@ -140,6 +146,10 @@ def copy_answers(
                 for row in copied
             ],
         )
+
+
+def _has_same_file(row: sa.Row[Any], listed: ListedImage) -> bool:
+    return (row.size_bytes, row.mtime_ns) == (listed.size_bytes, listed.mtime_ns)
 
 
 def _last(history: Sequence[sa.Row[Any]]) -> tuple[float, int]:

@@ -13,6 +13,7 @@ from storage.database.clauses import failed_images
 from storage.database.schema import batch, collection, entry, finding, image, scan, verdict
 from storage.database.store import insert_one, upsert
 from storage.records import Batch, BatchImage
+from storage.sidecars import sidecars_from_json, sidecars_to_json
 from storage.writes.kept import copy_answers, copy_verdicts, find_kept
 from storage.writes.scans import lock_scan
 
@@ -47,17 +48,17 @@ def add_batch(
         )
         new = [item for item in listed if ids[item.path] not in known]
         kept: dict[int, int] = {}
-        stats = {ids[i.path]: (i.size_bytes, i.mtime_ns) for i in new if ids[i.path] not in added}
-        if earlier is not None and stats:
-            kept = find_kept(connection, stats, earlier)
+        known_files = {ids[i.path]: i for i in new if ids[i.path] not in added}
+        if earlier is not None and known_files:
+            kept = find_kept(connection, known_files, earlier)
         fresh = [item for item in new if ids[item.path] not in kept]
         batch_id = _insert_batch(connection, current.scan_id, fresh)
         _insert_entries(
             connection, current.scan_id, batch_id, [(ids[i.path], i) for i in new], kept
         )
-        if earlier is not None and stats:
+        if earlier is not None and known_files:
             copy_verdicts(connection, current.scan_id, kept)
-            copy_answers(connection, current.scan_id, stats, earlier)
+            copy_answers(connection, current.scan_id, known_files, earlier)
         connection.execute(
             sa.update(scan)
             .where(scan.c.id == current.scan_id)
@@ -65,7 +66,9 @@ def add_batch(
         )
     if batch_id is None:
         return None
-    images = tuple(BatchImage(ids[item.path], item.path, item.size_bytes) for item in fresh)
+    images = tuple(
+        BatchImage(ids[item.path], item.path, item.size_bytes, item.sidecars) for item in fresh
+    )
     return Batch(batch_id, 1, images)
 
 
@@ -114,16 +117,28 @@ def retry_errors(
             total += len(ids)
 
 
-def root_of_listed(store: Store, name: str, path: bytes) -> bytes | None:
-    """Return the root folder of a collection if one of its scans lists the image."""
+def root_of_listed(
+    store: Store, name: str, path: bytes, sidecar: bytes | None = None
+) -> bytes | None:
+    """Return the root folder of a collection if one of its scans lists the image.
+
+    With the name of a sidecar, only if the latest of these scans lists it for the image.
+    """
     with store.read() as connection:
-        root: bytes | None = connection.scalar(
-            sa.select(collection.c.root)
+        row = connection.execute(
+            sa.select(collection.c.root, entry.c.sidecars)
             .select_from(collection.join(image).join(entry))
             .where(collection.c.name == name, image.c.path == path)
+            .order_by(entry.c.scan_id.desc())
             .limit(1)
-        )
-    return root
+        ).first()
+    if row is None:
+        return None
+    if sidecar is not None and not any(
+        listed.name == sidecar for listed in sidecars_from_json(row.sidecars)
+    ):
+        return None
+    return bytes(row.root)
 
 
 def _update_stats(
@@ -196,6 +211,7 @@ def _insert_entries(
                 "size_bytes": item.size_bytes,
                 "mtime_ns": item.mtime_ns,
                 "truth": item.label,
+                "sidecars": sidecars_to_json(item.sidecars),
             }
             for image_id, item in images
         ],

@@ -18,6 +18,7 @@ from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import batch, entry, finding, host, image, run, scan, verdict
 from storage.database.store import BulkInsert, insert_one, upsert
 from storage.records import Batch, BatchImage, Outcome
+from storage.sidecars import sidecars_from_json
 from storage.text import clean, clean_json
 from storage.writes.scans import finish_if_done
 
@@ -237,9 +238,9 @@ def requeue_batch(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Ba
             return None
         scan_id, attempt = found.scan_id, found.attempt + failed
         images = tuple(
-            BatchImage(row.id, bytes(row.path), row.size_bytes)
+            BatchImage(row.id, bytes(row.path), row.size_bytes, sidecars_from_json(row.sidecars))
             for row in connection.execute(
-                sa.select(image.c.id, image.c.path, entry.c.size_bytes)
+                sa.select(image.c.id, image.c.path, entry.c.size_bytes, entry.c.sidecars)
                 .select_from(entry.join(image))
                 .where(image.c.id.in_(_pending(batch_id)), entry.c.scan_id == scan_id)
                 .order_by(image.c.id)

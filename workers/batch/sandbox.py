@@ -48,6 +48,7 @@ from workers.sources.source import Fetched, FetchError, SourceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from storage.records import Sidecar
     from workers.pipeline.pipeline import BytesSource, Pipeline
 
 log = logging.getLogger(__name__)
@@ -207,14 +208,17 @@ def _verdict(answer: _Answer, image: BatchImage) -> Verdict:
 def _read(root: BytesSource, image: BatchImage, question: _Question) -> tuple[_File, bytes]:
     """Return a file that a child needs for an image. Raises MessageError and SourceUnavailable.
 
-    Only files next to the image whose names begin as its own does: the child may be hostile.
+    Only the image and the sidecars that were listed for it: the child may be hostile.
     """
     with message_errors("question"):
         path = from_wire(question.path)
-    stem, _ = os.path.splitext(image.path)  # noqa: PTH122 - bytes
-    if not path.startswith(stem) or b"/" in path[len(stem) :]:
+    sidecars = {sidecar.path(image.path): sidecar for sidecar in image.sidecars}
+    if path != image.path and path not in sidecars:
         raise MessageError("expected a question about the image")
     try:
+        if path != image.path:
+            data = root.fetch_sidecar(image.path, sidecars[path])
+            return _File(len(data)), data
         fetched = root.fetch(path, question.expected_bytes)
     except ImageProblem as error:
         return _File(problem=error.kind, text=error.text), b""
@@ -236,6 +240,10 @@ class _ParentSource:
         if file.problem is not None:
             raise FetchError(file.problem, file.text)
         return Fetched(self._parent.payload(file.size_bytes), file.digest)
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Return a sidecar, see `workers.sources.source.Source.fetch_sidecar`."""
+        return self.fetch(sidecar.path(image), sidecar.size_bytes).data
 
 
 def _prepared(task: _Task, parent: ParentConnection) -> tuple[Pipeline, BytesSource]:

@@ -9,7 +9,8 @@ from msgspec import Meta, Struct, convert
 from msgspec.structs import asdict
 
 from storage.paths import from_wire, to_wire
-from storage.records import BatchImage, Plan, PlanError
+from storage.records import MAX_SIDECAR_BYTES, MAX_SIDECARS, BatchImage, Plan, PlanError
+from storage.sidecars import sidecars_from_json, sidecars_to_json
 from workers.broker.batch_parts import MAX_PART
 from workers.broker.field_types import (
     VERSION,
@@ -46,6 +47,11 @@ class BatchMessage:
     part: int = 0
 
 
+_Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+# Name, size in bytes and time of change in nanoseconds.
+_Sidecar = tuple[WirePath, Annotated[int, Meta(ge=0, le=MAX_SIDECAR_BYTES)], _Nanoseconds]
+
+
 class _Versioned(Struct):
     v: Id
 
@@ -59,6 +65,11 @@ class _BatchBody(_Versioned):
     plan: dict[str, Any]
     # Id, path and size in bytes of each.
     images: Annotated[list[tuple[Id, WirePath, Id]], Meta(max_length=MAX_IMAGES)]
+    # By the id of their image.
+    sidecars: Annotated[
+        dict[str, Annotated[list[_Sidecar], Meta(max_length=MAX_SIDECARS)]],
+        Meta(max_length=MAX_IMAGES),
+    ]
 
 
 def encode_batch(message: BatchMessage) -> dict[str, Any]:
@@ -75,6 +86,11 @@ def encode_batch(message: BatchMessage) -> dict[str, Any]:
             images=[
                 (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
             ],
+            sidecars={
+                str(image.image_id): sidecars
+                for image in message.images
+                if (sidecars := sidecars_to_json(image.sidecars))
+            },
         )
     )
 
@@ -99,7 +115,13 @@ def decode_batch(raw: object) -> BatchMessage:
             collection=body.collection,
             plan=_decode_plan(body.plan),
             images=tuple(
-                BatchImage(image_id, from_wire(path), size) for image_id, path, size in body.images
+                BatchImage(
+                    image_id,
+                    from_wire(path),
+                    size,
+                    sidecars_from_json(body.sidecars.get(str(image_id))),
+                )
+                for image_id, path, size in body.images
             ),
         )
 

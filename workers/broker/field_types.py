@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Version of all messages; those of another version are refused, not guessed at.
-VERSION = 3
+VERSION = 4
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # The bounds of the next two are those of their columns (`storage.database.schema`).

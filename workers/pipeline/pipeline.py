@@ -33,13 +33,13 @@ from workers.images.decode import decode
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
-from workers.provenance import context
+from workers.provenance import context, sidecars
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from storage.records import BatchImage, Plan
+    from storage.records import BatchImage, Plan, Sidecar
     from workers.detectors.card import Card
     from workers.detectors.detector import Detector
     from workers.pipeline.crops import Finder
@@ -59,6 +59,9 @@ class BytesSource(Protocol):
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
         """Return one image; FetchError for that image, SourceUnavailable for all of them."""
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Return a sidecar of an image; raise the same."""
 
 
 @dataclass(slots=True)
@@ -149,6 +152,8 @@ class Pipeline:
         started = perf_counter_ns()
         if self._reads_provenance and provenance.has_metadata(fetched.data):
             state.findings.extend(provenance.read(fetched.data))
+        if self._reads_provenance and state.image.sidecars:
+            state.findings.extend(_sidecar_findings(source, state.image))
         state.infer_us = _microseconds_since(started)
         started = perf_counter_ns()
         decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._selector.native)
@@ -199,6 +204,17 @@ class Pipeline:
             digest=state.digest,
             timings=Timings(state.fetch_us, state.decode_us, state.infer_us),
         )
+
+
+def _sidecar_findings(source: BytesSource, image: BatchImage) -> Iterator[Finding]:
+    """Yield what the sidecars of an image declare, and which of them cannot be read."""
+    for sidecar in image.sidecars:
+        try:
+            data = source.fetch_sidecar(image.path, sidecar)
+        except ImageProblem as error:
+            yield sidecars.unreadable(sidecar.name, error.text)
+        else:
+            yield from sidecars.read(data, sidecar.name, image.path)
 
 
 def _microseconds_since(started: int) -> int:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     AIGC_SUSPECTED = "aigc_suspected"  # the same: suspected to be generated (3)
     GENERATOR_TAG = "generator_tag"  # a generator's own mark, or its settings
     GENERATOR_EDIT = "generator_edit"  # a generator's settings, with an image as input
+    SIDECAR_UNREADABLE = "sidecar_unreadable"  # a file with metadata next to it cannot be read
 
 
 class Extent(Enum):

@@ -41,6 +41,7 @@ _SETTINGS = (
     "xmp:UserComment",
     "jpeg:comment",
     "gif:comment",
+    "sidecar:text",
 )
 _COMFYUI, _GRAPH_STRING, _WORKFLOW_STRING = "ComfyUI", '"class_type"', '"nodes"'
 _GRAPH = (

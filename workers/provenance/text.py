@@ -26,6 +26,14 @@ def decode(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+def decode_file(value: bytes) -> str:
+    """Decode a text file, by the byte order mark that editors of Windows write."""
+    for mark, encoding in _MARKS:
+        if value.startswith(mark):
+            return value.removeprefix(mark).decode(encoding, "replace")
+    return decode(value)
+
+
 def decode_user_comment(value: bytes) -> str:
     """Decode EXIF's UserComment: the encoding that it names, as writers really use it."""
     name, text = value[:8], value[8:]

@@ -24,6 +24,7 @@ _PROPERTIES = {
     "CreatorTool",
     "Credit",
     "DigitalSourceType",
+    "SidecarForExtension",
     "Software",
     "UserComment",
     "description",

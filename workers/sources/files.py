@@ -6,13 +6,14 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from storage.records import ErrorKind
+from storage.records import MAX_SIDECAR_BYTES, ErrorKind
 from workers.limits import Limits
 from workers.sources.source import FetchError, require_image, require_size, to_fetched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from storage.records import Sidecar
     from workers.sources.source import Fetched
 
 MAX_BYTES = Limits().max_bytes
@@ -29,6 +30,10 @@ class FileSource:
     def fetch(self, path: bytes, _expected_size: int | None = None) -> Fetched:
         """Read one file; raise FetchError where that is not possible."""
         return fetch_file(os.fsdecode(path), self._max_bytes)
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Read a sidecar next to a file; raise FetchError where that is not possible."""
+        return fetch_file(os.fsdecode(sidecar.path(image)), MAX_SIDECAR_BYTES).data
 
 
 def fetch_file(path: Path | str, max_bytes: int = MAX_BYTES) -> Fetched:

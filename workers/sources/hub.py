@@ -20,6 +20,7 @@ from workers.sources.source import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from storage.records import Sidecar
     from workers.sources.location import HubLocation
     from workers.sources.source import Fetched
 
@@ -53,13 +54,23 @@ class HubSource:
         require_size(len(data), expected_size, self._max_bytes)
         return to_fetched(data)
 
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Read a sidecar, see `workers.sources.source.Source.fetch_sidecar`."""
+        data = self._get(image, sidecar=sidecar.name)
+        require_size(len(data), sidecar.size_bytes, self._max_bytes)
+        return to_fetched(data).data
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _get(self, relative: bytes, part: tuple[int, int] | None = None) -> bytes:
-        """Read a file, or a part of it: offset and size in bytes."""
+    def _get(
+        self, relative: bytes, part: tuple[int, int] | None = None, sidecar: bytes | None = None
+    ) -> bytes:
+        """Read a file, or a part of it: offset and size in bytes; or a sidecar of it."""
         path = f"/{quote(self.location.collection, safe='')}/{quote(relative, safe='')}"
+        if sidecar is not None:
+            path += f"?sidecar={quote(sidecar, safe='')}"
         headers = {"Authorization": f"Bearer {self.location.token}"}
         if part is not None:
             headers["Range"] = f"bytes={part[0]}-{sum(part) - 1}"

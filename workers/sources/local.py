@@ -17,6 +17,7 @@ from workers.sources.source import SourceUnavailable, outside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from storage.records import Sidecar
     from workers.sources.source import Fetched
 
 # Folders kept open: images come folder by folder, and several workers of one process tree share
@@ -83,6 +84,10 @@ class LocalSource:
         """Read the file at a relative path, see `workers.sources.source.Source.fetch`."""
         with self.open_file(relative) as descriptor:
             return read_open_file(descriptor, expected_size, self._max_bytes)
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Read a sidecar, see `workers.sources.source.Source.fetch_sidecar`."""
+        return self.fetch(sidecar.path(image), sidecar.size_bytes).data
 
     @contextmanager
     def open_file(self, relative: bytes) -> Iterator[int]:

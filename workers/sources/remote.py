@@ -20,6 +20,7 @@ from workers.sources.source import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from storage.records import Sidecar
     from workers.sources.location import UrlLocation
     from workers.sources.source import Fetched
 
@@ -47,6 +48,10 @@ class RemoteSource:
         if any(part in _NOT_NAMES for part in name.split("/")) or "\0" in name:
             raise outside()
         return to_fetched(self._read(f"{self._base}/{name}", expected_size))
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Read a sidecar, see `workers.sources.source.Source.fetch_sidecar`."""
+        return self.fetch(sidecar.path(image), sidecar.size_bytes).data
 
     def close(self) -> None:
         """Do nothing: fsspec keeps connections for the next use."""

@@ -14,6 +14,7 @@ from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, ref
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from storage.records import Sidecar
     from workers.sources.location import SourceLocation
 
 # Of larger files the format is checked before the rest is read. Below this size a second read costs
@@ -56,6 +57,9 @@ class Source(Protocol):
         and for a large file `not_an_image` or `unsupported`, as decoding would. Raise
         SourceUnavailable where the source itself cannot be read.
         """
+
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Read a sidecar of the image at a relative path; raise what `fetch` does."""
 
     def close(self) -> None:
         """Close all files and connections."""

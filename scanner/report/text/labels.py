@@ -36,6 +36,7 @@ EVIDENCE = {
     "aigc_suspected": "AIGC label: suspected AI-generated",
     "generator_tag": "generator tag",
     "generator_edit": "generator, from another image",
+    "sidecar_unreadable": "sidecar: cannot be read",
     "out_of_domain": "looks like a drawing, icon, page or other graphic, not a photograph",
     "no_detector": "too small for a detector of photographs, and without a face",
     "too_small": "too small for every detector",

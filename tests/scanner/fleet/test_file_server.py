@@ -16,7 +16,7 @@ from scanner.fleet import file_server
 from scanner.fleet.certificate import ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
-from storage.records import ListedImage, Plan
+from storage.records import ListedImage, Plan, Sidecar
 from storage.writes import listing, scans
 
 if TYPE_CHECKING:
@@ -86,6 +86,30 @@ FILE = "/my%2Fphotos/a%20b/%FF%3F.jpg"
 def test_listed_file(server: FileServer) -> None:
     """A listed file of any name is sent."""
     assert (200, BYTES, None) == get(server, FILE)
+
+
+def test_sidecars(store: Store, server: FileServer, tmp_path: Path) -> None:
+    """A sidecar is sent if it is listed for the image that is asked for, and no other file."""
+    folder = tmp_path / "photos" / "a b"
+    for name in ("é.xmp", "other.xmp", "link.xmp"):
+        (folder / name).write_bytes(name.encode())
+    sidecars = (Sidecar("é.xmp".encode(), 5, 1), Sidecar(b"gone.xmp", 5, 1))
+    scan = scans.find_scan(store)
+    listing.add_batch(store, scan, [ListedImage(b"a b/new.jpg", 10, 1, None, sidecars)], None)
+
+    sent = get(server, "/my%2Fphotos/a%20b/new.jpg?sidecar=%C3%A9.xmp")
+
+    assert (200, "é.xmp".encode(), None) == sent
+    for path in (
+        "/my%2Fphotos/a%20b/new.jpg?sidecar=other.xmp",
+        "/my%2Fphotos/a%20b/new.jpg?sidecar=gone.xmp",
+        "/my%2Fphotos/a%20b/new.jpg?sidecar=..%2Fsecret.jpg",
+        "/my%2Fphotos/a%20b/new.jpg?sidecar=",
+        "/my%2Fphotos/a%20b/new.jpg?x=%C3%A9.xmp",
+        FILE + "?sidecar=%C3%A9.xmp",
+        "/my%2Fphotos/a%20b/%C3%A9.xmp",
+    ):
+        assert (404, b"", None) == get(server, path), path
 
 
 @pytest.mark.parametrize(

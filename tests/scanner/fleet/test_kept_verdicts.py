@@ -14,7 +14,7 @@ from scanner.fleet.producer import ScanRequest, enqueue, open_scan
 from scanner.listing.walk import WalkOptions
 from storage.reads.progress import count_images
 from storage.reads.verdicts import verdict_rows
-from storage.records import Batch, Outcome, Plan, Timings, Verdict
+from storage.records import Batch, Outcome, Plan, Sidecar, Timings, Verdict
 from storage.writes import results, reviews, scans
 from storage.writes.reviews import Answer
 
@@ -47,6 +47,12 @@ class Folder:
         """Delete files."""
         for name in names:
             (self.request.root / f"{name}.jpg").unlink()
+
+    def put_sidecar(self, name: str, content: bytes = b"x", mtime: int = 1) -> None:
+        """Create or replace a file next to the images."""
+        path = self.request.root / name
+        path.write_bytes(content)
+        os.utime(path, (mtime, mtime))
 
     def scan(self, request: ScanRequest | None = None) -> tuple[Scan, set[str]]:
         """Scan the folder and judge what was published; return the scan and these images."""
@@ -101,6 +107,47 @@ def folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fol
         producer, "publish", lambda _app, _scan, batch: opened.published.append(batch)
     )
     return opened
+
+
+def test_sidecars(folder: Folder) -> None:
+    """An image is judged again when a sidecar comes, changes or goes; answers about it stay."""
+    folder.put("a", "b", "c", "d")
+    folder.put_sidecar("d.txt")
+    first, _ = folder.scan()
+    folder.answer(first, "a", Answer.AI)
+    sidecars = {image.path: image.sidecars for image in folder.published[0].images}
+    assert {b"d.jpg": (Sidecar(b"d.txt", 1, 10**9),)} == {p: s for p, s in sidecars.items() if s}
+
+    folder.put_sidecar("a.xmp")
+    # Older than the image, as if it was copied from elsewhere.
+    folder.put_sidecar("b.jpg.json", mtime=0)
+    second, judged = folder.scan()
+    assert {"a", "b"} == judged
+    assert {"a": {("ann", "ai")}} == folder.answers(second)
+
+    folder.put_sidecar("a.xmp", mtime=2)
+    folder.put_sidecar("b.jpg.json", b"longer", mtime=0)
+    assert {"a", "b"} == folder.scan()[1]
+    assert set() == folder.scan()[1]
+
+    folder.request.root.joinpath("a.xmp").unlink()
+    folder.request.root.joinpath("d.txt").rename(folder.request.root / "d.jpg.json")
+    assert {"a", "d"} == folder.scan()[1]
+    assert set() == folder.scan()[1]
+
+
+def test_unfinished_batches_keep_their_sidecars(folder: Folder) -> None:
+    """A batch that is published again has the sidecars that were listed."""
+    folder.put("a", "b")
+    folder.put_sidecar("b.xmp")
+    opened = open_scan(folder.store, folder.request)
+    enqueue(folder.store, Celery(), opened, folder.request, lambda: None)
+    (published,) = folder.published
+
+    again = results.requeue_batch(folder.store, published.batch_id, failed=False)
+
+    assert (opened.scan.scan_id, published) == again
+    assert [0, 1] == [len(image.sidecars) for image in published.images]
 
 
 def test_ten_scans_judge_only_new_and_changed_files(folder: Folder) -> None:

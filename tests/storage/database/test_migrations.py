@@ -15,7 +15,7 @@ from storage.database.schema import HEAD
 from storage.database.store import Store
 from storage.reads.progress import count_images
 from storage.reads.verdicts import verdict_rows
-from storage.records import ListedImage, Outcome, Plan, PlannedDetector, Thresholds
+from storage.records import ListedImage, Outcome, Plan, PlannedDetector, Sidecar, Thresholds
 from storage.writes import kept, listing, results, scans
 
 if TYPE_CHECKING:
@@ -124,6 +124,21 @@ def test_verdicts_of_a_second_stage_are_kept(store_0002: Store) -> None:
         if verdict is not None
     }
     assert rows == after
+
+
+def test_images_of_earlier_scans_have_no_sidecars(store_0002: Store) -> None:
+    """After the upgrade, an image that has a sidecar counts as changed, and others are kept."""
+    store_0002.upgrade()
+    ids = {row.path: row.image_id for row in verdict_rows(store_0002, 1)}
+    sidecars = {b"found": (Sidecar(b"found.xmp", 1, 1),)}
+    listed = {
+        ids[path]: ListedImage(path, 10, 1, None, sidecars.get(path, ())) for path, *_ in JUDGED
+    }
+    with store_0002.read() as connection:
+        found = kept.find_kept(connection, listed, kept.EarlierScans([1], frozenset()))
+    store_0002.close()
+
+    assert {ids[path] for path, *_ in JUDGED if path != b"found"} == found.keys()
 
 
 def _write(store: Store, run: Run, outcome: Outcome) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from storage.paths import to_wire
 from storage.records import (
     BatchImage,
     ErrorKind,
@@ -20,16 +21,19 @@ from storage.records import (
     Outcome,
     Plan,
     PlannedDetector,
+    Sidecar,
     Thresholds,
     Verdict,
 )
 from workers import limited_process
 from workers.batch import sandbox
 from workers.batch.sandbox import Sandbox, SandboxError
+from workers.broker.field_types import MessageError
 from workers.detectors import installed
 from workers.detectors.card import load_card
 from workers.limits import Limits
 from workers.pipeline.plan import make_plan
+from workers.sources.files import FileSource
 from workers.sources.local import LocalSource
 from workers.sources.source import SourceUnavailable
 
@@ -158,6 +162,34 @@ def test_one_process_for_good_images(opened: Sandbox, folder: Path) -> None:
     ]
     assert ["too_small"] == [finding.kind for finding in first_verdict.findings]
     assert process == pid(opened)
+
+
+@pytest.mark.parametrize("by_parent", [False, True])
+def test_sidecars(opened: Sandbox, folder: Path, by_parent: bool) -> None:  # noqa: FBT001
+    """Sidecars are read in the sandbox too, by itself or by its parent."""
+    settings = b"a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
+    (folder / "settings.txt").write_bytes(settings)
+    listed = (Sidecar(b"settings.txt", len(settings), 1), Sidecar(b"gone.xmp", 5, 1))
+    image = replace(put(folder, 1), sidecars=listed)
+    root = FileSource(2**20) if by_parent else LocalSource(folder)
+    if by_parent:
+        image = replace(image, path=os.fsencode(folder) + b"/" + image.path)
+
+    verdict = opened.judge(root, image)
+
+    assert Outcome.AI is verdict.outcome
+    found = [f.kind for f in verdict.findings if f.detector == "provenance"]
+    assert ["generator_tag", "sidecar_unreadable"] == found
+
+
+def test_only_files_of_the_image_are_read_for_the_sandbox(folder: Path) -> None:
+    """A sandbox that an image has taken over gets no file but the image and its sidecars."""
+    image = replace(put(folder, 1), sidecars=(Sidecar(b"a.xmp", 1, 1),))
+    with LocalSource(folder) as root:
+        for path in (b"b.xmp", image.path + b".xmp", b"../" + image.path, b"/etc/passwd"):
+            question = sandbox._Question(to_wire(path), None)
+            with pytest.raises(MessageError, match="about the image"):
+                sandbox._read(root, image, question)
 
 
 def test_bad_images_are_reported(opened: Sandbox, folder: Path) -> None:

@@ -14,6 +14,7 @@ from msgspec import convert, to_builtins
 
 from scanner.fleet import producer
 from storage.records import (
+    MAX_SIDECARS,
     BatchImage,
     ErrorKind,
     Finding,
@@ -21,6 +22,7 @@ from storage.records import (
     Outcome,
     Plan,
     PlannedDetector,
+    Sidecar,
     Thresholds,
     Timings,
     Verdict,
@@ -121,7 +123,7 @@ VERDICT_BODY = sent(encode_verdict(VERDICT))
 def test_json_of_a_batch() -> None:
     """The JSON of a batch changes only together with the version of messages."""
     body = {
-        "v": 3,
+        "v": 4,
         "scan": 7,
         "batch": 12,
         "part": 0,
@@ -139,11 +141,31 @@ def test_json_of_a_batch() -> None:
             ],
         },
         "images": [[5, "a/b.jpg", 1000], [6, {"b64": "/w=="}, 0]],
+        "sidecars": {"6": [["c.xmp", 5, -7], [{"b64": "/y50eHQ="}, 2**20, 2**63 - 1]]},
     }
-    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0)))
+    sidecars = (Sidecar(b"c.xmp", 5, -7), Sidecar(b"\xff.txt", 2**20, 2**63 - 1))
+    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0, sidecars)))
 
     assert body == sent(encode_batch(message))
     assert message == decode_batch(body)
+
+
+@pytest.mark.parametrize(
+    "sidecars",
+    [
+        {"5": [["../secret", 5, 1]]},
+        {"5": [["a.xmp", 2**20 + 1, 1]]},
+        {"5": [["a.xmp", -1, 1]]},
+        {"5": [["a.xmp", 1]]},
+        {"5": [["a.xmp", 1, 1]] * (MAX_SIDECARS + 1)},
+        {"5": "a.xmp"},
+        [],
+    ],
+)
+def test_invalid_sidecars(sidecars: object) -> None:
+    """Sidecars are few and small, and stand next to their image."""
+    with pytest.raises(MessageError, match="invalid batch message"):
+        decode_batch(BATCH_BODY | {"sidecars": sidecars})
 
 
 def test_json_of_a_verdict() -> None:

@@ -19,6 +19,7 @@ from storage.records import (
     Outcome,
     Plan,
     PlannedDetector,
+    Sidecar,
     Thresholds,
     Verdict,
 )
@@ -71,6 +72,10 @@ class Files:
             raise found
         return Fetched(found, hashlib.sha256(found).digest())
 
+    def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
+        """Return a sidecar, or raise its error."""
+        return self.fetch(sidecar.path(image), sidecar.size_bytes).data
+
     def images(self) -> list[BatchImage]:
         """Return all images, numbered from 1."""
         return [BatchImage(n, path, 100 + n) for n, path in enumerate(self.files, start=1)]
@@ -101,6 +106,24 @@ def judge(
     """Return the verdicts on all images of a source."""
     made = Pipeline(Plan(plan), {"grey": net or Grey()}, max_pixels=1_000_000)
     return made.chunk(source, source.images())
+
+
+def test_sidecars_count() -> None:
+    """The settings in a sidecar decide; one that cannot be read is told, and the next counts."""
+    settings = b"a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
+    gone = FetchError(ErrorKind.UNREADABLE, "cannot be read (No such file or directory)")
+    source = Files({b"d/a.png": picture(51), b"d/a.xmp": gone, b"d/a.txt": settings})
+    listed = tuple(Sidecar(name, 9, 1) for name in (b"a.xmp", b"a.txt"))
+    made = Pipeline(Plan((NET, PROVENANCE)), {"grey": Grey()}, max_pixels=1_000_000)
+    without = Pipeline(Plan((NET,)), {"grey": Grey()}, max_pixels=1_000_000)
+    image = BatchImage(1, b"d/a.png", 9, listed)
+
+    (verdict,), (other,) = made.chunk(source, [image]), without.chunk(source, [image])
+
+    assert (Outcome.AI, "provenance") == (verdict.outcome, verdict.detector)
+    found = [(f.kind, f.detail["sidecar"]) for f in verdict.findings if f.detector != "grey"]
+    assert [("sidecar_unreadable", "a.xmp"), ("generator_tag", "a.txt")] == found
+    assert (Outcome.NO_EVIDENCE, 1) == (other.outcome, len(other.findings))
 
 
 def test_scores_decide() -> None:

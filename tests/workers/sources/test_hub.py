@@ -14,7 +14,7 @@ import pytest
 
 from scanner.fleet.file_server import Access, FileServer, Rate
 from storage.database.store import Store
-from storage.records import ErrorKind, ListedImage, Plan
+from storage.records import ErrorKind, ListedImage, Plan, Sidecar
 from storage.writes import listing, scans
 from workers.sources import source
 from workers.sources.hub import HubSource
@@ -84,6 +84,24 @@ def test_errors_of_a_file(root: HubSource, name: bytes, size: int, kind: ErrorKi
     assert kind is caught.value.kind
     # The next one comes all the same.
     assert CONTENT == root.fetch(NAME).data
+
+
+def test_sidecar(root: HubSource, store: Store, tmp_path: Path) -> None:
+    """A sidecar comes by the name of its image, with the size that was listed."""
+    (tmp_path / "photos" / "a b" / "x&y.xmp").write_bytes(b"<x:xmpmeta>")
+    listed = Sidecar(b"x&y.xmp", 11, 1)
+    image = ListedImage(b"a b/new.png", 1, 1, None, (listed,))
+    scan = scans.find_scan(store)
+    listing.add_batch(store, scan, [image], None)
+
+    assert b"<x:xmpmeta>" == root.fetch_sidecar(b"a b/new.png", listed)
+    for sidecar, kind in [
+        (replace(listed, size_bytes=7), ErrorKind.CHANGED),
+        (replace(listed, name=b"other.xmp"), ErrorKind.UNREADABLE),
+    ]:
+        with pytest.raises(FetchError) as caught:
+            root.fetch_sidecar(b"a b/new.png", sidecar)
+        assert kind is caught.value.kind
 
 
 def test_too_large(root: HubSource) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.records import ErrorKind
+from storage.records import ErrorKind, Sidecar
 from workers.images.decode import decode
 from workers.images.errors import DecodeError
 from workers.sources.files import fetch_file
@@ -45,6 +45,24 @@ def _refused(root: LocalSource, path: bytes, size: int | None = None) -> ErrorKi
         root.fetch(path, size)
     assert 1 == len(str(caught.value).splitlines())
     return caught.value.kind
+
+
+def test_sidecar(root: LocalSource, folder: Path) -> None:
+    """A sidecar is read next to its image if it is as listed, and confined as any other file."""
+    (folder / "2019" / "a.xmp").write_bytes(b"<x:xmpmeta>")
+    (folder / "2019" / "link.xmp").symlink_to(folder.parent / "secret.jpg")
+    listed = Sidecar(b"a.xmp", 11, 1)
+
+    assert b"<x:xmpmeta>" == root.fetch_sidecar(b"2019/a.jpg", listed)
+    for sidecar, kind in [
+        (Sidecar(b"a.xmp", 12, 1), ErrorKind.CHANGED),
+        (Sidecar(b"gone.xmp", 12, 1), ErrorKind.UNREADABLE),
+        (Sidecar(b"link.xmp", 6, 1), ErrorKind.OUTSIDE),
+        (Sidecar(b"../../secret.jpg", 6, 1), ErrorKind.OUTSIDE),
+    ]:
+        with pytest.raises(FetchError) as caught:
+            root.fetch_sidecar(b"2019/a.jpg", sidecar)
+        assert kind is caught.value.kind, sidecar
 
 
 def _failing(real: Callable[..., int], name: object, code: int) -> Callable[..., int]:

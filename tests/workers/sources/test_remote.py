@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scanner.config import parse_roots
-from storage.records import ErrorKind
+from storage.records import ErrorKind, Sidecar
 from workers.sources.location import UrlLocation, location_from_json, location_to_json
 from workers.sources.registry import open_source
 from workers.sources.remote import RemoteSource
@@ -46,6 +46,17 @@ def test_bytes_and_digest(root: RemoteSource) -> None:
     fetched = root.fetch(b"a/1.jpg", 3)
 
     assert (b"one", hashlib.sha256(b"one").digest()) == (fetched.data, fetched.digest)
+
+
+def test_sidecar(root: RemoteSource, tmp_path: Path) -> None:
+    """A sidecar is read next to its image, in the root too, if it is as listed."""
+    for name in ("a/1.xmp", "2.xmp"):
+        (tmp_path / "photos" / name).write_bytes(name.encode())
+
+    assert b"a/1.xmp" == root.fetch_sidecar(b"a/1.jpg", Sidecar(b"1.xmp", 7, 1))
+    assert b"2.xmp" == root.fetch_sidecar(b"2.jpg", Sidecar(b"2.xmp", 5, 1))
+    with pytest.raises(FetchError, match="when it was listed"):
+        root.fetch_sidecar(b"2.jpg", Sidecar(b"2.xmp", 6, 1))
 
 
 @pytest.mark.parametrize(
