@@ -17,7 +17,7 @@ import redis
 from scanner.config import ConfigError, config_file, file_settings
 from scanner.fleet.broker import error_text, without_password
 from scanner.processes.embedded_broker import EmbeddedServerError, find_program
-from storage.database.engine import shown_url, version
+from storage.database.engine import WORK_ANSWER_S, shown_url, version
 from storage.database.schema import HEAD
 from storage.database.store import Store
 from storage.errors import StoreError, StoreUnavailable
@@ -145,7 +145,7 @@ def _models() -> Iterator[Check]:
 
 def _store(url: str) -> Check:
     try:
-        store = Store.unchecked(url)
+        store = Store.unchecked(url, WORK_ANSWER_S)
         schema = version(store.engine)
     except StoreError as error:
         return Check("store", Level.WRONG, str(error), _store_fix(url, error))

@@ -105,6 +105,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
     from scanner.fleet.hub import HubOptions, run_hub
     from scanner.processes.embedded_broker import EmbeddedServerError
     from scanner.processes.logs import log_to_stderr
+    from storage.database.engine import WORK_ANSWER_S
 
     log_to_stderr(verbose=False)
     if options.broker and options.tls:
@@ -130,7 +131,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
         signal.signal(number, end)
     try:
         with (
-            open_store(options.store, make=True) as store,
+            open_store(options.store, make=True, answer_s=WORK_ANSWER_S) as store,
             run_hub(hub_options, store, state_dir()) as running,
         ):
             click.echo(f"scanner join '{running.config.join_line()}'")

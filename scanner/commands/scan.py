@@ -102,7 +102,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
     from scanner.config import state_dir
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
-    from scanner.follow.progress import read_progress
+    from scanner.follow.progress import RETRY_SECONDS, read_progress
     from scanner.processes.lock import lock_scan
 
     stop = _Stop()
@@ -115,7 +115,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
         as_json = options.as_json or options.json_lines
         ctx.exit(INCOMPLETE if print_dry_run(request, as_json=as_json) else DONE)
     with (
-        open_store(options.store, make=True) as store,
+        open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
         lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
     ):
         if options.broker is not None:

@@ -135,4 +135,5 @@ def local_rescuer(store: Store, broker: Broker, owner: str) -> Iterator[Callable
         yield check
     finally:
         stop.set()
-        thread.join()
+        # A store that does not answer holds it longer; it is a daemon.
+        thread.join(GRACE_SECONDS)

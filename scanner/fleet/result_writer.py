@@ -9,6 +9,7 @@ from contextlib import closing
 
 from scanner.fleet.broker import open_broker
 from scanner.processes.logs import log_to_stderr
+from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 
 
@@ -22,7 +23,9 @@ def main() -> int:
     # Celery warns when root accepts messages that can run code; ours are JSON and validated.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     broker_url = os.environ["SCANNER_BROKER_URL"]
-    with closing(Store.open(os.environ["SCANNER_STORE_URL"], make=False)) as store:
+    with closing(
+        Store.open(os.environ["SCANNER_STORE_URL"], make=False, answer_s=WORK_ANSWER_S)
+    ) as store:
         with open_broker(broker_url, store.identity):
             pass  # check that it answers
         worker = make_result_writer(broker_url, store).Worker(

@@ -17,6 +17,7 @@ from scanner.fleet.broker import open_broker, without_password
 from scanner.fleet.hub_config import load_hub
 from scanner.fleet.preflight import preflight, speed_line
 from scanner.processes.supervisor import SupervisedProcess, periodic_step
+from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
@@ -50,7 +51,7 @@ def connection(broker_url: str, store_url: str, named: frozenset[str]) -> Connec
         if hub.share is not None and hub.token is not None:
             share = HubLocation(hub.share, hub.token, hub.cert, collection="")
         return Connection(broker_url, hub.store_url, hub.store, share)
-    with closing(Store.open(store_url, make=hub is None)) as store:
+    with closing(Store.open(store_url, make=hub is None, answer_s=WORK_ANSWER_S)) as store:
         # Queues are named by store, so the hub's broker has none for another store.
         if hub is not None and len(named) == 1 and store.identity != hub.store:
             raise InvalidInput(

@@ -49,9 +49,13 @@ def scan_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def open_store(url: str, *, make: bool = False) -> Iterator[Store]:
-    """Open the store at a URL for as long as the context lasts; `make` an SQLite file if needed."""
-    from storage.database.store import Store  # noqa: PLC0415 - 0.3 s that `--help` should not cost
+def open_store(url: str, *, make: bool = False, answer_s: float | None = None) -> Iterator[Store]:
+    """Open the store at a URL for as long as the context lasts; `make` an SQLite file if needed.
 
-    with closing(Store.open(url, make=make)) as store:
+    A Postgres may take `answer_s` seconds for a statement, by default as long as for any command.
+    """
+    from storage.database.engine import COMMAND_ANSWER_S  # noqa: PLC0415 - 0.3 s not for `--help`
+    from storage.database.store import Store  # noqa: PLC0415
+
+    with closing(Store.open(url, make=make, answer_s=answer_s or COMMAND_ANSWER_S)) as store:
         yield store

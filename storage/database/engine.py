@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 30_000
 # Seconds between two tries to switch a new file to a write-ahead log.
 WAL_RETRY_S = 0.01
-# Seconds until a Postgres server that does not answer counts as unavailable.
-CONNECT_TIMEOUT_S = 5
-# A connection that breaks silently (firewall, Wi-Fi) would block a writer for minutes by TCP's
-# defaults, while its lease is renewed and no other worker takes the batch. So an idle connection
-# is probed after 10 s and closed after three probes 5 s apart;
-KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-# and sent data has to be acknowledged within these milliseconds.
-TCP_USER_TIMEOUT_MS = 15_000
+# Seconds that Postgres may take for one statement of a command: those of a report on millions of
+# images, or of an upgrade, take minutes;
+COMMAND_ANSWER_S = 3600.0
+# and of a process that works for others while it waits. Theirs take milliseconds.
+WORK_ANSWER_S = 20.0
 
 # Without the URL or the parser's message: it may contain a password.
 INVALID_URL = (
@@ -82,7 +79,7 @@ def _temporary_error(text: str) -> StoreError:
     )
 
 
-def make_engine(url: sa.URL) -> sa.Engine:
+def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
     """Return an engine whose connections have the settings of this module; opens nothing yet."""
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
@@ -99,18 +96,18 @@ def make_engine(url: sa.URL) -> sa.Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        return sa.create_engine(
-            url,
-            # A connection that died while idle is replaced before it is used.
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
-                **KEEPALIVES,
-            },
-        )
+        # A connection that died while idle is replaced before it is used.
+        engine = sa.create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise StoreError(f"A Postgres store needs psycopg: {with_extra('postgres')}") from error
+
+    from storage.database import postgres  # noqa: PLC0415 - psycopg may be missing
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:  # noqa: ANN401 - SQLAlchemy's
+        return postgres.connect(answer_s, *arguments, **options)
+
+    return engine
 
 
 def _may_only_read(file: Path) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.database.checkpoint import checkpoint
 from storage.database.engine import (
+    COMMAND_ANSWER_S,
     make_engine,
     require_current,
     store_url,
@@ -37,8 +38,10 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls, url: str, *, make: bool = True) -> Store:
+    def open(cls, url: str, *, make: bool = True, answer_s: float = COMMAND_ANSWER_S) -> Store:
         """Open the store at a URL or file path; upgrade or create an SQLite store as needed.
+
+        A Postgres that takes longer than `answer_s` seconds for a statement counts as unavailable.
 
         Raises StoreUnavailable, StoreOutdated, StoreTooNew, or StoreError where there is no store
         and `make` is false.
@@ -46,7 +49,7 @@ class Store:
         parsed = store_url(url)
         if not make and parsed.database and parsed.drivername == "sqlite":
             _require_file(parsed.database)
-        store = cls.unchecked(url)
+        store = cls(make_engine(parsed, answer_s))
         try:
             require_current(store.engine)
         except BaseException:
@@ -55,9 +58,9 @@ class Store:
         return store
 
     @classmethod
-    def unchecked(cls, url: str) -> Store:
+    def unchecked(cls, url: str, answer_s: float = COMMAND_ANSWER_S) -> Store:
         """Return the store at a URL, whatever its schema: for `store upgrade` and `doctor`."""
-        return cls(make_engine(store_url(url)))
+        return cls(make_engine(store_url(url), answer_s))
 
     @cached_property
     def identity(self) -> str:

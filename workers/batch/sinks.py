@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 from storage.writes import results
 from storage.writes.received import Received
@@ -78,7 +79,7 @@ class StoreSink:
     skips_judged = True
 
     def __init__(self, store_url: str, host: HostStatus, worker: str) -> None:
-        self._store = Store.open(store_url)
+        self._store = Store.open(store_url, answer_s=WORK_ANSWER_S)
         self._host = host
         self._worker = (host.current().host_id, worker)
         results.record_host(self._store, host.current())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import storage
+from storage.database import postgres
 from storage.database.engine import shown_url, version
 from storage.database.engine import store_url as parse_url
 from storage.database.schema import HEAD, metadata
@@ -219,6 +222,40 @@ def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
         "keepalives_count": "3",
         "tcp_user_timeout": "15000",
     }.items() <= given.items()
+
+
+def stop_server(connection: sa.Connection, resumed: ExitStack) -> None:
+    """Stop the server's process of a connection, and ask it something."""
+    pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    os.kill(pid, signal.SIGSTOP)
+    resumed.callback(os.kill, pid, signal.SIGCONT)
+    connection.exec_driver_sql("SELECT 1")
+
+
+def test_silent_postgres_is_given_up(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose kernel answers but which does not is unavailable after a while."""
+    monkeypatch.setattr(postgres, "ANSWER_MARGIN_S", 0.2)
+    store = Store.unchecked(postgres_url, answer_s=1.0)
+    with (
+        ExitStack() as resumed,
+        pytest.raises(StoreUnavailable, match="no answer for 1 s"),
+        store.read() as connection,
+    ):
+        stop_server(connection, resumed)
+    # Its connection was replaced.
+    with store.read() as connection:
+        assert 1 == connection.exec_driver_sql("SELECT 1").scalar_one()
+    store.close()
+
+
+def test_slow_statement_is_ended(postgres_url: str) -> None:
+    """A statement that takes too long ends, and the connection stays in use."""
+    store = Store.unchecked(postgres_url, answer_s=0.2)
+    with pytest.raises(StoreUnavailable, match="statement timeout"), store.read() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(60)")
+    with store.read() as connection:
+        assert 1 == connection.exec_driver_sql("SELECT 1").scalar_one()
+    store.close()
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
