@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 
-def publish(app: Celery, scan: Scan, batch: Batch) -> None:
-    """Publish a batch of a scan. Raise kombu's OperationalError if the broker stays unavailable."""
+def publish(app: Celery, scan: Scan, batch: Batch, part: int = 0) -> None:
+    """Publish a batch of a scan, or a part of it.
+
+    Raise kombu's OperationalError if the broker stays unavailable.
+    """
     require_rules(scan.plan.rules)
     message = BatchMessage(
         scan_id=scan.scan_id,
         batch_id=batch.batch_id,
         attempt=batch.attempt,
+        part=part,
         collection=scan.collection,
         plan=scan.plan,
         images=batch.images,

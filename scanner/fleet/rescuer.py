@@ -13,6 +13,7 @@ import sys
 import threading
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import redis
@@ -21,19 +22,21 @@ from kombu.exceptions import OperationalError
 from scanner.fleet.broker import open_broker
 from scanner.fleet.publisher import publish
 from scanner.processes.logs import log_to_stderr
+from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 from storage.errors import StoreError
 from storage.records import PlanError
 from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
+from workers.broker.batch_parts import random_part_number
 from workers.broker.namespace import count_pending_results
 from workers.log_context import log_batch
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from scanner.fleet.broker import Broker
-    from storage.records import Batch
+    from storage.records import Batch, BatchImage
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +76,11 @@ class Rescuer:
         lock = self._namespace.key("keeper")  # shared with workers of earlier versions
         if not self._namespace.client.eval(_ACQUIRE, 1, lock, self._lock_token, LOCK_SECONDS):
             return
-        for part in leases.orphaned_parts(self._namespace):
-            unfinished = results.requeue_batch(self._store, part.batch_id, failed=True)
+        for orphan in leases.orphaned_parts(self._namespace):
+            unfinished = results.requeue_batch(self._store, orphan.part.batch_id, failed=True)
             # Only now, when the store has recorded the failure.
-            leases.remove_part(self._namespace, part)
-            self._publish(unfinished, "lost by its worker; published again")
+            leases.remove_part(self._namespace, orphan.part)
+            self._publish(unfinished, "lost by its worker; published again", orphan.suspect)
         for batch_id in self._find_unqueued():
             unfinished = results.requeue_batch(self._store, batch_id, failed=False)
             self._publish(unfinished, "not on the queue; published again")
@@ -97,17 +100,27 @@ class Rescuer:
         self._idle = set(leases.batches_without_lease(self._namespace, unfinished))
         return before & self._idle
 
-    def _publish(self, unfinished: tuple[int, Batch] | None, reason: str) -> None:
+    def _publish(self, unfinished: tuple[int, Batch] | None, reason: str, suspect: int = 0) -> None:
+        """Publish a batch again, and an image that may hang the next worker too by itself."""
         if unfinished is None:
             return
         scan_id, batch = unfinished
         with log_batch(scan_id, batch.batch_id):
             try:
-                publish(self._app, find_scan(self._store, scan_id), batch)
+                scan = find_scan(self._store, scan_id)
+                for part, images in _apart(batch.images, suspect).items():
+                    publish(self._app, scan, replace(batch, images=images), part)
                 log.warning(reason)
             except PlanError as error:
                 # A scan of another version.
                 log.warning("batch cannot be published: %s", error)
+
+
+def _apart(images: tuple[BatchImage, ...], suspect: int) -> dict[int, tuple[BatchImage, ...]]:
+    """Return the images by part: the suspect, if it is one of several, has its own."""
+    alone = tuple(image for image in images if image.image_id == suspect)
+    others = tuple(image for image in images if image.image_id != suspect)
+    return {0: others, random_part_number(): alone} if alone and others else {0: images}
 
 
 def main() -> None:
@@ -120,7 +133,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with (
-        closing(Store.open(os.environ["SCANNER_STORE_URL"], make=False)) as store,
+        closing(
+            Store.open(os.environ["SCANNER_STORE_URL"], make=False, answer_s=WORK_ANSWER_S)
+        ) as store,
         open_broker(os.environ["SCANNER_BROKER_URL"], store.identity) as broker,
     ):
         Rescuer(store, broker, FLEET).run_until(stop)

@@ -28,6 +28,11 @@ THREADS = 1
 MAX_PIPELINES = 2
 
 
+def process_name(settings: WorkerSettings, pid: int) -> str:
+    """Return the name of a worker's process in its leases, heartbeats and runs."""
+    return f"{settings.label}:{pid}"
+
+
 class WorkerContext:
     """The result sink, broker, image sources and loaded models of one process.
 

@@ -132,6 +132,7 @@ class BatchRunner:
     def _write(self, writer: BatchWriter, chunk: Sequence[Verdict]) -> None:
         self._retry.until_done(partial(writer.write, chunk))
         self._written.update(verdict.image_id for verdict in chunk)
+        self._timer.progress()
 
     def _requeue_rest(self) -> bool:
         """Publish the remaining images as a new message, if the original would do too much.

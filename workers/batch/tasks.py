@@ -14,7 +14,8 @@ from celery.exceptions import Reject
 from celery.signals import worker_shutting_down
 
 from storage.errors import StoreError
-from workers.batch.context import WorkerContext
+from workers.batch.context import WorkerContext, process_name
+from workers.batch.lost_process import batch_request
 from workers.batch.retry import TRANSIENT_ERRORS, RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
@@ -34,9 +35,6 @@ log = logging.getLogger(__name__)
 
 # Before a batch is requeued, so that it does not come straight back.
 REQUEUE_DELAY_SECONDS = 2.0
-# Celery's retries of a batch whose process was killed; after them the rescuer takes over.
-LOST_RETRIES = 2
-LOST_RETRY_SECONDS = 1
 
 
 class WorkerContexts:
@@ -51,7 +49,7 @@ class WorkerContexts:
     def current(self) -> WorkerContext:
         """Return the context of the calling process."""
         if self._context is None or self._pid != os.getpid():
-            name = f"{self._settings.label}:{os.getpid()}"
+            name = process_name(self._settings, os.getpid())
             self._context = WorkerContext(self._settings, name, self.stop)
             self._pid = os.getpid()
         return self._context
@@ -71,8 +69,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
         bind=True,
         # Otherwise Celery would register it with every app of the process.
         shared=False,
-        max_retries=LOST_RETRIES,
-        default_retry_delay=LOST_RETRY_SECONDS,
+        Request=batch_request(settings),
     )
     def scan_batch(_task: Task, message: object) -> None:
         run_batch(contexts, message)

@@ -46,10 +46,9 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     # Acknowledge a batch when its verdicts are stored, not when it is received.
     "task_acks_late": True,
-    # Requeue the batch of a child that was killed; without the second setting, a batch that always
-    # kills its child would be requeued endlessly (330 times in 40 s).
-    "task_reject_on_worker_lost": True,
-    "task_retry_on_worker_lost": True,
+    # Acknowledge that of a child that was killed, too (`workers.batch.lost_process`): requeued at
+    # once, it would find the dead child's lease, or kill the next child (330 times in 40 s).
+    "task_reject_on_worker_lost": False,
     # A lost connection does not cancel running batches: the store knows what was done.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     "task_time_limit": TASK_SECONDS,

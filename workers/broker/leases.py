@@ -2,8 +2,8 @@
 
 A part being worked on has a key that its worker renews and that expires soon after the worker dies.
 Its name stays in a hash until the work ends in an orderly way, so a name in the hash without a key
-is an orphaned part: the rescuer publishes it again. Leases are hints: losing one costs double work,
-never verdicts.
+is an orphaned part: the rescuer publishes it again. So is a part whose worker gives it up, or whose
+process was killed, at once. Leases are hints: losing one costs double work, never verdicts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -23,6 +24,7 @@ from workers.log_context import with_log_context
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from storage.records import BatchImage
     from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ LEASE_SECONDS = 20
 RENEW_SECONDS = 5.0
 # A part's name in Redis; 18 digits always fit 64 bits.
 _PART_NAME = re.compile(rb"(\d{1,18})(?:\.(\d{1,18}))?")
+_IMAGE_ID = re.compile(rb"\d{1,18}")
 
 # Take a free lease, renew one's own, take it again if Redis lost it; leave another worker's.
 _ACQUIRE = """
@@ -48,41 +51,69 @@ redis.call('HDEL', KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[1])
 return 1
 """
+# The key is removed, and the name stays with the image that is to blame, if any: an orphan.
+_ABANDON = """
+local holder = redis.call('GET', KEYS[1])
+if holder and string.sub(holder, 1, string.len(ARGV[1])) ~= ARGV[1] then return 0 end
+if ARGV[3] ~= '' or redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
+    redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+end
+redis.call('DEL', KEYS[1])
+return 1
+"""
 # As one script: a part that is released between two queries would look orphaned.
 _ORPHANED = """
 local orphaned = {}
-for _, number in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if redis.call('EXISTS', ARGV[1] .. number) == 0 then orphaned[#orphaned + 1] = number end
+local parts = redis.call('HGETALL', KEYS[1])
+for i = 1, #parts, 2 do
+    if redis.call('EXISTS', ARGV[1] .. parts[i]) == 0 then
+        orphaned[#orphaned + 1] = parts[i]
+        orphaned[#orphaned + 1] = parts[i + 1]
+    end
 end
 return orphaned
 """
 
 
 class ImageTimer:
-    """The time that the current image has taken, and its limit."""
+    """The time that the current image has taken, and that since the last progress of any kind."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit = limit_seconds
         self._started: float | None = None
+        self._progress_at = time.monotonic()
+        self.image_id: int | None = None
 
-    def start(self, _image: object = None) -> None:
+    def start(self, image: BatchImage | None = None) -> None:
         """Start the time of an image."""
-        self._started = time.monotonic()
+        self.progress()
+        self.image_id = None if image is None else image.image_id
+        self._started = self._progress_at
 
     def stop(self) -> None:
         """Stop: no image is being judged."""
+        self.progress()
         self._started = None
+
+    def progress(self) -> None:
+        """Note that the work goes on."""
+        self._progress_at = time.monotonic()
 
     def is_overdue(self) -> bool:
         """Return whether the current image has exceeded its limit."""
         started = self._started
         return started is not None and time.monotonic() - started > self._limit
 
+    def is_stalled(self) -> bool:
+        """Return whether there was no progress for twice the limit of an image."""
+        return time.monotonic() - self._progress_at > 2 * self._limit
+
 
 class Lease:
     """A lease on a part of a batch, renewed by a thread until it is released or lost.
 
-    The thread also calls `on_overdue` once the timer's image has exceeded its limit.
+    The thread also calls `on_overdue` once the timer's image has exceeded its limit, and gives the
+    part up then, or when the work makes no progress: whatever it waits for does not answer.
     """
 
     def __init__(
@@ -132,8 +163,13 @@ class Lease:
     def _renew_until_ended(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
             if self._timer.is_overdue():
+                self._abandon(self._timer.image_id)
                 self._on_overdue()
                 return
+            if self._timer.is_stalled() and not self.lost:
+                log.error("no progress: the batch is left to other workers")
+                self._abandon(None)
+                self.lost = True
             if self.lost:
                 # Another worker has the part, but an image may still hang here.
                 continue
@@ -146,6 +182,14 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", error)
                 continue
             self.lost = not renewed
+
+    def _abandon(self, suspect: int | None) -> None:
+        try:
+            with self._lock:
+                if not self.lost:
+                    self._run(_ABANDON, self._part.name, suspect or "")
+        except redis.RedisError as error:
+            log.warning("the lease could not be given up, and will expire: %s", error)
 
     def _run(self, script: str, *arguments: int | str) -> bool:
         """Run a script on the part's two keys and return whether it succeeded."""
@@ -163,11 +207,29 @@ def working_key(namespace: Namespace) -> str:
     return namespace.key("working")
 
 
-def orphaned_parts(namespace: Namespace) -> list[BatchPart]:
-    """Return the parts whose worker died, sorted; invalid names are ignored."""
-    return _parts(
-        namespace.client.eval(_ORPHANED, 1, working_key(namespace), namespace.key("lease", ""))
+@dataclass(frozen=True, slots=True, order=True)
+class Orphan:
+    """A part whose worker died or gave it up, and the image that is to blame for it, or 0."""
+
+    part: BatchPart
+    suspect: int = 0
+
+
+def orphaned_parts(namespace: Namespace) -> list[Orphan]:
+    """Return the parts whose worker died or gave them up, sorted; invalid names are ignored."""
+    found = namespace.client.eval(_ORPHANED, 1, working_key(namespace), namespace.key("lease", ""))
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return sorted(
+        Orphan(part, int(value) if _IMAGE_ID.fullmatch(value) else 0)
+        for name, value in pairs
+        for part in _parts([name])
     )
+
+
+def abandon(namespace: Namespace, part: BatchPart, holder: str) -> None:
+    """Make a part an orphan, unless its lease is held by another process than the holder."""
+    keys = (lease_key(namespace, part), working_key(namespace))
+    namespace.client.eval(_ABANDON, 2, *keys, f"{holder}/", part.name, "")
 
 
 def batches_without_lease(namespace: Namespace, batches: list[int]) -> list[int]:

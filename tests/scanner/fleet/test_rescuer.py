@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage, Plan
 from storage.writes import listing, results, scans
+from workers.broker.batch_message import decode_batch
 from workers.broker.leases import working_key
 from workers.settings import FLEET
 
@@ -19,11 +23,12 @@ if TYPE_CHECKING:
 PLAN = Plan(())
 
 
-def add_batch(store: Store, name: str, plan: Plan = PLAN) -> int:
-    """Add a scan with a batch of one image; return the batch's id."""
+def add_batch(store: Store, name: str, plan: Plan = PLAN, images: int = 1) -> int:
+    """Add a scan with a batch; return the batch's id."""
     collection = scans.ensure_collection(store, name, name.encode())
     scan = scans.new_scan(store, collection, scans.ensure_plan(store, plan), FLEET)
-    batch = listing.add_batch(store, scan, [ListedImage(b"a.jpg", 1, 1)], None)
+    listed = [ListedImage(b"%d.jpg" % number, 1, 1) for number in range(images)]
+    batch = listing.add_batch(store, scan, listed, None)
     assert batch is not None
     return batch.batch_id
 
@@ -31,6 +36,13 @@ def add_batch(store: Store, name: str, plan: Plan = PLAN) -> int:
 def queue_length(broker: Broker) -> int:
     """Return the number of messages on the queue."""
     return int(broker.namespace.client.llen(broker.namespace.queue))
+
+
+def queued(broker: Broker) -> list[object]:
+    """Return the batch messages on the queue, the oldest first."""
+    client, queue = broker.namespace.client, broker.namespace.queue
+    bodies = [json.loads(raw)["body"] for raw in reversed(client.lrange(queue, 0, -1))]
+    return [json.loads(zlib.decompress(b64decode(body)))[0][0] for body in bodies]
 
 
 def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
@@ -44,6 +56,22 @@ def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
     assert unfinished is not None
     assert 2 == unfinished[1].attempt
     assert 0 == broker.namespace.client.hlen(working_key(broker.namespace))
+
+
+def test_image_that_hung_a_worker(store: Store, broker: Broker) -> None:
+    """The image that hung a worker is published by itself, so that the others do not wait."""
+    batch_id = add_batch(store, "one", images=3)
+    unfinished = results.requeue_batch(store, batch_id, failed=False)
+    assert unfinished is not None
+    first, hung, last = (image.image_id for image in unfinished[1].images)
+    broker.namespace.client.hset(working_key(broker.namespace), str(batch_id), str(hung))
+    Rescuer(store, broker, FLEET).round()
+
+    found = [decode_batch(body) for body in queued(broker)]
+    assert [(0, [first, last]), (True, [hung])] == [
+        (message.part and True, [image.image_id for image in message.images]) for message in found
+    ]
+    assert {2} == {message.attempt for message in found}
 
 
 def test_batch_that_is_not_on_the_queue(store: Store, broker: Broker) -> None:

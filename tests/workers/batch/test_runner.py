@@ -41,7 +41,7 @@ from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
 from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.batch_parts import BatchPart
-from workers.broker.leases import ImageTimer, Lease
+from workers.broker.leases import ImageTimer, Lease, Orphan
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, load_card
 from workers.detectors.card import Thresholds as CardThresholds
@@ -557,7 +557,7 @@ def test_image_over_its_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     scan = desk.scan()
     batch = desk.batch(scan, 1)
     context = desk.context(limits=Limits(image_seconds=0.1))
-    orphaned: list[list[BatchPart]] = []
+    orphaned: list[list[Orphan]] = []
 
     def hang() -> None:
         assert ended.wait(30)
@@ -569,7 +569,7 @@ def test_image_over_its_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     desk.grey.before = hang
     BatchRunner(context, batch).run()
 
-    assert [[BatchPart(batch.batch_id)]] == orphaned
+    assert [[Orphan(BatchPart(batch.batch_id), batch.images[0].image_id)]] == orphaned
 
 
 def split_off(context: WorkerContext) -> list[BatchMessage]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from storage.records import BatchImage
 from workers.broker import leases
 from workers.broker.batch_parts import BatchPart
 from workers.broker.leases import (
     ImageTimer,
     Lease,
+    Orphan,
     batches_without_lease,
     lease_key,
     orphaned_parts,
@@ -108,7 +110,7 @@ def test_release_leaves_nothing(client: redis.Redis) -> None:
 
 def test_no_false_orphans(client: redis.Redis) -> None:
     """Batches that are acquired and released all the time never look orphaned."""
-    orphans: list[int] = []
+    orphans: list[Orphan] = []
     ended = threading.Event()
 
     def watch() -> None:
@@ -144,7 +146,7 @@ def test_invalid_names_are_ignored(client: redis.Redis) -> None:
         mapping={"junk": "x", "-1": "x", "9" * 20: "x", "12": "gone", "12.5": "gone"},
     )
 
-    assert [BatchPart(12), BatchPart(12, 5)] == orphaned_parts(namespace(client))
+    assert [Orphan(BatchPart(12)), Orphan(BatchPart(12, 5))] == orphaned_parts(namespace(client))
 
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +222,7 @@ def test_orphaned(client: redis.Redis) -> None:
 
         assert [] == orphaned_parts(namespace(client))
 
-    assert wait_for(lambda: orphaned_parts(namespace(client)) == [PART])
+    assert wait_for(lambda: orphaned_parts(namespace(client)) == [Orphan(PART)])
     assert (False, True) == keys(client)
     leases.remove_part(namespace(client), PART)
     assert [] == orphaned_parts(namespace(client))
@@ -259,7 +261,7 @@ def test_overdue(client: redis.Redis) -> None:
         held.acquire()
         timer.start()
 
-        assert wait_for(lambda: orphaned_parts(namespace(client)) == [PART])
+        assert wait_for(lambda: orphaned_parts(namespace(client)) == [Orphan(PART)])
     assert [None] == calls
 
 
@@ -274,6 +276,47 @@ def test_overdue_after_losing_the_lease(client: redis.Redis) -> None:
         timer.start()
 
         assert wait_for(lambda: calls == [None])
+
+
+def test_overdue_image_is_named(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The orphan of an overdue image is there at once, and has its number."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 600)
+    timer = ImageTimer(0.0)
+    with lease(client, timer, lambda: None) as held:
+        held.acquire()
+        timer.start(BatchImage(5, b"a.jpg", 1))
+
+        assert wait_for(lambda: orphaned_parts(namespace(client)) == [Orphan(PART, 5)])
+
+
+def test_given_up_without_progress(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that makes no progress gives its part up, and does not take it again."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 600)
+    timer = ImageTimer(0.2)
+    with lease(client, timer) as held:
+        held.acquire()
+        for _ in range(10):
+            timer.progress()
+            time.sleep(0.1)
+
+        assert not held.lost
+        assert wait_for(lambda: held.lost)
+        assert [Orphan(PART)] == orphaned_parts(namespace(client))
+        time.sleep(2 * RENEW_SECONDS)
+        assert (False, True) == keys(client)
+
+
+def test_part_of_a_killed_process(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process' part is an orphan at once, its own only, and even before it had a lease."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 600)
+    with lease(client) as held:
+        held.acquire()
+        leases.abandon(namespace(client), PART, "host:2")
+        leases.abandon(namespace(client), BatchPart(8), "host:1")
+
+        assert [Orphan(BatchPart(8))] == orphaned_parts(namespace(client))
+        leases.abandon(namespace(client), PART, "host:1")
+        assert [Orphan(PART), Orphan(BatchPart(8))] == orphaned_parts(namespace(client))
 
 
 def test_waiting_is_not_overdue() -> None:
