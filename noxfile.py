@@ -22,6 +22,12 @@ def test_all(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Break what a scan depends on, and check that nothing is lost."""
+    session.run("bin/test", "--faults", *session.posargs, external=True)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, import contracts and spelling."""
     session.run("bin/lint", external=True)

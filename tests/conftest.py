@@ -49,9 +49,10 @@ ACCEPTANCE_FILES = {"test_docs.py", "test_site.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test as `unit`, `services` or `acceptance`, and begin with the slow ones."""
+    """Mark each test as `unit`, `services`, `acceptance` or `faults`; begin with the slow ones."""
     for item in items:
-        item.add_marker(tier_of(item))
+        if (tier := tier_of(item)) != "faults":  # which is written at the test
+            item.add_marker(tier)
     items.sort(key=lambda item: not item.path.is_relative_to(TESTS / "workers" / "training"))
 
 
@@ -66,7 +67,9 @@ class Scheduler(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        one_by_one = "acceptance/" in file or file.endswith(tuple(ACCEPTANCE_FILES))
+        one_by_one = (
+            "acceptance/" in file or "faults/" in file or file.endswith(tuple(ACCEPTANCE_FILES))
+        )
         return nodeid if one_by_one else file
 
 
@@ -74,7 +77,13 @@ def tier_of(item: pytest.Item) -> str:
     """Return the tier of a test, from its location and the fixtures that it uses."""
     location = item.path.relative_to(TESTS).as_posix()
     fixtures = set(getattr(item, "fixturenames", ()))
-    if location.startswith("acceptance/") or location in ACCEPTANCE_FILES or "browser" in fixtures:
+    if item.get_closest_marker("faults"):
+        return "faults"
+    if (
+        location.startswith(("acceptance/", "faults/"))
+        or location in ACCEPTANCE_FILES
+        or "browser" in fixtures
+    ):
         return "acceptance"
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     if location in SERVICE_FILES or fixtures & SERVICES or "postgres" in parameters:

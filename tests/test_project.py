@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 SCRIPTS = sorted([*(ROOT / "bin").iterdir(), ROOT / ".ci" / "run"])
-TIERS = {"unit", "services", "acceptance"}
+TIERS = {"unit", "services", "acceptance", "faults"}
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -122,11 +122,7 @@ def test_shell_scripts_parse(script: str) -> None:
 def test_every_test_has_one_tier(request: pytest.FixtureRequest) -> None:
     """Each collected test is marked with exactly one tier."""
     tiers = [
-        [
-            mark.name
-            for mark in item.iter_markers()
-            if mark.name in {"unit", "services", "acceptance"}
-        ]
+        [mark.name for mark in item.iter_markers() if mark.name in TIERS]
         for item in request.session.items
     ]
 

@@ -80,7 +80,7 @@ class Rescuer:
             unfinished = results.requeue_batch(self._store, orphan.part.batch_id, failed=True)
             # Only now, when the store has recorded the failure.
             leases.remove_part(self._namespace, orphan.part)
-            self._publish(unfinished, "lost by its worker; published again", orphan.suspect)
+            self._publish(unfinished, "lost by its worker; published again", orphan.hung_image)
         for batch_id in self._find_unqueued():
             unfinished = results.requeue_batch(self._store, batch_id, failed=False)
             self._publish(unfinished, "not on the queue; published again")
@@ -100,7 +100,9 @@ class Rescuer:
         self._idle = set(leases.batches_without_lease(self._namespace, unfinished))
         return before & self._idle
 
-    def _publish(self, unfinished: tuple[int, Batch] | None, reason: str, suspect: int = 0) -> None:
+    def _publish(
+        self, unfinished: tuple[int, Batch] | None, reason: str, hung_image: int = 0
+    ) -> None:
         """Publish a batch again, and an image that may hang the next worker too by itself."""
         if unfinished is None:
             return
@@ -108,7 +110,7 @@ class Rescuer:
         with log_batch(scan_id, batch.batch_id):
             try:
                 scan = find_scan(self._store, scan_id)
-                for part, images in _apart(batch.images, suspect).items():
+                for part, images in _apart(batch.images, hung_image).items():
                     publish(self._app, scan, replace(batch, images=images), part)
                 log.warning(reason)
             except PlanError as error:
@@ -116,10 +118,10 @@ class Rescuer:
                 log.warning("batch cannot be published: %s", error)
 
 
-def _apart(images: tuple[BatchImage, ...], suspect: int) -> dict[int, tuple[BatchImage, ...]]:
-    """Return the images by part: the suspect, if it is one of several, has its own."""
-    alone = tuple(image for image in images if image.image_id == suspect)
-    others = tuple(image for image in images if image.image_id != suspect)
+def _apart(images: tuple[BatchImage, ...], hung_image: int) -> dict[int, tuple[BatchImage, ...]]:
+    """Return the images by part: the one that hung, if it is one of several, has its own."""
+    alone = tuple(image for image in images if image.image_id == hung_image)
+    others = tuple(image for image in images if image.image_id != hung_image)
     return {0: others, random_part_number(): alone} if alone and others else {0: images}
 
 

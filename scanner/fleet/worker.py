@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import threading
+import time
 import warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from billiard import active_children
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 
@@ -28,6 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workers.settings import WorkerSettings
+
+
+log = logging.getLogger(__name__)
+
+# After a signal to stop: less than systemd's 90 s and the 60 s of docker-compose.yml, and enough
+# for an image and its commit, which usually take two seconds.
+STOP_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +89,8 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
             preflight(broker.namespace, settings, say)
         if rescuer:
             say(speed_line())
-        with _supervised_rescuer(settings, wanted=rescuer) as check:
-            return _consume(settings, check)
+        with _supervised_rescuer(settings, wanted=rescuer) as process:
+            return _consume(settings, process)
 
 
 @contextmanager
@@ -99,29 +110,27 @@ def _sigterm_ends() -> Iterator[None]:
 @contextmanager
 def _supervised_rescuer(
     settings: WorkerSettings, *, wanted: bool
-) -> Iterator[Callable[[], object]]:
-    """Run a rescuer as a process, since a forking pool must not have threads.
-
-    Yield a function that restarts the rescuer if it has exited, to be called regularly.
-    """
+) -> Iterator[SupervisedProcess | None]:
+    """Run a rescuer as a process, since a forking pool must not have threads."""
     if not wanted or settings.store_url is None:
-        yield lambda: None
+        yield None
         return
     module = ["scanner.fleet.rescuer", settings.label]
     with SupervisedProcess(
         "the rescuer", module, settings.broker_url, settings.store_url
     ) as process:
-        yield process.restart_if_exited
+        yield process
 
 
-def _consume(settings: WorkerSettings, check: Callable[[], object]) -> int:
-    """Run Celery's worker in this process, and call `check` every two seconds."""
+def _consume(settings: WorkerSettings, rescuer: SupervisedProcess | None) -> int:
+    """Run Celery's worker in this process, and restart the rescuer whenever it has exited."""
     # Celery warns when root accepts messages that can run code; ours are JSON and validated.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     # Celery sets up no logging, which would undo --verbose, if this signal is connected.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
-    app.steps["consumer"].add(periodic_step(check))
+    if rescuer is not None:
+        app.steps["consumer"].add(periodic_step(rescuer.restart_if_exited))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         queues=[QUEUE],
@@ -137,10 +146,31 @@ def _consume(settings: WorkerSettings, check: Callable[[], object]) -> int:
     )
     signals: list[str] = []
 
-    def note_signal(sig: str, **_: object) -> None:
+    def exit_code() -> int:
+        # Celery's exit code for Ctrl-C is that of a failure.
+        return INTERRUPTED if "SIGINT" in signals else int(worker.exitcode or 0)
+
+    def begin_to_stop(sig: str, **_: object) -> None:
+        if not signals:
+            # The pool forks no more.
+            threading.Thread(target=_end_in_time, args=(exit_code, rescuer), daemon=True).start()
         signals.append(sig)
 
-    worker_shutting_down.connect(note_signal, weak=False)
+    worker_shutting_down.connect(begin_to_stop, weak=False)
     worker.start()
-    # Celery's exit code for Ctrl-C is that of a failure.
-    return INTERRUPTED if "SIGINT" in signals else int(worker.exitcode or 0)
+    return exit_code()
+
+
+def _end_in_time(exit_code: Callable[[], int], rescuer: SupervisedProcess | None) -> None:
+    """End this process and its children if they have not ended by themselves in STOP_SECONDS.
+
+    Something does not answer: the store, the broker, or an image in native code. Nothing is lost:
+    what was not committed is published again.
+    """
+    time.sleep(STOP_SECONDS)
+    log.error("still waiting %.0f s after the signal: the work is left to others", STOP_SECONDS)
+    for child in active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    if rescuer is not None:
+        rescuer.kill()
+    os._exit(exit_code())

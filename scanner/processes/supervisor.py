@@ -49,6 +49,10 @@ class SupervisedProcess:
         elif now - self._exited_at >= PAUSE_SECONDS:
             self._start()
 
+    def kill(self) -> None:
+        """Kill the process, without waiting for its end."""
+        self._process.kill()
+
     def _start(self) -> None:
         self._exited_at = None
         self._process = children.start(self._argv, env=self._env)

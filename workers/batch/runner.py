@@ -54,6 +54,25 @@ class ImageJudge(Protocol):
         """Return verdicts on the first of the images, as many as are written at once."""
 
 
+class _SandboxTries:
+    """The tries at one image in the sandbox, which has its own limit on their time.
+
+    At the second try the other images are left to other workers, instead of waiting for it.
+    """
+
+    def __init__(self, timer: ImageTimer, leave_others: Callable[[], object]) -> None:
+        self._timer = timer
+        self._leave_others = leave_others
+        self._tried = False
+
+    def begin(self, _image: BatchImage) -> None:
+        """Begin a try."""
+        self._timer.progress()
+        if self._tried:
+            self._leave_others()
+        self._tried = True
+
+
 class BatchRunner:
     """One attempt of one process at one batch, or at a part of it."""
 
@@ -157,12 +176,15 @@ class BatchRunner:
         keep = throughput.images_to_keep(len(images))
         if keep == len(images) and throughput.is_queue_check_due() and self._is_queue_empty():
             keep = throughput.images_to_keep_if_queue_is_empty(len(images))
-        excess = images[keep:]
-        if not excess or not self._publish(excess, random_part_number()):
-            return len(images)
-        self._split_off.update(image.image_id for image in excess)
-        log.info("%d images left to other workers", len(excess))
-        return keep
+        return keep if self._leave(images[keep:]) else len(images)
+
+    def _leave(self, images: Sequence[BatchImage]) -> bool:
+        """Requeue images of the batch as a part of it. Return whether there were any, and it is."""
+        if not images or not self._publish(images, random_part_number()):
+            return False
+        self._split_off.update(image.image_id for image in images)
+        log.info("%d images left to other workers", len(images))
+        return True
 
     def _is_queue_empty(self) -> bool:
         try:
@@ -195,13 +217,18 @@ class BatchRunner:
         while images := images[: self._split(images)]:
             chunk = self._retry.until_done(partial(self._next_chunk, judge, images))
             yield chunk
-            images = images[len(chunk) :]
+            images = [
+                image for image in images[len(chunk) :] if image.image_id not in self._split_off
+            ]
 
     def _next_chunk(self, judge: ImageJudge, images: Sequence[BatchImage]) -> list[Verdict]:
         sources, collection = self._context.sources, self._message.collection
         try:
             source, started = sources.get(collection), time.monotonic()
-            chunk = judge.chunk(source, images, self._timer.start)
+            begin: Callable[[BatchImage], object] = self._timer.start
+            if self._is_sandboxed:
+                begin = _SandboxTries(self._timer, partial(self._leave, images[1:])).begin
+            chunk = judge.chunk(source, images, begin)
         except SourceUnavailable:
             # Another mount may come back in its place: verify it again.
             sources.forget(collection)

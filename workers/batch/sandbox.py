@@ -118,19 +118,27 @@ class Sandbox:
         self,
         root: BytesSource,
         images: Sequence[BatchImage],
-        _begin: Callable[[BatchImage], object],
+        begin: Callable[[BatchImage], object],
     ) -> list[Verdict]:
         """Return the verdict on the first of the images, so that each is written by itself."""
-        return [self.judge(root, images[0])]
+        return [self.judge(root, images[0], begin)]
 
-    def judge(self, root: BytesSource, image: BatchImage) -> Verdict:
+    def judge(
+        self,
+        root: BytesSource,
+        image: BatchImage,
+        begin: Callable[[BatchImage], object] = lambda _image: None,
+    ) -> Verdict:
         """Return the verdict on one image; `error` if it killed its process or its time ran out.
+
+        Call `begin` before each try.
 
         Raises SandboxError, and SourceUnavailable where the collection is unavailable.
         """
         kind = ErrorKind.CRASHED
         for _ in range(TRIES):
             process = self._process or self._start(root)
+            begin(image)
             try:
                 return _verdict(self._ask(process, root, image), image)
             except SourceUnavailable:

@@ -183,11 +183,11 @@ class Lease:
                 continue
             self.lost = not renewed
 
-    def _abandon(self, suspect: int | None) -> None:
+    def _abandon(self, hung_image: int | None) -> None:
         try:
             with self._lock:
                 if not self.lost:
-                    self._run(_ABANDON, self._part.name, suspect or "")
+                    self._run(_ABANDON, self._part.name, hung_image or "")
         except redis.RedisError as error:
             log.warning("the lease could not be given up, and will expire: %s", error)
 
@@ -212,7 +212,7 @@ class Orphan:
     """A part whose worker died or gave it up, and the image that is to blame for it, or 0."""
 
     part: BatchPart
-    suspect: int = 0
+    hung_image: int = 0
 
 
 def orphaned_parts(namespace: Namespace) -> list[Orphan]:
