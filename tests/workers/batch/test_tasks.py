@@ -92,7 +92,7 @@ def test_a_batch(process: Process) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [None, "rm -rf /", {}, {"v": 3}, encode_batch(MESSAGE) | {"batch": True}]
+    "raw", [None, "rm -rf /", {}, {"v": 4}, encode_batch(MESSAGE) | {"batch": True}]
 )
 def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptureFixture) -> None:
     """An invalid message is dropped and logged, and has no effect."""
@@ -106,7 +106,7 @@ def test_hostile_messages(process: Process, raw: object, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     "newer",
     [
-        {"v": 4, "whatever": "comes then"},
+        {"v": 5, "whatever": "comes then"},
         encode_batch(MESSAGE) | {"plan": {"rules": 99, "cards": []}},
     ],
     ids=["message", "rules"],

@@ -43,7 +43,7 @@ def test_json_of_a_result() -> None:
     facts = {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None}
 
     assert {
-        "v": 3,
+        "v": 4,
         "scan": 7,
         "batch": 12,
         "attempt": 1,
