@@ -79,7 +79,13 @@ SETUP = {
     name: ["scanner scan photos"]
     for name in ("recover.md", "report.md", "analyse.md", "automate.md", "web.md")
 } | {
-    "own-detectors.md": [f"cp {SMALL} net.tflite"],
+    "own-detectors.md": [
+        f"cp {SMALL} net.tflite",
+        (
+            "python -c 'from workers.provenance import trust_lists; "
+            "print(trust_lists.load().authorities)' > C2PA-TRUST-LIST.pem"
+        ),
+    ],
     "docker.md": ["touch line"],
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.commands import custom_detectors, published_detectors
+from scanner.commands.trust import trust
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
 from scanner.report.text.card import card_rows
@@ -76,6 +77,7 @@ command.add_command(custom_detectors.remove)
 command.add_command(custom_detectors.test)
 command.add_command(published_detectors.catalog)
 command.add_command(published_detectors.get)
+command.add_command(trust)
 
 
 def _list(*, as_json: bool) -> None:

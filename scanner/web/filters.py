@@ -21,8 +21,9 @@ ANSWERS = {Answer.AI: "AI", Answer.NOT_AI: "not AI", Answer.CANT_TELL: "can't te
 # Result of checking a C2PA manifest's signature.
 SIGNATURES = {
     "verified": "verified: a known signer, and the file is unchanged since",
-    "untrusted": "intact, by an unknown signer",
-    "expired": "intact, by an expired certificate",
+    "no_trust_list": "intact; no trust list installed to look up the signer",
+    "untrusted": "intact, by a signer on no installed trust list",
+    "expired": "intact, by an expired certificate without a known time stamp",
     "unchecked": "could not be checked",
     "revoked": "its certificate was revoked",
     "invalid": "invalid: changed after signing",
@@ -31,6 +32,7 @@ SIGNATURES = {
 DETAILS = {
     "generator": "generator",
     "signer": "signed by",
+    "signed": "signed on",
     "signature": "signature",
     "digital_source_type": "source type",
     "credit": "credit",

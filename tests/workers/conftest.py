@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
+from workers.provenance.trust_lists import Trust
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -84,41 +86,60 @@ class Authority:
     """A certificate authority, and a signer with a certificate from it."""
 
     root_pem: str
+    root_key: ec.EllipticCurvePrivateKey
     chain_pem: bytes
-    key_pem: bytes
+    key: ec.EllipticCurvePrivateKey
 
+    @property
+    def trust(self) -> Trust:
+        """Return the trust in what this authority issues."""
+        return Trust(self.root_pem)
 
-@pytest.fixture(scope="session")
-def root_pem(authority: Authority) -> str:
-    """Return the certificate of the authority behind the signatures of `sign`."""
-    return authority.root_pem
+    def issue(
+        self,
+        end: datetime | None = None,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    ) -> bytes:
+        """Return a chain (PEM) with a certificate of the signer, with this end and purpose."""
+        public = self.key.public_key()
+        leaf = certificate("Test Signer", public, self.root_key, end=end, purpose=purpose)
+        return leaf + self.root_pem.encode()
 
 
 @pytest.fixture(scope="session")
 def sign(authority: Authority) -> Callable[..., bytes]:
-    """Return a function that signs a JPEG with actions and (relationship, JPEG) ingredients.
+    """Return a function that signs an image with actions and (relationship, JPEG) ingredients.
 
-    The result is not validated: some programs break the rules, and so do these files.
+    `chain` has other certificates than the authority's signer, `stamps` is the address of an
+    authority for time stamps, `more` are further assertions. The result is not validated: some
+    programs break the rules, and so do these files.
     """
 
-    def make(
+    def make(  # noqa: PLR0913 - what a manifest may have
         image: bytes,
         actions: Sequence[dict[str, str]] = (),
         ingredients: Sequence[tuple[str, bytes]] = (),
+        *,
+        mime: str = "image/jpeg",
+        chain: bytes = b"",
+        stamps: str | None = None,
+        more: Sequence[dict[str, object]] = (),
     ) -> bytes:
         assertions = [{"label": "c2pa.actions", "data": {"actions": list(actions)}}]
         manifest = {
             "claim_generator_info": [{"name": "Test Camera"}],
-            "assertions": assertions if actions else [],
+            "assertions": [*(assertions if actions else []), *more],
         }
-        info = c2pa.C2paSignerInfo(b"es256", authority.chain_pem, authority.key_pem, None)
+        url = stamps.encode() if stamps else None
+        key_pem = private_pem(authority.key)
+        info = c2pa.C2paSignerInfo(b"es256", chain or authority.chain_pem, key_pem, url)
         context = c2pa.Context.from_dict({"verify": {"verify_after_sign": False}})
         target = io.BytesIO()
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest, context) as builder:
             for relationship, data in ingredients:
                 described = json.dumps({"title": "part", "relationship": relationship})
                 builder.add_ingredient(described, "image/jpeg", io.BytesIO(data))
-            builder.sign(signer, "image/jpeg", io.BytesIO(image), target)
+            builder.sign(signer, mime, io.BytesIO(image), target)
         return target.getvalue()
 
     return make
@@ -130,16 +151,25 @@ def authority() -> Authority:
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root = certificate("Test Root", root_key.public_key(), root_key)
     chain = certificate("Test Signer", key.public_key(), root_key) + root
-    key_pem = key.private_bytes(
+    return Authority(root.decode(), root_key, chain, key)
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as PEM."""
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return Authority(root.decode(), chain, key_pem)
 
 
 def certificate(
-    name: str, public: ec.EllipticCurvePublicKey, root_key: ec.EllipticCurvePrivateKey
+    name: str,
+    public: ec.EllipticCurvePublicKey,
+    root_key: ec.EllipticCurvePrivateKey,
+    *,
+    end: datetime | None = None,
+    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
 ) -> bytes:
     """Return a certificate (PEM) that follows the rules of C2PA."""
     ca = name == "Test Root"
@@ -154,15 +184,16 @@ def certificate(
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=2))
+        .not_valid_after(end or start + timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(issuer, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
     if not ca:
-        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
-        builder = builder.add_extension(purpose, critical=False)
+        # That of time stamps has to be critical (RFC 3161, 2.3).
+        is_critical = purpose == ExtendedKeyUsageOID.TIME_STAMPING
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=is_critical)
     return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

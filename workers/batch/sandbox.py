@@ -42,6 +42,7 @@ from workers.limited_process import (
     limit_memory,
 )
 from workers.limits import Limits
+from workers.provenance import trust_lists
 from workers.sources.local import LocalSource
 from workers.sources.source import Fetched, FetchError, SourceUnavailable
 
@@ -258,7 +259,7 @@ def _prepared(task: _Task, parent: ParentConnection) -> tuple[Pipeline, BytesSou
     """Give up all rights that judging needs not, and load the models."""
     folder = None if task.folder is None else Path(os.fsdecode(from_wire(task.folder)))
     limit_memory(task.limits.sandbox_bytes)
-    confine([custom.folder(), *([] if folder is None else [folder])])
+    confine([custom.folder(), trust_lists.folder(), *([] if folder is None else [folder])])
     from workers.pipeline.pipeline import make_pipeline  # noqa: PLC0415 - may start threads
 
     pipeline = make_pipeline(Plan.from_json(task.plan), task.limits.max_pixels)

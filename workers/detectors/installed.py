@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.records import PROVENANCE
 from workers.detectors import custom, plugins
 from workers.detectors.card import load_card
+from workers.provenance import trust_lists
 
 if TYPE_CHECKING:
     from workers.detectors.card import Card
@@ -21,7 +24,8 @@ def installed() -> dict[str, Card]:
     """Return the cards of all detectors, built-in ones first, without loading a model.
 
     Custom detectors and plug-ins that are damaged, or have a name that is taken, are left out: see
-    `troubles`. Raises CardError when a built-in card is missing or damaged.
+    `troubles`. Raises CardError when a built-in card is missing or damaged, TrustListError for a
+    damaged trust list: its certificates are a part of the version of `provenance`.
     """
     return _all()[0]
 
@@ -33,6 +37,8 @@ def troubles() -> list[str]:
 
 def _all() -> tuple[dict[str, Card], list[str]]:
     cards = dict(built_in())
+    card = cards[PROVENANCE]
+    cards[PROVENANCE] = replace(card, version=card.version + trust_lists.version_suffix())
     errors = []
     for loaded, messages in (custom.cards(), plugins.cards()):
         errors += messages

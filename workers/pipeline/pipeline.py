@@ -33,7 +33,8 @@ from workers.images.decode import decode
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
-from workers.provenance import context, sidecars
+from workers.provenance import context, sidecars, trust_lists
+from workers.provenance.trust_lists import NO_LISTS, TrustListError
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Pipeline:
         self._selector = InputSelector(cards, present or {}, finder)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
+        # Kept, so that a list that is taken over meanwhile counts for plans made with it.
+        self._trust = trust_lists.load() if self._reads_provenance else NO_LISTS
         card = (present or {}).get(CONTEXT) if CONTEXT in plan.names() else None
         self._likelihood_ratios = (
             {ratio.kind: ratio.likelihood_ratio for ratio in card.ratios} if card else {}
@@ -151,7 +154,7 @@ class Pipeline:
         state.digest = fetched.digest
         started = perf_counter_ns()
         if self._reads_provenance and provenance.has_metadata(fetched.data):
-            state.findings.extend(provenance.read(fetched.data))
+            state.findings.extend(provenance.read(fetched.data, self._trust))
         if self._reads_provenance and state.image.sidecars:
             state.findings.extend(_sidecar_findings(source, state.image))
         state.infer_us = _microseconds_since(started)
@@ -239,5 +242,7 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         }
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
+    except TrustListError as error:
+        raise PlanError(str(error)) from error
     finder = face_finder(cards[name] for name in plan.names())
     return Pipeline(plan, detectors, max_pixels, cards, finder)

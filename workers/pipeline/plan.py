@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from storage.records import RULES_VERSION, Plan, PlanError, PlannedDetector, Thresholds
 from workers.detectors import custom
+from workers.provenance import trust_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +57,11 @@ def require_same(plan: Plan, cards: Mapping[str, Card]) -> None:
         if card is None or (card.version, card.sha256) != (planned.version, planned.sha256):
             here = "none" if card is None else f"version {card.version} ({card.sha256[:12]})"
             fix = "upgrade the older machine"
+            if card is not None and _differ_in_lists(planned.version, card.version):
+                fix = (
+                    "C2PA trust lists were taken over by `scanner detectors trust` on one of them, "
+                    f"so make {trust_lists.folder()} here as it is where the scan was planned"
+                )
             # A custom detector: an upgrade brings it to no other machine.
             if planned.version.startswith(custom.VERSION):
                 place = custom.card_file(planned.name).parent
@@ -67,3 +73,9 @@ def require_same(plan: Plan, cards: Mapping[str, Card]) -> None:
                 f"The scan asks for {planned.name} version {planned.version} "
                 f"({planned.sha256[:12]}), this machine has {here}: {fix}"
             )
+
+
+def _differ_in_lists(planned: str, here: str) -> bool:
+    """Check whether two versions of a detector differ by the trust lists of a user alone."""
+    plain = {version.partition(trust_lists.VERSION_SEPARATOR)[0] for version in (planned, here)}
+    return planned != here and len(plain) == 1

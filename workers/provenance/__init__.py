@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.images.metadata import find_metadata
+from workers.provenance.trust_lists import NO_LISTS
 
 if TYPE_CHECKING:
     from storage.records import Finding
+    from workers.provenance.trust_lists import Trust
 
 __all__ = ["has_metadata", "read"]
 
@@ -24,11 +26,12 @@ def has_metadata(data: bytes) -> bool:
     return bool(find_metadata(data).blocks)
 
 
-def read(data: bytes) -> tuple[Finding, ...]:
+def read(data: bytes, trust: Trust = NO_LISTS) -> tuple[Finding, ...]:
     """Return the evidence of AI generation in a file's metadata, the strongest first.
 
-    Raise nothing for a damaged file: broken metadata gives no finding, except for a C2PA manifest
-    that cannot be read, which is worth knowing.
+    Signers of C2PA manifests are known by the certificates of `trust`. Raise nothing for a damaged
+    file: broken metadata gives no finding, except for a C2PA manifest that cannot be read, which is
+    worth knowing.
     """
     metadata = find_metadata(data)
     if not metadata.blocks:
@@ -45,5 +48,5 @@ def read(data: bytes) -> tuple[Finding, ...]:
     if link or metadata.has("c2pa"):
         from workers.provenance import c2pa  # noqa: PLC0415
 
-        findings += c2pa.findings(data, metadata.mime, link)
+        findings += c2pa.findings(data, metadata.mime, link, trust)
     return tuple(sorted(findings, key=lambda finding: finding.score or 0.0, reverse=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.provenance.c2pa_claims import Claim, codes, read_claim
 from workers.provenance.evidence import Kind, Signature, finding
+from workers.provenance.trust_lists import NO_LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     import c2pa
 
     from storage.records import Finding
+    from workers.provenance.trust_lists import Trust
 
 MAX_URL_CHARACTERS = 2_048
 MAX_DETAIL_CHARACTERS = 200
+_DATE_CHARACTERS = len("2026-11-29")
 
 # Failures that do not matter for how the image was made: of a person's identity (CAWG), and of the
 # time stamp, without which the certificate's own dates count.
@@ -40,8 +43,10 @@ _CLAIMS = {
 }
 _CHECKS = {
     Signature.VERIFIED: "the signer is known, and the file is unchanged since it was signed",
-    Signature.UNTRUSTED: "the signature could not be traced to a known signer",
-    Signature.EXPIRED: "the file is as it was signed, but the signer's certificate has expired",
+    Signature.UNTRUSTED: "the signer is on no installed trust list",
+    Signature.NO_TRUST_LIST: "no trust list installed to look up its signer",
+    Signature.EXPIRED: "the file is as it was signed, but the signer's certificate has expired, "
+    "and no time stamp of a known authority shows that it was valid",
     Signature.REVOKED: "the signer's certificate has been revoked",
     Signature.UNCHECKED: "its signature could not be checked",
     Signature.INVALID: "the file or the manifest was changed after it was signed",
@@ -56,29 +61,34 @@ class ManifestError(Exception):
         self.kind, self.text = kind, text
 
 
-def findings(data: bytes, mime: str, link: str = "", anchors: str = "") -> list[Finding]:
+def findings(data: bytes, mime: str, link: str = "", trust: Trust = NO_LISTS) -> list[Finding]:
     """Return at most one finding, about the active manifest of a file.
 
-    `link` is the URL of the manifest in XMP, `anchors` the certificates (PEM) of trusted
-    authorities. Nothing is ever fetched, neither a manifest nor a revocation list.
+    `link` is the URL of the manifest in XMP. Signers and time stamps are known by the certificates
+    of `trust`. Nothing is ever fetched, neither a manifest nor a revocation list.
     """
     try:
-        store = _read_store(data, mime, anchors)
+        store = _read_store(data, mime, trust)
     except ManifestError as error:
         return _no_manifest(error, link)
     claim = read_claim(store)
     if claim is None:
         return [_unreadable("the manifest store has no active manifest")]
     failures, successes = codes(store, "failure"), codes(store, "success")
-    signature = _signature(failures | claim.failures, successes)
-    return [_claim_finding(claim, signature, failures)]
+    signature = _signature(failures | claim.failures, successes, has_lists=bool(trust))
+    # Anyone can write the time of a time stamp whose authority is unknown.
+    signed = claim.signed if "timeStamp.trusted" in successes else ""
+    return [_claim_finding(claim, signature, failures, signed)]
 
 
-def _claim_finding(claim: Claim, signature: Signature, failures: Iterable[str]) -> Finding:
+def _claim_finding(
+    claim: Claim, signature: Signature, failures: Iterable[str], signed: str
+) -> Finding:
     name = claim.generator.split("/")[0].replace("_", " ")
     # It is shown on terminals.
     name = "".join(filter(str.isprintable, name)) or "an unnamed program"
-    text = f"C2PA manifest by {name} {_CLAIMS[claim.kind]}; {_CHECKS[signature]}."
+    stamp = f" (time stamp of {signed[:_DATE_CHARACTERS]})" if signed else ""
+    text = f"C2PA manifest by {name} {_CLAIMS[claim.kind]}; {_CHECKS[signature]}{stamp}."
     detail = {
         "signature": str(signature),
         "generator": claim.generator,
@@ -86,6 +96,7 @@ def _claim_finding(claim: Claim, signature: Signature, failures: Iterable[str]) 
         "from_ingredient": claim.from_ingredient,
         "since": list(claim.since),
         "signer": claim.signer,
+        "signed": signed or None,
         "validation": sorted(failures),
     }
     return finding(claim.kind, text, detail, signature)
@@ -106,12 +117,12 @@ def _unreadable(reason: str) -> Finding:
     return finding(Kind.C2PA_UNREADABLE, text, {"why": reason[:MAX_DETAIL_CHARACTERS]})
 
 
-def _read_store(data: bytes, mime: str, anchors: str) -> dict[str, Any]:
+def _read_store(data: bytes, mime: str, trust: Trust) -> dict[str, Any]:
     """Return the library's report of the manifest store; raise ManifestError if there is none."""
     import c2pa  # noqa: PLC0415 - 0.2 s and 23 MB, for the few files that need it
 
     try:
-        with c2pa.Reader(mime, BytesIO(data), context=_context(os.getpid(), anchors)) as reader:
+        with c2pa.Reader(mime, BytesIO(data), context=_context(os.getpid(), trust)) as reader:
             store = json.loads(reader.json())
     except c2pa.C2paError as error:
         kind, separator, text = str(error).partition(": ")
@@ -124,7 +135,7 @@ def _read_store(data: bytes, mime: str, anchors: str) -> dict[str, Any]:
 
 
 @cache
-def _context(_process: int, anchors: str) -> c2pa.Context:
+def _context(_process: int, trust: Trust) -> c2pa.Context:
     """Return the library's settings, once for each process: a forked child needs its own.
 
     The library ignores settings that it does not know, so tests check these.
@@ -137,12 +148,17 @@ def _context(_process: int, anchors: str) -> c2pa.Context:
         # Otherwise a person's identity is looked up at the web address in the file.
         "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
     }
-    if anchors:
-        settings["trust"] = {"trust_anchors": anchors}
+    if trust:
+        # A certificate itself says whether it is for claims or for time stamps.
+        lists = {"trust_anchors": trust.authorities, "allowed_list": trust.signers}
+        kinds = ("manifest", "tsa")
+        settings["trust"] = {"anchors": [lists | {"trust_kind": kind} for kind in kinds]}
     return c2pa.Context.from_dict(settings)
 
 
-def _signature(failures: frozenset[str], successes: frozenset[str]) -> Signature:
+def _signature(
+    failures: frozenset[str], successes: frozenset[str], *, has_lists: bool
+) -> Signature:
     """Return the most serious result among the validator's codes (C2PA 2.2, 15.2.2).
 
     The library's own "Valid" includes unknown signers, and its "Invalid" intact files that break
@@ -155,7 +171,11 @@ def _signature(failures: frozenset[str], successes: frozenset[str]) -> Signature
         return Signature.REVOKED
     if "claimSignature.validated" not in successes or not successes & _BINDINGS:
         return Signature.UNCHECKED
-    if serious & _EXPIRED:
+    # Without a list there is no known authority either whose time stamp could count.
+    is_stamped = not has_lists and "timeStamp.validated" in successes
+    if serious & _EXPIRED and not is_stamped:
         return Signature.EXPIRED
+    if not has_lists:
+        return Signature.NO_TRUST_LIST
     trusted = "signingCredential.trusted" in successes
     return Signature.VERIFIED if trusted else Signature.UNTRUSTED

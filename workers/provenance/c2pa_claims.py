@@ -32,15 +32,17 @@ _KINDS = {Extent.WHOLE: Kind.C2PA_GENERATED, Extent.PART: Kind.C2PA_EDITED, None
 class Claim:
     """A manifest store's claim: the kind of evidence, the program, source type and signer.
 
-    `from_ingredient`: the claim is not the active manifest's own, but that of an ingredient.
-    `since` are the actions of later manifests, the latest first. `failures` are the validator's
-    codes for the ingredients on the way to the claim.
+    `signed` is when its time stamp says, in ISO 8601; empty without one. `from_ingredient`: the
+    claim is not the active manifest's own, but that of an ingredient. `since` are the actions of
+    later manifests, the latest first. `failures` are the validator's codes for the ingredients on
+    the way to the claim.
     """
 
     kind: Kind
     generator: str
     source_type: str | None
     signer: str
+    signed: str = ""
     from_ingredient: bool = False
     since: tuple[str, ...] = ()
     failures: frozenset[str] = frozenset()
@@ -69,12 +71,13 @@ def read_claim(store: dict[str, Any]) -> Claim | None:
     lineage = _lineage(active, manifests)
     statements = [s for n, step in enumerate(lineage) for s in _statements(n, step, manifests)]
     best = min(statements, key=_rank, default=_Statement(None, None, 0))
-    signer = str(_dict(active.get("signature_info")).get("issuer") or "")[:_MAX_NAME_CHARACTERS]
+    signature = _dict(active.get("signature_info"))
     return Claim(
         kind=_KINDS[best.extent],
         generator=_generator(active),
         source_type=best.term,
-        signer=signer,
+        signer=str(signature.get("issuer") or "")[:_MAX_NAME_CHARACTERS],
+        signed=str(signature.get("time") or "")[:_MAX_NAME_CHARACTERS],
         from_ingredient=best.ancestor > 0 or best.is_ingredients,
         since=tuple(_actions_since(lineage[: best.ancestor])),
         # Failures do not matter for a claim that is no evidence.

@@ -43,9 +43,10 @@ class Signature(StrEnum):
     INVALID = "invalid"  # the file or the manifest was changed after signing
     REVOKED = "revoked"  # the signer's certificate was withdrawn
     UNCHECKED = "unchecked"  # nothing ties the manifest to this file, or it was not checked
-    EXPIRED = "expired"  # unchanged, but the certificate has expired and there is no time stamp
-    UNTRUSTED = "untrusted"  # unchanged, but the signer is unknown
-    VERIFIED = "verified"  # unchanged, and the signer is known
+    EXPIRED = "expired"  # unchanged, but the certificate has expired, without a known time stamp
+    UNTRUSTED = "untrusted"  # unchanged, but the signer is on no installed trust list
+    NO_TRUST_LIST = "no_trust_list"  # unchanged, but there is no list to look the signer up in
+    VERIFIED = "verified"  # unchanged, and the signer was known when signing
 
 
 # Stated, not measured: the probability that the image is AI-generated, given the evidence. The

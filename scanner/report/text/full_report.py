@@ -123,7 +123,7 @@ def evidence_counts(evidence: Iterable[EvidenceCount]) -> Counter[tuple[str, str
         if row.detector != ROUTER:
             kind = labels.EVIDENCE.get(row.kind, safe(f"{row.detector}: {row.kind}"))
             generator = safe(labels.program(row.generator or ""))
-            by_kind[kind, generator, safe(row.signature or "")] += row.images
+            by_kind[kind, generator, safe(row.signature or "").replace("_", " ")] += row.images
     return by_kind
 
 

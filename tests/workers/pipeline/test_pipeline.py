@@ -244,7 +244,7 @@ def test_an_error_in_provenance_is_an_error_of_one_image(monkeypatch: pytest.Mon
     """An unexpected exception while metadata is read is an error of that image alone."""
     broken = tagged(1)
 
-    def read(data: bytes) -> tuple[Finding, ...]:
+    def read(data: bytes, _trust: object) -> tuple[Finding, ...]:
         if data == broken:
             raise RuntimeError("a reader's bug")
         return ()

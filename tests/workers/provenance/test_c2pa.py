@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 import c2pa as library
 import pytest
 
-from workers.provenance import c2pa, read
+from workers.provenance import c2pa, read, trust_lists
 from workers.provenance.c2pa import _signature
 from workers.provenance.evidence import Signature
+from workers.provenance.trust_lists import NO_LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from storage.records import Finding
+    from tests.workers.conftest import Authority
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -68,11 +70,11 @@ def test_source_type_decides_the_kind(
 
 
 def test_known_signer_verifies(
-    draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
+    draw: Callable[..., bytes], sign: Callable[..., bytes], authority: Authority
 ) -> None:
     """An intact file of a trusted signer is verified and scores highest."""
     signed = sign(draw("JPEG"), GENERATED)
-    finding = only(c2pa.findings(signed, "image/jpeg", anchors=root_pem))
+    finding = only(c2pa.findings(signed, "image/jpeg", trust=authority.trust))
 
     assert ("verified", 0.99) == (finding.detail["signature"], finding.score)
 
@@ -81,24 +83,37 @@ def test_unknown_signer_is_untrusted(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
     """An intact file of an unknown signer is untrusted, in the text too."""
-    finding = only(read(sign(draw("JPEG"), GENERATED)))
+    finding = only(read(sign(draw("JPEG"), GENERATED), trust_lists.load()))
 
     expected = (
         "C2PA manifest by Test Camera says that it was made by generative AI; "
-        "the signature could not be traced to a known signer."
+        "the signer is on no installed trust list."
     )
     assert expected == finding.text
     assert "untrusted" == finding.detail["signature"]
     assert ["signingCredential.untrusted"] == finding.detail["validation"]
 
 
+def test_without_lists_no_signer_is_called_untrusted(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """Where no trust list is installed, the text says that, and a changed file is still found."""
+    signed = bytearray(sign(draw("JPEG"), GENERATED))
+    finding = only(read(bytes(signed), NO_LISTS))
+
+    assert ("no_trust_list", 0.97) == (finding.detail["signature"], finding.score)
+    assert finding.text.endswith("; no trust list installed to look up its signer.")
+    signed[-3] ^= 1
+    assert "invalid" == only(read(bytes(signed), NO_LISTS)).detail["signature"]
+
+
 def test_changed_byte_is_invalid(
-    draw: Callable[..., bytes], sign: Callable[..., bytes], root_pem: str
+    draw: Callable[..., bytes], sign: Callable[..., bytes], authority: Authority
 ) -> None:
     """An image changed after signing is invalid and has a low score."""
     signed = bytearray(sign(draw("JPEG"), GENERATED))
     signed[-3] ^= 1
-    finding = only(c2pa.findings(bytes(signed), "image/jpeg", anchors=root_pem))
+    finding = only(c2pa.findings(bytes(signed), "image/jpeg", trust=authority.trust))
 
     assert ("c2pa_generated", "invalid", 0.6) == (
         finding.kind,
@@ -190,7 +205,9 @@ def test_most_serious_failure_counts(
     failures: set[str], successes: set[str], expected: Signature
 ) -> None:
     """The most serious of the validator's codes decides the result."""
-    assert expected == _signature(frozenset(failures), frozenset(successes))
+    both = frozenset(failures), frozenset(successes)
+
+    assert expected == _signature(*both, has_lists=True)
 
 
 @pytest.fixture
