@@ -17,14 +17,14 @@ _CODES = {0: "", 4: "I", 8: "Q"}
 
 def items(data: bytes) -> Iterator[tuple[str, int, int]]:
     """Yield ("exif" | "xmp" | "c2pa", start, end) for the metadata in a file."""
-    for name, start, end in _boxes(data, 0, len(data)):
+    for name, start, end in boxes(data, 0, len(data)):
         if name == b"uuid" and data.startswith(_C2PA_UUID, start):
             yield "c2pa", start, end
         elif name == b"meta":
             yield from _meta(data, start + 4, end)
 
 
-def _boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield (type, start, end) of the payload of each box between two offsets."""
     for _ in range(MAX_BOXES):
         if position + 8 > end:
@@ -43,13 +43,13 @@ def _boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, i
 
 def _meta(data: bytes, start: int, end: int) -> Iterator[tuple[str, int, int]]:
     # Either of the two boxes may come first.
-    boxes = {name: (first, last) for name, first, last in _boxes(data, start, end)}
-    if b"iinf" not in boxes or b"iloc" not in boxes:
+    found = {name: (first, last) for name, first, last in boxes(data, start, end)}
+    if b"iinf" not in found or b"iloc" not in found:
         return
-    kinds = _kinds(data, *boxes[b"iinf"])
+    kinds = _kinds(data, *found[b"iinf"])
     if not kinds:
         return
-    for item, first, last in _locations(data, *boxes[b"iloc"]):
+    for item, first, last in _locations(data, *found[b"iloc"]):
         kind = kinds.get(item)
         if kind == "exif" and first + 4 <= len(data):
             # The first four bytes have the distance to the TIFF structure.
@@ -62,7 +62,7 @@ def _kinds(data: bytes, start: int, end: int) -> dict[int, str]:
     """Return the items that are EXIF or XMP, by item number."""
     start += 6 if data[start : start + 1] == b"\0" else 8  # version, flags, count
     kinds = {}
-    for name, inner, inner_end in _boxes(data, start, end):
+    for name, inner, inner_end in boxes(data, start, end):
         version = data[inner : inner + 1]
         if name != b"infe" or version not in (b"\2", b"\3") or inner + 12 > inner_end:
             continue

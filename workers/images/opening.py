@@ -19,6 +19,7 @@ from storage.records import ErrorKind
 from workers.images import tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import UNSUPPORTED
+from workers.images.heif import without_metadata
 from workers.images.large_metadata import without_large_metadata
 
 if TYPE_CHECKING:
@@ -52,10 +53,14 @@ _PLUGINS = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
 
-# There are as many pool processes as cores, so decoders must not start threads themselves.
-_THREADS = {
-    "PIL.AvifImagePlugin": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS"),
-    "pi_heif.as_plugin": ("pi_heif.options", "DECODE_THREADS"),
+# There are as many pool processes as cores, so decoders must not start threads themselves; nor do
+# they decode what is not the image.
+_SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
+    "PIL.AvifImagePlugin": ("PIL.AvifImagePlugin", {"DEFAULT_MAX_THREADS": 1}),
+    "pi_heif.as_plugin": (
+        "pi_heif.options",
+        {"DECODE_THREADS": 1, "THUMBNAILS": False, "DEPTH_IMAGES": False, "AUX_IMAGES": False},
+    ),
 }
 
 
@@ -75,6 +80,8 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
         _limit(_webp_size(data), limit)
     if form == "PNG":
         data = without_large_metadata(data)
+    if form == "HEIF":
+        data = without_metadata(data)
     try:
         opened = _plugin(form)(BytesIO(data))
     except SyntaxError:
@@ -93,9 +100,9 @@ def _plugin(form: str) -> Callable[[BytesIO], ImageFile]:
     """Return the class that reads a format, imported for the first such image."""
     module, name = _PLUGINS[form]
     plugin: Callable[[BytesIO], ImageFile] = getattr(import_module(module), name)
-    if module in _THREADS:
-        settings_module, setting = _THREADS[module]
-        setattr(import_module(settings_module), setting, 1)
+    settings_module, settings = _SETTINGS.get(module, (module, {}))
+    for setting, value in settings.items():
+        setattr(import_module(settings_module), setting, value)
     return plugin
 
 

@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pi_heif
 import pytest
 from PIL import Image, TiffImagePlugin
 
 from storage.records import ErrorKind
 from workers.images.decode import Header, decode
 from workers.images.errors import DecodeError
+from workers.images.heif import without_metadata
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+CRASHING_HEIC = Path(__file__).parents[2] / "cases" / "24-decoder-crash" / "segfault.heic"
 
 
 def _sample(width: int = 96, height: int = 80) -> Image.Image:
@@ -117,6 +121,24 @@ def test_heic(heic: bytes) -> None:
     assert Header("HEIF", 128, 128) == decoded.header
     assert (128, 128, 3) == decoded.pixels.shape
     assert decoded.pixels.std() > 30
+
+
+def test_heic_on_whose_metadata_its_decoder_crashes() -> None:
+    """A HEIC whose metadata ends pi-heif 1.4 is incomplete, as its pixels are."""
+    assert ErrorKind.TRUNCATED is _error(CRASHING_HEIC.read_bytes()).kind
+
+
+def test_metadata_makes_no_pixels(test_data: Path) -> None:
+    """A phone's HEIC has the same pixels without its metadata, which no decoder gets."""
+    with zipfile.ZipFile(test_data / "provenance.zip") as archive:
+        data = archive.read("cameras/samplefilehub.heif")
+    whole = pi_heif.open_heif(io.BytesIO(data))
+    bare = pi_heif.open_heif(io.BytesIO(without_metadata(data)))
+
+    assert whole.info["exif"]
+    assert whole.info["xmp"]
+    assert (None, None) == (bare.info["exif"], bare.info.get("xmp"))
+    assert whole.data == bare.data
 
 
 def _cuts(data: bytes) -> list[int]:
