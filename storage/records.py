@@ -32,7 +32,7 @@ RESIZED_FROM = "resized_from"
 
 # The rules by which findings become verdicts (`workers.pipeline.decide` and `route`). Raised when
 # they change: a scan with a new plan does not keep the verdicts of older rules.
-RULES_VERSION = 4
+RULES_VERSION = 5
 # As a threshold for `ai`: the detector never returns `ai`.
 NEVER = 1.0
 

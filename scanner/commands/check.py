@@ -60,37 +60,41 @@ def command(
     matched.
     """
     from scanner.detectors.plan import plan_for
-    from scanner.report.formats.row import check_row
 
     outcomes = set()
     for file, verdict in _judged(files, plan_for(detectors, with_context=with_context)):
-        outcomes.add("error" if verdict.error is not None else verdict.outcome)
-        if as_json:
-            click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
-        else:
-            _print(file, verdict)
+        outcomes.add(verdict.outcome)
+        (_print_json if as_json else _print)(file, verdict)
     if fail_on is not None and fail_on in outcomes:
         click.get_current_context().exit(FAIL_ON)
     click.get_current_context().exit(INCOMPLETE if "error" in outcomes else DONE)
 
 
 def _judged(files: Sequence[Path], plan: Plan) -> Iterator[tuple[Path, Verdict]]:
-    """Yield each file with its verdict, as soon as there is one."""
+    """Yield each file with its verdict, as soon as there is one.
+
+    They are judged in the sandbox: a hostile file ends the process that decodes it.
+    """
     from scanner.listing.sidecars import find_sidecars
     from storage.records import BatchImage
+    from workers.batch.sandbox import Sandbox
     from workers.limits import Limits
-    from workers.pipeline.pipeline import make_pipeline
     from workers.sources.files import FileSource
 
     limits = Limits()
-    pipeline = make_pipeline(plan, limits.max_pixels)
     source = FileSource(limits.max_bytes)
     paths = [os.fsencode(file.absolute()) for file in files]
     sidecars = find_sidecars(paths)
-    for number, (file, path) in enumerate(zip(files, paths, strict=True)):
-        image = BatchImage(number, path, 0, sidecars.get(path, ()))
-        (verdict,) = pipeline.chunk(source, [image])
-        yield file, verdict
+    with Sandbox(plan, limits) as sandbox:
+        for number, (file, path) in enumerate(zip(files, paths, strict=True)):
+            image = BatchImage(number, path, 0, sidecars.get(path, ()))
+            yield file, sandbox.judge(source, image)
+
+
+def _print_json(file: Path, verdict: Verdict) -> None:
+    from scanner.report.formats.row import check_row
+
+    click.echo(json.dumps(check_row(os.fsencode(file), verdict)))
 
 
 def _print(file: Path, verdict: Verdict) -> None:

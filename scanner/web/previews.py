@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from storage.records import Outcome
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
@@ -125,7 +124,7 @@ class Previews:
     def _digest(listed: ListedFile) -> bytes:
         if listed.outcome is None:
             raise NoPreview("not judged yet")
-        if listed.outcome is Outcome.ERROR or listed.digest is None:
+        if listed.has_error or listed.digest is None:
             raise NoPreview("could not be read")
         return listed.digest
 

@@ -30,6 +30,16 @@ def failed_images(scan_id: int) -> sa.Select[int]:
     )
 
 
+def settled_images(scan_id: int) -> sa.Select[int]:
+    """Select the images of a scan that metadata settled, and whose pixels ended in an error."""
+    return sa.select(verdict.c.image_id).where(
+        verdict.c.scan_id == scan_id,
+        verdict.c.outcome == Outcome.AI,
+        verdict.c.examined.is_(False),
+        verdict.c.error_kind.is_not(None),
+    )
+
+
 def in_folder(path: sa.ColumnElement[bytes], folder: bytes) -> sa.ColumnElement[bool]:
     """Return the condition of paths below a folder, at any depth: a range of an index on paths."""
     name = folder.rstrip(SLASH)

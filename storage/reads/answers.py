@@ -27,7 +27,7 @@ class AnsweredImage:
 def agreed_answers(store: Store, scan_id: int) -> list[AnsweredImage]:
     """Return the images of a scan with current answers that all say the same, by id.
 
-    "Can't tell" does not count; images that could not be read have no digest and are left out.
+    "Can't tell" does not count; images that could not be decoded are left out.
     """
     is_ai = sa.func.min(sa.case((review.c.answer == Answer.AI, 1), else_=0))
     is_any_ai = sa.func.max(sa.case((review.c.answer == Answer.AI, 1), else_=0))
@@ -43,6 +43,8 @@ def agreed_answers(store: Store, scan_id: int) -> list[AnsweredImage]:
             is_current(),
             review.c.answer.in_((Answer.AI, Answer.NOT_AI)),
             verdict.c.digest.is_not(None),
+            # What killed a worker's sandbox would kill any process that decodes it.
+            verdict.c.error_kind.is_(None),
         )
         .group_by(review.c.image_id, image.c.path, verdict.c.digest)
         .having(is_ai == is_any_ai)

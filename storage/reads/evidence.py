@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from storage.database.clauses import failed_images, first_columns
+from storage.database.clauses import first_columns
 from storage.database.schema import finding, image, verdict
 from storage.records import CONTEXT, PROVENANCE, ROUTER, ErrorKind
 
@@ -111,8 +111,10 @@ def _by_images(count: EvidenceCount) -> tuple[int, str, str, str, str]:
     )
 
 
-def read_error_counts(connection: sa.Connection, scan_id: int) -> tuple[ErrorCount, ...]:
-    """Return the errors by kind, the most frequent first."""
+def read_error_counts(
+    connection: sa.Connection, scan_id: int, images: sa.Select[int]
+) -> tuple[ErrorCount, ...]:
+    """Return the errors of these images by kind, the most frequent first."""
     kind, image_id = verdict.c.error_kind, verdict.c.image_id
     ranked = (
         sa.select(
@@ -122,7 +124,7 @@ def read_error_counts(connection: sa.Connection, scan_id: int) -> tuple[ErrorCou
             sa.func.count().over(partition_by=kind).label("images"),
             sa.func.row_number().over(partition_by=kind, order_by=image_id).label("nth"),
         )
-        .where(verdict.c.scan_id == scan_id, image_id.in_(failed_images(scan_id)))
+        .where(verdict.c.scan_id == scan_id, image_id.in_(images))
         .subquery()
     )
     rows = connection.execute(

@@ -96,12 +96,16 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """An image as its scan listed it; `digest` is the SHA-256 of its bytes, if it was read."""
+    """An image as its scan listed it; `digest` is the SHA-256 of its bytes, if it was read.
+
+    With `has_error` its pixels could not be decoded, whatever its verdict.
+    """
 
     path: bytes
     size_bytes: int
     mtime_ns: int
     outcome: Outcome | None
+    has_error: bool
     digest: bytes | None
 
 
@@ -135,6 +139,7 @@ def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:
             entry.c.size_bytes,
             entry.c.mtime_ns,
             verdict.c.outcome,
+            verdict.c.error_kind,
             verdict.c.digest,
         )
         .select_from(entry.join(image).outerjoin(verdict, ENTRY_VERDICT))
@@ -149,6 +154,7 @@ def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:
         size_bytes=row.size_bytes,
         mtime_ns=row.mtime_ns,
         outcome=None if row.outcome is None else Outcome(row.outcome),
+        has_error=row.error_kind is not None,
         digest=None if row.digest is None else bytes(row.digest),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from storage.database.clauses import failed_images, settled_images
 from storage.reads.breakdown import Breakdown, read_breakdown
 from storage.reads.evidence import (
     ErrorCount,
@@ -33,7 +34,8 @@ class Figures:
     """The figures of a scan; `detectors` has the number of images that each detector scored.
 
     `seconds` is the time from the start of the first batch to the last commit; `active_seconds`
-    leaves out the time when no batch was at work, between two sessions for example.
+    leaves out the time when no batch was at work, between two sessions for example. `errors` are
+    of images without another verdict, `settled_errors` of those that metadata settled.
     """
 
     counts: Counts
@@ -43,6 +45,7 @@ class Figures:
     detectors: Mapping[str, int]
     evidence: tuple[EvidenceCount, ...]
     errors: tuple[ErrorCount, ...]
+    settled_errors: tuple[ErrorCount, ...]
     labelled: tuple[LabelledCount, ...]
     breakdown: Breakdown
 
@@ -71,7 +74,8 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
             hosts=read_hosts(connection, scan_id, breakdown.runs),
             detectors=images,
             evidence=evidence,
-            errors=read_error_counts(connection, scan_id),
+            errors=read_error_counts(connection, scan_id, failed_images(scan_id)),
+            settled_errors=read_error_counts(connection, scan_id, settled_images(scan_id)),
             labelled=labelled,
             breakdown=breakdown,
         )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     # The types of the fixtures, see conftest.py.
     Cli = Any
+
+CASES = Path(__file__).parents[1] / "cases"
 
 
 def test_tagged_and_plain_file(cli: Cli, samples: Path) -> None:
@@ -50,6 +55,55 @@ def test_nothing_is_written(cli: Cli, samples: Path, home: Path) -> None:
     cli.run("check", samples / "tiny" / "10.jpg")
 
     assert [] == list(home.rglob("*"))
+
+
+def test_metadata_settles_what_cannot_be_decoded(cli: Cli, samples: Path, tmp_path: Path) -> None:
+    """A cut file that names its generator is AI-generated, with its error, and can fail a run."""
+    whole = (samples / "tagged" / "webui.png").read_bytes()
+    cut = tmp_path / "photos" / "cut.png"
+    cut.parent.mkdir()
+    cut.write_bytes(whole[:-40])
+    checked = cli.run("check", cut)
+    cli.run("check", cut, "--fail-on", "ai", check=5)
+    cli.run("scan", cut.parent, "--fail-on", "ai", check=5)
+    report = cli.json("report", "--format", "json")
+
+    assert "cut.png: AI-generated, score 0.980" in checked.stdout
+    assert "truncated: this PNG file is incomplete" in checked.stdout
+    assert (1, 0) == (report["verdicts"]["ai"], report["verdicts"]["error"])
+    assert [] == report["errors"]
+    assert [("truncated", 1)] == [
+        (each["kind"], each["images"]) for each in report["settled_errors"]
+    ]
+    text = cli.run("report").stdout
+    assert "Of the AI-generated images, 1 could not be read beyond metadata" in " ".join(
+        text.split()
+    )
+
+
+def test_file_that_crashes_its_decoder(cli: Cli, tmp_path: Path) -> None:
+    """A HEIC that ends pi-heif 1.4 by a segmentation fault is an error in a sentence."""
+    heic = CASES / "24-decoder-crash" / "segfault.heic"
+    checked = cli.run("check", heic, check=3)
+    cli.run("scan", heic.parent, check=3)
+    (row,) = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+
+    assert "segfault.heic: could not be judged" in checked.stdout
+    assert "truncated: this HEIF file is incomplete" in checked.stdout
+    assert "" == checked.stderr
+    assert ("error", "truncated") == (row["verdict"], row["error"])
+
+
+def test_standard_input_is_a_file(cli: Cli, samples: Path) -> None:
+    """A file that is standard input is judged; a pipe is not waited for."""
+    command = [sys.executable, "-m", "scanner", "check", "/dev/stdin"]
+    run = partial(subprocess.run, command, env=cli.env, capture_output=True, check=False)
+    with (samples / "tagged" / "webui.png").open("rb") as file:
+        judged = run(stdin=file)
+    refused = run(input=b"bytes")
+
+    assert b"/dev/stdin: AI-generated" in judged.stdout
+    assert b"a pipe or a device, not a file" in refused.stdout
 
 
 def test_unreadable_files_are_results(cli: Cli, samples: Path) -> None:

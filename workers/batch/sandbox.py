@@ -1,9 +1,10 @@
 """Judge images one by one in a child process with limited memory and time.
 
-For batches that have killed or hung a worker before. The process serves image after image until
-one kills it; an image that does so twice is `crashed`, or `timeout` if its time ran out. The child
-may have decoded a hostile image, so it is confined, and its answers are checked like messages from
-the queue. It opens a local collection itself; from any other source its parent reads for it.
+For batches that have killed or hung a worker before, and for files that a user names. The process
+serves image after image until one kills it; an image that does so twice is `crashed`, or `timeout`
+if its time ran out, and a last process reads its metadata alone, which may settle it. The child may
+have decoded a hostile image, so it is confined, and its answers are checked like messages from the
+queue. It opens a local collection itself; from any other source its parent reads for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct
 
+from storage.errors import ScannerError
 from storage.paths import from_wire, to_wire
 from storage.records import (
     BatchImage,
@@ -57,10 +59,12 @@ log = logging.getLogger(__name__)
 # Time to start the process and load its detectors, on a slow board.
 START_SECONDS = 60.0
 TRIES = 2
+# Time to read the metadata of an image whose pixels killed two processes: a second on a slow board.
+METADATA_SECONDS = 10.0
 
 
 class _Task(Struct):
-    """The first request; each further one is a BatchImage, or _File where the child asked for one.
+    """The first request; each further one is a _Request, or _File where the child asked for one.
 
     `folder` is the root of a local collection.
     """
@@ -68,6 +72,13 @@ class _Task(Struct):
     folder: Any
     plan: dict[str, Any]
     limits: Limits
+
+
+class _Request(Struct, omit_defaults=True):
+    """An image to judge: by its metadata alone, if its pixels are known to end in an `error`."""
+
+    image: BatchImage
+    error: ImageError | None = None
 
 
 class _File(Struct, omit_defaults=True):
@@ -103,7 +114,7 @@ class _Answer(Struct, omit_defaults=True):
             raise SourceUnavailable(self.source_error)
 
 
-class SandboxError(RuntimeError):
+class SandboxError(ScannerError):
     """The sandbox does not start; nothing is known about the image."""
 
 
@@ -141,7 +152,8 @@ class Sandbox:
             process = self._process or self._start(root)
             begin(image)
             try:
-                return _verdict(self._ask(process, root, image), image)
+                answer = self._ask(process, root, _Request(image), self._limits.image_seconds)
+                return _verdict(answer, image)
             except SourceUnavailable:
                 # The next process opens the folder again: by then it may be another mount.
                 self._kill()
@@ -154,6 +166,22 @@ class Sandbox:
                 kind = ErrorKind.CRASHED
             self._kill()
         what = "took too long" if kind is ErrorKind.TIMEOUT else "killed the process that read it"
+        return self._by_metadata(root, image, ImageError(kind, f"{what}, {TRIES} times"))
+
+    def _by_metadata(self, root: BytesSource, image: BatchImage, error: ImageError) -> Verdict:
+        """Return the verdict on an image by its metadata alone; `error` where that fails, too."""
+        process = self._process or self._start(root)
+        try:
+            answer = self._ask(process, root, _Request(image, error), METADATA_SECONDS)
+            verdict = _verdict(answer, image)
+            if verdict.error == error:
+                return verdict
+        except SourceUnavailable:
+            self._kill()
+            raise
+        except (ProcessFailed, MessageError) as failure:
+            log.warning("image %d failed in the sandbox: %s", image.image_id, failure)
+        self._kill()
         return Verdict(
             image_id=image.image_id,
             outcome=Outcome.ERROR,
@@ -161,20 +189,22 @@ class Sandbox:
             detector=None,
             examined=False,
             findings=(),
-            error=ImageError(kind, f"{what}, {TRIES} times"),
+            error=error,
             digest=None,
             timings=Timings(),
         )
 
-    def _ask(self, process: LimitedProcess, root: BytesSource, image: BatchImage) -> _Answer:
-        """Return the child's answer to an image, after what it asked for was read.
+    def _ask(
+        self, process: LimitedProcess, root: BytesSource, request: _Request, seconds: float
+    ) -> _Answer:
+        """Return the child's answer to a request, after what it asked for was read.
 
         Raises ProcessFailed, MessageError and SourceUnavailable.
         """
-        deadline = monotonic() + self._limits.image_seconds
-        answer = process.request(image, _Answer, self._limits.image_seconds)
+        deadline = monotonic() + seconds
+        answer = process.request(request, _Answer, seconds)
         while answer.question is not None:
-            file, data = _read(root, image, answer.question)
+            file, data = _read(root, request.image, answer.question)
             answer = process.request(file, _Answer, deadline - monotonic(), data)
         return answer
 
@@ -269,7 +299,7 @@ def _prepared(task: _Task, parent: ParentConnection) -> tuple[Pipeline, BytesSou
 
 
 def main() -> None:
-    """Run the child: answer the task, then each image, until the parent is gone."""
+    """Run the child: answer the task, then each request, until the parent is gone."""
     parent = ParentConnection()
     task = parent.receive(_Task)
     if task is None:
@@ -283,10 +313,13 @@ def main() -> None:
         parent.answer(_Answer(setup_error=clean(str(error)) or type(error).__name__))
         return
     parent.answer(_Answer())
-    while image := parent.receive(BatchImage):
+    while request := parent.receive(_Request):
         limit_cpu(task.limits.image_seconds)
         try:
-            (verdict,) = pipeline.chunk(root, [image])
+            if request.error is None:
+                (verdict,) = pipeline.chunk(root, [request.image])
+            else:
+                verdict = pipeline.by_metadata(root, request.image, request.error)
             parent.answer(_Answer(verdict=verdict_to_body(verdict)))
         except SourceUnavailable as error:
             parent.answer(_Answer(source_error=clean(str(error))))

@@ -12,6 +12,8 @@ from workers.broker.field_types import Digest, Id, Microseconds, Probability, Te
 
 # The numbers of an image's findings have to fit their column (`storage.database.schema`).
 MAX_FINDINGS = 1000
+# The outcomes of images whose pixels were decoded.
+_WITHOUT_ERROR = (Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE)
 
 
 # In the order of the fields of Finding.
@@ -59,8 +61,8 @@ def verdict_to_body(verdict: Verdict) -> VerdictBody:
 
 def body_to_verdict(body: VerdictBody) -> Verdict:
     """Return the verdict that was sent. Raises ValueError if its fields contradict each other."""
-    if (body.error is None) is (body.outcome is Outcome.ERROR):
-        raise ValueError("expected `error` if the outcome is an error, and only then")
+    if body.outcome not in ((Outcome.ERROR, Outcome.AI) if body.error else _WITHOUT_ERROR):
+        raise ValueError("expected `error` if the outcome is an error, and else beside `ai` only")
     findings = tuple(Finding(*finding) for finding in body.findings)
     if any(clean_json(finding.detail) != finding.detail for finding in findings):
         # NaN, for one, is not valid JSON in Postgres.

@@ -1,7 +1,8 @@
 """The stages of a chunk of images: fetch, provenance, decode, select inputs, score, decide.
 
-An error of one image is caught around it and becomes its verdict. Errors of the environment, such
-as an unavailable source, are raised.
+An error of one image is caught around it and becomes its verdict, unless what was read before
+already settles the image: then the error is kept beside that. Errors of the environment, such as an
+unavailable source, are raised.
 """
 
 from __future__ import annotations
@@ -126,28 +127,44 @@ class Pipeline:
         self._score_whole(states)
         return [self._verdict(state) for state in states]
 
-    def _examine(self, source: BytesSource, image: BatchImage) -> _ImageState:
-        """Run the stages of one image, up to the scores of its faces and crops."""
+    def by_metadata(self, source: BytesSource, image: BatchImage, error: ImageError) -> Verdict:
+        """Judge an image by its metadata alone, as its pixels cannot be decoded for this `error`.
+
+        Raises SourceUnavailable.
+        """
+        state = self._examine(source, image, error)
+        state.error = error
+        return self._verdict(state)
+
+    def _examine(
+        self, source: BytesSource, image: BatchImage, error: ImageError | None = None
+    ) -> _ImageState:
+        """Run the stages of one image, up to the scores of its faces and crops.
+
+        With an `error` that is known, its pixels are not decoded.
+        """
         state = _ImageState(image)
         try:
-            self._prepare(state, source)
+            data = self._read(state, source)
+            if error is None:
+                self._look(state, data)
         except SourceUnavailable:
             raise
-        except ImageProblem as error:
-            state.error = ImageError(error.kind, error.text)
+        except ImageProblem as problem:
+            state.error = ImageError(problem.kind, problem.text)
         except MemoryError:
             state.error = ImageError(ErrorKind.TOO_LARGE, "not enough memory")
-        except Exception as error:
+        except Exception as bug:
             # No image may stop the others of its batch.
             log.exception("image %d of the store", image.image_id)
-            text = f"internal error ({type(error).__name__}); please report it"
+            text = f"internal error ({type(bug).__name__}); please report it"
             state.error = ImageError(ErrorKind.INTERNAL, text)
         # Outside of `try`: an error of a detector is not an error of the image.
         self._score_full_size(state)
         return state
 
-    def _prepare(self, state: _ImageState, source: BytesSource) -> None:
-        """Fetch, read and decode an image, and select the inputs of detectors."""
+    def _read(self, state: _ImageState, source: BytesSource) -> bytes:
+        """Fetch an image and read its metadata; return its bytes."""
         started = perf_counter_ns()
         fetched = source.fetch(state.image.path, state.image.size_bytes)
         state.fetch_us = _microseconds_since(started)
@@ -158,13 +175,17 @@ class Pipeline:
         if self._reads_provenance and state.image.sidecars:
             state.findings.extend(_sidecar_findings(source, state.image))
         state.infer_us = _microseconds_since(started)
+        return fetched.data
+
+    def _look(self, state: _ImageState, data: bytes) -> None:
+        """Decode an image, and select the inputs of detectors."""
         started = perf_counter_ns()
-        decoded = decode(fetched.data, max_pixels=self._max_pixels, native=self._selector.native)
+        decoded = decode(data, max_pixels=self._max_pixels, native=self._selector.native)
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
         state.inputs = self._selector.select(decoded)
         if self._likelihood_ratios and state.inputs.full_size:
-            surroundings = context.finding(fetched.data, decoded, self._likelihood_ratios)
+            surroundings = context.finding(data, decoded, self._likelihood_ratios)
             if surroundings is not None:
                 state.findings.append(surroundings)
         state.infer_us += _microseconds_since(started)
@@ -196,9 +217,11 @@ class Pipeline:
 
     def _verdict(self, state: _ImageState) -> Verdict:
         decision = self._rule.decide(state.findings)
+        # What the file says of itself settles it, whether or not its pixels can be decoded.
+        is_settled = state.error is None or decision.outcome is Outcome.AI
         return Verdict(
             image_id=state.image.image_id,
-            outcome=decision.outcome if state.error is None else Outcome.ERROR,
+            outcome=decision.outcome if is_settled else Outcome.ERROR,
             score=decision.score,
             detector=decision.detector,
             examined=decision.examined,

@@ -82,6 +82,7 @@ class Report:
     detectors: tuple[DetectorFigures, ...]
     evidence: tuple[EvidenceCount, ...]
     errors: tuple[ErrorCount, ...]
+    settled_errors: tuple[ErrorCount, ...]
     evaluation: Evaluation | None
     breakdown: Breakdown
     corrected: CorrectedShare | None
@@ -122,6 +123,7 @@ def build(
         ),
         evidence=read.evidence,
         errors=read.errors,
+        settled_errors=read.settled_errors,
         evaluation=evaluation_of(read.labelled, read.breakdown),
         breakdown=read.breakdown,
         corrected=corrected_share(

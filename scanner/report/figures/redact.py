@@ -39,6 +39,7 @@ def _redacted(report: Report) -> Report:
             for host in report.hosts
         ),
         errors=tuple(replace(error, examples=()) for error in report.errors),
+        settled_errors=tuple(replace(error, examples=()) for error in report.settled_errors),
         findings=(),
         breakdown=replace(
             report.breakdown,

@@ -99,6 +99,7 @@ def _values(report: Report) -> dict[str, Any]:
         "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
         "findings": _findings(report),
+        "settled": sentences.settled(report),
         "copies": sentences.copies(report.breakdown.copies),
         "verdicts": [row for row in verdict_counts(report) if row[-1]],
         "folders": folders[:ROWS],

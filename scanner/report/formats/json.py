@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.build import Report
     from scanner.report.figures.compare import Comparison
+    from storage.reads.evidence import ErrorCount
     from storage.reads.hosts import HostFigures
     from storage.reads.progress import Counts
     from storage.reads.verdicts import VerdictRow
@@ -73,14 +74,8 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "evidence": [asdict(row) for row in report.evidence],
         "findings": [_finding(row, scan.plan.thresholds()) for row in report.findings],
-        "errors": [
-            {
-                "kind": error.kind.value,
-                "images": error.images,
-                "examples": [{**fields(path), "text": text} for path, text in error.examples],
-            }
-            for error in report.errors
-        ],
+        "errors": [_error(error) for error in report.errors],
+        "settled_errors": [_error(error) for error in report.settled_errors],
     }
     breakdown, throughput = report.breakdown, throughput_json(report)
     body |= {
@@ -151,6 +146,14 @@ def _host(host: HostFigures) -> dict[str, Any]:
         "images_per_second": time_json(host.images / host.seconds) if host.seconds > 0 else None,
         "stages_ms": stages,
         "info": dict(host.info),
+    }
+
+
+def _error(error: ErrorCount) -> dict[str, Any]:
+    return {
+        "kind": error.kind.value,
+        "images": error.images,
+        "examples": [{**fields(path), "text": text} for path, text in error.examples],
     }
 
 

@@ -34,6 +34,20 @@ def answer(report: Report) -> str:
     return f"{text}."
 
 
+def settled(report: Report) -> str | None:
+    """Return how many images metadata settled that could not be read; None without any."""
+    images = sum(error.images for error in report.settled_errors)
+    if not images:
+        return None
+    kinds = ", ".join(
+        f"{labels.error(error.kind)} {error.images:,}" for error in report.settled_errors
+    )
+    return (
+        f"Of the AI-generated images, {images:,} could not be read beyond metadata that settles "
+        f"it: {kinds}."
+    )
+
+
 def nothing(report: Report) -> str:
     """Return why a scan has no images, without capital and full stop."""
     if report.scan.listed_at is None:

@@ -107,8 +107,10 @@ def findings_lines(
 
 
 def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
-    """Yield what else happened: verdicts kept, files skipped, folders not opened."""
+    """Yield what else happened: errors beside verdicts, what was kept, skipped, not opened."""
     scan, counts = report.scan, report.counts
+    if (settled := sentences.settled(report)) is not None:
+        yield Text(settled)
     if counts.kept:
         verdicts = labels.count(counts.kept, "verdict was", "verdicts were")
         yield Text(f"{verdicts} kept from an earlier scan: the files are unchanged.")

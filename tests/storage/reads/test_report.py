@@ -195,6 +195,29 @@ def test_errors(fill: Fill) -> None:
     )
 
 
+def test_errors_beside_verdicts(fill: Fill) -> None:
+    """Errors of images that metadata settled are counted apart from those of the others."""
+    scan = fill.scan()
+    batch = fill.batch(scan, *(b"%d" % number for number in range(4)))
+    assert batch is not None
+    ids = [one.image_id for one in batch.images]
+    error = ImageError(ErrorKind.TOO_LARGE, "has too many pixels")
+    settled = replace(fill.verdict(ids[0], Outcome.AI), examined=False, error=error)
+    fill.judge(
+        batch,
+        settled,
+        replace(settled, image_id=ids[1], error=None),
+        fill.failed(ids[2], error),
+        fill.verdict(ids[3]),
+    )
+    found = report.read_figures(fill.store, scan.scan_id, {})
+    why = "has too many pixels"
+
+    assert (2, 1, 1) == (found.counts.ai, found.counts.error, found.counts.no_evidence)
+    assert (ErrorCount(ErrorKind.TOO_LARGE, 1, ((b"2", why),)),) == found.errors
+    assert (ErrorCount(ErrorKind.TOO_LARGE, 1, ((b"0", why),)),) == found.settled_errors
+
+
 def test_labelled(fill: Fill) -> None:
     """Labelled images are grouped by label, outcome and score, including pending and errors."""
     scan = fill.scan()

@@ -117,9 +117,11 @@ def opened() -> Iterator[Sandbox]:
         yield created
 
 
-def put(folder: Path, number: int, says: str = "nothing") -> BatchImage:
+def put(folder: Path, number: int, says: str = "nothing", settings: str = "") -> BatchImage:
     """Write an image with metadata, under a name that is not UTF-8."""
     info = PngInfo()
+    if settings:
+        info.add_text("parameters", settings)
     info.add_text("Comment", f"EVIL {says}")
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "PNG", pnginfo=info)
@@ -212,12 +214,15 @@ def test_crashed(opened: Sandbox, folder: Path, harm: str, monkeypatch: pytest.M
     """An image that ends its process, or makes it answer nonsense, is `crashed`."""
     monkeypatch.setattr(limited_process, "MAX_ANSWER_BYTES", 100_000)
     monkeypatch.setattr(sandbox, "TRIES", 1)
+    judge(opened, folder, put(folder, 1))
+    before = pid(opened)
     (verdict,) = judge(opened, folder, put(folder, 5, harm))
 
     assert (5, Outcome.ERROR, ErrorKind.CRASHED) == (
         verdict.image_id, verdict.outcome, kind(verdict)
     )  # fmt: skip
-    assert pid(opened) is None
+    # Its metadata was read by another process.
+    assert None is not pid(opened) != before
 
 
 @pytest.mark.parametrize("harm", ["hang", "drip"])
@@ -225,13 +230,13 @@ def test_timeout(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> No
     """An image whose time runs out is `timeout`."""
     monkeypatch.setattr(sandbox, "TRIES", 1)
     with Sandbox(PLAN, replace(LIMITS, image_seconds=1.0)) as hasty:
+        process = hasty._start(LocalSource(folder))
         (verdict,) = judge(hasty, folder, put(folder, 5, harm))
-        process = pid(hasty)
 
     assert (5, Outcome.ERROR, ErrorKind.TIMEOUT) == (
         verdict.image_id, verdict.outcome, kind(verdict)
     )  # fmt: skip
-    assert process is None
+    assert process.popen.poll() is not None
 
 
 def test_a_loop_ends_without_a_parent(folder: Path) -> None:
@@ -241,7 +246,7 @@ def test_a_loop_ends_without_a_parent(folder: Path) -> None:
     limits = replace(LIMITS, image_seconds=1.0 - limited_process.SPARE_CPU_SECONDS)
     with Sandbox(PLAN, limits) as orphaned, LocalSource(folder) as root:
         process = orphaned._start(root)
-        process.send(image)
+        process.send(sandbox._Request(image))
 
         assert -signal.SIGXCPU == process.popen.wait(timeout=30)
 
@@ -261,6 +266,15 @@ def test_two_tries_and_the_next_image(opened: Sandbox, folder: Path) -> None:
 
     assert [ErrorKind.CRASHED, None] == [kind(verdict) for verdict in verdicts]
     assert 3 == len(starts)
+
+
+def test_metadata_of_a_crashing_image_settles_it(opened: Sandbox, folder: Path) -> None:
+    """An image that names its generator is `ai` with the error beside, if its pixels crash."""
+    settings = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"
+    (verdict,) = judge(opened, folder, put(folder, 1, "abort", settings))
+
+    assert (Outcome.AI, ErrorKind.CRASHED) == (verdict.outcome, kind(verdict))
+    assert ["generator_tag"] == [finding.kind for finding in verdict.findings]
 
 
 def test_second_try_succeeds(opened: Sandbox, folder: Path) -> None:

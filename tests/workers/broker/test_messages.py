@@ -130,7 +130,7 @@ def test_json_of_a_batch() -> None:
         "attempt": 1,
         "collection": "photos",
         "plan": {
-            "rules": 4,
+            "rules": 5,
             "detectors": [
                 {
                     "name": "tiny-net",
@@ -233,11 +233,11 @@ def test_verdict_round_trip(verdict: Verdict) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"outcome": "error"}, {"error": ["damaged", "broken"]}],
+    [{"outcome": "error"}, {"outcome": "unsure", "error": ["damaged", "broken"]}],
     ids=["no reason", "a reason"],
 )
 def test_an_error_and_its_reason(changed: dict[str, Any]) -> None:
-    """An error without a reason is refused, and so is a reason without an error."""
+    """An error without a reason is refused, and so is a reason beside `unsure`."""
     with pytest.raises(MessageError):
         decode_verdict(encode_verdict(VERDICT) | changed)
 

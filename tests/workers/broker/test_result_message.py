@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from storage.records import Finding, Outcome, Timings, Verdict
+from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.writes.received import Received
 from storage.writes.results import Host
 from workers.broker.field_types import MessageError
@@ -36,6 +37,33 @@ def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
 def test_round_trip() -> None:
     """A result is received as it was sent."""
     assert RESULT == decode_result(sent(RESULT))
+
+
+ERROR = ImageError(ErrorKind.TRUNCATED, "this PNG file is incomplete")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "accepted"),
+    [
+        (Outcome.AI, ERROR, True),
+        (Outcome.ERROR, ERROR, True),
+        (Outcome.UNSURE, ERROR, False),
+        (Outcome.NO_EVIDENCE, ERROR, False),
+        (Outcome.ERROR, None, False),
+    ],
+)
+def test_an_error_is_a_verdict_or_beside_ai(
+    outcome: Outcome,
+    error: ImageError | None,
+    accepted: bool,  # noqa: FBT001
+) -> None:
+    """Only `ai` can have an error beside it, and `error` has one."""
+    result = replace(RESULT, verdicts=(replace(VERDICT, outcome=outcome, error=error),))
+    if accepted:
+        assert result == decode_result(sent(result))
+        return
+    with pytest.raises(MessageError, match="expected `error`"):
+        decode_result(sent(result))
 
 
 def test_json_of_a_result() -> None:

@@ -16,6 +16,7 @@ from storage.records import (
     BatchImage,
     ErrorKind,
     Finding,
+    ImageError,
     Outcome,
     Plan,
     PlannedDetector,
@@ -258,12 +259,58 @@ def test_an_error_in_provenance_is_an_error_of_one_image(monkeypatch: pytest.Mon
     assert Outcome.AI == good.outcome
 
 
-def test_findings_of_a_damaged_image_are_kept() -> None:
-    """Findings of the metadata of a damaged image are kept with its error."""
-    (verdict,) = judge(Files({b"cut": tagged(1)[:-30]}))
+def edited() -> bytes:
+    """Return a PNG whose XMP says that a part of it is AI-generated."""
+    info = PngInfo()
+    source = "compositeWithTrainedAlgorithmicMedia"
+    info.add_itxt(
+        "XML:com.adobe.xmp",
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        f' e:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{source}"/>'
+        "</rdf:RDF>",
+    )
+    return picture(1, info=info)
 
-    assert Outcome.ERROR == verdict.outcome
+
+UNDECODABLE = {
+    ErrorKind.TRUNCATED: tagged(1)[:-30],
+    ErrorKind.DAMAGED: tagged(1).replace(b"IDAT", b"IDAX"),
+    ErrorKind.TOO_LARGE: tagged_of((1001, 1000)),
+}
+
+
+@pytest.mark.parametrize("kind", UNDECODABLE)
+def test_metadata_settles_an_image_that_cannot_be_decoded(kind: ErrorKind) -> None:
+    """An image that names its generator is `ai`, and its error is kept beside that."""
+    (verdict,) = judge(Files({b"cut": UNDECODABLE[kind]}))
+
+    assert (Outcome.AI, 0.98, "provenance", False) == (
+        verdict.outcome, verdict.score, verdict.detector, verdict.examined
+    )  # fmt: skip
+    assert kind == (verdict.error.kind if verdict.error else None)
     assert ["generator_tag"] == [said.kind for said in verdict.findings]
+
+
+def test_weaker_metadata_settles_nothing() -> None:
+    """A damaged image with metadata for `unsure` is an error, with its findings."""
+    whole, cut = judge(Files({b"whole": edited(), b"cut": edited()[:-30]}))
+
+    assert Outcome.UNSURE == whole.outcome
+    assert (Outcome.ERROR, "provenance") == (cut.outcome, cut.detector)
+    assert whole.findings[0] == cut.findings[0]
+
+
+def test_by_metadata_no_pixel_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata alone gives a verdict on an image whose pixels are known to be dangerous."""
+    monkeypatch.setattr(pipeline, "decode", lambda *_, **__: pytest.fail("decoded"))
+    made = Pipeline(Plan((NET, PROVENANCE)), {"grey": Grey()}, max_pixels=1_000_000)
+    error = ImageError(ErrorKind.CRASHED, "killed the process that read it, 2 times")
+    source = Files({b"tagged": tagged(1), b"plain": picture(1), b"gone": BAD[ErrorKind.EMPTY]})
+    verdicts = [made.by_metadata(source, image, error) for image in source.images()]
+
+    assert [Outcome.AI, Outcome.ERROR, Outcome.ERROR] == [each.outcome for each in verdicts]
+    assert [error] * 3 == [each.error for each in verdicts]
 
 
 def test_an_unavailable_source_is_raised() -> None:

@@ -27,7 +27,7 @@ def test_digest_is_the_hash_of_the_body() -> None:
     """The digest is the start of the SHA-256 of the body as JSON, sorted and without blanks."""
     body = (
         '{"detectors":[{"name":"tiny-net","sha256":"' + "ab" * 32 + '",'
-        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":4}'
+        '"thresholds":{"ai":0.9,"unsure":0.5},"version":"1"}],"rules":5}'
     )
 
     assert hashlib.sha256(body.encode()).hexdigest()[:16] == PLAN.digest()
@@ -50,7 +50,7 @@ def test_digest_of_another_plan(other: PlannedDetector) -> None:
 
 def test_digest_of_other_rules() -> None:
     """Other rules give another digest."""
-    assert replace(PLAN, rules=5).digest() != PLAN.digest()
+    assert replace(PLAN, rules=6).digest() != PLAN.digest()
 
 
 def test_round_trip() -> None:
@@ -66,10 +66,10 @@ def test_other_rules_are_refused() -> None:
     older = replace(PLAN, rules=2)
 
     assert older == Plan.from_json(older.to_json())
-    with pytest.raises(PlanError, match=r"rules 2, here 4\): upgrade"):
+    with pytest.raises(PlanError, match=r"rules 2, here 5\): upgrade"):
         require_rules(older.rules)
-    with pytest.raises(NewerRules, match=r"rules 5, here 4\): upgrade"):
-        require_rules(5)
+    with pytest.raises(NewerRules, match=r"rules 6, here 5\): upgrade"):
+        require_rules(6)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def busy(report: Report) -> Report:
         counts=replace(report.counts, images=12_345_678, ai=123_456, not_examined=99_999, kept=7),
         findings=(replace(named, path=path, verdict=verdict),) * 10,
         errors=tuple(ErrorCount(kind, 12_345, ((path, "a text"),)) for kind in ErrorKind),
+        settled_errors=tuple(ErrorCount(kind, 12_345, ((path, "b"),)) for kind in ErrorKind),
         corrected=corrected_share([scored], lambda _: rates),
         recall=Recall(0.5, 0.01, 0.99, 30, counts_unsure=True),
         sample=SampleOutcome(1, 1, 7, 10_000_000, 1_000, 300, 400, 50),
