@@ -83,7 +83,7 @@ def test_json_of_a_result() -> None:
 
 
 HOSTILE: dict[str, dict[str, Any]] = {
-    "another version": {"v": 2, "stage": 2},
+    "another version": {"v": 3, "stage": 2},
     "a batch that is text": {"batch": "12"},
     "an attempt out of bounds": {"attempt": 2**15},
     "no host": {"host": None},
