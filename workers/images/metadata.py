@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, starmap
 from typing import TYPE_CHECKING
 
-from workers.images import bmff, tiff
+from workers.images import bmff, samsung, tiff
 from workers.images.containers import gif_blocks, jpeg_segments, png_chunks, webp_chunks
 from workers.images.formats import identify
 
@@ -26,6 +26,8 @@ _GIF_COMMENT = 0xFE
 _PNG_KINDS = {b"tEXt": "tEXt", b"zTXt": "zTXt", b"iTXt": "iTXt", b"eXIf": "exif", b"caBX": "c2pa"}
 _WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "c2pa"}
 _XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_PART_SIGNATURE = b"http://ns.adobe.com/xmp/extension/\0"
+_SAMSUNG_TEXTS = (b"PEg_Info", b"PhotoEditor_Re_Edit_Data")
 EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave at zero
 
 
@@ -33,8 +35,9 @@ EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave
 class Block:
     """A part of a file that contains metadata: its kind, and where its payload starts and ends.
 
-    Kinds: "exif" (a TIFF structure), "xmp" (a packet), "c2pa", "iim" (Photoshop resources),
-    "comment", and PNG's "tEXt", "zTXt" and "iTXt".
+    Kinds: "exif" (a TIFF structure), "xmp" (a packet), "xmp_part" (a part of JPEG's extended XMP,
+    from its GUID on), "c2pa", "iim" (Photoshop resources),
+    "comment", PNG's "tEXt", "zTXt" and "iTXt", and "sef:NAME" for an entry of Samsung's trailer.
     """
 
     kind: str
@@ -62,6 +65,8 @@ def find_metadata(data: bytes) -> Metadata:
     if mime in _WALKS:
         with suppress(IndexError, struct.error):  # the file ends here; what came before counts
             blocks.extend(islice(_WALKS[mime](data), MAX_BLOCKS))
+        with suppress(struct.error):
+            blocks.extend(_samsung(data))
     return Metadata(mime, tuple(blocks))
 
 
@@ -74,6 +79,8 @@ def _jpeg(data: bytes) -> Iterator[Block]:
                 yield Block("exif", start + 6, end)
             elif data.startswith(_XMP_SIGNATURE, start):
                 yield Block("xmp", start + len(_XMP_SIGNATURE), end)
+            elif data.startswith(_XMP_PART_SIGNATURE, start):
+                yield Block("xmp_part", start + len(_XMP_PART_SIGNATURE), end)
         elif marker == _APP11 and not has_c2pa and data.startswith(b"JP", start):
             has_c2pa = True
             yield Block("c2pa", start, end)
@@ -117,6 +124,12 @@ def _tiff(data: bytes) -> Iterator[Block]:
         yield Block("c2pa", 0, len(data))
     if tags:
         yield Block("exif", 0, len(data))
+
+
+def _samsung(data: bytes) -> Iterator[Block]:
+    for name, start, end in samsung.short_values(data):
+        if data[name:start] in _SAMSUNG_TEXTS:
+            yield Block(f"sef:{data[name:start].decode()}", start, end)
 
 
 def _bmff(data: bytes) -> Iterator[Block]:

@@ -143,17 +143,18 @@ def is_raw(tiff: bytes) -> bool:
     return is_preview and first_integer(tiff, SUB_DIRECTORIES) is not None
 
 
-def metadata_values(tiff: bytes) -> dict[int, bytes]:
-    """Return the raw values of texts, XMP, C2PA and USER_COMMENT, by tag.
+def metadata_values(tiff: bytes, limit: int = MAX_VALUE_BYTES) -> dict[int, bytes]:
+    """Return the raw values of texts, XMP, C2PA and USER_COMMENT, by tag; `limit` bytes of each.
 
     They stand in the first directory and in its EXIF directory; values past the data are empty.
+    Of a tag that occurs twice the first value counts.
     """
-    return {
-        entry.tag: tiff[entry.start : min(entry.end, entry.start + MAX_VALUE_BYTES)]
-        for directory in directories(tiff, _METADATA, follow={EXIF_DIRECTORY})
-        for entry in directory.entries
-        if entry.tag != EXIF_DIRECTORY
-    }
+    values: dict[int, bytes] = {}
+    for directory in directories(tiff, _METADATA, follow={EXIF_DIRECTORY}):
+        for entry in directory.entries:
+            if entry.tag != EXIF_DIRECTORY and entry.tag not in values:
+                values[entry.tag] = tiff[entry.start : min(entry.end, entry.start + limit)]
+    return values
 
 
 def camera_values(tiff: bytes) -> dict[int, int]:

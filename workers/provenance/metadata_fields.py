@@ -1,6 +1,7 @@
 """The texts in a file's metadata, whatever its container and their encoding.
 
-All reading is bounded: a text to one mebibyte, a file to four of them, whether compressed or not.
+All reading is bounded: a text to 4 MiB, a file to twice that, whether compressed or not. Graphs of
+ComfyUI with images in them have that size.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workers.images import tiff
 from workers.images.metadata import EXIF_SIGNATURE
-from workers.provenance import text, xmp
+from workers.provenance import extended_xmp, text, xmp
 from workers.provenance.metadata_field import Field
 
 if TYPE_CHECKING:
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
 
     from workers.images.metadata import Block, Metadata
 
-MAX_TEXT_BYTES = 1 << 20
-MAX_FILE_BYTES = 4 << 20  # of text, in one file
+MAX_TEXT_BYTES = 4 << 20
+MAX_FILE_BYTES = 8 << 20  # of text, in one file
 MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
-_IIM_CREDIT = b"\x1c\x02\x6e"  # IPTC-IIM, record 2, data set 110; the length follows
+# IPTC-IIM: a marker, record 2 and the number of a data set; the length follows.
+_IIM_TEXTS = {
+    b"\x1c\x02\x41": "OriginatingProgram",
+    b"\x1c\x02\x6e": "Credit",
+    b"\x1c\x02\x78": "Caption",
+}
 
 
 def read(data: bytes, metadata: Metadata) -> list[Field]:
@@ -39,7 +45,9 @@ def read(data: bytes, metadata: Metadata) -> list[Field]:
             remaining_bytes -= len(value)
             fields += _fields(where, value)
         if remaining_bytes <= 0:
-            break
+            return fields
+    for packet in extended_xmp.packets(data, metadata, min(remaining_bytes, MAX_TEXT_BYTES)):
+        fields += _fields("xmp", packet)
     return fields
 
 
@@ -53,7 +61,8 @@ def _fields(where: str, value: bytes) -> list[Field]:
 def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[str, bytes]]:
     """Yield (where, value) for each text in a block; "xmp" for a whole packet."""
     if block.kind == "exif":
-        yield from _exif(data if mime == "image/tiff" else data[block.start : block.end])
+        tiff_data = data if mime == "image/tiff" else data[block.start : block.end]
+        yield from _exif(tiff_data, limit)
     elif block.kind == "iim":
         yield from _iim(data[block.start : block.end])
     elif block.kind == "xmp":
@@ -61,14 +70,18 @@ def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[
     elif block.kind == "comment":
         text = data[block.start : min(block.end, block.start + limit)]
         yield f"{mime.removeprefix('image/')}:comment", text
+    elif block.kind.startswith("sef:"):
+        yield block.kind, data[block.start : min(block.end, block.start + limit)]
     elif block.kind in _PNG_READERS:
         # Twice the limit, as a text that deflate could not shrink is a little longer.
         payload = data[block.start : min(block.end, block.start + 2 * limit)]
         yield from _png(block.kind, payload, limit)
 
 
-def _exif(data: bytes) -> Iterator[tuple[str, bytes]]:
-    for tag, value in tiff.metadata_values(data).items():
+def _exif(data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+    for tag, whole in tiff.metadata_values(data, limit).items():
+        value = whole[:limit]
+        limit -= len(value)
         if tag == tiff.XMP:
             yield "xmp", value
         elif tag == tiff.USER_COMMENT:
@@ -81,9 +94,11 @@ def _exif(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:
-    _, credit, rest = resources.partition(_IIM_CREDIT)
-    if credit:
-        yield "iptc:Credit", rest[2 : 2 + int.from_bytes(rest[:2], "big")]
+    for marker, name in _IIM_TEXTS.items():
+        start = resources.find(marker) + len(marker) + 2
+        if start > len(marker) + 1:
+            length = int.from_bytes(resources[start - 2 : start], "big")
+            yield f"iptc:{name}", resources[start : start + length]
 
 
 def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -92,12 +107,20 @@ def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
         return
     value = _PNG_READERS[kind](rest, limit)
     if keyword.startswith(_RAW_PROFILE):
-        yield from _raw_profile(value)
+        yield from _raw_profile(value, limit)
     else:
-        yield "xmp" if keyword == _XMP_KEYWORD else f"png:{keyword.decode('latin-1')}", value
+        yield _png_place(keyword), value
 
 
-def _raw_profile(value: bytes) -> Iterator[tuple[str, bytes]]:
+def _png_place(keyword: bytes) -> str:
+    """Return the place of a text; ImageMagick writes EXIF of other formats as "exif:Software"."""
+    if keyword == _XMP_KEYWORD:
+        return "xmp"
+    name = keyword.decode("latin-1")
+    return name if name.startswith("exif:") else f"png:{name}"
+
+
+def _raw_profile(value: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
     """Read a profile as ImageMagick writes it: lines of its name, its length, then hex digits."""
     digits = b"".join(value.split(b"\n")[3:])
     try:
@@ -106,7 +129,7 @@ def _raw_profile(value: bytes) -> Iterator[tuple[str, bytes]]:
         return
     if profile.startswith(EXIF_SIGNATURE):
         profile = profile[len(EXIF_SIGNATURE) + 1 :]
-    yield from _exif(profile)
+    yield from _exif(profile, limit)
     yield from _iim(profile)
     if b"<x:xmpmeta" in profile:
         yield "xmp", profile

@@ -15,11 +15,13 @@ from workers.provenance import generators
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_PACKET_BYTES = 1 << 20
+# Larger packets are not parsed, which takes a hundred times their memory, but searched.
+MAX_PARSED_BYTES = 1 << 20
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _PROPERTIES = {
     "AIGC",
+    "AIPromptInformation",
     "AISystemUsed",
     "CreatorTool",
     "Credit",
@@ -34,11 +36,13 @@ _PROPERTIES = {
 # that are always of interest, and properties that are where a signature follows the name.
 _ALWAYS = (
     b"AIGC",
+    b"AIPromptInformation",
     b"AISystemUsed",
     b"CFG scale: ",
     b"Civitai resources",
     b"DigitalSourceType",
     b"Job ID: ",
+    b"Mochi Diffusion",
     b"UserComment",
     b"class_type",
     b"provenance",
@@ -68,7 +72,10 @@ def properties(packet: bytes) -> Iterator[tuple[str, str]]:
 
     Of a broken packet yield at most the source type, and ("unreadable", "") where it has none.
     """
-    if len(packet) > MAX_PACKET_BYTES or not _is_of_interest(packet):
+    if not _is_of_interest(packet):
+        return
+    if len(packet) > MAX_PARSED_BYTES:
+        yield _salvage(packet)
         return
     start, end = packet.find(b"<x:xmpmeta"), packet.rfind(b"</x:xmpmeta>")
     if 0 <= start < end:  # leave out the wrapper, most of which is padding

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from workers.provenance import read
 from workers.provenance.comfyui import generated_extent
@@ -161,3 +162,47 @@ def test_verdicts(chunks: Callable[..., bytes]) -> None:
         edited.score,
         edited.detail["generator"],
     )
+
+
+TEXT_TO_IMAGE = {number: step for number, step in sampled(EMPTY).items() if number != "2"}
+
+
+@pytest.mark.parametrize(
+    ("graph", "extent"),
+    [
+        (TEXT_TO_IMAGE, Extent.WHOLE),
+        (sampled(ENCODED, denoise=1.0), Extent.PART),
+        (ENLARGED, None),
+    ],
+)
+def test_incomplete_graphs(graph: Graph, extent: Extent | None) -> None:
+    """The names of nodes decide where a graph was cut off, or lost its quotation marks."""
+    text = json.dumps(graph)
+
+    assert extent == generated_extent(text[:-1])
+    assert extent == generated_extent(text.replace('"', ""))
+
+
+@pytest.mark.parametrize("embedded_bytes", [2 << 20, 3 << 20])
+def test_images_in_graphs(chunks: Callable[..., bytes], embedded_bytes: int) -> None:
+    """A graph with an image in it is found behind the first mebibyte, in each type of chunk."""
+    image = {"0": node("LoadImageBase64", image="QUJD" * (embedded_bytes // 4))}
+    enlarged = json.dumps({**image, **ENLARGED}).encode()
+    text = json.dumps({**image, **sampled(EMPTY, denoise=1.0)}).encode()
+
+    for chunk in [(b"tEXt", b"prompt\0" + text), (b"iTXt", b"prompt\0\0\0\0\0" + text)]:
+        (found,) = read(chunks(chunk))
+        assert ("generator_edit", "ComfyUI") == (found.kind, found.detail["generator"])
+    assert () == read(chunks((b"tEXt", b"prompt\0" + enlarged)))
+
+
+def test_large_exif_of_webp(draw: Callable[..., bytes]) -> None:
+    """ComfyUI's WebP has its graphs in EXIF, which may be larger than a mebibyte."""
+    image = {"0": node("Note", text="x" * (2 << 20))}
+    tags = Image.Exif()
+    tags[271] = f"workflow:{json.dumps({'last_node_id': 9, 'nodes': []})}"
+    tags[272] = f"prompt:{json.dumps({**image, **TEXT_TO_IMAGE})}"
+
+    (found,) = read(draw("WEBP", exif=tags))
+
+    assert ("generator_tag", "exif:Model") == (found.kind, found.detail["where"])

@@ -52,7 +52,7 @@ def test_compressed_text_is_inflated_to_a_bound(chunks: Callable[..., bytes]) ->
     data = chunks((b"zTXt", b"parameters\0\0" + bomb))
 
     assert () == read(data)
-    assert peak_bytes(data) < 16 * MEBIBYTE
+    assert peak_bytes(data) < 32 * MEBIBYTE
 
 
 def test_many_bombs_share_one_bound(chunks: Callable[..., bytes]) -> None:
@@ -60,7 +60,7 @@ def test_many_bombs_share_one_bound(chunks: Callable[..., bytes]) -> None:
     bomb = inflatable(64 * MEBIBYTE)
     chunk = (b"iTXt", b"parameters\0\1\0\0\0" + bomb)
 
-    assert peak_bytes(chunks(*[chunk] * 200)) < 16 * MEBIBYTE
+    assert peak_bytes(chunks(*[chunk] * 200)) < 32 * MEBIBYTE
 
 
 def test_long_text_is_read_to_a_bound(chunks: Callable[..., bytes]) -> None:
@@ -68,7 +68,7 @@ def test_long_text_is_read_to_a_bound(chunks: Callable[..., bytes]) -> None:
     data = chunks((b"tEXt", b"parameters\0" + b"Steps: 1, CFG scale: 1, " * (2 * MEBIBYTE)))
 
     assert () == read(data)
-    assert peak_bytes(data) < 16 * MEBIBYTE
+    assert peak_bytes(data) < 32 * MEBIBYTE
 
 
 def test_texts_made_for_patterns_are_bounded(chunks: Callable[..., bytes]) -> None:
@@ -87,8 +87,8 @@ def test_deeply_nested_json_is_no_evidence(chunks: Callable[..., bytes]) -> None
 
 
 def test_long_workflow_is_still_found(chunks: Callable[..., bytes]) -> None:
-    """A prompt of several megabytes is recognised by its beginning."""
-    graph = {str(n): {"class_type": "LoadImage", "inputs": {"n": n}} for n in range(100_000)}
+    """A prompt of several megabytes is recognised by its beginning and the names of its nodes."""
+    graph = {str(n): {"class_type": "KSampler", "inputs": {"n": n}} for n in range(100_000)}
     (finding,) = read(chunks((b"tEXt", b"prompt\0" + json.dumps(graph).encode())))
 
     assert "ComfyUI" == finding.detail["generator"]
