@@ -30,6 +30,11 @@ CIVITAI = "Steps: 8, Sampler: Euler, Seed: 42, Size: 1024x1024, Civitai resource
 DRAW_THINGS = '{"c": "a barn", "uc": "", "sampler": "Euler A", "seed": 4, "steps": 20, "v2": {}}'
 SIGNATURE = f"Signature: {'QUJD' * 40}="
 UUID = "3b1e9c52-7f1d-4a7c-9d0e-5a1c2b3d4e5f"
+MOCHI = (
+    "Include in Image: a red; blue cube; Exclude from Image: blurry; Model: x; Steps: 8; "
+    "Guidance Scale: 4.5; Seed: 42; Generator: Mochi Diffusion 6.0"
+)
+EASY = "a barn\nSeed: 7\nSteps: 25\nGuidance Scale: 7.5\nStable Diffusion model: sd-v1-5"
 JOB = "Job ID: 7c8b3f04-9c0e-4a52-8f7a-0d1d1f2e3a4b"
 IMAGE_DESCRIPTION, MAKE, MODEL, SOFTWARE, ARTIST = 270, 271, 272, 305, 315
 XP_COMMENT = 0x9C9C
@@ -67,6 +72,13 @@ def generators(data: bytes) -> list[tuple[str, str]]:
         ),
         ("parameters", f"a barn\n{CIVITAI}", "Civitai"),
         ("use_stable_diffusion_model", "sd-v1-5", "Easy Diffusion"),
+        ("parameters", EASY, "Easy Diffusion"),
+        ("generation_data", '{"models": [], "prompt": "a barn"}', "Tensor.Art"),
+        ("smproj", '{"projectType": "TextToImage"}', "Stability Matrix"),
+        ("Title", "NovelAI generated image", "NovelAI"),
+        ("Title", "AI generated image", "NovelAI"),
+        # ImageMagick writes some keywords in small letters, and EXIF of other formats as texts.
+        ("software", "NovelAI", "NovelAI"),
     ],
 )
 def test_png_texts(draw: Callable[..., bytes], keyword: str, text: str, generator: str) -> None:
@@ -155,6 +167,10 @@ def test_user_comment(draw: Callable[..., bytes], form: str, order: str) -> None
         (MODEL, f"prompt:{COMFY_PROMPT}", ("ComfyUI", "exif:Model")),
         (MAKE, f"workflow:{COMFY_WORKFLOW}", ("ComfyUI", "exif:Make")),
         (IMAGE_DESCRIPTION, f"Workflow:{COMFY_WORKFLOW}", ("ComfyUI", "exif:ImageDescription")),
+        (SOFTWARE, "AI generated;txt2img;flux", ("FLUX", "exif:Software")),
+        (MAKE, "Black Forest Labs", ("FLUX", "exif:Make")),
+        (SOFTWARE, "Imaginairy / https://github.com/x/y", ("imaginAIry", "exif:Software")),
+        (IMAGE_DESCRIPTION, MOCHI, ("Mochi Diffusion", "exif:ImageDescription")),
         (XP_COMMENT, f"prompt:{COMFY_PROMPT}".encode("utf-16-le"), ("ComfyUI", "exif:XPComment")),
     ],
 )
@@ -341,3 +357,123 @@ def test_edits_of_photos_are_not_firefly(
     image = draw("JPEG", xmp=packet('xmp:CreatorTool="Adobe Photoshop 25.0"', history))
 
     assert [] == generators(image)
+
+
+@pytest.mark.parametrize(
+    ("text", "generator"),
+    [
+        ("Made with OpenAI Labs", "OpenAI"),
+        ('{"mflux_version": "0.9.0", "model": "schnell", "seed": 2}', "mflux"),
+        ('{"prompt": "a barn", "use_stable_diffusion_model": "x"}', "Easy Diffusion"),
+        # A graph that lost its quotation marks in a shell.
+        (
+            "{4: {inputs: {ckpt_name: x.safetensors}, class_type: CheckpointLoaderSimple}}",
+            "ComfyUI",
+        ),
+    ],
+)
+def test_comments(draw: Callable[..., bytes], text: str, generator: str) -> None:
+    """A generator is named by its settings in a comment of EXIF."""
+    tags = Image.Exif()
+    tags.get_ifd(EXIF_DIRECTORY)[USER_COMMENT] = b"ASCII\0\0\0" + text.encode()
+
+    assert [(generator, "exif:UserComment")] == generators(draw("JPEG", exif=tags.tobytes()))
+
+
+def test_exif_as_texts(chunks: Callable[..., bytes]) -> None:
+    """ImageMagick writes EXIF of other formats as texts of PNG."""
+    chunk = (b"tEXt", b"exif:Software\0AI generated;txt2img;flux")
+
+    assert [("FLUX", "exif:Software")] == generators(chunks(chunk))
+
+
+def test_two_texts_of_a_generator(chunks: Callable[..., bytes]) -> None:
+    """Texts with common names count together: a scale of guidance beside a sampler."""
+    scale, sampler = (b"tEXt", b"scale\x007.5"), (b"tEXt", b"sampler\0ddim")
+
+    assert [("Stable Diffusion", "png:scale")] == generators(chunks(scale, sampler))
+    assert [] == generators(chunks(scale))
+    assert [] == generators(chunks(scale, (b"tEXt", b"sampler\0Roland S-50")))
+
+
+def test_iptc_texts(chunks: Callable[..., bytes]) -> None:
+    """The program that made an image, and its caption, are read from the older IPTC format."""
+    program = b"\x1c\x02\x41\0\x0fMochi Diffusion"
+    caption = b"\x1c\x02\x78" + pack(">H", len(MOCHI)) + MOCHI.encode()
+
+    for iptc, where in [(program, "OriginatingProgram"), (caption, "Caption")]:
+        found = generators(chunks(raw_profile("iptc", iptc)))
+        assert [("Mochi Diffusion", f"iptc:{where}")] == found
+
+
+def samsung(*values: tuple[bytes, bytes]) -> bytes:
+    """Return a trailer with named values, as Samsung's phones append it."""
+    body, entries = b"", []
+    for name, value in values:
+        entry = pack("<HHI", 0, 0xBA1, len(name)) + name + value
+        entries.append((len(body), len(entry)))
+        body += entry
+    directory = b"SEFH" + pack("<II", 107, len(entries))
+    for offset, size in entries:
+        directory += pack("<HHII", 0, 0xBA1, len(body) - offset, size)
+    return body + directory + pack("<I", len(directory)) + b"SEFT"
+
+
+def edits(data: bytes) -> list[str]:
+    """Return the places of findings; all have to be of a part, or from another image."""
+    findings = read(data)
+    assert all(("generator_edit", 0.75) == (each.kind, each.score) for each in findings)
+    return [each.detail["where"] for each in findings]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_samsung(draw: Callable[..., bytes], form: str) -> None:
+    """A photo that Galaxy AI changed is told by the phone's trailer; ordinary edits are not."""
+    utc = (b"Image_UTC_Data", b"1700000000000")
+    generated = b'{"genImageVersion":"v1","connectorType":"srvg","genAIType":5}'
+    edited = (b"PhotoEditor_Re_Edit_Data", b'{"originalPath":"/data/x.jpg","genAIType":0}')
+    quoted = (b"PhotoEditor_Re_Edit_Data", rb'{"clipInfoValue":"{\"genAIType\":2}"}')
+    data = draw(form)
+
+    assert ["sef:PEg_Info"] == edits(data + samsung(utc, (b"PEg_Info", generated)))
+    assert ["sef:PhotoEditor_Re_Edit_Data"] == edits(data + samsung(quoted, utc))
+    assert [] == edits(data + samsung(utc, edited, (b"Other", generated)))
+
+
+def test_damaged_samsung_trailers(draw: Callable[..., bytes]) -> None:
+    """A trailer that is cut, or points anywhere, gives no finding."""
+    whole = samsung((b"PEg_Info", b'{"genAIType":5}'))
+    data = draw("JPEG")
+    for start in range(1, len(whole)):
+        cut = whole[start:]
+        changed = whole[: start - 1] + b"\xff" + whole[start:]
+        assert edits(data + cut) in ([], ["sef:PEg_Info"])
+        assert edits(data + changed) in ([], ["sef:PEg_Info"])
+    assert [] == edits(data + b"SEFT")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_edit"),
+    [("Acme Diffusion 2", True), ("none", False), ("N/A", False), ("", False)],
+)
+def test_any_ai_that_iptc_names(
+    draw: Callable[..., bytes],
+    packet: Callable[..., bytes],
+    text: str,
+    is_edit: bool,  # noqa: FBT001
+) -> None:
+    """IPTC's names for the AI that was used count for a part, whatever the name."""
+    for name in ("AISystemUsed", "AIPromptInformation"):
+        found = edits(draw("JPEG", xmp=packet(f'Iptc4xmpExt:{name}="{text}"')))
+        assert ([f"xmp:{name}"] if is_edit else []) == found
+
+
+def test_image_to_image(draw: Callable[..., bytes]) -> None:
+    """Marks that name an input image are of an edit."""
+    tags = Image.Exif()
+    tags[SOFTWARE] = "AI generated;img2img;flux"
+    mochi = Image.Exif()
+    mochi[IMAGE_DESCRIPTION] = MOCHI.replace("Seed", "Input Images: one.png; Seed")
+
+    assert ["exif:Software"] == edits(draw("JPEG", exif=tags.tobytes()))
+    assert ["exif:ImageDescription"] == edits(draw("JPEG", exif=mochi.tobytes()))
