@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.provenance.evidence import Extent, Kind
-from workers.provenance.iptc import EXTENTS, term_of
+from workers.provenance.source_types import EXTENTS, term_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,15 @@ _MAX_NAME_CHARACTERS = 200
 _ORIGINS = ("c2pa.created", "c2pa.opened")
 _IPTC_PROPERTY = "Iptc4xmpExt:DigitalSourceType"
 _METADATA = ("stds.iptc", "c2pa.metadata", "cawg.metadata")
+# C2PA 2.4, 18.27: which model made or changed the image. The use of a model alone does not say that
+# it made all of it; output that nobody approved is a model's own.
+_DISCLOSURE = "c2pa.ai-disclosure"
+_UNAPPROVED = ("fully_autonomous", "prompt_guided")
+# They say what may be done with the image; some writers add where it came from.
+_TRAINING = ("c2pa.training-mining", "cawg.training-mining")
+# Microsoft's programs of 2023 and 2024 stated no source type.
+_GENERATED_DESCRIPTION = "ai generated image"
+_GENERATORS = ("bing image creator", "image creator from designer")
 _KINDS = {Extent.WHOLE: Kind.C2PA_GENERATED, Extent.PART: Kind.C2PA_EDITED, None: Kind.C2PA_OTHER}
 
 
@@ -118,7 +127,7 @@ def _statements(
     parent = _parent(manifest)
     for ingredient in _dicts(manifest.get("ingredients"))[:MAX_INGREDIENTS]:
         there = failures | _failures(ingredient)
-        if isinstance(source_type := ingredient.get("digitalSourceType"), str):
+        if (source_type := _ingredient_source_type(ingredient)) is not None:
             term = term_of(source_type)
             extent = EXTENTS.get(term)
             is_part = extent is not None and ingredient is not parent
@@ -139,18 +148,26 @@ def _part_statements(
                 return
 
 
-def _own_statements(manifest: dict[str, Any]) -> Iterator[tuple[Extent | None, str]]:
-    """Yield (extent, term) for each digital source type in a manifest's own assertions."""
+def _own_statements(manifest: dict[str, Any]) -> Iterator[tuple[Extent | None, str | None]]:
+    """Yield (extent, term) for each statement in a manifest's own assertions."""
+    has_source_type = False
     for action, term in _source_types(manifest):
+        has_source_type = True
         extent = EXTENTS.get(term)
         is_part = extent is not None and action not in _ORIGINS
         yield Extent.PART if is_part else extent, term
+    for label, data in _assertions(manifest):
+        if any(map(_is_generated, _actions(label, data))):
+            yield Extent.WHOLE, None
+        if label.startswith(_DISCLOSURE):
+            level = _dict(data.get("contentProfile")).get("humanOversightLevel")
+            is_whole = level in _UNAPPROVED and not has_source_type and not _parent(manifest)
+            yield Extent.WHOLE if is_whole else Extent.PART, None
 
 
 def _source_types(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (action, term) for each digital source type in a manifest's own assertions."""
-    for assertion in _dicts(manifest.get("assertions")):
-        label, data = str(assertion.get("label")), _dict(assertion.get("data"))
+    for label, data in _assertions(manifest):
         for action in _actions(label, data):
             parameters = _dict(action.get("parameters"))
             for source_type in (
@@ -159,8 +176,42 @@ def _source_types(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
             ):
                 if isinstance(source_type, str):
                     yield str(action.get("action")), term_of(source_type)
-        if label.startswith(_METADATA) and isinstance(data.get(_IPTC_PROPERTY), str):
-            yield "c2pa.created", term_of(data[_IPTC_PROPERTY])
+        stated: object = None
+        if label.startswith(_METADATA):
+            stated = data.get(_IPTC_PROPERTY)
+        elif label.startswith((_DISCLOSURE, *_TRAINING)):
+            stated = data.get("digitalSourceType", data.get(_IPTC_PROPERTY))
+        if isinstance(stated, str):
+            yield "c2pa.created", term_of(stated)
+
+
+def _assertions(manifest: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield label and data of a manifest's assertions."""
+    for assertion in _dicts(manifest.get("assertions")):
+        yield str(assertion.get("label")), _dict(assertion.get("data"))
+
+
+def _is_generated(action: dict[str, Any]) -> bool:
+    """Check whether a program that states no source type says that it generated the image."""
+    if action.get("action") != "c2pa.created" or "digitalSourceType" in action:
+        return False
+    agent = action.get("softwareAgent")
+    name = _dict(agent).get("name") if isinstance(agent, dict) else agent
+    description = str(action.get("description")).strip().lower()
+    return description == _GENERATED_DESCRIPTION or str(name).lower().startswith(_GENERATORS)
+
+
+def _ingredient_source_type(ingredient: dict[str, Any]) -> str | None:
+    """Return an ingredient's source type: its own (C2PA 2.4; the library's name), or metadata's."""
+    metadata = _dict(ingredient.get("metadata"))
+    for stated in (
+        ingredient.get("digital_source_type"),
+        ingredient.get("digitalSourceType"),
+        metadata.get("digitalSourceType"),
+    ):
+        if isinstance(stated, str):
+            return stated
+    return None
 
 
 def _actions(label: str, data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -172,8 +223,8 @@ def _actions_since(lineage: list[tuple[dict[str, Any], frozenset[str]]]) -> Iter
     names = (
         str(action.get("action"))[:_MAX_NAME_CHARACTERS]
         for manifest, _ in lineage
-        for assertion in _dicts(manifest.get("assertions"))
-        for action in _actions(str(assertion.get("label")), _dict(assertion.get("data")))
+        for label, data in _assertions(manifest)
+        for action in _actions(label, data)
     )
     return islice((name for name in names if name not in _ORIGINS), MAX_ACTIONS)
 
@@ -193,8 +244,7 @@ def _parent(manifest: dict[str, Any]) -> dict[str, Any]:
     for ingredient in ingredients:
         if ingredient.get("relationship") == "parentOf":
             return ingredient
-    labels = [str(assertion.get("label")) for assertion in _dicts(manifest.get("assertions"))]
-    has_actions = any(label.startswith("c2pa.actions") for label in labels)
+    has_actions = any(label.startswith("c2pa.actions") for label, _ in _assertions(manifest))
     return ingredients[0] if len(ingredients) == 1 and not has_actions else {}
 
 

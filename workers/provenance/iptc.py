@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.provenance.evidence import Extent, Kind, finding
+from workers.provenance.source_types import EXTENTS, term_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,17 +13,6 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.provenance.metadata_field import Field
 
-# IPTC's NewsCodes (http://cv.iptc.org/newscodes/digitalsourcetype/), for XMP and C2PA alike. The
-# other terms (`digitalCapture`, `computationalCapture`, `composite`, `compositeCapture`,
-# `humanEdits`, `algorithmicallyEnhanced`, `algorithmicMedia`, `digitalCreation`, `screenCapture`,
-# `virtualRecording`, the retired `softwareImage` and so on) are photos and their edits, or drawings
-# and renderings by other means.
-EXTENTS = {
-    "trainedAlgorithmicMedia": Extent.WHOLE,
-    "compositeWithTrainedAlgorithmicMedia": Extent.PART,
-    # "Composite including generative AI elements" since 2024, "synthetic elements" before that.
-    "compositeSynthetic": Extent.PART,
-}
 _KINDS = {Extent.WHOLE: Kind.IPTC_GENERATED, Extent.PART: Kind.IPTC_EDITED, None: None}
 # Written by Google Photos and Apple Photos for a photo that their generative tools have changed.
 _EDITED_CREDITS = ("Edited with Google AI", "AI-Generated with Google", "Apple Photos Clean Up")
@@ -32,11 +22,6 @@ _TEXTS = {
     Kind.IPTC_GENERATED: "The image's metadata declares that it was made by generative AI",
     Kind.IPTC_EDITED: "The image's metadata declares that a part was made by generative AI",
 }
-
-
-def term_of(source_type: str) -> str:
-    """Return the vocabulary's term in a URI or a short name ("digsrctype:…"), else the text."""
-    return source_type.strip().rstrip("/").rpartition("/")[2].rpartition(":")[2]
 
 
 def findings(fields: Sequence[Field]) -> list[Finding]:

@@ -134,3 +134,93 @@ def test_junk_is_not_an_error(junk: object) -> None:
 
     assert read_claim({"active_manifest": "active", "manifests": junk}) is None
     assert "c2pa_other" == claim(active=active, other={"ingredients": junk}).kind
+
+
+@pytest.mark.parametrize("key", ["digital_source_type", "digitalSourceType"])
+def test_source_type_of_an_ingredient_in_either_spelling(key: str) -> None:
+    """A placed ingredient's source type counts as the library reports it, and as C2PA writes it."""
+    active = manifest(action("created", CAPTURED), action("placed"))
+    active["ingredients"] = [{"relationship": "componentOf", key: GENERATED}]
+    by_metadata = manifest(action("created", CAPTURED), action("placed"))
+    by_metadata["ingredients"] = [
+        {"relationship": "componentOf", "metadata": {"digitalSourceType": GENERATED}}
+    ]
+
+    assert "c2pa_edited" == claim(active=active).kind
+    assert "c2pa_edited" == claim(active=by_metadata).kind
+
+
+def disclosing(
+    label: str, data: dict[str, Any], *actions: dict[str, Any], parent: str | None = None
+) -> dict[str, Any]:
+    """Return a manifest with one more assertion."""
+    result = manifest(*actions, parent=parent)
+    result["assertions"].append({"label": label, "data": data})
+    return result
+
+
+def oversight(level: str) -> dict[str, Any]:
+    """Return an AI disclosure with this level of human oversight."""
+    return {"modelType": "c2pa.types.model", "contentProfile": {"humanOversightLevel": level}}
+
+
+@pytest.mark.parametrize(
+    ("data", "origin", "expected"),
+    [
+        # A model's output that nobody approved, and no other origin.
+        (oversight("fully_autonomous"), None, "c2pa_generated"),
+        (oversight("prompt_guided"), None, "c2pa_generated"),
+        # A model was used, for all of it or for a part.
+        (oversight("human_validated"), None, "c2pa_edited"),
+        ({"modelType": "c2pa.types.model"}, None, "c2pa_edited"),
+        ({}, None, "c2pa_edited"),
+        # A photo: relighted by a model, say.
+        (oversight("prompt_guided"), CAPTURED, "c2pa_edited"),
+        # The source type says it.
+        (oversight("human_validated"), GENERATED, "c2pa_generated"),
+        ({"digitalSourceType": f"digsrctype:{GENERATED}"}, None, "c2pa_generated"),
+    ],
+)
+@pytest.mark.parametrize("label", ["c2pa.ai-disclosure", "c2pa.ai-disclosure__1"])
+def test_ai_disclosure(label: str, data: dict[str, Any], origin: str | None, expected: str) -> None:
+    """An AI disclosure is of the whole image where it says so, else of a part."""
+    result = claim(active=disclosing(label, data, action("created", origin)))
+
+    assert expected == result.kind
+
+
+def test_disclosure_after_opening_a_photo_is_of_a_part() -> None:
+    """A model that worked on an opened image did not make all of it."""
+    data = oversight("fully_autonomous")
+    result = claim(
+        active=disclosing("c2pa.ai-disclosure", data, action("opened"), parent="photo"),
+        photo=manifest(action("created", CAPTURED)),
+    )
+
+    assert "c2pa_edited" == result.kind
+
+
+@pytest.mark.parametrize("label", ["c2pa.training-mining", "cawg.training-mining"])
+def test_training_and_mining(label: str) -> None:
+    """What may be done with an image is no claim; a source type beside it is one."""
+    entries = {"entries": {"cawg.ai_generative_training": {"use": "notAllowed"}}}
+    stated = {**entries, "digitalSourceType": f"digsrctype:{GENERATED}"}
+
+    assert "c2pa_other" == claim(active=disclosing(label, entries)).kind
+    assert "c2pa_generated" == claim(active=disclosing(label, stated)).kind
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"description": "AI Generated Image"}, "c2pa_generated"),
+        ({"softwareAgent": "Bing Image Creator"}, "c2pa_generated"),
+        ({"softwareAgent": {"name": "Image Creator from Designer"}}, "c2pa_generated"),
+        ({"softwareAgent": "Bing Image Creator", "digitalSourceType": CAPTURED}, "c2pa_other"),
+        ({"softwareAgent": "Microsoft Designer"}, "c2pa_other"),
+        ({"action": "c2pa.opened", "description": "AI Generated Image"}, "c2pa_other"),
+    ],
+)
+def test_microsofts_manifests_without_a_source_type(more: dict[str, Any], expected: str) -> None:
+    """Microsoft's image creator said in words that it generated the image."""
+    assert expected == claim(active=manifest(action("created") | more)).kind

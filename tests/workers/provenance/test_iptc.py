@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import c2pa
 import pytest
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from workers.provenance import read
+from workers.provenance.source_types import EXTENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +52,32 @@ def test_terms(
 ) -> None:
     """IPTC's terms for generative AI are evidence, its other terms are not."""
     assert expected == kinds(draw("JPEG", xmp=packet(ATTRIBUTE % term)))
+
+
+def test_whole_vocabulary_is_known() -> None:
+    """Every term that the C2PA library writes is in the one table, and IPTC's other three."""
+    written = {each.name for each in c2pa.C2paDigitalSourceType}
+    known = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", term).upper() for term in EXTENTS}
+
+    assert {"MINOR_HUMAN_EDITS", "DIGITAL_ART", "SOFTWARE_IMAGE"} == known - written
+    assert set() == written - known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://schema.org/TrainedAlgorithmicMediaDigitalSource",
+        "http://cv.iptc.org/newscodes/digitalsourcetype/TrainedAlgorithmicMedia",
+        "trainedalgorithmicmedia",
+    ],
+)
+def test_other_spellings(
+    draw: Callable[..., bytes], packet: Callable[..., bytes], text: str
+) -> None:
+    """Other capitals, and schema.org's names, are the same terms."""
+    image = draw("WEBP", xmp=packet(elements=f"<{NAME}>{text}</{NAME}>"))
+
+    assert [("iptc_generated", 0.97)] == kinds(image)
 
 
 @pytest.mark.parametrize(
