@@ -30,6 +30,7 @@ from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
 from workers.broker.batch_parts import random_part_number
+from workers.broker.key_types import RESCUER_LOCK, move_wrong_types
 from workers.broker.namespace import count_pending_results
 from workers.log_context import log_batch
 from workers.settings import FLEET
@@ -73,7 +74,8 @@ class Rescuer:
 
     def round(self) -> None:
         """Publish batches of dead workers and, if the queue is empty, all other lost batches."""
-        lock = self._namespace.key("keeper")  # shared with workers of earlier versions
+        move_wrong_types(self._namespace)
+        lock = self._namespace.key(RESCUER_LOCK)
         if not self._namespace.client.eval(_ACQUIRE, 1, lock, self._lock_token, LOCK_SECONDS):
             return
         for orphan in leases.orphaned_parts(self._namespace):

@@ -8,17 +8,20 @@ that is dropped by mistake is not lost: the store knows every batch and it is pu
 from __future__ import annotations
 
 import logging
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.worker.consumer import Consumer
 from kombu import compression
 from kombu.transport import redis as redis_transport
+from kombu.transport.redis import get_redis_error_classes
 from msgspec import Struct, convert
 from redis import DataError, RedisError
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.field_types import Empty, MessageError, message_errors
+from workers.broker.unacknowledged import GuardedQoS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Until the next attempt after an error of the broker.
+RECONNECT_SECONDS = 2.0
 # The largest size of an unpacked message; a batch or a result has less than a megabyte.
 MAX_BYTES = 16 * 2**20
 
@@ -63,6 +68,16 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """Celery's consumer, which drops the messages that would end it."""
 
     task = SCAN_BATCH
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Wait before the next attempt: a Redis whose memory is full answers at once."""
+        super().on_connection_error_before_connected(exc)
+        time.sleep(RECONNECT_SECONDS)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Wait before the next attempt: a full Redis loses each message that it gives."""
+        super().on_connection_error_after_connected(exc)
+        time.sleep(RECONNECT_SECONDS)
 
     def create_task_handler(self, *args: object, **options: object) -> Callable[[Message], None]:
         """Return Celery's handler of messages, behind a check of each message."""
@@ -111,6 +126,8 @@ _ITEM_ERRORS = (AttributeError, DataError, LookupError, RecursionError, TypeErro
 class GuardedChannel(redis_transport.Channel):
     """kombu's channel, which drops queue items that are not messages and would end the worker."""
 
+    QoS = GuardedQoS
+
     def _brpop_read(self, **options: object) -> bool:
         try:
             read: bool = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
@@ -124,7 +141,12 @@ class GuardedChannel(redis_transport.Channel):
 def guard_this_process() -> None:
     """Protect this process against queue items and compressed bodies that would end it."""
     _limit_unpacking()
-    redis_transport.Transport.Channel = GuardedChannel
+    transport = redis_transport.Transport
+    transport.Channel = GuardedChannel
+    # An error that Redis answers with is waited for like one of the connection: its memory or disk
+    # may be full, a key may have another type. Celery would end.
+    errors = get_redis_error_classes()  # type: ignore[no-untyped-call]
+    transport.connection_errors = (*errors.connection_errors, RedisError)
 
 
 def _limit_unpacking() -> None:

@@ -58,6 +58,21 @@ def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
     assert 0 == broker.namespace.client.hlen(working_key(broker.namespace))
 
 
+def test_keys_of_wrong_types(store: Store, broker: Broker) -> None:
+    """Keys of types that no command of ours expects are moved aside, and the queue filled again."""
+    batch_id = add_batch(store, "one")
+    namespace = broker.namespace
+    for name in ("queue", "unacked", "unacked_index", "working", "keeper", "_kombu.binding.queue"):
+        namespace.client.xadd(namespace.key(name), {"a": "b"})
+    rescuer = Rescuer(store, broker, FLEET)
+    for _ in range(2):
+        rescuer.round()
+
+    assert 1 == queue_length(broker)
+    assert b"stream" == namespace.client.type(namespace.key("queue", "moved"))
+    assert batch_id == decode_batch(queued(broker)[0]).batch_id
+
+
 def test_image_that_hung_a_worker(store: Store, broker: Broker) -> None:
     """The image that hung a worker is published by itself, so that the others do not wait."""
     batch_id = add_batch(store, "one", images=3)

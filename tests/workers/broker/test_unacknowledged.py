@@ -1,0 +1,83 @@
+"""Unacknowledged messages that are none, and errors that Redis answers with."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from storage.records import BatchImage, Plan
+from workers.broker.app import make_app, make_namespace
+from workers.broker.batch_message import BatchMessage
+from workers.broker.consumer import guard_this_process
+from workers.broker.publish import send_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Celery
+
+    from workers.broker.namespace import Namespace
+
+MESSAGE = BatchMessage(7, 12, 1, "photos", Plan(()), (BatchImage(5, b"a.jpg", 10),))
+JUNK = {
+    "deep": b"[" * 100_000,
+    "no JSON": b"\xff\xfe",
+    "a number": b"5",
+    "a list": b"[]",
+    "another list": b'[5, "", "queue"]',
+    "no headers": b'[{"properties": {"delivery_info": {}}}, "", "queue"]',
+    "properties of the wrong type": b'[{"headers": {}, "properties": []}, "", "queue"]',
+    "a queue of nobody": b'[{"headers": {}, "properties": {"delivery_info": {}}}, "", "unacked"]',
+    "an exchange": b'[{"headers": {}, "properties": {"delivery_info": {}}}, "a", "queue"]',
+}
+
+
+@pytest.fixture
+def namespace(clean_redis: str) -> Iterator[Namespace]:
+    """Return a store's namespace in an empty Redis."""
+    opened = make_namespace(clean_redis, "s1")
+    yield opened
+    opened.client.close()
+
+
+@pytest.fixture
+def app(clean_redis: str) -> Iterator[Celery]:
+    """Return the store's app in a process with guards."""
+    guard_this_process()
+    app = make_app(clean_redis, "s1")
+    yield app
+    app.close()
+
+
+def test_junk_does_not_keep_messages(app: Celery, namespace: Namespace) -> None:
+    """A lost message returns to its queue, whatever else is among those that were taken."""
+    send_batch(app, MESSAGE)
+    client = namespace.client
+    envelope = json.loads(client.rpop(namespace.queue))
+    lost = json.dumps([envelope, "", "queue"]).encode()
+    long_ago = time.time() - 1_000_000
+    for number, (tag, raw) in enumerate({**JUNK, "lost": lost}.items()):
+        client.hset(namespace.key("unacked"), tag, raw)
+        # The message is looked at last.
+        client.zadd(namespace.key("unacked_index"), {tag: long_ago - number})
+    client.zadd(namespace.key("unacked_index"), {"without an entry": long_ago})
+    with app.connection_for_read() as connection:
+        connection.default_channel.qos.restore_visible(num=None)
+
+    assert 1 == client.llen(namespace.queue)
+    assert envelope["body"] == json.loads(client.rpop(namespace.queue))["body"]
+    assert [0, 0] == [
+        client.hlen(namespace.key("unacked")),
+        client.zcard(namespace.key("unacked_index")),
+    ]
+
+
+def test_errors_of_redis_are_waited_for(app: Celery) -> None:
+    """An answer of Redis that is an error counts as a lost connection, after which Celery waits."""
+    with app.connection_for_read() as connection:
+        assert issubclass(redis.exceptions.OutOfMemoryError, connection.connection_errors)
+        assert issubclass(redis.ResponseError, connection.default_channel.connection_errors)

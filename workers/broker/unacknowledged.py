@@ -1,0 +1,62 @@
+"""Messages that were taken and not acknowledged: kombu's bookkeeping, on which anyone can write.
+
+kombu returns those of a dead worker to their queue after a while. Whatever it cannot read ends its
+look for all others, every ten seconds; so that is moved aside.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kombu.transport import redis as redis_transport
+from msgspec import Struct, json
+
+from workers.broker.field_types import MessageError, message_errors
+from workers.broker.namespace import QUEUE, RESULTS
+
+if TYPE_CHECKING:
+    import redis
+
+log = logging.getLogger(__name__)
+
+
+class _Properties(Struct):
+    delivery_info: dict[str, Any]
+
+
+class _Message(Struct):
+    """The parts of a message that kombu reads to return it to its queue."""
+
+    headers: dict[str, Any]
+    properties: _Properties
+
+
+class GuardedQoS(redis_transport.QoS):
+    """kombu's bookkeeping, which moves aside entries that are not messages of scanner's queues."""
+
+    def restore_by_tag(
+        self,
+        tag: bytes | str,
+        client: redis.Redis | None = None,
+        leftmost: bool = False,  # noqa: FBT001, FBT002 - kombu passes it
+    ) -> None:
+        """Return a message to its queue, by its number."""
+        with self.channel.conn_or_acquire(client) as opened:
+            try:
+                _check(opened.hget(self.unacked_key, tag))
+            except MessageError as error:
+                log.error("unacknowledged message dropped: %s", error)  # noqa: TRY400
+                self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]
+            else:
+                super().restore_by_tag(tag, opened, leftmost)  # type: ignore[no-untyped-call]
+
+
+def _check(raw: bytes | None) -> None:
+    """Raise MessageError for what kombu could not return to a queue; None was acknowledged."""
+    if raw is None:
+        return
+    with message_errors("unacknowledged message"):
+        _, exchange, routing_key = json.decode(raw, type=tuple[_Message, str, str])
+    if exchange or routing_key not in (QUEUE, RESULTS):
+        raise MessageError("it belongs to another queue")
