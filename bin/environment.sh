@@ -49,3 +49,13 @@ prepare() {
     done
     printf '%s\n' "$stamp" >"$folder/stamp"
 }
+
+# prepare_scanner: make the environment of the `scanner` command in .venv, with this clone in it.
+prepare_scanner() {
+    prepare .venv worker.txt build.txt
+    if [ ! -x "$environment/scanner" ]; then
+        say "installing the clone itself"
+        "$environment/python" -m pip install --quiet --disable-pip-version-check --no-input \
+            --no-deps --no-build-isolation --no-index --editable "$root"
+    fi
+}

@@ -110,7 +110,16 @@ def test_pre_commit_hooks_are_those_of_the_linters() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["bin/docs", "bin/environment.sh", "bin/lint", "bin/lock", "bin/scan"]
+    "script",
+    [
+        "bin/container",
+        "bin/docs",
+        "bin/environment.sh",
+        "bin/lint",
+        "bin/lock",
+        "bin/scan",
+        "bin/scanner",
+    ],
 )
 def test_shell_scripts_parse(script: str) -> None:
     """The shell scripts have no syntax errors."""

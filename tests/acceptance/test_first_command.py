@@ -47,3 +47,13 @@ def test_bin_scan_sets_up_and_scans(clone: Path) -> None:
     assert 0 == again.returncode, again.stderr
     assert 0 == json.loads(again.stdout)["images"]
     assert "setting up" not in again.stderr
+
+    # Any other command, by a link from elsewhere.
+    (clone.parent / "scanner").symlink_to(clone / "bin" / "scanner")
+    report = subprocess.run(
+        [clone.parent / "scanner", "report", "1"], capture_output=True, text=True, check=False
+    )
+
+    assert 0 == report.returncode, report.stderr
+    assert "4 of 14 images look AI-generated" in report.stdout
+    assert "" == report.stderr
