@@ -29,7 +29,7 @@ NOT_RUN = {
     r"bin/test|bin/lint|bin/docs|\.ci/run|nox|pre-commit": "is a task of the repository",
     r"bin/picture|benchmarks/house\.py": "is no part of the product",
     r"bin/scan ~/Pictures|bin/scanner": "test_first_command.py runs it in a new clone",
-    r"pipx? install|uv tool|venv ~/scanner": "changes the user's home; these tests run on the wheel",
+    r"pipx? install|uv tool|venv ~/scanner": "changes the user's home; tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"pip download": "downloads from the package index",
     r"scaled_photographs\.py": "needs whole photographs, which are not among the data sets",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from scanner.options.broker import broker_option
@@ -14,10 +16,12 @@ from workers.settings import FLEET
 @scan_argument
 @store_option
 @broker_option
-def command(*, scan_id: int | None, store: str, broker: str) -> None:
-    """Stop SCAN (default: the latest): workers drop the rest of it within a second.
+@click.option("--yes", is_flag=True, help="Without SCAN: do not ask for confirmation.")
+def command(*, scan_id: int | None, store: str, broker: str, yes: bool) -> None:
+    """Stop SCAN: workers drop the rest of it within a second.
 
-    Existing verdicts stay; `scanner resume`, or the same `scan` again, continues.
+    Without SCAN it asks whether to stop the latest. Existing verdicts stay; `scanner resume`, or
+    the same `scan` again, continues.
 
     \b
     Examples:
@@ -32,6 +36,11 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
         scan = scans.find_scan(opened, scan_id)
         if scan.finished_at is not None:
             raise ScannerError(f"scan {scan.scan_id} of {scan.collection} is finished already")
+        if scan_id is None and not yes:
+            what = f"scan {scan.scan_id} of {scan.collection}"
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"SCAN or --yes is required to cancel {what}")
+            click.confirm(f"Cancel {what}?", abort=True, err=True)
         # The store first: it outlasts the broker, and no worker starts a batch from now on.
         scans.cancel(opened, scan.scan_id)
         click.echo(f"scan {scan.scan_id} of {scan.collection} is cancelled")

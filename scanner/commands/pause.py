@@ -24,18 +24,12 @@ def command(*, host: str, store: str, broker: str) -> None:
       scanner unpause attic-pi
     """
     from scanner.fleet.broker import open_broker
-    from storage.reads.progress import list_hosts
+    from scanner.fleet.machines import find_machines
     from workers.host.availability import pause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        known = list_hosts(opened)
+        ids = find_machines(opened, queue.namespace, host)
         pause(queue.namespace, host)
-    ids = [each.host_id for each in known if host in (each.label, each.host_id)]
-    if ids:
-        click.echo(f"{host} pauses after its current batches")
-    else:
-        click.echo(f"{host} is paused as soon as it takes work")
-        labels = ", ".join(sorted({each.label for each in known})) or "none"
-        click.echo(f"no host named {host} yet; known hosts: {labels}", err=True)
+    click.echo(f"{host} pauses after its current batches")
     if len(ids) > 1:
         click.echo(f"{len(ids)} machines have this name; their ids: {', '.join(ids)}", err=True)

@@ -136,8 +136,8 @@ def _print_queue(state: QueueState | None, broker: str) -> None:
     click.echo(f"  {waiting}; recently active processes:")
     for worker in state.workers:
         seconds = max(0.0, time.time() - worker.at)
-        note = f": {worker.note}" if worker.note else ""
-        # A paused worker has no batch.
+        note = f": {worker.note}" if worker.note else "" if worker.batch_id else ": idle"
+        # An idle or paused worker has no batch.
         batch = f" batch {worker.batch_id} of scan {worker.scan_id}," if worker.batch_id else ""
         click.echo(f"    {worker.name}{batch} {seconds:.0f} s ago{note}")
 

@@ -20,8 +20,12 @@ def command(*, host: str, store: str, broker: str) -> None:
       scanner unpause attic-pi
     """
     from scanner.fleet.broker import open_broker
+    from scanner.fleet.machines import find_machines
     from workers.host.availability import unpause
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         was_paused = unpause(queue.namespace, host)
+        # A machine that was paused and never worked is in no list.
+        if not was_paused:
+            find_machines(opened, queue.namespace, host)
     click.echo(f"{host} takes work again" if was_paused else f"{host} was not paused")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.fleet.self_test import TIMEOUT_SECONDS, SelfTestError, run_self_test
 from scanner.version import own_version
 from storage.errors import ScannerError
+from storage.text import nearest
 from workers.batch.sinks import not_mapped
 from workers.broker.collection_fingerprints import collections_with_fingerprint, fingerprint_of
 from workers.broker.handshake import MAX_SKEW_SECONDS, Handshake, clock_skew_seconds, read_handshake
@@ -89,9 +90,14 @@ def _wait_for_clock(namespace: Namespace, say: Callable[[str], object]) -> None:
 
 
 def _check_collections(namespace: Namespace, settings: WorkerSettings) -> Iterator[str]:
+    known = collections_with_fingerprint(namespace)
     for name, location in settings.roots.items():
+        meant = nearest(name, set(known) - settings.roots.keys())
+        # Another collection may not be listed yet.
+        if name not in known and meant is not None:
+            raise PreflightError(f"invalid --root {name}=…: did you mean the collection {meant}?")
         yield _check_collection(namespace, name, location, settings.limits.max_bytes)
-    for name in collections_with_fingerprint(namespace):
+    for name in known:
         if name in settings.roots:
             continue
         if settings.share is not None:

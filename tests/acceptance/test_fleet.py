@@ -135,7 +135,7 @@ def test_cancelled_scan_exits_with_a_message(cli: Cli, photos: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and not started(cli):
         time.sleep(0.1)
-    cli.run("cancel")
+    cli.run("cancel", "--yes")
     _, words = scan.communicate(timeout=60)
 
     assert 1 == scan.returncode

@@ -37,11 +37,19 @@ def test_paused_and_unpaused(
     assert 400 == fleet.wait(scan_id, lambda seen: seen.pending == 0).no_evidence
 
 
-def test_unknown_host(fleet_on: Callable[[str], Fleet], tmp_path: Path) -> None:
-    """An unknown host is reported, and so is a host that was not paused."""
+def test_unknown_host(fleet_on: Callable[[str], Fleet], photos: Path, tmp_path: Path) -> None:
+    """An unknown host is an error that names what is near, and so is one that was not paused."""
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
 
-    assert "yet; known hosts: none" in (fleet.cli.run("pause", "attic").stderr)
-    assert "attic takes work again" in fleet.cli.run("unpause", "attic").stdout
+    said = fleet.cli.run("pause", "attic", check=2).stderr
+    assert "invalid host 'attic': expected one of: none has worked yet" in said
+
+    fleet.work("--name", "attic")
+    scan_id = fleet.cli.json("enqueue", photos, "--include", "00*.jpg", "--json")["scan"]
+    fleet.wait(scan_id, lambda seen: seen.pending == 0)
+
+    for command in ("pause", "unpause"):
+        said = fleet.cli.run(command, "atic", check=2).stderr
+        assert "invalid host 'atic': did you mean attic?" in said
     assert "attic was not paused" in fleet.cli.run("unpause", "attic").stdout
     assert "invalid time range '25-3'" in fleet.cli.run("worker", "--hours", "25-3", check=2).stderr

@@ -101,7 +101,16 @@ def uncancel(namespace: Namespace, scan_id: int) -> None:
 
 
 def worker_states(namespace: Namespace) -> Iterator[WorkerState]:
-    """Yield the latest heartbeat of each process that has not expired, safe for a terminal."""
+    """Yield the latest heartbeat of each process that has not expired, safe for a terminal.
+
+    The main process of a worker is yielded only if it waits, or if none of its processes has work.
+    """
+    states = list(_latest(namespace))
+    busy = {state.host for state in states if state.batch_id}
+    yield from (state for state in states if state.batch_id or state.note or state.host not in busy)
+
+
+def _latest(namespace: Namespace) -> Iterator[WorkerState]:
     for key in sorted(namespace.client.scan_iter(match=namespace.key("worker", "*"), count=1000)):
         raw = namespace.client.get(key)
         if raw is None:

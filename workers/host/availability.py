@@ -94,8 +94,7 @@ def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]
         def check(self, consumer: Any) -> None:  # noqa: ANN401
             note = scale_pool(autoscaler, self.pool, settings.label)
             reason = availability.unavailable_reason() or ("" if autoscaler.allowed else note)
-            if reason or note:
-                heartbeat.send(0, 0, reason or note)
+            heartbeat.send(0, 0, reason or note)
             is_consuming = consumer.task_consumer.consuming_from(namespace.queue)
             if is_consuming is bool(reason):
                 log.warning("%s: %s", settings.label, reason or "taking work again")

@@ -198,3 +198,12 @@ def test_crashing_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
         PreflightError, match="The detectors do not run on this machine: exit status 1"
     ):
         preflight.speed_line()
+
+
+def test_mistyped_root(namespace: Namespace, settings: WorkerSettings, photos: Path) -> None:
+    """A root for a collection that does not exist, beside one of nearly that name, is refused."""
+    store_fingerprint(namespace, "photos", take_fingerprint(request(photos)))
+    settings = replace(settings, roots={"phtos": photos})
+
+    with pytest.raises(PreflightError, match="invalid --root phtos=…: did you mean the collection"):
+        run_preflight(namespace, settings)

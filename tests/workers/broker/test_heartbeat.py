@@ -83,6 +83,17 @@ def test_heartbeats(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Non
         assert 0 < client.ttl(key) <= 30
 
 
+def test_idle_worker(client: redis.Redis) -> None:
+    """A main process is listed while none of its processes has work, or if it waits."""
+    main = Heartbeat(namespace(client), "pi4:1", "pi4")
+    main.send(0, 0, "")
+    assert ["pi4:1"] == [state.name for state in worker_states(namespace(client))]
+    Heartbeat(namespace(client), "pi4:2", "pi4").send(7, 12, "")
+    assert ["pi4:2"] == [state.name for state in worker_states(namespace(client))]
+    main.send(0, 0, "paused")
+    assert ["paused", ""] == [state.note for state in worker_states(namespace(client))]
+
+
 def test_heartbeats_are_limited(client: redis.Redis, clock: list[float]) -> None:
     """A process contacts the broker at most once a second."""
     end = Heartbeat(namespace(client), "pi4:1", "pi4")
