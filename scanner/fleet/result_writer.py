@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from contextlib import closing
 
 from scanner.fleet.broker import open_broker
@@ -15,13 +14,12 @@ from storage.database.store import Store
 
 def main() -> int:
     """Write results until stopped; return the exit code."""
-    from celery.platforms import SecurityWarning  # noqa: PLC0415 - after the store has answered
-
+    # After the store has answered.
     from workers.batch.result_writer import make_result_writer  # noqa: PLC0415
+    from workers.broker.quiet import quiet_celery  # noqa: PLC0415
 
     log_to_stderr(verbose=False)
-    # Celery warns when root accepts messages that can run code; ours are JSON and validated.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
+    quiet_celery()
     broker_url = os.environ["SCANNER_BROKER_URL"]
     with closing(
         Store.open(os.environ["SCANNER_STORE_URL"], make=False, answer_s=WORK_ANSWER_S)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scanner.config import APP
+from scanner.fleet.hub_config import hub_file
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
@@ -74,7 +76,10 @@ class Service:
         return Path(config) / "systemd" / "user" / UNIT
 
     def install(self) -> None:
-        """Write the unit, start it, and enable it at boot."""
+        """Write the unit, start it, and enable it at boot; leave no unit behind if that fails."""
+        _check_configured("" if self.for_user else os.environ.get("SUDO_USER", ""))
+        self._find_systemctl()
+        before = self.file.read_bytes() if self.file.exists() else None
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.file.write_text(self.unit(), encoding="utf-8")
@@ -82,10 +87,17 @@ class Service:
             raise ServiceError(
                 f"{self.file} cannot be written ({error.strerror}): use sudo, or --user"
             ) from error
-        self._systemctl("daemon-reload")
-        self._systemctl("enable", UNIT)
-        # A running service gets the new unit.
-        self._systemctl("restart", UNIT)
+        try:
+            self._systemctl("daemon-reload")
+            self._systemctl("enable", UNIT)
+            # A running service gets the new unit.
+            self._systemctl("restart", UNIT)
+        except ServiceError:
+            if before is None:
+                self.file.unlink()
+            else:
+                self.file.write_bytes(before)
+            raise
 
     def uninstall(self) -> None:
         """Stop the service and remove the unit."""
@@ -98,13 +110,18 @@ class Service:
             raise ServiceError(f"{self.file} cannot be removed: {error.strerror}") from error
         self._systemctl("daemon-reload")
 
-    def _systemctl(self, *words: str) -> None:
+    @staticmethod
+    def _find_systemctl() -> str:
         command = shutil.which("systemctl")
         if command is None:
             raise ServiceError(
                 "systemd was not found (no `systemctl`); --print shows the unit, for another "
                 "service manager"
             )
+        return command
+
+    def _systemctl(self, *words: str) -> None:
+        command = self._find_systemctl()
         scope = ["--user"] if self.for_user else []
         result = subprocess.run(  # noqa: S603 - all words are constants
             [command, *scope, *words], capture_output=True, text=True, check=False
@@ -122,6 +139,18 @@ def _user() -> str:
             f"user {os.getuid()} has no name on this machine, which a service needs: run as a user "
             "with one, or use --user"
         ) from error
+
+
+def _check_configured(user: str) -> None:
+    """Raise ServiceError if a user (default: the current one) has neither hub nor config file."""
+    folder = hub_file().parent
+    if user:
+        folder = Path(f"~{user}").expanduser() / ".config" / APP
+    if not any((folder / name).exists() for name in (hub_file().name, "config.toml")):
+        raise ServiceError(
+            f"there is no hub in {folder}: join one first, as the user of the service, with the "
+            "line that `scanner hub` prints"
+        )
 
 
 def _quote(word: str) -> str:

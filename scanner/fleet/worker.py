@@ -7,13 +7,11 @@ import os
 import signal
 import threading
 import time
-import warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billiard import active_children
-from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 
 from scanner.exits import INTERRUPTED
@@ -26,6 +24,7 @@ from storage.database.store import Store
 from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
 from workers.broker.namespace import QUEUE
+from workers.broker.quiet import quiet_celery
 from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
-            return _consume(settings, process)
+            return _consume(settings, process, say)
 
 
 @contextmanager
@@ -122,10 +121,11 @@ def _supervised_rescuer(
         yield process
 
 
-def _consume(settings: WorkerSettings, rescuer: SupervisedProcess | None) -> int:
+def _consume(
+    settings: WorkerSettings, rescuer: SupervisedProcess | None, say: Callable[[str], object]
+) -> int:
     """Run Celery's worker in this process, and restart the rescuer whenever it has exited."""
-    # Celery warns when root accepts messages that can run code; ours are JSON and validated.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
+    quiet_celery()
     # Celery sets up no logging, which would undo --verbose, if this signal is connected.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
@@ -155,6 +155,8 @@ def _consume(settings: WorkerSettings, rescuer: SupervisedProcess | None) -> int
             # The pool forks no more.
             threading.Thread(target=_end_in_time, args=(exit_code, rescuer), daemon=True).start()
         signals.append(sig)
+        if sig == "SIGINT" and len(signals) == 1:
+            say("stopping after the images at work; Ctrl-C again ends at once")
 
     worker_shutting_down.connect(begin_to_stop, weak=False)
     worker.start()

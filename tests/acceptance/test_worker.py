@@ -33,9 +33,11 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
         worker = fleet.work()
         fleet.wait(scan_id, lambda seen, before=before: seen.judged >= before + 10)
         worker.send_signal(sent)
-        _, said = worker.communicate(timeout=60)
+        printed, said = worker.communicate(timeout=60)
 
         assert code == worker.returncode
+        assert "" == printed
+        assert ("stopping after the images at work" in said) is (sent == signal.SIGINT)
         assert fleet.counts(scan_id).pending > 0
         assert "Traceback" not in said
         assert "requeue" not in said

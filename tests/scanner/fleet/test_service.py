@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
+from scanner.fleet.hub_config import HubConfig, save_hub
 from scanner.fleet.service import UNIT, Service, ServiceError
 
 
@@ -24,6 +25,12 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     return asked
+
+
+@pytest.fixture
+def joined(home: Path) -> None:
+    """Make this a machine that has joined a hub."""
+    save_hub(HubConfig("redis://:secret@hub:6379/0", "s1"))
 
 
 def parsed(unit: str) -> configparser.ConfigParser:
@@ -66,6 +73,7 @@ def test_the_unit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "multi-user.target" == unit["Install"]["WantedBy"]
 
 
+@pytest.mark.usefixtures("joined")
 def test_installed_and_removed(home: Path, systemctl: Path) -> None:
     """A user's service is written, enabled and started, and removed again."""
     service = Service((), for_user=True)
@@ -87,16 +95,36 @@ def test_installed_and_removed(home: Path, systemctl: Path) -> None:
     ] == systemctl.read_text().splitlines()
 
 
-def test_systemctl_fails(home: Path, systemctl: Path) -> None:
-    """A failure of systemctl is one sentence."""
+@pytest.mark.usefixtures("joined")
+def test_systemctl_fails(systemctl: Path) -> None:
+    """A failure of systemctl is one sentence, and leaves what was there before."""
+    file = Service((), for_user=True).file
     (systemctl.parent / "broken").touch()
     done = CliRunner().invoke(cli, ["worker", "install", "--user"])
 
     assert 1 == done.exit_code
     assert "systemctl daemon-reload failed" in done.output
+    assert not file.exists()
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[Unit]\n")
+    CliRunner().invoke(cli, ["worker", "install", "--user"])
+    assert "[Unit]\n" == file.read_text()
 
 
-def test_no_systemd(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_before_join(home: Path, systemctl: Path) -> None:
+    """A machine that has not joined a hub gets no service."""
+    done = CliRunner().invoke(cli, ["worker", "install", "--user"])
+
+    assert 1 == done.exit_code
+    assert f"there is no hub in {home}" in done.output
+    assert "join one first" in done.output
+    assert not Service((), for_user=True).file.exists()
+    assert not systemctl.exists()
+
+
+@pytest.mark.usefixtures("joined")
+def test_no_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without systemd the error names --print."""
     monkeypatch.setenv("PATH", "/nowhere")
     done = CliRunner().invoke(cli, ["worker", "install", "--user"])
