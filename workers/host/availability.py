@@ -16,6 +16,7 @@ from celery import bootsteps
 
 from workers.broker.app import make_namespace
 from workers.broker.heartbeat import Heartbeat, control_key
+from workers.broker.namespace import QUEUE
 from workers.host.autoscale import Autoscaler, Pool, scale_pool
 from workers.host.identity import this_host
 
@@ -95,11 +96,11 @@ def availability_step(settings: WorkerSettings) -> type[bootsteps.StartStopStep]
             note = scale_pool(autoscaler, self.pool, settings.label)
             reason = availability.unavailable_reason() or ("" if autoscaler.allowed else note)
             heartbeat.send(0, 0, reason or note)
-            is_consuming = consumer.task_consumer.consuming_from(namespace.queue)
+            is_consuming = consumer.task_consumer.consuming_from(QUEUE)
             if is_consuming is bool(reason):
                 log.warning("%s: %s", settings.label, reason or "taking work again")
                 change = consumer.cancel_task_queue if reason else consumer.add_task_queue
-                change(namespace.queue)
+                change(QUEUE)
 
     return AvailabilityStep
 
