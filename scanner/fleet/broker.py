@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Shown in place of a URL that may be a password in part.
 HIDDEN = "(a URL that is not shown)"
+# What to do about a broker that does not answer.
+ADVICE = "Start a Redis server there or name another with --broker; `scanner scan` needs none"
 
 
 class InvalidBroker(InvalidInput):
@@ -47,10 +49,11 @@ class Broker:
 
 
 @contextmanager
-def open_broker(url: str, store_id: str) -> Iterator[Broker]:
+def open_broker(url: str, store_id: str, advice: str = ADVICE) -> Iterator[Broker]:
     """Open a store's part of the broker at a URL. Raise InvalidBroker and BrokerUnavailable.
 
-    A broker that goes away while the context lasts raises BrokerUnavailable, too.
+    A broker that goes away while the context lasts raises BrokerUnavailable, too. Its message ends
+    with the `advice`.
     """
     try:
         namespace = make_namespace(url, store_id)
@@ -60,12 +63,12 @@ def open_broker(url: str, store_id: str) -> Iterator[Broker]:
         namespace.client.ping()
         yield Broker(url, make_app(url, store_id), namespace)
     except (redis.RedisError, OperationalError) as error:
-        raise broker_error(without_password(url), error) from error
+        raise broker_error(without_password(url), error, advice) from error
     finally:
         namespace.client.close()
 
 
-def broker_error(where: str, error: Exception) -> BrokerUnavailable:
+def broker_error(where: str, error: Exception, advice: str = ADVICE) -> BrokerUnavailable:
     """Return what a command says of an error of a broker, in one sentence."""
     # Celery wraps the client's errors.
     cause = error.__cause__ if isinstance(error, OperationalError) else error
@@ -76,10 +79,7 @@ def broker_error(where: str, error: Exception) -> BrokerUnavailable:
             f"Broker {where} forbids what scanner needs: {error_text(error)}. Let the user use all "
             "keys that begin with scanner:, or with the prefix that the URL names in ?prefix=TEXT"
         )
-    return BrokerUnavailable(
-        f"Broker {where} is not available: {error_text(error)}. Start a Redis server there or name "
-        "another with --broker; `scanner scan` needs none"
-    )
+    return BrokerUnavailable(f"Broker {where} is not available: {error_text(error)}. {advice}")
 
 
 def without_password(url: str) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from billiard import active_children
 from celery.signals import setup_logging, worker_shutting_down
 
+from scanner.config import DEFAULT_BROKER
 from scanner.exits import INTERRUPTED
-from scanner.fleet.broker import open_broker, without_password
+from scanner.fleet.broker import ADVICE, open_broker, without_password
 from scanner.fleet.hub_config import load_hub
 from scanner.fleet.preflight import preflight, speed_line
 from scanner.processes.supervisor import SupervisedProcess, periodic_step
@@ -84,12 +85,26 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
             f"{settings.label} works with {processes} on the batches of "
             f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"
         )
-        with open_broker(settings.broker_url, settings.store_id) as broker:
+        advice = _advice(settings.broker_url)
+        with open_broker(settings.broker_url, settings.store_id, advice) as broker:
             preflight(broker.namespace, settings, say)
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
             return _consume(settings, process, say)
+
+
+def _advice(broker_url: str) -> str:
+    """Return what to do if the broker does not answer."""
+    hub = load_hub()
+    if hub is not None and hub.broker_url() == broker_url:
+        return "This machine has joined the hub there: is `scanner hub` running?"
+    if hub is None and broker_url == DEFAULT_BROKER:
+        return (
+            "This machine has not joined a hub: run the line that `scanner hub` prints, or name "
+            "--broker and --store"
+        )
+    return ADVICE
 
 
 @contextmanager

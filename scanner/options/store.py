@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scanner.config import default_store
+from storage.errors import ScannerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,5 +59,18 @@ def open_store(url: str, *, make: bool = False, answer_s: float | None = None) -
     from storage.database.engine import COMMAND_ANSWER_S  # noqa: PLC0415 - 0.3 s not for `--help`
     from storage.database.store import Store  # noqa: PLC0415
 
+    if not make:
+        _require_own_store(url)
     with closing(Store.open(url, make=make, answer_s=answer_s or COMMAND_ANSWER_S)) as store:
         yield store
+
+
+def _require_own_store(url: str) -> None:
+    """Raise ScannerError where the hub that this machine has joined has the store."""
+    from scanner.fleet.hub_config import load_hub  # noqa: PLC0415 - as above
+
+    if url == default_store() and not Path(url).exists() and load_hub() is not None:
+        raise ScannerError(
+            "the store is on the hub that this machine has joined: run the command there, or name "
+            "a store with --store"
+        )

@@ -53,6 +53,30 @@ def test_hub_that_does_not_answer(home: Path) -> None:
     assert not hub_file().with_name("hub.pem").exists()
 
 
+def test_worker_that_has_not_joined(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without hub and broker is told to join; one whose hub is away, where to look."""
+    monkeypatch.setattr("scanner.fleet.worker.DEFAULT_BROKER", "redis://127.0.0.1:9/0")
+    monkeypatch.setenv("SCANNER_BROKER_URL", "redis://127.0.0.1:9/0")
+    alone = CliRunner().invoke(cli, ["worker"])
+    save_hub(HubConfig("redis://:s3cret@127.0.0.1:9/0", "4567"))
+    monkeypatch.delenv("SCANNER_BROKER_URL")
+    away = CliRunner().invoke(cli, ["worker"])
+
+    assert (4, 4) == (alone.exit_code, away.exit_code)
+    assert "This machine has not joined a hub: run the line" in alone.stderr
+    assert "This machine has joined the hub there: is `scanner hub` running?" in away.stderr
+
+
+def test_store_on_the_hub(home: Path) -> None:
+    """A machine that has joined a hub has no store of its own, and says where it is."""
+    save_hub(PLAIN)
+    for command in ("status", "report", "verdicts", "scans"):
+        result = CliRunner().invoke(cli, [command])
+
+        assert 1 == result.exit_code
+        assert "the store is on the hub that this machine has joined" in result.stderr
+
+
 def test_store_without_its_broker(home: Path, tmp_path: Path) -> None:
     """A worker with another store needs a broker, too: the hub's has no queue for it."""
     save_hub(PLAIN)
