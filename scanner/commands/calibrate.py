@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.options.completion import complete_detector
 from scanner.options.output import json_option
 from scanner.options.parameters import FiniteRange
 from storage.errors import ScannerError
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
     help="Maximum false-positive rate.",
 )
 @click.option(
-    "--detectors", metavar="A,B", help="Calibrate only these.  [default: the built-in ones]"
+    "--detectors",
+    metavar="A,B",
+    shell_complete=complete_detector,
+    help="Calibrate only these.  [default: the built-in ones]",
 )
 @click.option("--forget", is_flag=True, help="Go back to the thresholds on the cards.")
 @json_option

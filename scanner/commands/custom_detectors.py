@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import DONE, INCOMPLETE
+from scanner.options.completion import complete_custom_detector, complete_detector
 from scanner.options.output import json_option
 from scanner.options.parameters import FiniteRange
 from scanner.options.record import as_record
@@ -211,7 +212,7 @@ def added_text(card: Card) -> str:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_custom_detector)
 def remove(name: str) -> None:
     """Remove the custom detector NAME; the built-in ones stay.
 
@@ -230,7 +231,7 @@ def remove(name: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_detector)
 @click.argument(
     "images",
     nargs=-1,

@@ -10,6 +10,7 @@ import click
 
 from scanner.commands import custom_detectors, published_detectors
 from scanner.commands.trust import trust
+from scanner.options.completion import complete_detector
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
 from scanner.report.text.card import card_rows
@@ -50,7 +51,7 @@ def list_(*, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_detector)
 @json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show the card of the detector NAME.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.options.completion import complete_detector
 from scanner.options.output import json_option
 from storage.errors import ScannerError
 from storage.optional_packages import with_extra
@@ -21,7 +22,7 @@ WITHOUT_EXTRA = f"measuring needs packages that are not installed ({{name}}): {w
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_detector)
 @click.option(
     "--data",
     required=True,

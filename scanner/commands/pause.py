@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from scanner.options.broker import broker_option
+from scanner.options.completion import complete_host
 from scanner.options.store import open_store, store_option
 
 
 @click.command()
-@click.argument("host")
+@click.argument("host", shell_complete=complete_host)
 @store_option
 @broker_option
 def command(*, host: str, store: str, broker: str) -> None:

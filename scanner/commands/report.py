@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import DONE, FAIL_ON
+from scanner.options.completion import complete_scan
 from scanner.options.output import (
     fail_on_option,
     full_option,
@@ -41,7 +42,9 @@ class Options:
 
 
 @click.command()
-@click.argument("scans", metavar="[SCAN [LATER]]", type=ScanNumber(), nargs=-1)
+@click.argument(
+    "scans", metavar="[SCAN [LATER]]", type=ScanNumber(), shell_complete=complete_scan, nargs=-1
+)
 @store_option
 @click.option(
     "--format",

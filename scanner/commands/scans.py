@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from scanner.options.completion import complete_scan
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
 from scanner.options.store import ScanNumber, open_store, store_option
@@ -47,7 +48,7 @@ def list_command(*, store: str, as_json: bool) -> None:
 
 
 @command.command("forget")
-@click.argument("scan_id", metavar="SCAN", type=ScanNumber())
+@click.argument("scan_id", metavar="SCAN", type=ScanNumber(), shell_complete=complete_scan)
 @store_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def forget_command(*, scan_id: int, store: str, yes: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.options.completion import complete_detector
 from scanner.options.record import as_record
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class ScanRequestOptions:
 detectors_option = click.option(
     "--detectors",
     metavar="A,B",
+    shell_complete=complete_detector,
     help="Use only these detectors.  [default: the one that suits each image]",
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.config import default_store
+from scanner.options.completion import complete_scan
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class ScanNumber(click.IntRange):
 
 def scan_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the optional argument SCAN, passed as `scan_id`."""
-    return click.argument("scan_id", metavar="[SCAN]", type=ScanNumber(), required=False)(function)
+    return click.argument(
+        "scan_id", metavar="[SCAN]", type=ScanNumber(), required=False, shell_complete=complete_scan
+    )(function)
 
 
 @contextmanager
