@@ -10,6 +10,7 @@ import select
 import sys
 
 import click
+from click.exceptions import NoSuchCommand
 
 from scanner.config import FileSettings
 from scanner.exits import DONE, INTERRUPTED, UNAVAILABLE
@@ -69,6 +70,15 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"scanner.commands.{cmd_name}.command is not a click.Command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is named first, and the rest; name those that are near."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the commands with a line of help each, without importing them."""

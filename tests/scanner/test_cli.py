@@ -47,6 +47,19 @@ def test_error_is_a_sentence_and_an_exit_code(
     assert done.stderr == ("interrupted\n" if exit_code == 130 else "Error: broken\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["scna"], "scan"), (["detectors", "lst"], "list"), (["reprot"], "report")],
+)
+def test_mistyped_command(words: list[str], meant: str) -> None:
+    """A command that does not exist is an error that names what is near."""
+    result = CliRunner().invoke(cli.cli, words)
+
+    assert 2 == result.exit_code
+    assert "Did you mean" in result.stderr
+    assert f"'{meant}'" in result.stderr
+
+
 def test_help_imports_nothing_large() -> None:
     """The help of every command is there without the libraries that do the work."""
     script = """
