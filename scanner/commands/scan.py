@@ -6,6 +6,7 @@ import signal
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from scanner.options.record import as_record
 from scanner.options.scan_request import dry_run_option, make_request, request_options
 from scanner.options.store import open_store, store_option
 from scanner.options.work import concurrency_option, root_option
-from storage.errors import ScannerError
+from storage.errors import ScannerError, StoreUnavailable
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scanner.options.scan_request import ScanRequestOptions
     from scanner.report.figures.build import Report
     from storage.database.store import Store
+    from workers.broker.namespace import Namespace
     from workers.sources.location import SourceLocation
 
 
@@ -182,11 +184,24 @@ def _run(
             local.LocalWorker(own.broker.url, worker_options) as worker,
             _announced_stop(),
             Follower(
-                store, scan_id, lambda: waiting_note(own.broker.namespace), on_progress
+                store,
+                scan_id,
+                lambda: waiting_note(own.broker.namespace),
+                on_progress,
+                partial(_require_writable, store, own.broker.namespace),
             ) as follower,
         ):
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
             follower.follow(stop.check, own.check, worker.check, check_rescuer)
+
+
+def _require_writable(store: Store, namespace: Namespace) -> None:
+    """Raise StoreUnavailable or an error of Redis if a disk is full, so that the scan ends."""
+    try:
+        store.require_writable()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{error}; run the same command again to resume") from error
+    namespace.client.set(namespace.key("writable"), "", ex=1)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 # and the share of time that they may take: counting a million verdicts takes 0.1 s.
 POLL_SHARE = 0.02
-# Seconds that a store may be unavailable, as for workers.
+# Seconds that a store may be unavailable, as for workers; and without a new verdict, until it is
+# checked whether one could be written.
 RETRY_SECONDS = 120.0
 # Seconds between two lines off a terminal.
 LINE_SECONDS = 10.0
@@ -66,16 +67,21 @@ class Follower:
         scan_id: int,
         note: Callable[[], str] = str,
         on_progress: Callable[[ScanProgress, float], object] | None = None,
+        on_stall: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to follow a scan.
 
         `note` returns what the scan waits for, if anything. `on_progress` is called with each
-        state of the scan and its current rate in images per second.
+        state of the scan and its current rate in images per second, `on_stall` while there was no
+        new verdict for RETRY_SECONDS.
         """
         self._store = store
         self._scan_id = scan_id
         self._note = note
         self._on_progress = on_progress
+        self._on_stall = on_stall
+        self._judged = 0
+        self._judged_at = time.monotonic()
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._bar = _Bar(
@@ -102,7 +108,8 @@ class Follower:
     def update(self) -> ScanProgress | None:
         """Read and show the scan's progress; return None if it is too early or the store is away.
 
-        Raise StoreUnavailable if the store has been unavailable for RETRY_SECONDS.
+        Raise StoreUnavailable if the store has been unavailable for RETRY_SECONDS, and what
+        `on_stall` raises.
         """
         now = time.monotonic()
         if now < self._poll_at:
@@ -119,6 +126,10 @@ class Follower:
         query_seconds = time.monotonic() - now
         self._poll_at = now + max(POLL_SECONDS, query_seconds / POLL_SHARE)
         self._unavailable_since = None
+        if progress.counts.judged != self._judged:
+            self._judged, self._judged_at = progress.counts.judged, now
+        elif now - self._judged_at > RETRY_SECONDS:
+            self._on_stall()
         self._show(now, progress)
         return progress
 

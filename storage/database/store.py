@@ -76,6 +76,11 @@ class Store:
         """Begin a transaction that may write; on SQLite it waits for other writers."""
         return transaction(self.engine, writes=True)
 
+    def require_writable(self) -> None:
+        """Write something that changes nothing. Raises StoreUnavailable, as on a full disk."""
+        with self.write() as connection:
+            connection.execute(sa.update(store_table).values(id=store_table.c.id))
+
     def upgrade(self) -> tuple[str | None, str | None]:
         """Upgrade the schema; return the versions before and after."""
         before = version(self.engine)

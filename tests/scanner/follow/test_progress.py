@@ -11,6 +11,7 @@ import pytest
 from scanner.follow import progress
 from scanner.follow.progress import Follower, ScanProgress, fit_figures
 from storage.database.store import Store
+from storage.errors import StoreUnavailable
 from storage.reads.progress import Counts
 from storage.records import Plan
 from storage.writes import scans
@@ -45,6 +46,25 @@ def show(store: Store, monkeypatch: pytest.MonkeyPatch, *, note: str = "", liste
         follower.update()
         time.sleep(0.01)
         follower.update()
+
+
+def test_scan_that_does_not_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check is called once there was no new verdict for a while; what it raises ends the scan."""
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "POLL_SHARE", 1e9)
+    calls: list[None] = []
+
+    def full() -> None:
+        calls.append(None)
+        raise StoreUnavailable("the disk is full")
+
+    with Follower(store, 1, on_stall=full) as follower:
+        follower.update()
+        assert [] == calls
+        monkeypatch.setattr(progress, "RETRY_SECONDS", 0.0)
+        time.sleep(0.01)
+        with pytest.raises(StoreUnavailable):
+            follower.follow()
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
