@@ -49,7 +49,7 @@ def test_error_is_a_sentence_and_an_exit_code(
 
 @pytest.mark.parametrize(
     ("words", "meant"),
-    [(["scna"], "scan"), (["detectors", "lst"], "list"), (["worke"], "worker")],
+    [(["scna"], "scan"), (["detectors", "lst"], "list"), (["hbu"], "hub")],
 )
 def test_mistyped_command(words: list[str], meant: str) -> None:
     """A command that does not exist is an error that names what is near."""
