@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
 
     Exit codes: 0 done, 5 --fail-on matched.
     """
+    from scanner.report.figures.build import Report
     from scanner.report.figures.redact import redacted
     from scanner.report.formats.write import write
 
@@ -88,7 +90,10 @@ def command(ctx: click.Context, *, options: Options) -> None:
         report = _report(store, options.scans)
         if options.redact:
             report = redacted(report)
-        write(report, output_format, options.output, full=options.full)
+        thumbnails = None
+        if output_format == "html" and not options.redact and isinstance(report, Report):
+            thumbnails = _thumbnails(store, report)
+        write(report, output_format, options.output, full=options.full, thumbnails=thumbnails)
     ctx.exit(FAIL_ON if options.fail_on == "ai" and report.counts.ai else DONE)
 
 
@@ -101,3 +106,18 @@ def _report(store: Store, scans: tuple[int, ...]) -> Report | Comparison:
     if len(scans) > 1:
         return compare(store, *(find_scan(store, scan_id) for scan_id in scans))
     return build(store, find_scan(store, scans[0] if scans else None))
+
+
+def _thumbnails(store: Store, report: Report) -> dict[int, bytes]:
+    """Return thumbnails of the most certain findings, where this machine has the images."""
+    from scanner.web.previews import NoPreview, Previews, Size, user_cache
+    from storage.reads.gallery import find_image
+
+    previews = Previews({}, user_cache())
+    thumbnails = {}
+    for row in report.findings:
+        listed = find_image(store, report.scan.scan_id, row.image_id)
+        if listed is not None:
+            with contextlib.suppress(NoPreview):
+                thumbnails[row.image_id] = previews.get(report.scan, listed, Size.THUMBNAIL)
+    return thumbnails

@@ -89,27 +89,21 @@ def command(*, options: Options) -> None:
 
 def _serve(listener: Listener, options: Options) -> None:
     import secrets
-    from pathlib import Path
 
-    import platformdirs
-
-    from scanner.config import APP
     from scanner.processes.addresses import is_loopback
     from scanner.web.app import make_app
-    from scanner.web.disk_cache import DiskCache
     from scanner.web.monitor import Monitor
-    from scanner.web.previews import Previews
+    from scanner.web.previews import Previews, user_cache
     from scanner.web.server import serve
     from scanner.web.site import Site
 
     is_local = is_loopback(options.host)
     token = options.token or (None if is_local else secrets.token_urlsafe())
-    cache = DiskCache(Path(platformdirs.user_cache_path(APP)) / "pictures")
     with open_store(options.store) as store:
         site = Site(
             store,
             Monitor(store, options.broker),
-            Previews(options.roots, cache),
+            Previews(options.roots, user_cache()),
             _user() if is_local else "",
         )
         app = make_app(site, token)

@@ -15,8 +15,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
 from PIL import Image
 
+from scanner.config import APP
+from scanner.web.disk_cache import DiskCache
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
@@ -27,7 +30,6 @@ from workers.sources.source import SourceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from scanner.web.disk_cache import DiskCache
     from storage.reads.gallery import ListedFile
     from storage.writes.scans import Scan
     from workers.pipeline.crops import Box
@@ -63,6 +65,11 @@ class Shape:
     def to_upright(self, box: Box) -> Box:
         """Convert a box of the stored image to the image as viewed."""
         return upright(box, self.orientation, self.stored)
+
+
+def user_cache() -> DiskCache:
+    """Return this user's cache of previews."""
+    return DiskCache(Path(platformdirs.user_cache_path(APP)) / "pictures")
 
 
 class NoPreview(Exception):

@@ -6,15 +6,18 @@ import base64
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import time
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from workers.detectors import installed
 
@@ -263,3 +266,17 @@ def test_cifake(cli: Cli, test_data: Path, tmp_path: Path) -> None:
     # The gate takes the others for graphics.
     assert measured.images == truth["scored"] == sum(truth["confusion"].values())
     assert pytest.approx(measured.accuracy) == truth["accuracy"]
+
+
+def test_html_report_shows_its_findings(scanned_samples: Cli) -> None:
+    """The HTML report has thumbnails of its most certain findings, unless it is redacted."""
+    page = scanned_samples.run("report", "--format", "html").stdout
+    redacted = scanned_samples.run("report", "--format", "html", "--redact").stdout
+    shown = re.findall(r'<img class="thumbnail" src="data:image/(png|jpeg);base64,(\S+)"', page)
+
+    assert 4 <= len(shown) <= 10
+    for kind, body in shown:
+        image = Image.open(BytesIO(base64.b64decode(body)))
+        assert kind == str(image.format).lower()
+        assert max(image.size) <= 512
+    assert "<img" not in redacted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -20,7 +21,7 @@ from storage.reads.hosts import STAGES
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from scanner.report.figures.build import Evaluation, Report
     from scanner.report.figures.compare import Comparison
@@ -30,9 +31,19 @@ if TYPE_CHECKING:
 ROWS = 40
 
 
-def report_html(report: Report) -> str:
-    """Return the page on one scan."""
-    return _environment().get_template("report.html").render(_values(report))
+class NamedFinding(NamedTuple):
+    """One of the most certain findings; the thumbnail is a data URL, or empty."""
+
+    path: bytes
+    outcome: Outcome
+    reason: str
+    thumbnail: str
+
+
+def report_html(report: Report, thumbnails: Mapping[int, bytes] | None = None) -> str:
+    """Return the page on one scan, with thumbnails (JPEG or PNG) of images by their id."""
+    values = _values(report) | {"findings": list(_findings(report, thumbnails or {}))}
+    return _environment().get_template("report.html").render(values)
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -98,7 +109,6 @@ def _values(report: Report) -> dict[str, Any]:
         "answer": sentences.answer(report),
         "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
-        "findings": _findings(report),
         "settled": sentences.settled(report),
         "copies": sentences.copies(report.breakdown.copies),
         "verdicts": [row for row in verdict_counts(report) if row[-1]],
@@ -113,14 +123,20 @@ def _values(report: Report) -> dict[str, Any]:
     }
 
 
-def _findings(report: Report) -> list[tuple[bytes, Outcome, str]]:
-    """Return the path, verdict and reason of each of the most certain findings."""
+def _findings(report: Report, thumbnails: Mapping[int, bytes]) -> Iterator[NamedFinding]:
     thresholds = report.scan.plan.thresholds()
-    return [
-        (row.path, row.verdict.outcome, why(row.verdict, thresholds))
-        for row in report.findings
-        if row.verdict is not None
-    ]
+    for row in report.findings:
+        if row.verdict is not None:
+            reason = why(row.verdict, thresholds)
+            thumbnail = _data_url(thumbnails.get(row.image_id, b""))
+            yield NamedFinding(row.path, row.verdict.outcome, reason, thumbnail)
+
+
+def _data_url(body: bytes) -> str:
+    if not body:
+        return ""
+    kind = "png" if body.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(body).decode()}"
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from scanner.report.formats.json import comparison_json, to_json
 from scanner.report.formats.stream import cell, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from scanner.report.figures.build import Report
@@ -25,15 +25,23 @@ FILE_COLUMNS = 80
 COLUMNS = ("figure", "number", "text")
 
 
-def write(report: Report | Comparison, form: str, file: Path | None, *, full: bool = False) -> None:
+def write(
+    report: Report | Comparison,
+    form: str,
+    file: Path | None,
+    *,
+    full: bool = False,
+    thumbnails: Mapping[int, bytes] | None = None,
+) -> None:
     """Write a report, or a comparison of two, in a format; to stdout without a file.
 
-    A file is replaced atomically. `full` has tables show every figure.
+    A file is replaced atomically. `full` has tables show every figure. `thumbnails` by the id of
+    the image are for HTML.
     """
     if form == "table" and file is None:
         _print_table(report, full=full)
         return
-    data = _rendered(report, form, full=full)
+    data = _html(report, thumbnails) if form == "html" else _rendered(report, form, full=full)
     if file is not None:
         with written(file) as out:
             out.write(data)
@@ -55,14 +63,17 @@ def _rendered(report: Report | Comparison, form: str, *, full: bool) -> bytes:
         return _csv(report)
     if form == "parquet":
         return _parquet(report)
-    if form == "html":
-        from scanner.report.formats.html import comparison_html, report_html  # noqa: PLC0415 - 0.2 s
-
-        page = comparison_html(report) if isinstance(report, Comparison) else report_html(report)
-        return page.encode()
     out = io.StringIO()
     _print_table(report, out, full=full)
     return out.getvalue().encode()
+
+
+def _html(report: Report | Comparison, thumbnails: Mapping[int, bytes] | None) -> bytes:
+    from scanner.report.formats.html import comparison_html, report_html  # noqa: PLC0415 - 0.2 s
+
+    if isinstance(report, Comparison):
+        return comparison_html(report).encode()
+    return report_html(report, thumbnails).encode()
 
 
 def _print_table(
