@@ -65,8 +65,9 @@ def find_metadata(data: bytes) -> Metadata:
     if mime in _WALKS:
         with suppress(IndexError, struct.error):  # the file ends here; what came before counts
             blocks.extend(islice(_WALKS[mime](data), MAX_BLOCKS))
-        with suppress(struct.error):
-            blocks.extend(_samsung(data))
+        if data.endswith(samsung.END):
+            with suppress(struct.error):
+                blocks.extend(_samsung(data))
     return Metadata(mime, tuple(blocks))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_START, _END = b"SEFH", b"SEFT"
+_START, END = b"SEFH", b"SEFT"
 _DIRECTORY = Struct("<4sII")
 _ENTRY = Struct("<HHII")
 _VALUE = Struct("<HHI")
@@ -25,10 +25,8 @@ _MAX_ENTRIES, _MAX_BYTES = 64, 1 << 16
 def short_values(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield start of the name, start of the value, and end of each short entry of a trailer.
 
-    Raise struct.error where the trailer is damaged.
+    The data ends with END. Raise struct.error where the trailer is damaged.
     """
-    if not data.endswith(_END):
-        return
     start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     if start < 0 or not data.startswith(_START, start):
         return

@@ -170,9 +170,8 @@ class Pipeline:
         state.fetch_us = _microseconds_since(started)
         state.digest = fetched.digest
         started = perf_counter_ns()
-        if self._reads_provenance and provenance.has_metadata(fetched.data):
+        if self._reads_provenance:
             state.findings.extend(provenance.read(fetched.data, self._trust))
-        if self._reads_provenance and state.image.sidecars:
             state.findings.extend(_sidecar_findings(source, state.image))
         state.infer_us = _microseconds_since(started)
         return fetched.data

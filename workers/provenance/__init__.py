@@ -15,23 +15,16 @@ if TYPE_CHECKING:
     from storage.records import Finding
     from workers.provenance.trust_lists import Trust
 
-__all__ = ["has_metadata", "read"]
-
-
-def has_metadata(data: bytes) -> bool:
-    """Check whether a file has any metadata for `read`.
-
-    Takes microseconds for a small file; of a large one only the container's headers are read.
-    """
-    return bool(find_metadata(data).blocks)
+__all__ = ["read"]
 
 
 def read(data: bytes, trust: Trust = NO_LISTS) -> tuple[Finding, ...]:
     """Return the evidence of AI generation in a file's metadata, the strongest first.
 
-    Signers of C2PA manifests are known by the certificates of `trust`. Raise nothing for a damaged
-    file: broken metadata gives no finding, except for a C2PA manifest that cannot be read, which is
-    worth knowing.
+    Takes microseconds for a small file without metadata; of a large one only the container's
+    headers are read. Signers of C2PA manifests are known by the certificates of `trust`. Raise
+    nothing for a damaged file: broken metadata gives no finding, except for a C2PA manifest that
+    cannot be read, which is worth knowing.
     """
     metadata = find_metadata(data)
     if not metadata.blocks:
