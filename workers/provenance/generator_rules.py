@@ -30,6 +30,7 @@ _SOFTWARE = (
 _CREDIT = ("xmp:Credit", "iptc:Credit", "exif:Artist", "png:Author", "png:Source")
 _SETTINGS = (
     "png:parameters",
+    "png:Comment",
     "exif:UserComment",
     "exif:ImageDescription",
     "exif:XPComment",

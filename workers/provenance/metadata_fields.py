@@ -33,6 +33,11 @@ _IIM_TEXTS = {
     b"\x1c\x02\x78": "Caption",
 }
 
+_DECODERS = {
+    "exif:UserComment": text.decode_user_comment,
+    "exif:ImageDescription": text.decode_description,
+}
+
 
 def read(data: bytes, metadata: Metadata) -> list[Field]:
     """Return the texts in a file's metadata blocks, in the order of the file."""
@@ -54,7 +59,7 @@ def read(data: bytes, metadata: Metadata) -> list[Field]:
 def _fields(where: str, value: bytes) -> list[Field]:
     if where == "xmp":
         return [Field(f"xmp:{name}", text) for name, text in xmp.properties(value)]
-    decode = text.decode_user_comment if where == "exif:UserComment" else text.decode
+    decode = _DECODERS.get(where, text.decode)
     return [Field(where, decode(value))]
 
 

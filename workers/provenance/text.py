@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+
+_MAX_BYTE = 255
 
 # EXIF's names of encodings, eight bytes before a user comment (EXIF 2.32, 4.6.5).
 _UNICODE, _JIS, _ASCII, _UNDEFINED = b"UNICODE\0", b"JIS\0\0\0\0\0", b"ASCII\0\0\0", bytes(8)
@@ -12,6 +15,10 @@ _MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_BE, "utf-16-be"), (BOM_UTF16_LE, "utf-
 _UNICODE_ENCODINGS = ("utf-16-be", "utf-16-le", "utf-8")
 # The name JIS stands for all of these; the first one switches character sets by escapes.
 _JIS_ESCAPE, _JIS_ENCODINGS = b"\x1b", ("euc_jp", "shift_jis", "utf-8")
+
+# The bytes of a user comment as numbers, as GIMP, darktable and ImageMagick write what they cannot
+# decode.
+_NUMBERS = re.compile(r"\d{1,3}(?:[ ,]{1,2}\d{1,3}){15,}")
 
 _MAX_SCORED_CHARACTERS = 2_048
 # Categories of characters that text does not contain: controls, surrogates, private, unassigned.
@@ -24,6 +31,15 @@ def decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def decode_description(value: bytes) -> str:
+    """Decode a text that may be the bytes of a user comment as numbers."""
+    text = decode(value)
+    if not text[:1].isdigit() or not _NUMBERS.fullmatch(text):
+        return text
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    return decode_user_comment(bytes(numbers)) if max(numbers) <= _MAX_BYTE else text
 
 
 def decode_file(value: bytes) -> str:
@@ -41,7 +57,7 @@ def decode_user_comment(value: bytes) -> str:
         return _decode_best(text, _UNICODE_ENCODINGS)
     if name == _JIS:
         return _decode_best(text, ("iso2022_jp",) if _JIS_ESCAPE in text else _JIS_ENCODINGS)
-    return decode((text if name in (_ASCII, _UNDEFINED) else value).rstrip(b"\0 "))
+    return decode_description((text if name in (_ASCII, _UNDEFINED) else value).rstrip(b"\0 "))
 
 
 def _decode_best(text: bytes, encodings: tuple[str, ...]) -> str:
