@@ -150,7 +150,9 @@ class LimitedProcess:
 
 def child_environment() -> dict[str, str]:
     """Return the variables of this process that a child may know."""
-    return {name: value for name, value in os.environ.items() if ENVIRONMENT.fullmatch(name)}
+    known = {name: value for name, value in os.environ.items() if ENVIRONMENT.fullmatch(name)}
+    # Threads that NumPy starts when it is imported would be there before a child is confined.
+    return known | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def _seconds_until(deadline: float) -> float | None:

@@ -53,13 +53,9 @@ def _converted(
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, f"{description.name}.tflite")
         try:
-            from workers.training import environment  # noqa: PLC0415 - the extra `train`
+            from workers.training.export.conversion import convert_apart  # noqa: PLC0415 - late
 
-            environment.prepare()
-            # TensorFlow reads what `prepare` sets when it is imported.
-            from workers.training.export import keras_converter  # noqa: PLC0415
-
-            saved_by = keras_converter.convert_and_compare(file, description, model)
+            saved_by = convert_apart(file, description, model)
         except ModuleNotFoundError as error:
             raise ScannerError(
                 f"converting this model needs packages that are not installed ({error.name}): "

@@ -88,9 +88,12 @@ def main() -> None:
 def _tried(path: Path, size: tuple[int, int] | None, tensor: str) -> Examined:
     import numpy as np  # noqa: PLC0415 - in the child only
 
+    from workers.detectors.onnx_file import require_self_contained  # noqa: PLC0415
     from workers.detectors.sessions import CHANNELS, TfLite, open_session  # noqa: PLC0415
 
     is_onnx = path.suffix == ".onnx"
+    if is_onnx:
+        require_self_contained(path)
     session = open_session(path, size, tensor) if is_onnx else TfLite(path, size, inspect=True)
     numbers = session.run(np.full((session.height, session.width, CHANNELS), 0.5, np.float32))
     return Examined(session.height, session.width, len(numbers), session.raw, session.last)
