@@ -24,7 +24,7 @@ from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.files import FileSource
 
-MEGAPIXELS = (12, 24, 48, 64)
+MEGAPIXELS = (12, 24, 48, 67)
 
 
 def main() -> None:

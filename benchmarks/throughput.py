@@ -43,6 +43,7 @@ from storage.writes import listing, results, scans
 from storage.writes.results import Host
 from workers.broker.batch_message import BatchMessage, decode_batch, encode_batch
 from workers.detectors import installed
+from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
 from workers.pipeline.plan import make_plan
 from workers.sources.local import LocalSource
@@ -148,7 +149,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     results.record_host(store, Host("bench", "bench", "any", {}))
     collection = scans.ensure_collection(store, "bench", os.fsencode(folder))
     of = scans.new_scan(store, collection, scans.ensure_plan(store, plan), "bench")
-    pipeline = make_pipeline(plan, 64_000_000)
+    pipeline = make_pipeline(plan, Limits().max_pixels)
     judging = stages = commit = batch_time = 0.0
     count = 0
     with LocalSource(folder) as root:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Limits:
     """Limits on the resources that one image may take."""
 
-    # For formats without scaled decoding: 64 megapixels take 200 MB as RGB.
-    max_pixels: int = 64_000_000
+    # For formats without scaled decoding: 8192x8192, as images of 2048x2048 are when upscaled four
+    # times, take 201 MB as RGB.
+    max_pixels: int = 2**26
     # Of one file; no image of a camera or a generator comes near it.
     max_bytes: int = 512 * 2**20
     # An image that takes longer is tried once more by itself, then it is `error: timeout`.

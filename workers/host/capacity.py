@@ -17,7 +17,7 @@ MEGABYTE = 10**6
 # Private memory of a process that has judged images with all built-in detectors: 122 to 143 MB
 # (`benchmarks/process_memory.py`).
 PROCESS_MB = 140
-# Peak memory to decode the largest accepted image, a PNG of 64 megapixels.
+# Peak memory to decode the largest accepted image, a PNG of 67 megapixels.
 IMAGE_MB = 330
 # The content of a cgroup's file without a limit.
 UNLIMITED = "max"

@@ -11,6 +11,7 @@ from PIL import Image
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
 from workers.images.truncation import is_truncated
+from workers.images.variants import unknown_variant
 
 # The errors that Pillow and pi-heif raise for bad files, found by fuzzing them.
 DECODER_ERRORS = (
@@ -56,6 +57,10 @@ def to_decode_error(form: str, data: bytes, error: BaseException) -> DecodeError
         return DecodeError(ErrorKind.TRUNCATED, f"this {form} file is incomplete")
     if _TOO_LARGE.search(message):
         return DecodeError(ErrorKind.TOO_LARGE, f"this {form} needs too much memory")
+    variant = unknown_variant(form, data)
+    if variant is not None:
+        text = f"this variant of {form} is not supported ({variant})"
+        return DecodeError(ErrorKind.UNSUPPORTED, text)
     detail = message if message.isprintable() and " " in message else type(error).__name__
     if _UNSUPPORTED.search(message):
         text = f"this variant of {form} is not supported ({detail})"

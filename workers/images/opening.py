@@ -39,6 +39,10 @@ _MAX_SCANS = 500
 _BYTES_PER_PIXEL = 8
 _PEAK_BYTES = {"WEBP": 16}
 
+# The longest side in pixels that libjpeg takes (`JPEG_MAX_DIMENSION`), and libavif
+# (`imageDimensionLimit`); of a longer one they say that the file is damaged.
+_JPEG_SIDE, _AVIF_SIDE = 65_500, 32_768
+
 # The box of an image's size, and the beginning of an AVIF file in which it is searched.
 _ISPE = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)
 _MAX_META_BYTES = 2**16
@@ -71,6 +75,7 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
     """
     if form == "JPEG":
         image = JpegImageFile(BytesIO(data))
+        _limit_side(image.size, _JPEG_SIDE)
         if image.width * image.height > max_pixels // 4:
             _limit_jpeg(image, data, max_pixels)
         return image
@@ -88,6 +93,7 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
         if form == "AVIF":
             # Its decoder calls a header that declares more than it takes invalid.
             _limit(_avif_size(data), limit)
+            _limit_side(_avif_size(data), _AVIF_SIDE)
         raise
     _limit(opened.size, limit)
     if form == "TIFF" and tiff.is_raw(data):
@@ -109,6 +115,12 @@ def _plugin(form: str) -> Callable[[BytesIO], ImageFile]:
 def _limit(size: tuple[int, int], limit: int) -> None:
     if size[0] * size[1] > limit:
         text = f"has {size[0]}x{size[1]} pixels, more than {limit // 1_000_000} megapixels"
+        raise DecodeError(ErrorKind.TOO_LARGE, text)
+
+
+def _limit_side(size: tuple[int, int], longest: int) -> None:
+    if max(size) > longest:
+        text = f"has {size[0]}x{size[1]} pixels, more than {longest} a side"
         raise DecodeError(ErrorKind.TOO_LARGE, text)
 
 

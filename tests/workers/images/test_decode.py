@@ -441,6 +441,66 @@ def test_unknown_compression_in_a_png_is_unsupported() -> None:
     assert ErrorKind.UNSUPPORTED is _error(data).kind
 
 
+def test_image_of_8192_pixels_a_side() -> None:
+    """The largest size that upscalers of generated images write is decoded by default."""
+    data = _saved(Image.new("L", (8192, 8192), 90), "PNG")
+
+    assert Header("PNG", 8192, 8192) == decode(data).header
+    assert ErrorKind.TOO_LARGE is _error(_saved(Image.new("1", (8193, 8192)), "PNG")).kind
+
+
+def _with_tag(tiff: bytes, tag: int, value: int) -> bytes:
+    """Return a little-endian TIFF with another value of a short tag."""
+    (directory,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, directory)
+    body = bytearray(tiff)
+    for start in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", tiff, start) == (tag,):
+            struct.pack_into("<H", body, start + 8, value)
+    return bytes(body)
+
+
+@pytest.mark.parametrize("compression", [50001, 50002, 34712, 34892, 9, 65000])
+def test_unknown_compression_of_a_tiff(compression: int) -> None:
+    """A TIFF with WebP, JPEG XL, JPEG 2000 or a scanner's compression is unsupported."""
+    error = _error(_with_tag(FILES["tiff, tiff_lzw"], 259, compression))
+
+    assert ErrorKind.UNSUPPORTED is error.kind
+    assert f"compression {compression}" in error.text
+
+
+def test_damaged_tiff_of_a_known_compression() -> None:
+    """A TIFF whose data is not in its stated compression is damaged."""
+    assert ErrorKind.DAMAGED is _error(_with_tag(FILES["tiff, tiff_lzw"], 259, 8)).kind
+
+
+@pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC7, 0xCB, 0xCF, 0xF7])
+def test_unknown_kind_of_jpeg(frame: int) -> None:
+    """A lossless or hierarchical JPEG, or a JPEG-LS, is unsupported."""
+    data = FILES["jpeg"].replace(b"\xff\xc0", bytes([0xFF, frame]), 1)
+
+    assert ErrorKind.UNSUPPORTED is _error(data).kind
+
+
+@pytest.mark.parametrize("position", [5, 7])
+def test_jpeg_with_a_longer_side_than_its_decoder_takes(position: int) -> None:
+    """A JPEG of more than 65,500 pixels a side is too large, not damaged."""
+    start = FILES["jpeg"].index(b"\xff\xc0") + position
+    data = FILES["jpeg"][:start] + struct.pack(">H", 65_501) + FILES["jpeg"][start + 2 :]
+    error = _error(data)
+
+    assert ErrorKind.TOO_LARGE is error.kind
+    assert "65501" in error.text
+
+
+def test_avif_with_a_longer_side_than_its_decoder_takes() -> None:
+    """An AVIF that declares more than 32,768 pixels a side is too large, not damaged."""
+    size = struct.pack(">II", 96, 80)
+    data = FILES["avif"].replace(size, struct.pack(">II", 40_000, 80))
+
+    assert ErrorKind.TOO_LARGE is _error(data).kind
+
+
 def test_limit_is_exact(heic: bytes) -> None:
     """An image of exactly `max_pixels` is decoded; one pixel more is too large."""
     for data, pixels in ((FILES["png"], 96 * 80), (FILES["bmp"], 96 * 80), (heic, 128 * 128)):
