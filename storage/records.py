@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 # The authors of findings other than the models.
 PROVENANCE = "provenance"
 CONTEXT = "context"
+FILE_NAMES = "file_names"
 ROUTER = "router"
+# The detectors that examine no pixels, and whose thresholds nothing moves.
+WITHOUT_PIXELS = frozenset({PROVENANCE, FILE_NAMES})
 # The kind of a finding on pixels too degraded to show whether the image is generated.
 DEGRADED = "degraded"
 # The key in the detail of a finding of CONTEXT for its likelihood ratio.

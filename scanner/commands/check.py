@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE
 from scanner.options.output import fail_on_option, json_option
-from scanner.options.scan_request import context_option, detectors_option
+from scanner.options.record import as_record
+from scanner.options.scan_request import context_option, detectors_option, file_names_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +29,17 @@ MEANING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """How `check` judges and reports."""
+
+    detectors: str | None
+    with_context: bool
+    with_file_names: bool
+    fail_on: str | None
+    as_json: bool
+
+
 @click.command()
 @click.argument(
     "files",
@@ -38,16 +51,11 @@ MEANING = {
 )
 @detectors_option
 @context_option
+@file_names_option
 @fail_on_option
 @json_option
-def command(
-    *,
-    files: Sequence[Path],
-    detectors: str | None,
-    with_context: bool,
-    fail_on: str | None,
-    as_json: bool,
-) -> None:
+@as_record(CheckOptions)
+def command(*, files: Sequence[Path], options: CheckOptions) -> None:
     """Judge each FILE and print the verdict.
 
     \b
@@ -61,11 +69,16 @@ def command(
     """
     from scanner.detectors.plan import plan_for
 
+    plan = plan_for(
+        options.detectors,
+        with_context=options.with_context,
+        with_file_names=options.with_file_names,
+    )
     outcomes = set()
-    for file, verdict in _judged(files, plan_for(detectors, with_context=with_context)):
+    for file, verdict in _judged(files, plan):
         outcomes.add(verdict.outcome)
-        (_print_json if as_json else _print)(file, verdict)
-    if fail_on is not None and fail_on in outcomes:
+        (_print_json if options.as_json else _print)(file, verdict)
+    if options.fail_on is not None and options.fail_on in outcomes:
         click.get_current_context().exit(FAIL_ON)
     click.get_current_context().exit(INCOMPLETE if "error" in outcomes else DONE)
 

@@ -16,7 +16,7 @@ from scanner.detectors.thresholds import (
     write_thresholds,
 )
 from scanner.listing.walk import Walk, WalkOptions
-from storage.records import PROVENANCE, BatchImage
+from storage.records import WITHOUT_PIXELS, BatchImage
 from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.files import FileSource
@@ -75,7 +75,7 @@ def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str,
             if finding.score is not None:
                 score = max(finding.score, highest.get(finding.detector, 0.0))
                 highest[finding.detector] = score
-        if PROVENANCE in highest:
+        if not WITHOUT_PIXELS.isdisjoint(highest):
             flagged += 1
             continue
         for name, score in highest.items():
@@ -83,7 +83,7 @@ def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str,
         if number % PROGRESS_EVERY == 0:
             say(f"{number:,} photos scored")
     if flagged:
-        say(f"{flagged:,} left out: their metadata mentions AI, so they may not be real")
+        say(f"{flagged:,} left out: their metadata or names mention AI, so they may not be real")
     return scores
 
 

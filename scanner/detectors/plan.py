@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scanner.detectors.thresholds import with_custom
 from storage.errors import InvalidInput, ScannerError
-from storage.records import CONTEXT, PlanError
+from storage.records import CONTEXT, FILE_NAMES, PlanError
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.pipeline.plan import make_plan
@@ -27,15 +27,18 @@ class UnknownDetector(InvalidInput):
     """A detector is not installed, or cannot be used in this way."""
 
 
-def plan_for(detectors: str | None, *, with_context: bool = True) -> Plan:
+def plan_for(
+    detectors: str | None, *, with_context: bool = True, with_file_names: bool = True
+) -> Plan:
     """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any.
 
-    Without context the models' thresholds are the same for every image.
+    Without context the models' thresholds are the same for every image; without file names these
+    are no evidence.
     """
     plan = with_custom(plan_by_cards(detectors))
-    if with_context:
-        return plan
-    return replace(plan, detectors=tuple(each for each in plan.detectors if each.name != CONTEXT))
+    left_out = {CONTEXT: not with_context, FILE_NAMES: not with_file_names}
+    kept = tuple(each for each in plan.detectors if not left_out.get(each.name, False))
+    return replace(plan, detectors=kept)
 
 
 def plan_by_cards(detectors: str | None) -> Plan:

@@ -35,6 +35,7 @@ class ScanRequestOptions:
     follow_symlinks: bool
     all_files: bool
     with_context: bool
+    with_file_names: bool
 
 
 detectors_option = click.option(
@@ -52,11 +53,20 @@ context_option = click.option(
     help="Let a camera's metadata, or a size that generators write, move the thresholds of models.",
 )
 
+file_names_option = click.option(
+    "--file-names/--no-file-names",
+    "with_file_names",
+    default=True,
+    show_default=True,
+    help="Call an image unsure that has a generator's name, such as 'ChatGPT Image …'.",
+)
+
 _OPTIONS = (
     click.argument("folder", type=click.Path(exists=True, path_type=Path)),
     click.option("--name", help="Name of the collection.  [default: the folder's name]"),
     detectors_option,
     context_option,
+    file_names_option,
     click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
     click.option(
         "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
@@ -122,7 +132,11 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
         name=shown(os.fsencode(requested.name or root.name)) or "root",
-        plan=plan_for(requested.detectors, with_context=requested.with_context),
+        plan=plan_for(
+            requested.detectors,
+            with_context=requested.with_context,
+            with_file_names=requested.with_file_names,
+        ),
         owner=owner,
         walk=WalkOptions(
             include=requested.include,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.schema import finding
-from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, ROUTER
+from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, ROUTER, WITHOUT_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def read_coverage(
     """Return the coverage of a scan; `flagged_from` has the threshold of each planned detector."""
     has_score = (finding.c.scan_id == scan_id) & finding.c.score.is_not(None)
     with_scores = set(connection.scalars(sa.select(finding.c.detector).where(has_score).distinct()))
-    names = [name for name in flagged_from if name in with_scores and name != PROVENANCE]
+    names = [name for name in flagged_from if name in with_scores and name not in WITHOUT_PIXELS]
     groups = list(connection.execute(_states(scan_id, names, flagged_from)))
     scored: Counter[str] = Counter(dict.fromkeys(names, 0))
     images: Counter[tuple[str, ...]] = Counter()
@@ -63,7 +63,7 @@ def read_coverage(
             images[native] += number
             flagged[native] += number if _FLAGGED in states else 0
     return Coverage(
-        scored={name: scored[name] for name in flagged_from if name != PROVENANCE},
+        scored={name: scored[name] for name in flagged_from if name not in WITHOUT_PIXELS},
         as_measured=tuple(
             Scored(names, number, flagged[names]) for names, number in images.items()
         ),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.database.clauses import first_columns
 from storage.database.schema import finding, image, verdict
-from storage.records import CONTEXT, PROVENANCE, ROUTER, ErrorKind
+from storage.records import CONTEXT, ROUTER, ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +49,10 @@ class ErrorCount:
     examples: tuple[tuple[bytes, str], ...]  # (path, the error's text)
 
 
-def count_provenance(connection: sa.Connection, scan_id: int) -> int:
-    """Count the images with findings of provenance, which stores nothing for the others."""
-    # By the index on evidence: provenance never returns a bare score.
-    evidence = (finding.c.kind != BARE_SCORE) & (finding.c.detector == PROVENANCE)
+def count_images(connection: sa.Connection, scan_id: int, detector: str) -> int:
+    """Count the images with findings of a detector that stores nothing for the others."""
+    # By the index on evidence: such a detector never returns a bare score.
+    evidence = (finding.c.kind != BARE_SCORE) & (finding.c.detector == detector)
     images = sa.select(sa.func.count(finding.c.image_id.distinct()))
     return connection.execute(images.where(finding.c.scan_id == scan_id, evidence)).scalar_one()
 

@@ -14,14 +14,14 @@ from storage.reads.breakdown import Breakdown, read_breakdown
 from storage.reads.evidence import (
     ErrorCount,
     EvidenceCount,
-    count_provenance,
+    count_images,
     read_error_counts,
     read_evidence,
 )
 from storage.reads.hosts import HostFigures, active_seconds, read_hosts
 from storage.reads.labelled import LabelledCount, read_labelled
 from storage.reads.progress import Counts, read_counts, read_span
-from storage.records import CONTEXT, PROVENANCE
+from storage.records import CONTEXT, WITHOUT_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +62,8 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
         labelled = read_labelled(connection, scan_id)
         breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
         images = dict(breakdown.coverage.scored)
-        if PROVENANCE in detectors:
-            images[PROVENANCE] = count_provenance(connection, scan_id)
+        for name in WITHOUT_PIXELS & detectors.keys():
+            images[name] = count_images(connection, scan_id, name)
         evidence = read_evidence(connection, scan_id)
         if CONTEXT in detectors:
             images[CONTEXT] = sum(row.images for row in evidence if row.detector == CONTEXT)

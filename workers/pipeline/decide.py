@@ -7,7 +7,7 @@ of evidence decides nothing. Several models may examine one image, its faces and
 same rule.
 
 What surrounds the pixels moves the thresholds of the models (`workers.provenance.context`), but not
-those of metadata that names a generator.
+those of metadata that names a generator, nor those of file names, which reach `unsure` at most.
 
 A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
 because false-positive rates were measured on other images.
@@ -22,8 +22,8 @@ from storage.records import (
     DEGRADED,
     LIKELIHOOD_RATIO,
     NEVER,
-    PROVENANCE,
     RESIZED_FROM,
+    WITHOUT_PIXELS,
     Outcome,
 )
 
@@ -58,7 +58,7 @@ class DecisionRule:
         for finding in findings:
             if finding.score is None:
                 continue
-            by_pixels = finding.detector != PROVENANCE
+            by_pixels = finding.detector not in WITHOUT_PIXELS
             examined = examined or by_pixels
             thresholds = self._thresholds[finding.detector]
             if by_pixels:

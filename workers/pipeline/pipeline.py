@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from storage.records import (
     CONTEXT,
+    FILE_NAMES,
     PROVENANCE,
     RESIZED_FROM,
+    WITHOUT_PIXELS,
     ErrorKind,
     Finding,
     ImageError,
@@ -34,7 +36,7 @@ from workers.images.decode import decode
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
-from workers.provenance import context, sidecars, trust_lists
+from workers.provenance import context, file_names, sidecars, trust_lists
 from workers.provenance.trust_lists import NO_LISTS, TrustListError
 from workers.sources.source import SourceUnavailable
 
@@ -98,6 +100,7 @@ class Pipeline:
         self._selector = InputSelector(cards, present or {}, finder)
         self._max_pixels = max_pixels
         self._reads_provenance = PROVENANCE in plan.names()
+        self._reads_names = FILE_NAMES in plan.names()
         # Kept, so that a list that is taken over meanwhile counts for plans made with it.
         self._trust = trust_lists.load() if self._reads_provenance else NO_LISTS
         card = (present or {}).get(CONTEXT) if CONTEXT in plan.names() else None
@@ -170,6 +173,8 @@ class Pipeline:
         state.fetch_us = _microseconds_since(started)
         state.digest = fetched.digest
         started = perf_counter_ns()
+        if self._reads_names and (named := file_names.finding(state.image.path)) is not None:
+            state.findings.append(named)
         if self._reads_provenance:
             state.findings.extend(provenance.read(fetched.data, self._trust))
             state.findings.extend(_sidecar_findings(source, state.image))
@@ -260,7 +265,7 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         cards = installed.installed()
         require_same(plan, cards)
         detectors = {
-            name: load(cards[name]) for name in sorted(plan.names() - {CONTEXT, PROVENANCE})
+            name: load(cards[name]) for name in sorted(plan.names() - {CONTEXT} - WITHOUT_PIXELS)
         }
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error

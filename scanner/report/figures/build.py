@@ -44,7 +44,7 @@ MAX_FINDINGS = 10
 class DetectorFigures:
     """A detector of the scan's plan, and the number of `images` that it scored.
 
-    For provenance, which scores only evidence, the number of images with a finding of it.
+    For those without pixels, which score only evidence, the number of images with a finding.
     """
 
     planned: PlannedDetector

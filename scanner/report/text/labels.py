@@ -35,6 +35,7 @@ EVIDENCE = {
     "aigc_possible": "AIGC label: possibly AI-generated",
     "aigc_suspected": "AIGC label: suspected AI-generated",
     "generator_tag": "generator tag",
+    "file_name": "name that a generator gives",
     "generator_edit": "generator, from another image",
     "sidecar_unreadable": "sidecar: cannot be read",
     "out_of_domain": "looks like a drawing, icon, page or other graphic, not a photograph",

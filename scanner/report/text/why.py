@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
-from storage.records import CONTEXT, DEGRADED, NEVER, PROVENANCE, RESIZED_FROM, Outcome
+from storage.records import CONTEXT, DEGRADED, NEVER, RESIZED_FROM, WITHOUT_PIXELS, Outcome
 from workers.pipeline.decide import context_ratio
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[st
     if ratio == 1:
         return thresholds
     return {
-        name: each if name == PROVENANCE else each.moved(ratio) for name, each in thresholds.items()
+        name: each if name in WITHOUT_PIXELS else each.moved(ratio)
+        for name, each in thresholds.items()
     }
 
 
@@ -111,7 +112,7 @@ def _met(finding: Finding, thresholds: Mapping[str, Thresholds]) -> tuple[Outcom
 
 def _cap(finding: Finding, verdict: Verdict) -> str:
     """Return why a score of a model counts as `unsure` at most; empty where nothing limits it."""
-    if finding.detector == PROVENANCE:
+    if finding.detector in WITHOUT_PIXELS:
         return ""
     if RESIZED_FROM in finding.detail:
         return "resized, so unsure at most"

@@ -31,6 +31,14 @@ def test_without_context() -> None:
     assert plan_for(None).digest() != plan.digest()
 
 
+def test_without_file_names() -> None:
+    """A plan without file names differs by nothing else, and both can be left out."""
+    neither = plan_for(None, with_context=False, with_file_names=False)
+
+    assert plan_for(None).names() - {"file_names"} == plan_for(None, with_file_names=False).names()
+    assert plan_for(None).names() - {"context", "file_names"} == neither.names()
+
+
 @pytest.mark.parametrize("names", ["nonsense", ",", " "])
 def test_unknown_detector(names: str) -> None:
     """Unknown names, and no name at all, are refused."""

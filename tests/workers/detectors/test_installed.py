@@ -13,7 +13,7 @@ def test_built_in_detectors() -> None:
     """Each card is listed by its name."""
     cards = installed.installed()
 
-    assert ["context", "faces", "objects-32", "provenance", "scenes"] == sorted(cards)
+    assert ["context", "faces", "file_names", "objects-32", "provenance", "scenes"] == sorted(cards)
     assert all(name == card.name for name, card in cards.items())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.records import Finding, Outcome, Plan, PlannedDetector, Thresholds
+from storage.records import NEVER, Finding, Outcome, Plan, PlannedDetector, Thresholds
 from workers.pipeline.decide import Decision, DecisionRule
 
 # The net is trusted late, provenance early: the same score is of different levels.
@@ -15,6 +15,7 @@ JUDGE = DecisionRule(
         (
             PlannedDetector("net", "1", "", Thresholds(0.6, 0.9)),
             PlannedDetector("provenance", "1", "", Thresholds(0.3, 0.5)),
+            PlannedDetector("file_names", "1", "", Thresholds(0.5, NEVER)),
         )
     )
 )
@@ -33,6 +34,11 @@ def tag(score: float | None) -> Finding:
     return Finding("provenance", "generator_tag", score)
 
 
+def name(score: float | None) -> Finding:
+    """Return a finding on the file's name."""
+    return Finding("file_names", "file_name", score)
+
+
 @pytest.mark.parametrize(
     ("findings", "expected"),
     [
@@ -44,6 +50,9 @@ def tag(score: float | None) -> Finding:
         ([net(0.9)], (Outcome.AI, 0.9, "net", True)),
         ([tag(0.3)], (Outcome.UNSURE, 0.3, "provenance", False)),
         ([tag(0.5)], (Outcome.AI, 0.5, "provenance", False)),
+        ([name(0.5)], (Outcome.UNSURE, 0.5, "file_names", False)),
+        ([name(1.0)], (Outcome.UNSURE, 1.0, "file_names", False)),
+        ([name(0.5), net(0.1)], (Outcome.UNSURE, 0.5, "file_names", True)),
     ],
 )
 def test_thresholds(findings: list[Finding], expected: tuple[object, ...]) -> None:

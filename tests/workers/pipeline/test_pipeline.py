@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from storage.records import (
+    NEVER,
     BatchImage,
     ErrorKind,
     Finding,
@@ -257,6 +258,24 @@ def test_an_error_in_provenance_is_an_error_of_one_image(monkeypatch: pytest.Mon
     assert "RuntimeError" in (bad.error.text if bad.error else "")
     assert hashlib.sha256(broken).digest() == bad.digest
     assert Outcome.AI == good.outcome
+
+
+NAMES = PlannedDetector("file_names", "1", "", Thresholds(0.5, NEVER))
+
+
+@pytest.mark.parametrize(("planned", "expected"), [((NAMES,), "unsure"), ((), "no_evidence")])
+def test_names_of_generators(planned: tuple[PlannedDetector, ...], expected: str) -> None:
+    """A generator's name makes an image unsure where the plan has file names, and is no error."""
+    path = b"a/Gemini_Generated_Image_abc123.png"
+    source = Files({path: picture(0), b"a/IMG_1234.png": picture(0), b"x/" + path: b"no image"})
+    named, plain, broken = judge(source, plan=(NET, *planned))
+
+    assert (expected, bool(planned)) == (
+        named.outcome, "file_names" in [finding.detector for finding in named.findings]
+    )  # fmt: skip
+    assert named.examined
+    assert Outcome.NO_EVIDENCE == plain.outcome
+    assert Outcome.ERROR == broken.outcome
 
 
 def edited() -> bytes:
