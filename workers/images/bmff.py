@@ -1,4 +1,4 @@
-"""Metadata items of AVIF and HEIC: boxes of ISO/IEC 14496-12, items of ISO/IEC 23008-12."""
+"""Metadata of AVIF, HEIC and Canon's CR3: boxes of ISO/IEC 14496-12, items of 23008-12."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 MAX_BOXES = 4_096  # an iPhone's image is a grid of about fifty items
 MAX_ITEMS = 4_096
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+# XMP Specification part 3, 1.1.8 (MPEG-4).
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 # Codes of `struct` for the fields of the item location box, by their bytes.
 _CODES = {0: "", 4: "I", 8: "Q"}
 
@@ -18,10 +21,24 @@ _CODES = {0: "", 4: "I", 8: "Q"}
 def items(data: bytes) -> Iterator[tuple[str, int, int]]:
     """Yield ("exif" | "xmp" | "c2pa", start, end) for the metadata in a file."""
     for name, start, end in boxes(data, 0, len(data)):
-        if name == b"uuid" and data.startswith(_C2PA_UUID, start):
-            yield "c2pa", start, end
+        if name == b"uuid":
+            if data.startswith(_C2PA_UUID, start):
+                yield "c2pa", start, end
+            elif data.startswith(_XMP_UUID, start):
+                yield "xmp", start + len(_XMP_UUID), end
+        elif name == b"moov":
+            yield from _canon(data, start, end)
         elif name == b"meta":
             yield from _meta(data, start + 4, end)
+
+
+def _canon(data: bytes, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Yield the TIFF structures with EXIF that a CR3 has in its movie box."""
+    for name, first, last in boxes(data, start, end):
+        if name == b"uuid" and data.startswith(_CANON_UUID, first):
+            for inner, inner_start, inner_end in boxes(data, first + len(_CANON_UUID), last):
+                if inner in (b"CMT1", b"CMT2"):
+                    yield "exif", inner_start, inner_end
 
 
 def boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -12,6 +12,7 @@ HEAD_BYTES = 4096
 TAIL_BYTES = 32
 
 UNSUPPORTED = "is {}, which is not supported"
+ONLY_METADATA = "is {}, of which only the metadata is read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,14 @@ class Format:
     """A file format.
 
     `name` is Pillow's where the format is `decodable`, else a name for people. `mime` is the MIME
-    type of the container, "" where no metadata is read from it: a Canon CR2 is a TIFF inside.
+    type of the container, "" where no metadata is read from it: a Canon CR2 is a TIFF inside. Of a
+    camera's `raw` image only the metadata is read.
     """
 
     name: str
     mime: str = ""
     decodable: bool = False
+    raw: bool = False
 
 
 _JPEG = Format("JPEG", "image/jpeg", decodable=True)
@@ -35,7 +38,8 @@ _TIFF = Format("TIFF", "image/tiff", decodable=True)
 _BMP = Format("BMP", decodable=True)
 _AVIF = Format("AVIF", "image/avif", decodable=True)
 _HEIF = Format("HEIF", "image/heic", decodable=True)
-_CR3 = Format("a camera's RAW (CR3)", "video/mp4")
+_CR3 = Format("a camera's RAW (CR3)", "video/mp4", raw=True)
+_ORF = Format("a camera's RAW (ORF)", "image/tiff", raw=True)
 _MP4 = Format("video (MP4)", "video/mp4")
 
 # (offset, bytes, format); the first match counts.
@@ -45,7 +49,7 @@ _SIGNATURES = (
     (0, b"GIF87a", _GIF),
     (0, b"GIF89a", _GIF),
     (0, b"BM", _BMP),
-    (0, b"II*\0\x10\0\0\0CR", Format("a camera's RAW (CR2)", "image/tiff")),
+    (0, b"II*\0\x10\0\0\0CR", Format("a camera's RAW (CR2)", "image/tiff", raw=True)),
     (0, b"II*\0", _TIFF),
     (0, b"MM\0*", _TIFF),
     (0, b"II+\0", _TIFF),  # BigTIFF
@@ -83,11 +87,11 @@ _SIGNATURES = (
     (0, b"AT&TFORM", Format("DjVu")),
     (4, b"\x11\xaf", Format("FLI animation")),
     (4, b"\x12\xaf", Format("FLI animation")),
-    (0, b"IIRO", Format("a camera's RAW (ORF)")),
-    (0, b"IIRS", Format("a camera's RAW (ORF)")),
-    (0, b"MMOR", Format("a camera's RAW (ORF)")),
-    (0, b"IIU\0", Format("a camera's RAW (RW2)")),
-    (0, b"FUJIFILMCCD-RAW", Format("a camera's RAW (RAF)")),
+    (0, b"IIRO", _ORF),
+    (0, b"IIRS", _ORF),
+    (0, b"MMOR", _ORF),
+    (0, b"IIU\0", Format("a camera's RAW (RW2)", "image/tiff", raw=True)),
+    (0, b"FUJIFILMCCD-RAW", Format("a camera's RAW (RAF)", "image/x-fuji-raf", raw=True)),
     (0, b"FOVb", Format("a camera's RAW (X3F)")),
     (0, b"\0MRM", Format("a camera's RAW (MRW)")),
     (6, b"HEAPCCDR", Format("a camera's RAW (CRW)")),
@@ -135,6 +139,12 @@ def decodable_format(data: bytes) -> str | None:
     return form.name if form is not None and form.decodable else None
 
 
+def is_worth_reading(data: bytes) -> bool:
+    """Check whether an image, or the metadata of a RAW, can be read from a file; see `identify`."""
+    form = identify(data)
+    return form is not None and (form.decodable or form.raw)
+
+
 def refusal(data: bytes) -> tuple[ErrorKind, str]:
     """Return why a file is not decoded: the kind of error, and a phrase for people.
 
@@ -143,7 +153,7 @@ def refusal(data: bytes) -> tuple[ErrorKind, str]:
     form = identify(data)
     if form is None:
         return ErrorKind.NOT_AN_IMAGE, "is not in a known image format"
-    return ErrorKind.UNSUPPORTED, UNSUPPORTED.format(form.name)
+    return ErrorKind.UNSUPPORTED, (ONLY_METADATA if form.raw else UNSUPPORTED).format(form.name)
 
 
 def _identify_bmff(data: bytes) -> Format | None:

@@ -28,6 +28,8 @@ _WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "c2pa"}
 _XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_PART_SIGNATURE = b"http://ns.adobe.com/xmp/extension/\0"
 _SAMSUNG_TEXTS = (b"PEg_Info", b"PhotoEditor_Re_Edit_Data")
+# The place of offset and size of the JPEG in a Fujifilm RAW.
+_RAF_JPEG = 84
 EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave at zero
 
 
@@ -137,6 +139,14 @@ def _bmff(data: bytes) -> Iterator[Block]:
     return starmap(Block, bmff.items(data))
 
 
+def _raf(data: bytes) -> Iterator[Block]:
+    """Yield the blocks of the JPEG that a Fujifilm RAW begins with; its manifest is its own."""
+    offset, size = struct.unpack_from(">II", data, _RAF_JPEG)
+    for block in _jpeg(data[offset : offset + size]):
+        if block.kind != "c2pa":
+            yield Block(block.kind, block.start + offset, block.end + offset)
+
+
 _WALKS: dict[str, Callable[[bytes], Iterator[Block]]] = {
     "image/jpeg": _jpeg,
     "image/png": _png,
@@ -146,4 +156,5 @@ _WALKS: dict[str, Callable[[bytes], Iterator[Block]]] = {
     "image/avif": _bmff,
     "image/heic": _bmff,
     "video/mp4": _bmff,
+    "image/x-fuji-raf": _raf,
 }

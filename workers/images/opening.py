@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from storage.records import ErrorKind
 from workers.images import tiff
 from workers.images.errors import DecodeError
-from workers.images.formats import UNSUPPORTED
+from workers.images.formats import ONLY_METADATA
 from workers.images.heif import without_metadata
 from workers.images.large_metadata import without_large_metadata
 
@@ -97,7 +97,7 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
         raise
     _limit(opened.size, limit)
     if form == "TIFF" and tiff.is_raw(data):
-        raise DecodeError(ErrorKind.UNSUPPORTED, UNSUPPORTED.format("a camera's RAW"))
+        raise DecodeError(ErrorKind.UNSUPPORTED, ONLY_METADATA.format("a camera's RAW"))
     return opened
 
 

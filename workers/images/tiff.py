@@ -1,4 +1,4 @@
-"""Directories of TIFF structures (TIFF 6.0, section 2): of TIFF, BigTIFF, DNG and EXIF.
+"""Directories of TIFF structures (TIFF 6.0, section 2): of TIFF, BigTIFF, RAW files and EXIF.
 
 The only place that reads them: for orientation, EXIF texts, RAW files and truncated files. Pillow
 takes ten times as long, and warns of damaged tags.
@@ -83,11 +83,17 @@ class _Layout:
         self.entry = Struct(f"{order}HH{pointer}{pointer}")
 
 
+_LITTLE, _BIG = _Layout("<", "H", "I"), _Layout(">", "H", "I")
 _LAYOUTS = {
-    b"II*\0": _Layout("<", "H", "I"),
-    b"MM\0*": _Layout(">", "H", "I"),
+    b"II*\0": _LITTLE,
+    b"MM\0*": _BIG,
     b"II+\0": _Layout("<", "Q", "Q"),
     b"MM\0+": _Layout(">", "Q", "Q"),
+    # Olympus' and Panasonic's RAW files, which are TIFF but for these bytes.
+    b"IIRO": _LITTLE,
+    b"IIRS": _LITTLE,
+    b"MMOR": _BIG,
+    b"IIU\0": _LITTLE,
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from storage.errors import ScannerError
 from storage.records import ErrorKind
 from workers.errors import ImageProblem
-from workers.images.formats import HEAD_BYTES, TAIL_BYTES, decodable_format, refusal
+from workers.images.formats import HEAD_BYTES, TAIL_BYTES, is_worth_reading, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def require_image(size: int, read: Callable[[int, int], bytes]) -> None:
     if size <= LARGE_BYTES:
         return
     ends = read(0, HEAD_BYTES)
-    if decodable_format(ends) is None:
+    if not is_worth_reading(ends):
         raise FetchError(*refusal(ends + read(size - TAIL_BYTES, TAIL_BYTES)))
 
 

@@ -322,7 +322,7 @@ def test_socket_is_unreadable(
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", b""),
         (b"", b"TRUEVISION-XFILE.\0"),
         (b"<?xml version='1.0'?>\n<svg", b""),
-        (b"II*\0\x10\0\0\0CR\2\0", b""),
+        (b"\0MRM\0\0\0\0", b""),
         (b"Plain text", b""),
     ],
     ids=["video", "targa", "svg", "raw", "text"],
