@@ -11,11 +11,11 @@ OTHER = "other"
 # Generators write no RAW files; formats of the other kinds cannot be decoded.
 _EXTENSIONS = {
     IMAGE: "jpg jpeg jpe jfif jif mpo png apng webp avif avifs heic heics heif heifs hif gif bmp "
-    "dib tif tiff",
+    "dib tif tiff jxl",
     "raw": "3fr ari arw bay cap cr2 cr3 crw dcr dcs dng erf fff gpr iiq k25 kdc mdc mef mos mrw "
     "nef nrw orf pef ptx raf raw rw2 rwl rwz sr2 srf srw x3f",
     "other_image": "ai blp cdr dcx dds dpx emf eps exr fits fli flc hdr icns ico cur indd j2c j2k "
-    "jp2 jpc jpf jpm jpx jxl jxr kra pbm pcx pdd pgm pnm ppm ps psb psd qoi ras sgi svg svgz tga "
+    "jp2 jpc jpf jpm jpx jxr kra pbm pcx pdd pgm pnm ppm ps psb psd qoi ras sgi svg svgz tga "
     "wdp wmf xbm xcf xpm",
     "video": "3g2 3gp asf avi flv hevc insv lrv m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv "
     "rmvb vob webm wmv",

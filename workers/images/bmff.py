@@ -1,4 +1,4 @@
-"""Metadata of AVIF, HEIC and Canon's CR3: boxes of ISO/IEC 14496-12, items of 23008-12."""
+"""Metadata of AVIF, HEIC, CR3 and JPEG XL: boxes of ISO/IEC 14496-12, items of 23008-12."""
 
 from __future__ import annotations
 
@@ -30,6 +30,23 @@ def items(data: bytes) -> Iterator[tuple[str, int, int]]:
             yield from _canon(data, start, end)
         elif name == b"meta":
             yield from _meta(data, start + 4, end)
+
+
+def jpeg_xl_items(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield ("exif" | "xmp" | "c2pa" | "brob", start, end) for a JPEG XL's boxes.
+
+    A box "brob" has the type of another box, and its content compressed by Brotli.
+    """
+    for name, start, end in boxes(data, 0, len(data)):
+        if name == b"Exif" and start + 4 <= end:
+            # The first four bytes have the distance to the TIFF structure.
+            yield "exif", start + 4 + int.from_bytes(data[start : start + 4], "big"), end
+        elif name == b"xml ":
+            yield "xmp", start, end
+        elif name == b"jumb":
+            yield "c2pa", start, end
+        elif name == b"brob":
+            yield "brob", start, end
 
 
 def _canon(data: bytes, start: int, end: int) -> Iterator[tuple[str, int, int]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL.JpegImagePlugin import JpegImageFile
 
 from workers.images.errors import DECODER_ERRORS, DecodeError, to_decode_error
 from workers.images.formats import decodable_format, refusal
@@ -25,7 +26,6 @@ from workers.native_output import without_stderr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 # Pixels that an image may have whose format cannot be decoded at a smaller scale.
 MAX_PIXELS = Limits().max_pixels
@@ -105,7 +105,7 @@ def _silence_pillow() -> None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def _decode_native(header: Header, image: ImageFile, long_side: int) -> Decoded:
+def _decode_native(header: Header, image: Image.Image, long_side: int) -> Decoded:
     longer = max(image.size)
     pixels = _load(image, longer // long_side if longer >= 2 * long_side else 1)
     # Integers and floats have no range of their own: scale them by the whole image, not by a crop.
@@ -113,15 +113,15 @@ def _decode_native(header: Header, image: ImageFile, long_side: int) -> Decoded:
     return Decoded(header, pixels, native)
 
 
-def _load_scaled(image: ImageFile, long_side: int) -> NDArray[np.uint8]:
-    if image.format == "JPEG":
+def _load_scaled(image: Image.Image, long_side: int) -> NDArray[np.uint8]:
+    if isinstance(image, JpegImageFile):
         scale = long_side / max(image.size)
         width, height = (max(1, int(side * scale)) for side in image.size)
         image.draft(None, (width, height))
     return _load(image, max(image.size) // long_side)
 
 
-def _load(image: ImageFile, shrink: int = 1) -> NDArray[np.uint8]:
+def _load(image: Image.Image, shrink: int = 1) -> NDArray[np.uint8]:
     if image.format == "TIFF":
         with without_stderr():
             image.load()

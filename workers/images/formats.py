@@ -38,6 +38,7 @@ _TIFF = Format("TIFF", "image/tiff", decodable=True)
 _BMP = Format("BMP", decodable=True)
 _AVIF = Format("AVIF", "image/avif", decodable=True)
 _HEIF = Format("HEIF", "image/heic", decodable=True)
+_JXL = Format("JXL", "image/jxl", decodable=True)
 _CR3 = Format("a camera's RAW (CR3)", "video/mp4", raw=True)
 _ORF = Format("a camera's RAW (ORF)", "image/tiff", raw=True)
 _MP4 = Format("video (MP4)", "video/mp4")
@@ -58,8 +59,8 @@ _SIGNATURES = (
     (0, b"%PDF-", Format("PDF")),
     (0, b"%!PS", Format("PostScript")),
     (0, b"\xc5\xd0\xd3\xc6", Format("PostScript")),
-    (0, b"\xff\x0a", Format("JPEG XL")),
-    (0, b"\0\0\0\x0cJXL \r\n\x87\n", Format("JPEG XL")),
+    (0, b"\xff\x0a", _JXL),
+    (0, b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", Format("JPEG 2000")),
     (0, b"\xff\x4f\xff\x51", Format("JPEG 2000")),
     (0, b"\0\0\1\0", Format("Windows icon")),

@@ -38,8 +38,9 @@ class Block:
     """A part of a file that contains metadata: its kind, and where its payload starts and ends.
 
     Kinds: "exif" (a TIFF structure), "xmp" (a packet), "xmp_part" (a part of JPEG's extended XMP,
-    from its GUID on), "c2pa", "iim" (Photoshop resources),
-    "comment", PNG's "tEXt", "zTXt" and "iTXt", and "sef:NAME" for an entry of Samsung's trailer.
+    from its GUID on), "c2pa", "iim" (Photoshop resources), "comment", PNG's "tEXt", "zTXt" and
+    "iTXt", "brob" (a box of JPEG XL that Brotli compressed), and "sef:NAME" for an entry of
+    Samsung's trailer.
     """
 
     kind: str
@@ -139,6 +140,10 @@ def _bmff(data: bytes) -> Iterator[Block]:
     return starmap(Block, bmff.items(data))
 
 
+def _jxl(data: bytes) -> Iterator[Block]:
+    return starmap(Block, bmff.jpeg_xl_items(data))
+
+
 def _raf(data: bytes) -> Iterator[Block]:
     """Yield the blocks of the JPEG that a Fujifilm RAW begins with; its manifest is its own."""
     offset, size = struct.unpack_from(">II", data, _RAF_JPEG)
@@ -157,4 +162,5 @@ _WALKS: dict[str, Callable[[bytes], Iterator[Block]]] = {
     "image/heic": _bmff,
     "video/mp4": _bmff,
     "image/x-fuji-raf": _raf,
+    "image/jxl": _jxl,
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL.JpegImagePlugin import JpegImageFile
 
 from storage.records import ErrorKind
-from workers.images import tiff
+from workers.images import jpeg_xl, tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import ONLY_METADATA
 from workers.images.heif import without_metadata
@@ -25,7 +25,7 @@ from workers.images.large_metadata import without_large_metadata
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PIL.ImageFile import ImageFile
+    from PIL import Image
 
 # A JPEG in one scan is decoded at an eighth of its size if need be, so memory does not limit it;
 # this limits the time: 512 megapixels take a few seconds.
@@ -68,7 +68,7 @@ _SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
-def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
+def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
     """Read the header of an image in a decodable format; raise DecodeError where it is too large.
 
     Raise what Pillow raises for a damaged header.
@@ -80,6 +80,8 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
             _limit_jpeg(image, data, max_pixels)
         return image
     limit = max_pixels * _BYTES_PER_PIXEL // _PEAK_BYTES.get(form, _BYTES_PER_PIXEL)
+    if form == "JXL":
+        return _open_jxl(data, max_pixels)
     if form == "WEBP":
         # Its decoder allocates memory when it is opened.
         _limit(_webp_size(data), limit)
@@ -101,11 +103,21 @@ def open_image(form: str, data: bytes, max_pixels: int) -> ImageFile:
     return opened
 
 
+def _open_jxl(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode a JPEG XL whose size allows it: its decoder has no step before that."""
+    header = jpeg_xl.read_header(data)
+    limit = max_pixels * _BYTES_PER_PIXEL // max(header.peak_bytes, _BYTES_PER_PIXEL)
+    _limit((header.width, header.height), limit)
+    image = jpeg_xl.decode(data)
+    image.format = "JXL"
+    return image
+
+
 @cache
-def _plugin(form: str) -> Callable[[BytesIO], ImageFile]:
+def _plugin(form: str) -> Callable[[BytesIO], Image.Image]:
     """Return the class that reads a format, imported for the first such image."""
     module, name = _PLUGINS[form]
-    plugin: Callable[[BytesIO], ImageFile] = getattr(import_module(module), name)
+    plugin: Callable[[BytesIO], Image.Image] = getattr(import_module(module), name)
     settings_module, settings = _SETTINGS.get(module, (module, {}))
     for setting, value in settings.items():
         setattr(import_module(settings_module), setting, value)

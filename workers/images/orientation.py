@@ -19,7 +19,7 @@ _LAST = 8
 # From this one on width and height are exchanged.
 _SIDEWAYS = 5
 # Their decoders turn images themselves.
-_TURNED_BY_DECODER = {"HEIF", "TIFF"}
+_TURNED_BY_DECODER = {"HEIF", "JXL", "TIFF"}
 # What Pillow raises for an AVIF that it does not open, or whose EXIF is damaged.
 _AVIF_ERRORS = (KeyError, OSError, RuntimeError, SyntaxError, ValueError, struct.error)
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import struct
 from itertools import chain
 from struct import unpack_from
+from typing import TYPE_CHECKING
 
 from workers.images import tiff
 from workers.images.containers import START_OF_SCAN, gif_blocks, jpeg_segments, png_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _TIFF_PIXELS = (
     (tiff.STRIP_OFFSETS, tiff.STRIP_BYTE_COUNTS),
@@ -72,18 +76,23 @@ def _tiff(data: bytes) -> bool:
     return any(offset + size > len(data) for offset, size in pieces)
 
 
-def _bmff(data: bytes) -> bool:
+def _bmff(data: bytes, described_by: Container[bytes] = (b"meta", b"moov")) -> bool:
     """Follow the top-level boxes to the end of the file; one of them has to describe the image."""
     position, is_described = 0, False
     while position < len(data):
         size, name = unpack_from(">I4s", data, position)
-        is_described = is_described or name in {b"meta", b"moov"}
+        is_described = is_described or name in described_by
         if size == 1:
             (size,) = unpack_from(">Q", data, position + 8)
         if not size:
             return False
         position += max(size, 8)
     return position > len(data) or not is_described
+
+
+def _jxl(data: bytes) -> bool:
+    """Follow the boxes; a bare codestream does not state its size."""
+    return not data.startswith(b"\xff\x0a") and _bmff(data, (b"jxlc", b"jxlp"))
 
 
 _IS_TRUNCATED = {
@@ -95,4 +104,5 @@ _IS_TRUNCATED = {
     "TIFF": _tiff,
     "AVIF": _bmff,
     "HEIF": _bmff,
+    "JXL": _jxl,
 }

@@ -75,12 +75,31 @@ def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[
     elif block.kind == "comment":
         text = data[block.start : min(block.end, block.start + limit)]
         yield f"{mime.removeprefix('image/')}:comment", text
+    elif block.kind == "brob":
+        yield from _brotli(data[block.start : min(block.end, block.start + 2 * limit)], limit)
     elif block.kind.startswith("sef:"):
         yield block.kind, data[block.start : min(block.end, block.start + limit)]
     elif block.kind in _PNG_READERS:
         # Twice the limit, as a text that deflate could not shrink is a little longer.
         payload = data[block.start : min(block.end, block.start + 2 * limit)]
         yield from _png(block.kind, payload, limit)
+
+
+def _brotli(payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the texts of a compressed box of JPEG XL (ISO/IEC 18181-2, 9.8)."""
+    import brotli  # noqa: PLC0415 - few files need it
+
+    name = payload[:4]
+    if name not in (b"Exif", b"xml "):
+        return
+    try:
+        content = brotli.Decompressor().process(payload[4:], output_buffer_limit=limit)[:limit]
+    except brotli.error:
+        return
+    if name == b"xml ":
+        yield "xmp", content
+    else:
+        yield from _exif(content[4 + int.from_bytes(content[:4], "big") :], limit)
 
 
 def _exif(data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:

@@ -37,6 +37,8 @@ def test_files_by_pillow(form: str) -> None:
         (b"\0\0\0\x14ftypmif1\0\0\0\0mif1heic", None),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),
         (b"II*\0\x10\0\0\0CR\2\0", None),
+        (b"\xff\x0a\xfa\x1f", "JXL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
         (b"RIFF\x24\0\0\0WAVEfmt ", None),
         (b"\xff\xd8", None),
         (b"", None),
@@ -91,7 +93,6 @@ def test_all_readers_agree_on_the_format(head: bytes, form: str | None, mime: st
     [
         (b"%PDF-1.7\n", "PDF"),
         (b"8BPS\0\1", "Photoshop"),
-        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns=', "SVG"),
         (b"II*\0\x10\0\0\0CR\2\0", "a camera's RAW (CR2)"),
