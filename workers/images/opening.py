@@ -42,6 +42,8 @@ _PEAK_BYTES = {"WEBP": 16}
 # The longest side in pixels that libjpeg takes (`JPEG_MAX_DIMENSION`), and libavif
 # (`imageDimensionLimit`); of a longer one they say that the file is damaged.
 _JPEG_SIDE, _AVIF_SIDE = 65_500, 32_768
+# Pixels that libavif decodes at most.
+_AVIF_PIXELS = 16_384**2
 
 # The box of an image's size, and the beginning of an AVIF file in which it is searched.
 _ISPE = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)
@@ -94,7 +96,7 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
     except SyntaxError:
         if form == "AVIF":
             # Its decoder calls a header that declares more than it takes invalid.
-            _limit(_avif_size(data), limit)
+            _limit(_avif_size(data), min(limit, _AVIF_PIXELS))
             _limit_side(_avif_size(data), _AVIF_SIDE)
         raise
     _limit(opened.size, limit)

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from storage.records import ErrorKind
-from workers.images.decode import Header, decode
+from workers.images.decode import MAX_PIXELS, Header, decode
 from workers.images.errors import DecodeError
 from workers.images.heif import without_metadata
 
@@ -358,12 +358,18 @@ print(peak() - before)
     assert int(done.stdout) * unit < 30_000_000
 
 
-def test_avif_larger_than_its_decoder_takes_is_too_large() -> None:
+@pytest.mark.parametrize("size", [(40_000, 40_000), (40_000, 64), (16_385, 16_384)])
+@pytest.mark.parametrize("max_pixels", [MAX_PIXELS, 2**40])
+def test_avif_larger_than_its_decoder_takes_is_too_large(
+    size: tuple[int, int], max_pixels: int
+) -> None:
     """An AVIF that declares more pixels than its decoder takes is too large, not damaged."""
     data = bytearray(FILES["avif"])
-    struct.pack_into(">II", data, data.index(b"ispe") + 8, 40_000, 40_000)
+    struct.pack_into(">II", data, data.index(b"ispe") + 8, *size)
+    with pytest.raises(DecodeError) as caught:
+        decode(bytes(data), max_pixels=max_pixels)
 
-    assert ErrorKind.TOO_LARGE is _error(bytes(data)).kind
+    assert ErrorKind.TOO_LARGE is caught.value.kind
 
 
 @pytest.mark.parametrize(
