@@ -42,7 +42,7 @@ from storage.reads import progress
 from storage.records import BatchImage, Plan
 from storage.writes.scans import find_scan
 from workers.broker.app import make_app, make_namespace, make_redis
-from workers.broker.batch_message import BatchMessage
+from workers.broker.batch_message import BatchMessage, sign_batch
 from workers.broker.namespace import Namespace, count_pending_results
 from workers.broker.publish import send_batch
 from workers.settings import FLEET, WorkerSettings
@@ -100,7 +100,8 @@ def queue_alone(at: Site) -> None:
             BatchImage(10**9 + one, path_of(one), 2_500_000)
             for one in range(first, first + BATCH_IMAGES)
         )
-        send_batch(app, BatchMessage(1, number + 1, 1, COLLECTION, plan, images))
+        message = BatchMessage(1, number + 1, 1, COLLECTION, plan, images)
+        send_batch(app, sign_batch(message, "alone", bytes(32)))
     put = time.monotonic() - began
     each = (memory(at) - before) / QUEUE_BATCHES
     taken: list[object] = []

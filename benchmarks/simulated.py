@@ -128,7 +128,7 @@ def enqueue(store: Store, broker_url: str, scan: Scan, images: int) -> None:
         listed = [ListedImage(path_of(number), 2_500_000, 1) for number in numbers]
         batch = listing.add_batch(store, scan, listed, None)
         if batch is not None:
-            publish(app, scan, batch)
+            publish(store, app, scan, batch)
     scans.mark_listed(store, scan.scan_id, {}, 0)
 
 

@@ -41,7 +41,8 @@ from storage.database.store import Store
 from storage.records import ListedImage
 from storage.writes import listing, results, scans
 from storage.writes.results import Host
-from workers.broker.batch_message import BatchMessage, decode_batch, encode_batch
+from workers.broker.batch_message import BatchMessage, decode_batch, encode_batch, sign_batch
+from workers.broker.signatures import STORE, Signer
 from workers.detectors import installed
 from workers.limits import Limits
 from workers.pipeline.pipeline import make_pipeline
@@ -165,7 +166,11 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
                 continue
             began = time.perf_counter()
             message = BatchMessage(of.scan_id, batch.batch_id, 1, "bench", plan, batch.images)
-            message = decode_batch(json.loads(json.dumps(encode_batch(message))))
+            message = sign_batch(message, store.identity, store.signing_key)
+            sent = json.loads(json.dumps(encode_batch(message)))
+            message = decode_batch(
+                sent, store.identity, Signer(STORE, store.signing_key).public_key
+            )
             begun = results.begin_run(store, batch.batch_id, 1, ("bench", "bench"))
             if begun is None:
                 raise RuntimeError("nobody else can have done this batch")

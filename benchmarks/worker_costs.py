@@ -11,6 +11,7 @@ images are the most expensive case, because there is the least work to compare w
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,9 +28,11 @@ from typing import TYPE_CHECKING, Any
 from meter import Meter, seconds_of
 
 from scanner.fleet.hub_config import HubConfig
+from scanner.fleet.joining import Admission
 from scanner.processes.embedded_broker import EmbeddedServer
 from storage.database.store import Store
-from workers.broker.app import make_redis
+from workers.broker.app import make_namespace, make_redis
+from workers.broker.signatures import STORE, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,17 +70,20 @@ class Place:
 
     def join(self) -> None:
         """Let the other machine join."""
-        store = Store.open(str(self.store))
-        line = HubConfig(self.broker_url, store.identity).join_line()
-        store.close()
-        subprocess.run(
-            [*SCANNER, "join", "-"],
-            env=self.env(joined=True),
-            input=line,
-            text=True,
-            check=True,
-            capture_output=True,
-        )
+        with closing(Store.open(str(self.store))) as store:
+            key = base64.urlsafe_b64encode(Signer(STORE, store.signing_key).public_key).decode()
+            hub = HubConfig(self.broker_url, store.identity, key, join="line")
+            admission = Admission(store, make_namespace(self.broker_url, store.identity), "line")
+            joining = subprocess.Popen(
+                [*SCANNER, "join", hub.join_line()],
+                env=self.env(joined=True),
+                stderr=subprocess.DEVNULL,
+            )
+            while joining.poll() is None:
+                admission.send(admission.take_requests())
+                time.sleep(0.1)
+            if joining.returncode:
+                raise RuntimeError("the machine could not join")
 
 
 @contextmanager

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import signal
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
 
 from scanner.exits import DONE, INTERRUPTED
-from scanner.options.parameters import FiniteRange
+from scanner.options.output import json_option
+from scanner.options.parameters import FiniteRange, refuse_before_subcommand
 from scanner.options.record import as_record
 from scanner.options.store import open_store, store_option
 from storage.errors import ScannerError
@@ -49,9 +53,10 @@ class Options:
     share: bool
     share_rate: float
     tls: bool
+    new_line: bool
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @store_option
 @click.option(
     "--listen",
@@ -87,27 +92,42 @@ class Options:
     help="Encrypt with a self-signed certificate (needs the system's valkey-server or "
     "redis-server, and openssl).",
 )
+@click.option(
+    "--new-line",
+    is_flag=True,
+    help="Change the join line, print the new one and end; machines that have joined stay.",
+)
 @as_record(Options)
 @click.pass_context
 def command(ctx: click.Context, *, options: Options) -> None:
     """Be the hub of a fleet: run its queue and write the workers' results into the store.
 
-    Prints the line to run once on each further machine, or to pass to `scanner join -`. The line
-    contains the hub's password. Queue, password and certificate are kept: a hub that is started
-    again finds its fleet.
+    Prints the line to run once on each further machine, or to pass to `scanner join -`. Who has the
+    line may join; each machine then has a key and a password of its own. Queue, secrets and
+    certificate are kept: a hub that is started again finds its fleet.
 
     \b
     Examples:
       scanner hub --listen 192.168.1.5 --share
       scanner hub --listen 0.0.0.0 --tls > line
+      scanner hub --new-line > line
     """
+    # The config file's settings hold for the commands below, too.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+    refuse_before_subcommand(ctx)
+    if ctx.invoked_subcommand is not None:
+        return
     from scanner.config import state_dir
     from scanner.fleet.hub import HubOptions, run_hub
+    from scanner.fleet.hub_secrets import hub_folder, new_line
     from scanner.processes.embedded_broker import EmbeddedServerError
     from scanner.processes.logs import log_to_stderr
     from storage.database.engine import WORK_ANSWER_S
 
     log_to_stderr(verbose=False)
+    if options.new_line:
+        click.echo(f"scanner join '{new_line(hub_folder(state_dir()))}'")
+        ctx.exit(DONE)
     if options.broker and options.tls:
         raise click.UsageError("--tls and --broker exclude each other: a broker has its own TLS")
     address, port = options.listen
@@ -146,3 +166,66 @@ def command(ctx: click.Context, *, options: Options) -> None:
         # The hub itself is the service here: its exit code is that of a failure.
         raise ScannerError(str(error)) from error
     ctx.exit(INTERRUPTED if signal.SIGINT in signals else DONE)
+
+
+@command.command()
+@store_option
+@json_option
+def machines(*, store: str, as_json: bool) -> None:
+    """List the machines that have joined.
+
+    \b
+    Examples:
+      scanner hub machines
+      scanner hub machines --json
+    """
+    from storage.writes.machines import list_machines
+
+    with open_store(store) as opened:
+        found = list_machines(opened)
+    if as_json:
+        bodies = [
+            {
+                "id": one.machine_id,
+                "name": one.label,
+                "joined_at": one.joined_at,
+                "revoked_at": one.revoked_at,
+            }
+            for one in found
+        ]
+        click.echo(json.dumps({"machines": bodies}))
+        return
+    for one in found:
+        joined = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.joined_at))
+        state = "" if one.revoked_at is None else ", shut out"
+        click.echo(f"{one.label} ({one.machine_id}): joined {joined}{state}")
+    if not found:
+        click.echo("no machine has joined yet", err=True)
+
+
+@command.command()
+@click.argument("host")
+@store_option
+def revoke(*, host: str, store: str) -> None:
+    """Shut out HOST, a machine that has joined, by its name or id.
+
+    From now on none of its results are taken, and the hub's queue and share refuse it. The join
+    line changes, too, since the machine has the old one; other machines stay. The verdicts that it
+    has given stay: `scanner verdicts` has the host of each.
+
+    \b
+    Example:
+      scanner hub revoke attic-pi
+    """
+    from scanner.config import state_dir
+    from scanner.fleet.hub_secrets import HubError, hub_folder, new_line
+    from storage.writes.machines import revoke as revoke_machines
+
+    with open_store(store) as opened:
+        revoked = revoke_machines(opened, host)
+    for machine in revoked:
+        click.echo(f"{machine.label} ({machine.machine_id}) is shut out")
+    # There is no line where the hub runs on another machine.
+    with suppress(HubError):
+        new_line(hub_folder(state_dir()))
+        click.echo("the join line has changed: `scanner hub --new-line` prints one", err=True)

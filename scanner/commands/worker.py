@@ -96,7 +96,7 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
 
     log_to_stderr(verbose=options.verbose, host=options.name)
     named = frozenset(name for name in ("broker", "store") if not _is_default(ctx, name))
-    source = connection(options.broker, options.store, named)
+    source = connection(options.broker, options.store, named, state_dir())
     settings = WorkerSettings(
         broker_url=source.broker_url,
         store_url=source.store_url,
@@ -106,6 +106,7 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
         label=options.name,
         roots=options.roots,
         share=source.share,
+        membership=source.membership,
         hours=options.hours,
         cool=options.cool,
     )

@@ -11,7 +11,6 @@ limit applies to all responses together.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
 import re
@@ -39,7 +38,7 @@ from workers.sources.local import LocalSource
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
@@ -74,10 +73,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the server offers: a store's images up to a size, to clients with the token."""
+    """What the server offers: a store's images up to a size, to clients with a valid token."""
 
     store: Store
-    token: str
+    is_valid: Callable[[str], bool]
     rate: Rate
     max_bytes: int
 
@@ -148,7 +147,7 @@ class FileServer:
         if request.method != "GET":
             return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(token.encode(), self._access.token.encode()):
+        if not self._access.is_valid(token):
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         try:
             descriptor = await run_in_threadpool(

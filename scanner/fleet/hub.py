@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import secrets
 from contextlib import ExitStack, contextmanager
@@ -9,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from msgspec import Struct, json
-
+from scanner.fleet.access_list import ADMIN, JOIN, PRODUCER, RESULTS, AccessList
 from scanner.fleet.broker import open_broker, without_password
 from scanner.fleet.certificate import ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
-from scanner.fleet.hub_config import HubConfig, save_hub, write_private
+from scanner.fleet.hub_config import HubConfig, save_hub
+from scanner.fleet.hub_secrets import HubError, hub_folder, read_secrets, save_line
 from scanner.fleet.local import local_rescuer
+from scanner.fleet.roster import OwnServer, Roster, Users
 from scanner.processes.addresses import in_url, is_loopback
 from scanner.processes.embedded_broker import (
     HOST,
@@ -27,8 +29,10 @@ from scanner.processes.embedded_broker import (
 from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
 from storage.database.engine import store_url
-from storage.errors import ScannerError
+from storage.writes.machines import list_machines
+from workers.broker.app import make_redis
 from workers.broker.handshake import publish_handshake
+from workers.broker.signatures import STORE, Signer
 from workers.limits import Limits
 from workers.settings import FLEET
 
@@ -37,10 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.database.store import Store
-
-
-class HubError(ScannerError):
-    """The hub cannot be started with these options; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,15 @@ class RunningHub:
     check: Callable[[], object]
 
 
-class _Credentials(Struct):
-    """The queue's password and the share's token."""
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """The queue's URLs: of commands on this machine, of the result writer and of the join line."""
 
-    password: str
-    token: str
+    url: str
+    results_url: str
+    public_url: str
+    check: Callable[[], object] = lambda: None
+    server: OwnServer | None = None
 
 
 @contextmanager
@@ -82,72 +86,79 @@ def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Runn
     """
     with ExitStack() as parts:
         folder = parts.enter_context(_lock_folder(state_dir))
-        credentials = _credentials(folder)
+        stored = read_secrets(folder)
         cert = ensure_certificate(_queue_folder(folder, tls=True)) if options.tls else None
-        check_server: Callable[[], object] = lambda: None  # noqa: E731
-        if options.broker_url is None:
-            server = parts.enter_context(_server(options, folder, credentials.password))
-            local_url, check_server = server.url, server.check
-            public_url = _public_url(options, local_url)
-        else:
-            _check_broker(options.broker_url, options.address)
-            local_url = public_url = options.broker_url
-        broker = parts.enter_context(open_broker(local_url, store.identity))
+        queue = parts.enter_context(_queue(options, store, folder))
+        broker = parts.enter_context(open_broker(queue.url, store.identity))
         check_rescuer = parts.enter_context(local_rescuer(store, broker, FLEET))
+        module = ["scanner.fleet.result_writer"]
         result_writer = parts.enter_context(
-            SupervisedProcess(
-                "the result writer", ["scanner.fleet.result_writer"], local_url, options.store_url
-            )
+            SupervisedProcess("the result writer", module, queue.results_url, options.store_url)
         )
-        config = HubConfig(public_url, store.identity, cert=cert)
+        roster = Roster(store, broker.namespace, lambda: read_secrets(folder).join, queue.server)
+        key = base64.urlsafe_b64encode(Signer(STORE, store.signing_key).public_key).decode()
+        config = HubConfig(queue.public_url, store.identity, key, join=stored.join, cert=cert)
         if options.share_port is not None:
             rate = Rate(options.share_bytes_per_second)
-            access = Access(store, credentials.token, rate, Limits().max_bytes)
+            access = Access(store, roster.is_valid, rate, Limits().max_bytes)
             parts.enter_context(_file_server(options, options.share_port, access, folder))
             scheme = "https" if options.tls else "http"
             share = f"{scheme}://{in_url(options.address)}:{options.share_port}"
-            config = replace(config, share=share, token=credentials.token)
+            config = replace(config, share=share)
         # Commands on this machine use the store itself, from any folder.
         absolute_url = store_url(options.store_url).render_as_string(hide_password=False)
-        save_hub(HubConfig(local_url, store.identity, store_url=absolute_url))
+        save_hub(HubConfig(queue.url, store.identity, key, store_url=absolute_url))
+        save_line(folder, config.join_line())
 
         def check() -> None:
-            check_server()
+            queue.check()
             check_rescuer()
             result_writer.restart_if_exited()
             publish_handshake(broker.namespace, own_version())
+            roster.refresh()
 
         check()
         yield RunningHub(config, check)
 
 
 @contextmanager
+def _queue(options: HubOptions, store: Store, folder: Path) -> Iterator[_Queue]:
+    """Yield the queue: the server that was named, or one of the hub's own, with its users."""
+    if options.broker_url is not None:
+        _check_broker(options.broker_url, options.address)
+        yield _Queue(options.broker_url, options.broker_url, options.broker_url)
+        return
+    stored = read_secrets(folder)
+    admin, results = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+
+    def access(join: str) -> AccessList:
+        return AccessList(store.identity, stored.password, results, join, admin)
+
+    file = _queue_folder(folder, tls=options.tls) / "users.acl"
+    users = Users(file, access(stored.join).users(list_machines(store)))
+    with (
+        _server(options, folder, stored.password) as server,
+        make_redis(server.url_of(ADMIN, admin)) as admin_client,
+    ):
+        yield _Queue(
+            server.url,
+            server.url_of(RESULTS, results),
+            _public_url(options, server.url_of(JOIN, stored.join)),
+            server.check,
+            OwnServer(users, access, admin_client),
+        )
+
+
+@contextmanager
 def _lock_folder(state_dir: Path) -> Iterator[Path]:
     """Yield the hub's folder, locked; raise HubError if another hub runs."""
-    folder = state_dir / "hub"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder = hub_folder(state_dir)
     with (folder / "lock").open("ab") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise HubError("A hub is running on this machine already") from error
         yield folder
-
-
-def _credentials(folder: Path) -> _Credentials:
-    """Return the stored credentials, created at the first start."""
-    file = folder / "secrets.json"
-    try:
-        return json.decode(file.read_bytes(), type=_Credentials)
-    except FileNotFoundError:
-        created = _Credentials(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
-        write_private(file, json.encode(created).decode() + "\n")
-        return created
-    except ValueError as error:
-        raise HubError(
-            f"{file} is damaged: remove it, and join every machine again with the new line"
-        ) from error
 
 
 def _queue_folder(folder: Path, *, tls: bool) -> Path:
@@ -162,6 +173,7 @@ def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
         _queue_folder(folder, tls=options.tls),
         options.address,
         options.port,
+        PRODUCER,
         password,
         tls=options.tls,
     )

@@ -1,7 +1,8 @@
 """The configuration of a machine that has joined a hub, and the join line that contains it.
 
-The join line is the broker's URL with `scanner+` before it and the rest in its query. It contains
-the hub's password, so it is stored in a file that only its user can read.
+The join line is the broker's URL with `scanner+` before it and the rest in its query. With it a
+machine may ask to join, and do nothing else; what it is given then (`scanner.fleet.joining`) is
+stored in a file that only its user can read.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import base64
 import binascii
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import platformdirs
 from msgspec import json
@@ -30,7 +31,9 @@ PREFIX = "scanner+"
 INVALID_LINE = "not a valid join line: `scanner hub` prints it, and it begins with scanner+redis://"
 _STORE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 # Parameters that are not part of the broker's URL.
-_PARAMETERS = ("store", "share", "token", "cert")
+_PARAMETERS = ("store", "key", "join", "share", "cert")
+# A public key of 32 bytes.
+_KEY = re.compile(r"[0-9A-Za-z_-]{43}=")
 
 
 class JoinError(ScannerError):
@@ -39,25 +42,42 @@ class JoinError(ScannerError):
 
 @dataclass(frozen=True, slots=True)
 class HubConfig:
-    """A hub as its workers know it: the URL of the broker and the id of the store.
+    """A hub as its workers know it: the URL of the broker, and the id and public key of the store.
 
-    `share` is the URL of its file server, `token` the access token for it, and `cert` the PEM of a
-    self-signed certificate. `store_url` is known on the hub's machine only.
+    `share` is the URL of its file server, and `cert` the PEM of a self-signed certificate. `join`
+    is the secret of the join line; a machine that has joined has its id as `machine`, a user of its
+    own in the broker's URL, and a `token` for the share. `store_url` is known on the hub's machine
+    only.
     """
 
-    broker: str
+    broker: str = field(repr=False)
     store: str
+    key: str
+    join: str | None = field(default=None, repr=False)
+    machine: str | None = None
     share: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     cert: str | None = None
-    store_url: str | None = None
+    store_url: str | None = field(default=None, repr=False)
 
     def join_line(self) -> str:
         """Return the argument for `scanner join`."""
         cert = base64.urlsafe_b64encode((self.cert or "").encode()).decode()
-        parameters = {"store": self.store, "share": self.share, "token": self.token, "cert": cert}
+        parameters = {
+            "store": self.store,
+            "key": self.key,
+            "join": self.join,
+            "share": self.share,
+            "cert": cert,
+        }
         query = [*_query(self.broker), *((name, v) for name, v in parameters.items() if v)]
         return PREFIX + _with_query(self.broker, query)
+
+    def broker_as(self, user: str, password: str) -> str:
+        """Return the broker's URL for another user."""
+        parts = urlsplit(self.broker)
+        location = f"{user}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+        return urlunsplit((parts.scheme, location, parts.path, parts.query, ""))
 
     def broker_url(self, cert_file: Path | None = None) -> str:
         """Return the broker's URL, with the file of the hub's certificate if it has one.
@@ -85,15 +105,17 @@ def parse_join_line(line: str) -> HubConfig:
         hub = HubConfig(
             broker=_with_query(url, [pair for pair in _query(url) if pair[0] not in _PARAMETERS]),
             store=parameters["store"],
+            key=parameters["key"],
+            join=parameters["join"],
             share=parameters.get("share"),
-            token=parameters.get("token"),
             cert=None if cert is None else base64.urlsafe_b64decode(cert).decode("ascii"),
         )
         make_redis(hub.broker).close()
         is_share_valid = not hub.share or urlsplit(hub.share).hostname is not None
     except (KeyError, ValueError, binascii.Error):
         raise JoinError(INVALID_LINE) from None
-    if not (line.startswith(PREFIX) and _STORE_ID.fullmatch(hub.store) and is_share_valid):
+    is_valid = _STORE_ID.fullmatch(hub.store) and _KEY.fullmatch(hub.key) and is_share_valid
+    if not (line.startswith(PREFIX) and is_valid):
         raise JoinError(INVALID_LINE)
     return hub
 
@@ -138,7 +160,8 @@ def load_hub() -> HubConfig | None:
         raise JoinError(f"{shown(os.fsencode(file))} cannot be read: {error.strerror}") from error
     except ValueError:
         raise JoinError(
-            f"{shown(os.fsencode(file))} is damaged: join again with the hub's join line"
+            f"{shown(os.fsencode(file))} is damaged, or of an earlier version: join again with "
+            "the hub's join line"
         ) from None
 
 

@@ -183,7 +183,7 @@ def publish_unfinished(
     for batch_id in results.unfinished_batches(store, scan.owner, scan.scan_id):
         unfinished = results.requeue_batch(store, batch_id, failed=False)
         if unfinished is not None:
-            publish(app, scan, unfinished[1])
+            publish(store, app, scan, unfinished[1])
             published += 1
             on_batch()
     if not published:
@@ -219,7 +219,7 @@ def _publish_new(
     for group in group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
         batch = listing.add_batch(store, scan, group, earlier)
         if batch is not None:
-            publish(app, scan, batch)
+            publish(store, app, scan, batch)
             unmarked.append(batch.batch_id)
         if len(unmarked) >= MARK_BATCHES:
             results.mark_published(store, unmarked)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.broker.batch_message import BatchMessage
+from workers.broker.batch_message import BatchMessage, sign_batch
 from workers.broker.publish import send_batch
 from workers.pipeline.plan import require_rules
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from storage.database.store import Store
     from storage.records import Batch
     from storage.writes.scans import Scan
 
 
-def publish(app: Celery, scan: Scan, batch: Batch, part: int = 0) -> None:
-    """Publish a batch of a scan, or a part of it.
+def publish(store: Store, app: Celery, scan: Scan, batch: Batch, part: int = 0) -> None:
+    """Sign and publish a batch of a scan, or a part of it.
 
     Raise kombu's OperationalError if the broker stays unavailable.
     """
@@ -30,4 +31,4 @@ def publish(app: Celery, scan: Scan, batch: Batch, part: int = 0) -> None:
         plan=scan.plan,
         images=batch.images,
     )
-    send_batch(app, message)
+    send_batch(app, sign_batch(message, store.identity, store.signing_key))

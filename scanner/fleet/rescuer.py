@@ -113,7 +113,7 @@ class Rescuer:
             try:
                 scan = find_scan(self._store, scan_id)
                 for part, images in _apart(batch.images, hung_image).items():
-                    publish(self._app, scan, replace(batch, images=images), part)
+                    publish(self._store, self._app, scan, replace(batch, images=images), part)
                 log.warning(reason)
             except PlanError as error:
                 # A scan of another version.

@@ -18,6 +18,7 @@ from scanner.config import DEFAULT_BROKER
 from scanner.exits import INTERRUPTED
 from scanner.fleet.broker import ADVICE, open_broker, without_password
 from scanner.fleet.hub_config import load_hub
+from scanner.fleet.joining import membership_of
 from scanner.fleet.preflight import preflight, speed_line
 from scanner.processes.supervisor import SupervisedProcess, periodic_step
 from storage.database.engine import WORK_ANSWER_S
@@ -30,8 +31,9 @@ from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from workers.settings import WorkerSettings
+    from workers.settings import Membership, WorkerSettings
 
 
 log = logging.getLogger(__name__)
@@ -49,19 +51,24 @@ class Connection:
     store_url: str | None
     store_id: str
     share: HubLocation | None = None
+    membership: Membership | None = None
 
 
-def connection(broker_url: str, store_url: str, named: frozenset[str]) -> Connection:
+def connection(
+    broker_url: str, store_url: str, named: frozenset[str], state_dir: Path
+) -> Connection:
     """Return the hub's broker and store, or those given if `broker` or `store` is in `named`.
 
-    Raise InvalidInput if only one is named and does not belong to the hub.
+    Raise InvalidInput if only one is named and does not belong to the hub, and JoinError.
     """
     hub = load_hub()
     if hub is not None and not named:
+        if hub.store_url is not None:
+            return Connection(broker_url, hub.store_url, hub.store)
         share = None
         if hub.share is not None and hub.token is not None:
             share = HubLocation(hub.share, hub.token, hub.cert, collection="")
-        return Connection(broker_url, hub.store_url, hub.store, share)
+        return Connection(broker_url, None, hub.store, share, membership_of(hub, state_dir))
     with closing(Store.open(store_url, make=hub is None, answer_s=WORK_ANSWER_S)) as store:
         # Queues are named by store, so the hub's broker has none for another store.
         if hub is not None and len(named) == 1 and store.identity != hub.store:

@@ -51,7 +51,7 @@ LOG_LINES_SHOWN = 5
 CONFIG = """\
 bind {bind}
 {ports}
-requirepass {password}
+{access}
 protected-mode yes
 daemonize no
 # Commands are written to the operating system before the response, so a killed server loses
@@ -133,14 +133,16 @@ def _system_program() -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class PersistentServer:
-    """The address, password and files of a server that stay the same when it is restarted.
+    """The address, user and files of a server that stay the same when it is restarted.
 
-    `folder` holds its files, with `tls` also the certificate `cert.pem` and its key `key.pem`.
+    `folder` holds its files: its list of users, `users.acl`, and with `tls` also the certificate
+    `cert.pem` and its key `key.pem`.
     """
 
     folder: Path
     address: str
     port: int
+    user: str
     password: str
     tls: bool = False
 
@@ -170,6 +172,7 @@ class EmbeddedServer:
         self._state_folder = state_folder
         self._program = program or find_program()
         self._persistent = persistent
+        self._user = persistent.user if persistent else ""
         self._password = persistent.password if persistent else secrets.token_urlsafe(32)
         self._cleanup = ExitStack()
         self._stopping = threading.Event()
@@ -182,11 +185,15 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The server's URL on this machine, with the password."""
-        location = f"{self._password}@{HOST}:{self._port}/0"
+        return self.url_of(self._user, self._password)
+
+    def url_of(self, user: str, password: str) -> str:
+        """Return the server's URL on this machine for one of its users."""
+        location = f"{user}:{password}@{HOST}:{self._port}/0"
         if self._persistent and self._persistent.tls:
             cert = quote(str(self._folder / "cert.pem"), safe="/")
-            return f"rediss://:{location}?ssl_ca_certs={cert}&ssl_check_hostname=false"
-        return f"redis://:{location}"
+            return f"rediss://{location}?ssl_ca_certs={cert}&ssl_check_hostname=false"
+        return f"redis://{location}"
 
     @property
     def pid(self) -> int:
@@ -253,11 +260,12 @@ class EmbeddedServer:
 
     def _config(self) -> str:
         bind, ports = HOST, f"port {self._port}"
+        access = f"requirepass {self._password}"
         if self._persistent:
-            bind = self._persistent.bind()
+            bind, access = self._persistent.bind(), "aclfile users.acl"
             if self._persistent.tls:
                 ports = TLS_PORTS.format(port=self._port)
-        return CONFIG.format(bind=bind, ports=ports, password=self._password)
+        return CONFIG.format(bind=bind, ports=ports, access=access)
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

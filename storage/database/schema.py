@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -44,6 +44,19 @@ store = Table(
     "store",
     metadata,
     Column("id", Text, primary_key=True),  # random, created with the schema
+    Column("signing_key", LargeBinary),  # the private key of its batches, created by a migration
+)
+
+# A machine without the store that joined its hub: its results are signed with its own key.
+machine = Table(
+    "machine",
+    metadata,
+    Column("id", Text, primary_key=True),  # that of its `host`
+    Column("label", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("secret_digest", Text, nullable=False),  # SHA-256 of its password and token, in hex
+    Column("joined_at", Float, nullable=False),
+    Column("revoked_at", Float),
 )
 
 collection = Table(

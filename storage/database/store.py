@@ -68,6 +68,13 @@ class Store:
         with self.read() as connection:
             return str(connection.execute(sa.select(store_table.c.id)).scalar_one())
 
+    @cached_property
+    def signing_key(self) -> bytes:
+        """Return the private key that signs this store's batches: 32 bytes."""
+        with self.read() as connection:
+            key = connection.execute(sa.select(store_table.c.signing_key)).scalar_one()
+        return bytes(key)
+
     def read(self) -> AbstractContextManager[sa.Connection]:
         """Begin a transaction that reads one state of the store."""
         return transaction(self.engine, writes=False)

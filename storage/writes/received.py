@@ -1,7 +1,8 @@
 """Results that the result writer receives from workers without a store.
 
-Anyone who can write to the broker can send anything, so what does not belong to the batch is
-ignored. Messages may arrive twice and in any order; the second time, nothing changes.
+Their messages are signed, but a machine may be hostile, so what does not belong to its batch is
+ignored, and so is everything for a batch that is done. Messages may arrive twice and in any order;
+the second time, nothing changes.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ class Received:
 def receive(store: Store, received: Received) -> int:
     """Write the new verdicts in one transaction, finish the batch if done; return their number.
 
-    Ignores batches that were deleted with their scan, and images that are not in the batch.
+    Ignores batches that are done or were deleted with their scan, and images that are not in the
+    batch.
     """
     with store.write() as connection:
         created_at = connection.scalar(
             sa.select(scan.c.created_at)
             .join(batch)
-            .where(batch.c.id == received.batch_id, scan.c.id == received.scan_id)
+            .where(
+                batch.c.id == received.batch_id,
+                scan.c.id == received.scan_id,
+                batch.c.done_at.is_(None),
+            )
         )
         if created_at is None:
             return 0

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from scanner.fleet.hub_config import HubConfig
 from storage.database.schema import host, run, verdict
 from storage.database.store import Store
 
@@ -54,12 +53,9 @@ def test_kill_result_writer_and_worker(
     started: list[subprocess.Popen[str]],
 ) -> None:
     """A result writer, then a worker, is killed: each image has one verdict in the end."""
-    store = Store.open(fleet.store_url)
-    with closing(store):
-        line = HubConfig(fleet.cli.env["SCANNER_BROKER_URL"], store.identity).join_line()
     pis = [machine("one"), machine("two")]
     for pi in pis:
-        pi.join(line)
+        pi.join_store(fleet.store_url, fleet.cli.env["SCANNER_BROKER_URL"])
     work = ("worker", "--concurrency", "1", "--name", "pi", "--root", f"elsewhere={photos}")
     result_writer, first = start_process(fleet, "result_writer"), pis[0].cli.start(*work)
     started += [result_writer, first, start_process(fleet, "rescuer")]
@@ -100,13 +96,10 @@ def test_slow_and_interrupted_queue(
     near = sa.make_url(fleet.cli.env["SCANNER_BROKER_URL"])
     proxy = proxy_to((near.host, near.port), delay=0.03)
     far = near.set(port=proxy.port).render_as_string(hide_password=False)
-    store = Store.open(fleet.store_url)
-    with closing(store):
-        line = HubConfig(far, store.identity).join_line()
     started += [start_process(fleet, "result_writer"), start_process(fleet, "rescuer")]
     for name in ("one", "two"):
         pi = machine(name)
-        pi.join(line)
+        pi.join_store(fleet.store_url, far)
         started.append(pi.cli.start("worker", "--concurrency", "1", "--root", f"photos={photos}"))
     scan_id = int(fleet.cli.json("enqueue", photos, "--name", "photos", "--json")["scan"])
     for fifth in range(1, 5):

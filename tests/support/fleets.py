@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,13 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from scanner.fleet.hub_config import HubConfig
+from scanner.fleet.joining import Admission
 from storage.database.schema import entry, verdict
 from storage.database.store import Store
 from storage.reads import progress
+from workers.broker.app import make_namespace
+from workers.broker.signatures import STORE, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -213,6 +219,18 @@ class Machine:
             text=True,
             check=True,
         )
+
+    def join_store(self, store_url: str, broker_url: str) -> None:
+        """Join where there is a store and a broker, and no hub: the test admits the machine."""
+        with closing(Store.open(store_url)) as store:
+            key = base64.urlsafe_b64encode(Signer(STORE, store.signing_key).public_key).decode()
+            hub = HubConfig(broker_url, store.identity, key, join="line")
+            admission = Admission(store, make_namespace(broker_url, store.identity), "line")
+            joining = threading.Thread(target=self.join, args=(hub.join_line(),))
+            joining.start()
+            while joining.is_alive():
+                admission.send(admission.take_requests())
+                joining.join(0.1)
 
 
 @pytest.fixture

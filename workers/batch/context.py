@@ -44,13 +44,13 @@ class WorkerContext:
         self.name = name
         self.stop = stop
         self.namespace = make_namespace(settings.broker_url, settings.store_id)
-        self.app = make_app(settings.broker_url, settings.store_id)
+        self.app = make_app(settings.broker_url, settings.store_id, settings.machine_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}
         self.host = this_host(settings.state_dir, settings.label, facts)
         status = HostStatus(self.host)
         self.sink: ResultSink
         if settings.store_url is None:
-            self.sink = QueueSink(self.app, self.namespace, status, name, settings.share)
+            self.sink = QueueSink(self.app, self.namespace, status, name, settings)
         else:
             self.sink = StoreSink(settings.store_url, status, name)
         self.sources = SourceRegistry(

@@ -15,13 +15,12 @@ from celery.worker.request import Request
 
 from workers.batch.context import process_name
 from workers.broker import leases
-from workers.broker.app import make_redis
-from workers.broker.batch_message import NewerMessage, decode_batch
-from workers.broker.batch_parts import BatchPart
+from workers.broker.app import make_namespace
+from workers.broker.batch_message import part_of
 from workers.broker.field_types import MessageError
-from workers.broker.namespace import Namespace
 
 if TYPE_CHECKING:
+    from workers.broker.namespace import Namespace
     from workers.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def batch_request(settings: WorkerSettings) -> type[Request]:
     """Return Celery's request, as its main process sees a task, that gives up a lost batch."""
-    namespace = Namespace(make_redis(settings.broker_url), settings.store_id)
+    namespace = make_namespace(settings.broker_url, settings.store_id)
 
     class BatchRequest(Request):  # type: ignore[misc]  # Celery has no types
         def on_failure(self, exc_info: Any, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's
@@ -44,9 +43,8 @@ def batch_request(settings: WorkerSettings) -> type[Request]:
 def abandon_batch(namespace: Namespace, arguments: list[object], holder: str) -> None:
     """Give up the batch of a message for a process that cannot do it itself any more."""
     try:
-        message = decode_batch(arguments[0])
-        leases.abandon(namespace, BatchPart(message.batch_id, message.part), holder)
-    except (MessageError, NewerMessage):
+        leases.abandon(namespace, part_of(arguments[0]), holder)
+    except MessageError:
         return  # the child dropped it, before it died of something else
     except redis.RedisError as error:
         log.warning("the lease of a lost process will expire: %s", error)

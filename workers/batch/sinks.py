@@ -22,6 +22,8 @@ from storage.writes.scans import collection_root
 from workers.batch.retry import RequeueBatch, ResultBacklog
 from workers.broker.namespace import count_pending_results
 from workers.broker.publish import send_result
+from workers.broker.result_message import encode_result
+from workers.broker.signatures import STORE, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from workers.broker.batch_message import BatchMessage
     from workers.broker.namespace import Namespace
     from workers.host.identity import HostStatus
-    from workers.sources.location import HubLocation, SourceLocation
+    from workers.settings import WorkerSettings
+    from workers.sources.location import SourceLocation
 
 # Results of some 30 kB each that may wait; then workers wait for the result writer.
 MAX_PENDING_RESULTS = 5_000
@@ -62,6 +65,8 @@ class ResultSink(Protocol):
 
     # Whether redelivered messages skip images that already have verdicts.
     skips_judged: bool
+    # The public key of the store, with which its batches are signed.
+    batch_key: bytes
 
     def open_batch(self, message: BatchMessage) -> BatchWriter | None:
         """Return a writer for the batch; None if there is nothing to do."""
@@ -82,6 +87,7 @@ class StoreSink:
         self._store = Store.open(store_url, answer_s=WORK_ANSWER_S)
         self._host = host
         self._worker = (host.current().host_id, worker)
+        self.batch_key = Signer(STORE, self._store.signing_key).public_key
         results.record_host(self._store, host.current())
 
     def open_batch(self, message: BatchMessage) -> BatchWriter | None:
@@ -125,13 +131,17 @@ class QueueSink:
         namespace: Namespace,
         host: HostStatus,
         worker: str,
-        share: HubLocation | None,
+        settings: WorkerSettings,
     ) -> None:
+        if settings.membership is None:
+            raise ValueError("expected a machine that has joined, or the store's URL")
         self._app = app
-        self._share = share
+        self._share = settings.share
         self._namespace = namespace
         self._host = host
         self._worker = worker
+        self._signer = Signer(host.current().host_id, settings.membership.private_key)
+        self.batch_key = settings.membership.store_key
 
     def open_batch(self, message: BatchMessage) -> BatchWriter:
         """Return a writer for all images that the message names."""
@@ -144,7 +154,7 @@ class QueueSink:
             worker=self._worker,
             started_at=time.time(),
         )
-        return _QueueBatchWriter(message, make_result, self._send)
+        return _QueueBatchWriter(message, make_result, partial(self._send, message.ticket))
 
     def location_of(self, collection: str) -> SourceLocation:
         """Return the hub's file server. Raises RequeueBatch without one."""
@@ -156,13 +166,15 @@ class QueueSink:
     def close(self) -> None:
         """Do nothing: the app and the client belong to the worker context."""
 
-    def _send(self, received: Received) -> None:
-        """Publish one result. Raises ResultBacklog, and errors of Redis."""
+    def _send(self, ticket: bytes, received: Received) -> None:
+        """Publish one result for a batch's ticket. Raises ResultBacklog, and errors of Redis."""
         if count_pending_results(self._namespace) > MAX_PENDING_RESULTS:
             raise ResultBacklog(
                 f"{MAX_PENDING_RESULTS:,} results wait to be written: is the hub running?"
             )
-        send_result(self._app, received)
+        send_result(
+            self._app, encode_result(received, ticket, self._namespace.store_id, self._signer)
+        )
 
 
 class _QueueBatchWriter:

@@ -22,6 +22,7 @@ from workers.batch.stopping import StopFlag
 from workers.broker.app import SCAN_BATCH, make_app
 from workers.broker.batch_message import NewerMessage, decode_batch
 from workers.broker.consumer import guard_this_process
+from workers.broker.dead_letters import bury, dead_letter
 from workers.broker.field_types import MessageError
 from workers.host.availability import availability_step
 from workers.log_context import log_batch
@@ -57,7 +58,7 @@ class WorkerContexts:
 
 def make_worker_app(settings: WorkerSettings) -> Celery:
     """Return a Celery app whose worker runs batches."""
-    app = make_app(settings.broker_url, settings.store_id)
+    app = make_app(settings.broker_url, settings.store_id, settings.machine_id)
     # Otherwise anyone who can write to the broker could end all workers with one message.
     app.conf.worker_consumer = "workers.broker.consumer:GuardedConsumer"
     app.steps["consumer"].add(availability_step(settings))
@@ -93,19 +94,18 @@ def unregister_other_tasks(app: Celery, task: str) -> None:
 
 def run_batch(contexts: WorkerContexts, raw: object) -> None:
     """Run the batch of a message. Raises Reject to requeue it; otherwise it is acknowledged."""
+    message = None
     try:
-        message = decode_batch(raw)
-    except NewerMessage as error:
-        # Another machine may understand it.
-        raise _requeued(contexts, error) from error
+        context = contexts.current()
+        message = decode_batch(raw, context.namespace.store_id, context.sink.batch_key)
+        BatchRunner(context, message).run()
     except MessageError as error:
         # No other worker could do more with it.
-        log.error("message dropped: %s", error)  # noqa: TRY400 - the message is enough
-        return
-    try:
-        BatchRunner(contexts.current(), message).run()
-    except (RequeueBatch, StoreError, OSError, *TRANSIENT_ERRORS) as error:
-        with log_batch(message.scan_id, message.batch_id):
+        bury(context.namespace, dead_letter("batch", str(error), context.name, raw))
+    except (NewerMessage, RequeueBatch, StoreError, OSError, *TRANSIENT_ERRORS) as error:
+        # Another machine may understand it, or have what is missing here.
+        ids = (message.scan_id, message.batch_id) if message is not None else (0, 0)
+        with log_batch(*ids):
             raise _requeued(contexts, error) from error
 
 

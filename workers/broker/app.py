@@ -66,11 +66,22 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def make_app(broker_url: str, store_id: str) -> Celery:
-    """Return a Celery app for the queue of a store; it connects when it is first used."""
+def make_app(broker_url: str, store_id: str, machine_id: str = "") -> Celery:
+    """Return a Celery app for the queue of a store; it connects when it is first used.
+
+    A machine that joined a hub has keys of its own for the batches that it holds, so that the hub
+    can keep those of others from it.
+    """
     address = parse_address(broker_url)
     app = Celery("scanner", broker=address.celery_url, set_as_current=False)
     transport = TRANSPORT | {"global_keyprefix": key_prefix(store_id, address.prefix)}
+    if machine_id:
+        held = f"unacked:{machine_id}"
+        transport |= {
+            "unacked_key": held,
+            "unacked_index_key": f"{held}:index",
+            "unacked_mutex_key": f"{held}:mutex",
+        }
     if address.master is not None:
         transport["master_name"] = address.master
     app.conf.update(SETTINGS, broker_transport_options=transport, task_default_queue=QUEUE)

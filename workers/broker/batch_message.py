@@ -1,26 +1,32 @@
-"""Messages that carry batches to workers: JSON of plain types, with relative paths only."""
+"""Messages that carry batches to workers: JSON of plain types, with relative paths only.
+
+The body is signed by who has the store. Around it, unsigned, is only which part of the batch the
+message is: a worker returns the rest of a batch, or a part of it, with the body as it was signed,
+so that it can leave images out, and neither add nor change any.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, convert
-from msgspec.structs import asdict
+from msgspec import Meta, Struct, convert, json, to_builtins
 
 from storage.paths import from_wire, to_wire
 from storage.records import MAX_SIDECAR_BYTES, MAX_SIDECARS, BatchImage, Plan, PlanError
 from storage.sidecars import sidecars_from_json, sidecars_to_json
-from workers.broker.batch_parts import MAX_PART
+from workers.broker.batch_parts import MAX_PART, BatchPart
 from workers.broker.field_types import (
     VERSION,
     Attempt,
+    Digest,
     Id,
     MessageError,
     Text,
     WirePath,
     message_errors,
 )
+from workers.broker.signatures import STORE, Purpose, SignedBody, Signer, batch_ticket, verify
 from workers.pipeline.plan import NewerRules, require_rules
 
 # More images than any producer puts into one batch.
@@ -36,6 +42,8 @@ class BatchMessage:
     """A batch and the images in it to judge, with everything that a worker needs to know.
 
     `part` is 0 for the batch itself, or the number of a part of it (`workers.broker.batch_parts`).
+    `signed` is the whole batch as it was signed, with so many images `listed`, and `ticket` what
+    results have to quote.
     """
 
     scan_id: int
@@ -45,6 +53,9 @@ class BatchMessage:
     plan: Plan
     images: tuple[BatchImage, ...]
     part: int = 0
+    ticket: bytes = field(default=b"", repr=False, compare=False)
+    listed: int = field(default=0, compare=False)
+    signed: SignedBody | None = field(default=None, repr=False, compare=False)
 
 
 _Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -56,10 +67,9 @@ class _Versioned(Struct):
     v: Id
 
 
-class _BatchBody(_Versioned):
+class _BatchBody(Struct):
     scan: Id
     batch: Id
-    part: Annotated[int, Meta(ge=0, le=MAX_PART)]
     attempt: Attempt
     collection: Text
     plan: dict[str, Any]
@@ -70,35 +80,55 @@ class _BatchBody(_Versioned):
         dict[str, Annotated[list[_Sidecar], Meta(max_length=MAX_SIDECARS)]],
         Meta(max_length=MAX_IMAGES),
     ]
+    ticket: Digest
 
 
-def encode_batch(message: BatchMessage) -> dict[str, Any]:
-    """Return the message as JSON types."""
-    return asdict(
-        _BatchBody(
-            v=VERSION,
-            scan=message.scan_id,
-            batch=message.batch_id,
-            part=message.part,
-            attempt=message.attempt,
-            collection=message.collection,
-            plan=message.plan.to_json(),
-            images=[
-                (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
-            ],
-            sidecars={
-                str(image.image_id): sidecars
-                for image in message.images
-                if (sidecars := sidecars_to_json(image.sidecars))
-            },
-        )
+class _Batch(Struct):
+    batch: Id
+
+
+class _Wire(_Versioned):
+    signed: SignedBody
+    part: Annotated[int, Meta(ge=0, le=MAX_PART)]
+    # The ids of the images to judge; None for all.
+    only: Annotated[list[Id], Meta(max_length=MAX_IMAGES)] | None = None
+
+
+def sign_batch(message: BatchMessage, store_id: str, private_key: bytes) -> BatchMessage:
+    """Return the message signed with the store's private key, as it is to be published."""
+    ids = (message.scan_id, message.batch_id, message.attempt)
+    ticket = batch_ticket(private_key, *ids)
+    body = _BatchBody(
+        *ids,
+        collection=message.collection,
+        plan=message.plan.to_json(),
+        images=[
+            (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
+        ],
+        sidecars={
+            str(image.image_id): sidecars
+            for image in message.images
+            if (sidecars := sidecars_to_json(image.sidecars))
+        },
+        ticket=ticket,
     )
+    signed = Signer(STORE, private_key).sign(Purpose("batch", store_id), json.encode(body).decode())
+    return replace(message, ticket=ticket, listed=len(body.images), signed=signed)
 
 
-def decode_batch(raw: object) -> BatchMessage:
-    """Return the batch message in JSON that came off the queue.
+def encode_batch(message: BatchMessage) -> Any:  # noqa: ANN401 - JSON
+    """Return a signed message as JSON types. Raises ValueError for one that is not signed."""
+    if message.signed is None:
+        raise ValueError("expected a message that sign_batch or decode_batch returned")
+    is_whole = len(message.images) == message.listed
+    only = None if is_whole else [image.image_id for image in message.images]
+    return to_builtins(_Wire(VERSION, message.signed, message.part, only))
 
-    Raises MessageError for an invalid message, NewerMessage for one of a later version.
+
+def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
+    """Return the batch message in JSON that came off the queue, signed with the store's key.
+
+    Raises MessageError for an invalid or unsigned message, NewerMessage for one of a later version.
     """
     with message_errors("batch message"):
         version = convert(raw, _Versioned).v
@@ -106,12 +136,15 @@ def decode_batch(raw: object) -> BatchMessage:
             raise NewerMessage(f"message version {version} is newer than {VERSION}")
         if version < VERSION:
             raise MessageError(f"unsupported message version {version}: expected {VERSION}")
-        body = convert(raw, _BatchBody)
+        wire = convert(raw, _Wire)
+        verify(Purpose("batch", store_id), wire.signed, public_key)
+        body = json.decode(wire.signed.body, type=_BatchBody)
+        only = None if wire.only is None else frozenset(wire.only)
         return BatchMessage(
             scan_id=body.scan,
             batch_id=body.batch,
             attempt=body.attempt,
-            part=body.part,
+            part=wire.part,
             collection=body.collection,
             plan=_decode_plan(body.plan),
             images=tuple(
@@ -122,8 +155,22 @@ def decode_batch(raw: object) -> BatchMessage:
                     sidecars_from_json(body.sidecars.get(str(image_id))),
                 )
                 for image_id, path, size in body.images
+                if only is None or image_id in only
             ),
+            ticket=body.ticket,
+            listed=len(body.images),
+            signed=wire.signed,
         )
+
+
+def part_of(raw: object) -> BatchPart:
+    """Return which part of which batch a message is, without a check of its signature.
+
+    Raises MessageError.
+    """
+    with message_errors("batch message"):
+        wire = convert(raw, _Wire)
+        return BatchPart(json.decode(wire.signed.body, type=_Batch).batch, wire.part)
 
 
 def _decode_plan(body: dict[str, Any]) -> Plan:

@@ -61,6 +61,8 @@ end
 redis.call('DEL', KEYS[1])
 return 1
 """
+# The scripts of workers.
+SCRIPTS = (_ACQUIRE, _RELEASE, _ABANDON)
 # As one script: a part that is released between two queries would look orphaned.
 _ORPHANED = """
 local orphaned = {}
@@ -192,9 +194,13 @@ class Lease:
             log.warning("the lease could not be given up, and will expire: %s", error)
 
     def _run(self, script: str, *arguments: int | str) -> bool:
-        """Run a script on the part's two keys and return whether it succeeded."""
+        """Run a script on the part's two keys and return whether it succeeded.
+
+        By its digest: machines that joined a hub may run no others than those that it has loaded.
+        """
         keys = (lease_key(self._namespace, self._part), working_key(self._namespace))
-        return bool(self._namespace.client.eval(script, 2, *keys, self._holder, *arguments))
+        run = self._namespace.client.register_script(script)
+        return bool(run(keys, (self._holder, *arguments)))
 
 
 def lease_key(namespace: Namespace, part: BatchPart) -> str:
@@ -229,7 +235,7 @@ def orphaned_parts(namespace: Namespace) -> list[Orphan]:
 def abandon(namespace: Namespace, part: BatchPart, holder: str) -> None:
     """Make a part an orphan, unless its lease is held by another process than the holder."""
     keys = (lease_key(namespace, part), working_key(namespace))
-    namespace.client.eval(_ABANDON, 2, *keys, f"{holder}/", part.name, "")
+    namespace.client.register_script(_ABANDON)(keys, (f"{holder}/", part.name, ""))
 
 
 def batches_without_lease(namespace: Namespace, batches: list[int]) -> list[int]:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.batch_message import encode_batch
 from workers.broker.namespace import RESULTS
-from workers.broker.result_message import encode_result
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from storage.writes.received import Received
     from workers.broker.batch_message import BatchMessage
 
 # While the broker is unavailable; intervals in seconds.
@@ -20,7 +18,7 @@ RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "
 
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
-    """Publish a batch, or a part of one, to the queue of the store's workers."""
+    """Publish a signed batch, or a part of one, to the queue of the store's workers."""
     app.send_task(
         SCAN_BATCH,
         args=[encode_batch(message)],
@@ -30,11 +28,11 @@ def send_batch(app: Celery, message: BatchMessage) -> None:
     )
 
 
-def send_result(app: Celery, received: Received) -> None:
-    """Publish a result to the queue of the store's result writer."""
+def send_result(app: Celery, message: object) -> None:
+    """Publish a result, as `encode_result` returned it, to the queue of the result writer."""
     app.send_task(
         RECORD_BATCH,
-        args=[encode_result(received)],
+        args=[message],
         queue=RESULTS,
         retry=True,
         retry_policy=RETRY_POLICY,

@@ -63,7 +63,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def server(store: Store) -> Iterator[FileServer]:
     """Return a file server for that store on a free port."""
-    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), MAX_BYTES)) as running:
+    with FileServer(
+        ("127.0.0.1", 0), Access(store, "s3cret".__eq__, Rate(1e9), MAX_BYTES)
+    ) as running:
         yield running
 
 
@@ -245,7 +247,9 @@ def test_stop_in_the_middle_of_a_response(
 ) -> None:
     """A server that stops cuts responses off at once, without an error in its log."""
     os.truncate(tmp_path / "photos" / "large.jpg", MAX_BYTES)
-    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1.0), MAX_BYTES)) as server:
+    with FileServer(
+        ("127.0.0.1", 0), Access(store, "s3cret".__eq__, Rate(1.0), MAX_BYTES)
+    ) as server:
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         client.request("GET", FILE, headers=TOKEN)
         assert client.getresponse().read() == BYTES
@@ -264,7 +268,7 @@ def test_tls(store: Store, tmp_path: Path) -> None:
     """A client trusts the server by its self-signed certificate only."""
     pem = ensure_certificate(tmp_path)
     tls = (tmp_path / "cert.pem", tmp_path / "key.pem")
-    access = Access(store, "s3cret", Rate(1e9), MAX_BYTES)
+    access = Access(store, "s3cret".__eq__, Rate(1e9), MAX_BYTES)
     context = ssl.create_default_context(cadata=pem)
     context.check_hostname = False
     with FileServer(("127.0.0.1", 0), access, tls) as server:
@@ -287,7 +291,7 @@ def test_tls(store: Store, tmp_path: Path) -> None:
 )
 def test_ipv6(store: Store, address: str, client: str) -> None:
     """The server listens on an IPv6 address, and with `::` on all addresses."""
-    with FileServer((address, 0), Access(store, "s3cret", Rate(0), 10_000)) as server:
+    with FileServer((address, 0), Access(store, "s3cret".__eq__, Rate(0), 10_000)) as server:
         connection = http.client.HTTPConnection(client, server.port, timeout=10)
         connection.request("GET", "/")
         status = connection.getresponse().status

@@ -6,6 +6,7 @@ import json
 import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from scanner.fleet.hub_config import load_hub
 from scanner.processes import embedded_broker
 from scanner.processes.embedded_broker import PersistentServer, TlsNotFound, find_tls_program
 from storage.database.store import Store
+from workers.broker.app import make_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def own_queue() -> redis.Redis:
+    """Return the queue as commands on the hub's machine use it."""
+    saved = load_hub()
+    assert saved is not None
+    return make_redis(saved.broker)
+
+
+def user_of(url: str) -> str | None:
+    """Return the user of a broker's URL."""
+    return urlsplit(url).username
 
 
 @pytest.fixture
@@ -49,7 +63,7 @@ def options(tmp_path: Path) -> HubOptions:
 def test_address_and_password(options: HubOptions, store: Store, tmp_path: Path) -> None:
     """A hub listens on its address only, and requires the password."""
     with run_hub(options, store, tmp_path / "state") as running:
-        redis.Redis.from_url(running.config.broker).ping()
+        make_redis(running.config.broker).ping()
         with pytest.raises(redis.AuthenticationError):
             redis.Redis("127.0.0.1", options.port).ping()
         with pytest.raises(OSError, match="refused"):
@@ -58,10 +72,8 @@ def test_address_and_password(options: HubOptions, store: Store, tmp_path: Path)
         saved = load_hub()
 
     assert saved is not None
-    assert (running.config.broker, f"sqlite:///{options.store_url}") == (
-        saved.broker,
-        saved.store_url,
-    )
+    assert f"sqlite:///{options.store_url}" == saved.store_url
+    assert ("join", "producer") == (user_of(running.config.broker), user_of(saved.broker))
     assert "store_url" not in running.config.join_line()
 
 
@@ -82,9 +94,10 @@ def test_restart(options: HubOptions, store: Store, tmp_path: Path) -> None:
     state = tmp_path / "state"
     with run_hub(options, store, state) as running:
         first_line = running.config.join_line()
-        redis.Redis.from_url(running.config.broker).set("key", "yes")
+        queue = f"scanner:{store.identity}:queue"
+        own_queue().lpush(queue, "yes")
     with run_hub(options, store, state) as running:
-        value = redis.Redis.from_url(running.config.broker).get("key")
+        (value,) = own_queue().lrange(queue, 0, 1)
         with (
             pytest.raises(HubError, match="running on this machine already"),
             run_hub(replace(options, port=free_port()), store, state),
@@ -94,7 +107,9 @@ def test_restart(options: HubOptions, store: Store, tmp_path: Path) -> None:
         assert (first_line, b"yes") == (running.config.join_line(), value)
     assert 0o600 == (state / "hub" / "secrets.json").stat().st_mode & 0o777
     assert 0o700 == (state / "hub").stat().st_mode & 0o777
-    assert json.loads((state / "hub" / "secrets.json").read_text())["password"] in first_line
+    stored = json.loads((state / "hub" / "secrets.json").read_text())
+    assert stored["join"] in first_line
+    assert stored["password"] not in first_line
 
 
 def test_damaged_secrets(options: HubOptions, store: Store, tmp_path: Path) -> None:
@@ -158,7 +173,7 @@ def test_no_server_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_to_bind(tmp_path: Path) -> None:
     """The server binds loopback and its address, all addresses only if asked to."""
     binds = [
-        PersistentServer(tmp_path, address, 6380, "x").bind()
+        PersistentServer(tmp_path, address, 6380, "x", "y").bind()
         for address in ("127.0.0.1", "10.0.0.5", "0.0.0.0", "::")
     ]
 

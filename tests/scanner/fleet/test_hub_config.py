@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
+from scanner.config import state_dir
 from scanner.fleet.hub_config import (
     HubConfig,
     JoinError,
@@ -17,17 +19,21 @@ from scanner.fleet.hub_config import (
     parse_join_line,
     save_hub,
 )
+from scanner.fleet.joining import ensure_machine_key
 from storage.database.store import Store
+from workers.host.identity import this_host
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAIN = HubConfig("redis://:s3cret@laptop:6380/0", "0123abcd")
+KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+PLAIN = HubConfig("redis://:s3cret@laptop:6380/0", "0123abcd", KEY, join="j0in")
 WHOLE = HubConfig(
     "rediss://me:s3cret@laptop:6380/3?ssl_cert_reqs=required",
     "0123abcd",
+    KEY,
+    join="j0in-_",
     share="https://laptop:6381",
-    token="t0ken+/=",
     cert="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
 )
 
@@ -44,7 +50,7 @@ def test_round_trip(hub: HubConfig, home: Path) -> None:
 def test_hub_that_does_not_answer(home: Path) -> None:
     """A hub that does not answer is not saved."""
     save_hub(PLAIN)
-    away = HubConfig("rediss://:s3cret@127.0.0.1:9/0", "4567", cert=WHOLE.cert)
+    away = HubConfig("rediss://:s3cret@127.0.0.1:9/0", "4567", KEY, join="j", cert=WHOLE.cert)
     result = CliRunner().invoke(cli, ["join", away.join_line()])
 
     assert 4 == result.exit_code
@@ -58,7 +64,9 @@ def test_worker_that_has_not_joined(home: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("scanner.fleet.worker.DEFAULT_BROKER", "redis://127.0.0.1:9/0")
     monkeypatch.setenv("SCANNER_BROKER_URL", "redis://127.0.0.1:9/0")
     alone = CliRunner().invoke(cli, ["worker"])
-    save_hub(HubConfig("redis://:s3cret@127.0.0.1:9/0", "4567"))
+    ensure_machine_key(state_dir())
+    machine_id = this_host(state_dir(), "pi").host_id
+    save_hub(HubConfig("redis://:s3cret@127.0.0.1:9/0", "4567", KEY, machine=machine_id))
     monkeypatch.delenv("SCANNER_BROKER_URL")
     away = CliRunner().invoke(cli, ["worker"])
 
@@ -111,11 +119,14 @@ def test_certificate(home: Path) -> None:
         "redis://:s3cret@laptop:6380/0?store=0123",
         "scanner+redis://:s3cret@laptop:6380/0",
         "scanner+redis://:s3cret@laptop:port/0?store=0123",
+        "scanner+redis://:s3cret@laptop/0?store=0123",
+        f"scanner+redis://:s3cret@laptop/0?store=0123&key={KEY}",
+        "scanner+redis://:s3cret@laptop/0?store=0123&key=a&join=b",
         "scanner+http://:s3cret@laptop/?store=0123",
-        "scanner+redis://:s3cret@laptop/0?store=../../etc",
-        "scanner+redis://:s3cret@laptop/0?store=0123&cert=%ff",
-        "scanner+redis://:s3cret@laptop/0?store=0123&share=nowhere",
-        "scanner+redis://:s3cret@laptop/0?store=0123&share=http://[",
+        f"scanner+redis://:s3cret@laptop/0?store=../../etc&key={KEY}&join=b",
+        f"scanner+redis://:s3cret@laptop/0?store=0123&key={KEY}&join=b&cert=%ff",
+        f"scanner+redis://:s3cret@laptop/0?store=0123&key={KEY}&join=b&share=nowhere",
+        f"scanner+redis://:s3cret@laptop/0?store=0123&key={KEY}&join=b&share=http://[",
     ],
 )
 def test_invalid_line(line: str) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage, Plan
 from storage.writes import listing, results, scans
-from workers.broker.batch_message import decode_batch
+from workers.broker.batch_message import BatchMessage, decode_batch
 from workers.broker.leases import working_key
+from workers.broker.signatures import STORE, Signer
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ def queue_length(broker: Broker) -> int:
     return int(broker.namespace.client.llen(broker.namespace.queue))
 
 
-def queued(broker: Broker) -> list[object]:
+def queued(store: Store, broker: Broker) -> list[BatchMessage]:
     """Return the batch messages on the queue, the oldest first."""
     client, queue = broker.namespace.client, broker.namespace.queue
     bodies = [json.loads(raw)["body"] for raw in reversed(client.lrange(queue, 0, -1))]
-    return [json.loads(zlib.decompress(b64decode(body)))[0][0] for body in bodies]
+    raws = [json.loads(zlib.decompress(b64decode(body)))[0][0] for body in bodies]
+    key = Signer(STORE, store.signing_key).public_key
+    return [decode_batch(raw, store.identity, key) for raw in raws]
 
 
 def test_batch_of_a_dead_worker(store: Store, broker: Broker) -> None:
@@ -70,7 +73,7 @@ def test_keys_of_wrong_types(store: Store, broker: Broker) -> None:
 
     assert 1 == queue_length(broker)
     assert b"stream" == namespace.client.type(namespace.key("queue", "moved"))
-    assert batch_id == decode_batch(queued(broker)[0]).batch_id
+    assert batch_id == queued(store, broker)[0].batch_id
 
 
 def test_image_that_hung_a_worker(store: Store, broker: Broker) -> None:
@@ -82,7 +85,7 @@ def test_image_that_hung_a_worker(store: Store, broker: Broker) -> None:
     broker.namespace.client.hset(working_key(broker.namespace), str(batch_id), str(hung))
     Rescuer(store, broker, FLEET).round()
 
-    found = [decode_batch(body) for body in queued(broker)]
+    found = queued(store, broker)
     assert [(0, [first, last]), (True, [hung])] == [
         (message.part and True, [image.image_id for image in message.images]) for message in found
     ]

@@ -77,15 +77,15 @@ def test_twice(fill: Fill) -> None:
 
 
 def test_after_an_error(fill: Fill) -> None:
-    """A received verdict replaces an error."""
+    """A received verdict replaces an error while its batch is not done."""
     scan = fill.scan()
-    batch = fill.batch(scan, b"a")
+    batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
     image_id = batch.images[0].image_id
     fill.judge(batch, fill.failed(image_id, ImageError(ErrorKind.CRASHED, "killed it")))
     receive(fill.store, from_pi(scan, batch, fill.verdict(image_id, Outcome.UNSURE)))
 
-    assert {b"a": "unsure"} == fill.outcomes(scan)
+    assert {b"a": "unsure", b"b": "pending"} == fill.outcomes(scan)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE])

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery.exceptions import Reject
+from msgspec import to_builtins
 
 from storage.database.store import Store
 from storage.errors import StoreUnavailable
 from storage.reads import progress, verdicts
 from storage.records import ListedImage
 from storage.writes import listing, scans
+from storage.writes.machines import Machine, admit, revoke
 from workers.batch import result_writer, retry, sinks
 from workers.batch.context import WorkerContext
 from workers.batch.result_writer import ResultWriter, make_result_writer
@@ -24,14 +26,17 @@ from workers.batch.retry import RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH, make_result_writer_app
-from workers.broker.batch_message import BatchMessage, decode_batch
+from workers.broker.batch_message import BatchMessage, decode_batch, sign_batch
 from workers.broker.consumer import ResultConsumer
+from workers.broker.dead_letters import read_letters
 from workers.broker.namespace import RECORDING, count_pending_results
+from workers.broker.signatures import STORE, Purpose, Signer
 from workers.detectors import installed
 from workers.detectors.card import load_card
+from workers.host.identity import this_host
 from workers.pipeline import pipeline
 from workers.pipeline.plan import make_plan
-from workers.settings import WorkerSettings
+from workers.settings import Membership, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,9 +64,20 @@ class Desk:
             1,
             "pi5",
             roots={"photos": self.folder},
+            membership=self._join(folder / "state"),
         )
         self.context = WorkerContext(settings, "pi5:1", StopFlag())
-        self.result_writer = ResultWriter(self.store, StopFlag())
+        self.result_writer = ResultWriter(self.store, self.context.namespace, StopFlag())
+
+    def _join(self, state_dir: Path) -> Membership:
+        machine = Signer(this_host(state_dir, "pi5").host_id, b"m" * 32)
+        admit(self.store, Machine(machine.name, "pi5", machine.public_key, "digest"))
+        store_key = Signer(STORE, self.store.signing_key).public_key
+        return Membership(machine.name, store_key, machine.private_key)
+
+    def decoded(self, raw: object) -> BatchMessage:
+        """Return a batch message that was on the queue."""
+        return decode_batch(raw, self.store.identity, self.context.sink.batch_key)
 
     def batch(self, images: int) -> tuple[Scan, BatchMessage]:
         """Create files in the folder and return the message of their batch."""
@@ -75,7 +91,7 @@ class Desk:
         scans.mark_listed(self.store, scan.scan_id, {}, 0)
         assert batch is not None
         message = BatchMessage(scan.scan_id, batch.batch_id, 1, "photos", PLAN, batch.images)
-        return scan, message
+        return scan, sign_batch(message, self.store.identity, self.store.signing_key)
 
     def taken(self, queue: str) -> list[Any]:
         """Take the messages from a queue in order, as the tasks get them."""
@@ -138,7 +154,7 @@ def test_stop_requeues_the_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(desk.context.heartbeat, "is_cancelled", stop)
     BatchRunner(desk.context, message).run()
     (rest,) = desk.taken(desk.context.namespace.queue)
-    left = decode_batch(rest)
+    left = desk.decoded(rest)
     for raw in desk.results():
         desk.result_writer.write(raw)
 
@@ -176,7 +192,7 @@ def test_result_writer_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
     assert 2 == count_pending_results(desk.context.namespace)
     (rest,) = desk.taken(desk.context.namespace.queue)
-    assert 5 == len(decode_batch(rest).images)
+    assert 5 == len(desk.decoded(rest).images)
 
 
 def test_store_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +213,46 @@ def test_store_unavailable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("raw", [None, 5, {}, {"v": 3, "verdicts": []}])
-def test_hostile_results(desk: Desk, raw: object, caplog: pytest.LogCaptureFixture) -> None:
-    """An invalid result is dropped and logged."""
+def test_hostile_results(desk: Desk, raw: object) -> None:
+    """An invalid result becomes a dead letter."""
     desk.result_writer.write(raw)
+    (letter,) = read_letters(desk.context.namespace)
 
-    assert "dropped" in caplog.text
+    assert ("result", raw) == (letter.kind, letter.message())
+
+
+def test_machine_that_was_shut_out(desk: Desk) -> None:
+    """The results of a machine are refused from the moment in which it is shut out."""
+    scan, message = desk.batch(4)
+    BatchRunner(desk.context, message).run()
+    first, second = desk.results()
+    desk.result_writer.write(first)
+    revoke(desk.store, "pi5")
+    desk.result_writer.write(second)
+    (letter,) = read_letters(desk.context.namespace)
+
+    assert 2 == desk.errors(scan)
+    assert "a machine that was shut out sent it: 'pi5'" == letter.reason
+
+
+def test_nothing_for_a_batch_that_is_done(desk: Desk) -> None:
+    """Even an error is final once its batch is done: neither a replay nor a new result counts."""
+    scan, message = desk.batch(2)
+    BatchRunner(desk.context, message).run()
+    (raw,) = desk.results()
+    desk.result_writer.write(raw)
+    before = list(verdicts.verdict_rows(desk.store, scan.scan_id))
+    forged = json.loads(raw["signed"]["body"])
+    for verdict in forged["verdicts"]:
+        verdict |= {"outcome": "no_evidence", "error": None}
+    signer = Signer(desk.context.host.host_id, b"m" * 32)
+    signed = signer.sign(Purpose("result", desk.store.identity), json.dumps(forged))
+    desk.result_writer.write(raw)
+    desk.result_writer.write(raw | {"signed": to_builtins(signed)})
+
+    assert 2 == desk.errors(scan)
+    assert before == list(verdicts.verdict_rows(desk.store, scan.scan_id))
+    assert [] == read_letters(desk.context.namespace)
 
 
 def test_only_results(desk: Desk) -> None:
@@ -222,6 +273,10 @@ def test_duplicate_images(desk: Desk) -> None:
     scan, message = desk.batch(1)
     BatchRunner(desk.context, message).run()
     (raw,) = desk.results()
-    desk.result_writer.write(raw | {"verdicts": raw["verdicts"] * 3})
+    body = json.loads(raw["signed"]["body"])
+    body["verdicts"] *= 3
+    signer = Signer(desk.context.host.host_id, b"m" * 32)
+    signed = signer.sign(Purpose("result", desk.store.identity), json.dumps(body))
+    desk.result_writer.write(raw | {"signed": to_builtins(signed)})
 
     assert 1 == desk.errors(scan)

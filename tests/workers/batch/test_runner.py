@@ -39,7 +39,7 @@ from workers.batch.retry import RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
-from workers.broker.batch_message import BatchMessage, decode_batch
+from workers.broker.batch_message import BatchMessage, decode_batch, sign_batch
 from workers.broker.batch_parts import BatchPart
 from workers.broker.leases import ImageTimer, Lease, Orphan
 from workers.detectors import installed
@@ -124,9 +124,10 @@ class Desk:
         batch = listing.add_batch(self.store, scan, listed, None)
         scans.mark_listed(self.store, scan.scan_id, {}, 0)
         assert batch is not None
-        return BatchMessage(
+        message = BatchMessage(
             scan.scan_id, batch.batch_id, attempt, scan.collection, scan.plan, batch.images
         )
+        return sign_batch(message, self.store.identity, self.store.signing_key)
 
     def outcomes(self, scan: Scan) -> dict[str, int]:
         """Return the number of images by outcome, without zeros."""
@@ -577,7 +578,9 @@ def split_off(context: WorkerContext) -> list[BatchMessage]:
     messages = []
     while (raw := context.namespace.client.rpop(context.namespace.queue)) is not None:
         body = json.loads(zlib.decompress(b64decode(json.loads(raw)["body"])))
-        messages.append(decode_batch(body[0][0]))
+        messages.append(
+            decode_batch(body[0][0], context.namespace.store_id, context.sink.batch_key)
+        )
     return messages
 
 

@@ -151,20 +151,20 @@ def test_invalid_names_are_ignored(client: redis.Redis) -> None:
 
 def test_release_during_a_renewal(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """A renewal that is under way during the release does not acquire the lease again."""
-    run, ours = client.eval, lease(client)
+    run, ours = Lease._run, lease(client)
     asked, released = threading.Event(), threading.Event()
 
-    def eval_(script: str, *arguments: object) -> object:
+    def run_(one: Lease, script: str, *arguments: int | str) -> bool:
         if script == leases._ACQUIRE and threading.current_thread() is not threading.main_thread():
             asked.set()
             # Until the release has come through, if it can before this one does.
             released.wait(1)
-        answer = run(script, *arguments)
+        answer = run(one, script, *arguments)
         if script == leases._RELEASE:
             released.set()
         return answer
 
-    monkeypatch.setattr(client, "eval", eval_)
+    monkeypatch.setattr(Lease, "_run", run_)
     with ours:
         assert ours.acquire()
         assert asked.wait(20)
@@ -338,12 +338,12 @@ class Refusing(redis.Redis):
     refused = 0
     refusing = False
 
-    def eval(self, *arguments: object) -> object:  # type: ignore[override]
+    def evalsha(self, *arguments: object) -> object:  # type: ignore[override]
         """Run a script, or raise an error."""
         if self.refusing:
             self.refused += 1
             raise redis.ConnectionError("away")
-        return super().eval(*arguments)  # type: ignore[arg-type]
+        return super().evalsha(*arguments)  # type: ignore[arg-type]
 
 
 def test_redis_unavailable_for_a_while(clean_redis: str, client: redis.Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from dataclasses import replace
@@ -27,14 +28,15 @@ from storage.records import (
     Timings,
     Verdict,
 )
+from workers.broker import batch_message
 from workers.broker.batch_message import (
     MAX_IMAGES,
     BatchMessage,
     NewerMessage,
-    decode_batch,
-    encode_batch,
+    sign_batch,
 )
 from workers.broker.field_types import MessageError, message_errors
+from workers.broker.signatures import STORE, Purpose, Signer, batch_ticket
 from workers.broker.verdict_message import VerdictBody, body_to_verdict, verdict_to_body
 
 IDS = st.integers(0, 2**63 - 1)
@@ -68,6 +70,25 @@ JUNK = st.recursive(
     max_leaves=4,
 )
 NOT_NUMBERS = [True, -1, 2**63, 1.0, float("nan"), "1", None, [], {}]
+
+
+STORE_ID = "s1"
+KEY = bytes(range(32))
+PUBLIC = Signer(STORE, KEY).public_key
+
+
+def encode_batch(message: BatchMessage) -> Any:  # noqa: ANN401 - JSON
+    """Return the body of a batch message, which the store signs."""
+    signed = sign_batch(message, STORE_ID, KEY).signed
+    assert signed is not None
+    return json.loads(signed.body)
+
+
+def decode_batch(body: object) -> BatchMessage:
+    """Return the batch message with a body, which the store has signed."""
+    signed = Signer(STORE, KEY).sign(Purpose("batch", STORE_ID), json.dumps(body))
+    wire = {"v": 4, "part": 0, "only": None, "signed": to_builtins(signed)}
+    return batch_message.decode_batch(sent(wire), STORE_ID, PUBLIC)
 
 
 def encode_verdict(verdict: Verdict) -> Any:  # noqa: ANN401 - JSON
@@ -123,10 +144,8 @@ VERDICT_BODY = sent(encode_verdict(VERDICT))
 def test_json_of_a_batch() -> None:
     """The JSON of a batch changes only together with the version of messages."""
     body = {
-        "v": 4,
         "scan": 7,
         "batch": 12,
-        "part": 0,
         "attempt": 1,
         "collection": "photos",
         "plan": {
@@ -142,6 +161,7 @@ def test_json_of_a_batch() -> None:
         },
         "images": [[5, "a/b.jpg", 1000], [6, {"b64": "/w=="}, 0]],
         "sidecars": {"6": [["c.xmp", 5, -7], [{"b64": "/y50eHQ="}, 2**20, 2**63 - 1]]},
+        "ticket": base64.b64encode(batch_ticket(KEY, 7, 12, 1)).decode(),
     }
     sidecars = (Sidecar(b"c.xmp", 5, -7), Sidecar(b"\xff.txt", 2**20, 2**63 - 1))
     message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0, sidecars)))
@@ -257,6 +277,8 @@ def test_junk_is_no_message(junk: object) -> None:
     """Any other JSON is a MessageError, or of a newer version."""
     with pytest.raises((MessageError, NewerMessage)):
         decode_batch(junk)
+    with pytest.raises((MessageError, NewerMessage)):
+        batch_message.decode_batch(junk, STORE_ID, PUBLIC)
     with pytest.raises(MessageError):
         decode_verdict(junk)
 
@@ -312,10 +334,6 @@ def test_numbers_of_a_batch(name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("way", "value"),
     [
-        (("v",), 1),
-        (("v",), 2),
-        (("v",), True),
-        (("v",), "1"),
         (("attempt",), 2**15),
         (("collection",), 5),
         (("collection",), "half \ud800"),
@@ -347,6 +365,77 @@ def test_refused_batches(way: tuple[str | int, ...], value: object) -> None:
     """A batch of another version, shape or range is refused."""
     with pytest.raises(MessageError):
         decode_batch(put(BATCH_BODY, way, value))
+
+
+def wire(message: BatchMessage) -> Any:  # noqa: ANN401 - JSON
+    """Return what is on the queue for a message."""
+    signed = sign_batch(message, STORE_ID, KEY)
+    return sent(batch_message.encode_batch(signed))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"v": 3},
+        {"v": True},
+        {"signed": None},
+        {"part": -1},
+        {"only": ["5"]},
+    ],
+    ids=repr,
+)
+def test_refused_envelopes(changed: dict[str, Any]) -> None:
+    """What is around the signed body is checked, too."""
+    with pytest.raises(MessageError):
+        batch_message.decode_batch(wire(MESSAGE) | changed, STORE_ID, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("changed", "store_id"),
+    [
+        ({"body": "{}"}, STORE_ID),
+        ({"by": "a" * 32}, STORE_ID),
+        ({"signature": "A" * 86 + "=="}, STORE_ID),
+        ({}, "another store"),
+    ],
+    ids=["another body", "another signer", "another signature", "another store"],
+)
+def test_wrong_signature(changed: dict[str, Any], store_id: str) -> None:
+    """A batch is refused if anything was changed that its signature covers."""
+    body = wire(MESSAGE)
+    body["signed"] |= changed
+    with pytest.raises(MessageError, match="the signature of the batch is wrong"):
+        batch_message.decode_batch(body, store_id, PUBLIC)
+
+
+def test_signed_by_a_machine() -> None:
+    """The key of a machine signs no batches, nor results that are taken for batches."""
+    machine = Signer("a" * 32, b"m" * 32)
+    body = sign_batch(MESSAGE, STORE_ID, KEY).signed
+    assert body is not None
+    forged = [
+        machine.sign(Purpose("batch", STORE_ID), body.body),
+        Signer(STORE, machine.private_key).sign(Purpose("batch", STORE_ID), body.body),
+        Signer(STORE, KEY).sign(Purpose("result", STORE_ID), body.body),
+    ]
+    for signed in forged:
+        with pytest.raises(MessageError, match="the signature of the batch is wrong"):
+            batch_message.decode_batch(
+                wire(MESSAGE) | {"signed": sent(to_builtins(signed))}, STORE_ID, PUBLIC
+            )
+
+
+def test_part_of_a_batch() -> None:
+    """A worker may return a part of a batch as it was signed, and can add no image to it."""
+    images = tuple(BatchImage(number, b"%d.jpg" % number, 1) for number in range(4))
+    whole = batch_message.decode_batch(wire(replace(MESSAGE, images=images)), STORE_ID, PUBLIC)
+    more = (*images[2:], BatchImage(9, b"secret.jpg", 1))
+    part = sent(batch_message.encode_batch(replace(whole, images=more, part=77)))
+    received = batch_message.decode_batch(part, STORE_ID, PUBLIC)
+
+    assert (images, 0) == (whole.images, whole.part)
+    assert (images[2:], 77) == (received.images, received.part)
+    assert whole.ticket == received.ticket
 
 
 def test_too_many_images() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.writes.received import Received
 from storage.writes.results import Host
+from workers.broker import result_message
 from workers.broker.field_types import MessageError
-from workers.broker.result_message import decode_result, encode_result
+from workers.broker.signatures import Purpose, Signer, batch_ticket
 
 HOST = Host("a" * 32, "pi4", "aarch64", {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None})
 VERDICT = Verdict(
@@ -29,9 +33,40 @@ VERDICT = Verdict(
 RESULT = Received(7, 12, 1, HOST, "pi4:77", 1_800_000_000.25, 1_800_000_002.5, (VERDICT,))
 
 
+STORE_ID = "s1"
+STORE_KEY = bytes(range(32))
+MACHINE = Signer(HOST.host_id, b"m" * 32)
+TICKET = batch_ticket(STORE_KEY, 7, 12, 1)
+
+
+def key_of(machine_id: str) -> bytes:
+    """Return the public key of the one machine that joined."""
+    if machine_id != HOST.host_id:
+        raise MessageError("a machine that has not joined")
+    return MACHINE.public_key
+
+
+def decode(wire: object) -> Received:
+    """Return the result on the queue."""
+    ticket_of = partial(batch_ticket, STORE_KEY)
+    return result_message.decode_result(wire, STORE_ID, key_of, ticket_of)
+
+
+def wire_of(body: object, signer: Signer = MACHINE) -> Any:  # noqa: ANN401 - JSON
+    """Return what is on the queue for a body that a machine has signed."""
+    signed = signer.sign(Purpose("result", STORE_ID), json.dumps(body))
+    return json.loads(json.dumps({"v": 4, "signed": to_builtins(signed)}))
+
+
 def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
-    """Return a result as it is received."""
-    return json.loads(json.dumps(encode_result(received)))
+    """Return the body of a result."""
+    wire = result_message.encode_result(received, TICKET, STORE_ID, MACHINE)
+    return json.loads(wire["signed"]["body"])
+
+
+def decode_result(body: object) -> Received:
+    """Return the result with a body, which its machine has signed."""
+    return decode(wire_of(body))
 
 
 def test_round_trip() -> None:
@@ -71,10 +106,10 @@ def test_json_of_a_result() -> None:
     facts = {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None}
 
     assert {
-        "v": 4,
         "scan": 7,
         "batch": 12,
         "attempt": 1,
+        "ticket": base64.b64encode(TICKET).decode(),
         "host": ["a" * 32, "pi4", "aarch64", facts],
         "worker": "pi4:77",
         "started": 1_800_000_000.25,
@@ -83,7 +118,6 @@ def test_json_of_a_result() -> None:
 
 
 HOSTILE: dict[str, dict[str, Any]] = {
-    "another version": {"v": 3, "stage": 2},
     "a batch that is text": {"batch": "12"},
     "an attempt out of bounds": {"attempt": 2**15},
     "no host": {"host": None},
@@ -101,7 +135,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "a verdict that is null": {"verdicts": [None]},
     "too many verdicts": {"verdicts": [{}] * 1001},
     "too many findings": {
-        "verdicts": [encode_result(RESULT)["verdicts"][0] | {"findings": [["a"] * 5] * 1001}]
+        "verdicts": [sent(RESULT)["verdicts"][0] | {"findings": [["a"] * 5] * 1001}]
     },
 }
 
@@ -118,3 +152,38 @@ def test_other_json(raw: object) -> None:
     """Other JSON is refused."""
     with pytest.raises(MessageError):
         decode_result(raw)
+    with pytest.raises(MessageError):
+        decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"attempt": 2}, "was not given"),
+        ({"batch": 13}, "was not given"),
+        ({"scan": 8}, "was not given"),
+        ({"ticket": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}, "was not given"),
+        ({"host": ["b" * 32, "pi4", "aarch64", {}]}, "of another one"),
+    ],
+    ids=["attempt", "batch", "scan", "ticket", "host"],
+)
+def test_result_of_others(changed: dict[str, Any], reason: str) -> None:
+    """A machine sends results under its own name, of batches that it was given."""
+    with pytest.raises(MessageError, match=reason):
+        decode_result(sent(RESULT) | changed)
+
+
+def test_signatures() -> None:
+    """A result is refused from a machine that has not joined, altered, or signed by another."""
+    body = sent(RESULT)
+    altered = wire_of(body)
+    altered["signed"]["body"] = json.dumps(body | {"worker": "pi4:78"})
+
+    with pytest.raises(MessageError, match="has not joined"):
+        decode(wire_of(body, Signer("c" * 32, b"c" * 32)))
+    for forged in (altered, wire_of(body, Signer(HOST.host_id, b"c" * 32))):
+        with pytest.raises(MessageError, match="the signature of the result is wrong"):
+            decode(forged)
+    for other in ({"v": 3}, {"v": 5}, {"signed": None}):
+        with pytest.raises(MessageError):
+            decode(wire_of(body) | other)

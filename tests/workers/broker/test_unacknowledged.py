@@ -11,7 +11,7 @@ import redis
 
 from storage.records import BatchImage, Plan
 from workers.broker.app import make_app, make_namespace
-from workers.broker.batch_message import BatchMessage
+from workers.broker.batch_message import BatchMessage, sign_batch
 from workers.broker.consumer import guard_this_process
 from workers.broker.publish import send_batch
 
@@ -55,7 +55,7 @@ def app(clean_redis: str) -> Iterator[Celery]:
 
 def test_junk_does_not_keep_messages(app: Celery, namespace: Namespace) -> None:
     """A lost message returns to its queue, whatever else is among those that were taken."""
-    send_batch(app, MESSAGE)
+    send_batch(app, sign_batch(MESSAGE, "s1", bytes(32)))
     client = namespace.client
     envelope = json.loads(client.rpop(namespace.queue))
     lost = json.dumps([envelope, "", "queue"]).encode()

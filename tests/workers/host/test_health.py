@@ -10,6 +10,7 @@ import pytest
 from storage.writes.received import Received
 from storage.writes.results import Host
 from workers.broker.result_message import decode_result, encode_result
+from workers.broker.signatures import Signer
 from workers.host import capacity, health, identity
 from workers.host.identity import HostStatus
 
@@ -124,5 +125,8 @@ def test_it_fits_a_message(pi: Path) -> None:
     host = HostStatus(Host("a" * 32, "pi4", "aarch64", dict(health.hardware()))).current()
 
     result = Received(1, 1, 1, host, "pi4:1", 0.0, 0.0, ())
+    machine = Signer(host.host_id, b"m" * 32)
+    sent = encode_result(result, b"t" * 32, "s1", machine)
+    received = decode_result(sent, "s1", lambda _: machine.public_key, lambda *_: b"t" * 32)
 
-    assert host == decode_result(encode_result(result)).host
+    assert host == received.host
