@@ -133,7 +133,12 @@ def sign(authority: Authority) -> Callable[..., bytes]:
         url = stamps.encode() if stamps else None
         key_pem = private_pem(authority.key)
         info = c2pa.C2paSignerInfo(b"es256", chain or authority.chain_pem, key_pem, url)
-        context = c2pa.Context.from_dict({"verify": {"verify_after_sign": False}})
+        context = c2pa.Context.from_dict(
+            {
+                "verify": {"verify_after_sign": False},
+                "trust": {"trust_config": "1.3.6.1.4.1.62558.2.1\n1.3.6.1.5.5.7.3.4"},
+            }
+        )
         target = io.BytesIO()
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest, context) as builder:
             for relationship, data in ingredients:

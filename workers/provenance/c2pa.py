@@ -36,6 +36,17 @@ _BINDINGS = {
     "assertion.boxesHash.match",
 }
 
+# Purposes of certificates that are accepted (C2PA 2.4, 14.5.1, and those of the interim list). The
+# library's own list lacks the first, which is the only one of OpenAI's since 2026.
+_PURPOSES = (
+    "1.3.6.1.4.1.62558.2.1",  # signing of claims
+    "1.3.6.1.5.5.7.3.4",  # e-mail
+    "1.3.6.1.5.5.7.3.36",  # documents
+    "1.3.6.1.4.1.311.76.59.1.9",  # Microsoft's, signing of claims
+    "1.3.6.1.5.5.7.3.8",  # time stamps
+    "1.3.6.1.5.5.7.3.9",  # OCSP
+)
+
 _CLAIMS = {
     Kind.C2PA_GENERATED: "says that it was made by generative AI",
     Kind.C2PA_EDITED: "says that a part of it was made by generative AI",
@@ -147,12 +158,13 @@ def _context(_process: int, trust: Trust) -> c2pa.Context:
         "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
         # Otherwise a person's identity is looked up at the web address in the file.
         "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
+        "trust": {"trust_config": "\n".join(_PURPOSES)},
     }
     if trust:
         # A certificate itself says whether it is for claims or for time stamps.
         lists = {"trust_anchors": trust.authorities, "allowed_list": trust.signers}
         kinds = ("manifest", "tsa")
-        settings["trust"] = {"anchors": [lists | {"trust_kind": kind} for kind in kinds]}
+        settings["trust"] |= {"anchors": [lists | {"trust_kind": kind} for kind in kinds]}
     return c2pa.Context.from_dict(settings)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import c2pa as library
 import pytest
+from cryptography.x509 import ObjectIdentifier
 
 from workers.provenance import c2pa, read, trust_lists
 from workers.provenance.c2pa import _signature
@@ -77,6 +78,16 @@ def test_known_signer_verifies(
     finding = only(c2pa.findings(signed, "image/jpeg", trust=authority.trust))
 
     assert ("verified", 0.99) == (finding.detail["signature"], finding.score)
+
+
+def test_certificate_for_claims_alone(
+    draw: Callable[..., bytes], sign: Callable[..., bytes], authority: Authority
+) -> None:
+    """A certificate whose only purpose is to sign claims is accepted, as OpenAI's of 2026 are."""
+    chain = authority.issue(purpose=ObjectIdentifier("1.3.6.1.4.1.62558.2.1"))
+    signed = sign(draw("JPEG"), GENERATED, chain=chain)
+
+    assert "verified" == only(read(signed, authority.trust)).detail["signature"]
 
 
 def test_unknown_signer_is_untrusted(
