@@ -118,13 +118,13 @@ RULES = (
     _named("Draw Things", credited=False),
     _named("InvokeAI"),
     _named("ComfyUI"),
+    _named("imaginAIry", "Imaginairy"),
     _named("Stable Diffusion"),
     _named("DreamStudio"),
     _named("Leonardo.Ai"),
     _named("Ideogram", "Ideogram AI"),
     _named("Bing Image Creator"),
     _named("Meta AI", "Imagined with AI"),
-    _named("imaginAIry", "Imaginairy"),
     # The reference code of FLUX, whose licence asks for the mark.
     Rule(
         "FLUX",
