@@ -18,9 +18,12 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 
@@ -57,16 +60,19 @@ class LimitedProcess:
     """The parent's end: starts the child, sends requests and kills it in the end.
 
     With `keep_stderr`, errors quote the last line that the child wrote to stderr; otherwise its
-    stderr is discarded.
+    stderr is discarded. The child has the files `pass_fds` open as well.
     """
 
-    def __init__(self, module: str, *, keep_stderr: bool = False) -> None:
+    def __init__(
+        self, module: str, *, keep_stderr: bool = False, pass_fds: Sequence[int] = ()
+    ) -> None:
         self._stderr = tempfile.TemporaryFile() if keep_stderr else None  # noqa: SIM115 - closed by `kill`
         # Not multiprocessing: a Celery process is a daemon and may have no children of that kind.
         self.popen = subprocess.Popen(  # noqa: S603 - a module of this project
             [sys.executable, "-m", module],
             # Python imports from here first, not from a folder with images or models.
             cwd=HOME,
+            pass_fds=pass_fds,
             env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -39,7 +39,7 @@ def without_info_lines() -> Iterator[None]:
 
     For LiteRT, which announces its XNNPACK delegate; Python code cannot turn that off.
     """
-    with _file_in_memory() as captured:
+    with file_in_memory() as captured:
         try:
             with _stderr_into(captured.fileno()):
                 yield
@@ -50,7 +50,7 @@ def without_info_lines() -> Iterator[None]:
                     os.write(_STDERR, line)
 
 
-def _file_in_memory() -> IO[bytes]:
+def file_in_memory() -> IO[bytes]:
     """Return a file without a name, in memory where the system can: no folder may be writable."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")

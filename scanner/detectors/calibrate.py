@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,15 +16,15 @@ from scanner.detectors.thresholds import (
 )
 from scanner.listing.walk import Walk, WalkOptions
 from storage.records import WITHOUT_PIXELS, BatchImage
+from workers.batch.sandbox import Sandbox
 from workers.limits import Limits
-from workers.pipeline.pipeline import make_pipeline
-from workers.sources.files import FileSource
+from workers.sources.local import LocalSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from storage.records import Plan, PlannedDetector
+    from storage.records import Plan, PlannedDetector, Verdict
 
 # Photos between two lines of progress.
 PROGRESS_EVERY = 100
@@ -64,12 +63,9 @@ def calibrate(
 
 def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str, list[float]]:
     """Return each detector's scores of the photos that it scores: of several faces, the highest."""
-    limits = Limits()
-    pipeline = make_pipeline(plan, limits.max_pixels)
-    source, flagged = FileSource(limits.max_bytes), 0
     scores: dict[str, list[float]] = defaultdict(list)
-    for number, path in enumerate(_photos(folder), start=1):
-        (verdict,) = pipeline.chunk(source, [BatchImage(number, path, 0)])
+    flagged = 0
+    for number, verdict in enumerate(_verdicts(folder, plan), start=1):
         highest: dict[str, float] = {}
         for finding in verdict.findings:
             if finding.score is not None:
@@ -87,10 +83,12 @@ def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str,
     return scores
 
 
-def _photos(folder: Path) -> Iterator[bytes]:
-    root = folder.absolute()
-    for photo in Walk(root, WalkOptions()):
-        yield os.path.join(os.fsencode(root), photo.path)  # noqa: PTH118 - paths are bytes
+def _verdicts(folder: Path, plan: Plan) -> Iterator[Verdict]:
+    """Yield the verdict on each photo, which is judged in a confined process."""
+    limits = Limits()
+    with LocalSource(folder.absolute(), limits.max_bytes) as source, Sandbox(plan, limits) as box:
+        for number, photo in enumerate(Walk(folder.absolute(), WalkOptions()), start=1):
+            yield box.judge(source, BatchImage(number, photo.path, photo.size_bytes))
 
 
 def _calibrated(planned: PlannedDetector, scores: list[float], rate: float) -> Calibrated:

@@ -19,7 +19,7 @@ from workers.detectors.card_writer import write_card
 from workers.detectors.detector import EmbeddingDetector
 from workers.detectors.loading import load
 from workers.errors import ImageProblem
-from workers.images.decode import decode
+from workers.images.decoding_process import DecodingProcess
 from workers.limits import Limits
 from workers.pipeline.inputs import InputSelector, face_finder
 from workers.sources.local import LocalSource
@@ -115,12 +115,12 @@ def _files(
     root = mapped if isinstance(mapped, Path) else Path(os.fsdecode(scan.root))
     limits, left_out = Limits(), 0
     try:
-        with LocalSource(root, limits.max_bytes) as source:
+        with LocalSource(root, limits.max_bytes) as source, DecodingProcess(limits) as decoder:
             for number, image in enumerate(answered, start=1):
                 try:
                     fetched = source.fetch(image.path)
                     if fetched.digest == image.digest:
-                        yield image, decode(fetched.data, max_pixels=limits.max_pixels, native=True)
+                        yield image, decoder.decode(fetched.data)
                     else:
                         left_out += 1
                 except ImageProblem:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.detectors.plan import image_detector, sound_models
 from workers.detectors.loading import load
 from workers.errors import ImageProblem
-from workers.images.decode import decode
+from workers.images.decoding_process import DecodingProcess
 from workers.limits import Limits
 from workers.pipeline.inputs import selector_for
 from workers.sources.files import FileSource
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.detectors.detector import Detector
+    from workers.images.decode import Decoded
     from workers.pipeline.inputs import InputSelector
 
 
@@ -28,17 +29,17 @@ def score_each(name: str, images: Iterable[Path]) -> Iterator[tuple[Path, float 
         detector = load(card)
     selector = selector_for(card, any_size=True)
     source = FileSource(Limits().max_bytes)
-    for image in images:
-        try:
-            data = source.fetch(os.fsencode(image.absolute())).data
-            yield image, _score(detector, selector, data), ""
-        except (ImageProblem, ValueError) as error:
-            yield image, None, str(error)
+    with DecodingProcess() as decoder:
+        for image in images:
+            try:
+                decoded = decoder.decode(source.fetch(os.fsencode(image.absolute())).data)
+                yield image, _score(detector, selector, decoded), ""
+            except (ImageProblem, ValueError) as error:
+                yield image, None, str(error)
 
 
-def _score(detector: Detector, selector: InputSelector, data: bytes) -> float:
+def _score(detector: Detector, selector: InputSelector, decoded: Decoded) -> float:
     """Return the score that a scan would give; ValueError if it would not use the detector."""
-    decoded = decode(data, max_pixels=Limits().max_pixels, native=selector.native)
     name = detector.card.name
     inputs = selector.select(decoded)
     score = inputs.highest_score(name, detector)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,8 @@ from PIL import Image
 
 from storage.errors import ScannerError
 from storage.records import AI_NAMES, REAL_NAMES
+from workers.images.decoding_process import shared_decoder
+from workers.images.errors import DecodeError
 from workers.training.recipes.recipe import ImageSet
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from workers.training.recipes.recipe import Pixels
 
+# Images that go through the decoder together: as many, or with so many bytes.
+_AT_ONCE, _BYTES_AT_ONCE = 64, 2**20
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
@@ -112,13 +115,11 @@ def read_arrays(folder: Path, sets: Sequence[ImageSet], pixels: Pixels) -> Label
     unless the recipe resizes: resizing would destroy what some networks examine.
     """
     images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    sources: list[str] = []
-    for file in labelled_files(folder, sets):
-        images.append(_array(file.name, file.read(), pixels))
-        labels.append(file.label)
-        sources.append(file.source)
-    return LabelledArrays(np.stack(images), np.array(labels, np.uint8), np.array(sources))
+    files = labelled_files(folder, sets)
+    for together in _together(files):
+        images.extend(_arrays(together, pixels))
+    labels = np.array([file.label for file in files], np.uint8)
+    return LabelledArrays(np.stack(images), labels, np.array([file.source for file in files]))
 
 
 def read_cached(
@@ -136,18 +137,39 @@ def read_cached(
     return labelled
 
 
-def _array(name: str, body: bytes, pixels: Pixels) -> NDArray[np.uint8]:
-    side = pixels.size
+def _together(files: Sequence[LabelledFile]) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield names and bytes of the files, a few at a time."""
+    together: list[tuple[str, bytes]] = []
+    for file in files:
+        together.append((file.name, file.read()))
+        if len(together) == _AT_ONCE or sum(len(body) for _, body in together) > _BYTES_AT_ONCE:
+            yield together
+            together = []
+    if together:
+        yield together
+
+
+def _arrays(files: list[tuple[str, bytes]], pixels: Pixels) -> list[NDArray[np.uint8]]:
+    """Return the pixels of a few files; DataError with the name of one that is damaged."""
     try:
-        with Image.open(io.BytesIO(body)) as image:
-            if pixels.way == "resized":
-                resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-                return np.asarray(resized)
-            if image.size != (side, side):
-                raise DataError(f"{name} is {image.size}, not {side} by {side} pixels")
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise DataError(f"{name} is damaged: {error}") from error
+        decoded = shared_decoder().rgb([body for _, body in files])
+    except DecodeError as error:
+        if len(files) == 1:
+            raise DataError(f"{files[0][0]} is damaged: {error.text}") from error
+        # Which of them it is, one by one shows.
+        return [array for file in files for array in _arrays([file], pixels)]
+    return [_fitted(name, whole, pixels) for (name, _), whole in zip(files, decoded, strict=True)]
+
+
+def _fitted(name: str, whole: NDArray[np.uint8], pixels: Pixels) -> NDArray[np.uint8]:
+    side = pixels.size
+    if pixels.way == "resized":
+        resized = Image.fromarray(whole).resize((side, side), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+    if whole.shape[:2] != (side, side):
+        height, width = whole.shape[:2]
+        raise DataError(f"{name} is {(width, height)}, not {side} by {side} pixels")
+    return whole
 
 
 def _files(source: Path, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:

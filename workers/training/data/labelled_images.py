@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.images.decode import LONG_SIDE, Decoded, Header, decode
+from workers.images.decode import LONG_SIDE, Decoded, Header
+from workers.images.decoding_process import shared_decoder
 from workers.images.errors import DecodeError
 from workers.training.data.datasets import DataError, labelled_files
 from workers.training.data.origins import Origins
@@ -58,7 +59,7 @@ class LabelledImages:
 def decoded_file(file: LabelledFile) -> Decoded:
     """Return a decoded image; DataError where it is damaged."""
     try:
-        return decode(file.read(), native=True)
+        return shared_decoder().decode(file.read())
     except DecodeError as error:
         raise DataError(f"{file.name} {error.text}") from error
 
