@@ -26,6 +26,8 @@ from workers.broker.app import make_redis
 from workers.confinement.process import missing_means
 from workers.detectors import installed
 from workers.detectors.card import CardError
+from workers.provenance import trust_lists
+from workers.provenance.trust_lists import TrustListError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,7 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
     yield _confinement()
     yield _config()
     yield from _models()
+    yield _trust_lists()
     yield _store(store_url)
     yield _sqlite()
     yield _broker(broker_url)
@@ -141,6 +144,22 @@ def _models() -> Iterator[Check]:
             yield Check(f"model {name}", Level.WRONG, str(error), fix)
         else:
             yield Check(f"model {name}", Level.OK, f"version {card.version}, checksum verified")
+
+
+def _trust_lists() -> Check:
+    fix = "`scanner detectors trust FILE-or-URL` takes one over"
+    try:
+        lists = trust_lists.installed().values()
+    except TrustListError as error:
+        return Check("trust lists", Level.WRONG, str(error), fix)
+    names = [
+        f"{each.name} of {each.issued or each.installed}"
+        for each in lists
+        if each.authorities or each.signers
+    ]
+    if not names:
+        return Check("trust lists", Level.NOTE, "no trust list installed", fix)
+    return Check("trust lists", Level.OK, ", ".join(names))
 
 
 def _store(url: str) -> Check:

@@ -50,6 +50,7 @@ def test_wheel_contains_data_files(wheel: zipfile.ZipFile) -> None:
     assert {"scanner/web/templates/base.html", "scanner/web/static/style.css"} <= set(names)
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.tflite$", name)]
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.toml$", name)]
+    assert [name for name in names if re.match(r"workers/provenance/trust/c2pa-.*\.json$", name)]
 
 
 def test_wheel_contains_only_its_packages(wheel: zipfile.ZipFile) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from scanner.detectors.thresholds import with_custom
 from storage.errors import InvalidInput, ScannerError
-from storage.records import CONTEXT, FILE_NAMES, PlanError
+from storage.records import CONTEXT, FILE_NAMES, PROVENANCE, PlanError
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.pipeline.plan import make_plan
+from workers.provenance import trust_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def plan_by_cards(detectors: str | None) -> Plan:
     """Plan a scan with detectors `A,B`, by their cards' thresholds.
 
     Without `detectors` the built-in ones are used; custom ones have to be named. Raise
-    UnknownDetector, and ScannerError for a damaged model.
+    UnknownDetector, and ScannerError for a damaged model or trust list.
     """
     names = [name.strip() for name in (detectors or "").split(",") if name.strip()]
     if detectors is not None and not names:
@@ -59,6 +60,8 @@ def plan_by_cards(detectors: str | None) -> Plan:
             raise UnknownDetector(str(error)) from error
         for name in plan.names():
             cards[name].verify()
+    if PROVENANCE in plan.names():
+        trust_lists.load()
     return plan
 
 

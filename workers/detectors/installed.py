@@ -11,6 +11,7 @@ from storage.records import PROVENANCE
 from workers.detectors import custom, plugins
 from workers.detectors.card import load_card
 from workers.provenance import trust_lists
+from workers.provenance.trust_lists import TrustListError
 
 if TYPE_CHECKING:
     from workers.detectors.card import Card
@@ -24,22 +25,28 @@ def installed() -> dict[str, Card]:
     """Return the cards of all detectors, built-in ones first, without loading a model.
 
     Custom detectors and plug-ins that are damaged, or have a name that is taken, are left out: see
-    `troubles`. Raises CardError when a built-in card is missing or damaged, TrustListError for a
-    damaged trust list: its certificates are a part of the version of `provenance`.
+    `troubles`. The trust lists of a user are a part of the version of `provenance`. Raises
+    CardError when a built-in card is missing or damaged.
     """
     return _all()[0]
 
 
 def troubles() -> list[str]:
-    """Return a message for each detector that cannot be used."""
+    """Return a message for each detector, or trust list, that cannot be used."""
     return _all()[1]
 
 
 def _all() -> tuple[dict[str, Card], list[str]]:
     cards = dict(built_in())
-    card = cards[PROVENANCE]
-    cards[PROVENANCE] = replace(card, version=card.version + trust_lists.version_suffix())
     errors = []
+    try:
+        lists = trust_lists.version_suffix()
+    except TrustListError as error:
+        # No plan has this version, and none is made with it.
+        lists = f"{trust_lists.VERSION_SEPARATOR}damaged"
+        errors.append(str(error))
+    card = cards[PROVENANCE]
+    cards[PROVENANCE] = replace(card, version=card.version + lists)
     for loaded, messages in (custom.cards(), plugins.cards()):
         errors += messages
         for name, card in loaded.items():

@@ -37,7 +37,7 @@ from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
 from workers.provenance import context, file_names, sidecars, trust_lists
-from workers.provenance.trust_lists import NO_LISTS, TrustListError
+from workers.provenance.trust_lists import NO_LISTS
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -269,7 +269,5 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
         }
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
-    except TrustListError as error:
-        raise PlanError(str(error)) from error
     finder = face_finder(cards[name] for name in plan.names())
     return Pipeline(plan, detectors, max_pixels, cards, finder)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
+from scanner.doctor import Level, examine
 from workers.provenance import trust_lists
 from workers.provenance.trust_lists import certificates
 
@@ -177,6 +178,24 @@ def test_bad_name_is_refused(tmp_path: Path) -> None:
     file.write_text(FIRST)
 
     assert "invalid name '../x'" in run(file, "--name", "../x").stderr
+
+
+def test_damaged_list_stops_scans_and_can_be_removed(folder: Path, tmp_path: Path) -> None:
+    """With a damaged list no scan is planned; the message says how to remove it, and that works."""
+    folder.mkdir(parents=True)
+    (folder / "own.json").write_text("{")
+    (tmp_path / "photos").mkdir()
+    done = CliRunner().invoke(cli, ["scan", str(tmp_path / "photos"), "--dry-run"])
+    checked = CliRunner().invoke(cli, ["check", str(tmp_path / "photos" / "a.jpg")])
+
+    for result in (done, checked):
+        assert 1 == result.exit_code, result.output
+        assert "own.json is damaged: `scanner detectors trust --remove own`" in result.stderr
+    assert [Level.WRONG] == [
+        check.level for check in examine("", None, None) if check.name == "trust lists"
+    ]
+    assert 0 == run("--remove", "own").exit_code
+    assert 0 == run().exit_code
 
 
 @pytest.fixture
