@@ -306,6 +306,10 @@ class Proxy:
         # Connections accepted so far.
         self.count = 0
         self._open = True
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._words = b""
+        self.cuts_left = 0
         self._pairs: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -321,8 +325,21 @@ class Proxy:
         """Accept connections again."""
         self._open = True
 
+    def hold(self) -> None:
+        """Hold all data back from now on, and cut nothing."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        """Forward what was held back, and what follows."""
+        self._flowing.set()
+
+    def cut_after(self, words: bytes, times: int) -> None:
+        """Forward the next requests that contain these words, and cut instead of the answer."""
+        self.cuts_left, self._words = times, words
+
     def close(self) -> None:
         """Stop the proxy."""
+        self._flowing.set()
         self.shut()
         _cut(self._listener)  # which wakes the thread that waits for the next connection
         for thread in self._threads:
@@ -347,23 +364,35 @@ class Proxy:
     def _join(self, inside: socket.socket, outside: socket.socket) -> None:
         """Forward data in both directions until one side closes the connection."""
         with inside, outside:
-            back = threading.Thread(target=_pump, args=(outside, inside, self._delay))
+            back = threading.Thread(target=self._pump, args=(outside, inside))
             back.start()
-            _pump(inside, outside, self._delay)
+            self._pump(inside, outside, self._cut_answer)
             back.join()
 
+    def _cut_answer(self, source: socket.socket, data: bytes) -> None:
+        """Cut the way back of a request that is to have no answer."""
+        if self.cuts_left and self._words in data:
+            self.cuts_left -= 1
+            source.shutdown(socket.SHUT_RDWR)
 
-def _pump(source: socket.socket, target: socket.socket, delay: float) -> None:
-    under_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
-    sender = threading.Thread(target=_send, args=(under_way, target))
-    sender.start()
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            under_way.put((time.monotonic() + delay, data))
-    under_way.put((0.0, b""))
-    sender.join()
-    _cut(source)
-    _cut(target)
+    def _pump(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        inspect: Callable[[socket.socket, bytes], object] = lambda _source, _data: None,
+    ) -> None:
+        under_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+        sender = threading.Thread(target=_send, args=(under_way, target))
+        sender.start()
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                inspect(source, data)
+                self._flowing.wait()
+                under_way.put((time.monotonic() + self._delay, data))
+        under_way.put((0.0, b""))
+        sender.join()
+        _cut(source)
+        _cut(target)
 
 
 def _send(under_way: SimpleQueue[tuple[float, bytes]], target: socket.socket) -> None:

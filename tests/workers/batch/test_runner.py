@@ -11,7 +11,7 @@ import zlib
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ from workers.batch import retry, runner
 from workers.batch.context import WorkerContext
 from workers.batch.retry import RequeueBatch
 from workers.batch.runner import BatchRunner
+from workers.batch.sandbox import Sandbox
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
 from workers.broker.batch_message import BatchMessage, decode_batch, sign_batch
@@ -45,6 +46,7 @@ from workers.broker.leases import ImageTimer, Lease, Orphan
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, load_card
 from workers.detectors.card import Thresholds as CardThresholds
+from workers.limited_process import ProcessTimedOut
 from workers.limits import Limits
 from workers.pipeline import pipeline
 from workers.pipeline.pipeline import Pipeline
@@ -650,6 +652,30 @@ def test_sandboxed_batch_is_not_split(desk: Desk) -> None:
 
     assert {"no_evidence": 3} == desk.outcomes(scan)
     assert 30.0 == context.throughput._seconds_per_image
+
+
+def test_neighbours_of_an_image_that_hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an image's second try in the sandbox, the rest of its batch is left to others."""
+    ask, tried = Sandbox._ask, []
+
+    def hang(*arguments: Any) -> Any:  # noqa: ANN401 - the sandbox's own
+        request = arguments[3]
+        if request.image.path != b"1.png" or request.error is not None:
+            return ask(*arguments)
+        tried.append(desk.contexts[0].namespace.client.llen(desk.contexts[0].namespace.queue))
+        raise ProcessTimedOut("no answer in time")
+
+    monkeypatch.setattr(Sandbox, "_ask", hang)
+    scan = desk.scan(PROVENANCE)
+    batch = desk.batch(scan, 4, attempt=2)
+    context = desk.context()
+    BatchRunner(context, batch).run()
+    (rest,) = split_off(context)
+
+    assert [0, 1] == tried
+    assert batch.images[2:] == rest.images
+    assert (batch.batch_id, 2) == (rest.batch_id, rest.attempt)
+    assert {"no_evidence": 1, "error": 1, "pending": 2} == desk.outcomes(scan)
 
 
 def test_not_split_without_the_broker(

@@ -1,0 +1,113 @@
+"""Images that change, folders that go away, decoders that fail, clocks and versions that differ."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from workers.broker.field_types import VERSION
+
+if TYPE_CHECKING:
+    from stage import RedisServer, Stage, Verdicts
+
+BROKEN = Path(__file__).parents[1] / "support" / "broken"
+# Seconds that an image may take where decoders fail.
+IMAGE_SECONDS = 8
+
+
+def broken(**variables: object) -> dict[str, str]:
+    """Return the environment of a process that is broken from within."""
+    paths = [str(BROKEN), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)} | {
+        name: str(value) for name, value in variables.items()
+    }
+
+
+@pytest.mark.faults
+def test_files_that_change(stage: Stage, expected: Verdicts, tmp_path: Path) -> None:
+    """Files that are not what was listed are errors, each for itself; nothing outside is read."""
+    stage.enqueue()
+    names = stage.not_fingerprinted()
+    gone, short, other, link, pipe, folder, device = names[:7]
+    content = (stage.photos / gone).read_bytes()
+    outside = tmp_path / "outside.jpg"
+    shutil.copy(stage.photos / gone, outside)
+    for name in names[:7]:
+        (stage.photos / name).unlink()
+    (stage.photos / short).write_bytes(content[:1000])
+    (stage.photos / other).write_bytes(content + b"more")
+    (stage.photos / link).symlink_to(outside)
+    os.mkfifo(stage.photos / pipe)
+    (stage.photos / folder).mkdir()
+    if not os.geteuid():
+        os.mknod(stage.photos / device, 0o20644, os.makedev(1, 5))  # /dev/zero
+    with stage.fault():
+        stage.work()
+
+    stage.finish("seven files gone, cut, changed or swapped", expected, errors=names[:7])
+
+
+@pytest.mark.faults
+def test_folder_away_and_back(stage: Stage, expected: Verdicts) -> None:
+    """Workers wait for a folder that is away, and no image becomes an error."""
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    away = stage.photos.with_name("away")
+    with stage.fault():
+        stage.photos.rename(away)
+        time.sleep(15)
+        away.rename(stage.photos)
+
+    stage.finish("folder away for 15 s", expected)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("failure", ["segfault", "loop", "hang", "memory"])
+def test_decoder_that_fails(stage: Stage, expected: Verdicts, failure: str) -> None:
+    """An image that its decoder fails on is an error, and its neighbours have their verdicts."""
+    bad = stage.photos / "040.jpg"
+    bad.unlink()
+    Image.new("RGB", (640, 480)).save(bad, comment=failure.encode())
+    stage.enqueue()
+    with stage.fault():
+        for _ in range(2):
+            stage.work(**broken(FAULTS_DECODER=IMAGE_SECONDS))
+
+    stage.finish(f"decoder: {failure}", expected, errors=[bad.name])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("seconds", "when"), [(3600, "an hour ahead"), (-1.7e9, "in the 1970s")])
+def test_wrong_clock(
+    stage: Stage, expected: Verdicts, tmp_path: Path, seconds: float, when: str
+) -> None:
+    """A worker whose clock jumps costs time only."""
+    clock = tmp_path / "clock"
+    stage.work(**broken(FAULTS_CLOCK=clock))
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        clock.write_text(str(seconds))
+
+    stage.finish(f"one worker's clock {when}", expected)
+
+
+@pytest.mark.faults
+def test_mixed_versions(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
+    """A worker of an older version leaves newer messages to the others."""
+    old = stage.work("--no-rescuer", **broken(FAULTS_VERSION=VERSION - 1))
+    stage.enqueue()
+    with stage.fault():
+        stage.work()
+
+    stage.wait(lambda seen: seen.pending == 0)
+    assert old.poll() is None
+    stage.finish("an older worker in the fleet", expected)

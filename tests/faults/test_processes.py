@@ -1,0 +1,130 @@
+"""Processes that are killed, stopped or paused while a scan runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from stage import children_of, pool_children
+
+if TYPE_CHECKING:
+    from stage import RedisServer, Stage, Verdicts
+
+
+def test_undisturbed(stage: Stage, expected: Verdicts) -> None:
+    """Two workers judge every image once."""
+    stage.work()
+    stage.work()
+    stage.enqueue()
+
+    stage.finish("undisturbed", expected)
+
+
+@pytest.mark.parametrize("store", ["stage", "postgres_stage"])
+def test_worker_killed(request: pytest.FixtureRequest, store: str, expected: Verdicts) -> None:
+    """Another worker takes over from a killed one, and from its child."""
+    stage: Stage = request.getfixturevalue(store)
+    victim = stage.work("--no-rescuer")
+    stage.enqueue()
+    stage.wait_begun()
+    stage.work()
+    with stage.fault():
+        for process in [*pool_children(victim), victim]:
+            os.kill(process.pid, signal.SIGKILL)
+
+    on = " (Postgres)" if store == "postgres_stage" else ""
+    stage.finish(f"kill -9 of a worker with its processes{on}", expected)
+
+
+def test_pool_child_killed(stage: Stage, expected: Verdicts) -> None:
+    """The batch of a killed process is published again at once."""
+    worker = stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        (child,) = pool_children(worker)
+        child.kill()
+
+    stage.finish("kill -9 of a pool's process", expected)
+
+
+@pytest.mark.faults
+def test_main_process_killed(stage: Stage, expected: Verdicts) -> None:
+    """The processes of a killed main process end by themselves."""
+    victim = stage.work("--no-rescuer")
+    stage.enqueue()
+    stage.wait_begun()
+    stage.work()
+    with stage.fault():
+        victim.kill()
+
+    stage.finish("kill -9 of a worker's main process", expected)
+
+
+@pytest.mark.faults
+def test_rescuer_killed(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
+    """A killed rescuer is started again, and fills the queue that was lost with it."""
+    worker = stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault(), server.client() as client:
+        (rescuer,) = children_of(worker.pid, "scanner.fleet.rescuer")
+        rescuer.kill()
+        client.flushall()
+
+    stage.finish("kill -9 of the rescuer, and FLUSHALL", expected)
+
+
+@pytest.mark.faults
+def test_everything_killed(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
+    """A machine that loses everything at once continues when it is started again."""
+    workers = [stage.work(), stage.work()]
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        server.process.kill()
+        for worker in workers:
+            os.killpg(worker.pid, signal.SIGKILL)
+            for child in children_of(worker.pid):
+                child.kill()
+        server.kill()
+        server.start()
+        stage.work()
+
+    stage.finish("kill -9 of all processes at once", expected)
+
+
+@pytest.mark.faults
+def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
+    """Workers that are told to stop while messages arrive give back what they have."""
+    stage.enqueue()
+    for _ in range(8):
+        worker = stage.work("--no-rescuer")
+        time.sleep(4)
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(60)
+    with stage.fault():
+        stage.work()
+
+    stage.finish("SIGTERM eight times", expected)
+
+
+@pytest.mark.faults
+def test_paused(stage: Stage, expected: Verdicts) -> None:
+    """A worker that stands still for longer than its lease changes nothing when it goes on."""
+    victim = stage.work("--no-rescuer")
+    stage.enqueue()
+    stage.wait_begun()
+    stage.work()
+    with stage.fault():
+        still = [victim.pid, *(child.pid for child in pool_children(victim))]
+        for pid in still:
+            os.kill(pid, signal.SIGSTOP)
+    stage.wait(lambda seen: seen.pending == 0)
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
+
+    stage.finish("SIGSTOP until the others are done", expected)

@@ -1,0 +1,264 @@
+"""A store that is away, locked, silent, full, or cut off at the worst moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg
+import pytest
+import sqlalchemy as sa
+from stage import pool_children
+
+from storage.database.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from stage import Stage, Verdicts
+
+    # See conftest.py.
+    OwnPostgres = Any
+
+SILENT_S = 60
+LOCKED_S = 35
+
+
+@contextmanager
+def silent(postgres_url: str) -> Iterator[None]:
+    """Stop every process of the server; its kernel still accepts and acknowledges."""
+    folder = sa.make_url(postgres_url).query["host"]
+    (postmaster,) = [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"])
+    ]
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+@pytest.mark.faults
+def test_postgres_silent(postgres_stage: Stage, postgres_url: str, expected: Verdicts) -> None:
+    """Workers give up waiting for a silent Postgres, and go on when it answers."""
+    stage = postgres_stage
+    stage.work()
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault(), silent(postgres_url):
+        time.sleep(SILENT_S)
+
+    stage.finish("Postgres silent for 60 s", expected)
+
+
+@pytest.mark.faults
+def test_stopped_while_postgres_is_silent(
+    postgres_stage: Stage, postgres_url: str, expected: Verdicts
+) -> None:
+    """A worker that is told to stop while Postgres hangs ends in time, with all its processes."""
+    stage = postgres_stage
+    worker = stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        with silent(postgres_url):
+            time.sleep(3)
+            worker.send_signal(signal.SIGTERM)
+            assert 0 == worker.wait(60)
+        stage.work()
+
+    stage.finish("SIGTERM while Postgres is silent", expected)
+
+
+@pytest.mark.faults
+def test_one_worker_cut_off_from_postgres(
+    postgres_stage: Stage,
+    postgres_url: str,
+    proxy_to: Callable[..., Any],
+    expected: Verdicts,
+) -> None:
+    """The batch of a worker whose store is silent goes to another worker."""
+    stage = postgres_stage
+    url = sa.make_url(postgres_url)
+    proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
+    far = url.set(host="127.0.0.1", port=proxy.port, query={})
+    stage.work("--no-rescuer", SCANNER_STORE_URL=far.render_as_string(hide_password=False))
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        # It holds data back and cuts nothing.
+        proxy.hold()
+    stage.work()
+
+    stage.wait(lambda seen: seen.pending == 0)
+    proxy.release()
+    stage.finish("one worker's Postgres silent for good", expected)
+
+
+@pytest.mark.faults
+def test_postgres_backends_killed(
+    postgres_stage: Stage, postgres_url: str, expected: Verdicts
+) -> None:
+    """Workers connect again when the server ends their connections."""
+    stage = postgres_stage
+    stage.work()
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    plain = postgres_url.replace("postgresql+psycopg", "postgresql")
+    with stage.fault(), psycopg.connect(plain, autocommit=True) as connection:
+        for _ in range(5):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            time.sleep(1)
+
+    stage.finish("connections ended by Postgres five times", expected)
+
+
+@pytest.mark.faults
+def test_postgres_restarted(
+    stage_on: Callable[..., Stage], own_postgres: OwnPostgres, expected: Verdicts
+) -> None:
+    """Workers wait for a Postgres that is killed and recovers."""
+    stage = stage_on(own_postgres.url)
+    stage.work()
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        own_postgres.kill()
+        time.sleep(5)
+        own_postgres.start()
+
+    stage.finish("Postgres killed and restarted", expected)
+
+
+@pytest.mark.faults
+def test_cut_between_commit_and_answer(
+    postgres_stage: Stage,
+    postgres_url: str,
+    proxy_to: Callable[..., Any],
+    expected: Verdicts,
+) -> None:
+    """A commit whose answer is lost is not written twice."""
+    stage = postgres_stage
+    url = sa.make_url(postgres_url)
+    proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
+    far = url.set(host="127.0.0.1", port=proxy.port, query={})
+    stage.work("--no-rescuer", SCANNER_STORE_URL=far.render_as_string(hide_password=False))
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        proxy.cut_after(b"COMMIT", times=4)
+
+    stage.wait(lambda seen: seen.pending == 0)
+    assert 0 == proxy.cuts_left
+    stage.finish("connection cut between COMMIT and its answer, four times", expected)
+
+
+@pytest.mark.faults
+def test_sqlite_locked(stage: Stage, tmp_path: Path, expected: Verdicts) -> None:
+    """Workers wait for an SQLite that is locked for longer than the busy timeout."""
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with (
+        stage.fault(),
+        closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as locking,
+    ):
+        locking.execute("BEGIN IMMEDIATE")
+        time.sleep(LOCKED_S)
+        locking.execute("ROLLBACK")
+
+    stage.finish("SQLite locked for 35 s", expected)
+
+
+@pytest.mark.faults
+def test_eight_processes_on_one_sqlite(stage: Stage, expected: Verdicts) -> None:
+    """Eight processes that write to one file lose nothing when one of them is killed."""
+    worker = stage.start("worker", "--concurrency", "8")
+    stage.workers.append(worker)
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        pool_children(worker)[0].kill()
+
+    stage.finish("eight processes on one SQLite, one killed", expected)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system in memory of 2 MiB, which only root may do."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.faults
+def test_disk_full_for_a_while(
+    stage_on: Callable[..., Stage], small_disk: Path, expected: Verdicts
+) -> None:
+    """Workers wait for a disk that is full, and go on when there is room."""
+    stage = stage_on(f"sqlite:///{small_disk}/store.db")
+    stage.work()
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault():
+        _fill(small_disk)
+        time.sleep(20)
+        (small_disk / "filler").unlink()
+
+    stage.finish("disk of the store full for 20 s", expected)
+
+
+@pytest.mark.faults
+def test_scan_on_a_full_disk(
+    stage_on: Callable[..., Stage], small_disk: Path, expected: Verdicts
+) -> None:
+    """A `scan` whose disk stays full ends with one sentence; the same command resumes it."""
+    stage = stage_on(f"sqlite:///{small_disk}/store.db")
+    del stage.cli.env["SCANNER_BROKER_URL"]
+    ask = ("scan", stage.photos, "--detectors", "faces,provenance", "--concurrency", "1")
+    scan = stage.cli.start(*ask)
+    stage.scan_id = 1
+    with closing(Store.open(stage.store_url)):
+        stage.wait(lambda seen: seen.judged > 10)
+    with stage.fault():
+        _fill(small_disk)
+        _, said = scan.communicate(timeout=240)
+        (small_disk / "filler").unlink()
+
+    assert 4 == scan.returncode
+    assert "database or disk is full; run the same command again to resume" in said
+    assert "Traceback" not in said
+    assert stage.cli.run(*ask, check=None).returncode in {0, 3}
+    stage.finish("scan on a disk that stays full, and again", expected)
+
+
+def _fill(folder: Path) -> None:
+    """Leave no room on a disk, which SQLite and its log would use."""
+    with (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            try:
+                filler.write(bytes(4096))
+            except OSError:
+                return

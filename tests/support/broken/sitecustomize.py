@@ -1,0 +1,90 @@
+"""Break a Python process of a test from within: its decoder, its clock, its version of messages.
+
+Python imports this at its start from PYTHONPATH. Each variable breaks one thing:
+
+FAULTS_DECODER   images say in a JPEG comment how their decoder fails; the value is their time limit
+FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without the file
+FAULTS_VERSION   the version of messages that this process knows
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from typing import Any
+
+
+def _segfault() -> None:
+    ctypes.string_at(0)
+
+
+def _loop() -> None:
+    while True:
+        pass
+
+
+def _hang() -> None:
+    ctypes.CDLL(None).sleep(600)
+
+
+def _eat_memory() -> None:
+    eaten = []
+    while True:
+        eaten.append(bytearray(2**28))
+        time.sleep(0.05)
+
+
+_FAILURES = {
+    b"segfault": _segfault,
+    b"loop": _loop,
+    b"hang": _hang,
+    b"memory": _eat_memory,
+}
+
+
+def _break_decoder(image_seconds: float) -> None:
+    from PIL.ImageFile import ImageFile  # noqa: PLC0415 - only where it is broken
+
+    from workers.limits import Limits  # noqa: PLC0415
+
+    load = ImageFile.load
+
+    def broken(image: ImageFile) -> Any:  # noqa: ANN401 - Pillow's
+        failure = _FAILURES.get(image.info.get("comment", b""))
+        if failure is not None:
+            failure()
+        return load(image)
+
+    ImageFile.load = broken
+    Limits.__init__.__defaults__ = tuple(
+        image_seconds if value == Limits().image_seconds else value
+        for value in Limits.__init__.__defaults__ or ()
+    )
+
+
+def _break_clock(file: str) -> None:
+    right = time.time
+
+    def wrong() -> float:
+        try:
+            with open(file) as offset:  # noqa: PTH123 - before pathlib is imported
+                return right() + float(offset.read())
+        except (OSError, ValueError):
+            return right()
+
+    time.time = wrong
+
+
+def _break_version(version: int) -> None:
+    from workers.broker import field_types  # noqa: PLC0415 - only where it is broken
+
+    field_types.VERSION = version
+
+
+if limit := os.environ.get("FAULTS_DECODER"):
+    _break_decoder(float(limit))
+if file := os.environ.get("FAULTS_CLOCK"):
+    _break_clock(file)
+if version := os.environ.get("FAULTS_VERSION"):
+    _break_version(int(version))

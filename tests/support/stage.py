@@ -1,0 +1,376 @@
+"""A fleet of real processes on a real Redis and a real store, to break while a scan runs.
+
+Each test of `tests/faults` is a row of the table in docs/reference/reliability.md: it breaks
+something on a stage, and the oracle then reads the store. `FAULTS_TABLE` names a file to
+which each row appends its measurements, see benchmarks/faults.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import redis
+import sqlalchemy as sa
+
+from scanner.fleet.fingerprint import take_fingerprint
+from scanner.fleet.producer import ScanRequest
+from scanner.processes.embedded_broker import find_program
+from storage.database.schema import batch, entry, finding, run, verdict
+from storage.database.store import Store
+from storage.errors import NotFound
+from storage.reads.progress import Counts, count_images
+from storage.reads.verdicts import verdict_rows
+from storage.records import Plan
+from workers.broker.app import make_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fleets import Cli
+
+    from workers.broker.namespace import Namespace
+
+# Seconds after which an unfinished scan counts as hung, and after which a stopped process does.
+TIMEOUT_S = 240.0
+STOP_S = 60.0
+TABLE = "FAULTS_TABLE"
+# What an image is judged by: searching for faces takes long enough to break something meanwhile.
+DETECTORS = "faces,provenance"
+
+Verdicts = dict[bytes, tuple[object, ...]]
+
+
+class RedisServer:
+    """A Redis-compatible server with a password, to stop and to kill."""
+
+    def __init__(self, folder: Path, *, append_only: bool = True) -> None:
+        folder.mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.folder = folder
+        self._password = secrets.token_hex(8)
+        self._append_only = append_only
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """The URL with the password."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        """Return a new client."""
+        return redis.Redis.from_url(self.url)
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = {
+            "port": self.port,
+            "dir": self.folder,
+            "appendonly": "yes" if self._append_only else "no",
+            "requirepass": self._password,
+            "enable-debug-command": "yes",
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [find_program(), *words, "--save", ""], stdout=log, stderr=log
+            )
+        with self.client() as client:
+            while not _answers(client):
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill the server."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+class Reads:
+    """How often each file of a folder was opened, by the kernel's count (inotify)."""
+
+    _IN_OPEN = 0x20
+
+    def __init__(self, folder: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        libc.inotify_add_watch(self._descriptor, os.fsencode(folder), self._IN_OPEN)
+        self._opened: Counter[str] = Counter()
+
+    def counts(self) -> Counter[str]:
+        """Return the number of times that each file was opened so far."""
+        while True:
+            try:
+                events = os.read(self._descriptor, 2**20)
+            except BlockingIOError:
+                return self._opened
+            while events:
+                (size,) = struct.unpack_from("12xI", events)
+                name = events[16 : 16 + size].rstrip(b"\0").decode()
+                self._opened[name] += bool(name)
+                events = events[16 + size :]
+
+    def close(self) -> None:
+        """Stop counting."""
+        os.close(self._descriptor)
+
+
+class Stage:
+    """Workers, a broker, a store and a folder of images; what breaks, and what came of it."""
+
+    def __init__(self, cli: Cli, store_url: str, photos: Path, folder: Path) -> None:
+        self.cli = cli
+        self.store_url = store_url
+        self.photos = photos
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._folder = folder
+        # Read again and again, so that workers recognise the folder.
+        request = ScanRequest(photos, photos.name, Plan(()), owner="")
+        self._fingerprint = {os.fsdecode(file.path) for file in take_fingerprint(request)}
+        self._reads = Reads(photos)
+        self._broken_at: float | None = None
+        self._at_work: set[int] = set()
+        self.scan_id = 0
+
+    def start(self, *arguments: str | Path, **env: str) -> subprocess.Popen[bytes]:
+        """Start the command with its output in a file."""
+        with (self._folder / "processes.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "scanner", *map(str, arguments)],
+                env=self.cli.env | env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def start_module(self, module: str) -> subprocess.Popen[bytes]:
+        """Start one of the processes that a hub runs next to its store."""
+        with (self._folder / "processes.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env=self.cli.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.workers.append(process)
+        return process
+
+    def work(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start one more worker, with one process by default."""
+        self.workers.append(self.start("worker", "--concurrency", "1", *options, **env))
+        return self.workers[-1]
+
+    def enqueue(self) -> int:
+        """Put the images on the queue; return the number of the scan."""
+        answer = self.cli.json("enqueue", self.photos, "--detectors", DETECTORS, "--json")
+        self.scan_id = int(answer["scan"])
+        return self.scan_id
+
+    def log(self) -> str:
+        """Return what all processes printed."""
+        return (self._folder / "processes.log").read_text("utf-8", "replace")
+
+    def counts(self) -> Counts:
+        """Return the progress of the scan."""
+        with closing(Store.open(self.store_url)) as store:
+            try:
+                return count_images(store, self.scan_id)
+            except NotFound:  # not begun yet
+                return Counts(0, 0, 0, 0, 0, 0, 0)
+
+    def wait(self, until: Callable[[Counts], bool]) -> Counts:
+        """Wait until the counts meet a condition."""
+        return wait_for(self.counts, until, self.log)
+
+    def wait_begun(self) -> None:
+        """Wait until some images are judged and a batch is at work."""
+        self.wait(lambda seen: seen.judged >= seen.images // 10 and bool(self.at_work()))
+
+    def at_work(self) -> set[int]:
+        """Return the batches that were begun and are not done."""
+        query = (
+            sa.select(run.c.batch_id)
+            .join(batch, batch.c.id == run.c.batch_id)
+            .where(run.c.scan_id == self.scan_id, batch.c.done_at.is_(None))
+        )
+        with closing(Store.open(self.store_url)) as store, store.read() as connection:
+            return set(connection.scalars(query))
+
+    @contextmanager
+    def fault(self) -> Iterator[None]:
+        """Break something in the block; the recovery is timed from its end."""
+        self._at_work = self.at_work()
+        yield
+        self._broken_at = time.monotonic()
+
+    def not_fingerprinted(self) -> list[str]:
+        """Return the names of photographs by which workers do not recognise the folder."""
+        names = {file.name for file in self.photos.glob("[0-9][0-9][0-9].jpg")}
+        return sorted(names - self._fingerprint)
+
+    def finish(self, row: str, expected: Verdicts, errors: Sequence[str] = ()) -> None:
+        """Wait for the end of the scan, stop everything, ask the oracle, print the row.
+
+        `errors` are the images that must have become errors.
+        """
+        wait_for(self.at_work, self._at_work.isdisjoint, self.log)
+        recovery = 0.0 if self._broken_at is None else time.monotonic() - self._broken_at
+        self.wait(lambda seen: seen.pending == 0)
+        self.stop()
+        self.assert_sound(expected, {os.fsencode(name) for name in errors})
+        counts = self._reads.counts()
+        twice = sum(counts[name] > 1 for name in counts.keys() - self._fingerprint)
+        measured = {"row": row, "recovery_s": round(recovery, 1), "twice": twice}
+        print(json.dumps(measured))  # noqa: T201 - with -s, as the table is made
+        if file := os.environ.get(TABLE):
+            with Path(file).open("a") as table:
+                table.write(json.dumps(measured) + "\n")
+
+    def assert_sound(self, expected: Verdicts, errors: set[bytes]) -> None:
+        """Check the store: one verdict per image as undisturbed, sums that add up, no damage."""
+        report = self.cli.json("report", str(self.scan_id), "--format", "json")
+        with closing(Store.open(self.store_url)) as store:
+            found = verdicts_of(store, self.scan_id)
+            images, judged = (_count(store, table, self.scan_id) for table in (entry, verdict))
+            _assert_undamaged(store, self.store_url)
+
+        assert {"error"} >= {str(found[path][0]) for path in errors}
+        differ = expected.keys() ^ found.keys()
+        differ |= {path for path in found.keys() - errors if found[path] != expected[path]}
+        assert not differ, [(path, expected.get(path), found.get(path)) for path in sorted(differ)]
+        assert (len(expected), len(expected)) == (images, judged)
+        assert 0 == report["verdicts"]["pending"]
+        assert len(expected) == sum(report["verdicts"].values())
+        assert [] == self.at_work_at_end()
+
+    def at_work_at_end(self) -> list[int]:
+        """Return the batches that are not marked as done."""
+        query = sa.select(batch.c.id).where(
+            batch.c.scan_id == self.scan_id, batch.c.done_at.is_(None)
+        )
+        with closing(Store.open(self.store_url)) as store, store.read() as connection:
+            return list(connection.scalars(query))
+
+    def stop(self) -> None:
+        """Stop all workers, and check that none of their processes is left behind."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker in self.workers:
+            worker.wait(STOP_S)
+        wait_for(self.processes, lambda left: not left, self.log, STOP_S)
+
+    def processes(self) -> list[str]:
+        """Return the command lines of the processes of this stage's workers."""
+        home = self.cli.env["HOME"]
+        return [
+            " ".join(process.info["cmdline"] or ())
+            for process in psutil.process_iter(["cmdline", "environ"])
+            if (process.info["environ"] or {}).get("HOME") == home
+            and process.pid != os.getpid()
+            and "scanner" in " ".join(process.info["cmdline"] or ())
+        ]
+
+    def close(self) -> None:
+        """Kill what is left."""
+        self._reads.close()
+        for worker in self.workers:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+
+
+def wait_for(
+    ask: Callable[[], Any],
+    until: Callable[[Any], bool],
+    log: Callable[[], str],
+    timeout_s: float = TIMEOUT_S,
+) -> Any:  # noqa: ANN401 - of any type
+    """Wait until an answer meets a condition; fail with the end of the log."""
+    end = time.monotonic() + timeout_s
+    while not until(answer := ask()):
+        if time.monotonic() > end:
+            pytest.fail(f"still {answer} after {timeout_s:.0f} s\n{log()[-6000:]}")
+        time.sleep(0.2)
+    return answer
+
+
+def verdicts_of(store: Store, scan_id: int) -> Verdicts:
+    """Return what a scan says of each image, by path."""
+    return {
+        row.path: (
+            row.verdict.outcome,
+            row.verdict.score,
+            row.verdict.detector,
+            *((each.detector, each.kind, each.score) for each in row.verdict.findings),
+        )
+        for row in verdict_rows(store, scan_id)
+        if row.verdict is not None
+    }
+
+
+def _count(store: Store, table: sa.Table, scan_id: int) -> int | None:
+    with store.read() as connection:
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.scan_id == scan_id)
+        return connection.scalar(query)
+
+
+def _assert_undamaged(store: Store, url: str) -> None:
+    """Check the database's own consistency, and that each finding has its verdict."""
+    pair = [finding.c.scan_id == verdict.c.scan_id, finding.c.image_id == verdict.c.image_id]
+    with store.read() as connection:
+        stray = sa.select(sa.func.count()).select_from(finding.outerjoin(verdict, sa.and_(*pair)))
+        assert 0 == connection.scalar(stray.where(verdict.c.image_id.is_(None)))
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as opened:
+            assert [("ok",)] == opened.execute("PRAGMA integrity_check").fetchall()
+            assert [] == opened.execute("PRAGMA foreign_key_check").fetchall()
+
+
+def children_of(pid: int, *words: str) -> list[psutil.Process]:
+    """Return the child processes of a process, those with some words in their command line."""
+    return [
+        child
+        for child in psutil.Process(pid).children(recursive=True)
+        if all(word in " ".join(child.cmdline()) for word in words)
+    ]
+
+
+def pool_children(worker: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """Return the processes of a worker that judge images."""
+    return [
+        child
+        for child in psutil.Process(worker.pid).children()
+        if "scanner.fleet.rescuer" not in " ".join(child.cmdline())
+    ]
+
+
+def namespace_of(stage: Stage, server: RedisServer) -> Namespace:
+    """Return the stage's keys in Redis."""
+    with closing(Store.open(stage.store_url)) as store:
+        return make_namespace(server.url, store.identity)
