@@ -73,6 +73,8 @@ def test_fleet_with_a_share(
     hub, mounted, bare = machine("hub"), machine("mounted"), machine("bare")
     for file in photos.glob("[123]*.jpg"):
         file.unlink()
+    for file in photos.glob("*.jpg"):
+        file.with_suffix(".txt").write_text("a cat\nSteps: 20, CFG scale: 7, Seed: 1")
     # Images of many kinds, some of which cannot be read.
     draw(photos / "samples")
     alone = hub.cli.json("scan", photos, "--json", check=3)["scan"]
@@ -100,6 +102,7 @@ def test_fleet_with_a_share(
 
     assert alone != scan_id
     assert rows(hub, alone) == rows(hub, scan_id)
+    assert len(list(photos.glob("*.txt"))) <= report["verdicts"]["ai"]
     assert {"mounted", "bare"} == {one["host"] for one in report["hosts"]}
     for worker in workers:
         worker.send_signal(signal.SIGTERM)

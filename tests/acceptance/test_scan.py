@@ -76,6 +76,25 @@ def test_second_scan_keeps_verdicts(cli: Cli, samples: Path) -> None:
     assert 2 == sum(host["images"] for host in second["hosts"])
 
 
+def test_sidecars(cli: Cli, test_data: Path, tmp_path: Path) -> None:
+    """Sidecars decide, in `scan` and `check`; when they change, their images are judged again."""
+    folder = tmp_path / "photos"
+    shutil.copytree(test_data / "cases" / "23-sidecars", folder)
+    first = cli.json("scan", folder, "--json")
+    found = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
+    checked = cli.run("check", folder / "a.jpg", folder / "b.png").stdout
+    for sidecar in folder.glob("a.*xmp"):
+        sidecar.unlink()
+    second = cli.json("scan", folder, "--json")
+
+    assert (2, 0) == (first["verdicts"]["ai"], first["kept"])
+    named = {row["path"]: [f["detail"].get("sidecar") for f in row["findings"]] for row in found}
+    assert ["a.xmp", "a.jpg.xmp"] == named["a.jpg"][:2]
+    assert "b.txt" == named["b.png"][0]
+    assert 2 == checked.count("AI-generated, score")
+    assert (1, 1) == (second["verdicts"]["ai"], second["kept"])
+
+
 def test_dry_run_does_nothing(cli: Cli, samples: Path) -> None:
     """`--dry-run` counts what would be scanned, and creates no store."""
     counted = cli.json("scan", samples, "--dry-run", "--json")

@@ -166,7 +166,7 @@ RULES = (
         "Easy Diffusion",
         _SETTINGS,
         "Stable Diffusion model: ",
-        re.compile(r"^Seed: \d[\s\S]*^Guidance Scale: \d", re.MULTILINE),
+        re.compile(r"\A(?=[\s\S]*^Seed: \d)(?=[\s\S]*^Guidance Scale: \d)", re.MULTILINE),
     ),
     Rule("mflux", _SETTINGS, '"mflux_version"', re.compile(r"\A\s*\{")),
     Rule("Tensor.Art", ("png:generation_data",), '"prompt"', re.compile(r"\A\s*\{")),
