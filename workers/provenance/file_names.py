@@ -138,9 +138,9 @@ _EXTENSION = re.compile(
 )
 # What file managers and messengers add to a copy.
 _COPIES = re.compile(
-    r"^(?:copy_of|kopie_von|cop[i]e_de|copia_de|cópia_de|copia_di|spoiler)_+"
+    r"^(?:copy_of|kopie_von|copie_de|copia_de|cópia_de|copia_di|spoiler)_+"
     r"|(?<![-\u2013_])[-\u2013_]*+\(\d{1,3}\)$"
-    r"|(?<![-\u2013_])[-\u2013_]++(?:copy|kopie|cop[i]e|copia|cópia|copia_de_seguridad|kopia|副本|複製|コピー|копия)"
+    r"|(?<![-\u2013_])[-\u2013_]++(?:copy|kopie|copie|copia|cópia|copia_de_seguridad|kopia|副本|複製|コピー|копия)"
     r"(?:_?\d{1,3})?$"
     r"|のコピー$"
     r"|~\d$",
