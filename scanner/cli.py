@@ -8,12 +8,13 @@ import os
 import re
 import select
 import sys
+from typing import Any
 
 import click
 from click.exceptions import NoSuchCommand
 
 from scanner.config import FileSettings
-from scanner.exits import DONE, INTERRUPTED, UNAVAILABLE
+from scanner.exits import CLOSED_OUTPUT, INTERRUPTED, UNAVAILABLE
 from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 
 # In the order in which a new user needs them; each is a module of `scanner.commands`.
@@ -90,11 +91,25 @@ class LazyGroup(click.Group):
         ctx.meta[HELP_REQUESTED] = not {"-h", "--help"}.isdisjoint(args)
         return super().parse_args(ctx, args)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - Click's
+    ) -> click.Context:
+        """Parse the arguments, and print help or the version where they ask for it."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError:
+            _flush_or_drop()
+            sys.exit(CLOSED_OUTPUT)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn the errors of the packages below into exit codes.
 
         An unexpected OSError (a folder that cannot be written, a full disk) is one sentence, too.
-        A closed pipe (`| head`) is not an error.
+        A closed pipe (`| head`) has an exit code of its own, and no message.
         """
         try:
             return super().invoke(ctx)
@@ -117,7 +132,7 @@ class LazyGroup(click.Group):
             is_closed_pipe = isinstance(error, BrokenPipeError) and _pipe_is_closed()
             _flush_or_drop()
             if is_closed_pipe:
-                ctx.exit(DONE)
+                ctx.exit(CLOSED_OUTPUT)
             raise click.ClickException(_sentence(error)) from error
 
 

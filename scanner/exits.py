@@ -12,3 +12,5 @@ UNAVAILABLE = 4
 # `--fail-on` matched.
 FAIL_ON = 5
 INTERRUPTED = 130
+# The output was closed (`| head`) before everything was printed: as of a process that SIGPIPE ends.
+CLOSED_OUTPUT = 141

@@ -266,13 +266,17 @@ def beside(path: bytes, name: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image as the walk found it; `label` is its ground truth (True: AI-generated)."""
+    """An image as the walk found it; `label` is its ground truth (True: AI-generated).
+
+    `digest` is the SHA-256 of the file, empty if it cannot be read, None if it was not asked for.
+    """
 
     path: bytes
     size_bytes: int
     mtime_ns: int
     label: bool | None = None
     sidecars: tuple[Sidecar, ...] = ()
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

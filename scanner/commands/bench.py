@@ -98,14 +98,14 @@ def command(
 
 
 def _print(speeds: Sequence[Speed]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from scanner.report.text import host_details
+    from scanner.report.text.console import ReportConsole
     from scanner.report.text.tables import columns
     from workers.host.health import hardware, health
 
-    console = Console(highlight=False)
+    console = ReportConsole(highlight=False)
     # Without the memory of this process, which measures nothing itself.
     state = {name: value for name, value in health().items() if name != "process_mb"}
     for line in filter(None, (host_details.hardware(hardware()), host_details.health(state))):

@@ -68,9 +68,9 @@ def show(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_body(cards[name])))
         return
-    from rich.console import Console  # `--help` is instant
+    from scanner.report.text.console import ReportConsole  # `--help` is instant
 
-    Console(highlight=False).print(_shown(cards[name]))
+    ReportConsole(highlight=False).print(_shown(cards[name]))
 
 
 command.add_command(custom_detectors.add)
@@ -86,9 +86,9 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"detectors": [_body(card) for card in cards.values()]}))
         return
-    from rich.console import Console  # `--help` is instant
+    from scanner.report.text.console import ReportConsole  # `--help` is instant
 
-    Console().print(_table(cards))
+    ReportConsole().print(_table(cards))
 
 
 def _cards() -> dict[str, Card]:

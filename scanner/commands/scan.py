@@ -98,7 +98,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
       scanner scan /photos --fail-on ai --webhook https://example.org/scanned
 
     Exit codes: 0 done, 3 done but some images could not be read, 4 a required service is
-    unavailable, 5 --fail-on matched, 130 interrupted.
+    unavailable, 5 --fail-on matched, 130 interrupted, 141 output closed.
     """
     from scanner.commands.enqueue import print_dry_run
     from scanner.config import state_dir
@@ -128,13 +128,16 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
         scan_id = opened.scan.scan_id
         try:
             _run(store, opened, request, options, stop)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError) as error:
             counts = read_progress(store, scan_id).counts
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
             click.echo(
-                f"interrupted: {counts.judged:,} of {counts.images:,} images judged so far; "
+                f"{what}: {counts.judged:,} of {counts.images:,} images judged so far; "
                 "run the same command again to resume",
                 err=True,
             )
+            if isinstance(error, BrokenPipeError):
+                raise
             ctx.exit(INTERRUPTED)
         report = _report(store, scan_id, options)
     if report.scan.state != "finished":

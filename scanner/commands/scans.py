@@ -79,8 +79,7 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
 
 
 def _list(store: str, *, as_json: bool) -> None:
-    from rich.console import Console
-
+    from scanner.report.text.console import ReportConsole
     from scanner.report.text.scan_list import listed_scans, print_scans, scans_json
 
     with open_store(store) as opened:
@@ -88,4 +87,4 @@ def _list(store: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(scans_json(scans), indent=2))
     else:
-        print_scans(scans, Console(highlight=False))
+        print_scans(scans, ReportConsole(highlight=False))

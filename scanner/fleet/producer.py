@@ -22,6 +22,8 @@ from storage.errors import NotFound, ScanExists
 from storage.paths import shown
 from storage.records import ListedImage
 from storage.writes import kept, listing, results, scans
+from workers.sources.local import LocalSource
+from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,11 +57,12 @@ class ScanRequest:
     label: Callable[[bytes], bool | None] | None = None
     rescan: bool = False
     retry_errors: bool = False
+    verify: bool = False
 
     def choices(self) -> str:
-        """Return a digest of the choice of files and labels."""
+        """Return a digest of the choice of files and labels, and of what is verified."""
         label = self.label.digest() if isinstance(self.label, CsvLabels) else self.label is not None
-        chosen = repr((asdict(self.walk), label))
+        chosen = repr((asdict(self.walk), label) + (("verify",) if self.verify else ()))
         return hashlib.sha256(chosen.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
@@ -97,7 +100,8 @@ def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
     """Find the scan to continue, or begin one.
 
     Continue an unfinished scan with the same plan; otherwise begin one that reuses the verdicts of
-    earlier scans. With `rescan` neither may reuse verdicts. Of two concurrent requests, one
+    earlier scans, with `verify` those on the same content. With `rescan` neither may reuse
+    verdicts. Of two concurrent requests, one
     begins the scan and the other continues it. Raise NotFound if there is no scan whose errors
     could be retried.
     """
@@ -205,9 +209,22 @@ def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
 
 
 def _list_images(walk: Walk, request: ScanRequest) -> Iterator[ListedImage]:
-    for file in walk:
-        label = None if request.label is None else request.label(file.path)
-        yield ListedImage(file.path, file.size_bytes, file.mtime_ns, label, file.sidecars)
+    with LocalSource(request.root) as source:
+        for file in walk:
+            label = None if request.label is None else request.label(file.path)
+            digest = _digest(source, file.path) if request.verify else None
+            yield ListedImage(
+                file.path, file.size_bytes, file.mtime_ns, label, file.sidecars, digest
+            )
+
+
+def _digest(source: LocalSource, path: bytes) -> bytes:
+    """Return the SHA-256 of a file; empty where it cannot be read."""
+    try:
+        with source.open_file(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except FetchError:
+        return b""
 
 
 def _publish_new(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from scanner.report.text.console import ReportConsole
 from scanner.report.text.labels import count
 from storage.errors import StoreUnavailable
 from storage.reads.progress import count_images
@@ -82,7 +82,7 @@ class Follower:
         self._on_stall = on_stall
         self._judged = 0
         self._judged_at = time.monotonic()
-        console = Console(stderr=True)
+        console = ReportConsole(stderr=True)
         self._live = console.is_terminal
         self._bar = _Bar(
             TextColumn("{task.description}"),

@@ -26,6 +26,7 @@ class ScanRequestOptions:
     name: str | None
     detectors: str | None
     rescan: bool
+    verify: bool
     retry_errors: bool
     labels_from_folders: bool
     labels: Path | None
@@ -67,7 +68,17 @@ _OPTIONS = (
     detectors_option,
     context_option,
     file_names_option,
-    click.option("--rescan", is_flag=True, help="Judge every image again, changed or not."),
+    click.option(
+        "--rescan",
+        is_flag=True,
+        help="Judge every image again, changed or not. Otherwise an image whose file has the size "
+        "and time that it had keeps its verdict, even if it was replaced: see --verify.",
+    ),
+    click.option(
+        "--verify",
+        is_flag=True,
+        help="Read every file, and judge again those whose content differs from what was judged.",
+    ),
     click.option(
         "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
     ),
@@ -124,8 +135,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     if not folder.is_dir():
         name = shown(os.fsencode(folder))
         raise click.UsageError(f"{name} is a file: use `scanner check {name}` for single files")
-    if requested.rescan and requested.retry_errors:
-        raise click.UsageError("--rescan and --retry-errors exclude each other: name one")
+    _require_one(requested)
     _require_patterns(requested)
     root = folder.resolve()
     return ScanRequest(
@@ -148,7 +158,20 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
         label=_label(requested, root),
         rescan=requested.rescan,
         retry_errors=requested.retry_errors,
+        verify=requested.verify,
     )
+
+
+def _require_one(requested: ScanRequestOptions) -> None:
+    """Refuse two of the options that say which images to judge again."""
+    wanted = {
+        "--rescan": requested.rescan,
+        "--verify": requested.verify,
+        "--retry-errors": requested.retry_errors,
+    }
+    named = [option for option, is_named in wanted.items() if is_named]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude each other: name one")
 
 
 def _require_patterns(requested: ScanRequestOptions) -> None:

@@ -72,6 +72,7 @@ def find_kept(connection: sa.Connection, listed: Listed, earlier: EarlierScans) 
         entry.c.size_bytes,
         entry.c.mtime_ns,
         entry.c.sidecars,
+        verdict.c.digest,
         is_permanent.label("can_be_kept"),
     ).join(verdict, ENTRY_VERDICT)
     latest: dict[int, sa.Row[Any]] = {}
@@ -123,8 +124,9 @@ def copy_answers(
         return
     of_entry = (entry.c.scan_id == review.c.scan_id) & (entry.c.image_id == review.c.image_id)
     rows = connection.execute(
-        sa.select(review, entry.c.size_bytes, entry.c.mtime_ns)
+        sa.select(review, entry.c.size_bytes, entry.c.mtime_ns, verdict.c.digest)
         .join(entry, of_entry)
+        .outerjoin(verdict, ENTRY_VERDICT)
         .where(review.c.scan_id.in_(earlier.scan_ids), review.c.image_id.in_(answered))
     )
     histories: dict[tuple[int, str], dict[int, list[sa.Row[Any]]]] = defaultdict(
@@ -149,7 +151,10 @@ def copy_answers(
 
 
 def _has_same_file(row: sa.Row[Any], listed: ListedImage) -> bool:
-    return (row.size_bytes, row.mtime_ns) == (listed.size_bytes, listed.mtime_ns)
+    """Check whether a file has its earlier size and time; and its content, where that was read."""
+    if (row.size_bytes, row.mtime_ns) != (listed.size_bytes, listed.mtime_ns):
+        return False
+    return listed.digest is None or (row.digest is not None and bytes(row.digest) == listed.digest)
 
 
 def _last(history: Sequence[sa.Row[Any]]) -> tuple[float, int]:

@@ -101,15 +101,57 @@ def test_state_folder_is_a_file(cli: Cli, image: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["scanner scans list --json", "scanner verdicts"])
-def test_full_disk_and_closed_pipe(scanned_samples: Cli, line: str) -> None:
-    """A full disk is reported in one sentence, a closed pipe not at all."""
-    cli = scanned_samples
-    full = shell(cli, f"{line} > /dev/full")
-    # The reader closes its end before anything is written.
-    closed = shell(cli, f"{line} | exec 0<&-")
+def test_full_disk(scanned_samples: Cli, line: str) -> None:
+    """A full disk is reported in one sentence."""
+    full = shell(scanned_samples, f"{line} > /dev/full")
 
     assert (1, "Error: No space left on device\n") == (full.returncode, full.stderr)
-    assert (0, "") == (closed.returncode, closed.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "--version",
+        "scan --help",
+        "scans list --json",
+        "scans",
+        "verdicts",
+        "verdicts --format csv",
+        "verdicts --format table",
+        "report",
+        "report --full",
+        "report --format json",
+        "report --format html",
+        "status",
+        "review",
+        "detectors",
+        "detectors show scenes",
+        "doctor",
+        "check $PHOTO",
+        "check $PHOTO --json",
+    ],
+)
+def test_closed_pipe(scanned_samples: Cli, samples: Path, command: str) -> None:
+    """A pipe that its reader closes ends a command with 141, without a message."""
+    # The reader closes its end before anything is written.
+    photo = str(samples / "plain" / "dunes.jpg")
+    closed = shell(scanned_samples, f"scanner {command} | exec 0<&-", PHOTO=photo)
+
+    assert (141, "") == (closed.returncode, closed.stderr)
+
+
+@pytest.mark.parametrize("option", ["--json-lines", "--json", ""])
+def test_closed_pipe_of_a_scan(cli: Cli, samples: Path, option: str) -> None:
+    """A scan whose output is closed says what is judged, and is resumed by the same command."""
+    closed = shell(cli, f'scanner scan "$PHOTOS" {option} | exec 0<&-', PHOTOS=str(samples))
+    cli.run("scan", samples, check=3)
+    counts = cli.json("report", "--format", "json")["verdicts"]
+
+    assert 141 == closed.returncode
+    assert "Traceback" not in closed.stderr
+    assert ("run the same command again to resume" in closed.stderr) is (option == "--json-lines")
+    assert 0 == counts["pending"]
 
 
 def test_closed_output(scanned_samples: Cli) -> None:

@@ -112,6 +112,40 @@ def test_rescan_keeps_nothing(cli: Cli, samples: Path) -> None:
     assert again["images"] == sum(host["images"] for host in again["hosts"])
 
 
+def test_verify_finds_replaced_files(cli: Cli, samples: Path, tmp_path: Path) -> None:
+    """A file replaced by one of the same size and time is judged again with --verify alone."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    tagged = (samples / "tagged" / "webui.png").read_bytes()
+    files = {
+        photos / "a.png": tagged.replace(b"parameters", b"qarameters"),
+        photos / "b.png": tagged,
+    }
+    for file, body in files.items():
+        file.write_bytes(body)
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    before = cli.json("scan", photos, "--json", check=None)
+    replaced = photos / "b.png"
+    replaced.write_bytes(b"?" * len(tagged))
+    os.utime(replaced, (1_000_000_000, 1_000_000_000))
+    plain = cli.json("scan", photos, "--json", check=None)
+    verified = cli.json("scan", photos, "--json", "--verify", check=3)
+
+    assert (1, 2) == (before["verdicts"]["ai"], before["images"])
+    assert (1, 2) == (plain["verdicts"]["ai"], plain["kept"])
+    assert (0, 1, 1) == (
+        verified["verdicts"]["ai"], verified["verdicts"]["error"], verified["kept"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [("--rescan", "--verify"), ("--verify", "--retry-errors")])
+def test_one_way_to_judge_again(cli: Cli, samples: Path, options: tuple[str, str]) -> None:
+    """Two of the options that say what to judge again are refused."""
+    done = cli.run("scan", samples, *options, check=2)
+
+    assert f"{options[0]} and {options[1]} exclude each other: name one" in done.stderr
+
+
 def test_retry_errors(cli: Cli, samples: Path) -> None:
     """`--retry-errors` judges failed images again, in the same scan."""
     before = cli.json("scan", samples, "--json", check=3)

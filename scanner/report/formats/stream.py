@@ -88,18 +88,12 @@ def cell(name: str, value: object) -> object:
 
 @contextmanager
 def stdout() -> Iterator[BinaryIO]:
-    """Open stdout for bytes; a closed pipe (`| head`) is not an error."""
+    """Open stdout for bytes."""
     # None if it was closed (`>&-`), despite its type.
     if not sys.stdout:
         raise ScannerError("Cannot print: standard output is closed")
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        # Python flushes the buffers again at exit; /dev/null takes what remains in them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
 
 
 @contextmanager

@@ -79,13 +79,13 @@ def _html(report: Report | Comparison, thumbnails: Mapping[int, bytes] | None) -
 def _print_table(
     report: Report | Comparison, out: io.StringIO | None = None, *, full: bool
 ) -> None:
-    from rich.console import Console  # noqa: PLC0415 - not needed for JSON
 
     from scanner.report.text.comparison import print_comparison  # noqa: PLC0415
+    from scanner.report.text.console import ReportConsole  # noqa: PLC0415 - not needed for JSON
     from scanner.report.text.full_report import print_report  # noqa: PLC0415
     from scanner.report.text.summary import print_summary  # noqa: PLC0415
 
-    console = Console(highlight=False, file=out, width=None if out is None else FILE_COLUMNS)
+    console = ReportConsole(highlight=False, file=out, width=None if out is None else FILE_COLUMNS)
     console.width = min(console.width, MAX_COLUMNS)
     if isinstance(report, Comparison):
         print_comparison(report, console, full=full)

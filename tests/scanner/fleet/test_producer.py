@@ -65,6 +65,16 @@ def test_next_scan_reuses_verdicts(store: Store, request_: ScanRequest) -> None:
     assert again.scan == replace(second.scan, owner="mine")
 
 
+def test_verified_scan_is_one_of_its_own(store: Store, request_: ScanRequest) -> None:
+    """An unfinished scan is continued with `--verify` only if it was begun with it."""
+    plain = open_scan(store, request_).scan
+    verified = open_scan(store, replace(request_, verify=True))
+    again = open_scan(store, replace(request_, verify=True))
+
+    assert plain.scan_id != verified.scan.scan_id
+    assert (again.resumed, again.scan) == (True, verified.scan)
+
+
 def test_concurrent_scan(
     store: Store, request_: ScanRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

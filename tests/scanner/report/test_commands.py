@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scanner.cli import cli
+from scanner.exits import CLOSED_OUTPUT
 from storage.database.schema import HEAD
 from storage.records import ListedImage, Plan
 from storage.writes import listing, scans
@@ -97,7 +98,7 @@ def test_findings_in_csv(store: Store, scan: Scan) -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_closed_pipe(store: Store, form: str) -> None:
-    """A pipe that is closed early (`| head`) ends the output without an error."""
+    """A pipe that is closed early (`| head`) ends the output without a message."""
     collection_id = scans.ensure_collection(store, "many", b"/many")
     many = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     listed = [ListedImage(b"%06d" % number + b"x" * 200, 1, 1) for number in range(3000)]
@@ -112,7 +113,7 @@ def test_closed_pipe(store: Store, form: str) -> None:
         words = process.stderr.read()
 
     assert words == b""
-    assert process.returncode == 0
+    assert process.returncode == CLOSED_OUTPUT
 
 
 def test_scans_are_listed(store: Store, scan: Scan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from storage.reads.verdicts import verdict_rows
 from storage.records import ErrorKind, Finding, ImageError, Outcome
 from storage.writes import listing, results, scans
 from storage.writes.kept import earlier_scans
+from storage.writes.reviews import Answer, list_reviews, record_answer
 
 if TYPE_CHECKING:
     from tests.storage.conftest import Fill
@@ -117,6 +119,25 @@ def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: in
     assert changed is not None
     assert [one.path for one in changed.images] == [b"a"]
     assert fill.outcomes(after) == {b"a": "pending", b"b": "ai"}
+
+
+def test_replaced_content_is_judged_again(fill: Fill) -> None:
+    """With digests, a file of the same size and time is kept only with the content it had."""
+    scan, after = fill.scan("photos"), fill.scan("photos")
+    batch = fill.batch(scan, b"a", b"b", b"c")
+    assert batch is not None
+    ids = [image.image_id for image in batch.images]
+    fill.judge(batch, *map(fill.verdict, ids))
+    for image_id in ids:
+        record_answer(fill.store, scan.scan_id, image_id, Answer.AI, "ann")
+    digests = {b"a": b"\x01" * 32, b"b": b"\x02" * 32, b"c": b""}
+    listed = [replace(fill.listed(path), digest=digest) for path, digest in digests.items()]
+    again = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after))
+    answered = [list_reviews(fill.store, after.scan_id, image_id) for image_id in ids]
+
+    assert again is not None
+    assert [b"b", b"c"] == [image.path for image in again.images]
+    assert [1, 0, 0] == list(map(len, answered))
 
 
 def test_pending_image_is_not_kept(fill: Fill) -> None:
