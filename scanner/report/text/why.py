@@ -125,8 +125,11 @@ def _named(finding: Finding) -> str:
     name = labels.EVIDENCE.get(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
     generator = safe(labels.program(str(finding.detail.get("generator") or "")))
     if finding.kind == "generator_tag" and generator:
-        return f"tag of {generator}"
-    return f"{name} ({generator})" if generator else name
+        name = f"tag of {generator}"
+    elif generator:
+        name = f"{name} ({generator})"
+    sidecar = finding.detail.get("sidecar")
+    return f"{name}, in the sidecar {safe(str(sidecar))}" if sidecar else name
 
 
 def _word(outcome: Outcome) -> str:

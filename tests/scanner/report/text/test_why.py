@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scanner.report.figures.certainty import certainty
@@ -56,6 +58,11 @@ def verdict(outcome: Outcome, decided: Finding, *others: Finding) -> Verdict:
             "scenes, unsure from 0.883, degraded, so unsure at most",
         ),
         (verdict(Outcome.AI, TAG), "0.980: tag of ComfyUI", "tag of ComfyUI"),
+        (
+            verdict(Outcome.AI, replace(TAG, detail={**TAG.detail, "sidecar": "a.txt"})),
+            "0.980: tag of ComfyUI, in the sidecar a.txt",
+            "tag of ComfyUI, in the sidecar a.txt",
+        ),
         (
             verdict(Outcome.NO_EVIDENCE, FIRST),
             "0.100, below the 0.500 at which faces says unsure; the face in box 1",
