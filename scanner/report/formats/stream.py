@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import sys
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from scanner.processes.atomic_write import atomic_write
+from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.row import COLUMNS
 from storage.errors import ScannerError
 from storage.paths import shown
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 CSV_COLUMNS = ("path", "path_b64", *COLUMNS[1:])
 # A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_jsonl(rows: Rows, out: BinaryIO) -> None:
@@ -36,17 +35,14 @@ def write_csv(rows: Rows, out: BinaryIO) -> None:
     """Write CSV with a header, in UTF-8; findings are JSON in their cell.
 
     Spreadsheets take no cell for a formula: a path that looks like one gets the prefix `./`, which
-    names the same file, any other text an apostrophe.
+    names the same file, any other text an apostrophe. In a terminal, control characters are
+    escaped.
     """
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    try:
-        writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: cell(name, value) for name, value in row.items()})
-        text.flush()
-    finally:
-        text.detach()
+    for_terminal = out.isatty()
+    out.write(csv_line(CSV_COLUMNS).encode())
+    for row in rows:
+        cells = (cell(name, row.get(name)) for name in CSV_COLUMNS)
+        out.write(csv_line(cells, for_terminal=for_terminal).encode())
 
 
 def write_table(rows: Rows, out: BinaryIO) -> None:
@@ -55,7 +51,7 @@ def write_table(rows: Rows, out: BinaryIO) -> None:
     for row in rows:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         path = shown(row["path"].encode(errors="replace"))
-        detector = row["detector"] or row["error"] or ""
+        detector = shown((row["detector"] or row["error"] or "").encode())
         line = f"{row['verdict']:<12} {score:>5}  {detector:<12}  {path}\n"
         out.write(line.encode(errors="replace"))
 
@@ -81,7 +77,8 @@ def cell(name: str, value: object) -> object:
         return "true" if value else "false"
     if name == "findings":
         return json.dumps(value)
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    # In base64, nothing but a reference to a cell would fit behind a plus sign.
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS) and name != "path_b64":
         return ("./" if name == "path" else "'") + value
     return value
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from scanner.report.figures.compare import Comparison
+from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.json import comparison_json, to_json
 from scanner.report.formats.stream import cell, written
 
@@ -41,7 +41,10 @@ def write(
     if form == "table" and file is None:
         _print_table(report, full=full)
         return
-    data = _html(report, thumbnails) if form == "html" else _rendered(report, form, full=full)
+    if form == "html":
+        data = _html(report, thumbnails)
+    else:
+        data = _rendered(report, form, file, full=full)
     if file is not None:
         with written(file) as out:
             out.write(data)
@@ -56,11 +59,11 @@ def body(report: Report | Comparison) -> dict[str, Any]:
     return comparison_json(report) if isinstance(report, Comparison) else to_json(report)
 
 
-def _rendered(report: Report | Comparison, form: str, *, full: bool) -> bytes:
+def _rendered(report: Report | Comparison, form: str, file: Path | None, *, full: bool) -> bytes:
     if form == "json":
         return (json.dumps(body(report), indent=2, allow_nan=False) + "\n").encode()
     if form == "csv":
-        return _csv(report)
+        return _csv(report, for_terminal=file is None and _is_terminal())
     if form == "parquet":
         return _parquet(report)
     out = io.StringIO()
@@ -74,6 +77,11 @@ def _html(report: Report | Comparison, thumbnails: Mapping[int, bytes] | None) -
     if isinstance(report, Comparison):
         return comparison_html(report).encode()
     return report_html(report, thumbnails).encode()
+
+
+def _is_terminal() -> bool:
+    # None where it was closed (`>&-`), whatever its type says.
+    return bool(sys.stdout) and sys.stdout.isatty()
 
 
 def _print_table(
@@ -111,13 +119,12 @@ def figures(value: Any, path: str = "") -> Iterator[tuple[str, float | int | Non
         yield path, None, value
 
 
-def _csv(report: Report | Comparison) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def _csv(report: Report | Comparison, *, for_terminal: bool) -> bytes:
+    lines = [csv_line(COLUMNS)]
     for path, number, text in figures(body(report)):
-        writer.writerow((path, number, cell("text", text)))
-    return out.getvalue().encode()
+        cells = (path, number, cell("text", text))
+        lines.append(csv_line(cells, for_terminal=for_terminal))
+    return "".join(lines).encode()
 
 
 def _parquet(report: Report | Comparison) -> bytes:

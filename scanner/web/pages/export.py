@@ -6,14 +6,13 @@ a NUL, so scripts quote them and never begin an argument with one.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import posixpath
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.json_parts import share
 from scanner.report.formats.stream import cell
 from storage.paths import fields
@@ -161,6 +160,4 @@ def quoted(argument: bytes) -> bytes:
 
 
 def _row(cells: Iterable[object]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    return csv_line(cells).encode()
