@@ -61,6 +61,9 @@ appendonly yes
 appendfsync everysec
 # No snapshots: the append-only file is enough.
 save ""
+# No message or key of scanner's has a megabyte. Larger ones are refused before a worker has to
+# receive them.
+proto-max-bulk-len 16mb
 # A queue that drops messages when memory is short would look empty.
 maxmemory-policy noeviction
 """

@@ -16,11 +16,12 @@ from celery.worker.consumer import Consumer
 from kombu import compression
 from kombu.transport import redis as redis_transport
 from kombu.transport.redis import get_redis_error_classes
+from kombu.utils.json import loads as load_json
 from msgspec import Struct, convert
 from redis import DataError, RedisError
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
-from workers.broker.field_types import Empty, MessageError, message_errors
+from workers.broker.field_types import MAX_BYTES, Empty, MessageError, message_errors
 from workers.broker.unacknowledged import GuardedQoS
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ log = logging.getLogger(__name__)
 
 # Until the next attempt after an error of the broker.
 RECONNECT_SECONDS = 2.0
-# The largest size of an unpacked message; a batch or a result has less than a megabyte.
-MAX_BYTES = 16 * 2**20
-
 _GZIP = "application/x-gzip"
 
 
@@ -133,16 +131,31 @@ class GuardedChannel(redis_transport.Channel):
             read: bool = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except _ITEM_ERRORS as error:
             # It is off the queue already.
-            log.error("queue item dropped: not a message (%s)", type(error).__name__)  # noqa: TRY400
+            reason = str(error) if isinstance(error, MessageError) else type(error).__name__
+            log.error("queue item dropped: not a message (%s)", reason)  # noqa: TRY400
             return True
         return read
+
+
+class GuardedSentinelChannel(GuardedChannel, redis_transport.SentinelChannel):
+    """The same for a broker behind Sentinels."""
+
+
+def _load_item(item: str) -> Any:  # noqa: ANN401 - JSON
+    """Return what a queue item holds; of one that is too large, nothing is made."""
+    if len(item) > MAX_BYTES:
+        raise MessageError(f"larger than {MAX_BYTES // 2**20} MiB")
+    return load_json(item)  # type: ignore[no-untyped-call]
 
 
 def guard_this_process() -> None:
     """Protect this process against queue items and compressed bodies that would end it."""
     _limit_unpacking()
+    # What kombu makes of JSON takes five times its size.
+    redis_transport.loads = _load_item  # type: ignore[assignment,attr-defined]
     transport = redis_transport.Transport
     transport.Channel = GuardedChannel
+    redis_transport.SentinelTransport.Channel = GuardedSentinelChannel
     # An error that Redis answers with is waited for like one of the connection: its memory or disk
     # may be full, a key may have another type. Celery would end.
     errors = get_redis_error_classes()  # type: ignore[no-untyped-call]

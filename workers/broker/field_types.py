@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Version of all messages; those of another version are refused, not guessed at.
 VERSION = 4
 
+# The largest size of a message, packed or not; a batch or a result has less than a megabyte.
+MAX_BYTES = 16 * 2**20
+
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # The bounds of the next two are those of their columns (`storage.database.schema`).
 Attempt = Annotated[int, Meta(ge=0, le=2**15 - 1)]

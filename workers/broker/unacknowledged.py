@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.transport import redis as redis_transport
 from msgspec import Struct, json
 
-from workers.broker.field_types import MessageError, message_errors
+from workers.broker.field_types import MAX_BYTES, MessageError, message_errors
 from workers.broker.namespace import QUEUE, RESULTS
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def _check(raw: bytes | None) -> None:
     """Raise MessageError for what kombu could not return to a queue; None was acknowledged."""
     if raw is None:
         return
+    if len(raw) > MAX_BYTES:
+        raise MessageError(f"larger than {MAX_BYTES // 2**20} MiB")
     with message_errors("unacknowledged message"):
         _, exchange, routing_key = json.decode(raw, type=tuple[_Message, str, str])
     if exchange or routing_key not in (QUEUE, RESULTS):

@@ -6,9 +6,18 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from storage.paths import shown
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
 from storage.text import clean, clean_json
-from workers.broker.field_types import Digest, Id, Microseconds, Probability, Text
+from workers.broker.field_types import (
+    Digest,
+    Id,
+    Microseconds,
+    Name,
+    Probability,
+    Text,
+    require_printable,
+)
 
 # The numbers of an image's findings have to fit their column (`storage.database.schema`).
 MAX_FINDINGS = 1000
@@ -16,8 +25,10 @@ MAX_FINDINGS = 1000
 _WITHOUT_ERROR = (Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE)
 
 
-# In the order of the fields of Finding.
-_FindingBody = tuple[Text, Text, Probability | None, Text, dict[str, Any]]
+# More of an error's text is not kept; those of scanner's own are a sentence.
+MAX_ERROR_CHARACTERS = 2000
+# In the order of the fields of Finding; its detector and kind are also passed to require_printable.
+_FindingBody = tuple[Name, Name, Probability | None, Text, dict[str, Any]]
 
 
 class VerdictBody(Struct):
@@ -26,7 +37,7 @@ class VerdictBody(Struct):
     image: Id
     outcome: Outcome
     score: Probability | None
-    detector: Text | None
+    detector: Name | None
     examined: bool
     findings: Annotated[list[_FindingBody], Meta(max_length=MAX_FINDINGS)]
     error: tuple[ErrorKind, Text] | None
@@ -59,11 +70,18 @@ def verdict_to_body(verdict: Verdict) -> VerdictBody:
     )
 
 
+def _one_line(text: str) -> str:
+    return shown(text.encode(errors="replace"))[:MAX_ERROR_CHARACTERS]
+
+
 def body_to_verdict(body: VerdictBody) -> Verdict:
     """Return the verdict that was sent. Raises ValueError if its fields contradict each other."""
     if body.outcome not in ((Outcome.ERROR, Outcome.AI) if body.error else _WITHOUT_ERROR):
         raise ValueError("expected `error` if the outcome is an error, and else beside `ai` only")
     findings = tuple(Finding(*finding) for finding in body.findings)
+    # They are printed as they are; texts of findings are escaped where they are printed.
+    require_printable(body.detector)
+    require_printable(*(name for finding in findings for name in (finding.detector, finding.kind)))
     if any(clean_json(finding.detail) != finding.detail for finding in findings):
         # NaN, for one, is not valid JSON in Postgres.
         raise ValueError("a detail has a text or a number that stores do not accept")
@@ -74,7 +92,7 @@ def body_to_verdict(body: VerdictBody) -> Verdict:
         detector=body.detector,
         examined=body.examined,
         findings=findings,
-        error=None if body.error is None else ImageError(*body.error),
+        error=None if body.error is None else ImageError(body.error[0], _one_line(body.error[1])),
         digest=body.digest,
         timings=Timings(*body.us),
     )

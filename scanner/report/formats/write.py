@@ -41,10 +41,7 @@ def write(
     if form == "table" and file is None:
         _print_table(report, full=full)
         return
-    if form == "html":
-        data = _html(report, thumbnails)
-    else:
-        data = _rendered(report, form, file, full=full)
+    data = _html(report, thumbnails) if form == "html" else _rendered(report, form, file, full=full)
     if file is not None:
         with written(file) as out:
             out.write(data)

@@ -100,6 +100,19 @@ def test_server_settings(tmp_path: Path) -> None:
     assert expected == settings
 
 
+def test_message_of_many_megabytes_is_refused(tmp_path: Path) -> None:
+    """Nobody can put a message on the queue that would fill a worker's memory."""
+    with (
+        EmbeddedServer(tmp_path) as server,
+        redis.Redis.from_url(server.url, retry=Retry(NoBackoff(), 0)) as client,
+    ):
+        client.lpush("queue", b"x" * 2**20)
+        with pytest.raises(redis.RedisError):
+            client.lpush("queue", b"x" * 17 * 2**20)
+
+        assert 1 == client.llen("queue")
+
+
 def test_killed_server_is_restarted_with_its_data(tmp_path: Path) -> None:
     """After kill -9 the server has the same address and all acknowledged data."""
     with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:

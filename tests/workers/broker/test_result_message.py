@@ -101,6 +101,18 @@ def test_an_error_is_a_verdict_or_beside_ai(
         decode_result(sent(result))
 
 
+def test_error_becomes_one_line() -> None:
+    """The text of an error, a library's or a forged one, is escaped and cut, and never refused."""
+    error = ImageError(ErrorKind.TRUNCATED, "line\n\x1b[2J" + "x" * 5000)
+    received = decode_result(
+        sent(replace(RESULT, verdicts=(replace(VERDICT, outcome=Outcome.ERROR, error=error),)))
+    )
+    text = received.verdicts[0].error.text
+
+    assert text.startswith("line\\n\\x1b[2Jxx")
+    assert 2000 == len(text)
+
+
 def test_json_of_a_result() -> None:
     """The JSON of a result changes only together with the version of messages."""
     facts = {"cores": 4, "python": "3.13.5", "load": 0.5, "gpu": None}
@@ -134,6 +146,15 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "verdicts that are a number": {"verdicts": 5},
     "a verdict that is null": {"verdicts": [None]},
     "too many verdicts": {"verdicts": [{}] * 1001},
+    **{
+        f"a verdict with {name}": {"verdicts": [sent(RESULT)["verdicts"][0] | changed]}
+        for name, changed in {
+            "a detector of three million characters": {"detector": "n" * 3_000_000},
+            "a detector that clears the screen": {"detector": "\x1b[2J"},
+            "a finding of a detector of two lines": {"findings": [["a\nb", "k", 0.5, "t", {}]]},
+            "a finding of a very long kind": {"findings": [["a", "k" * 300, 0.5, "t", {}]]},
+        }.items()
+    },
     "too many findings": {
         "verdicts": [sent(RESULT)["verdicts"][0] | {"findings": [["a"] * 5] * 1001}]
     },

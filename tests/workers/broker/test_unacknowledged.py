@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from kombu.transport import redis as redis_transport
 
 from storage.records import BatchImage, Plan
 from workers.broker.app import make_app, make_namespace
 from workers.broker.batch_message import BatchMessage, sign_batch
 from workers.broker.consumer import guard_this_process
+from workers.broker.field_types import MessageError
 from workers.broker.publish import send_batch
+from workers.broker.unacknowledged import GuardedQoS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,3 +84,19 @@ def test_errors_of_redis_are_waited_for(app: Celery) -> None:
     with app.connection_for_read() as connection:
         assert issubclass(redis.exceptions.OutOfMemoryError, connection.connection_errors)
         assert issubclass(redis.ResponseError, connection.default_channel.connection_errors)
+
+
+def test_item_that_is_too_large() -> None:
+    """Of a queue item of more than 16 MiB nothing is made, which would take five times its size."""
+    guard_this_process()
+    assert {"a": 1} == redis_transport.loads('{"a": 1}')
+    with pytest.raises(MessageError, match="larger than 16 MiB"):
+        redis_transport.loads('"' + "x" * 2**24 + '"')
+
+
+def test_guards_hold_behind_sentinels() -> None:
+    """The channel to a broker that Sentinels name drops the same items."""
+    guard_this_process()
+
+    assert issubclass(redis_transport.SentinelTransport.Channel, redis_transport.Channel)
+    assert GuardedQoS is redis_transport.SentinelTransport.Channel.QoS
