@@ -163,6 +163,15 @@ def clean_redis(redis_url: str) -> str:
     return redis_url
 
 
+@pytest.fixture
+def open_redis(tmp_path: Path) -> Iterator[str]:
+    """Start a queue server that wants no password; yield its URL."""
+    with EmbeddedServer(tmp_path / "open-redis") as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("requirepass", "")
+        yield f"redis://{server.url.rpartition('@')[2]}"
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """Start a Postgres for the whole run; yield the libpq URI of its maintenance database."""

@@ -6,6 +6,7 @@ BrokerUnavailable   the server does not answer, or refuses the password
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 
 import redis
 from kombu.exceptions import OperationalError
+from redis.sentinel import MasterNotFoundError
 
+from scanner.processes.addresses import is_loopback
 from storage.errors import InvalidInput, ServiceUnavailable
-from workers.broker.address import one_netloc
+from workers.broker.address import one_netloc, parse_address
 from workers.broker.app import make_app, make_namespace
 
 if TYPE_CHECKING:
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
     from workers.broker.namespace import Namespace
 
+log = logging.getLogger(__name__)
+
+# Said each time, since whoever reaches the broker can send work and results.
+OPEN_BROKER = "the broker %s has no password: everyone who reaches it can send work to your workers"
 # Shown in place of a URL that may be a password in part.
 HIDDEN = "(a URL that is not shown)"
 # What to do about a broker that does not answer.
@@ -57,15 +64,36 @@ def open_broker(url: str, store_id: str, advice: str = ADVICE) -> Iterator[Broke
     """
     try:
         namespace = make_namespace(url, store_id)
+        is_open = lacks_password(url)
     except ValueError as error:
         raise InvalidBroker(f"invalid value for --broker: {error}") from error
     try:
-        namespace.client.ping()
+        # Not PING, which a user without rights to these keys may send, too.
+        namespace.client.get(namespace.key("hub"))
+        if is_open:
+            log.warning(OPEN_BROKER, without_password(url))
         yield Broker(url, make_app(url, store_id), namespace)
     except (redis.RedisError, OperationalError) as error:
         raise broker_error(without_password(url), error, advice) from error
     finally:
         namespace.client.close()
+
+
+def lacks_password(url: str) -> bool:
+    """Return whether a URL names a server without a password; raise ValueError beyond loopback.
+
+    The URL may say that this is meant; a socket is protected by its file's permissions.
+    """
+    address = parse_address(url)
+    if not address.is_open:
+        return False
+    if not (address.allows_open or all(map(is_loopback, address.hosts))):
+        raise ValueError(
+            f"{without_password(url)} has no password, so anyone who reaches it could send work: "
+            "set one there and write redis://:PASSWORD@HOST, or write ?no_password=allowed behind "
+            "the URL where everyone on the network is trusted"
+        )
+    return True
 
 
 def broker_error(where: str, error: Exception, advice: str = ADVICE) -> BrokerUnavailable:
@@ -102,4 +130,7 @@ def without_password(url: str) -> str:
 
 def error_text(error: Exception) -> str:
     """Return an error's message without its full stop, for use within a sentence."""
+    if isinstance(error, MasterNotFoundError):
+        # Its message has every setting of the client.
+        return "the Sentinels do not answer, or know no master of that name"
     return str(error).rstrip(".")

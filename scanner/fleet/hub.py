@@ -20,7 +20,6 @@ from scanner.fleet.local import local_rescuer
 from scanner.fleet.roster import OwnServer, Roster, Users
 from scanner.processes.addresses import in_url, is_loopback
 from scanner.processes.embedded_broker import (
-    HOST,
     EmbeddedServer,
     PersistentServer,
     find_program,
@@ -29,7 +28,9 @@ from scanner.processes.embedded_broker import (
 from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
 from storage.database.engine import store_url
+from storage.errors import InvalidInput
 from storage.writes.machines import list_machines
+from workers.broker.address import parse_address
 from workers.broker.app import make_redis
 from workers.broker.handshake import publish_handshake
 from workers.broker.signatures import STORE, Signer
@@ -190,15 +191,12 @@ def _public_url(options: HubOptions, local_url: str) -> str:
 
 
 def _check_broker(broker_url: str, address: str) -> None:
-    """Raise HubError for a broker without a password, or that workers cannot reach."""
-    parts = urlsplit(broker_url)
-    is_local = is_loopback(parts.hostname or HOST)
-    if not parts.password and not is_local:
-        raise HubError(
-            f"The broker {without_password(broker_url)} has no password, which a hub needs: "
-            "redis://:PASSWORD@HOST"
-        )
-    if is_local and not is_loopback(address):
+    """Raise HubError for a broker that workers cannot reach, InvalidInput for an invalid URL."""
+    try:
+        hosts = parse_address(broker_url).hosts
+    except ValueError as error:
+        raise InvalidInput(f"invalid value for --broker: {error}") from error
+    if all(map(is_loopback, hosts)) and not is_loopback(address):
         raise HubError(
             f"The broker {without_password(broker_url)} is reachable from this machine only; pass "
             "an address that workers can reach"

@@ -4,14 +4,15 @@
     unix://[USER:PASSWORD@]/PATH[?db=NUMBER]       a socket; or Celery's redis+socket://
     sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/NUMBER]?master=NAME
 
-Each may have `prefix=TEXT` in its query, which then begins every key and queue. A URL is taken
-apart here only, so that Celery and the client cannot see different servers.
+Each may have `prefix=TEXT` in its query, which then begins every key and queue, and those of
+servers `no_password=allowed`. A URL is taken apart here only, so that Celery and the client cannot
+see different servers.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -32,13 +33,14 @@ _TLS_CHOICES = {
     "ssl_cert_reqs": ("required", "optional", "none"),
     "ssl_check_hostname": ("true", "false"),
 }
+_CHOICES = _TLS_CHOICES | {"no_password": ("allowed",)}
 # The options of each scheme. Others would reach Celery's constructors as arguments.
 _OPTIONS: dict[str, Collection[str]] = {
-    "redis": ("prefix",),
-    "rediss": ("prefix", *sorted(_TLS_OPTIONS | _TLS_CHOICES.keys())),
+    "redis": ("no_password", "prefix"),
+    "rediss": ("no_password", "prefix", *sorted(_TLS_OPTIONS | _TLS_CHOICES.keys())),
     "unix": ("db", "prefix"),
     "redis+socket": ("prefix", "virtual_host"),
-    "sentinel": ("master", "prefix"),
+    "sentinel": ("master", "no_password", "prefix"),
 }
 # Without what has a meaning in patterns of keys.
 _PREFIX = re.compile(r"[\w.:/{}-]{1,100}", re.ASCII)
@@ -51,14 +53,17 @@ _NEXT_SENTINEL = re.compile(r"(?:/[0-9]*)?;sentinel://(?:[^/;@]*@)?")
 class BrokerAddress:
     """A broker's URL in the forms that Celery and redis-py understand, both with the password.
 
-    `hosts` is empty for a socket. `sentinels` and `master` are those of a sentinel:// URL, where
-    `redis_url` has only the credentials and the database's number for the master.
+    `hosts` is empty for a socket. It `is_open` if it has neither a password nor a client's
+    certificate, and `allows_open` if the URL says that this is meant. `sentinels` and `master` are
+    those of a sentinel:// URL, where `redis_url` has only the credentials and the database's number
+    for the master.
     """
 
     celery_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     hosts: tuple[str, ...]
-    has_password: bool
+    is_open: bool = False
+    allows_open: bool = False
     prefix: str = ""
     sentinels: tuple[tuple[str, int], ...] = ()
     master: str | None = None
@@ -76,20 +81,10 @@ def parse_address(url: str) -> BrokerAddress:
     prefix = options.pop("prefix", "")
     if prefix and not _PREFIX.fullmatch(prefix):
         raise ValueError("invalid prefix in the broker's URL: expected letters, digits and .:/_-{}")
-    if parts.scheme in ("unix", "redis+socket"):
-        return _socket(parts, options, prefix)
-    if not _NUMBER.fullmatch(parts.path.removeprefix("/")):
-        raise ValueError(INVALID_REDIS_URL)
-    hosts = _hosts(parts)
-    if parts.scheme == "sentinel":
-        return _sentinel(parts, options, prefix, hosts)
-    if len(hosts) != 1:
-        raise ValueError(INVALID_REDIS_URL)
-    if parts.scheme == "rediss":
-        # Celery's own default is not to verify the server.
-        options.setdefault("ssl_cert_reqs", "required")
-    text = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(options), ""))
-    return BrokerAddress(text, text, (hosts[0][0],), bool(parts.password), prefix)
+    allows_open = options.pop("no_password", None) is not None
+    address = _make_address(parts, options)
+    is_open = bool(address.hosts) and not (parts.password or "ssl_certfile" in options)
+    return replace(address, is_open=is_open, allows_open=allows_open, prefix=prefix)
 
 
 def one_netloc(url: str) -> str:
@@ -107,27 +102,37 @@ def _options(parts: SplitResult) -> dict[str, str]:
     known = _OPTIONS[parts.scheme]
     if not options.keys() <= set(known):
         raise ValueError(f"unknown option in the broker's URL: expected one of {', '.join(known)}")
-    for name, choices in _TLS_CHOICES.items():
+    for name, choices in _CHOICES.items():
         if name in options and options[name].lower() not in choices:
             raise ValueError(f"invalid {name} in the broker's URL: expected {', '.join(choices)}")
-    return {
-        name: value.lower() if name in _TLS_CHOICES else value for name, value in options.items()
-    }
+    return {name: value.lower() if name in _CHOICES else value for name, value in options.items()}
 
 
-def _socket(parts: SplitResult, options: dict[str, str], prefix: str) -> BrokerAddress:
-    number = options.get("db", options.get("virtual_host", "0"))
+def _make_address(parts: SplitResult, options: dict[str, str]) -> BrokerAddress:
+    if parts.scheme in ("unix", "redis+socket"):
+        return _socket(parts, options)
+    hosts = _hosts(parts)
+    if not _NUMBER.fullmatch(parts.path.removeprefix("/")):
+        raise ValueError(INVALID_REDIS_URL)
+    if parts.scheme == "sentinel":
+        return _sentinel(parts, options, hosts)
+    if len(hosts) != 1:
+        raise ValueError(INVALID_REDIS_URL)
+    if parts.scheme == "rediss":
+        # Celery's own default is not to verify the server.
+        options.setdefault("ssl_cert_reqs", "required")
+    text = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(options), ""))
+    return BrokerAddress(text, text, (hosts[0][0],))
+
+
+def _socket(parts: SplitResult, options: dict[str, str]) -> BrokerAddress:
+    number = options.get("db", options.get("virtual_host", "0")) or "0"
     _, _, host = parts.netloc.rpartition("@")
     if host or parts.path in ("", "/") or not _NUMBER.fullmatch(number):
         raise ValueError("invalid Redis URL: expected unix:///PATH[?db=NUMBER] for a socket")
-
     location = f"://{parts.netloc}{parts.path}"
     return BrokerAddress(
-        f"redis+socket{location}?virtual_host={number or 0}",
-        f"unix{location}?db={number or 0}",
-        (),
-        bool(parts.password),
-        prefix,
+        f"redis+socket{location}?virtual_host={number}", f"unix{location}?db={number}", ()
     )
 
 
@@ -144,10 +149,7 @@ def _hosts(parts: SplitResult) -> list[tuple[str, int | None]]:
 
 
 def _sentinel(
-    parts: SplitResult,
-    options: dict[str, str],
-    prefix: str,
-    hosts: list[tuple[str, int | None]],
+    parts: SplitResult, options: dict[str, str], hosts: list[tuple[str, int | None]]
 ) -> BrokerAddress:
     master = options.get("master")
     if not master:
@@ -161,8 +163,6 @@ def _sentinel(
         ";".join(f"sentinel://{credentials}{at}{each}{path}" for each in locations.split(",")),
         f"redis://{credentials}{at}{LOCALHOST}{path}",
         tuple(host for host, _ in hosts),
-        bool(parts.password),
-        prefix,
-        tuple((unquote(host), port or SENTINEL_PORT) for host, port in hosts),
-        master,
+        sentinels=tuple((unquote(host), port or SENTINEL_PORT) for host, port in hosts),
+        master=master,
     )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from scanner.fleet.broker import HIDDEN, without_password
+from scanner.fleet.broker import (
+    HIDDEN,
+    InvalidBroker,
+    lacks_password,
+    open_broker,
+    without_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,43 @@ from scanner.fleet.broker import HIDDEN, without_password
 def test_no_password_is_shown(url: str, expected: str) -> None:
     """Scheme, host, port and path are shown; of an ambiguous URL nothing is."""
     assert expected == without_password(url)
+
+
+def test_broker_without_a_password(open_redis: str, caplog: pytest.LogCaptureFixture) -> None:
+    """On this machine a broker without a password is used, and said to have none, each time."""
+    for _ in range(2):
+        with open_broker(open_redis, "s1") as broker:
+            assert broker.namespace.client.ping()
+
+    assert 2 == caplog.text.count("has no password: everyone who reaches it can send work")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://10.255.255.1/0",
+        "redis://ann@laptop/0",
+        "rediss://laptop/0",
+        "sentinel://127.0.0.1,laptop/0?master=photos",
+    ],
+)
+def test_broker_without_a_password_beyond_this_machine(url: str) -> None:
+    """On the network a broker without a password is refused before it is connected to."""
+    with pytest.raises(InvalidBroker, match="has no password"), open_broker(url, "s1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://laptop/0?no_password=allowed", True),
+        ("redis://localhost/0", True),
+        ("redis://[::1]/0", True),
+        ("redis://:s3cret@laptop/0", False),
+        ("rediss://laptop/0?ssl_certfile=/a.pem", False),
+        ("unix:///run/redis.sock", False),
+    ],
+)
+def test_what_counts_as_a_password(url: str, expected: bool) -> None:  # noqa: FBT001
+    """A client's certificate is one, a socket needs none, and a URL may allow to have none."""
+    assert expected == lacks_password(url)

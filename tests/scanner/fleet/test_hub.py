@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from scanner.cli import cli
 from scanner.commands.hub import command
+from scanner.fleet.broker import InvalidBroker
 from scanner.fleet.hub import HubError, HubOptions, run_hub
 from scanner.fleet.hub_config import load_hub
 from scanner.processes import embedded_broker
@@ -126,7 +127,7 @@ def test_broker_without_a_password(
 ) -> None:
     """A Redis on the network without a password is refused before it is used."""
     with (
-        pytest.raises(HubError, match="has no password"),
+        pytest.raises(InvalidBroker, match="has no password"),
         run_hub(replace(options, broker_url=url), store, tmp_path),
     ):
         pass

@@ -36,7 +36,7 @@ REFUSED = [
     ("redis://[s3cret/0", "invalid Redis URL"),
     ("rediss://laptop/0?ssl_cert_reqs=s3cret", "invalid ssl_cert_reqs .* expected required"),
     ("rediss://laptop/0?ssl_check_hostname=s3cret", "invalid ssl_check_hostname"),
-    ("redis://laptop/0?password=s3cret", "unknown option .* expected one of prefix"),
+    ("redis://laptop/0?password=s3cret", "unknown option .* expected one of no_password, prefix"),
     ("redis://laptop/0?credential_provider=s3cret", "unknown option"),
     ("redis://laptop/0?socket_timeout=3", "unknown option"),
     ("redis://laptop/0?prefix=s3cret*", "invalid prefix"),
