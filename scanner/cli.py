@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import re
 import select
 import sys
 from typing import Any
@@ -15,7 +14,7 @@ from click.exceptions import NoSuchCommand
 
 from scanner.config import FileSettings
 from scanner.exits import CLOSED_OUTPUT, INTERRUPTED, UNAVAILABLE
-from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
+from storage.errors import InvalidInput, ServiceUnavailable
 
 # In the order in which a new user needs them; each is a module of `scanner.commands`.
 COMMANDS = {
@@ -44,10 +43,6 @@ COMMANDS = {
     "evaluate": "Measure a detector on labelled images.",
     "bench": "Measure the speed of this machine.",
 }
-
-# What a user gets who has neither HOME nor an entry in the list of users, as in some containers.
-NO_HOME = "This user has no home directory: set HOME to a folder"
-_NO_HOME = re.compile("determine (?:the )?home directory", re.IGNORECASE)
 
 HELP_REQUESTED = "scanner.help_requested"
 
@@ -106,9 +101,8 @@ class LazyGroup(click.Group):
             sys.exit(CLOSED_OUTPUT)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; turn the errors of the packages below into exit codes.
+        """Run the command; turn its errors into sentences and exit codes.
 
-        An unexpected OSError (a folder that cannot be written, a full disk) is one sentence, too.
         A closed pipe (`| head`) has an exit code of its own, and no message.
         """
         try:
@@ -116,24 +110,33 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
-        except InvalidInput as error:
-            raise click.UsageError(str(error)) from error
-        except ServiceUnavailable as error:
-            raise _Unavailable(str(error)) from error
-        except ScannerError as error:
-            raise click.ClickException(str(error)) from error
-        except RuntimeError as error:
-            # Of pathlib and platformdirs.
-            if not _NO_HOME.search(str(error)):
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError):
+                # Asked of the pipe: the error may be that of a socket.
+                is_closed_pipe = isinstance(error, BrokenPipeError) and _pipe_is_closed()
+                _flush_or_drop()
+                if is_closed_pipe:
+                    ctx.exit(CLOSED_OUTPUT)
+            told = _as_click_error(error)
+            if told is None:
                 raise
-            raise click.UsageError(NO_HOME) from error
-        except OSError as error:
-            # Asked of the pipe: the error may be that of a socket.
-            is_closed_pipe = isinstance(error, BrokenPipeError) and _pipe_is_closed()
-            _flush_or_drop()
-            if is_closed_pipe:
-                ctx.exit(CLOSED_OUTPUT)
-            raise click.ClickException(_sentence(error)) from error
+            raise told from error
+
+
+def _as_click_error(error: Exception) -> click.ClickException | None:
+    from scanner.error_messages import as_scanner_error  # noqa: PLC0415 - only after an error
+
+    match as_scanner_error(error):
+        case None:
+            return None
+        case InvalidInput() as told:
+            return click.UsageError(str(told))
+        case ServiceUnavailable() as told:
+            return _Unavailable(str(told))
+        case told:
+            return click.ClickException(str(told))
 
 
 def _pipe_is_closed() -> bool:
@@ -152,15 +155,6 @@ def _flush_or_drop() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _sentence(error: OSError) -> str:
-    from storage.paths import shown  # noqa: PLC0415 - for error messages only
-
-    reason = error.strerror or str(error) or type(error).__name__
-    if isinstance(error.filename, str | bytes):
-        return f"{shown(os.fsencode(error.filename))}: {reason}"
-    return reason
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

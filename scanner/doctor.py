@@ -7,17 +7,19 @@ import importlib.util
 import os
 import platform
 import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
-from scanner.config import ConfigError, config_file, file_settings
-from scanner.fleet.broker import error_text, without_password
+from scanner.config import ConfigError, config_file, file_settings, state_dir
+from scanner.fleet.broker import OPEN_BROKER, error_text, lacks_password, without_password
 from scanner.processes.embedded_broker import EmbeddedServerError, find_program
 from storage.database.engine import WORK_ANSWER_S, shown_url, version
+from storage.database.engine import store_url as parse_store_url
 from storage.database.schema import HEAD
 from storage.database.store import Store
 from storage.errors import StoreError, StoreUnavailable
@@ -30,10 +32,13 @@ from workers.provenance import trust_lists
 from workers.provenance.trust_lists import TrustListError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # The first SQLite without the race that can lose commits when two connections checkpoint.
 SAFE_SQLITE = (3, 51, 3)
+# Free bytes below which the next writes may fail, and below which a long scan's may.
+FULL_BYTES = 50 * 10**6
+SCARCE_BYTES = 10**9
 PACKAGES = ("celery", "kombu", "redis", "sqlalchemy", "pillow", "ai-edge-litert", "c2pa-python")
 
 
@@ -66,6 +71,7 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
     yield from _models()
     yield _trust_lists()
     yield _store(store_url)
+    yield from _disks(store_url)
     yield _sqlite()
     yield _broker(broker_url)
     yield _embedded()
@@ -164,12 +170,11 @@ def _trust_lists() -> Check:
 
 def _store(url: str) -> Check:
     try:
-        store = Store.unchecked(url, WORK_ANSWER_S)
-        schema = version(store.engine)
+        with closing(Store.unchecked(url, WORK_ANSWER_S)) as store:
+            schema = version(store.engine)
     except StoreError as error:
         return Check("store", Level.WRONG, str(error), _store_fix(url, error))
     where = shown_url(store.engine.url)
-    store.close()
     if schema == HEAD:
         return Check("store", Level.OK, f"{where}, schema {schema}")
     if schema is None:
@@ -186,6 +191,36 @@ def _store_fix(url: str, error: StoreError) -> str:
     if "://" in url and not url.startswith("sqlite"):
         return "start it, or name another with --store"
     return "make the file and its folder writable, or name another with --store"
+
+
+def _disks(url: str) -> Iterator[Check]:
+    """Check the room for the store and for this machine's own files, each file system once."""
+    wanted = [state_dir()]
+    with suppress(StoreError):
+        parsed = parse_store_url(url)
+        if parsed.drivername == "sqlite":
+            wanted.insert(0, Path(parsed.database or "").parent)
+    seen = set()
+    for folder in wanted:
+        existing = next(one for one in (folder, *folder.parents) if one.exists())
+        if existing.stat().st_dev not in seen:
+            seen.add(existing.stat().st_dev)
+            yield _disk(existing)
+
+
+def _disk(folder: Path) -> Check:
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    result = f"{free / 1e9:,.1f} GB free for {shown(os.fsencode(folder))}"
+    if free < FULL_BYTES:
+        return Check("disk", Level.WRONG, f"{result}: it is full", "free some space there")
+    # Some file systems have no fixed number of files, and say 0.
+    if room.f_files and not room.f_favail:
+        return Check("disk", Level.WRONG, f"{result}, but no file more", "remove files there")
+    if free < SCARCE_BYTES:
+        fix = "free some space: a scan waits while the disk is full, and then gives up"
+        return Check("disk", Level.NOTE, result, fix)
+    return Check("disk", Level.OK, result)
 
 
 def _sqlite() -> Check:
@@ -205,6 +240,7 @@ def _broker(url: str | None) -> Check:
         return Check("broker", Level.OK, "none is named: `scanner scan` starts its own")
     where = without_password(url)
     try:
+        is_open = lacks_password(url)
         client = make_redis(url)
         info = client.info()
         client.close()
@@ -212,11 +248,18 @@ def _broker(url: str | None) -> Check:
         fix = "name the right password in --broker"
         return Check("broker", Level.WRONG, f"{where}: {error_text(error)}", fix)
     except ValueError as error:
-        return Check("broker", Level.WRONG, str(error), "correct the one in --broker")
+        return Check("broker", Level.WRONG, str(error), "correct the URL in --broker")
     except redis.RedisError as error:
         fix = "start a Redis server there, or name another with --broker"
         return Check("broker", Level.WRONG, f"{where}: {error_text(error)}", fix)
+    return _running_broker(where, info, is_open=is_open)
+
+
+def _running_broker(where: str, info: Mapping[str, Any], *, is_open: bool) -> Check:
     result = f"{where}, Redis {info['redis_version']}"
+    if is_open:
+        fix = "set `requirepass` there, and write redis://:PASSWORD@HOST"
+        return Check("broker", Level.NOTE, OPEN_BROKER % where, fix)
     # Not CONFIG GET: a Redis server that somebody else runs may forbid it.
     if info.get("aof_enabled"):
         return Check("broker", Level.OK, result)

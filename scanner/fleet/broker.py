@@ -132,5 +132,5 @@ def error_text(error: Exception) -> str:
     """Return an error's message without its full stop, for use within a sentence."""
     if isinstance(error, MasterNotFoundError):
         # Its message has every setting of the client.
-        return "the Sentinels do not answer, or know no master of that name"
+        return "the Sentinels do not answer, or have no master of that name"
     return str(error).rstrip(".")

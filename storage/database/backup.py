@@ -25,7 +25,7 @@ def backup(store: Store, target: Path) -> int:
     if store.engine.dialect.name != "sqlite" or not source:
         raise StoreError("Back up a Postgres store with its own tool: pg_dump -Fc")
     # Created exclusively, so that no file of another process is overwritten.
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with store.engine.connect() as connection, closing(sqlite3.connect(target)) as copy:
             raw: Any = connection.connection.dbapi_connection

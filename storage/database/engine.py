@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -37,6 +37,8 @@ INVALID_URL = (
     "postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME, with / ? # and @ in the password written as "
     "%2F %3F %23 and %40"
 )
+# Postgres' codes of insufficient privilege and of a schema that does not exist.
+_REFUSALS = ("42501", "3F000")
 # Names that SQLite takes for a database in memory, or for a temporary one.
 _TEMPORARY = ("", ":memory:")
 
@@ -83,8 +85,9 @@ def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
     """Return an engine whose connections have the settings of this module; opens nothing yet."""
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
-        if file.is_dir():
-            raise StoreError(f"Invalid store {str(file)!r}: expected a file, not a folder")
+        if file.exists() and not file.is_file():
+            kind = "folder" if file.is_dir() else "device or pipe"
+            raise StoreError(f"Invalid store {str(file)!r}: expected a file, not a {kind}")
         _make_folder(file)
         if _may_only_read(file):
             # Each transaction checks for a log again: a scan may have begun in the meantime.
@@ -92,6 +95,7 @@ def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
             engine = sa.create_engine(url, creator=creator, poolclass=sa.NullPool)
         else:
             engine = sa.create_engine(url, connect_args={"check_same_thread": False})
+        event.listen(engine, "do_connect", lambda *_: _make_private(file))
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -127,11 +131,20 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 def _make_folder(file: Path) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
             f"The store {file} cannot be used: its folder cannot be created: {error.strerror}"
         ) from error
+
+
+def _make_private(file: Path) -> None:
+    """Create the file, where it is missing, so that only its user can read it, whatever the umask.
+
+    SQLite gives its other files the same permissions.
+    """
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(file, os.O_CREAT | os.O_RDONLY | os.O_NONBLOCK, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB-API connection
@@ -159,13 +172,20 @@ def _write_ahead(cursor: Any) -> None:  # noqa: ANN401 - a DB-API cursor
     give_up_at = monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
-            cursor.execute("PRAGMA journal_mode=WAL")
+            if not _is_foreign(cursor):
+                cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= give_up_at:
                 raise
             sleep(WAL_RETRY_S)
         else:
             return
+
+
+def _is_foreign(cursor: Any) -> bool:  # noqa: ANN401 - a DB-API cursor
+    """Return whether the database belongs to another program, and has to stay as it is."""
+    tables = {name for (name,) in cursor.execute("SELECT name FROM sqlite_master")}
+    return bool(tables) and "alembic_version" not in tables
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -196,10 +216,15 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
     except exc.IntegrityError as error:
         raise StoreError(f"{_shown(engine)} rejected the data: {_reason(error)}") from error
     except exc.DatabaseError as error:
-        # The remaining subclasses are bugs.
-        if type(error) is not exc.DatabaseError:
+        # The remaining subclasses are bugs, but for what the server refuses to this user.
+        if type(error) is not exc.DatabaseError and not _is_refusal(error):
             raise
         raise StoreError(f"{_shown(engine)} cannot be used: {_reason(error)}") from error
+
+
+def _is_refusal(error: exc.DatabaseError) -> bool:
+    """Return whether the user lacks a right, or the schema that the URL names is not there."""
+    return getattr(error.orig, "sqlstate", None) in _REFUSALS
 
 
 def _connected(engine: sa.Engine) -> sa.Connection:
@@ -215,7 +240,9 @@ def _shown(engine: sa.Engine) -> str:
 
 
 def _reason(error: exc.SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    first, *others = str(getattr(error, "orig", None) or error).strip().splitlines()
+    # Of a host with several addresses, psycopg lists an error for each.
+    return others[-1].removeprefix("- ") if others and first.endswith(":") else first
 
 
 def version(engine: sa.Engine) -> str | None:

@@ -59,7 +59,11 @@ def connect(answer_s: float, *arguments: Any, **options: Any) -> BoundedConnecti
     """Connect to a server that is to answer each statement within some seconds."""
     connection = BoundedConnection.connect(*arguments, **options | LIMITS)
     connection.answer_s = answer_s
-    # Not as an option of the connection, which poolers refuse.
-    connection.execute(f"SET statement_timeout = {answer_s * 1000:.0f}".encode())
-    connection.commit()
+    try:
+        # Not as an option of the connection, which poolers refuse.
+        connection.execute(f"SET statement_timeout = {answer_s * 1000:.0f}".encode())
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from scanner import cli
 from scanner.commands import serve
 from scanner.commands.worker import command as worker
+from scanner.error_messages import NO_HOME
 from storage.errors import InvalidInput, ScannerError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _nameless(words: tuple[str, ...], home: str | None) -> tuple[int, str]:
 )
 def test_user_without_a_home(words: tuple[str, ...]) -> None:
     """A command of a user with neither HOME nor a name is one sentence and exit code 2."""
-    assert (2, f"Error: {cli.NO_HOME}") == _nameless(words, None)
+    assert (2, f"Error: {NO_HOME}") == _nameless(words, None)
 
 
 def test_home_that_is_a_file(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,8 +19,6 @@ from workers.detectors import installed
 from workers.detectors.card import load_card
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scanner.doctor import Check
 
 
@@ -145,3 +145,33 @@ def test_store_whose_folder_is_a_file(tmp_path: Path) -> None:
     check = checks(str(tmp_path / "folder" / "store.db"))["store"]
 
     assert "writable" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("blocks", "files", "level", "said"),
+    [
+        (10**6, 5, Level.OK, "4.1 GB free"),
+        (10**5, 5, Level.NOTE, "0.4 GB free"),
+        (0, 5, Level.WRONG, "it is full"),
+        (10**6, 0, Level.WRONG, "no file more"),
+    ],
+)
+def test_room_on_the_disk(
+    monkeypatch: pytest.MonkeyPatch, blocks: int, files: int, level: Level, said: str
+) -> None:
+    """A full disk, and one without a free file, is wrong; one that is nearly full is a note."""
+    room = SimpleNamespace(f_bavail=blocks, f_frsize=4096, f_files=9, f_favail=files)
+    monkeypatch.setattr("os.statvfs", lambda _: room)
+    check = doctor._disk(Path("/"))
+
+    assert level is check.level
+    assert said in check.result
+
+
+def test_redis_without_a_password(store: str, open_redis: str) -> None:
+    """A Redis without a password is noted on this machine, and wrong beyond it."""
+    here = checks(store, open_redis)["broker"]
+    beyond = checks(store, "redis://10.255.255.1/0")["broker"]
+
+    assert (Level.NOTE, True) == (here.level, "has no password" in here.result)
+    assert (Level.WRONG, True) == (beyond.level, "has no password" in beyond.result)

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -343,12 +344,14 @@ def test_database_of_something_else(tmp_path: Path) -> None:
     file = tmp_path / "places.db"
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE places (name TEXT)")
+    before = file.read_bytes()
     with pytest.raises(StoreError, match="is not a store"):
         Store.open(str(file))
     with closing(sqlite3.connect(file)) as other:
         tables = [row[0] for row in other.execute("SELECT name FROM sqlite_master")]
 
     assert tables == ["places"]
+    assert before == file.read_bytes()
 
 
 def test_upgrade_of_newer_or_unknown_versions(store_url: str) -> None:
@@ -396,3 +399,43 @@ def test_passwords_are_hidden() -> None:
     url = parse_url("postgresql://ann:s3cret@h/db?password=s3cret")
 
     assert shown_url(url) == "postgresql+psycopg://ann:***@h/db"
+
+
+def test_new_store_is_private(tmp_path: Path) -> None:
+    """A new store, its folder and its other files are their user's, whatever the umask."""
+    file = tmp_path / "new" / "store.db"
+    before = os.umask(0)
+    try:
+        with closing(Store.open(str(file))) as store, store.write():
+            modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()}
+    finally:
+        os.umask(before)
+
+    assert {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600} == modes
+    assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
+
+
+def test_mode_of_a_store_is_kept(tmp_path: Path) -> None:
+    """The permissions that its user gave to a store stay."""
+    file = tmp_path / "store.db"
+    Store.open(str(file)).close()
+    file.chmod(0o660)
+    Store.open(str(file)).close()
+
+    assert 0o660 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_device_is_no_store() -> None:
+    """A device or a pipe is refused before it is opened."""
+    with pytest.raises(StoreError, match="not a device or pipe"):
+        Store.open("/dev/null")
+
+
+def test_user_without_rights(postgres_url: str) -> None:
+    """What Postgres refuses to a user names the store and what is refused."""
+    url = sa.make_url(postgres_url).update_query_dict({"options": "-csearch_path=nowhere"})
+    with (
+        closing(Store.unchecked(url.render_as_string(hide_password=False))) as store,
+        pytest.raises(StoreError, match=r"The store .* no schema has been selected"),
+    ):
+        store.upgrade()
