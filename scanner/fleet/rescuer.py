@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 
 from scanner.fleet.broker import open_broker
 from scanner.fleet.publisher import publish
-from scanner.processes.logs import log_to_stderr
+from scanner.processes.logs import log_to_stderr, run_logged
 from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 from storage.errors import StoreError
@@ -146,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_logged(main)

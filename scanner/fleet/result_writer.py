@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import closing
 
 from scanner.fleet.broker import open_broker
-from scanner.processes.logs import log_to_stderr
+from scanner.processes.logs import log_to_stderr, run_logged
 from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 
@@ -42,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_logged(main)

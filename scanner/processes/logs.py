@@ -10,13 +10,18 @@ import logging
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from structlog.contextvars import merge_contextvars
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ProcessorFormatter
 
+from scanner.error_messages import as_scanner_error
+from scanner.exits import FAILED
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, WrappedLogger
 
 # structlog's keys in the order of a line, with their names there.
@@ -26,6 +31,19 @@ _NAMES = {key: key for key in ("time", "level", "host", "scan", "batch")} | {
 }
 # A logfmt value that needs no quotes.
 _PLAIN = re.compile(r"[^\s\"=\\]+")
+
+
+def run_logged(main: Callable[[], int | None]) -> NoReturn:
+    """Run a process to its end; what a command would say of an error is a line of its log."""
+    try:
+        code = main()
+    except Exception as error:
+        told = as_scanner_error(error)
+        if told is None:
+            raise
+        logging.getLogger(__name__).error("%s", told)  # noqa: TRY400 - the sentence is enough
+        code = FAILED
+    sys.exit(code or 0)
 
 
 def make_formatter(host: str) -> logging.Formatter:
