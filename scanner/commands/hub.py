@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -54,6 +55,7 @@ class Options:
     share_rate: float
     tls: bool
     new_line: bool
+    write_line: Path | None
 
 
 @click.group(invoke_without_command=True)
@@ -97,6 +99,12 @@ class Options:
     is_flag=True,
     help="Change the join line, print the new one and end; machines that have joined stay.",
 )
+@click.option(
+    "--write-line",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the join line to FILE, which only you can read, instead of stdout.",
+)
 @as_record(Options)
 @click.pass_context
 def command(ctx: click.Context, *, options: Options) -> None:
@@ -109,8 +117,8 @@ def command(ctx: click.Context, *, options: Options) -> None:
     \b
     Examples:
       scanner hub --listen 192.168.1.5 --share
-      scanner hub --listen 0.0.0.0 --tls > line
-      scanner hub --new-line > line
+      scanner hub --listen 0.0.0.0 --tls --write-line line
+      scanner hub --new-line --write-line line
     """
     # The config file's settings hold for the commands below, too.
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
@@ -126,7 +134,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
 
     log_to_stderr(verbose=False)
     if options.new_line:
-        click.echo(f"scanner join '{new_line(hub_folder(state_dir()))}'")
+        _give_line(new_line(hub_folder(state_dir())), options.write_line)
         ctx.exit(DONE)
     if options.broker and options.tls:
         raise click.UsageError("--tls and --broker exclude each other: a broker has its own TLS")
@@ -154,7 +162,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
             open_store(options.store, make=True, answer_s=WORK_ANSWER_S) as store,
             run_hub(hub_options, store, state_dir()) as running,
         ):
-            click.echo(f"scanner join '{running.config.join_line()}'")
+            _give_line(running.config.join_line(), options.write_line)
             click.echo(
                 "The hub runs; Ctrl-C stops it. On each further machine, run the line that begins "
                 "with `scanner join`, then `scanner worker`.",
@@ -166,6 +174,17 @@ def command(ctx: click.Context, *, options: Options) -> None:
         # The hub itself is the service here: its exit code is that of a failure.
         raise ScannerError(str(error)) from error
     ctx.exit(INTERRUPTED if signal.SIGINT in signals else DONE)
+
+
+def _give_line(line: str, file: Path | None) -> None:
+    """Print the command that joins, or write it to a file of mode 0600: it has a password."""
+    from scanner.fleet.hub_config import write_private
+
+    text = f"scanner join '{line}'\n"
+    if file is None:
+        click.echo(text, nl=False)
+    else:
+        write_private(file, text)
 
 
 @command.command()

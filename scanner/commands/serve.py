@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8765
 MIN_TOKEN_CHARACTERS = 16
+MAX_TOKEN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Options:
     host: str
     port: int
     token: str | None
+    token_file: Path | None
 
 
 @click.command()
@@ -52,11 +55,18 @@ class Options:
     envvar="SCANNER_WEB_TOKEN",
     show_envvar=True,
     metavar="TEXT",
-    help="Access token required from browsers.  [default: none on this machine alone, a random "
-    "one beyond it]",
+    help="Access token required from browsers; everyone on this machine can read it in the list of "
+    "processes.  [default: none on this machine alone, a random one beyond it]",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE|-",
+    help="File whose first line is the token.",
 )
 @as_record(Options)
-def command(*, options: Options) -> None:
+@click.pass_context
+def command(ctx: click.Context, *, options: Options) -> None:
     """Look at scans in a browser: live, gallery, review, export; /metrics for Prometheus.
 
     Only this machine can reach the pages unless --host says otherwise; then they require a token,
@@ -67,15 +77,11 @@ def command(*, options: Options) -> None:
     Examples:
       scanner serve
       scanner serve --host 0.0.0.0 --root photos=/mnt/nas/photos
-      SCANNER_WEB_TOKEN=… scanner serve --host 192.168.1.7
+      scanner serve --host 192.168.1.7 --token-file token
     """
     from scanner.web import server
 
-    if options.token is not None and len(options.token) < MIN_TOKEN_CHARACTERS:
-        raise click.BadParameter(
-            f"token too short: expected at least {MIN_TOKEN_CHARACTERS} characters",
-            param_hint="--token",
-        )
+    token = _token(ctx, options)
     try:
         listener = server.listen(options.host, options.port)
     except OSError as error:
@@ -84,10 +90,35 @@ def command(*, options: Options) -> None:
             "with --port or --host"
         ) from error
     with listener.socket:
-        _serve(listener, options)
+        _serve(listener, options, token)
 
 
-def _serve(listener: Listener, options: Options) -> None:
+def _token(ctx: click.Context, options: Options) -> str | None:
+    """Return the token that was named, if any; warn of one in the list of processes."""
+    token, hint = options.token, "--token"
+    if options.token_file is not None:
+        if token is not None:
+            raise click.UsageError("--token and --token-file exclude each other: name one")
+        hint = "--token-file"
+        with click.open_file(str(options.token_file), encoding="utf-8", errors="replace") as file:
+            token = file.readline(MAX_TOKEN_CHARACTERS + 2).strip()
+    if token is None:
+        return None
+    if not MIN_TOKEN_CHARACTERS <= len(token) <= MAX_TOKEN_CHARACTERS:
+        raise click.BadParameter(
+            f"invalid token: expected {MIN_TOKEN_CHARACTERS} to {MAX_TOKEN_CHARACTERS} characters",
+            param_hint=hint,
+        )
+    if ctx.get_parameter_source("token") is click.core.ParameterSource.COMMANDLINE:
+        click.echo(
+            "warning: everyone on this machine can read the token in the list of processes; name "
+            "it with --token-file, or in SCANNER_WEB_TOKEN",
+            err=True,
+        )
+    return token
+
+
+def _serve(listener: Listener, options: Options, named: str | None) -> None:
     import secrets
 
     from scanner.processes.addresses import is_loopback
@@ -98,7 +129,7 @@ def _serve(listener: Listener, options: Options) -> None:
     from scanner.web.site import Site
 
     is_local = is_loopback(options.host)
-    token = options.token or (None if is_local else secrets.token_urlsafe())
+    token = named or (None if is_local else secrets.token_urlsafe())
     with open_store(options.store) as store:
         site = Site(
             store,

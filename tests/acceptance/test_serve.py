@@ -94,7 +94,7 @@ def test_invalid_addresses(scanned: Cli) -> None:
     assert refused.stderr.startswith(f"Error: cannot listen on 127.0.0.1 port {port}")
     assert 1 == refused.stderr.count("\n")
     assert foreign.stderr.startswith("Error: cannot listen on 192.0.2.1 port 0")
-    assert "expected at least 16 characters" in guessed.stderr
+    assert "expected 16 to 200 characters" in guessed.stderr
 
 
 def test_sample(scanned: Cli) -> None:

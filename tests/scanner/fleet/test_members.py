@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import stat
 import threading
 import time
 from contextlib import closing, suppress
@@ -280,3 +282,19 @@ def test_commands_of_the_hub(hub: Hub) -> None:
     line = parse_join_line(printed.stdout)
     assert hub.running.config.join != line.join
     assert replace(hub.running.config, broker="", join=None) == replace(line, broker="", join=None)
+
+
+def test_line_in_a_private_file(hub: Hub, tmp_path: Path) -> None:
+    """The line is written to a file that only its user can read, whatever was there before."""
+    file = tmp_path / "line"
+    file.write_text("old")
+    file.chmod(0o644)
+    before = os.umask(0)
+    try:
+        done = CliRunner().invoke(cli, ["hub", "--new-line", "--write-line", str(file)])
+    finally:
+        os.umask(before)
+
+    assert (0, "") == (done.exit_code, done.stdout)
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert hub.running.config.store == parse_join_line(file.read_text()).store
