@@ -117,10 +117,8 @@ def test_verify_finds_replaced_files(cli: Cli, samples: Path, tmp_path: Path) ->
     photos = tmp_path / "photos"
     photos.mkdir()
     tagged = (samples / "tagged" / "webui.png").read_bytes()
-    files = {
-        photos / "a.png": tagged.replace(b"parameters", b"qarameters"),
-        photos / "b.png": tagged,
-    }
+    same = (samples / "tiny" / "10.jpg").read_bytes()
+    files = {photos / "a.jpg": same, photos / "b.png": tagged}
     for file, body in files.items():
         file.write_bytes(body)
         os.utime(file, (1_000_000_000, 1_000_000_000))
