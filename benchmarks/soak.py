@@ -82,6 +82,10 @@ class Soak:
             time.sleep(1)
         self.scans += 1
 
+    def work(self) -> None:
+        """Start one more worker, with a rescuer."""
+        self.stage.workers.append(self.stage.start("worker", "--concurrency", "1"))
+
     def kill_child(self) -> None:
         """Kill one process of a worker."""
         children = pool_children(self.random.choice(self.stage.workers))
@@ -96,7 +100,7 @@ class Soak:
             process.kill()
         worker.send_signal(sent)
         worker.wait(60)
-        self.stage.work()
+        self.work()
 
     def pause_worker(self) -> None:
         """Stop a worker and its processes for longer than a lease, then let them go on."""
@@ -175,8 +179,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         soak = Soak(Path(name), given.seed)
         soak.stage.cli.run("store", "upgrade")
-        soak.stage.work()
-        soak.stage.work()
+        soak.work()
+        soak.work()
         end = time.monotonic() + 60 * given.minutes
         done: dict[str, int] = {}
         while time.monotonic() < end:

@@ -138,7 +138,7 @@ def test_lost_without_a_file(stage: Stage, server: RedisServer, expected: Verdic
 @pytest.mark.faults
 def test_flushed_without_a_rescuer(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
     """`resume` fills a lost queue again."""
-    stage.work("--no-rescuer")
+    stage.workers.append(stage.start("worker", "--concurrency", "1", "--no-rescuer"))
     stage.enqueue()
     stage.wait_begun()
     with stage.fault(), server.client() as client:
@@ -203,7 +203,7 @@ def test_killed_between_message_and_lease(
 ) -> None:
     """A message that was taken by a worker that dies at once is published again."""
     for _ in range(3):
-        victim = stage.work("--no-rescuer")
+        victim = stage.work()
         end = time.monotonic() + 60
         while not pool_children(victim) and time.monotonic() < end:
             time.sleep(0.1)

@@ -103,7 +103,7 @@ def test_wrong_clock(
 @pytest.mark.faults
 def test_mixed_versions(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
     """A worker of an older version leaves newer messages to the others."""
-    old = stage.work("--no-rescuer", **broken(FAULTS_VERSION=VERSION - 1))
+    old = stage.work(**broken(FAULTS_VERSION=VERSION - 1))
     stage.enqueue()
     with stage.fault():
         stage.work()

@@ -27,7 +27,7 @@ def test_undisturbed(stage: Stage, expected: Verdicts) -> None:
 def test_worker_killed(request: pytest.FixtureRequest, store: str, expected: Verdicts) -> None:
     """Another worker takes over from a killed one, and from its child."""
     stage: Stage = request.getfixturevalue(store)
-    victim = stage.work("--no-rescuer")
+    victim = stage.work()
     stage.enqueue()
     stage.wait_begun()
     stage.work()
@@ -54,7 +54,7 @@ def test_pool_child_killed(stage: Stage, expected: Verdicts) -> None:
 @pytest.mark.faults
 def test_main_process_killed(stage: Stage, expected: Verdicts) -> None:
     """The processes of a killed main process end by themselves."""
-    victim = stage.work("--no-rescuer")
+    victim = stage.work()
     stage.enqueue()
     stage.wait_begun()
     stage.work()
@@ -67,7 +67,8 @@ def test_main_process_killed(stage: Stage, expected: Verdicts) -> None:
 @pytest.mark.faults
 def test_rescuer_killed(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
     """A killed rescuer is started again, and fills the queue that was lost with it."""
-    worker = stage.work()
+    worker = stage.start("worker", "--concurrency", "1")
+    stage.workers.append(worker)
     stage.enqueue()
     stage.wait_begun()
     with stage.fault(), server.client() as client:
@@ -102,7 +103,7 @@ def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
     """Workers that are told to stop while messages arrive give back what they have."""
     stage.enqueue()
     for _ in range(8):
-        worker = stage.work("--no-rescuer")
+        worker = stage.work()
         time.sleep(4)
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(60)
@@ -115,7 +116,7 @@ def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
 @pytest.mark.faults
 def test_paused(stage: Stage, expected: Verdicts) -> None:
     """A worker that stands still for longer than its lease changes nothing when it goes on."""
-    victim = stage.work("--no-rescuer")
+    victim = stage.work()
     stage.enqueue()
     stage.wait_begun()
     stage.work()

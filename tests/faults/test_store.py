@@ -95,7 +95,7 @@ def test_one_worker_cut_off_from_postgres(
     url = sa.make_url(postgres_url)
     proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
     far = url.set(host="127.0.0.1", port=proxy.port, query={})
-    stage.work("--no-rescuer", SCANNER_STORE_URL=far.render_as_string(hide_password=False))
+    stage.work(SCANNER_STORE_URL=far.render_as_string(hide_password=False))
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():
@@ -160,7 +160,7 @@ def test_cut_between_commit_and_answer(
     url = sa.make_url(postgres_url)
     proxy = proxy_to(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}")
     far = url.set(host="127.0.0.1", port=proxy.port, query={})
-    stage.work("--no-rescuer", SCANNER_STORE_URL=far.render_as_string(hide_password=False))
+    stage.work(SCANNER_STORE_URL=far.render_as_string(hide_password=False))
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():

@@ -180,9 +180,15 @@ class Stage:
         self.workers.append(process)
         return process
 
-    def work(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
-        """Start one more worker, with one process by default."""
-        self.workers.append(self.start("worker", "--concurrency", "1", *options, **env))
+    def work(self, **env: str) -> subprocess.Popen[bytes]:
+        """Start one more worker with one process, and with the first one a rescuer.
+
+        A worker that starts its own rescuer measures its speed first, which takes seconds.
+        """
+        if not self.workers:
+            self.start_module("scanner.fleet.rescuer")
+        work = ("worker", "--concurrency", "1", "--no-rescuer")
+        self.workers.append(self.start(*work, **env))
         return self.workers[-1]
 
     def enqueue(self) -> int:
