@@ -51,18 +51,22 @@ redis.call('HDEL', KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[1])
 return 1
 """
-# The key is removed, and the name stays with the image that is to blame, if any: an orphan.
+# The key is removed, and the name stays: an orphan.
 _ABANDON = """
 local holder = redis.call('GET', KEYS[1])
 if holder and string.sub(holder, 1, string.len(ARGV[1])) ~= ARGV[1] then return 0 end
-if ARGV[3] ~= '' or redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
-    redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-end
+redis.call('HSETNX', KEYS[2], ARGV[2], '')
 redis.call('DEL', KEYS[1])
 return 1
 """
+# The image that is to blame is noted. The key stays until the process is dead and its parent gives
+# the part up, or it expires: both at once would publish the batch twice.
+_BLAME = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
+return 1
+"""
 # The scripts of workers.
-SCRIPTS = (_ACQUIRE, _RELEASE, _ABANDON)
+SCRIPTS = (_ACQUIRE, _RELEASE, _ABANDON, _BLAME)
 # As one script: a part that is released between two queries would look orphaned.
 _ORPHANED = """
 local orphaned = {}
@@ -165,12 +169,12 @@ class Lease:
     def _renew_until_ended(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
             if self._timer.is_overdue():
-                self._abandon(self._timer.image_id)
+                self._give_up(_BLAME, self._timer.image_id or 0)
                 self._on_overdue()
                 return
             if self._timer.is_stalled() and not self.lost:
                 log.error("no progress: the batch is left to other workers")
-                self._abandon(None)
+                self._give_up(_ABANDON)
                 self.lost = True
             if self.lost:
                 # Another worker has the part, but an image may still hang here.
@@ -185,11 +189,11 @@ class Lease:
                 continue
             self.lost = not renewed
 
-    def _abandon(self, hung_image: int | None) -> None:
+    def _give_up(self, script: str, *arguments: int) -> None:
         try:
             with self._lock:
                 if not self.lost:
-                    self._run(_ABANDON, self._part.name, hung_image or "")
+                    self._run(script, self._part.name, *arguments)
         except redis.RedisError as error:
             log.warning("the lease could not be given up, and will expire: %s", error)
 
@@ -235,7 +239,7 @@ def orphaned_parts(namespace: Namespace) -> list[Orphan]:
 def abandon(namespace: Namespace, part: BatchPart, holder: str) -> None:
     """Make a part an orphan, unless its lease is held by another process than the holder."""
     keys = (lease_key(namespace, part), working_key(namespace))
-    namespace.client.register_script(_ABANDON)(keys, (f"{holder}/", part.name, ""))
+    namespace.client.register_script(_ABANDON)(keys, (f"{holder}/", part.name))
 
 
 def batches_without_lease(namespace: Namespace, batches: list[int]) -> list[int]:

@@ -279,14 +279,17 @@ def test_overdue_after_losing_the_lease(client: redis.Redis) -> None:
 
 
 def test_overdue_image_is_named(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The orphan of an overdue image is there at once, and has its number."""
+    """Once the process of an overdue image is dead, the orphan has the image's number."""
     monkeypatch.setattr(leases, "LEASE_SECONDS", 600)
-    timer = ImageTimer(0.0)
-    with lease(client, timer, lambda: None) as held:
+    timer, killed = ImageTimer(0.0), threading.Event()
+    with lease(client, timer, killed.set) as held:
         held.acquire()
         timer.start(BatchImage(5, b"a.jpg", 1))
+        assert killed.wait(20)
+        assert [] == orphaned_parts(namespace(client))
+        leases.abandon(namespace(client), PART, "host:1")
 
-        assert wait_for(lambda: orphaned_parts(namespace(client)) == [Orphan(PART, 5)])
+        assert [Orphan(PART, 5)] == orphaned_parts(namespace(client))
 
 
 def test_given_up_without_progress(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
