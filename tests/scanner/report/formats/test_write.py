@@ -66,7 +66,7 @@ def test_page_is_self_contained(report: Report) -> None:
     page = Page(report_html(report))
     policy = [given["content"] for tag, given in page.tags if "http-equiv" in given]
 
-    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [
         (tag, name)
