@@ -110,9 +110,9 @@ class Authority:
 def sign(authority: Authority) -> Callable[..., bytes]:
     """Return a function that signs an image with actions and (relationship, JPEG) ingredients.
 
-    `chain` has other certificates than the authority's signer, `stamps` is the address of an
-    authority for time stamps, `more` are further assertions. The result is not validated: some
-    programs break the rules, and so do these files.
+    `source_type` is that of the ingredients, `chain` has other certificates than the authority's
+    signer, `stamps` is the address of an authority for time stamps, `more` are further assertions.
+    The result is not validated: some programs break the rules, and so do these files.
     """
 
     def make(  # noqa: PLR0913 - what a manifest may have
@@ -120,6 +120,7 @@ def sign(authority: Authority) -> Callable[..., bytes]:
         actions: Sequence[dict[str, str]] = (),
         ingredients: Sequence[tuple[str, bytes]] = (),
         *,
+        source_type: str = "",
         mime: str = "image/jpeg",
         chain: bytes = b"",
         stamps: str | None = None,
@@ -142,8 +143,10 @@ def sign(authority: Authority) -> Callable[..., bytes]:
         target = io.BytesIO()
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest, context) as builder:
             for relationship, data in ingredients:
-                described = json.dumps({"title": "part", "relationship": relationship})
-                builder.add_ingredient(described, "image/jpeg", io.BytesIO(data))
+                described = {"title": "part", "relationship": relationship}
+                if source_type:
+                    described["digital_source_type"] = source_type
+                builder.add_ingredient(json.dumps(described), "image/jpeg", io.BytesIO(data))
             builder.sign(signer, mime, io.BytesIO(image), target)
         return target.getvalue()
 

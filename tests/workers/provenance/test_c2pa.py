@@ -166,6 +166,19 @@ def test_ingredients_count_by_relationship(
     assert expected == (finding.kind, finding.detail["from_ingredient"])
 
 
+def test_source_type_of_an_ingredient_without_a_manifest(
+    draw: Callable[..., bytes], sign: Callable[..., bytes]
+) -> None:
+    """The source type of an ingredient (C2PA 2.4) counts as the library writes and reads it."""
+    placed = [("componentOf", draw("JPEG", quality=50))]
+    photo = [action("created", "digitalCapture"), action("placed")]
+    source_type = IPTC + "trainedAlgorithmicMedia"
+    finding = only(read(sign(draw("JPEG"), photo, placed, source_type=source_type)))
+
+    assert ("c2pa_edited", True) == (finding.kind, finding.detail["from_ingredient"])
+    assert "c2pa_other" == only(read(sign(draw("JPEG"), photo, placed))).kind
+
+
 def test_damaged_ingredient_makes_its_claim_invalid(
     draw: Callable[..., bytes], sign: Callable[..., bytes]
 ) -> None:
