@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image, ImageOps
 
 from scanner.web.disk_cache import DiskCache
+from storage.database.schema import verdict
 from storage.reads.gallery import find_image
 from storage.reads.verdicts import verdict_rows
 from workers.images.orientation import apply_orientation, read_orientation
@@ -86,6 +88,21 @@ def test_unreadable_image_has_a_placeholder(site: Served, store: Store) -> None:
 
     assert (404, "image/svg+xml") == (answer.status, answer.headers["content-type"])
     assert re.search("could not.*be read", answer.text)
+
+
+def test_image_that_killed_its_decoder_is_not_decoded(site: Served, store: Store) -> None:
+    """An image that is `ai` by its metadata, and crashed a worker, has a placeholder."""
+    photo = ids(store)[b"plain/dunes.jpg"]
+    crashed = {"outcome": "ai", "error_kind": "crashed", "error_text": "killed the process"}
+    with store.write() as connection:
+        connection.execute(sa.update(verdict).where(verdict.c.image_id == photo).values(**crashed))
+    answers = [site.get(f"/scan/1/image/{photo}/{size}") for size in ("thumbnail", "large")]
+    page = site.get(f"/scan/1/image/{photo}").text
+
+    assert [404, 404] == [answer.status for answer in answers]
+    assert "could not" in answers[0].text
+    assert "killed the process" in page
+    assert "AI-generated" in page
 
 
 def test_only_the_bytes_that_were_judged_are_decoded(
