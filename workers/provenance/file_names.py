@@ -28,6 +28,11 @@ _NO_PROMPT = (
     r"|(?:.*_)?(?:attachment|cached?|compressed|cropped|cropper|export|lib|picker|resized|scaled|"
     r"temp|tmp|thumb|thumbnail|uploads?)_)"
 )
+# In a prompt of two words, these are more likely a program's.
+_NO_PHOTO = (
+    r"(?!(?:.*_)?(?:asset|avatar|camera|capture[ds]?|document|file|frame|images?|img|media|photos?|"
+    r"pictures?|profile|video)_)"
+)
 _WORD = r"(?:(?:\d+_)*[^_]*[^\W\d_][^_]*_)"
 # Seconds since 1970 from 2015 to 2036, and days from 1900 on: more likely than as a random number.
 _TIMES = r"(?!1[4-9]\d{8}$|20\d{8}$|(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d$)"
@@ -65,13 +70,14 @@ PATTERNS = (
         "Generated Image September 12, 2025 …",
         r"generated[-_]image[-_][a-z]+[-_]\d{1,2},?[-_]20[2-9]\d",
     ),
-    Pattern("Google ImageFX", "image_fx_…", r"image_fx(?:_|$)"),
+    Pattern("Google ImageFX", "image_fx_…", r"image_?fx(?:_|$)"),
     Pattern("Google Whisk", "Whisk_…", r"whisk_[0-9a-f]{10,}"),
     Pattern("ComfyUI", "ComfyUI_00001_", r"comfyui(?:[-_]temp_[a-z]{5})?[-_]\d{4,6}(?!\d)"),
     Pattern(
         "Midjourney",
         "user_prompt_words_uuid_0",
-        rf"{_NO_PROMPT}[^_]+_{_WORD}{{3}}.*(?<=_){_UUID}(?:_[0-3])?$",
+        rf"{_NO_PROMPT}(?:[^_]+_{_WORD}{{3}}.*(?<=_){_UUID}(?:_[0-3])?"
+        rf"|{_NO_PHOTO}[^_]+_{_WORD}{{2}}{_UUID})$",
     ),
     Pattern(
         "Midjourney",
@@ -79,7 +85,7 @@ PATTERNS = (
         rf"{_NO_PROMPT}[^_]+_{_WORD}.*(?<=_){_UUID}_[0-3]$",
     ),
     Pattern("Grok", "grok-image-uuid", r"grok[-_]image[-_](?=[-_a-z]*\d)[-_0-9a-z]{8,}"),
-    Pattern("Adobe Firefly", "Firefly 20240101…", r"firefly_20[2-9]\d{11}(?!\d)"),
+    Pattern("Adobe Firefly", "Firefly 20240101…", r"firefly_20[2-9]\d{5}[-_]?\d{6}(?!\d)"),
     Pattern("Adobe Firefly", "Firefly prompt 12345", r"(?-i:Firefly)_.*[a-z]{2}.*_\d{5,6}$"),
     Pattern("Stable Diffusion web UI", "00012-1234567890", rf"0\d{{4}}-{_TIMES}[1-9]\d{{6,9}}$"),
     Pattern(
@@ -98,7 +104,8 @@ PATTERNS = (
     Pattern(
         "Leonardo.Ai",
         "Default_prompt_words_0",
-        rf"(?-i:Default)_{_WORD}{{3}}.*(?<=_)[0-3](?:_{_UUID}.*)?$",
+        rf"(?-i:Default|AlbedoBase_XL|DreamShaper_v\d|Absolute_Reality_v\d+|3D_Animation_Style)_"
+        rf"{_WORD}{{3}}.*(?<=_)[0-3](?:_{_UUID}.*)?$",
     ),
     Pattern("Ideogram", "ideogram-…", r"ideogram[-_](?:v\d|\d{4,}|(?=[-_a-z]*\d)[-_0-9a-z]{12,})"),
     Pattern("Meta AI", "Meta AI image …", r"meta[-_]?ai[-_](?:image|imagine|generated)"),
@@ -114,11 +121,11 @@ PATTERNS = (
     Pattern("Replicate", "replicate-prediction-…", r"replicate-prediction-[0-9a-z]{10,}"),
     Pattern("Qwen", "qwen-image-…", r"qwen[-_](?:image|generated|edit)(?:[-_]|$)"),
     Pattern("Qwen", "qwen_1234567890", r"qwen(?:[-_]ai)?[-_]\d{5,}"),
-    Pattern("Jimeng", "jimeng-2025-…", r"jimeng(?:[-_]?ai)?[-_]\d{4}|即[梦夢]"),
+    Pattern("Jimeng", "jimeng-2025-…", r"jimeng(?:[-_]?ai)?[-_]\d{4}|.*即[梦夢]"),
     Pattern(
         "Doubao",
         "doubao_…",
-        r"doubao(?:[-_]?ai)?[-_](?:image|\d{4,})|豆包[-_]?(?:ai|图|圖|生成|\d{4,})",
+        r"doubao(?:[-_]?ai)?[-_](?:image|\d{4,})|(?:.*[-_])?豆包[-_]?(?:ai|图|圖|生成|\d{4,})",
     ),
     Pattern("Seedream", "seedream-…", r"seedream[-_]?\d"),
     Pattern("Kling", "kling_20250101_…", r"kling(?:[-_]?ai)?_20[2-9]\d{5}_|可灵"),
