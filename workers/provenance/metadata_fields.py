@@ -6,8 +6,10 @@ ComfyUI with images in them have that size.
 
 from __future__ import annotations
 
+import re
 import zlib
 from binascii import unhexlify
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from workers.images import tiff
@@ -22,16 +24,14 @@ if TYPE_CHECKING:
 
 MAX_TEXT_BYTES = 4 << 20
 MAX_FILE_BYTES = 8 << 20  # of text, in one file
+MAX_IIM_TEXTS = 16
 MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
-# IPTC-IIM: a marker, record 2 and the number of a data set; the length follows.
-_IIM_TEXTS = {
-    b"\x1c\x02\x41": "OriginatingProgram",
-    b"\x1c\x02\x6e": "Credit",
-    b"\x1c\x02\x78": "Caption",
-}
+# IPTC-IIM: a marker, record 2 and the number of a data set; its length and its text follow.
+_IIM_DATA_SET = re.compile(rb"\x1c\x02([\x41\x6e\x78])(..)", re.DOTALL)
+_IIM_NAMES = {b"\x41": "OriginatingProgram", b"\x6e": "Credit", b"\x78": "Caption"}
 
 _DECODERS = {
     "exif:UserComment": text.decode_user_comment,
@@ -118,11 +118,9 @@ def _exif(data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _iim(resources: bytes) -> Iterator[tuple[str, bytes]]:
-    for marker, name in _IIM_TEXTS.items():
-        start = resources.find(marker) + len(marker) + 2
-        if start > len(marker) + 1:
-            length = int.from_bytes(resources[start - 2 : start], "big")
-            yield f"iptc:{name}", resources[start : start + length]
+    for match in islice(_IIM_DATA_SET.finditer(resources), MAX_IIM_TEXTS):
+        length = int.from_bytes(match[2], "big")
+        yield f"iptc:{_IIM_NAMES[match[1]]}", resources[match.end() : match.end() + length]
 
 
 def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:

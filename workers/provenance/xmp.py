@@ -35,11 +35,8 @@ _PROPERTIES = {
 # Most packets have nothing of interest, and these searches cost a tenth of parsing them: strings
 # that are always of interest, and properties that are where a signature follows the name.
 _ALWAYS = (
-    b"AIGC",
-    b"AIPromptInformation",
-    b"AISystemUsed",
-    b"CFG scale: ",
-    b"Civitai resources",
+    b":AI",  # AIGC, AIPromptInformation, AISystemUsed
+    b"<AI",
     b"DigitalSourceType",
     b"Job ID: ",
     b"Mochi Diffusion",
