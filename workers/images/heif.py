@@ -1,36 +1,38 @@
-"""Metadata of a HEIC that its decoder does not need, and that pi-heif 1.4 may crash on.
+"""HEIF images by pi-heif, without what it reads beside the pixels.
 
-pi-heif reads EXIF and XMP of every image that it opens, and on some damaged files ends the process
-there by a segmentation fault. Here they are read by `workers.images.bmff`.
+Its reading of metadata crashes on some damaged files, and scanner reads metadata itself.
 """
 
 from __future__ import annotations
 
-from workers.images.bmff import boxes
+from typing import Any
 
-# Of a reference from an item to the image that it describes (ISO/IEC 23008-12, 6.6.2), and a type
-# of boxes to skip (ISO/IEC 14496-12, 8.1.2).
-_DESCRIBES, _SKIPPED = b"cdsc", b"free"
-# Version and flags, before the boxes in some boxes.
-_VERSION_BYTES = 4
+from pi_heif import heif, options
+from pi_heif.as_plugin import HeifImageFile
 
+__all__ = ["HeifImageFile"]
 
-def without_metadata(data: bytes) -> bytes:
-    """Return a HEIC of the same size in which no metadata belongs to an image."""
-    body = bytearray(data)
-    for name, start, end in boxes(data, 0, len(data)):
-        if name == b"meta":
-            _unlink(data, body, start + _VERSION_BYTES, end)
-    return bytes(body)
+# There are as many pool processes as cores already.
+options.DECODE_THREADS = 1
+options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
 
 
-def _unlink(data: bytes, body: bytearray, start: int, end: int) -> None:
-    """Have decoders skip the references in a box `meta` from metadata to images."""
-    for name, first, last in boxes(data, start, end):
-        if name != b"iref":
-            continue
-        for kind, inner, _ in boxes(data, first + _VERSION_BYTES, last):
-            if kind == _DESCRIBES:
-                # The type precedes the payload, unless the size is of eight bytes.
-                position = data.rindex(kind, 0, inner)
-                body[position : position + len(kind)] = _SKIPPED
+class _WithoutMetadata:
+    """An image of libheif's that has no metadata."""
+
+    metadata: tuple[()] = ()
+
+    def __init__(self, image: Any) -> None:  # noqa: ANN401 - of native code
+        self._image = image
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._image, name)
+
+
+class _HeifImage(heif.HeifImage):  # type: ignore[misc]
+    def __init__(self, image: Any) -> None:  # noqa: ANN401
+        super().__init__(_WithoutMetadata(image))
+
+
+# pi-heif has no option for this.
+heif.HeifImage = _HeifImage

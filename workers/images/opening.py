@@ -19,7 +19,6 @@ from storage.records import ErrorKind
 from workers.images import jpeg_xl, tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import ONLY_METADATA
-from workers.images.heif import without_metadata
 from workers.images.large_metadata import without_large_metadata
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ _PLUGINS = {
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIF": ("pi_heif.as_plugin", "HeifImageFile"),
+    "HEIF": ("workers.images.heif", "HeifImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
@@ -63,10 +62,6 @@ _PLUGINS = {
 # they decode what is not the image.
 _SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
     "PIL.AvifImagePlugin": ("PIL.AvifImagePlugin", {"DEFAULT_MAX_THREADS": 1}),
-    "pi_heif.as_plugin": (
-        "pi_heif.options",
-        {"DECODE_THREADS": 1, "THUMBNAILS": False, "DEPTH_IMAGES": False, "AUX_IMAGES": False},
-    ),
 }
 
 
@@ -89,8 +84,6 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
         _limit(_webp_size(data), limit)
     if form == "PNG":
         data = without_large_metadata(data)
-    if form == "HEIF":
-        data = without_metadata(data)
     try:
         opened = _plugin(form)(BytesIO(data))
     except SyntaxError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from scanner.cli import cli
 from scanner.detectors.plan import plan_for
 from storage.records import PlanError
+from workers import limited_process
 from workers.detectors import custom, installed, plugins
 from workers.detectors.card import Card, CardError, Input, Output, Thresholds
 from workers.detectors.custom_model import CustomModel, logit, prepared
@@ -349,6 +351,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
     (info / "entry_points.txt").write_text(ENTRIES)
     monkeypatch.syspath_prepend(site)
+    # For the process that `check` judges in.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(limited_process.HOME)]))
 
 
 def test_plugins_are_used_and_broken_ones_reported(plugin: None, tmp_path: Path) -> None:

@@ -31,20 +31,16 @@ def fuzz() -> Any:  # noqa: ANN401 - a module
 
 
 def test_damaged_files_are_judged(fuzz: Any) -> None:  # noqa: ANN401
-    """Of each format some are decoded and some refused; none hangs or is a bug.
-
-    A file may crash libheif: that is its verdict, and the next one is judged.
-    """
+    """Of each format some are decoded and some refused; none crashes, hangs or is a bug."""
     seeds = fuzz.seeds(())
     results = {form: fuzz.fuzz(form, files, COUNT, seed=15) for form, files in seeds.items()}
 
     assert results.keys() >= FORMATS
     for form, result in results.items():
-        crashes = {"crashed"} if form == "HEIF" else set()
-
-        assert {kind for kind, _ in result.bad} <= crashes, form
+        assert [] == [kind for kind, _ in result.bad], form
         assert COUNT == result.outcomes.total()
-        assert 0 < result.outcomes["decoded"] < COUNT
+        # The only HEIC among the cases is a damaged one.
+        assert 0 < result.outcomes["decoded"] < COUNT or form == "HEIF"
 
 
 def test_the_same_seed_gives_the_same_files(fuzz: Any) -> None:  # noqa: ANN401
