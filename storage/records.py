@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 # The authors of findings other than the models.
 PROVENANCE = "provenance"
+MARKS = "marks"
 CONTEXT = "context"
 FILE_NAMES = "file_names"
 ROUTER = "router"
-# The detectors that examine no pixels, and whose thresholds nothing moves.
-WITHOUT_PIXELS = frozenset({PROVENANCE, FILE_NAMES})
+# The detectors whose findings can settle an image, whatever a model says.
+SETTLING = (PROVENANCE, MARKS)
+# Those without a model, whose scores are stated: no context moves their thresholds, and no degraded
+# or resized pixels limit what they say.
+STATED = frozenset({*SETTLING, FILE_NAMES})
 # The kind of a finding on pixels too degraded to show whether the image is generated.
 DEGRADED = "degraded"
 # The key in the detail of a finding of CONTEXT for its likelihood ratio.
@@ -231,7 +235,7 @@ class Verdict:
     """The result for one image after its detectors have run.
 
     `score` and `detector` are those of the finding that decided; `examined` is true where a
-    detector other than provenance examined the pixels; `digest` is the SHA-256 of the file.
+    detector with a model examined the pixels; `digest` is the SHA-256 of the file.
     """
 
     image_id: int

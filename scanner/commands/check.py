@@ -13,7 +13,12 @@ import click
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE
 from scanner.options.output import fail_on_option, json_option
 from scanner.options.record import as_record
-from scanner.options.scan_request import context_option, detectors_option, file_names_option
+from scanner.options.scan_request import (
+    context_option,
+    detectors_option,
+    file_names_option,
+    marks_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +41,7 @@ class CheckOptions:
     detectors: str | None
     with_context: bool
     with_file_names: bool
+    with_marks: bool
     fail_on: str | None
     as_json: bool
 
@@ -52,6 +58,7 @@ class CheckOptions:
 @detectors_option
 @context_option
 @file_names_option
+@marks_option
 @fail_on_option
 @json_option
 @as_record(CheckOptions)
@@ -73,6 +80,7 @@ def command(*, files: Sequence[Path], options: CheckOptions) -> None:
         options.detectors,
         with_context=options.with_context,
         with_file_names=options.with_file_names,
+        with_marks=options.with_marks,
     )
     outcomes = set()
     for file, verdict in _judged(files, plan):

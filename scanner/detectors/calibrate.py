@@ -15,7 +15,7 @@ from scanner.detectors.thresholds import (
     write_thresholds,
 )
 from scanner.listing.walk import Walk, WalkOptions
-from storage.records import WITHOUT_PIXELS, BatchImage
+from storage.records import STATED, BatchImage
 from workers.batch.sandbox import Sandbox
 from workers.limits import Limits
 from workers.sources.local import LocalSource
@@ -71,7 +71,7 @@ def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str,
             if finding.score is not None:
                 score = max(finding.score, highest.get(finding.detector, 0.0))
                 highest[finding.detector] = score
-        if not WITHOUT_PIXELS.isdisjoint(highest):
+        if not STATED.isdisjoint(highest):
             flagged += 1
             continue
         for name, score in highest.items():
@@ -79,7 +79,8 @@ def _scores(folder: Path, plan: Plan, say: Callable[[str], object]) -> dict[str,
         if number % PROGRESS_EVERY == 0:
             say(f"{number:,} photos scored")
     if flagged:
-        say(f"{flagged:,} left out: their metadata or names mention AI, so they may not be real")
+        why = "their metadata, marks or names mention AI, so they may not be real"
+        say(f"{flagged:,} left out: {why}")
     return scores
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scanner.detectors.thresholds import with_custom
 from storage.errors import InvalidInput, ScannerError
-from storage.records import CONTEXT, FILE_NAMES, PROVENANCE, PlanError
+from storage.records import CONTEXT, FILE_NAMES, MARKS, PROVENANCE, PlanError
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.pipeline.plan import make_plan
@@ -29,15 +29,23 @@ class UnknownDetector(InvalidInput):
 
 
 def plan_for(
-    detectors: str | None, *, with_context: bool = True, with_file_names: bool = True
+    detectors: str | None,
+    *,
+    with_context: bool = True,
+    with_file_names: bool = True,
+    with_marks: bool = True,
 ) -> Plan:
     """Plan a scan as `plan_by_cards` does, with the user's thresholds where there are any.
 
-    Without context the models' thresholds are the same for every image; without file names these
-    are no evidence.
+    Without context the models' thresholds are the same for every image; without file names and
+    marks these are no evidence.
     """
     plan = with_custom(plan_by_cards(detectors))
-    left_out = {CONTEXT: not with_context, FILE_NAMES: not with_file_names}
+    left_out = {
+        CONTEXT: not with_context,
+        FILE_NAMES: not with_file_names,
+        MARKS: not with_marks,
+    }
     kept = tuple(each for each in plan.detectors if not left_out.get(each.name, False))
     return replace(plan, detectors=kept)
 

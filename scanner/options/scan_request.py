@@ -37,6 +37,7 @@ class ScanRequestOptions:
     all_files: bool
     with_context: bool
     with_file_names: bool
+    with_marks: bool
 
 
 detectors_option = click.option(
@@ -62,12 +63,21 @@ file_names_option = click.option(
     help="Call an image unsure that has a generator's name, such as 'ChatGPT Image …'.",
 )
 
+marks_option = click.option(
+    "--marks/--no-marks",
+    "with_marks",
+    default=True,
+    show_default=True,
+    help="Read marks that generators leave in the pixels, such as Gemini's sparkle.",
+)
+
 _OPTIONS = (
     click.argument("folder", type=click.Path(exists=True, path_type=Path)),
     click.option("--name", help="Name of the collection.  [default: the folder's name]"),
     detectors_option,
     context_option,
     file_names_option,
+    marks_option,
     click.option(
         "--rescan",
         is_flag=True,
@@ -146,6 +156,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
             requested.detectors,
             with_context=requested.with_context,
             with_file_names=requested.with_file_names,
+            with_marks=requested.with_marks,
         ),
         owner=owner,
         walk=WalkOptions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from storage.records import STATED
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.pipeline.crops import LEAST_REDUCTION, crop_places, reduction
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from storage.records import Finding, Plan
     from workers.detectors.card import Card
 
-# The keys in a finding's detail for a face, and for the number of crops.
+# The keys in a finding's detail for a face or a mark, and for the number of crops.
 BOX, CROPS = "box", "crops"
 # Boxes that are drawn; more would hide the image.
 MAX_BOXES = 100
@@ -54,13 +55,14 @@ def has_places(findings: Sequence[Finding]) -> bool:
 
 
 def boxes(findings: Sequence[Finding], shape: Shape, cards: Mapping[str, Card]) -> list[Drawn]:
-    """Return the boxes of faces and of crops at the image's own resolution."""
+    """Return the boxes of faces, marks and crops at the image's own resolution."""
     drawn: list[Drawn] = []
     for number, finding in enumerate(findings, start=1):
         box = finding.detail.get(BOX)
         if isinstance(box, list) and len(box) == _SIDES:
             if all(isinstance(side, int | float) for side in box):
-                drawn.append(_drawn(number, "face", *box))
+                kind = "mark" if finding.detector in STATED else "face"
+                drawn.append(_drawn(number, kind, *box))
         elif (card := _card_of_crops(finding, cards)) is not None and card.input is not None:
             wide, high = card.input.width, card.input.height
             for left, top in crop_places(shape.stored, card.input, card.view.crops):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.schema import finding
-from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, ROUTER, WITHOUT_PIXELS
+from storage.records import DEGRADED, RESIZED_FROM, ROUTER, SETTLING, STATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def read_coverage(
     """Return the coverage of a scan; `flagged_from` has the threshold of each planned detector."""
     has_score = (finding.c.scan_id == scan_id) & finding.c.score.is_not(None)
     with_scores = set(connection.scalars(sa.select(finding.c.detector).where(has_score).distinct()))
-    names = [name for name in flagged_from if name in with_scores and name not in WITHOUT_PIXELS]
+    names = [name for name in flagged_from if name in with_scores and name not in STATED]
     groups = list(connection.execute(_states(scan_id, names, flagged_from)))
     scored: Counter[str] = Counter(dict.fromkeys(names, 0))
     images: Counter[tuple[str, ...]] = Counter()
@@ -63,7 +63,7 @@ def read_coverage(
             images[native] += number
             flagged[native] += number if _FLAGGED in states else 0
     return Coverage(
-        scored={name: scored[name] for name in flagged_from if name not in WITHOUT_PIXELS},
+        scored={name: scored[name] for name in flagged_from if name not in STATED},
         as_measured=tuple(
             Scored(names, number, flagged[names]) for names, number in images.items()
         ),
@@ -76,8 +76,15 @@ def _states(scan_id: int, names: list[str], flagged_from: Mapping[str, float]) -
     detail, score = finding.c.detail, finding.c.score
     size = sa.case((detail.is_not(sa.null()), detail[RESIZED_FROM].as_string()))
     degraded = (finding.c.detector == ROUTER) & (finding.c.kind == DEGRADED)
-    # A metadata finding settles an image from the threshold for `ai` on.
-    settled = (finding.c.detector == PROVENANCE) & (score >= flagged_from.get(PROVENANCE, 2.0))
+    # Metadata or a mark settles an image from the threshold for `ai` on.
+    settled = sa.or_(
+        sa.false(),
+        *(
+            (finding.c.detector == name) & (score >= flagged_from[name])
+            for name in SETTLING
+            if name in flagged_from
+        ),
+    )
     columns = [
         sa.func.max(sa.case((settled, 1), else_=0)).label("settled"),
         sa.func.max(sa.case((degraded, 1), else_=0)).label("degraded"),

@@ -21,7 +21,7 @@ from storage.reads.evidence import (
 from storage.reads.hosts import HostFigures, active_seconds, read_hosts
 from storage.reads.labelled import LabelledCount, read_labelled
 from storage.reads.progress import Counts, read_counts, read_span
-from storage.records import CONTEXT, WITHOUT_PIXELS
+from storage.records import CONTEXT, STATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
         labelled = read_labelled(connection, scan_id)
         breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
         images = dict(breakdown.coverage.scored)
-        for name in WITHOUT_PIXELS & detectors.keys():
+        for name in STATED & detectors.keys():
             images[name] = count_images(connection, scan_id, name)
         evidence = read_evidence(connection, scan_id)
         if CONTEXT in detectors:

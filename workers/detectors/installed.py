@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 # The built-in detectors, which a scan uses by default.
-NAMES = ("context", "faces", "file_names", "objects-32", "provenance", "scenes")
+NAMES = ("context", "faces", "file_names", "marks", "objects-32", "provenance", "scenes")
 
 
 def installed() -> dict[str, Card]:

@@ -7,7 +7,8 @@ of evidence decides nothing. Several models may examine one image, its faces and
 same rule.
 
 What surrounds the pixels moves the thresholds of the models (`workers.provenance.context`), but not
-those of metadata that names a generator, nor those of file names, which reach `unsure` at most.
+those of metadata and marks that name a generator, nor those of file names, which reach `unsure` at
+most.
 
 A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
 because false-positive rates were measured on other images.
@@ -23,7 +24,7 @@ from storage.records import (
     LIKELIHOOD_RATIO,
     NEVER,
     RESIZED_FROM,
-    WITHOUT_PIXELS,
+    STATED,
     Outcome,
 )
 
@@ -58,13 +59,13 @@ class DecisionRule:
         for finding in findings:
             if finding.score is None:
                 continue
-            by_pixels = finding.detector not in WITHOUT_PIXELS
-            examined = examined or by_pixels
+            by_model = finding.detector not in STATED
+            examined = examined or by_model
             thresholds = self._thresholds[finding.detector]
-            if by_pixels:
+            if by_model:
                 thresholds = thresholds.moved(likelihood_ratio)
             reached = _level(thresholds, finding.score)
-            if by_pixels and (degraded or RESIZED_FROM in finding.detail):
+            if by_model and (degraded or RESIZED_FROM in finding.detail):
                 reached = min(reached, 1)
             if (reached, finding.score) > (level, score):
                 level, score, detector = reached, finding.score, finding.detector

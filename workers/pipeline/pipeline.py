@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from storage.records import (
     CONTEXT,
     FILE_NAMES,
+    MARKS,
     PROVENANCE,
     RESIZED_FROM,
-    WITHOUT_PIXELS,
+    STATED,
     ErrorKind,
     Finding,
     ImageError,
@@ -27,7 +28,7 @@ from storage.records import (
     Timings,
     Verdict,
 )
-from workers import provenance
+from workers import marks, provenance
 from workers.detectors import installed
 from workers.detectors.card import CardError
 from workers.detectors.loading import load
@@ -99,10 +100,13 @@ class Pipeline:
         cards = {name: loaded.card for name, loaded in detectors.items()}
         self._selector = InputSelector(cards, present or {}, finder)
         self._max_pixels = max_pixels
+        # Marks are read at full resolution, as most models need it.
+        self._native = self._selector.native or MARKS in plan.names()
         self._reads_provenance = PROVENANCE in plan.names()
         self._reads_names = FILE_NAMES in plan.names()
         # Kept, so that a list that is taken over meanwhile counts for plans made with it.
         self._trust = trust_lists.load() if self._reads_provenance else NO_LISTS
+        self._reads_marks = MARKS in plan.names()
         card = (present or {}).get(CONTEXT) if CONTEXT in plan.names() else None
         self._likelihood_ratios = (
             {ratio.kind: ratio.likelihood_ratio for ratio in card.ratios} if card else {}
@@ -182,11 +186,13 @@ class Pipeline:
         return fetched.data
 
     def _look(self, state: _ImageState, data: bytes) -> None:
-        """Decode an image, and select the inputs of detectors."""
+        """Decode an image, read its marks, and select the inputs of detectors."""
         started = perf_counter_ns()
-        decoded = decode(data, max_pixels=self._max_pixels, native=self._selector.native)
+        decoded = decode(data, max_pixels=self._max_pixels, native=self._native)
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
+        if self._reads_marks:
+            state.findings.extend(marks.read(decoded))
         state.inputs = self._selector.select(decoded)
         if self._likelihood_ratios and state.inputs.full_size:
             surroundings = context.finding(data, decoded, self._likelihood_ratios)
@@ -264,9 +270,7 @@ def make_pipeline(plan: Plan, max_pixels: int) -> Pipeline:
     try:
         cards = installed.installed()
         require_same(plan, cards)
-        detectors = {
-            name: load(cards[name]) for name in sorted(plan.names() - {CONTEXT} - WITHOUT_PIXELS)
-        }
+        detectors = {name: load(cards[name]) for name in sorted(plan.names() - {CONTEXT} - STATED)}
     except CardError as error:
         raise PlanError(f"{error}: install scanner again") from error
     finder = face_finder(cards[name] for name in plan.names())

@@ -13,7 +13,7 @@ from scanner.report.figures.throughput import Throughput, throughput
 from storage.reads.gallery import Selection, page
 from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_row
-from storage.records import PROVENANCE, Outcome
+from storage.records import SETTLING, Outcome
 from storage.writes.samples import read_sample
 from workers.evaluation.curves import Curves, curves
 from workers.evaluation.intervals import Interval, wilson
@@ -139,7 +139,7 @@ def build(
 def _findings(store: Store, scan: Scan, evidence: Iterable[EvidenceCount]) -> Sequence[VerdictRow]:
     """Return the most certain flagged images, by kind of evidence and then by score."""
     thresholds = scan.plan.thresholds()
-    kinds = sorted({count.kind for count in evidence if count.detector == PROVENANCE})
+    kinds = sorted({count.kind for count in evidence if count.detector in SETTLING})
     selections = [Selection((Outcome.AI,), evidence=kind) for kind in kinds]
     selections += [Selection((outcome,)) for outcome in (Outcome.AI, Outcome.UNSURE)]
     # In the order in which they were selected, each image once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import PROVENANCE, Outcome
+from storage.records import SETTLING, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,14 +39,14 @@ def heading(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding |
 
 
 def settling(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding | None:
-    """Return the strongest finding of metadata that makes an image `ai`, whatever a model says."""
-    known = thresholds.get(PROVENANCE)
-    if known is None or verdict.outcome is not Outcome.AI:
+    """Return the strongest metadata or mark that makes an image `ai`, whatever a model says."""
+    if verdict.outcome is not Outcome.AI:
         return None
+    settles = {name: known.ai for name in SETTLING if (known := thresholds.get(name)) is not None}
     found = [
         finding
         for finding in verdict.findings
-        if finding.detector == PROVENANCE and _score(finding) >= known.ai
+        if finding.detector in settles and _score(finding) >= settles[finding.detector]
     ]
     return max(found, key=_score, default=None)
 

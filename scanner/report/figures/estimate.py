@@ -19,7 +19,7 @@ Images that are seen by the same detectors are a part of their own, flagged wher
 an image. Errors may be alike in all parts, so the bounds of the whole are the sums of theirs.
 
 Left out are the images that no measured detector saw as it was measured: other than photographs,
-resized or degraded ones; and those that their own metadata settles.
+resized or degraded ones; and those that metadata or marks settle.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ VERDICTS = {
     Outcome.ERROR: ("error", "could not be read"),
     None: ("pending", "not judged yet"),
 }
-NOT_EXAMINED = ("not examined", "only metadata was read, for the reasons below")
+NOT_EXAMINED = ("not examined", "only metadata and marks were read, for the reasons below")
 
 # By kind of finding; other kinds are shown by their own name.
 EVIDENCE = {
@@ -38,6 +38,9 @@ EVIDENCE = {
     "file_name": "name that a generator gives",
     "generator_edit": "generator, from another image",
     "sidecar_unreadable": "sidecar: cannot be read",
+    "hidden_settings": "generator settings in the pixels",
+    "invisible_mark": "invisible watermark",
+    "visible_mark": "visible mark",
     "out_of_domain": "looks like a drawing, icon, page or other graphic, not a photograph",
     "no_detector": "too small for a detector of photographs, and without a face",
     "too_small": "too small for every detector",

@@ -33,5 +33,6 @@ def not_examined(report: Report) -> str:
     # Images with evidence in their metadata have a reason as well, but count by their verdict.
     is_complete = sum(images for _, images in reasons) == unseen
     named = [f"{reason} ({images:,})" if is_complete else reason for reason, images in reasons]
-    text = f"Not examined: {labels.count(unseen, 'image', 'images')}; only metadata was read."
+    images = labels.count(unseen, "image", "images")
+    text = f"Not examined: {images}; only metadata and marks were read."
     return f"{text} Why: {'; '.join(named)}." if named else text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
-from storage.records import CONTEXT, DEGRADED, NEVER, RESIZED_FROM, WITHOUT_PIXELS, Outcome
+from storage.records import CONTEXT, DEGRADED, NEVER, RESIZED_FROM, STATED, Outcome
 from workers.pipeline.decide import context_ratio
 
 if TYPE_CHECKING:
@@ -85,13 +85,12 @@ def _said(
 
 
 def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[str, Thresholds]:
-    """Return the thresholds as what surrounds the pixels moved them, those of metadata as is."""
+    """Return the thresholds as what surrounds the pixels moved them, those of evidence as is."""
     ratio = context_ratio(verdict.findings)
     if ratio == 1:
         return thresholds
     return {
-        name: each if name in WITHOUT_PIXELS else each.moved(ratio)
-        for name, each in thresholds.items()
+        name: each if name in STATED else each.moved(ratio) for name, each in thresholds.items()
     }
 
 
@@ -112,7 +111,7 @@ def _met(finding: Finding, thresholds: Mapping[str, Thresholds]) -> tuple[Outcom
 
 def _cap(finding: Finding, verdict: Verdict) -> str:
     """Return why a score of a model counts as `unsure` at most; empty where nothing limits it."""
-    if finding.detector in WITHOUT_PIXELS:
+    if finding.detector in STATED:
         return ""
     if RESIZED_FROM in finding.detail:
         return "resized, so unsure at most"

@@ -32,11 +32,16 @@ def test_without_context() -> None:
 
 
 def test_without_file_names() -> None:
-    """A plan without file names differs by nothing else, and both can be left out."""
-    neither = plan_for(None, with_context=False, with_file_names=False)
+    """A plan without file names differs by nothing else, and all three can be left out."""
+    neither = plan_for(None, with_context=False, with_file_names=False, with_marks=False)
 
     assert plan_for(None).names() - {"file_names"} == plan_for(None, with_file_names=False).names()
-    assert plan_for(None).names() - {"context", "file_names"} == neither.names()
+    assert plan_for(None).names() - {"context", "file_names", "marks"} == neither.names()
+
+
+def test_without_marks() -> None:
+    """A plan without marks differs by nothing else."""
+    assert plan_for(None).names() - {"marks"} == plan_for(None, with_marks=False).names()
 
 
 @pytest.mark.parametrize("names", ["nonsense", ",", " "])

@@ -13,7 +13,15 @@ def test_built_in_detectors() -> None:
     """Each card is listed by its name."""
     cards = installed.installed()
 
-    assert ["context", "faces", "file_names", "objects-32", "provenance", "scenes"] == sorted(cards)
+    assert sorted(cards) == [
+        "context",
+        "faces",
+        "file_names",
+        "marks",
+        "objects-32",
+        "provenance",
+        "scenes",
+    ]
     assert all(name == card.name for name, card in cards.items())
 
 

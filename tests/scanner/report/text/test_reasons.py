@@ -31,7 +31,8 @@ def test_each_reason_has_its_number(report: Report) -> None:
     text = not_examined(unseen(report, out_of_domain=1234, no_detector=2, degraded=9))
 
     assert text == (
-        f"Not examined: 1,236 images; only metadata was read. Why: {GRAPHIC} (1,234); {SMALL} (2)."
+        "Not examined: 1,236 images; only metadata and marks were read. "
+        f"Why: {GRAPHIC} (1,234); {SMALL} (2)."
     )
 
 
@@ -41,7 +42,7 @@ def test_no_numbers_that_do_not_add_up(report: Report) -> None:
     counts = replace(seen.counts, not_examined=1)
 
     assert not_examined(replace(seen, counts=counts)) == (
-        f"Not examined: 1 image; only metadata was read. Why: {GRAPHIC}."
+        f"Not examined: 1 image; only metadata and marks were read. Why: {GRAPHIC}."
     )
 
 
