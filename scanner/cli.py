@@ -33,6 +33,7 @@ COMMANDS = {
     "pause": "Stop a machine from taking work.",
     "unpause": "Let a machine take work again.",
     "resume": "Put the unfinished batches of a scan on the queue again.",
+    "deadletters": "Show the messages that were put aside; send them again or drop them.",
     "cancel": "Stop a scan; its verdicts stay.",
     "detectors": "List the detectors, show a card, add a custom model.",
     "store": "Upgrade or back up the store.",

@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from scanner.config import ConfigError, config_file, file_settings, state_dir
-from scanner.fleet.broker import OPEN_BROKER, error_text, lacks_password, without_password
+from scanner.fleet.broker import (
+    OPEN_BROKER,
+    error_text,
+    lacks_password,
+    open_broker,
+    without_password,
+)
 from scanner.processes.embedded_broker import EmbeddedServerError, find_program
 from storage.database.engine import WORK_ANSWER_S, shown_url, version
 from storage.database.engine import store_url as parse_store_url
 from storage.database.schema import HEAD
 from storage.database.store import Store
-from storage.errors import StoreError, StoreUnavailable
+from storage.errors import ScannerError, StoreError, StoreUnavailable
 from storage.paths import shown
 from workers.broker.app import make_redis
+from workers.broker.dead_letters import read_letters
 from workers.confinement.process import missing_means
 from workers.detectors import installed
 from workers.detectors.card import CardError
@@ -74,6 +81,7 @@ def examine(store_url: str, broker_url: str | None, folder: Path | None) -> Iter
     yield from _disks(store_url)
     yield _sqlite()
     yield _broker(broker_url)
+    yield from _dead_letters(store_url, broker_url)
     yield _embedded()
     if folder is not None:
         yield _folder(folder)
@@ -244,6 +252,9 @@ def _broker(url: str | None) -> Check:
         client = make_redis(url)
         info = client.info()
         client.close()
+    except redis.exceptions.NoPermissionError:
+        result = f"{where}, as a user that may not ask for its version"
+        return Check("broker", Level.OK, result)
     except redis.AuthenticationError as error:
         fix = "name the right password in --broker"
         return Check("broker", Level.WRONG, f"{where}: {error_text(error)}", fix)
@@ -265,6 +276,25 @@ def _running_broker(where: str, info: Mapping[str, Any], *, is_open: bool) -> Ch
         return Check("broker", Level.OK, result)
     fix = "set `appendonly yes` there: a restart then loses no batches (`resume` finds them too)"
     return Check("broker", Level.NOTE, f"{result}, without persistence", fix)
+
+
+def _dead_letters(store_url: str, broker_url: str | None) -> Iterator[Check]:
+    """Check for messages that were put aside; nothing where store or broker is not there."""
+    if broker_url is None:
+        return
+    try:
+        with (
+            closing(Store.open(store_url, make=False)) as store,
+            open_broker(broker_url, store.identity) as broker,
+        ):
+            letters = read_letters(broker.namespace)
+    except ScannerError:
+        return
+    if letters:
+        latest = shown(letters[0].reason.encode())
+        found = f"{len(letters)} messages were put aside, the latest: {latest}"
+        fix = "`scanner deadletters` lists them, sends them again or drops them"
+        yield Check("dead letters", Level.NOTE, found, fix)
 
 
 def _embedded() -> Check:

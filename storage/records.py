@@ -77,6 +77,7 @@ class ErrorKind(StrEnum):
     TOO_LARGE = "too_large"  # over the limit of pixels or bytes
     CHANGED = "changed"  # it differs from the listed file, or changed while it was read
     OUTSIDE = "outside"  # its path leaves the root folder of the collection
+    MOVED = "moved"  # its collection's folder had other files for too long
     CRASHED = "crashed"  # it killed the process that decoded it, twice
     TIMEOUT = "timeout"  # it exceeded its time limit, twice
 

@@ -36,6 +36,7 @@ NOT_RUN = {
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
     r"scanner bench (--make|\w+/)": "takes minutes; test_benchmark_nets.py makes a smaller model",
     r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",
+    r"scanner hub revoke": "needs that machine; tests/scanner/fleet/test_members.py has one",
     r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
     r"datasette|polars": "is too large for the development environment",
     r"bin/lock": "asks the package index for newer versions",
@@ -49,6 +50,9 @@ REPLACEMENTS = {
     "/photos": "$PWD/photos",
     "192.168.1.5": "127.0.0.1:$TEST_PORT",
 }
+
+
+UNTIL_WRITTEN = r"for _ in $(seq 600); do [ -s \2 ] && break; sleep 0.1; done"
 
 
 def commands(page: Path) -> list[str]:
@@ -65,7 +69,9 @@ def runnable(line: str) -> str | None:
     for documented, used in REPLACEMENTS.items():
         line = re.sub(rf"(?<![\w$/]){re.escape(documented)}(?![\w/])", used, line)
     # A hub runs in the background; the default port of `serve` may be in use.
-    line = re.sub(r"^(scanner hub .*)$", r"\1 & sleep 5", line)
+    line = re.sub(r"^(scanner hub --listen .* > (\w+))$", rf"\1 & {UNTIL_WRITTEN}", line)
+    # The machine that joins is another one.
+    line = re.sub(r"^scanner join", "XDG_CONFIG_HOME=$PWD/pi XDG_STATE_HOME=$PWD/pi \\g<0>", line)
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
     # Workers and servers run until they are stopped.
     return re.sub(

@@ -16,5 +16,8 @@ class Limits:
     max_bytes: int = 512 * 2**20
     # An image that takes longer is tried once more by itself, then it is `error: timeout`.
     image_seconds: float = 60.0
+    # How long a collection's folder may have other files, or no machine know where it is, or have
+    # its detectors, before its batches are given up.
+    give_up_seconds: float = 600.0
     # Address space of the sandbox.
     sandbox_bytes: int = 3 * 2**30

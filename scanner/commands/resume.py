@@ -16,9 +16,11 @@ from workers.settings import FLEET
 def command(*, scan_id: int | None, store: str, broker: str) -> None:
     """Put every unfinished batch of SCAN on the queue again (default: the latest scan).
 
-    For a queue that was lost, or a scan that was cancelled. Harmless at any time: finished work
-    stays finished, and work in progress is not started twice. A listing that was interrupted
-    continues with `scanner enqueue` or `scanner scan` of the same folder.
+    For a queue that was lost, or a scan that was cancelled. Images that became errors because their
+    folder had other files (`moved`) are tried again, and so are batches that were given up.
+    Harmless at any time: finished work stays finished, and work in progress is not started twice. A
+    listing that was interrupted continues with `scanner enqueue` or `scanner scan` of the same
+    folder.
 
     \b
     Examples:
@@ -29,12 +31,17 @@ def command(*, scan_id: int | None, store: str, broker: str) -> None:
     from scanner.fleet.broker import open_broker
     from scanner.report.text import labels
     from storage.writes import scans
+    from workers.broker.dead_letters import drop_letters
     from workers.broker.heartbeat import uncancel
+    from workers.broker.missing import reset_all
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
         scan = scans.find_scan(opened, scan_id)
         scans.change_owner(opened, scan.scan_id, FLEET)
         uncancel(queue.namespace, scan.scan_id)
+        reset_all(queue.namespace)
+        producer.retry_moved(opened, scan)
+        drop_letters(queue.namespace, lambda letter: letter.scan_id == scan.scan_id)
         scan = scans.find_scan(opened, scan.scan_id)
         batches = producer.publish_unfinished(opened, queue.app, scan, lambda: None)
     queued = labels.count(batches, "batch", "batches")

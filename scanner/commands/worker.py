@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.options.broker import broker_option
-from scanner.options.parameters import refuse_before_subcommand
+from scanner.options.parameters import FiniteRange, refuse_before_subcommand
 from scanner.options.record import as_record
 from scanner.options.store import store_option
 from scanner.options.work import (
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from workers.sources.location import SourceLocation
     from workers.working_hours import Hours
 
+DEFAULT_GIVE_UP_MINUTES = 10.0
+
 user_option = click.option(
     "--user", "of_user", is_flag=True, help="A service of yours, not the system's."
 )
@@ -44,6 +46,7 @@ class WorkerOptions:
     name: str
     hours: Hours | None
     cool: bool
+    give_up_after: float
     verbose: bool
     rescuer: bool
 
@@ -68,6 +71,15 @@ class ServiceOptions:
 @hours_option
 @cool_option
 @runtime_option
+@click.option(
+    "--give-up-after",
+    type=FiniteRange(0),
+    default=DEFAULT_GIVE_UP_MINUTES,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long a collection may be missing from its folder, or be unknown to all machines, "
+    "before its batches are given up.",
+)
 @click.option("--verbose", is_flag=True, help="Log each batch.")
 # The second name is that of 0.1.
 @click.option("--rescuer/--no-rescuer", "--keeper/--no-keeper", default=True, hidden=True)
@@ -92,6 +104,7 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
     from scanner.config import state_dir
     from scanner.fleet.worker import connection, run_worker
     from scanner.processes.logs import log_to_stderr
+    from workers.limits import Limits
     from workers.settings import WorkerSettings
 
     log_to_stderr(verbose=options.verbose, host=options.name)
@@ -109,6 +122,7 @@ def command(ctx: click.Context, *, options: WorkerOptions) -> None:
         membership=source.membership,
         hours=options.hours,
         cool=options.cool,
+        limits=Limits(give_up_seconds=60 * options.give_up_after),
     )
     ctx.exit(run_worker(settings, partial(click.echo, err=True), rescuer=options.rescuer))
 

@@ -38,10 +38,10 @@ _HOLD = (
     "unwatch type"
 )
 _BIND = "sadd smembers"
-_LEASE = "evalsha set get del hset hdel"
+_LEASE = "evalsha set get del hset hsetnx hdel hexists"
 _PRODUCE = (
     f"{_CONNECT} {_TAKE} {_HOLD} {_BIND} eval script|load lpop lrange lrem ltrim exists expire "
-    "hexists hkeys hmget rename scan info"
+    "hexists hgetall hkeys hmget hsetnx rename scan info"
 )
 
 
@@ -89,6 +89,7 @@ class AccessList:
             ("lpush llen", "results*"),
             ("hlen", "recording"),
             ("get hget hkeys hexists hmget", "control", "samples", "hub"),
+            ("hsetnx hget hdel", "stuck"),
             ("set", "worker:*"),
             ("lpush ltrim", "dead"),
         )

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
@@ -20,14 +21,13 @@ from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Walk, WalkOptions
 from storage.errors import NotFound, ScanExists
 from storage.paths import shown
-from storage.records import ListedImage
+from storage.records import ErrorKind, ListedImage
 from storage.writes import kept, listing, results, scans
 from workers.sources.local import LocalSource
 from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from celery import Celery
 
@@ -193,6 +193,13 @@ def publish_unfinished(
     if not published:
         scans.finish_scan_if_done(store, scan.scan_id)
     return published
+
+
+def retry_moved(store: Store, scan: Scan) -> int:
+    """Put the images whose folder had other files into new batches; return their number."""
+    root = Path(os.fsdecode(scan.root))
+    kind = ErrorKind.MOVED
+    return listing.retry_errors(store, scan.scan_id, MAX_IMAGES, _file_status(root), kind)
 
 
 def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:

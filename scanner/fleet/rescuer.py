@@ -30,6 +30,7 @@ from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker import leases
 from workers.broker.batch_parts import random_part_number
+from workers.broker.dead_letters import read_letters
 from workers.broker.key_types import RESCUER_LOCK, move_wrong_types
 from workers.broker.namespace import count_pending_results
 from workers.log_context import log_batch
@@ -100,7 +101,8 @@ class Rescuer:
             return set()
         unfinished = results.unfinished_batches(self._store, self._owner)
         self._idle = set(leases.batches_without_lease(self._namespace, unfinished))
-        return before & self._idle
+        # Those that were given up wait for a person.
+        return (before & self._idle) - {one.batch_id for one in read_letters(self._namespace)}
 
     def _publish(
         self, unfinished: tuple[int, Batch] | None, reason: str, hung_image: int = 0

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from storage.paths import shown
 from workers.broker.app import make_namespace
+from workers.broker.dead_letters import read_letters
 from workers.broker.heartbeat import WorkerState, worker_states
 
 if TYPE_CHECKING:
@@ -38,8 +40,14 @@ def read_queue_state(broker_url: str, store_id: str) -> QueueState | None:
 
 
 def waiting_note(namespace: Namespace) -> str:
-    """Return what a worker says that it waits for; empty if none waits."""
+    """Return what a worker says that it waits for, else why a batch was given up, if one was."""
     try:
-        return next((state.note for state in worker_states(namespace) if state.note), "")
+        notes = [state.note for state in worker_states(namespace) if state.note]
+        notes += [
+            f"given up, see `scanner deadletters`: {shown(letter.reason.encode())}"
+            for letter in read_letters(namespace)
+            if letter.batch_id
+        ]
     except redis.RedisError:
         return ""
+    return next(iter(notes), "")

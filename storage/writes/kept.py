@@ -28,6 +28,7 @@ TEMPORARY_ERRORS = (
     ErrorKind.UNREADABLE,
     ErrorKind.CHANGED,
     ErrorKind.OUTSIDE,
+    ErrorKind.MOVED,
     ErrorKind.TIMEOUT,
     ErrorKind.INTERNAL,
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
 
     from storage.database.store import Store
-    from storage.records import ListedImage
+    from storage.records import ErrorKind, ListedImage
     from storage.writes.kept import EarlierScans
     from storage.writes.scans import Scan
 
@@ -73,14 +73,21 @@ def add_batch(
 
 
 def retry_errors(
-    store: Store, scan_id: int, max_images: int, stat: Callable[[bytes], tuple[int, int] | None]
+    store: Store,
+    scan_id: int,
+    max_images: int,
+    stat: Callable[[bytes], tuple[int, int] | None],
+    kind: ErrorKind | None = None,
 ) -> int:
     """Put every image that ended in `error` into new batches, and return their number.
 
-    Deletes their verdicts. `stat` returns the present size (bytes) and modification time (ns) of a
-    path, or None: a file may have been repaired since it was listed.
+    With a `kind`, only those with an error of this kind. Deletes their verdicts. `stat` returns the
+    present size (bytes) and modification time (ns) of a path, or None: a file may have been
+    repaired since it was listed.
     """
     failed = failed_images(scan_id)
+    if kind is not None:
+        failed = failed.where(verdict.c.error_kind == kind.value)
     next_images = (
         sa.select(image.c.id, image.c.path)
         .where(image.c.id.in_(failed))

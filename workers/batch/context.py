@@ -11,6 +11,7 @@ from workers.batch.throughput import Throughput
 from workers.broker.app import make_app, make_namespace
 from workers.broker.collection_fingerprints import fingerprint_of
 from workers.broker.heartbeat import Heartbeat
+from workers.broker.missing import MissingSince
 from workers.host.identity import HostStatus, this_host
 from workers.pipeline.pipeline import make_pipeline
 from workers.sources.registry import SourceRegistry
@@ -60,6 +61,7 @@ class WorkerContext:
             settings.limits.max_bytes,
         )
         self.heartbeat = Heartbeat(self.namespace, name, self.host.label)
+        self.missing = MissingSince(self.namespace, settings.limits.give_up_seconds)
         self.throughput = Throughput()
         # One thread: a chunk is written while the next one is judged, never two at once.
         self.writer = ThreadPoolExecutor(1, "writer")

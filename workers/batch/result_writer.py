@@ -79,10 +79,12 @@ class ResultWriter:
 def make_result_writer(broker_url: str, store: Store) -> Celery:
     """Return a Celery app whose worker, with the pool `solo`, is the store's result writer."""
     app = make_result_writer_app(broker_url, store.identity)
+    # For the consumer's dead letters.
+    app.letters = make_namespace(broker_url, store.identity)
     app.conf.worker_consumer = "workers.broker.consumer:ResultConsumer"
     guard_this_process()
     stop = StopFlag()
-    result_writer = ResultWriter(store, make_namespace(broker_url, store.identity), stop)
+    result_writer = ResultWriter(store, app.letters, stop)
 
     @app.task(name=RECORD_BATCH, shared=False)
     def record_batch(message: object) -> None:

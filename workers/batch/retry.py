@@ -46,6 +46,14 @@ class RequeueBatch(Exception):
     """The batch must return to the queue: the worker stops, or something it needs is missing."""
 
 
+class CollectionUnknown(RequeueBatch):
+    """This machine does not know where the collection is; another one may."""
+
+
+class BatchGivenUp(Exception):
+    """No machine could do the batch for a long time; the message says what is missing."""
+
+
 class Retry:
     """Retries actions with increasing delays, and reports what it waits for."""
 

@@ -19,20 +19,27 @@ from typing import TYPE_CHECKING, Protocol
 import redis
 
 from storage.errors import StoreError
-from storage.records import PlanError
-from workers.batch.retry import TRANSIENT_ERRORS, RequeueBatch, Retry
+from storage.records import ErrorKind, ImageError, Outcome, PlanError, Timings, Verdict
+from workers.batch.retry import (
+    TRANSIENT_ERRORS,
+    BatchGivenUp,
+    CollectionUnknown,
+    RequeueBatch,
+    Retry,
+)
 from workers.batch.sandbox import Sandbox, SandboxError
 from workers.broker.batch_parts import BatchPart, random_part_number
 from workers.broker.leases import ImageTimer, Lease
 from workers.broker.publish import send_batch
 from workers.log_context import log_batch, with_log_context
-from workers.sources.source import SourceUnavailable
+from workers.pipeline.pipeline import CHUNK_IMAGES
+from workers.sources.source import SourceMoved, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from storage.records import BatchImage, Verdict
+    from storage.records import BatchImage
     from workers.batch.context import WorkerContext
     from workers.batch.sinks import BatchWriter
     from workers.broker.batch_message import BatchMessage
@@ -91,7 +98,8 @@ class BatchRunner:
     def run(self) -> None:
         """Judge the rest of the batch. Return when it is done, or another worker has it.
 
-        Raises RequeueBatch if the message has to return to the queue.
+        Raises RequeueBatch if the message has to return to the queue, and BatchGivenUp if it has
+        done so for too long.
         """
         with log_batch(self._message.scan_id, self._message.batch_id), self._lease:
             if not self._retry.until_done(self._lease.acquire):
@@ -104,10 +112,31 @@ class BatchRunner:
                     self._report(str(error))
                 # So that the next worker need not wait until the lease expires.
                 self._retry.until_done(self._lease.release)
+                if self._is_given_up(error):
+                    raise BatchGivenUp(str(error)) from error
                 if not self._requeue_rest():
                     raise RequeueBatch(str(error)) from error
                 return
             self._retry.until_done(self._lease.release)
+
+    def _is_given_up(self, error: Exception) -> bool:
+        """Return whether no machine could do for too long what failed here."""
+        if isinstance(error, CollectionUnknown):
+            missing = self._collection_name
+        elif isinstance(error, PlanError | SandboxError):
+            missing = self._plan_name
+        else:
+            return False
+        is_over = self._context.missing.is_over
+        return bool(self._retry.until_done(partial(is_over, missing)))
+
+    @property
+    def _collection_name(self) -> str:
+        return f"collection {self._message.collection}"
+
+    @property
+    def _plan_name(self) -> str:
+        return f"plan {self._message.plan.digest()}"
 
     def _run_leased(self) -> None:
         message, context = self._message, self._context
@@ -229,6 +258,13 @@ class BatchRunner:
             if self._is_sandboxed:
                 begin = _SandboxTries(self._timer, partial(self._leave, images[1:])).begin
             chunk = judge.chunk(source, images, begin)
+            if not self._written:
+                self._context.missing.reset(self._collection_name, self._plan_name)
+        except SourceMoved as error:
+            sources.forget(collection)
+            if not self._context.missing.is_over(self._collection_name):
+                raise
+            return [_moved(image, error) for image in images[:CHUNK_IMAGES]]
         except SourceUnavailable:
             # Another mount may come back in its place: verify it again.
             sources.forget(collection)
@@ -241,6 +277,20 @@ class BatchRunner:
 
     def _report(self, note: str) -> None:
         self._context.heartbeat.send(self._message.scan_id, self._message.batch_id, note)
+
+
+def _moved(image: BatchImage, error: SourceMoved) -> Verdict:
+    return Verdict(
+        image_id=image.image_id,
+        outcome=Outcome.ERROR,
+        score=None,
+        detector=None,
+        examined=False,
+        findings=(),
+        error=ImageError(ErrorKind.MOVED, str(error)),
+        digest=None,
+        timings=Timings(0, 0, 0),
+    )
 
 
 def _kill_this_process() -> None:

@@ -19,7 +19,7 @@ from storage.database.store import Store
 from storage.writes import results
 from storage.writes.received import Received
 from storage.writes.scans import collection_root
-from workers.batch.retry import RequeueBatch, ResultBacklog
+from workers.batch.retry import CollectionUnknown, ResultBacklog
 from workers.broker.namespace import count_pending_results
 from workers.broker.publish import send_result
 from workers.broker.result_message import encode_result
@@ -157,10 +157,10 @@ class QueueSink:
         return _QueueBatchWriter(message, make_result, partial(self._send, message.ticket))
 
     def location_of(self, collection: str) -> SourceLocation:
-        """Return the hub's file server. Raises RequeueBatch without one."""
+        """Return the hub's file server. Raises CollectionUnknown without one."""
         if self._share is None:
             # Another worker may know the location.
-            raise RequeueBatch(not_mapped(collection))
+            raise CollectionUnknown(not_mapped(collection))
         return replace(self._share, collection=collection)
 
     def close(self) -> None:

@@ -16,10 +16,10 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from workers.batch.context import WorkerContext, process_name
 from workers.batch.lost_process import batch_request
-from workers.batch.retry import TRANSIENT_ERRORS, RequeueBatch
+from workers.batch.retry import TRANSIENT_ERRORS, BatchGivenUp, RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
-from workers.broker.app import SCAN_BATCH, make_app
+from workers.broker.app import SCAN_BATCH, make_app, make_namespace
 from workers.broker.batch_message import NewerMessage, decode_batch
 from workers.broker.consumer import guard_this_process
 from workers.broker.dead_letters import bury, dead_letter
@@ -60,6 +60,8 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     """Return a Celery app whose worker runs batches."""
     app = make_app(settings.broker_url, settings.store_id, settings.machine_id)
     # Otherwise anyone who can write to the broker could end all workers with one message.
+    # For the consumer's dead letters.
+    app.letters = make_namespace(settings.broker_url, settings.store_id)
     app.conf.worker_consumer = "workers.broker.consumer:GuardedConsumer"
     app.steps["consumer"].add(availability_step(settings))
     guard_this_process()
@@ -102,6 +104,9 @@ def run_batch(contexts: WorkerContexts, raw: object) -> None:
     except MessageError as error:
         # No other worker could do more with it.
         bury(context.namespace, dead_letter("batch", str(error), context.name, raw))
+    except BatchGivenUp as error:
+        ids = (message.scan_id, message.batch_id) if message is not None else (0, 0)
+        bury(context.namespace, dead_letter("batch", str(error), context.name, raw, ids))
     except (NewerMessage, RequeueBatch, StoreError, OSError, *TRANSIENT_ERRORS) as error:
         # Another machine may understand it, or have what is missing here.
         ids = (message.scan_id, message.batch_id) if message is not None else (0, 0)

@@ -20,7 +20,9 @@ from kombu.utils.json import loads as load_json
 from msgspec import Struct, convert
 from redis import DataError, RedisError
 
+from storage.paths import shown
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
+from workers.broker.dead_letters import bury, dead_letter
 from workers.broker.field_types import MAX_BYTES, Empty, MessageError, message_errors
 from workers.broker.unacknowledged import GuardedQoS
 
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 
 # Until the next attempt after an error of the broker.
 RECONNECT_SECONDS = 2.0
+# Of a message that becomes a dead letter.
+MAX_SHOWN = 1_000
+
 _GZIP = "application/x-gzip"
 
 
@@ -66,6 +71,7 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """Celery's consumer, which drops the messages that would end it."""
 
     task = SCAN_BATCH
+    kind = "batch"
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Wait before the next attempt: a Redis whose memory is full answers at once."""
@@ -90,7 +96,7 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
                 raise
             except Exception as error:  # noqa: BLE001 - hostile messages cause any kind of error
                 reason = str(error) if isinstance(error, MessageError) else type(error).__name__
-                log.error("message dropped: %s", reason)  # noqa: TRY400
+                self._bury(message, reason)
                 if not message.acknowledged:
                     message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]
 
@@ -98,14 +104,21 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Drop a message that cannot be unpacked; Celery would log much of its body."""
-        log.error("message dropped: cannot be unpacked (%s)", type(exc).__name__)
+        self._bury(message, f"cannot be unpacked ({type(exc).__name__})")
         message.ack()  # type: ignore[no-untyped-call]
+
+    def _bury(self, message: Message, reason: str) -> None:
+        """Keep the beginning of a message that is none of scanner's as a dead letter."""
+        body: Any = message.body
+        shown_body = shown(body[:MAX_SHOWN]) if isinstance(body, bytes) else repr(body)[:MAX_SHOWN]
+        bury(self.app.letters, dead_letter(self.kind, reason, "consumer", shown_body))
 
 
 class ResultConsumer(GuardedConsumer):
     """A guarded consumer for the queue of results."""
 
     task = RECORD_BATCH
+    kind = "result"
 
 
 def check_envelope(message: Message, task: str) -> None:

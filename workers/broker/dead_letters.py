@@ -21,6 +21,8 @@ from storage.text import clean
 from workers.broker.field_types import Id, MessageError, Text, message_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
@@ -53,13 +55,15 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
 
     def message(self) -> object:
         """Return the message as it was on the queue. Raises MessageError where it was not kept."""
+        if not self.packed:
+            raise MessageError("the message was not kept")
         try:
             inflater = zlib.decompressobj()
             content = inflater.decompress(b64decode(self.packed), _MAX_UNPACKED_BYTES)
             with message_errors("dead letter"):
                 return json.decode(content)
         except (zlib.error, binascii.Error) as error:
-            raise MessageError("the message was not kept") from error
+            raise MessageError("the message is damaged") from error
 
 
 def dead_letter(
@@ -102,14 +106,11 @@ def read_letters(namespace: Namespace) -> list[DeadLetter]:
     return [letter for _, letter in _entries(namespace)]
 
 
-def drop_letter(namespace: Namespace, letter_id: str) -> bool:
-    """Remove a letter; return whether it was there. Raises redis.RedisError."""
-    removed = [
-        namespace.client.lrem(letters_key(namespace), 1, raw)
-        for raw, letter in _entries(namespace)
-        if letter.letter_id == letter_id
-    ]
-    return any(removed)
+def drop_letters(namespace: Namespace, is_dropped: Callable[[DeadLetter], bool]) -> None:
+    """Remove some of the letters. Raises redis.RedisError."""
+    for raw, letter in _entries(namespace):
+        if is_dropped(letter):
+            namespace.client.lrem(letters_key(namespace), 1, raw)
 
 
 def letters_key(namespace: Namespace) -> str:

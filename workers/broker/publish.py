@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.broker.app import RECORD_BATCH, SCAN_BATCH
 from workers.broker.batch_message import encode_batch
-from workers.broker.namespace import RESULTS
+from workers.broker.namespace import QUEUE, RESULTS
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -26,6 +26,12 @@ def send_batch(app: Celery, message: BatchMessage) -> None:
         retry=True,
         retry_policy=RETRY_POLICY,
     )
+
+
+def send_again(app: Celery, kind: str, message: object) -> None:
+    """Publish a message that was on the queue, as it was: a batch or a result."""
+    task, queue = (RECORD_BATCH, RESULTS) if kind == "result" else (SCAN_BATCH, QUEUE)
+    app.send_task(task, args=[message], queue=queue, retry=True, retry_policy=RETRY_POLICY)
 
 
 def send_result(app: Celery, message: object) -> None:

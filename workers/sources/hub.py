@@ -30,6 +30,8 @@ TIMEOUT_SECONDS = 30
 # Answers about one file, not about the share.
 _FILE_ERRORS: dict[int, tuple[ErrorKind, str]] = {
     HTTPStatus.NOT_FOUND: (ErrorKind.UNREADABLE, "cannot be read (not found on the hub)"),
+    HTTPStatus.BAD_REQUEST: (ErrorKind.UNREADABLE, "cannot be read (the hub refuses its path)"),
+    HTTPStatus.REQUEST_URI_TOO_LONG: (ErrorKind.UNREADABLE, "has too long a path"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (ErrorKind.TOO_LARGE, "is larger than the hub sends"),
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: (
         ErrorKind.CHANGED,

@@ -9,7 +9,7 @@ from workers.sources.hub import HubSource
 from workers.sources.local import LocalSource
 from workers.sources.location import HubLocation, UrlLocation, display_name
 from workers.sources.remote import RemoteSource
-from workers.sources.source import SourceUnavailable
+from workers.sources.source import SourceMoved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,5 +74,5 @@ class SourceRegistry:
             verify_fingerprint(source, self._fingerprint_of(collection))
         except WrongCollection as error:
             name = display_name(source.location)
-            raise SourceUnavailable(f"{name} is not {collection}: {error}") from error
+            raise SourceMoved(f"{name} is not {collection}: {error}") from error
         self._verified[collection] = source.identity

@@ -30,6 +30,10 @@ class SourceUnavailable(ScannerError):
     """The collection cannot be read now (a lost mount): wait, then open its source again."""
 
 
+class SourceMoved(SourceUnavailable):
+    """The location has other files than the collection had: they were moved, or it was replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A file's bytes and their SHA-256."""

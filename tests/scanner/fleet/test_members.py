@@ -18,15 +18,26 @@ from click.testing import CliRunner
 
 from scanner.cli import cli
 from scanner.config import state_dir
+from scanner.fleet.broker import open_broker
 from scanner.fleet.hub import HubOptions, RunningHub, run_hub
 from scanner.fleet.hub_config import JoinError, load_hub, parse_join_line
 from scanner.fleet.hub_secrets import hub_folder, new_line
 from scanner.fleet.joining import request_to_join
+from scanner.fleet.rescuer import Rescuer
 from storage.database.store import Store
 from storage.writes.machines import list_machines
 from storage.writes.results import Host
 from tests.scanner.fleet.test_hub import free_port
 from workers.broker.app import make_namespace, make_redis
+from workers.broker.batch_parts import BatchPart
+from workers.broker.collection_fingerprints import fingerprint_of
+from workers.broker.dead_letters import bury, dead_letter, drop_letters, read_letters
+from workers.broker.heartbeat import Heartbeat, worker_states
+from workers.broker.key_types import move_wrong_types
+from workers.broker.leases import ImageTimer, Lease, abandon, orphaned_parts
+from workers.broker.missing import MissingSince, reset_all
+from workers.broker.namespace import Namespace, count_pending_results
+from workers.settings import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +105,7 @@ MACHINE_COMMANDS = [
     "DEL S:results",
     "DEL S:dead",
     "EXPIRE S:queue 1",
+    "DEL S:stuck",
     "LRANGE S:queue 0 -1",
     "LINDEX S:queue 0",
     "LRANGE S:results 0 -1",
@@ -227,6 +239,38 @@ def test_forbidden_commands(hub: Hub) -> None:
             assert client.ping()
     with pytest.raises(redis.AuthenticationError):
         make_redis(machine.broker_as("default", "x")).ping()
+
+
+def test_what_they_need(hub: Hub) -> None:
+    """A machine holds leases, says what it waits for, counts results and writes dead letters."""
+    machine = hub.join(PI, b"p" * 32)
+    with make_redis(machine.broker) as client:
+        namespace = Namespace(client, hub.store.identity)
+        for give_up in (False, True):
+            with Lease(namespace, BatchPart(7), "pi:1", ImageTimer(60.0), print) as lease:
+                assert lease.acquire()
+                if give_up:
+                    abandon(namespace, BatchPart(7), "pi:1")
+                else:
+                    lease.release()
+        heartbeat = Heartbeat(namespace, "pi:1", "pi")
+        heartbeat.send(1, 2, "waits")
+        assert not heartbeat.is_cancelled(1, 2)
+        assert 0 == count_pending_results(namespace)
+        assert not MissingSince(namespace, 600).is_over("collection photos")
+        MissingSince(namespace, 600).reset("collection photos")
+        assert () == fingerprint_of(namespace, "photos")
+        bury(namespace, dead_letter("batch", "unsigned", "pi:1", None))
+    saved = load_hub()
+    assert saved is not None
+    with open_broker(saved.broker, hub.store.identity) as own:
+        Rescuer(hub.store, own, FLEET).round()
+        move_wrong_types(own.namespace)
+        assert ["unsigned"] == [letter.reason for letter in read_letters(own.namespace)]
+        drop_letters(own.namespace, lambda _: True)
+        assert [] == orphaned_parts(own.namespace)
+        assert ["pi"] == [state.host for state in worker_states(own.namespace)]
+        reset_all(own.namespace)
 
 
 def test_shut_out(hub: Hub) -> None:

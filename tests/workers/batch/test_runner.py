@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -35,14 +36,17 @@ from storage.records import (
 from storage.writes import listing, results, scans
 from workers.batch import retry, runner
 from workers.batch.context import WorkerContext
-from workers.batch.retry import RequeueBatch
+from workers.batch.retry import BatchGivenUp, RequeueBatch
 from workers.batch.runner import BatchRunner
 from workers.batch.sandbox import Sandbox
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
+from workers.broker.app import make_namespace
 from workers.broker.batch_message import BatchMessage, decode_batch, sign_batch
 from workers.broker.batch_parts import BatchPart
+from workers.broker.collection_fingerprints import store_fingerprint
 from workers.broker.leases import ImageTimer, Lease, Orphan
+from workers.broker.missing import stuck_key
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, load_card
 from workers.detectors.card import Thresholds as CardThresholds
@@ -52,6 +56,7 @@ from workers.pipeline import pipeline
 from workers.pipeline.pipeline import Pipeline
 from workers.pipeline.plan import make_plan
 from workers.settings import WorkerSettings
+from workers.sources.fingerprint import KnownFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -710,3 +715,76 @@ def test_folders_are_closed(desk: Desk, small_chunks: None, *, stopping: bool) -
 
     assert {"photos"} == opened[0]
     assert {} == context.sources._sources
+
+
+@pytest.fixture
+def fingerprinted(desk: Desk) -> Callable[[], None]:
+    """Return a function that stores the fingerprint of the folder, as `enqueue` does."""
+
+    def store() -> None:
+        namespace = make_namespace(desk.broker_url, desk.store.identity)
+        digest = hashlib.sha256(WHITE).digest()
+        files = [KnownFile(b"%d.png" % number, len(WHITE), digest) for number in range(5)]
+        store_fingerprint(namespace, "photos", files)
+        namespace.client.close()
+
+    return store
+
+
+def test_moved_images(desk: Desk, fingerprinted: Callable[[], None], tmp_path: Path) -> None:
+    """Images in whose place others are for too long become errors, and nothing there is read."""
+    scan = desk.scan()
+    batch = desk.batch(scan)
+    fingerprinted()
+    desk.folder.rename(tmp_path / "moved")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for number in range(5):
+        (outside / f"{number}.png").write_bytes(b"\0" * len(WHITE))
+    desk.folder.symlink_to(outside)
+    BatchRunner(desk.context(limits=Limits(give_up_seconds=-1)), batch).run()
+    rows = list(verdicts.verdict_rows(desk.store, scan.scan_id))
+
+    assert {"error": 5} == desk.outcomes(scan)
+    assert desk.done(scan)
+    assert {"moved"} == {row.verdict.error.kind.value for row in rows if row.verdict.error}
+    assert 0 == desk.grey.images
+    # They come back, and are tried again.
+    desk.folder.unlink()
+    (tmp_path / "moved").rename(desk.folder)
+    again = listing.retry_errors(desk.store, scan.scan_id, 500, lambda _: None, ErrorKind.MOVED)
+    assert 5 == again
+
+
+def test_moved_images_are_waited_for(
+    desk: Desk, fingerprinted: Callable[[], None], no_retries: None
+) -> None:
+    """Until then the batch waits, and one success gives all the time again."""
+    scan = desk.scan()
+    batch = desk.batch(scan)
+    fingerprinted()
+    for file in desk.folder.iterdir():
+        file.rename(file.with_suffix(".gone"))
+    context = desk.context()
+    with pytest.raises(RequeueBatch, match="5 of 5 files differ"):
+        BatchRunner(context, batch).run()
+    stuck = context.namespace.client.hkeys(stuck_key(context.namespace))
+    for file in desk.folder.iterdir():
+        file.rename(file.with_suffix(".png"))
+    BatchRunner(context, batch).run()
+
+    assert [b"collection photos"] == stuck
+    assert {"ai": 5} == desk.outcomes(scan)
+    assert 0 == context.namespace.client.hlen(stuck_key(context.namespace))
+
+
+def test_detectors_that_nobody_has(desk: Desk, no_retries: None) -> None:
+    """A batch is given up once no machine has had its detectors for too long."""
+    scan = desk.scan(Plan((PlannedDetector("nowhere", "1", "", Thresholds(0.5, 0.9)),)))
+    batch = desk.batch(scan)
+    with pytest.raises(RequeueBatch, match="nowhere"):
+        BatchRunner(desk.context(), batch).run()
+    with pytest.raises(BatchGivenUp, match="nowhere"):
+        BatchRunner(desk.context(limits=Limits(give_up_seconds=-1)), batch).run()
+
+    assert {"pending": 5} == desk.outcomes(scan)
