@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def root(store: Store) -> Iterator[HubSource]:
     """Yield a source on a share of that store."""
-    with FileServer(("127.0.0.1", 0), Access(store, "s3cret", Rate(1e9), 2**20)) as server:
+    with FileServer(("127.0.0.1", 0), Access(store, "s3cret".__eq__, Rate(1e9), 2**20)) as server:
         url = f"http://127.0.0.1:{server.port}"
         source_on_share = HubSource(HubLocation(url, "s3cret", None, "photos"), 2**20)
         yield source_on_share
