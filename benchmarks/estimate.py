@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from scanner.detectors.plan import plan_for
 from scanner.report.figures.estimate import Rates, Standing, corrected_share
 from storage.reads.coverage import Scored
-from storage.records import DEGRADED, PROVENANCE, RESIZED_FROM, BatchImage
+from storage.records import DEGRADED, RESIZED_FROM, STATED, BatchImage
 from workers.detectors import installed
 from workers.evaluation.intervals import Share
 from workers.limits import Limits
@@ -83,7 +83,7 @@ def _as_measured(verdict: Verdict) -> dict[str, float]:
     if any(finding.kind == DEGRADED for finding in verdict.findings):
         return scores
     for finding in verdict.findings:
-        if finding.score is not None and finding.detector != PROVENANCE:
+        if finding.score is not None and finding.detector not in STATED:
             scores[finding.detector] = max(finding.score, scores.get(finding.detector, 0.0))
     resized = {each.detector for each in verdict.findings if RESIZED_FROM in each.detail}
     return {name: score for name, score in scores.items() if name not in resized}
@@ -186,7 +186,7 @@ def simulate(args: argparse.Namespace) -> None:
     at = {
         name: card.thresholds.flagged_from
         for name, card in installed.installed().items()
-        if name != PROVENANCE
+        if name not in STATED
     }
     if args.threshold is not None:
         at[args.detector] = args.threshold

@@ -23,7 +23,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from scanner.detectors.plan import plan_for
-from storage.records import PROVENANCE, BatchImage
+from storage.records import STATED, BatchImage
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.images.decode import decode
@@ -91,7 +91,7 @@ def scored(detector: Detector, pipeline: Pipeline, source: ZipSource, name: str)
     theirs = selector.select(decoded).highest_score(THEIRS, detector)
     theirs_ms = (time.perf_counter() - started) * 1000
     (verdict,) = pipeline.chunk(source, [BatchImage(1, name.encode(), len(data))])
-    said = [one for one in verdict.findings if one.score is not None and one.detector != PROVENANCE]
+    said = [one for one in verdict.findings if one.score is not None and one.detector not in STATED]
     ours = max((one.score for one in said), default=None)
     parts = name.split("/")
     place = parts.index("FAKE") if "FAKE" in parts else parts.index("REAL")
