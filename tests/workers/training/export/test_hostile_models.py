@@ -22,6 +22,8 @@ from scanner.cli import cli
 from workers import limited_process
 from workers.confinement.process import missing_means
 from workers.detectors import custom
+from workers.detectors.runtimes import ModelError
+from workers.detectors.trial_run import examine
 from workers.training.export import saved_model
 from workers.training.export.keras_config import ConversionError, require_known
 from workers.training.export.keras_files import read_config
@@ -234,6 +236,48 @@ def test_a_graph_of_tensorflow_1_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConversionError, match="was saved by TensorFlow 1"):
         saved_model.load_signature(tmp_path / "net")
+
+
+def lite(run: Any, *, with_tensorflow: bool) -> bytes:  # noqa: ANN401
+    """Return a .tflite of a function, with what LiteRT lacks as operations of others."""
+    function = tf.function(run, input_signature=[tf.TensorSpec([1, 8, 8, 3], tf.float32)])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    converter.allow_custom_ops = not with_tensorflow
+    if with_tensorflow:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+    body: bytes = converter.convert()
+    return body
+
+
+@pytest.mark.parametrize("with_tensorflow", [False, True])
+def test_a_lite_model_has_operations_of_litert_only(
+    tmp_path: Path, *, with_tensorflow: bool
+) -> None:
+    """Operations of TensorFlow, and those that a program would have to bring, are one sentence."""
+    file = tmp_path / "net.tflite"
+    file.write_bytes(
+        lite(lambda x: tf.linalg.det(x[0, :3, :3, 0])[None], with_tensorflow=with_tensorflow)
+    )
+
+    with pytest.raises(ModelError, match=r"net\.tflite cannot be run by LiteRT"):
+        examine(file, None)
+
+
+def test_a_lite_model_of_a_terabyte_is_one_sentence(tmp_path: Path) -> None:
+    """A small file that would fill the memory ends its own process, or is refused there."""
+    file = tmp_path / "net.tflite"
+    file.write_bytes(
+        lite(
+            lambda x: tf.reduce_max(
+                tf.broadcast_to(tf.reduce_max(x), [10**4, 10**4, 10**4 + tf.shape(x)[0]])
+            )[None],
+            with_tensorflow=False,
+        )
+    )
+
+    assert file.stat().st_size < 10_000
+    with pytest.raises(ModelError, match=r"net\.tflite"):
+        examine(file, None)
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ from click.testing import CliRunner, Result
 pytest.importorskip("tensorflow", reason="needs the `train` extra")
 pytest.importorskip("tf_keras", reason="needs the `train` extra")
 
+import keras
 import tensorflow as tf
+import tf_keras
 
 from scanner.cli import cli
 from workers.detectors import installed
 from workers.detectors.loading import load
 from workers.training.export import keras_converter
+from workers.training.export.keras_config import require_known
 
 MODELS = Path(__file__).parents[2] / "detectors" / "models"
 USUAL = ("--scale", "255", "--classes", "FAKE,REAL")
@@ -74,6 +79,31 @@ def test_a_saved_model_is_converted(tmp_path: Path) -> None:
 
     assert 0 == done.exit_code, done.output
     assert pytest.approx(1 - 1 / (1 + np.exp(-1 / 3)), abs=1e-5) == score()
+
+
+NETWORKS = {
+    "VGG16": "vgg16",
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "EfficientNetB0": "efficientnet",
+}
+
+
+@pytest.mark.parametrize("library", [keras, tf_keras], ids=["Keras 3", "TF-Keras"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_usual_networks_have_known_layers_only(library: Any, name: str) -> None:  # noqa: ANN401
+    """What people build on, with its own preparation of pixels, augmentation and a new head."""
+    layers, networks = library.layers, library.applications
+    image = library.Input((64, 64, 3))
+    base = getattr(networks, name)(weights=None, include_top=False, input_shape=(64, 64, 3))
+    pixels = layers.RandomFlip("horizontal")(layers.Rescaling(1.0)(image))
+    pixels = getattr(networks, NETWORKS[name]).preprocess_input(pixels)
+    pooled = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(base(pixels)))
+    model = library.Model(image, layers.Dense(1, activation="sigmoid")(pooled))
+
+    config = json.loads(model.to_json())
+    # TF-Keras adds to it what its files have elsewhere.
+    require_known({key: config[key] for key in config.keys() - {"backend", "keras_version"}}, name)
 
 
 @pytest.mark.parametrize("name", ["lambda.h5", "lambda.keras"])
