@@ -106,7 +106,8 @@ def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
         worker = stage.work()
         time.sleep(4)
         worker.send_signal(signal.SIGTERM)
-        assert 0 == worker.wait(60)
+        # Python itself ends by the signal, where it is still importing.
+        assert worker.wait(60) in {0, -signal.SIGTERM}
     with stage.fault():
         stage.work()
 
