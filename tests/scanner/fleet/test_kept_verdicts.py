@@ -104,7 +104,7 @@ def folder(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fol
     root.mkdir()
     opened = Folder(store, ScanRequest(root, "photos", Plan(()), "fleet"))
     monkeypatch.setattr(
-        producer, "publish", lambda _app, _scan, batch: opened.published.append(batch)
+        producer, "publish", lambda _store, _app, _scan, batch: opened.published.append(batch)
     )
     return opened
 
