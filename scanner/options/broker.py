@@ -15,8 +15,21 @@ def hub_broker() -> str | None:
     return None if hub is None else hub.broker_url()
 
 
+def _valid_url(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an invalid URL at once, also for commands that work without a broker."""
+    from workers.broker.address import parse_address  # noqa: PLC0415 - as above
+
+    if value is not None and not ctx.resilient_parsing:
+        try:
+            parse_address(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return value
+
+
 broker_option = click.option(
     "--broker",
+    callback=_valid_url,
     envvar="SCANNER_BROKER_URL",
     show_envvar=True,
     default=lambda: hub_broker() or DEFAULT_BROKER,

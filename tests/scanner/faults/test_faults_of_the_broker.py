@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from commands import CLOSED, PASSWORD, REFUSED, Here, check, with_option
+from commands import CLOSED, PASSWORD, REFUSED, USAGE, Here, check, with_option
 
 from scanner.exits import FAILED, UNAVAILABLE
 
@@ -62,6 +62,8 @@ BROKERS = {
     "no URL": "laptop",
     "empty": "",
 }
+# URLs that every command refuses at once.
+INVALID = {"AMQP", "invalid TLS option", "unknown option", "invalid port", "no URL", "empty"}
 # Each of four tries waits for a server that says nothing.
 SLOW = {"TLS to a plain server"}
 
@@ -93,6 +95,9 @@ def test_broker(here: Here, few_rights: str, garbage_port: int, line: str, fault
         "FOLDER": here.folder,
     }.items():
         url = url.replace(name, str(value))
+    if fault in INVALID and line != "doctor":
+        check(line, here.words(line, "--store", here.store, "--broker", url), {USAGE})
+        return
     # `doctor` may be asked about a broker before there is a store, whose keys it could try.
     works = line in WORKS_WITHOUT_BROKER or (line, fault) == ("doctor", "few rights")
     accepted = {0} if works else set()

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -439,3 +440,21 @@ def test_user_without_rights(postgres_url: str) -> None:
         pytest.raises(StoreError, match=r"The store .* no schema has been selected"),
     ):
         store.upgrade()
+
+
+def test_reason_of_a_host_with_several_addresses(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of psycopg's list of failures, one for each address, the last is told."""
+    several = (
+        "Multiple connection attempts failed. All failures were:\n"
+        "- host: 'localhost', port: 1, hostaddr: '::1': connection refused\n"
+        "- host: 'localhost', port: 1, hostaddr: '127.0.0.1': password authentication failed"
+    )
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise psycopg.OperationalError(several)
+
+    monkeypatch.setattr(postgres, "connect", fail)
+    with pytest.raises(StoreUnavailable, match=r"password authentication failed$"):
+        Store.open(postgres_url)
