@@ -71,6 +71,7 @@ class Here:
             "folder": samples,
             "host": "pi",
             "images": samples,
+            "letter": "1",
             "line": line,
             "name": "scenes",
             "out": folder / "trained",
