@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kombu.transport import redis as redis_transport
+from kombu.transport import virtual
 from msgspec import Struct, json
 
 from workers.broker.field_types import MAX_BYTES, MessageError, message_errors
@@ -34,6 +35,30 @@ class _Message(Struct):
 
 class GuardedQoS(redis_transport.QoS):
     """kombu's bookkeeping, which moves aside entries that are not messages of scanner's queues."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message."""
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        except self.channel.connection_errors:
+            self._forget(delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        """Drop a message, or return it to its queue."""
+        try:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        except self.channel.connection_errors:
+            self._forget(delivery_tag)
+            raise
+
+    def _forget(self, delivery_tag: str) -> None:
+        """Count a message as done with although Redis could not be told.
+
+        Otherwise it would count as one that is at work, for which no further one is taken, and the
+        worker would not read from its connection and so not notice that it was lost.
+        """
+        virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
 
     def restore_by_tag(
         self,

@@ -100,3 +100,25 @@ def test_guards_hold_behind_sentinels() -> None:
 
     assert issubclass(redis_transport.SentinelTransport.Channel, redis_transport.Channel)
     assert GuardedQoS is redis_transport.SentinelTransport.Channel.QoS
+
+
+@pytest.mark.parametrize("end", ["ack", "reject"])
+def test_failed_acknowledgement(
+    app: Celery, namespace: Namespace, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A message that could not be acknowledged does not keep a worker from taking others."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("cut")
+
+    send_batch(app, sign_batch(MESSAGE, "s1", bytes(32)))
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.qos.prefetch_count = 1
+        message = channel.basic_get("queue")
+        assert not channel.qos.can_consume()
+        monkeypatch.setattr(channel.qos, "_remove_from_indices", cut)
+        with pytest.raises(redis.ConnectionError):
+            getattr(message, end)()
+
+        assert channel.qos.can_consume()
