@@ -27,7 +27,7 @@ _PNG_KINDS = {b"tEXt": "tEXt", b"zTXt": "zTXt", b"iTXt": "iTXt", b"eXIf": "exif"
 _WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"C2PA": "c2pa"}
 _XMP_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_PART_SIGNATURE = b"http://ns.adobe.com/xmp/extension/\0"
-_SAMSUNG_TEXTS = (b"PEg_Info", b"PhotoEditor_Re_Edit_Data")
+_SAMSUNG_TEXT = b"PEg_Info"
 # The place of offset and size of the JPEG in a Fujifilm RAW.
 _RAF_JPEG = 84
 EXIF_SIGNATURE = b"Exif\0"  # and one more byte, which some writers do not leave at zero
@@ -132,7 +132,7 @@ def _tiff(data: bytes) -> Iterator[Block]:
 
 def _samsung(data: bytes) -> Iterator[Block]:
     for name, start, end in samsung.short_values(data):
-        if data[name:start] in _SAMSUNG_TEXTS:
+        if data[name:start] == _SAMSUNG_TEXT:
             yield Block(f"sef:{data[name:start].decode()}", start, end)
 
 

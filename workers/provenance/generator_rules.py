@@ -245,9 +245,9 @@ RULES = (
     # Last, as photos are what these change.
     Rule(
         "Samsung Galaxy AI",
-        ("sef:PEg_Info", "sef:PhotoEditor_Re_Edit_Data"),
+        ("sef:PEg_Info",),
         "genAIType",
-        re.compile(r'\bgenAIType\\*"\s*:\s*[1-9]'),
+        re.compile(r'\bgenAIType"\s*:\s*[1-9]'),
         extent=Extent.PART,
     ),
     # What was used for the image or a part of it (IPTC Photo Metadata 2025.1).

@@ -431,12 +431,10 @@ def test_samsung(draw: Callable[..., bytes], form: str) -> None:
     """A photo that Galaxy AI changed is told by the phone's trailer; ordinary edits are not."""
     utc = (b"Image_UTC_Data", b"1700000000000")
     generated = b'{"genImageVersion":"v1","connectorType":"srvg","genAIType":5}'
-    edited = (b"PhotoEditor_Re_Edit_Data", b'{"originalPath":"/data/x.jpg","genAIType":0}')
-    quoted = (b"PhotoEditor_Re_Edit_Data", rb'{"clipInfoValue":"{\"genAIType\":2}"}')
+    edited = (b"PEg_Info", b'{"genImageVersion":"v1","genAIType":0}')
     data = draw(form)
 
     assert ["sef:PEg_Info"] == edits(data + samsung(utc, (b"PEg_Info", generated)))
-    assert ["sef:PhotoEditor_Re_Edit_Data"] == edits(data + samsung(quoted, utc))
     assert [] == edits(data + samsung(utc, edited, (b"Other", generated)))
 
 
