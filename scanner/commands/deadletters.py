@@ -81,7 +81,7 @@ def show(*, letter: str, store: str, broker: str) -> None:
     from workers.broker.field_types import MessageError
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        (found,) = _find(queue, letter)
+        (found,) = _find(queue, letter, several=False)
     body = _body(found)
     try:
         body["message"] = found.message()
@@ -138,13 +138,15 @@ def drop(*, letter: str, store: str, broker: str) -> None:
     click.echo(f"{len(letters)} dropped")
 
 
-def _find(queue: Any, letter: str) -> list[DeadLetter]:  # noqa: ANN401 - a Broker, imported late
+def _find(queue: Any, letter: str, *, several: bool = True) -> list[DeadLetter]:  # noqa: ANN401 - a Broker, imported late
     """Return the letters of an argument; raise NotFound."""
     from workers.broker.dead_letters import read_letters
 
     letters = read_letters(queue.namespace)
-    found = [one for one in letters if letter in (ALL, one.letter_id)]
-    if not found and letter != ALL:
+    if letter == ALL and several:
+        return letters
+    found = [one for one in letters if letter == one.letter_id]
+    if not found:
         raise NotFound(f"Dead letter not found: {letter!r} (`scanner deadletters` lists all)")
     return found
 
