@@ -21,7 +21,7 @@ from workers.detectors.sessions import open_session
 from workers.detectors.trial_run import Examined
 from workers.training.export.keras_config import ConversionError, require_known
 from workers.training.export.keras_files import read_config
-from workers.training.export.saved_model import load_signature
+from workers.training.export.saved_model import Signature, load_signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,8 @@ def convert(source: Path, size: tuple[int, int] | None, to: Path) -> Original:
         model, made_by = _load(source)
         shape = _shape(model, size, source.name)
         numbers = tf.function(
-            lambda image: _only(model(image)), input_signature=[tf.TensorSpec(shape, tf.float32)]
+            lambda image: _only(_called(model, image)),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
         )
         function = numbers.get_concrete_function()
         # The converter looks for variables here; it would not find those of Keras 3 in the model.
@@ -102,6 +103,11 @@ def _load(source: Path) -> tuple[Any, str]:
 
     model = tf_keras.models.load_model(source, compile=False, safe_mode=True)
     return model, f"Keras {version or 'of an unknown version'}"
+
+
+def _called(model: Any, image: Any) -> Any:  # noqa: ANN401
+    """Return a model's outputs; not as in training, of which Keras 3 keeps random numbers."""
+    return model(image) if isinstance(model, Signature) else model(image, training=False)
 
 
 def _shape(model: Any, size: tuple[int, int] | None, name: str) -> list[int]:  # noqa: ANN401
