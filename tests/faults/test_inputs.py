@@ -78,7 +78,7 @@ def test_decoder_that_fails(stage: Stage, expected: Verdicts, failure: str) -> N
     stage.enqueue()
     with stage.fault():
         for _ in range(2):
-            stage.work(**broken(FAULTS_DECODER=IMAGE_SECONDS))
+            stage.work(**broken(PYTHON_FAULTS_DECODER=IMAGE_SECONDS))
 
     stage.finish(f"decoder: {failure}", expected, errors=[bad.name])
 
@@ -90,7 +90,7 @@ def test_wrong_clock(
 ) -> None:
     """A worker whose clock jumps costs time only."""
     clock = tmp_path / "clock"
-    stage.work(**broken(FAULTS_CLOCK=clock))
+    stage.work(**broken(PYTHON_FAULTS_CLOCK=clock))
     stage.work()
     stage.enqueue()
     stage.wait_begun()
@@ -103,7 +103,7 @@ def test_wrong_clock(
 @pytest.mark.faults
 def test_mixed_versions(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
     """A worker of an older version leaves newer messages to the others."""
-    old = stage.work(**broken(FAULTS_VERSION=VERSION - 1))
+    old = stage.work(**broken(PYTHON_FAULTS_VERSION=VERSION - 1))
     stage.enqueue()
     with stage.fault():
         stage.work()

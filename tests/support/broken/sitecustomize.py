@@ -1,10 +1,11 @@
 """Break a Python process of a test from within: its decoder, its clock, its version of messages.
 
-Python imports this at its start from PYTHONPATH. Each variable breaks one thing:
+Python imports this at its start from PYTHONPATH. Each variable breaks one thing. Their names begin
+so that the process which judges images one by one gets them, too.
 
-FAULTS_DECODER   images say in a JPEG comment how their decoder fails; the value is their time limit
-FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without the file
-FAULTS_VERSION   the version of messages that this process knows
+PYTHON_FAULTS_DECODER   images say in a JPEG comment how their decoder fails; their time limit
+PYTHON_FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without it
+PYTHON_FAULTS_VERSION   the version of messages that this process knows
 """
 
 from __future__ import annotations
@@ -82,9 +83,9 @@ def _break_version(version: int) -> None:
     field_types.VERSION = version
 
 
-if limit := os.environ.get("FAULTS_DECODER"):
+if limit := os.environ.get("PYTHON_FAULTS_DECODER"):
     _break_decoder(float(limit))
-if file := os.environ.get("FAULTS_CLOCK"):
+if file := os.environ.get("PYTHON_FAULTS_CLOCK"):
     _break_clock(file)
-if version := os.environ.get("FAULTS_VERSION"):
+if version := os.environ.get("PYTHON_FAULTS_VERSION"):
     _break_version(int(version))
