@@ -189,6 +189,7 @@ class _Rows:
                     "size_bytes": 10_000,
                     "mtime_ns": 1,
                     "truth": None,
+                    "sidecars": None,
                 },
             )
             yield (

@@ -73,9 +73,12 @@ def runnable(line: str) -> str | None:
     # The machine that joins is another one.
     line = re.sub(r"^scanner join", "XDG_CONFIG_HOME=$PWD/pi XDG_STATE_HOME=$PWD/pi \\g<0>", line)
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
-    # Workers and servers run until they are stopped.
+    # Workers and servers run until they are stopped; one with a name has to be known by it.
+    seconds = 25 if "--name" in line else 8
     return re.sub(
-        r"^scanner (worker|serve)", r"timeout --preserve-status -s TERM 8 scanner \1", line
+        r"^scanner (worker|serve)",
+        rf"timeout --preserve-status -s TERM {seconds} scanner \1",
+        line,
     )
 
 
