@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from workers.host import autoscale
-from workers.host.autoscale import Autoscaler, Pool
+from workers.host.autoscale import ENOUGH_FREE_MB, MIN_FREE_MB, Autoscaler, Pool
 
 
 @dataclass
@@ -76,13 +76,13 @@ def test_throttling_without_cool(board: Board) -> None:
 def test_memory(board: Board) -> None:
     """One process works while memory is short; others return when there is enough for them."""
     autoscaler = Autoscaler(3, cool=False, clock=lambda: board.now)
-    board.free = 329
+    board.free = MIN_FREE_MB - 1
     assert [2, 1] == board.pass_seconds(60, autoscaler)
-    assert "working with 1 of 3 processes: memory is short (329 MB free)" == autoscaler.note()
+    assert "working with 1 of 3 processes: memory is short (354 MB free)" == autoscaler.note()
     # More than the least, less than one process more would need.
-    board.free = 469
+    board.free = ENOUGH_FREE_MB - 1
     assert [] == board.pass_seconds(300, autoscaler)
-    board.free = 470
+    board.free = ENOUGH_FREE_MB
     assert [2, 3] == board.pass_seconds(140, autoscaler)
 
 
