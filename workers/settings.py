@@ -56,5 +56,5 @@ class WorkerSettings:
 
     @property
     def machine_id(self) -> str:
-        """Return the id with which this machine joined a hub; empty with the store's URL."""
+        """Return the id with which this machine joined a hub; empty if it has not."""
         return "" if self.membership is None else self.membership.machine_id

@@ -76,7 +76,10 @@ def connection(
                 f"this machine has joined a hub, and --{next(iter(named))} does not belong to it: "
                 "name both --broker and --store, or neither"
             )
-        return Connection(broker_url, store_url, store.identity)
+        # The hub's broker knows this machine by its own user, whoever writes to the store.
+        is_member = hub is not None and hub.store_url is None and "broker" not in named
+        membership = membership_of(hub, state_dir) if hub is not None and is_member else None
+        return Connection(broker_url, store_url, store.identity, membership=membership)
 
 
 def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescuer: bool) -> int:
@@ -132,8 +135,11 @@ def _sigterm_ends() -> Iterator[None]:
 def _supervised_rescuer(
     settings: WorkerSettings, *, wanted: bool
 ) -> Iterator[SupervisedProcess | None]:
-    """Run a rescuer as a process, since a forking pool must not have threads."""
-    if not wanted or settings.store_url is None:
+    """Run a rescuer as a process, since a forking pool must not have threads.
+
+    None with a hub, which has its own.
+    """
+    if not wanted or settings.store_url is None or settings.membership is not None:
         yield None
         return
     module = ["scanner.fleet.rescuer", settings.label]

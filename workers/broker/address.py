@@ -101,7 +101,9 @@ def _options(parts: SplitResult) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     known = _OPTIONS[parts.scheme]
     if not options.keys() <= set(known):
-        raise ValueError(f"unknown option in the broker's URL: expected one of {', '.join(known)}")
+        raise ValueError(
+            f"invalid Redis URL: unknown option in it, expected one of {', '.join(known)}"
+        )
     for name, choices in _CHOICES.items():
         if name in options and options[name].lower() not in choices:
             raise ValueError(f"invalid {name} in the broker's URL: expected {', '.join(choices)}")

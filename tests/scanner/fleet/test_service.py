@@ -30,7 +30,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def joined(home: Path) -> None:
     """Make this a machine that has joined a hub."""
-    save_hub(HubConfig("redis://:secret@hub:6379/0", "s1"))
+    save_hub(HubConfig("redis://:secret@hub:6379/0", "s1", "key"))
 
 
 def parsed(unit: str) -> configparser.ConfigParser:
