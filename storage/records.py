@@ -249,6 +249,21 @@ class Verdict:
     digest: bytes | None
     timings: Timings
 
+    @classmethod
+    def of_error(cls, image_id: int, error: ImageError) -> Verdict:
+        """Return the verdict on an image of which nothing was read but why."""
+        return cls(
+            image_id=image_id,
+            outcome=Outcome.ERROR,
+            score=None,
+            detector=None,
+            examined=False,
+            findings=(),
+            error=error,
+            digest=None,
+            timings=Timings(),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:

@@ -23,6 +23,7 @@ from workers.images.decoding_process import DecodingProcess
 from workers.limits import Limits
 from workers.pipeline.inputs import InputSelector, face_finder
 from workers.sources.local import LocalSource
+from workers.sources.location import local_root
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ def _files(
     say: Callable[[str], object],
 ) -> Iterator[tuple[AnsweredImage, Decoded]]:
     """Yield the answered images that are as they were when they were judged."""
-    mapped = roots.get(scan.collection)
-    root = mapped if isinstance(mapped, Path) else Path(os.fsdecode(scan.root))
+    root = local_root(roots, scan.collection, scan.root)
     limits, left_out = Limits(), 0
     try:
         with LocalSource(root, limits.max_bytes) as source, DecodingProcess(limits) as decoder:

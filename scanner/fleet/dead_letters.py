@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
-from storage.records import ErrorKind, ImageError, Outcome, Timings, Verdict
+from storage.records import ErrorKind, ImageError, Verdict
 from storage.writes import results
 from storage.writes.scans import find_scan
 from workers.broker.dead_letters import drop_letters
@@ -61,20 +61,7 @@ def _end_batch(store: Store, letter: DeadLetter, host: Host) -> None:
         return
     run, pending = begun
     error = ImageError(ErrorKind.UNREADABLE, letter.reason)
-    verdicts = [
-        Verdict(
-            image_id=image_id,
-            outcome=Outcome.ERROR,
-            score=None,
-            detector=None,
-            examined=False,
-            findings=(),
-            error=error,
-            digest=None,
-            timings=Timings(0, 0, 0),
-        )
-        for image_id in sorted(pending)
-    ]
+    verdicts = [Verdict.of_error(image_id, error) for image_id in sorted(pending)]
     results.record_verdicts(store, run, verdicts)
     results.finish_batch(store, run)
 

@@ -6,7 +6,6 @@ decoded only if its bytes are those that a worker decoded before. Previews are a
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +24,7 @@ from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
 from workers.pipeline.crops import upright
 from workers.sources.local import LocalSource
+from workers.sources.location import local_root
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Previews:
 
     def root(self, scan: Scan) -> Path:
         """Return the location of a scan's collection on this machine."""
-        return self._root(scan.collection, scan.root)
+        return local_root(self._roots, scan.collection, scan.root)
 
     def get(self, scan: Scan, listed: ListedFile, size: Size) -> bytes:
         """Return a preview as PNG or JPEG; raises NoPreview."""
@@ -116,16 +116,12 @@ class Previews:
 
     def _measure(self, collection: str, root: bytes, listed: ListedFile) -> Shape:
         with self._decoding:
-            data = _fetch(self._root(collection, root), listed, self._digest(listed))
+            data = _fetch(local_root(self._roots, collection, root), listed, self._digest(listed))
             try:
                 header = decode(data).header
             except ImageProblem as problem:
                 raise NoPreview(problem.text) from problem
         return Shape((header.width, header.height), read_orientation(data))
-
-    def _root(self, collection: str, root: bytes) -> Path:
-        mapped = self._roots.get(collection)
-        return mapped if isinstance(mapped, Path) else Path(os.fsdecode(root))
 
     @staticmethod
     def _digest(listed: ListedFile) -> bytes:

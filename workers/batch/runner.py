@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import redis
 
 from storage.errors import StoreError
-from storage.records import ErrorKind, ImageError, Outcome, PlanError, Timings, Verdict
+from storage.records import ErrorKind, ImageError, PlanError, Verdict
 from workers.batch.retry import (
     TRANSIENT_ERRORS,
     BatchGivenUp,
@@ -264,7 +264,8 @@ class BatchRunner:
             sources.forget(collection)
             if not self._context.missing.is_over(self._collection_name):
                 raise
-            return [_moved(image, error) for image in images[:CHUNK_IMAGES]]
+            moved = ImageError(ErrorKind.MOVED, str(error))
+            return [Verdict.of_error(image.image_id, moved) for image in images[:CHUNK_IMAGES]]
         except SourceUnavailable:
             # Another mount may come back in its place: verify it again.
             sources.forget(collection)
@@ -277,20 +278,6 @@ class BatchRunner:
 
     def _report(self, note: str) -> None:
         self._context.heartbeat.send(self._message.scan_id, self._message.batch_id, note)
-
-
-def _moved(image: BatchImage, error: SourceMoved) -> Verdict:
-    return Verdict(
-        image_id=image.image_id,
-        outcome=Outcome.ERROR,
-        score=None,
-        detector=None,
-        examined=False,
-        findings=(),
-        error=ImageError(ErrorKind.MOVED, str(error)),
-        digest=None,
-        timings=Timings(0, 0, 0),
-    )
 
 
 def _kill_this_process() -> None:

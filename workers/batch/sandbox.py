@@ -23,10 +23,8 @@ from storage.records import (
     BatchImage,
     ErrorKind,
     ImageError,
-    Outcome,
     Plan,
     PlanError,
-    Timings,
     Verdict,
 )
 from storage.text import clean
@@ -182,17 +180,7 @@ class Sandbox:
         except (ProcessFailed, MessageError) as failure:
             log.warning("image %d failed in the sandbox: %s", image.image_id, failure)
         self._kill()
-        return Verdict(
-            image_id=image.image_id,
-            outcome=Outcome.ERROR,
-            score=None,
-            detector=None,
-            examined=False,
-            findings=(),
-            error=error,
-            digest=None,
-            timings=Timings(),
-        )
+        return Verdict.of_error(image.image_id, error)
 
     def _ask(
         self, process: LimitedProcess, root: BytesSource, request: _Request, seconds: float

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from storage.paths import from_wire, shown, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,12 @@ class UrlLocation:
 
 
 SourceLocation = Path | HubLocation | UrlLocation
+
+
+def local_root(roots: Mapping[str, SourceLocation], collection: str, recorded: bytes) -> Path:
+    """Return the folder of a collection on this machine: its root, else the recorded one."""
+    mapped = roots.get(collection)
+    return mapped if isinstance(mapped, Path) else Path(os.fsdecode(recorded))
 
 
 def display_name(location: SourceLocation) -> str:
