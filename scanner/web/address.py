@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.exceptions import HTTPException
 
+from scanner.language import gettext
 from storage.reads.gallery import Position, Reviewed, Selection
 from storage.records import ErrorKind, Outcome
 
@@ -34,7 +35,7 @@ class Address:
         query = request.scope["query_string"].decode("ascii", "replace")
         self._pairs = parse_qsl(query, errors="surrogateescape", max_num_fields=64)
         if any(len(value) > MAX_CHARACTERS for _, value in self._pairs):
-            raise HTTPException(400, "A value in this address is too long.")
+            raise HTTPException(400, gettext("A value in this address is too long."))
 
     def values(self, name: str) -> list[str]:
         """Return the values of a name that are not empty."""
@@ -69,7 +70,9 @@ class Address:
         try:
             return read(text)
         except (OverflowError, ValueError) as error:
-            raise HTTPException(400, f"Invalid value of {name!r} in this address.") from error
+            raise HTTPException(
+                400, gettext("Invalid value of '{name}' in this address.").format(name=name)
+            ) from error
 
 
 def query(selection: Selection, **more: object) -> str:

@@ -10,7 +10,9 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from scanner.language import gettext
 from scanner.web.guard import Guard
+from scanner.web.languages import Languages, set_language
 from scanner.web.pages import gallery, live, report, review, score_map
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ROUTES = (
     Route("/", live.home),
     Route("/metrics", live.prometheus),
+    Route("/language", set_language, methods=["POST"]),
     Route("/scans", live.scans),
     Route("/scan/{scan:int}", live.live),
     Route("/scan/{scan:int}/events", live.events),
@@ -45,7 +48,10 @@ def make_app(site: Site, token: str | None) -> Starlette:
     """Return the app of a site; with a token, only browsers that have it see anything."""
     app = Starlette(
         routes=[*ROUTES, Mount("/static", StaticFiles(packages=[("scanner.web", "static")]))],
-        middleware=[Middleware(Guard, token=token, sign_in=_sign_in)],
+        middleware=[
+            Middleware(Languages),
+            Middleware(Guard, token=token, sign_in=_sign_in),
+        ],
         exception_handlers={
             HTTPException: _http,
             NotFound: _not_found,
@@ -64,19 +70,25 @@ def _sign_in(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - 
 def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    title = "Page not found" if error.status_code == 404 else "Bad request"  # noqa: PLR2004
+    title = (
+        gettext("Page not found") if error.status_code == 404 else gettext("Bad request")  # noqa: PLR2004
+    )
     text = "" if error.detail == "Not Found" else error.detail
     return message(title, text, error.status_code)
 
 
 def _not_found(_request: Request, error: Exception) -> Response:
-    return message("Page not found", str(error), 404)
+    return message(gettext("Page not found"), str(error), 404)
 
 
 def _unavailable(_request: Request, _error: Exception) -> Response:
     # Not the error's message: it contains the store's address.
-    return message("The store is not available", "Try again in a moment.", 503)
+    return message(gettext("The store is not available"), gettext("Try again in a moment."), 503)
 
 
 def _broken(_request: Request, _error: Exception) -> Response:
-    return message("Internal error", "See the output of `scanner serve` for the cause.", 500)
+    return message(
+        gettext("Internal error"),
+        gettext("See the output of `scanner serve` for the cause."),
+        500,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext, marked
 from scanner.report.text import labels
 from scanner.report.text.host_details import health
 from scanner.report.text.tables import safe
@@ -15,32 +16,40 @@ from storage.writes.reviews import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.records import Outcome
 
-ANSWERS = {Answer.AI: "AI", Answer.NOT_AI: "not AI", Answer.CANT_TELL: "can't tell"}
+ANSWERS = {
+    Answer.AI: marked("AI"),
+    Answer.NOT_AI: marked("not AI"),
+    Answer.CANT_TELL: marked("can't tell"),
+}
+STATES = {
+    "unfinished": marked("unfinished"),
+    "finished": marked("finished"),
+    "cancelled": marked("cancelled"),
+}
 # Result of checking a C2PA manifest's signature.
 SIGNATURES = {
-    "verified": "verified: a known signer, and the file is unchanged since",
-    "no_trust_list": "intact; no trust list installed to look up the signer",
-    "untrusted": "intact, by a signer on no installed trust list",
-    "expired": "intact, by an expired certificate without a known time stamp",
-    "unchecked": "could not be checked",
-    "revoked": "its certificate was revoked",
-    "invalid": "invalid: changed after signing",
+    "verified": marked("verified: a known signer, and the file is unchanged since"),
+    "no_trust_list": marked("intact; no trust list installed to look up the signer"),
+    "untrusted": marked("intact, by a signer on no installed trust list"),
+    "expired": marked("intact, by an expired certificate without a known time stamp"),
+    "unchecked": marked("could not be checked"),
+    "revoked": marked("its certificate was revoked"),
+    "invalid": marked("invalid: changed after signing"),
 }
 # Details of a finding that are shown, in this order; the others are for programs.
 DETAILS = {
-    "generator": "generator",
-    "signer": "signed by",
-    "signed": "signed on",
-    "signature": "signature",
-    "digital_source_type": "source type",
-    "credit": "credit",
-    "where": "found in",
-    "excerpt": "excerpt",
-    "also": "also in",
-    "url": "URL",
-    "why": "reason",
+    "generator": marked("generator"),
+    "signer": marked("signed by"),
+    "signed": marked("signed on"),
+    "signature": marked("signature"),
+    "digital_source_type": marked("source type"),
+    "credit": marked("credit"),
+    "where": marked("found in"),
+    "excerpt": marked("excerpt"),
+    "also": marked("also in"),
+    "url": marked("URL"),
+    "why": marked("reason"),
 }
 
 
@@ -49,19 +58,19 @@ def plain(text: object) -> str:
     return safe(str(text))
 
 
-def verdict(outcome: Outcome | None) -> str:
-    """Return a verdict's name."""
-    return labels.VERDICTS[outcome][0]
-
-
 def evidence(kind: str) -> str:
     """Return the name of a kind of finding."""
-    return labels.EVIDENCE.get(kind, plain(kind))
+    return labels.evidence(kind, plain(kind))
 
 
 def answer(value: Answer) -> str:
     """Return an answer's name."""
-    return ANSWERS[value]
+    return gettext(ANSWERS[value])
+
+
+def state(name: str) -> str:
+    """Return the state of a scan in words."""
+    return gettext(STATES[name])
 
 
 def percent(share: float) -> str:
@@ -94,10 +103,10 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
         if value in (None, "", []):
             continue
         if name == "signature":
-            value = SIGNATURES.get(str(value), value)
+            value = gettext(SIGNATURES.get(str(value), str(value)))
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
-        rows.append((label, plain(value)))
+        rows.append((gettext(label), plain(value)))
     return rows
 
 
@@ -105,7 +114,8 @@ FILTERS: dict[str, Callable[..., object]] = {
     "plain": plain,
     "health": health,
     "path": shown,
-    "verdict": verdict,
+    "verdict": labels.verdict,
+    "state": state,
     "evidence": evidence,
     "error": labels.error,
     "answer": answer,

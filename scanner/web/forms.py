@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 
+from scanner.language import gettext
+
 if TYPE_CHECKING:
     from starlette.requests import Request
 
@@ -19,5 +21,5 @@ async def read_form(request: Request) -> dict[str, str]:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BYTES:
-            raise HTTPException(413, "Form too large.")
+            raise HTTPException(413, gettext("Form too large."))
     return dict(parse_qsl(body.decode("utf-8", "replace")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from scanner.language import gettext
 from storage.records import STATED
 from workers.detectors import installed
 from workers.detectors.card import CardError
@@ -78,10 +79,14 @@ def further_views(finding: Finding, shape: Shape | None, cards: Mapping[str, Car
         return ""
     further = []
     if card.view.reduced_crops and reduction(shape.stored) >= LEAST_REDUCTION:
-        further.append("crops of the image reduced to a megapixel")
+        further.append(gettext("crops of the image reduced to a megapixel"))
     if card.view.overview:
-        further.append("the whole image reduced to one crop's size")
-    return f"The detector also looked at {' and at '.join(further)}." if further else ""
+        further.append(gettext("the whole image reduced to one crop's size"))
+    if not further:
+        return ""
+    return gettext("The detector also looked at {views}.").format(
+        views=gettext(" and at ").join(further)
+    )
 
 
 def _card_of_crops(finding: Finding, cards: Mapping[str, Card]) -> Card | None:

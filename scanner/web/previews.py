@@ -18,6 +18,7 @@ import platformdirs
 from PIL import Image
 
 from scanner.config import APP
+from scanner.language import gettext
 from scanner.web.disk_cache import DiskCache
 from workers.errors import ImageProblem
 from workers.images.decode import decode
@@ -126,9 +127,9 @@ class Previews:
     @staticmethod
     def _digest(listed: ListedFile) -> bytes:
         if listed.outcome is None:
-            raise NoPreview("not judged yet")
+            raise NoPreview(gettext("not judged yet"))
         if listed.has_error or listed.digest is None:
-            raise NoPreview("could not be read")
+            raise NoPreview(gettext("could not be read"))
         return listed.digest
 
 
@@ -139,11 +140,11 @@ def _fetch(root: Path, listed: ListedFile, digest: bytes) -> bytes:
         with LocalSource(root) as source:
             fetched = source.fetch(listed.path)
     except SourceUnavailable as error:
-        raise NoPreview("its collection is not reachable from this machine") from error
+        raise NoPreview(gettext("its collection is not reachable from this machine")) from error
     except ImageProblem as problem:
         raise NoPreview(problem.text) from problem
     if fetched.digest != digest:
-        raise NoPreview("the file has changed since it was judged")
+        raise NoPreview(gettext("the file has changed since it was judged"))
     return fetched.data
 
 

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext
 from scanner.web.previews import NoPreview
 from workers.detectors.card import CardError
 from workers.errors import ImageProblem
@@ -38,7 +39,7 @@ def cached_map(previews: Previews, scan: Scan, listed: ListedFile, card: Card) -
     """
     name = f"map-{card.name}-{card.version}-{card.sha256[:_DIGITS]}"
     if not _MAKING.acquire(timeout=WAIT_SECONDS):
-        raise Busy("another map is being made: try again in a moment")
+        raise Busy(gettext("another map is being made: try again in a moment"))
     try:
         body = previews.cached(scan, listed, name, partial(_made, card=card))
     finally:
@@ -53,7 +54,9 @@ def _made(data: bytes, card: Card) -> bytes:
     try:
         squares = score_map(data, card)
     except CardError as error:
-        raise NoPreview(f"{card.name} cannot be loaded: {error}") from error
+        raise NoPreview(
+            gettext("{name} cannot be loaded: {error}").format(name=card.name, error=error)
+        ) from error
     except ImageProblem as problem:
         raise NoPreview(problem.text) from problem
     return json.dumps([(*square.box, square.score) for square in squares]).encode()

@@ -10,6 +10,7 @@ import jinja2
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from scanner import language
 from scanner.web import address, filters
 from scanner.web.memory_cache import MemoryCache
 from storage.errors import NotFound
@@ -85,6 +86,11 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
+        language.gettext, language.ngettext, newstyle=True
     )
     environment.filters |= filters.FILTERS
     environment.globals |= {
@@ -94,6 +100,8 @@ def _environment() -> jinja2.Environment:
         "place_text": address.place_text,
         "query": address.query,
         "changed": address.changed,
+        "language": language.chosen,
+        "languages": language.LANGUAGES,
     }
     return environment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scanner.language import gettext
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
 from storage.reads.progress import number_of
@@ -34,25 +35,27 @@ def _hardware(info: Mapping[str, Any]) -> Iterator[str]:
         yield safe(runtime)
     if processes := number_of(info, "processes"):
         threads = number_of(info, "threads") or 1
-        each = f" of {labels.count(round(threads), 'thread', 'threads')}"
-        yield labels.count(round(processes), "process", "processes") + each
+        yield gettext("{processes} of {threads}").format(
+            processes=labels.count(round(processes), "process", "processes"),
+            threads=labels.count(round(threads), "thread", "threads"),
+        )
 
 
 def _health(info: Mapping[str, Any]) -> Iterator[str]:
     if (load := number_of(info, "load")) is not None:
-        yield f"load {load:.2f} per core"
+        yield gettext("load {load} per core").format(load=f"{load:.2f}")
     if (size := number_of(info, "process_mb")) is not None:
-        yield f"{size:,.0f} MB per process"
+        yield gettext("{size} MB per process").format(size=f"{size:,.0f}")
     if (free := number_of(info, "free_mb")) is not None:
-        yield f"{free:,.0f} MB free"
+        yield gettext("{size} MB free").format(size=f"{free:,.0f}")
     if (degrees := number_of(info, "temperature_c")) is not None:
         yield f"{degrees:.1f} °C"
     bits = info.get("throttled")
     if isinstance(bits, str):
         now, before = decode_throttled(bits)
         if now:
-            yield f"slowed down: {', '.join(now)}"
+            yield gettext("slowed down: {why}").format(why=", ".join(now))
         elif before:
-            yield f"slowed down since boot: {', '.join(before)}"
+            yield gettext("slowed down since boot: {why}").format(why=", ".join(before))
         else:
-            yield "not throttled"
+            yield gettext("not throttled")

@@ -4,61 +4,78 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import NEVER, Outcome
+from scanner.language import gettext, marked, ngettext
+from storage.records import NEVER, ErrorKind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from storage.records import ErrorKind
-
 # By verdict: its name, and its meaning. No text here ever says that an image is real.
 VERDICTS = {
-    Outcome.AI: ("AI-generated", "at or above a detector's “ai” threshold"),
-    Outcome.UNSURE: ("unsure", "between a detector's two thresholds: review them"),
-    Outcome.NO_EVIDENCE: ("no evidence", "examined; this does not make them real"),
-    Outcome.ERROR: ("error", "could not be read"),
-    None: ("pending", "not judged yet"),
+    Outcome.AI: (marked("AI-generated"), marked("at or above a detector's “ai” threshold")),
+    Outcome.UNSURE: (marked("unsure"), marked("between a detector's two thresholds: review them")),
+    Outcome.NO_EVIDENCE: (marked("no evidence"), marked("examined; this does not make them real")),
+    Outcome.ERROR: (marked("error"), marked("could not be read")),
+    None: (marked("pending"), marked("not judged yet")),
 }
-NOT_EXAMINED = ("not examined", "only metadata and marks were read, for the reasons below")
+NOT_EXAMINED = (
+    marked("not examined"),
+    marked("only metadata and marks were read, for the reasons below"),
+)
 
 # By kind of finding; other kinds are shown by their own name.
 EVIDENCE = {
-    "c2pa_generated": "C2PA: AI-generated",
-    "c2pa_edited": "C2PA: edited with AI",
-    "c2pa_other": "C2PA: no AI claimed",
-    "c2pa_remote": "C2PA: on a server, not fetched",
-    "c2pa_unreadable": "C2PA: cannot be read",
-    "iptc_generated": "IPTC/XMP: AI-generated",
-    "iptc_edited": "IPTC/XMP: edited with AI",
-    "xmp_unreadable": "XMP: cannot be read",
-    "aigc_generated": "AIGC label: AI-generated",
-    "aigc_possible": "AIGC label: possibly AI-generated",
-    "aigc_suspected": "AIGC label: suspected AI-generated",
-    "generator_tag": "generator tag",
-    "file_name": "name that a generator gives",
-    "generator_edit": "generator, from another image",
-    "sidecar_unreadable": "sidecar: cannot be read",
-    "hidden_settings": "generator settings in the pixels",
-    "invisible_mark": "invisible watermark",
-    "visible_mark": "visible mark",
-    "out_of_domain": "looks like a drawing, icon, page or other graphic, not a photograph",
-    "no_detector": "too small for a detector of photographs, and without a face",
-    "too_small": "too small for every detector",
-    "camera": "a camera's metadata",
-    "camera_in_part": "a part of a camera's metadata",
-    "generator_file": "size and format of a generator",
-    "generator_size": "size of a generator",
-    "not_planned": "its detector is not in the scan's plan",
-    "too_large": "too large to be examined at full resolution",
-    "degraded": "degraded image: at most “unsure”",
+    "c2pa_generated": marked("C2PA: AI-generated"),
+    "c2pa_edited": marked("C2PA: edited with AI"),
+    "c2pa_other": marked("C2PA: no AI claimed"),
+    "c2pa_remote": marked("C2PA: on a server, not fetched"),
+    "c2pa_unreadable": marked("C2PA: cannot be read"),
+    "iptc_generated": marked("IPTC/XMP: AI-generated"),
+    "iptc_edited": marked("IPTC/XMP: edited with AI"),
+    "xmp_unreadable": marked("XMP: cannot be read"),
+    "aigc_generated": marked("AIGC label: AI-generated"),
+    "aigc_possible": marked("AIGC label: possibly AI-generated"),
+    "aigc_suspected": marked("AIGC label: suspected AI-generated"),
+    "generator_tag": marked("generator tag"),
+    "file_name": marked("name that a generator gives"),
+    "generator_edit": marked("generator, from another image"),
+    "sidecar_unreadable": marked("sidecar: cannot be read"),
+    "hidden_settings": marked("generator settings in the pixels"),
+    "invisible_mark": marked("invisible watermark"),
+    "visible_mark": marked("visible mark"),
+    "out_of_domain": marked("looks like a drawing, icon, page or other graphic, not a photograph"),
+    "no_detector": marked("too small for a detector of photographs, and without a face"),
+    "too_small": marked("too small for every detector"),
+    "camera": marked("a camera's metadata"),
+    "camera_in_part": marked("a part of a camera's metadata"),
+    "generator_file": marked("size and format of a generator"),
+    "generator_size": marked("size of a generator"),
+    "not_planned": marked("its detector is not in the scan's plan"),
+    "too_large": marked("too large to be examined at full resolution"),
+    "degraded": marked("degraded image: at most “unsure”"),
+}
+
+ERRORS = {
+    ErrorKind.UNREADABLE: marked("unreadable"),
+    ErrorKind.EMPTY: marked("empty"),
+    ErrorKind.NOT_AN_IMAGE: marked("not an image"),
+    ErrorKind.UNSUPPORTED: marked("unsupported"),
+    ErrorKind.TRUNCATED: marked("truncated"),
+    ErrorKind.DAMAGED: marked("damaged"),
+    ErrorKind.INTERNAL: marked("internal"),
+    ErrorKind.TOO_LARGE: marked("too large"),
+    ErrorKind.CHANGED: marked("changed"),
+    ErrorKind.OUTSIDE: marked("outside"),
+    ErrorKind.MOVED: marked("moved"),
+    ErrorKind.CRASHED: marked("crashed"),
+    ErrorKind.TIMEOUT: marked("timeout"),
 }
 
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
-    "none": "without an extension",
-    "other": "other types",
-    "other_image": "unsupported image formats",
-    "raw": "RAW",
+    "none": marked("without an extension"),
+    "other": marked("other types"),
+    "other_image": marked("unsupported image formats"),
+    "raw": marked("RAW"),
 }
 
 
@@ -66,18 +83,28 @@ def skipped(kinds: Mapping[str, int], most: int | None = None) -> str:
     """Return what was skipped and how often, the most frequent kind first, `most` kinds by name."""
     ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
     named = [
-        f"{SKIPPED.get(kind, kind).replace('_', ' ')} {number:,}"
+        f"{gettext(SKIPPED.get(kind, kind.replace('_', ' ')))} {number:,}"
         for kind, number in ordered[:most]
         if number
     ]
     if rest := sum(number for _, number in ordered[len(ordered) if most is None else most :]):
-        named.append(f"others {rest:,}")
+        named.append(gettext("others {number}").format(number=f"{rest:,}"))
     return ", ".join(named)
+
+
+def verdict(outcome: Outcome | None) -> str:
+    """Return a verdict's name."""
+    return gettext(VERDICTS[outcome][0])
+
+
+def evidence(kind: str, otherwise: str) -> str:
+    """Return the name of a kind of finding, `otherwise` of one without a name here."""
+    return gettext(EVIDENCE[kind]) if kind in EVIDENCE else otherwise
 
 
 def error(kind: ErrorKind) -> str:
     """Return a kind of error in words."""
-    return kind.value.replace("_", " ")
+    return gettext(ERRORS[kind])
 
 
 def program(generator: str) -> str:
@@ -86,8 +113,8 @@ def program(generator: str) -> str:
 
 
 def count(number: int, singular: str, plural: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {singular if number == 1 else plural}"
+    """Return a number with its noun, whose forms are in the catalogue."""
+    return f"{number:,} {ngettext(singular, plural, number)}"
 
 
 def percent(part: int, whole: int) -> str:
@@ -113,7 +140,7 @@ def score(value: float | None) -> str:
 
 def threshold(score: float) -> str:
     """Return the score from which a detector says something, or `never`."""
-    return figure(score) if score < NEVER else "never"
+    return figure(score) if score < NEVER else gettext("never")
 
 
 def figure(value: float | None) -> str:

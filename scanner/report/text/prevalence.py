@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, log
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext, ngettext
 from scanner.report.figures.estimate import Standing
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
@@ -24,6 +25,8 @@ _IN_WORDS = (
     (1, 100), (1, 50), (1, 20), (1, 10), (1, 5), (1, 4), (1, 3), (1, 2),
     (2, 3), (3, 4), (4, 5), (9, 10), (19, 20), (99, 100),
 )  # fmt: skip
+# Of the intervals.
+_CERTAINTY = "95 %"
 _HARDLY = 0.005
 # A lower bound below this is shown as 0.
 _LEAST = 0.0005
@@ -54,7 +57,7 @@ def estimate(report: Report) -> Iterator[str]:
         if share is not None:
             yield _compared(report, report.sample, share)
     if share is None:
-        yield (
+        yield gettext(
             "The detectors give no estimate: none whose error rates were measured on several "
             "sources scored these images."
         )
@@ -72,34 +75,42 @@ def short_share(share: CorrectedShare) -> str:
     if share.interval is None or share.standing in SILENT:
         return "-"
     if share.standing is Standing.AT_LEAST:
-        return f"at least {_percent(share.interval.low)} %"
+        return gettext("at least {share}").format(share=f"{_percent(share.interval.low)} %")
     return percent_range(share.interval)
 
 
 def found(recall: Recall) -> str:
     """Return how many AI-generated images the detectors find."""
     share = in_words(recall.share)
-    text = (
-        "Of AI-generated images like those that the detectors were measured on, about "
-        f"{share} {'is' if share.startswith('1 ') else 'are'} found"
-    )
+    text = ngettext(
+        "Of AI-generated images like those that the detectors were measured on, about {share} is "
+        "found",
+        "Of AI-generated images like those that the detectors were measured on, about {share} are "
+        "found",
+        1 if _HARDLY < recall.share < 1 - _HARDLY and _nearest(recall.share)[0] == 1 else 2,
+    ).format(share=share)
     if recall.counts_unsure:
-        text += " (“AI-generated” or “unsure”)"
+        text += gettext(" (“AI-generated” or “unsure”)")
     if recall.generators > 1 and (recall.lowest, recall.highest) != (recall.share,) * 2:
-        lowest, highest = in_words(recall.lowest), in_words(recall.highest)
-        text += f"; by generator, from {lowest} to {highest}"
-    return f"{text}."
+        text += gettext("; by generator, from {lowest} to {highest}").format(
+            lowest=in_words(recall.lowest), highest=in_words(recall.highest)
+        )
+    return gettext("{text}.").format(text=text)
 
 
 def in_words(share: float) -> str:
     """Return a share as so many in so many, the nearest by its odds."""
     if share <= _HARDLY:
-        return "fewer than 1 in 100" if share else "none"
+        return gettext("fewer than 1 in 100") if share else gettext("none")
     if share >= 1 - _HARDLY:
-        return "nearly all" if share < 1 else "all"
+        return gettext("nearly all") if share < 1 else gettext("all")
+    part, whole = _nearest(share)
+    return gettext("{part} in {whole}").format(part=part, whole=whole)
+
+
+def _nearest(share: float) -> tuple[int, int]:
     odds = log(share / (1 - share))
-    part, whole = min(_IN_WORDS, key=lambda each: abs(log(each[0] / (each[1] - each[0])) - odds))
-    return f"{part} in {whole}"
+    return min(_IN_WORDS, key=lambda each: abs(log(each[0] / (each[1] - each[0])) - odds))
 
 
 def _by_detectors(share: CorrectedShare) -> str:
@@ -107,49 +118,74 @@ def _by_detectors(share: CorrectedShare) -> str:
     images = labels.count(share.images, "image", "images")
     bounds = share.interval
     if share.standing is Standing.TOO_FEW:
-        return f"No estimate: detectors with known error rates scored only {images}."
+        return gettext(
+            "No estimate: detectors with known error rates scored only {images}."
+        ).format(images=images)
     if bounds is None:
-        fewer = "more" if share.too_many else "fewer"
-        return (
-            f"No estimate: of the {images} that the detectors scored they flag {fewer} than their "
-            "measured error rates explain, so these images are unlike those they were measured on."
+        text = (
+            gettext(
+                "No estimate: of the {images} that the detectors scored they flag more than their "
+                "measured error rates explain, so these images are unlike those they were measured "
+                "on."
+            )
+            if share.too_many
+            else gettext(
+                "No estimate: of the {images} that the detectors scored they flag fewer than their "
+                "measured error rates explain, so these images are unlike those they were measured "
+                "on."
+            )
         )
+        return text.format(images=images)
     if share.standing is Standing.BETWEEN:
-        return (
-            f"Estimate: {percent_range(bounds)} of the {images} scored by detectors with known "
-            "error rates are AI-generated (95 % interval)."
-        )
+        return gettext(
+            "Estimate: {share} of the {images} scored by detectors with known error rates are "
+            "AI-generated ({certainty} interval)."
+        ).format(share=percent_range(bounds), images=images, certainty=_CERTAINTY)
     if share.standing is Standing.AT_LEAST:
-        return (
-            f"Estimate: at least {_percent(bounds.low)} % of the {images} scored by detectors with "
-            "known error rates are AI-generated; how many more, the scores cannot tell."
-        )
-    return (
-        f"No estimate: the scores cannot tell how many of the {images} scored by detectors with "
+        return gettext(
+            "Estimate: at least {share} of the {images} scored by detectors with known error "
+            "rates are AI-generated; how many more, the scores cannot tell."
+        ).format(share=f"{_percent(bounds.low)} %", images=images)
+    return gettext(
+        "No estimate: the scores cannot tell how many of the {images} scored by detectors with "
         "known error rates are AI-generated; a reviewed random sample can "
         "(`scanner review --sample 200`)."
-    )
+    ).format(images=images)
 
 
 def false_positives(share: CorrectedShare) -> str:
     """Return how many of the flagged images may be false positives."""
     if not share.flagged:
-        return "They flag none of these."
+        return gettext("They flag none of these.")
     low, high = share.false_positives_interval
     fewest, most = round(low), min(share.flagged, ceil(high - 0.05))
-    flagged = f"the {labels.count(share.flagged, 'image', 'images')} that these detectors flag"
+    images = labels.count(share.flagged, "image", "images")
     if most == share.flagged:
-        return f"Any of {flagged} may be a false positive, that is, not AI-generated."
+        return gettext(
+            "Any of the {images} that these detectors flag may be a false positive, that is, not "
+            "AI-generated."
+        ).format(images=images)
     if not most:
-        return f"Hardly any of {flagged} is likely to be a false positive."
-    number = f"{fewest:,} to {most:,}" if fewest else f"up to {most:,}"
-    return f"Of {flagged}, {number} may be false positives, that is, not AI-generated."
+        return gettext(
+            "Hardly any of the {images} that these detectors flag is likely to be a false positive."
+        ).format(images=images)
+    number = (
+        gettext("{low} to {high}").format(low=f"{fewest:,}", high=f"{most:,}")
+        if fewest
+        else gettext("up to {number}").format(number=f"{most:,}")
+    )
+    return gettext(
+        "Of the {images} that these detectors flag, {number} may be false positives, that is, not "
+        "AI-generated."
+    ).format(images=images, number=number)
 
 
 def _basis(report: Report, share: CorrectedShare) -> Iterator[str]:
     """Yield which images the estimate is of, and why others are left out."""
     settled = report.breakdown.coverage.settled
-    text = f"They flag {share.flagged:,} of {share.images:,} images ({_percent(share.raw)} %)"
+    text = gettext("They flag {flagged} of {images} images ({share})").format(
+        flagged=f"{share.flagged:,}", images=f"{share.images:,}", share=f"{_percent(share.raw)} %"
+    )
     unsure_only = [
         row.planned.name
         for row in report.detectors
@@ -157,29 +193,34 @@ def _basis(report: Report, share: CorrectedShare) -> Iterator[str]:
         and any(row.planned.name in part.detectors for part in share.parts)
     ]
     if unsure_only:
-        text += (
-            f"; “unsure” counts where it is the most that a detector says: {_listed(unsure_only)}"
-        )
+        text += gettext(
+            "; “unsure” counts where it is the most that a detector says: {names}"
+        ).format(names=_listed(unsure_only))
     if CONTEXT in report.scan.plan.names():
-        text += ", by their scores alone: context moves verdicts, but not this"
-    yield f"{text}."
+        text += gettext(", by their scores alone: context moves verdicts, but not this")
+    yield gettext("{text}.").format(text=text)
     if settled:
-        are = "image is" if settled == 1 else "images are"
-        yield (
-            f"{settled:,} more {are} AI-generated by their own metadata or marks, and not counted "
-            "in this."
-        )
+        yield ngettext(
+            "{number} more image is AI-generated by their own metadata or marks, and not counted "
+            "in this.",
+            "{number} more images are AI-generated by their own metadata or marks, and not counted "
+            "in this.",
+            settled,
+        ).format(number=f"{settled:,}")
     if omitted := report.counts.images - share.images - settled:
-        yield (
-            f"{labels.count(omitted, 'image is', 'images are')} left out: not photographs, of "
-            "other sizes, resized for a detector, degraded, unreadable, or not judged yet."
-        )
+        yield ngettext(
+            "{number} image is left out: not photographs, of other sizes, resized for a detector, "
+            "degraded, unreadable, or not judged yet.",
+            "{number} images are left out: not photographs, of other sizes, resized for a "
+            "detector, degraded, unreadable, or not judged yet.",
+            omitted,
+        ).format(number=f"{omitted:,}")
     if share.unmeasured:
-        yield (
-            f"Left out, too: images scored by {_listed(share.unmeasured)}, whose error rates were "
-            "not measured on several sources."
-        )
-    yield (
+        yield gettext(
+            "Left out, too: images scored by {names}, whose error rates were not measured on "
+            "several sources."
+        ).format(names=_listed(share.unmeasured))
+    yield gettext(
         "The interval covers how much error rates differ between the generators and photographers "
         "that the detectors were measured on; images of another kind may be missed far more often."
     )
@@ -191,18 +232,26 @@ def _reviewed(sample: SampleOutcome) -> str | None:
     if not decided:
         return None
     bounds = wilson(sample.ai, decided)
-    return (
-        f"Reviewers decided {decided:,} of "
-        f"{labels.count(sample.size, 'randomly sampled image', 'randomly sampled images')}: "
-        f"{labels.count(sample.ai, 'is', 'are')} AI-generated. So {percent_range(bounds)} of the "
-        f"{sample.population:,} readable images are (95 % interval)."
+    return ngettext(
+        "Reviewers decided {decided} of {sampled}: {ai} is AI-generated. So {share} of the "
+        "{population} readable images are ({certainty} interval).",
+        "Reviewers decided {decided} of {sampled}: {ai} are AI-generated. So {share} of the "
+        "{population} readable images are ({certainty} interval).",
+        sample.ai,
+    ).format(
+        decided=f"{decided:,}",
+        sampled=labels.count(sample.size, "randomly sampled image", "randomly sampled images"),
+        ai=f"{sample.ai:,}",
+        share=percent_range(bounds),
+        population=f"{sample.population:,}",
+        certainty=_CERTAINTY,
     )
 
 
 def _compared(report: Report, sample: SampleOutcome, share: CorrectedShare) -> str:
     """Return whether the detectors' estimate agrees with a sample that has decisions."""
     if share.interval is None or share.standing in SILENT:
-        return "The detectors' scores alone give no estimate."
+        return gettext("The detectors' scores alone give no estimate.")
     low, high = share.interval
     if share.standing is Standing.AT_LEAST:
         high = 1.0
@@ -212,22 +261,30 @@ def _compared(report: Report, sample: SampleOutcome, share: CorrectedShare) -> s
     least = (low * share.images + settled) / sample.population
     most = (high * share.images + settled + unknown) / sample.population
     reviewed = wilson(sample.ai, sample.ai + sample.not_ai)
-    text = (
-        f"The detectors' estimate, {short_share(share)} of the {share.images:,} that they scored,"
-    )
     if least > reviewed.high:
-        return f"{text} is too high for that: go by the reviewed sample."
-    if most < reviewed.low:
-        return f"{text} is too low for that: they miss more here. Go by the reviewed sample."
-    return f"{text} does not contradict that."
+        text = gettext(
+            "The detectors' estimate, {share} of the {images} that they scored, is too high for "
+            "that: go by the reviewed sample."
+        )
+    elif most < reviewed.low:
+        text = gettext(
+            "The detectors' estimate, {share} of the {images} that they scored, is too low for "
+            "that: they miss more here. Go by the reviewed sample."
+        )
+    else:
+        text = gettext(
+            "The detectors' estimate, {share} of the {images} that they scored, does not "
+            "contradict that."
+        )
+    return text.format(share=short_share(share), images=f"{share.images:,}")
 
 
 def percent_range(bounds: Interval) -> str:
     """Return two shares of 100."""
     if (bounds.low, bounds.high) == (0, 1):
-        return "0 to 100 %"
+        return gettext("{low} to {high}").format(low="0", high="100 %")
     low = _percent(bounds.low) if bounds.low >= _LEAST else "0"
-    return f"{low} to {_percent(bounds.high)} %"
+    return gettext("{low} to {high}").format(low=low, high=f"{_percent(bounds.high)} %")
 
 
 def _percent(share: float) -> str:

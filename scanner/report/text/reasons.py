@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
 from storage.records import DEGRADED, ROUTER
@@ -21,7 +22,7 @@ def reason_counts(evidence: Iterable[EvidenceCount]) -> Counter[str]:
     reasons: Counter[str] = Counter()
     for row in evidence:
         if row.detector == ROUTER:
-            reasons[labels.EVIDENCE.get(row.kind, safe(row.kind))] += row.images
+            reasons[labels.evidence(row.kind, safe(row.kind))] += row.images
     return reasons
 
 
@@ -34,5 +35,10 @@ def not_examined(report: Report) -> str:
     is_complete = sum(images for _, images in reasons) == unseen
     named = [f"{reason} ({images:,})" if is_complete else reason for reason, images in reasons]
     images = labels.count(unseen, "image", "images")
-    text = f"Not examined: {images}; only metadata and marks were read."
-    return f"{text} Why: {'; '.join(named)}." if named else text
+    text = gettext("Not examined: {images}; only metadata and marks were read.").format(
+        images=images
+    )
+    if not named:
+        return text
+    why = gettext("Why: {reasons}.").format(reasons="; ".join(named))
+    return f"{text} {why}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext, ngettext
 from scanner.report.text import labels
 from storage.records import Outcome
 
@@ -22,16 +23,25 @@ def answer(report: Report) -> str:
     """Return the main result of a scan, in a sentence or two."""
     counts = report.counts
     if counts.images == 0:
-        return f"{nothing(report).capitalize()}."
-    looks = "looks" if counts.ai == 1 else "look"
-    text = f"{counts.ai:,} of {counts.images:,} images {looks} AI-generated"
+        return _sentence(nothing(report).capitalize())
+    parts = [
+        ngettext(
+            "{ai} of {images} images looks AI-generated",
+            "{ai} of {images} images look AI-generated",
+            counts.ai,
+        ).format(ai=f"{counts.ai:,}", images=f"{counts.images:,}")
+    ]
     if counts.unsure:
-        text += f", {labels.count(counts.unsure, 'is', 'are')} unsure"
+        unsure = ngettext("{number} is unsure", "{number} are unsure", counts.unsure)
+        parts.append(unsure.format(number=f"{counts.unsure:,}"))
     if counts.error:
-        text += f", {counts.error:,} could not be read"
+        parts.append(gettext("{number} could not be read").format(number=f"{counts.error:,}"))
     if counts.pending:
-        text += f", {labels.count(counts.pending, 'is', 'are')} still to be judged"
-    return f"{text}."
+        pending = ngettext(
+            "{number} is still to be judged", "{number} are still to be judged", counts.pending
+        )
+        parts.append(pending.format(number=f"{counts.pending:,}"))
+    return _sentence(gettext(", ").join(parts))
 
 
 def settled(report: Report) -> str | None:
@@ -42,17 +52,17 @@ def settled(report: Report) -> str | None:
     kinds = ", ".join(
         f"{labels.error(error.kind)} {error.images:,}" for error in report.settled_errors
     )
-    return (
-        f"Of the AI-generated images, {images:,} could not be read beyond metadata that settles "
-        f"it: {kinds}."
-    )
+    return gettext(
+        "Of the AI-generated images, {number} could not be read beyond metadata that settles it: "
+        "{kinds}."
+    ).format(number=f"{images:,}", kinds=kinds)
 
 
 def nothing(report: Report) -> str:
     """Return why a scan has no images, without capital and full stop."""
     if report.scan.listed_at is None:
-        return "no images were listed yet"
-    return "nothing to judge, no images were found"
+        return gettext("no images were listed yet")
+    return gettext("nothing to judge, no images were found")
 
 
 def copies(counts: Copies) -> str | None:
@@ -61,14 +71,18 @@ def copies(counts: Copies) -> str | None:
         return None
     repeated = labels.percent(counts.files - counts.different, counts.files)
     if counts.one_in > 1:
-        return f"{repeated} of the files are copies of another (from 1 in {counts.one_in} digests)."
-    text = (
-        f"The {counts.files:,} readable files have {counts.different:,} different contents "
-        f"({repeated} are copies)."
+        return gettext(
+            "{share} of the files are copies of another (from 1 in {one_in} digests)."
+        ).format(share=repeated, one_in=counts.one_in)
+    text = gettext(
+        "The {files} readable files have {different} different contents ({share} are copies)."
+    ).format(files=f"{counts.files:,}", different=f"{counts.different:,}", share=repeated)
+    if counts.ai_files == counts.ai_different:
+        return text
+    generated = gettext("The {files} AI-generated files have {different}.").format(
+        files=f"{counts.ai_files:,}", different=f"{counts.ai_different:,}"
     )
-    if counts.ai_files != counts.ai_different:
-        text += f" The {counts.ai_files:,} AI-generated files have {counts.ai_different:,}."
-    return text
+    return f"{text} {generated}"
 
 
 def false_positive_rate(evaluation: Evaluation) -> str:
@@ -77,43 +91,57 @@ def false_positive_rate(evaluation: Evaluation) -> str:
     real = sum(number for (label, _), number in evaluation.by_verdict.items() if not label)
     total = called[True] + called[False]
     if total == 0:
-        return "No labelled image was called AI-generated."
-    were = "was" if called[False] == 1 else "were"
-    text = f"Of {total:,} called AI-generated, {called[False]:,} {were} not"
-    return (
-        f"{text}: {labels.percent(called[False], real)} of the REAL ones." if real else f"{text}."
-    )
+        return gettext("No labelled image was called AI-generated.")
+    text = ngettext(
+        "Of {total} called AI-generated, {wrong} was not",
+        "Of {total} called AI-generated, {wrong} were not",
+        called[False],
+    ).format(total=f"{total:,}", wrong=f"{called[False]:,}")
+    if not real:
+        return _sentence(text)
+    share = labels.percent(called[False], real)
+    return gettext("{text}: {share} of the REAL ones.").format(text=text, share=share)
 
 
 def interval(bounds: Interval | None) -> str:
     """Return the bounds of an interval with four digits; empty for None."""
-    return "" if bounds is None else f"{bounds.low:.4f} to {bounds.high:.4f}"
+    if bounds is None:
+        return ""
+    return gettext("{low} to {high}").format(low=f"{bounds.low:.4f}", high=f"{bounds.high:.4f}")
 
 
 def changed(comparison: Comparison) -> str:
     """Return what changed between two scans."""
     if comparison.before.scan.collection_id != comparison.after.scan.collection_id:
-        return "The scans are of different collections; their images cannot be compared."
+        return gettext("The scans are of different collections; their images cannot be compared.")
     if not comparison.both:
-        return "No image was judged by both scans."
-    number = f"{comparison.changed:,}" if comparison.changed else "None"
-    have = "have" if comparison.changed > 1 else "has"
-    return (
-        f"{number} of the {labels.count(comparison.both, 'image', 'images')} that both judged "
-        f"{have} another verdict now."
-    )
+        return gettext("No image was judged by both scans.")
+    images = labels.count(comparison.both, "image", "images")
+    if not comparison.changed:
+        return gettext("None of the {images} that both judged has another verdict now.").format(
+            images=images
+        )
+    return ngettext(
+        "{number} of the {images} that both judged has another verdict now.",
+        "{number} of the {images} that both judged have another verdict now.",
+        comparison.changed,
+    ).format(number=f"{comparison.changed:,}", images=images)
 
 
 def mcnemar(test: McNemar) -> str:
     """Return which scan agrees with the labels more often."""
     if test.p_value is None:
-        return "Both scans are right about the same labelled images."
+        return gettext("Both scans are right about the same labelled images.")
     chance = test.p_value >= SIGNIFICANT
     p_value = f"p = {test.p_value:.4f}" if test.p_value >= SMALLEST_P else f"p < {SMALLEST_P}"
-    text = (
-        f"{labels.count(test.only_before, 'labelled image is', 'labelled images are')} right only "
-        f"before and {test.only_after:,} only after"
-    )
-    return (
-        f"{text}: {'no more than chance' if chance else 'more than chance'} (McNemar, {p_value})."
-    )
+    text = ngettext(
+        "{before} labelled image is right only before and {after} only after",
+        "{before} labelled images are right only before and {after} only after",
+        test.only_before,
+    ).format(before=f"{test.only_before:,}", after=f"{test.only_after:,}")
+    how = gettext("no more than chance") if chance else gettext("more than chance")
+    return f"{text}: {how} (McNemar, {p_value})."
+
+
+def _sentence(text: str) -> str:
+    return gettext("{text}.").format(text=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scanner.language import gettext
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
@@ -25,9 +26,10 @@ def short_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> str:
         return _named(finding)
     text = safe(finding.detector)
     if (met := _met(finding, _moved(verdict, thresholds))) is not None:
-        text += f", {_word(met[0])} from {_threshold(met[1])}"
+        from_ = gettext("{verdict} from {threshold}")
+        text += ", " + from_.format(verdict=_word(met[0]), threshold=_threshold(met[1]))
     if "box" in finding.detail:
-        text += f", box {verdict.findings.index(finding) + 1}"
+        text += ", " + gettext("box {number}").format(number=verdict.findings.index(finding) + 1)
     cap = _cap(finding, verdict)
     return f"{text}, {cap}" if cap else text
 
@@ -67,20 +69,29 @@ def _said(
     met = _met(finding, moved)
     if met is not None:
         from_ = _threshold(met[1])
-        above = "at" if score == from_ else "above"
-        text = f"{score}, {above} the {from_} at which {name} says {_word(met[0])}"
+        above = (
+            gettext("{score}, at the {threshold} at which {name} says {verdict}")
+            if score == from_
+            else gettext("{score}, above the {threshold} at which {name} says {verdict}")
+        )
+        text = above.format(score=score, threshold=from_, name=name, verdict=_word(met[0]))
     elif finding.detector in moved:
         unsure = _threshold(moved[finding.detector].unsure)
-        text = f"{score}, below the {unsure} at which {name} says unsure"
+        text = gettext("{score}, below the {threshold} at which {name} says unsure").format(
+            score=score, threshold=unsure, name=name
+        )
     else:
-        text = f"{score} by {name}"
+        text = gettext("{score} by {name}").format(score=score, name=name)
     if moved.get(finding.detector) != thresholds.get(finding.detector):
-        text += f" after {_context(verdict)} moved its thresholds"
+        moved_by = gettext("{text} after {context} moved its thresholds")
+        text = moved_by.format(text=text, context=_context(verdict))
     part = ""
     if "box" in finding.detail:
-        part = f"the face in box {verdict.findings.index(finding) + 1}"
+        part = gettext("the face in box {number}").format(
+            number=verdict.findings.index(finding) + 1
+        )
     elif isinstance(crops := finding.detail.get("crops"), int) and crops > 1:
-        part = f"{crops} crops together"
+        part = gettext("{number} crops together").format(number=crops)
     return text, part, _cap(finding, verdict)
 
 
@@ -96,7 +107,7 @@ def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[st
 
 def _context(verdict: Verdict) -> str:
     kinds = (finding.kind for finding in verdict.findings if finding.detector == CONTEXT)
-    return ", ".join(labels.EVIDENCE.get(kind, safe(kind)) for kind in kinds)
+    return ", ".join(labels.evidence(kind, safe(kind)) for kind in kinds)
 
 
 def _met(finding: Finding, thresholds: Mapping[str, Thresholds]) -> tuple[Outcome, float] | None:
@@ -114,25 +125,27 @@ def _cap(finding: Finding, verdict: Verdict) -> str:
     if finding.detector in STATED:
         return ""
     if RESIZED_FROM in finding.detail:
-        return "resized, so unsure at most"
+        return gettext("resized, so unsure at most")
     if any(other.kind == DEGRADED for other in verdict.findings):
-        return "degraded, so unsure at most"
+        return gettext("degraded, so unsure at most")
     return ""
 
 
 def _named(finding: Finding) -> str:
-    name = labels.EVIDENCE.get(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
+    name = labels.evidence(finding.kind, safe(f"{finding.detector}: {finding.kind}"))
     generator = safe(labels.program(str(finding.detail.get("generator") or "")))
     if finding.kind == "generator_tag" and generator:
-        name = f"tag of {generator}"
+        name = gettext("tag of {generator}").format(generator=generator)
     elif generator:
         name = f"{name} ({generator})"
     sidecar = finding.detail.get("sidecar")
-    return f"{name}, in the sidecar {safe(str(sidecar))}" if sidecar else name
+    if not sidecar:
+        return name
+    return gettext("{name}, in the sidecar {file}").format(name=name, file=safe(str(sidecar)))
 
 
 def _word(outcome: Outcome) -> str:
-    return "AI" if outcome is Outcome.AI else "unsure"
+    return gettext("AI") if outcome is Outcome.AI else gettext("unsure")
 
 
 def _threshold(value: float) -> str:

@@ -12,6 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scanner.language import marked
 from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.json_parts import share
 from scanner.report.formats.stream import cell
@@ -129,27 +130,32 @@ def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
 
 
 FORMATS = {
-    "csv": Format("selection.csv", "text/csv; charset=utf-8", "CSV, one row per image", as_csv),
+    "csv": Format(
+        "selection.csv", "text/csv; charset=utf-8", marked("CSV, one row per image"), as_csv
+    ),
     "list": Format(
         "selection.txt",
         "text/plain; charset=utf-8",
-        "list of files, one per line (without names that contain a line break)",
+        marked("list of files, one per line (without names that contain a line break)"),
         as_lines,
     ),
     "nul": Format(
         "selection.nul",
         "application/octet-stream",
-        "list of files, each followed by a NUL, for xargs -0",
+        marked("list of files, each followed by a NUL, for xargs -0"),
         as_nul,
     ),
     "move": Format(
         "move.sh",
         "text/x-shellscript",
-        "script that moves them to a folder",
+        marked("script that moves them to a folder"),
         as_move,
     ),
     "tag": Format(
-        "tag.sh", "text/x-shellscript", "script that writes XMP sidecars next to them", as_tag
+        "tag.sh",
+        "text/x-shellscript",
+        marked("script that writes XMP sidecars next to them"),
+        as_tag,
     ),
 }
 

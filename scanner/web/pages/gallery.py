@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
+from scanner.language import gettext
 from scanner.report.text.labels import EVIDENCE
 from scanner.web import looked_at
 from scanner.web.address import Address
@@ -64,7 +65,7 @@ def image(request: Request) -> Response:
     listed = listed_of(site, scan, image_id)
     row = verdict_row(site.store, scan.scan_id, image_id)
     if row is None:
-        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
+        raise HTTPException(404, no_image(scan, image_id))
     findings = () if row.verdict is None else row.verdict.findings
     shape = _shape(site, scan, listed) if looked_at.has_places(findings) else None
     cards = looked_at.cards_of(scan.plan)
@@ -108,7 +109,10 @@ def export(request: Request) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
     chosen = FORMATS.get(next(iter(address.values("form")), ""))
     if chosen is None:
-        raise HTTPException(400, f"Invalid export format: expected {', '.join(FORMATS)}.")
+        raise HTTPException(
+            400,
+            gettext("Invalid export format: expected {names}.").format(names=", ".join(FORMATS)),
+        )
     selected = gallery.iterate(site.store, scan, address.selection())
     file = f"scan-{scan.scan_id}-{chosen.file}"
     root = os.fsencode(site.previews.root(scan))
@@ -166,9 +170,16 @@ def image_id_of(request: Request) -> int:
     return min(int(request.path_params["image"]), 2**63 - 1)
 
 
+def no_image(scan: Scan, image_id: int) -> str:
+    """Return that a scan has no such image."""
+    return gettext("Image not found: scan {scan} has no image {image}.").format(
+        scan=scan.scan_id, image=image_id
+    )
+
+
 def listed_of(site: Site, scan: Scan, image_id: int) -> ListedFile:
     """Return an image as its scan listed it; raises HTTPException (404) where there is none."""
     listed = gallery.find_image(site.store, scan.scan_id, image_id)
     if listed is None:
-        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
+        raise HTTPException(404, no_image(scan, image_id))
     return listed

@@ -8,7 +8,9 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from scanner.language import gettext
 from scanner.report.text.scan_list import listed_scans
+from scanner.web import filters
 from scanner.web.monitor import REFRESH_SECONDS
 from scanner.web.pages.metrics import MAX_SCANS, metrics
 from scanner.web.site import html, message, rendered, scan_of, site_of
@@ -31,7 +33,7 @@ def home(request: Request) -> Response:
     """Redirect to the latest scan."""
     scans = list_scans(site_of(request).store)
     if not scans:
-        return message("No scan yet", "Start one with: scanner scan FOLDER")
+        return message(gettext("No scan yet"), gettext("Start one with: scanner scan FOLDER"))
     return RedirectResponse(f"/scan/{scans[0].scan_id}", 303)
 
 
@@ -75,13 +77,20 @@ async def _events(site: Site, scan_id: int) -> AsyncIterator[str]:
 
 
 def phase(status: LiveStatus) -> str:
-    """Return the phase of a scan in words."""
+    """Return the phase of a scan in a sentence."""
+    is_listed = status.scan.listed_at is not None
     if status.is_over:
-        return status.scan.state
-    listing = ", while its folder is being listed" if status.scan.listed_at is None else ""
+        return gettext("This scan is {state}.").format(state=filters.state(status.scan.state))
+    if status.images_per_second and is_listed:
+        return gettext("This scan is running.")
     if status.images_per_second:
-        return f"running{listing}"
-    return f"waiting: no worker has judged an image in the last minute{listing}"
+        return gettext("This scan is running, while its folder is being listed.")
+    if is_listed:
+        return gettext("This scan is waiting: no worker has judged an image in the last minute.")
+    return gettext(
+        "This scan is waiting: no worker has judged an image in the last minute, while its folder "
+        "is being listed."
+    )
 
 
 def prometheus(request: Request) -> Response:

@@ -9,8 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from scanner.language import gettext
 from scanner.web.address import Address, query, row_id
 from scanner.web.forms import read_form
+from scanner.web.pages.gallery import no_image
 from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,
@@ -51,7 +53,7 @@ def show(request: Request) -> Response:
     image_id = queue.first_open() if chosen is None else chosen
     row = None if image_id is None else verdict_row(site.store, scan.scan_id, image_id)
     if chosen is not None and row is None:
-        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {chosen}.")
+        raise HTTPException(404, no_image(scan, chosen))
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
     progress = reviews.review_progress(site.store, scan.scan_id)
     answers = () if row is None else reviews.list_reviews(site.store, scan.scan_id, row.image_id)
@@ -88,12 +90,12 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
     reviewer = reviewer_of(request)
     if not reviewer:
-        raise HTTPException(400, "Enter your name first.")
+        raise HTTPException(400, gettext("Enter your name first."))
     try:
         image_id, chosen = row_id(form.get("image", "")), Answer(form.get("answer", ""))
         reviews.record_answer(site.store, scan.scan_id, image_id, chosen, reviewer)
     except ValueError as error:
-        raise HTTPException(400, "Unknown answer.") from error
+        raise HTTPException(400, gettext("Unknown answer.")) from error
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
     if form.get("back") == "image":
@@ -138,8 +140,10 @@ def _queue(
     if sample is None:
         raise HTTPException(
             404,
-            f"Sample not found: draw one of scan {scan.scan_id} with "
-            f"`scanner review {scan.scan_id} --sample 200`.",
+            gettext(
+                "Sample not found: draw one of scan {scan} with `scanner review {scan} "
+                "--sample 200`."
+            ).format(scan=scan.scan_id),
         )
     return SampleQueue(site.store, sample), True
 

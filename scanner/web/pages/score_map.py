@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
 
+from scanner.language import gettext, ngettext
 from scanner.report.text import labels
 from scanner.web.address import Address
 from scanner.web.looked_at import CROPS, cards_of, further_views
-from scanner.web.pages.gallery import image_id_of, listed_of
+from scanner.web.pages.gallery import image_id_of, listed_of, no_image
 from scanner.web.previews import NoPreview
 from scanner.web.score_maps import Busy, cached_map
 from scanner.web.site import html, scan_of, site_of
@@ -63,7 +64,7 @@ def show(request: Request) -> Response:
     listed, address = listed_of(site, scan, image_id), Address(request)
     row = verdict_row(site.store, scan.scan_id, image_id)
     if row is None:
-        raise HTTPException(404, f"Image not found: scan {scan.scan_id} has no image {image_id}.")
+        raise HTTPException(404, no_image(scan, image_id))
     findings = () if row.verdict is None else row.verdict.findings
     score_map, reason, status = None, "", 200
     try:
@@ -93,15 +94,19 @@ def _map(
         if CROPS in finding.detail and (not names or finding.detector in names)
     ]
     if not of_crops:
-        raise NoPreview("no detector of this scan looked at crops of this image")
+        raise NoPreview(gettext("no detector of this scan looked at crops of this image"))
     finding, cards = of_crops[0], cards_of(scan.plan)
     card = cards.get(finding.detector)
     if card is None:
-        raise NoPreview(f"this machine has another version of {finding.detector} than the scan")
+        raise NoPreview(
+            gettext("this machine has another version of {name} than the scan").format(
+                name=finding.detector
+            )
+        )
     shape = site.previews.shape(scan, listed)
     squares = cached_map(site.previews, scan, listed, card)
     if not squares:
-        raise NoPreview("the image is too large")
+        raise NoPreview(gettext("the image is too large"))
     thresholds = scan.plan.thresholds()[card.name].moved(context_ratio(findings))
     fields = [_field(square, shape, thresholds) for square in squares]
     views = further_views(finding, shape, cards)
@@ -119,8 +124,16 @@ def _summary(fields: Sequence[Field]) -> str:
     """Return in words what a map shows, for those who do not see it."""
     scores = sorted(field.score for field in fields)
     flagged = sum(field.is_flagged for field in fields)
-    return (
-        f"{labels.count(len(fields), 'square', 'squares')}, scores from {labels.score(scores[0])} "
-        f"to {labels.score(scores[-1])}, median "
-        f"{labels.score(scores[len(scores) // 2])}; {flagged} at or above the unsure threshold"
+    return ngettext(
+        "{number} square, scores from {low} to {high}, median {median}; {flagged} at or above the "
+        "unsure threshold",
+        "{number} squares, scores from {low} to {high}, median {median}; {flagged} at or above the "
+        "unsure threshold",
+        len(fields),
+    ).format(
+        number=len(fields),
+        low=labels.score(scores[0]),
+        high=labels.score(scores[-1]),
+        median=labels.score(scores[len(scores) // 2]),
+        flagged=flagged,
     )

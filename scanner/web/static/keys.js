@@ -5,7 +5,7 @@ let on = localStorage.getItem("keys") !== "off";
 
 function showSwitch() {
   toggle.hidden = false;
-  toggle.textContent = `Keyboard shortcuts: ${on ? "on" : "off"}`;
+  toggle.textContent = on ? toggle.dataset.on : toggle.dataset.off;
 }
 
 if (toggle) {

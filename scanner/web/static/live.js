@@ -23,4 +23,4 @@ function show(event) {
 
 events.addEventListener("live", show);
 events.addEventListener("over", (event) => { show(event); events.close(); });
-events.addEventListener("error", () => { connection.textContent = "The server does not answer; trying again …"; });
+events.addEventListener("error", () => { connection.textContent = connection.dataset.lost; });

@@ -307,3 +307,36 @@ def test_results_are_cached() -> None:
     assert cache.get("a", compute) == cache.get("a", compute)
     cache.get("b", compute)
     assert 2 == len(computed)
+
+
+def test_pages_speak_the_language_of_the_browser(site: Served) -> None:
+    """A browser that prefers Chinese gets it, whatever is shown; English is the default."""
+    addresses = ("/scans", "/scan/1", "/scan/1/report", "/scan/1/review", "/scan/1/image/2")
+    wanted = {"Accept-Language": "zh-TW,zh;q=0.9,en;q=0.8"}
+    chinese = [site.get(address, **wanted).text for address in addresses]
+
+    assert all('<html lang="zh-Hant">' in page and "掃描" in page for page in chinese)
+    assert '<html lang="en">' in site.get("/scans").text
+    assert "找不到頁面" in site.get("/nowhere", **wanted).text
+    assert "event: over" in (events := site.get("/scan/1/events", **wanted).text)
+    assert "AI 生成" in events
+
+
+@pytest.mark.parametrize(
+    ("page", "target"),
+    [
+        ("{url}scan/1/gallery?verdict=ai", "/scan/1/gallery?verdict=ai"),
+        ("http://other.example/scan/1", "/"),
+        ("{url}/other.example/", "/other.example/"),
+        ("", "/"),
+    ],
+)
+def test_a_chosen_language_stays(site: Served, page: str, target: str) -> None:
+    """The switch leads back to its page, and wins over what the browser prefers."""
+    said = site.post("/language", {"language": "zh-Hant"}, Referer=page.format(url=site.url))
+    cookie = said.headers["set-cookie"].partition(";")[0]
+    other = site.post("/language", {"language": "../../etc"}, Referer=site.url)
+
+    assert (303, target) == (said.status, said.headers["location"])
+    assert '<html lang="zh-Hant">' in site.get("/scans", Cookie=cookie).text
+    assert "set-cookie" not in other.headers
