@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "Sum up a scan, or compare two.",
     "verdicts": "Print one row per image.",
     "review": "Show the reviews of a scan; draw a random sample.",
+    "export": "Take findings to sidecars, files, immich, PhotoPrism or a list.",
     "serve": "Look at scans in a browser.",
     "status": "Show the progress of a scan.",
     "scans": "List or delete scans.",

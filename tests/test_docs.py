@@ -39,6 +39,7 @@ NOT_RUN = {
     r"scanner hub revoke": "needs that machine; tests/scanner/fleet/test_members.py has one",
     r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
     r"datasette|polars": "is too large for the development environment",
+    r"--into-files": "needs exiftool; tests/scanner/writeback has it where it is installed",
     r"bin/lock": "asks the package index for newer versions",
 }
 
@@ -86,7 +87,14 @@ def runnable(line: str) -> str | None:
 SMALL = ROOT / "tests" / "workers" / "detectors" / "models" / "small.tflite"
 SETUP = {
     name: ["scanner scan photos"]
-    for name in ("recover.md", "report.md", "analyse.md", "automate.md", "web.md")
+    for name in (
+        "recover.md",
+        "report.md",
+        "analyse.md",
+        "automate.md",
+        "web.md",
+        "photo-libraries.md",
+    )
 } | {
     "own-detectors.md": [
         f"cp {SMALL} net.tflite",

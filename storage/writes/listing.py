@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
 
     from storage.database.store import Store
-    from storage.records import ErrorKind, ListedImage
+    from storage.records import ErrorKind, ListedImage, Sidecar
     from storage.writes.kept import EarlierScans
     from storage.writes.scans import Scan
 
@@ -122,6 +122,21 @@ def retry_errors(
                 )
             connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
             total += len(ids)
+
+
+def record_sidecars(
+    store: Store, scan_id: int, sidecars: Mapping[int, tuple[Sidecar, ...]]
+) -> None:
+    """Replace the sidecars that a scan lists for images, by image id."""
+    if not sidecars:
+        return
+    with store.write() as connection:
+        for image_id, listed in sidecars.items():
+            connection.execute(
+                sa.update(entry)
+                .where(entry.c.scan_id == scan_id, entry.c.image_id == image_id)
+                .values(sidecars=sidecars_to_json(listed))
+            )
 
 
 def root_of_listed(

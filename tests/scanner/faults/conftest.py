@@ -7,11 +7,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from commands import Here
 
 from scanner.cli import cli
-from storage.database.schema import host
+from storage.database.schema import entry, host, verdict
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -32,8 +33,22 @@ def scanned(tmp_path_factory: pytest.TempPathFactory, drawn_samples: Path, redis
             with store.write() as connection:
                 columns = {"id": "a" * 32, "label": "pi", "arch": "aarch64", "info": {}}
                 connection.execute(host.insert().values(columns))
+                connection.execute(verdict.insert().values(_first_image_is_ai(connection)))
             store.checkpoint()
     return file
+
+
+def _first_image_is_ai(connection: sa.Connection) -> dict[str, object]:
+    """Return a verdict, so that exports have something to write."""
+    numbers = dict.fromkeys(("fetch_us", "decode_us", "infer_us"), 0)
+    return numbers | {
+        "scan_id": 1,
+        "image_id": connection.scalar(sa.select(sa.func.min(entry.c.image_id))),
+        "outcome": "ai",
+        "score": 0.99,
+        "examined": True,
+        "attempt": 1,
+    }
 
 
 @pytest.fixture

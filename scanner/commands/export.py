@@ -1,0 +1,157 @@
+"""`scanner export`: take findings to where the photographs live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.exits import DONE, INCOMPLETE
+from scanner.options.export import (
+    ExportOptions,
+    export_options,
+    open_export,
+    remove_option,
+    write_option,
+)
+from scanner.options.output import output_option
+from scanner.options.work import root_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from workers.sources.location import SourceLocation
+
+
+@click.group()
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Take findings to where the photographs live: as a keyword of each image, or as a list.
+
+    The keyword is `scanner:ai`, `scanner:unsure`, …, or by reviews `scanner:reviewed_ai`, …, below
+    the parent `ai-photo-scanner`. A later export takes it back where the verdict has changed.
+    Nothing is written without --write.
+
+    \b
+    Examples:
+      scanner export list --null | xargs -0 ls -l
+      scanner export xmp --which ai,unsure --write
+      scanner export xmp --remove --write
+    """
+    # The config file's settings hold for the commands below, too.
+    ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+
+
+@command.command("list")
+@export_options
+@click.option("--null", "nul", is_flag=True, help="End each path with a NUL, for xargs -0.")
+@output_option
+def list_command(*, options: ExportOptions, nul: bool, output: Path | None) -> None:
+    """Print the paths of the chosen images of SCAN (default: the latest), one a line.
+
+    \b
+    Examples:
+      scanner export list > ai.txt
+      scanner export list --null --which ai,unsure | xargs -0 ls -l
+      scanner export list 7 --from reviews --which not_ai --where folder=2019
+    """
+    from scanner.report.formats.stream import stdout, written
+    from scanner.writeback.lists import write_list
+
+    with open_export(options) as export, stdout() if output is None else written(output) as out:
+        left_out = write_list(export.chosen(), export.scan.root, out, nul=nul)
+    if left_out:
+        click.echo(f"{left_out:,} names with a line break are left out: use --null", err=True)
+
+
+@command.command("exiftool")
+@export_options
+@remove_option
+@output_option
+def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | None) -> None:
+    """Print an argument file of exiftool that gives each chosen image of SCAN its keyword.
+
+    `exiftool -@ FILE` then writes into the images themselves, and keeps what they were as
+    NAME_original.
+
+    \b
+    Examples:
+      scanner export exiftool --output tags.args
+      scanner export exiftool --remove --output no-tags.args
+    """
+    from scanner.report.formats.stream import stdout, written
+    from scanner.writeback.lists import write_arguments
+
+    with open_export(options) as export, stdout() if output is None else written(output) as out:
+        wanted = export.wanted(remove=True) if remove else export.chosen()
+        left_out = write_arguments(wanted, export.scan.root, out)
+    if left_out:
+        click.echo(f"{left_out:,} names with a line break are left out", err=True)
+
+
+@command.command("xmp")
+@export_options
+@click.option(
+    "--for",
+    "program",
+    type=click.Choice(["digikam", "darktable", "lightroom"]),
+    help="Who reads the sidecars: digiKam and darktable NAME.JPG.xmp, Lightroom Classic NAME.xmp "
+    "next to RAW files only.  [default: digikam]",
+)
+@click.option(
+    "--into-files",
+    is_flag=True,
+    help="Write into the images themselves, by exiftool, which keeps each as NAME_original.",
+)
+@root_option
+@remove_option
+@write_option
+@click.pass_context
+def xmp_command(  # noqa: PLR0913 - one for each option
+    ctx: click.Context,
+    *,
+    options: ExportOptions,
+    program: str | None,
+    into_files: bool,
+    roots: Mapping[str, SourceLocation],
+    remove: bool,
+    write: bool,
+) -> None:
+    """Write the keyword of each chosen image of SCAN into its XMP sidecar, for photo managers.
+
+    What others wrote into a sidecar stays. Images of SCAN that are not chosen lose a keyword of
+    scanner's that they have; those that are pending or ended in an error keep it. An image that
+    has changed since the scan is skipped. Rescans keep the verdicts, and take no keyword for
+    evidence.
+
+    \b
+    Examples:
+      scanner export xmp
+      scanner export xmp --write
+      scanner export xmp 7 --from reviews --which ai,not_ai --write
+      scanner export xmp --for lightroom --write
+      scanner export xmp --into-files --write
+      scanner export xmp --remove --write
+    """
+    from scanner.writeback.exiftool import write_into_files
+    from scanner.writeback.sidecars import Program, SidecarExport, write_sidecars
+    from scanner.writeback.tally import NOTHING_WRITTEN, Tally
+
+    if into_files and program is not None:
+        raise click.UsageError("--for and --into-files exclude each other: name one")
+    tally = Tally(click.echo)
+    with open_export(options) as export:
+        root, wanted = export.root(roots), export.wanted(remove=remove)
+        if into_files:
+            write_into_files(wanted, root, tally, write=write)
+        else:
+            into = SidecarExport(
+                export.store, export.scan.scan_id, root, Program(program or Program.DIGIKAM)
+            )
+            write_sidecars(into, wanted, tally, write=write)
+        things = "files" if into_files else "sidecars"
+        click.echo(tally.summary(f"scan {export.scan.scan_id}, {things}"))
+    if tally.done and not write:
+        click.echo(NOTHING_WRITTEN, err=True)
+    ctx.exit(INCOMPLETE if tally.skipped else DONE)

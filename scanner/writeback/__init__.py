@@ -1,0 +1,1 @@
+"""Findings taken to where photographs live: sidecars, files, servers of photo libraries."""

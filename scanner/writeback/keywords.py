@@ -1,0 +1,84 @@
+"""What is exported of an image: one keyword, from its verdict or from what reviewers answered.
+
+The keyword stands below one parent (`ai-photo-scanner`), so that a library shows all of them in
+one place, and neither name can be one of the user's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from storage.records import Outcome
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from storage.reads.exports import ExportedImage
+
+PARENT = "ai-photo-scanner"
+
+
+class Source(StrEnum):
+    """Whose word counts: that of the detectors, or that of the reviewers."""
+
+    VERDICTS = "verdicts"
+    REVIEWS = "reviews"
+
+
+# The keyword of each word, by source.
+KEYWORDS = {
+    Source.VERDICTS: {
+        outcome.value: f"scanner:{outcome}"
+        for outcome in (Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE)
+    },
+    Source.REVIEWS: {answer.value: f"scanner:reviewed_{answer}" for answer in Answer},
+}
+ALL_KEYWORDS = frozenset(keyword for keywords in KEYWORDS.values() for keyword in keywords.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which images get their keyword: those with one of the words, by the source."""
+
+    source: Source
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image and the keyword that it is to have; None for no keyword of scanner's."""
+
+    image: ExportedImage
+    keyword: str | None
+
+
+def choose(images: Iterable[ExportedImage], choice: Choice) -> Iterator[Wanted]:
+    """Yield the images with the keyword that each is to have.
+
+    Pending images and those with an error are left out, because nothing is known about them: what
+    they have stays. By reviews, an image without an answer is to have no keyword.
+    """
+    for image in images:
+        word: str | None
+        if choice.source is Source.REVIEWS:
+            word = answer_of(image.answers)
+        elif image.outcome in (None, Outcome.ERROR):
+            continue
+        else:
+            word = str(image.outcome)
+        is_chosen = word is not None and word in choice.words
+        yield Wanted(image, KEYWORDS[choice.source][word] if is_chosen and word else None)
+
+
+def answer_of(answers: frozenset[Answer]) -> Answer | None:
+    """Return what reviewers agree on; None where they have not answered, or contradict each other.
+
+    "Can't tell" contradicts nobody.
+    """
+    decided = answers - {Answer.CANT_TELL}
+    if len(decided) > 1:
+        return None
+    return next(iter(decided or answers), None)

@@ -1,0 +1,48 @@
+"""Chosen images as a list of files, and as an argument file of exiftool."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from scanner.writeback import exiftool
+from storage.paths import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+    from scanner.writeback.keywords import Wanted
+
+
+def write_list(wanted: Iterable[Wanted], root: bytes, out: BinaryIO, *, nul: bool) -> int:
+    """Write the path of each image, on a line or followed by a NUL.
+
+    Return how many were left out: with lines, names that contain a line break.
+    """
+    left_out = 0
+    for each in wanted:
+        path = posixpath.join(root, each.image.path)
+        if nul:
+            out.write(path + b"\0")
+        elif b"\n" in path:
+            left_out += 1
+        else:
+            # A name must not be able to clear a terminal.
+            out.write((shown(path).encode() if out.isatty() else path) + b"\n")
+    return left_out
+
+
+def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> int:
+    """Write what `exiftool -@ FILE` needs to give each image its keyword.
+
+    Return how many were left out: exiftool takes no names that contain a line break.
+    """
+    left_out = 0
+    for each in wanted:
+        path = posixpath.join(root, each.image.path)
+        if b"\n" in path or b"\r" in path:
+            left_out += 1
+            continue
+        out.writelines(line + b"\n" for line in exiftool.arguments(path, each.keyword))
+    return left_out

@@ -1,0 +1,279 @@
+"""Keywords in an XMP packet (ISO 16684-1): what else is in the packet stays.
+
+Three properties hold the keywords, one for each kind of reader: `dc:subject` (all), the hierarchy
+of Lightroom, which darktable and digiKam read, too, and the one of digiKam.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.parsers.expat import ExpatError
+
+from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
+from storage.records import MAX_SIDECAR_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    # minidom's types tell no node from another where it matters, and would need a cast at each.
+    Document = Any
+    Element = Any
+    Node = Any
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_LISTS = ("Bag", "Seq", "Alt")
+# The toolkit in packets that were made here: one of those that is empty again may be deleted.
+_TOOLKIT = "ai-photo-scanner"
+# What minidom writes as it is in an attribute, or in a text, and a parser reads as something else.
+# Until it is written, in characters that no XML may contain.
+_IN_ATTRIBUTES = {9: "\x01", 10: "\x02", 13: "\x03"}
+_IN_TEXTS = {13: "\x03"}
+_NEW = """\
+<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="{toolkit}">
+ <rdf:RDF xmlns:rdf="{rdf}">
+  <rdf:Description rdf:about=""{extension}>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+_EXTENSION = ' xmlns:photoshop="{uri}" photoshop:SidecarForExtension="{extension}"'
+
+
+class PacketRefused(Exception):
+    """The packet is not changed; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property with keywords; `separator` stands between the levels, "" for the last one only."""
+
+    uri: str
+    name: str
+    container: str
+    separator: str
+
+    @property
+    def local(self) -> str:
+        """Return the name without the prefix."""
+        return self.name.partition(":")[2]
+
+    def value(self, keyword: str) -> str:
+        """Return a keyword as it stands in this property."""
+        return f"{PARENT}{self.separator}{keyword}" if self.separator else keyword
+
+
+PROPERTIES = (
+    Property("http://purl.org/dc/elements/1.1/", "dc:subject", "Bag", ""),
+    Property("http://ns.adobe.com/lightroom/1.0/", "lr:hierarchicalSubject", "Bag", "|"),
+    Property("http://www.digikam.org/ns/1.0/", "digiKam:TagsList", "Seq", "/"),
+)
+
+
+def with_keyword(packet: bytes, keyword: str | None) -> bytes | None:
+    """Return the packet with this keyword of scanner's and no other; with None, without any.
+
+    The very same bytes if that is so already; None for a packet that was made here and that
+    holds nothing any more. Raise PacketRefused.
+    """
+    document = _parse(packet)
+    rdf = _rdf_of(document)
+    if all(_is_as_wanted(rdf, each, keyword) for each in PROPERTIES):
+        return packet
+    for each in PROPERTIES:
+        _set(document, rdf, each, keyword)
+    if keyword is None and _is_left_empty(document, rdf):
+        return None
+    try:
+        return _serialise(document, declared=packet.lstrip(b"\xef\xbb\xbf").startswith(b"<?xml"))
+    except RecursionError as error:
+        raise PacketRefused("is nested too deeply") from error
+
+
+def new_packet(keyword: str, extension: str | None = None) -> bytes:
+    """Return a packet with a keyword; with the `extension` of the one file that it is for."""
+    stated = "" if extension is None else _EXTENSION.format(uri=_PHOTOSHOP, extension=extension)
+    packet = _NEW.format(toolkit=_TOOLKIT, rdf=_RDF, extension=stated)
+    made = with_keyword(packet.encode(), keyword)
+    if made is None:
+        raise ValueError("a packet with a keyword is never empty")
+    return made
+
+
+def stated_extension(packet: bytes) -> str | None:
+    """Return the extension of the file that a packet says to be for; raise PacketRefused."""
+    for description in _descriptions(_rdf_of(_parse(packet))):
+        if value := description.getAttributeNS(_PHOTOSHOP, "SidecarForExtension"):
+            return str(value)
+        for child in _children(description, _PHOTOSHOP, "SidecarForExtension"):
+            return _text(child)
+    return None
+
+
+def _parse(packet: bytes) -> Document:
+    from defusedxml import (  # type: ignore[import-untyped]  # noqa: PLC0415 - 25 ms
+        DefusedXmlException,
+        minidom,
+    )
+
+    if len(packet) > MAX_SIDECAR_BYTES:
+        raise PacketRefused(f"is larger than {MAX_SIDECAR_BYTES >> 20} MiB")
+    try:
+        document: Document = minidom.parseString(packet, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise PacketRefused("has a document type, which XMP never has") from error
+    except (ExpatError, ValueError, LookupError) as error:
+        # ValueError, LookupError: an encoding that Python does not know.
+        raise PacketRefused("is not well-formed XML") from error
+    return document
+
+
+def _rdf_of(document: Document) -> Element:
+    try:
+        found: list[Element] = document.getElementsByTagNameNS(_RDF, "RDF")
+    except RecursionError as error:
+        raise PacketRefused("is nested too deeply") from error
+    if not found:
+        raise PacketRefused("is not XMP")
+    return found[0]  # the first is the file's own
+
+
+def _children(parent: Node, uri: str, *locals_: str) -> list[Element]:
+    return [
+        child
+        for child in parent.childNodes
+        if child.nodeType == child.ELEMENT_NODE
+        and child.namespaceURI == uri
+        and child.localName in locals_
+    ]
+
+
+def _descriptions(rdf: Element) -> list[Element]:
+    return _children(rdf, _RDF, "Description")
+
+
+def _text(element: Element) -> str:
+    texts = (child.data for child in element.childNodes if child.nodeType in _TEXT_TYPES)
+    return "".join(texts).strip()
+
+
+_TEXT_TYPES = (3, 4)  # texts and CDATA
+
+
+def _items(rdf: Element, of: Property) -> Iterator[Element]:
+    """Yield the items of a property in all descriptions."""
+    for description in _descriptions(rdf):
+        for element in _children(description, of.uri, of.local):
+            for container in _children(element, _RDF, *_LISTS):
+                yield from _children(container, _RDF, "li")
+
+
+def _is_ours(value: str, of: Property) -> bool:
+    """Check whether a value is one of scanner's, or the parent, which darktable adds."""
+    return value == PARENT or value in {of.value(keyword) for keyword in ALL_KEYWORDS}
+
+
+def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:
+    ours = [text for item in _items(rdf, of) if _is_ours(text := _text(item), of)]
+    if keyword is None:
+        return not ours
+    return [text for text in ours if text != PARENT] == [of.value(keyword)]
+
+
+def _set(document: Document, rdf: Element, of: Property, keyword: str | None) -> None:
+    """Take the keywords of scanner's out of a property, and put the wanted one in."""
+    for item in list(_items(rdf, of)):
+        if _is_ours(_text(item), of):
+            container = item.parentNode
+            _remove(item)
+            if not _children(container, _RDF, "li"):
+                _remove(container.parentNode)
+    if keyword is not None:
+        container = _container(document, rdf, of)
+        item = document.createElementNS(_RDF, _rdf_name(rdf, "li"))
+        item.appendChild(document.createTextNode(of.value(keyword)))
+        container.appendChild(item)
+
+
+def _container(document: Document, rdf: Element, of: Property) -> Element:
+    """Return the list of a property; make it where there is none, of a single value, too."""
+    descriptions = _descriptions(rdf)
+    single = ""
+    element = None
+    for description in descriptions:
+        if value := description.getAttributeNS(of.uri, of.local):
+            single = value
+            description.removeAttributeNS(of.uri, of.local)
+        for element in _children(description, of.uri, of.local):
+            if lists := _children(element, _RDF, *_LISTS):
+                return lists[0]
+            single = single or _text(element)
+            for child in list(element.childNodes):
+                element.removeChild(child)
+    if element is None:
+        if not descriptions:
+            descriptions = [
+                rdf.appendChild(document.createElementNS(_RDF, _rdf_name(rdf, "Description")))
+            ]
+            descriptions[0].setAttribute(_rdf_name(rdf, "about"), "")
+        element = document.createElementNS(of.uri, of.name)
+        element.setAttribute(f"xmlns:{of.name.partition(':')[0]}", of.uri)
+        descriptions[0].appendChild(element)
+    container: Element = element.appendChild(
+        document.createElementNS(_RDF, _rdf_name(rdf, of.container))
+    )
+    if single:
+        item = container.appendChild(document.createElementNS(_RDF, _rdf_name(rdf, "li")))
+        item.appendChild(document.createTextNode(single))
+    return container
+
+
+def _rdf_name(rdf: Element, local: str) -> str:
+    return f"{rdf.prefix}:{local}" if rdf.prefix else local
+
+
+def _remove(node: Node) -> None:
+    """Remove a node with the white space before it."""
+    parent, before = node.parentNode, node.previousSibling
+    if parent is None:
+        return
+    if before is not None and before.nodeType in _TEXT_TYPES and not before.data.strip():
+        parent.removeChild(before)
+    parent.removeChild(node)
+
+
+def _is_left_empty(document: Document, rdf: Element) -> bool:
+    """Check that a packet was made here and holds nothing but what it is for."""
+    if document.documentElement.getAttribute("x:xmptk") != _TOOLKIT:
+        return False
+    return not any(
+        child.nodeType == child.ELEMENT_NODE
+        for description in _descriptions(rdf)
+        for child in description.childNodes
+    ) and all(
+        name.startswith("xmlns") or name.endswith((":about", ":SidecarForExtension"))
+        for description in _descriptions(rdf)
+        for name in description.attributes.keys()  # noqa: SIM118 - a NamedNodeMap
+    )
+
+
+def _serialise(document: Document, *, declared: bool) -> bytes:
+    nodes: list[Node] = [document]
+    while nodes:
+        node = nodes.pop()
+        if node.nodeType in _TEXT_TYPES:
+            node.data = node.data.translate(_IN_TEXTS)
+        elif node.nodeType == node.ELEMENT_NODE:
+            for attribute in node.attributes.values():
+                attribute.value = attribute.value.translate(_IN_ATTRIBUTES)
+        nodes.extend(node.childNodes)
+    texts = ['<?xml version="1.0" encoding="UTF-8"?>'] if declared else []
+    texts += [node.toxml() for node in document.childNodes]
+    whole = "\n".join(texts) + "\n"
+    for code, placeholder in _IN_ATTRIBUTES.items():
+        whole = whole.replace(placeholder, f"&#{code};")
+    return whole.encode()

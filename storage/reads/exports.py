@@ -1,0 +1,100 @@
+"""The images of a scan as they are exported: verdict and answers, without findings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from storage.database.clauses import ENTRY_VERDICT
+from storage.database.schema import entry, host, image, review, run, verdict
+from storage.reads.filters import to_sql
+from storage.reads.verdicts import PAGE_ROWS
+from storage.records import Outcome
+from storage.sidecars import sidecars_from_json
+from storage.writes.reviews import Answer, is_current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from storage.database.store import Store
+    from storage.reads.filters import Condition
+    from storage.records import Sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedImage:
+    """An image as its scan listed it, with its outcome (None: pending) and all current answers."""
+
+    image_id: int
+    path: bytes
+    size_bytes: int
+    mtime_ns: int
+    sidecars: tuple[Sidecar, ...]
+    outcome: Outcome | None
+    answers: frozenset[Answer]
+
+
+def exported_images(
+    store: Store, scan_id: int, where: Sequence[Condition] = ()
+) -> Iterator[ExportedImage]:
+    """Yield the images of a scan that meet all conditions, as they were listed.
+
+    Each page is a transaction, so that slow consumers block nobody.
+    """
+    after = 0
+    while True:
+        with store.read() as connection:
+            page = list(connection.execute(_page(scan_id, after, where)))
+            if not page:
+                return
+            answers = _answers(connection, scan_id, [row.image_id for row in page])
+        after = page[-1].image_id
+        for row in page:
+            yield ExportedImage(
+                row.image_id,
+                bytes(row.path),
+                row.size_bytes,
+                row.mtime_ns,
+                sidecars_from_json(row.sidecars),
+                None if row.outcome is None else Outcome(row.outcome),
+                frozenset(answers[row.image_id]),
+            )
+
+
+def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            entry.c.image_id,
+            image.c.path,
+            entry.c.size_bytes,
+            entry.c.mtime_ns,
+            entry.c.sidecars,
+            verdict.c.outcome,
+        )
+        .select_from(
+            entry.join(image)
+            .outerjoin(verdict, ENTRY_VERDICT)
+            .outerjoin(run, run.c.id == verdict.c.run_id)
+            .outerjoin(host, host.c.id == run.c.host_id)
+        )
+        .where(entry.c.scan_id == scan_id, entry.c.image_id > after, *map(to_sql, where))
+        .order_by(entry.c.image_id)
+        .limit(PAGE_ROWS)
+    )
+
+
+def _answers(
+    connection: sa.Connection, scan_id: int, images: Sequence[int]
+) -> dict[int, set[Answer]]:
+    rows = connection.execute(
+        sa.select(review.c.image_id, review.c.answer).where(
+            review.c.scan_id == scan_id, review.c.image_id.in_(images), is_current()
+        )
+    )
+    answers: dict[int, set[Answer]] = defaultdict(set)
+    for image_id, answer in rows:
+        answers[image_id].add(Answer(answer))
+    return answers

@@ -1,0 +1,97 @@
+"""`scanner export` as a list, as exiftool's arguments, and into the files themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Photos
+
+needs_exiftool = pytest.mark.skipif(
+    shutil.which("exiftool") is None, reason="exiftool is not installed"
+)
+
+
+def keywords(file: Path) -> object:
+    """Return what exiftool reads as the subject of a file."""
+    command = ["exiftool", "-json", "-XMP-dc:Subject", "-XMP-digiKam:TagsList", str(file)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    read = json.loads(done.stdout)[0]
+    return read.get("Subject"), read.get("TagsList")
+
+
+def test_list(photos: Photos) -> None:
+    """Paths are whole; a name with a line break needs NULs."""
+    photos.image("a.jpg")
+    photos.image("b\n.jpg")
+    photos.image("c.jpg")
+    photos.scan(ajpg="ai", bjpg="ai")
+    lines = photos.export("list", "--output", str(photos.root / "out"))
+
+    assert f"{photos.root}/a.jpg\n" == (photos.root / "out").read_text()
+    assert "1 names with a line break are left out: use --null" in lines
+    photos.export("list", "--null", "--output", str(photos.root / "out"))
+    assert f"{photos.root}/a.jpg\0{photos.root}/b\n.jpg\0" == (photos.root / "out").read_text()
+    narrowed = photos.export("list", "--which", "no_evidence", "--where", "folder=2019")
+    assert not narrowed
+
+
+@needs_exiftool
+def test_arguments(photos: Photos) -> None:
+    """Exiftool takes the file, for any name, twice."""
+    names = ("-a.jpg", "#b.jpg", " c $x *.jpg")
+    for name in names:
+        photos.image(name)
+    photos.scan(ajpg="ai", bjpg="ai", cxjpg="ai")
+    file = photos.root / "tags.args"
+    photos.export("exiftool", "--output", str(file))
+    for _ in range(2):
+        subprocess.run(["exiftool", "-@", str(file)], capture_output=True, check=True)
+
+    tagged = ("scanner:ai", "ai-photo-scanner/scanner:ai")
+    assert [tagged] * 3 == [keywords(photos.root / name) for name in names]
+    photos.export("exiftool", "--remove", "--output", str(file))
+    subprocess.run(["exiftool", "-@", str(file)], capture_output=True, check=True)
+    assert (None, None) == keywords(photos.root / names[0])
+
+
+@needs_exiftool
+def test_into_files(photos: Photos) -> None:
+    """Files get the keyword once, and what they were is kept; only asked for with --write."""
+    image, damaged = photos.image("a.jpg"), photos.image("d.jpg")
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    before = image.read_bytes()
+    photos.scan(ajpg="ai", djpg="ai")
+    shown = photos.export("xmp", "--into-files", code=0)
+
+    assert before == image.read_bytes()
+    assert "Nothing was written" in shown
+    written = photos.export("xmp", "--into-files", "--write", code=3)
+    assert ("scanner:ai", "ai-photo-scanner/scanner:ai") == keywords(image)
+    assert before == (photos.root / "a.jpg_original").read_bytes()
+    assert "skipped   d.jpg: Error: " in written
+    changed = image.stat().st_mtime_ns
+    assert "1 as they should be" in photos.export("xmp", "--into-files", "--write", code=3)
+    assert changed == image.stat().st_mtime_ns
+    photos.export("xmp", "--into-files", "--remove", "--write")
+    assert (None, None) == keywords(image)
+
+
+def test_without_exiftool(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without exiftool, the command says what to install."""
+    photos.image("a.jpg")
+    photos.scan(ajpg="ai")
+    monkeypatch.setenv("PATH", os.devnull)
+
+    assert "exiftool not found: install it" in photos.export("xmp", "--into-files", code=1)
+    assert "exclude each other" in photos.export(
+        "xmp", "--into-files", "--for", "darktable", code=2
+    )

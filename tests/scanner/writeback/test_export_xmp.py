@@ -1,0 +1,246 @@
+"""`scanner export xmp`: sidecars that photo managers read, and that no later scan takes amiss."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from scanner.writeback import sidecars as module
+from scanner.writeback.keywords import ALL_KEYWORDS
+from scanner.writeback.xmp_packet import new_packet
+from storage.writes.reviews import Answer
+from workers.provenance import sidecars as provenance
+
+if TYPE_CHECKING:
+    from conftest import Photos
+
+RATING = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def test_only_shown(photos: Photos) -> None:
+    """Without --write, nothing is written, and the command says so."""
+    photos.image("a.jpg")
+    photos.scan(ajpg="ai")
+    shown = photos.export("xmp")
+
+    assert [] == photos.sidecars()
+    assert "new       a.jpg.xmp" in shown
+    assert "Nothing was written" in shown
+
+
+def test_twice(photos: Photos) -> None:
+    """A second export finds all as it should be, and a rescan keeps all verdicts."""
+    photos.image("a.jpg")
+    photos.image("2019/b.png")
+    photos.image("c.jpg")
+    photos.scan(ajpg="ai", **{"2019bpng": "ai"})
+    photos.export("xmp", "--write")
+    written = {name: (photos.root / name).read_bytes() for name in photos.sidecars()}
+    second = photos.export("xmp", "--write")
+
+    assert {"a.jpg.xmp", "2019/b.png.xmp"} == set(written)
+    assert "nothing to do, 2 as they should be" in second
+    assert written == {name: (photos.root / name).read_bytes() for name in photos.sidecars()}
+    assert 0 == photos.scan()
+    photos.export("xmp", "--remove", "--write")
+    assert [] == photos.sidecars()
+    assert 0 == photos.scan()
+
+
+def test_sidecar_that_another_changed_too(photos: Photos) -> None:
+    """An image is judged again if its sidecar was changed by another program before."""
+    photos.image("a.jpg")
+    photos.scan(ajpg="ai")
+    (photos.root / "a.jpg.xmp").write_text(RATING)
+    photos.export("xmp", "--write")
+
+    assert 1 == photos.scan(ajpg="ai")
+    assert 0 == photos.scan()
+
+
+def test_keywords_follow_the_verdict(photos: Photos) -> None:
+    """A later scan's verdict replaces a keyword or takes it back; what is unknown stays."""
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        photos.image(name)
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="ai", djpg="ai")
+    photos.export("xmp", "--write")
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        photos.image(name, 9)
+    photos.scan(ajpg="unsure", bjpg="no_evidence", cjpg="pending", djpg="error")
+    photos.export("xmp", "--which", "ai,unsure", "--write")
+
+    assert ["a.jpg.xmp", "c.jpg.xmp", "d.jpg.xmp"] == photos.sidecars()
+    assert b">scanner:unsure<" in (photos.root / "a.jpg.xmp").read_bytes()
+    assert b">scanner:ai<" in (photos.root / "c.jpg.xmp").read_bytes()
+
+
+def test_reviews(photos: Photos) -> None:
+    """By reviews, the people's word counts; who contradict each other have none."""
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        photos.image(name)
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="ai", djpg="ai")
+    photos.export("xmp", "--write")
+    photos.answer("a.jpg", Answer.NOT_AI)
+    photos.answer("b.jpg", Answer.AI)
+    photos.answer("b.jpg", Answer.CANT_TELL, "ben")
+    photos.answer("c.jpg", Answer.AI)
+    photos.answer("c.jpg", Answer.NOT_AI, "ben")
+    photos.export("xmp", "--from", "reviews", "--which", "ai,not_ai", "--write")
+
+    assert ["a.jpg.xmp", "b.jpg.xmp"] == photos.sidecars()
+    assert b">scanner:reviewed_not_ai<" in (photos.root / "a.jpg.xmp").read_bytes()
+    assert b">scanner:reviewed_ai<" in (photos.root / "b.jpg.xmp").read_bytes()
+
+
+def test_existing_sidecar(photos: Photos) -> None:
+    """Its other fields and its mode stay; a new one can be read by those who can read the image."""
+    sidecar = photos.image("a.jpg").with_name("a.jpg.xmp")
+    photos.image("b.jpg").chmod(0o754)
+    sidecar.write_text(RATING)
+    sidecar.chmod(0o640)
+    photos.scan(ajpg="ai", bjpg="ai")
+    photos.export("xmp", "--write")
+
+    assert b'xmp:Rating="4"' in sidecar.read_bytes()
+    assert b">scanner:ai<" in sidecar.read_bytes()
+    assert 0o640 == sidecar.stat().st_mode & 0o777
+    assert 0o644 == (photos.root / "b.jpg.xmp").stat().st_mode & 0o777
+
+
+def test_what_is_skipped(photos: Photos) -> None:
+    """Nothing is written through a link, out of the folder, or for an image that is another now."""
+    elsewhere = photos.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("link.jpg", "folder.jpg", "broken.jpg", "other.jpg", "gone.jpg", "out/x.jpg"):
+        photos.image(name)
+    photos.scan(
+        linkjpg="ai", folderjpg="ai", brokenjpg="ai", otherjpg="ai", gonejpg="ai", outxjpg="ai"
+    )
+    (elsewhere / "kept").write_text(RATING)
+    (photos.root / "link.jpg.xmp").symlink_to(elsewhere / "kept")
+    (photos.root / "folder.jpg.xmp").mkdir()
+    (photos.root / "broken.jpg.xmp").write_text("<x")
+    photos.image("other.jpg", 30)
+    (photos.root / "gone.jpg").unlink()
+    (photos.root / "out").rename(elsewhere / "out")
+    (photos.root / "out").symlink_to(elsewhere / "out")
+    shown = photos.export("xmp", "--write", code=3)
+
+    for line in (
+        "link.jpg: the sidecar is a link",
+        "folder.jpg: the sidecar is not a regular file",
+        "broken.jpg: the sidecar is not well-formed XML",
+        "other.jpg: the image has changed since the scan",
+        "gone.jpg: the image cannot be read: No such file or directory",
+        "out/x.jpg: its folder leads out of the scanned folder",
+    ):
+        assert line in shown
+    assert RATING == (elsewhere / "kept").read_text()
+    assert ["x.jpg"] == [path.name for path in (elsewhere / "out").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (errno.ENOSPC, 1, "a.jpg.xmp cannot be written: No space left on device"),
+        (errno.EACCES, 3, "a.jpg: the sidecar cannot be written: Permission denied"),
+    ],
+)
+def test_disk(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch, number: int, code: int, said: str
+) -> None:
+    """A full disk ends the export, a folder that may not be written skips its images."""
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    photos.image("a.jpg")
+    photos.scan(ajpg="ai")
+    monkeypatch.setattr(module, "atomic_write", fail)
+
+    assert said in photos.export("xmp", "--write", code=code)
+    assert [] == photos.sidecars()
+
+
+def test_folder_is_elsewhere(photos: Photos) -> None:
+    """A folder that is not there is one sentence; --root says where it is."""
+    photos.image("a.jpg")
+    photos.scan(ajpg="ai")
+    moved = photos.root.rename(photos.root.with_name("moved"))
+
+    assert "folder not found" in photos.export("xmp", "--write", code=1)
+    photos.export("xmp", "--root", f"photos={moved}", "--write")
+    assert (moved / "a.jpg.xmp").exists()
+
+
+def test_lightroom(photos: Photos) -> None:
+    """Lightroom's sidecar is NAME.xmp next to a RAW file, and says whose it is."""
+    photos.image("a.jpg").rename(photos.root / "a.CR2")
+    photos.image("a.jpg")
+    photos.image("b.jpg").rename(photos.root / "b.CR2")
+    (photos.root / "b.xmp").write_bytes(new_packet("scanner:ai", "NEF"))
+    photos.scan(aCR2="ai", ajpg="ai", bCR2="ai")
+    shown = photos.export("xmp", "--for", "lightroom", "--write", code=3)
+
+    assert ["a.xmp", "b.xmp"] == photos.sidecars()
+    assert b'photoshop:SidecarForExtension="CR2"' in (photos.root / "a.xmp").read_bytes()
+    assert "a.jpg: Lightroom reads sidecars of RAW files only" in shown
+    assert "b.CR2: the sidecar is for the NEF file of that name" in shown
+
+
+@pytest.mark.parametrize("keyword", sorted(ALL_KEYWORDS))
+def test_no_evidence(keyword: str) -> None:
+    """A keyword of scanner's is no evidence for a later scan."""
+    assert [] == list(provenance.read(new_packet(keyword), b"a.jpg.xmp", b"a.jpg"))
+
+
+@pytest.mark.parametrize("words", [("--which", "not_ai"), ("--which", "ai,,unsure")])
+def test_words(photos: Photos, words: tuple[str, ...]) -> None:
+    """A word that does not fit is one sentence with those that do."""
+    photos.scan()
+
+    assert "expected ai, unsure, no_evidence for --from verdicts" in (
+        photos.export("xmp", *words, code=2)
+    )
+
+
+def test_read_by_other_programs(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """exiftool, exiv2 and darktable, where they are installed, read the keyword as it is meant."""
+    photos.image("a.jpg", 64)
+    photos.scan(ajpg="ai")
+    photos.export("xmp", "--write")
+    monkeypatch.chdir(photos.root)
+    readers = 0
+    if shutil.which("exiftool"):
+        read = json.loads(_run("exiftool", "-json", "-XMP:all", "a.jpg.xmp"))[0]
+        readers += 1
+
+        assert "scanner:ai" == read["Subject"]
+        assert "ai-photo-scanner|scanner:ai" == read["HierarchicalSubject"]
+        assert "ai-photo-scanner/scanner:ai" == read["TagsList"]
+    if shutil.which("exiv2"):
+        readers += 1
+
+        assert "ai-photo-scanner/scanner:ai" in _run("exiv2", "-PXkt", "pr", "a.jpg.xmp")
+    if shutil.which("darktable-cli"):
+        core = ("--core", "--configdir", str(photos.root.parent / "config"), "--disable-opencl")
+        _run("darktable-cli", "a.jpg", "a.jpg.xmp", "out.jpg", *core)
+        readers += 1
+
+        assert b"scanner:ai" in (photos.root / "out.jpg").read_bytes()
+    if not readers:
+        pytest.skip("none of exiftool, exiv2 and darktable is installed")
+
+
+def _run(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
