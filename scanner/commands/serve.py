@@ -10,7 +10,7 @@ import click
 
 from scanner.options.broker import broker_option
 from scanner.options.record import as_record
-from scanner.options.store import open_store, store_option
+from scanner.options.store import open_store, require_own_store, store_option
 from scanner.options.work import root_option
 from storage.errors import ScannerError
 
@@ -67,7 +67,10 @@ class Options:
 @as_record(Options)
 @click.pass_context
 def command(ctx: click.Context, *, options: Options) -> None:
-    """Look at scans in a browser: live, gallery, review, export; /metrics for Prometheus.
+    """Scan and look at scans in a browser: live, gallery, review, export; /metrics for Prometheus.
+
+    Folders below a --root can be scanned from the pages: by this machine alone, or, where a broker
+    is named or this machine has joined a hub, by the fleet.
 
     Only this machine can reach the pages unless --host says otherwise; then they require a token,
     which is printed with the address. Nothing is encrypted: across a network that you do not
@@ -76,6 +79,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
     \b
     Examples:
       scanner serve
+      scanner serve --root photos=~/Pictures
       scanner serve --host 0.0.0.0 --root photos=/mnt/nas/photos
       scanner serve --host 192.168.1.7 --token-file token
     """
@@ -90,7 +94,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
             "with --port or --host"
         ) from error
     with listener.socket:
-        _serve(listener, options, token)
+        _serve(listener, options, token, has_fleet=_has_fleet(ctx))
 
 
 def _token(ctx: click.Context, options: Options) -> str | None:
@@ -118,24 +122,41 @@ def _token(ctx: click.Context, options: Options) -> str | None:
     return token
 
 
-def _serve(listener: Listener, options: Options, named: str | None) -> None:
+def _has_fleet(ctx: click.Context) -> bool:
+    """Return whether scans go to a fleet: a broker is named, or this machine has joined a hub."""
+    from scanner.options.broker import hub_broker
+
+    source = ctx.get_parameter_source("broker")
+    return source is not click.core.ParameterSource.DEFAULT or hub_broker() is not None
+
+
+def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet: bool) -> None:
     import secrets
 
     from scanner.processes.addresses import is_loopback
     from scanner.web.app import make_app
     from scanner.web.monitor import Monitor
     from scanner.web.previews import Previews, user_cache
+    from scanner.web.runs import Runs
     from scanner.web.server import serve
     from scanner.web.site import Site
 
     is_local = is_loopback(options.host)
     token = named or (None if is_local else secrets.token_urlsafe())
-    with open_store(options.store) as store:
+    require_own_store(options.store)
+    # The scans that it starts find the services without naming them in the list of processes.
+    settings = {"SCANNER_STORE_URL": options.store, "SCANNER_BROKER_URL": options.broker}
+    with (
+        open_store(options.store, make=True) as store,
+        Runs(settings, has_fleet=has_fleet) as runs,
+    ):
         site = Site(
             store,
             Monitor(store, options.broker),
             Previews(options.roots, user_cache()),
             _user() if is_local else "",
+            {name: root for name, root in options.roots.items() if isinstance(root, Path)},
+            runs,
         )
         app = make_app(site, token)
         # It listens already. On stdout, since a program may wait for it.

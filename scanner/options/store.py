@@ -63,12 +63,12 @@ def open_store(url: str, *, make: bool = False, answer_s: float | None = None) -
     from storage.database.store import Store  # noqa: PLC0415
 
     if not make:
-        _require_own_store(url)
+        require_own_store(url)
     with closing(Store.open(url, make=make, answer_s=answer_s or COMMAND_ANSWER_S)) as store:
         yield store
 
 
-def _require_own_store(url: str) -> None:
+def require_own_store(url: str) -> None:
     """Raise ScannerError where the hub that this machine has joined has the store."""
     from scanner.fleet.hub_config import load_hub  # noqa: PLC0415 - as above
 

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from scanner.language import gettext
 from scanner.web.guard import Guard
 from scanner.web.languages import Languages, set_language
-from scanner.web.pages import gallery, live, report, review, score_map
+from scanner.web.pages import gallery, live, report, review, score_map, start, steer
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 
@@ -28,7 +28,17 @@ ROUTES = (
     Route("/metrics", live.prometheus),
     Route("/language", set_language, methods=["POST"]),
     Route("/scans", live.scans),
+    Route("/start", start.show, methods=["GET"]),
+    Route("/start", start.start, methods=["POST"]),
     Route("/scan/{scan:int}", live.live),
+    Route("/scan/{scan:int}/pause", steer.pause, methods=["POST"]),
+    Route("/scan/{scan:int}/resume", steer.start_again, methods=["POST"]),
+    Route("/scan/{scan:int}/again", steer.start_again, methods=["POST"]),
+    Route("/scan/{scan:int}/rescan", steer.start_again, methods=["POST"]),
+    Route("/scan/{scan:int}/retry", steer.start_again, methods=["POST"]),
+    Route("/scan/{scan:int}/cancel", steer.ask_cancel, methods=["GET"]),
+    Route("/scan/{scan:int}/cancel", steer.cancel, methods=["POST"]),
+    Route("/scan/{scan:int}/sample", steer.sample, methods=["POST"]),
     Route("/scan/{scan:int}/events", live.events),
     Route("/scan/{scan:int}/report", report.report),
     Route("/scan/{scan:int}/gallery", gallery.tiles),

@@ -43,6 +43,11 @@ class MemoryCache(Generic[V]):
             entry.expires = now + seconds
             return entry.value[0]
 
+    def forget(self, key: Hashable) -> None:
+        """Drop the result for a key, which has changed."""
+        with self._lock:
+            self._entries.pop(key, None)
+
 
 class _Entry(Generic[V]):
     """A result, once computed, and when it expires."""

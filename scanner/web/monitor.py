@@ -100,7 +100,7 @@ class Monitor:
 
     def __init__(self, store: Store, broker_url: str) -> None:
         self._store = store
-        self._broker_url = broker_url
+        self.broker_url = broker_url
         self._statuses: MemoryCache[LiveStatus] = MemoryCache(REFRESH_SECONDS)
         self._queues: MemoryCache[QueueState | None] = MemoryCache(REFRESH_SECONDS)
 
@@ -108,10 +108,14 @@ class Monitor:
         """Return the state of a scan; raises NotFound where there is none."""
         return self._statuses.get(scan_id, lambda: self._status(scan_id))
 
+    def forget(self, scan_id: int) -> None:
+        """Drop what is known of a scan, so that the next page shows it as it is."""
+        self._statuses.forget(scan_id)
+
     def queue(self) -> QueueState | None:
         """Return the fleet's queue; None where its broker does not answer."""
         return self._queues.get(
-            "queue", lambda: read_queue_state(self._broker_url, self._store.identity)
+            "queue", lambda: read_queue_state(self.broker_url, self._store.identity)
         )
 
     def _status(self, scan_id: int) -> LiveStatus:

@@ -13,12 +13,16 @@ from starlette.responses import HTMLResponse
 from scanner import language
 from scanner.web import address, filters
 from scanner.web.memory_cache import MemoryCache
+from scanner.web.runs import Runs
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer
 from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from starlette.requests import Request
 
     from scanner.report.figures.build import Report
@@ -44,6 +48,9 @@ class Site:
     monitor: Monitor
     previews: Previews
     reviewer: str = ""
+    # Folders below which scans may be started, and what starts them.
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
     reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.concurrency import run_in_threadpool
@@ -12,8 +12,9 @@ from scanner.language import gettext
 from scanner.report.text.scan_list import listed_scans
 from scanner.web import filters
 from scanner.web.monitor import REFRESH_SECONDS
+from scanner.web.pages import steer
 from scanner.web.pages.metrics import MAX_SCANS, metrics
-from scanner.web.site import html, message, rendered, scan_of, site_of
+from scanner.web.site import html, rendered, scan_of, site_of
 from storage.errors import StoreError
 from storage.writes.scans import UNFINISHED, list_scans
 
@@ -30,10 +31,10 @@ RETRY_MS = 3_000
 
 
 def home(request: Request) -> Response:
-    """Redirect to the latest scan."""
+    """Redirect to the latest scan, or to the page that starts the first one."""
     scans = list_scans(site_of(request).store)
     if not scans:
-        return message(gettext("No scan yet"), gettext("Start one with: scanner scan FOLDER"))
+        return RedirectResponse("/start", 303)
     return RedirectResponse(f"/scan/{scans[0].scan_id}", 303)
 
 
@@ -46,7 +47,7 @@ def live(request: Request) -> Response:
     """Show the current state of a scan; without JavaScript it stays as it is."""
     scan = scan_of(request)
     status = site_of(request).monitor.live(scan.scan_id)
-    return html("live.html", scan=scan, live=status, phase=phase(status))
+    return html("live.html", **_values(site_of(request), status))
 
 
 def events(request: Request) -> Response:
@@ -68,12 +69,23 @@ async def _events(site: Site, scan_id: int) -> AsyncIterator[str]:
             return
         if status is not before:
             before = status
-            part = rendered("live_part.html", scan=status.scan, live=status, phase=phase(status))
+            part = rendered("live_part.html", **_values(site, status))
             lines = "".join(f"data: {line}\n" for line in part.splitlines())
             yield f"event: {'over' if status.is_over else 'live'}\n{lines}\n"
         if status.is_over:
             return
         await anyio.sleep(REFRESH_SECONDS)
+
+
+def _values(site: Site, status: LiveStatus) -> dict[str, Any]:
+    """Return the values of the live page and of its part that changes."""
+    return {
+        "scan": status.scan,
+        "live": status,
+        "phase": phase(status),
+        "controls": steer.controls(site, status),
+        "note": steer.note(site, status),
+    }
 
 
 def phase(status: LiveStatus) -> str:

@@ -4,7 +4,7 @@ const live = document.getElementById("live");
 const connection = document.getElementById("connection");
 const events = new EventSource(live.dataset.events);
 
-const focusable = () => [...live.querySelectorAll("a, summary, [tabindex]")];
+const focusable = () => [...live.querySelectorAll("a, button, summary, [tabindex]")];
 
 function show(event) {
   connection.textContent = "";

@@ -24,6 +24,7 @@ from scanner.web.app import make_app
 from scanner.web.disk_cache import DiskCache
 from scanner.web.monitor import Monitor
 from scanner.web.previews import Previews
+from scanner.web.runs import Runs
 from scanner.web.server import listen, make_server
 from scanner.web.site import Site
 from storage.database.store import Store
@@ -152,16 +153,18 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Return a function that serves a store until the test ends."""
     stops: list[Callable[[], object]] = []
 
-    def start(
+    def start(  # noqa: PLR0913 - what a site may differ in
         store: Store,
         *,
         token: str | None = None,
         reviewer: str = "ann",
         roots: Mapping[str, Path] | None = None,
         broker: str = NO_BROKER,
+        runs: Runs | None = None,
     ) -> Served:
-        cache = DiskCache(tmp_path / "cache")
-        site = Site(store, Monitor(store, broker), Previews(roots or {}, cache), reviewer)
+        """Serve a store; with `runs`, scans of the roots can be started."""
+        previews = Previews(roots or {}, DiskCache(tmp_path / "cache"))
+        site = Site(store, Monitor(store, broker), previews, reviewer, roots or {}, runs or Runs())
         server, listener = make_server(make_app(site, token)), listen("127.0.0.1", 0)
         thread = threading.Thread(target=server.run, args=([listener.socket],))
         thread.start()

@@ -267,8 +267,9 @@ def test_a_store_without_scans_says_what_to_do(serve: Callable[..., Served], sto
     forget(store, 1)
     site = serve(store)
 
-    assert "scanner scan FOLDER" in site.get("/").text
-    assert "scanner scan FOLDER" in site.get("/scans").text
+    assert "/start" == site.get("/").headers["location"]
+    assert "scanner serve --root photos=" in site.get("/start").text
+    assert "No scan yet." in site.get("/scans").text
     assert 404 == site.get("/scan/1").status
     assert 200 == site.get("/metrics").status
 
