@@ -40,6 +40,7 @@ NOT_RUN = {
     r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
     r"datasette|polars": "is too large for the development environment",
     r"--into-files": "needs exiftool; tests/scanner/writeback has it where it is installed",
+    r"bin/translations": "writes in the repository; test_translations.py checks what it wrote",
     r"bin/lock": "asks the package index for newer versions",
 }
 
