@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from scanner.language import gettext
 from scanner.web.guard import Guard
 from scanner.web.languages import Languages, set_language
-from scanner.web.pages import gallery, live, report, review, score_map, start, steer
+from scanner.web.pages import check, gallery, live, report, review, score_map, start, steer
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 
@@ -28,6 +28,8 @@ ROUTES = (
     Route("/metrics", live.prometheus),
     Route("/language", set_language, methods=["POST"]),
     Route("/scans", live.scans),
+    Route("/check", check.show, methods=["GET"]),
+    Route("/check", check.check, methods=["POST"]),
     Route("/start", start.show, methods=["GET"]),
     Route("/start", start.start, methods=["POST"]),
     Route("/scan/{scan:int}", live.live),
