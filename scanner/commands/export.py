@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.commands.export_servers import immich_command, photoprism_command
 from scanner.exits import DONE, INCOMPLETE
 from scanner.options.export import (
     ExportOptions,
@@ -38,9 +39,14 @@ def command(ctx: click.Context) -> None:
       scanner export list --null | xargs -0 ls -l
       scanner export xmp --which ai,unsure --write
       scanner export xmp --remove --write
+      scanner export immich --url http://nas:2283 --key-file immich.key --album AI --write
     """
     # The config file's settings hold for the commands below, too.
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
+
+
+command.add_command(immich_command)
+command.add_command(photoprism_command)
 
 
 @command.command("list")

@@ -77,6 +77,7 @@ class Here:
             "out": folder / "trained",
             "real": samples,
             "scan_id": "1",
+            "url": "http://127.0.0.1:1",
         }
 
     def words(self, line: str, *options: object) -> list[str]:

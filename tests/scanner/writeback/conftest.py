@@ -35,7 +35,8 @@ class Photos:
         """Make an image."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (size, size), (len(name), size, 9)).save(path)
+        colour = (sum(name.encode()) * 37 % 256, size, 9)  # no two images are the same
+        Image.new("RGB", (size, size), colour).save(path)
         return path
 
     def scan(self, **outcomes: str) -> int:
@@ -79,10 +80,14 @@ class Photos:
 
     def export(self, *words: str, code: int = 0) -> str:
         """Run `scanner export`; return what it printed."""
-        done: Result = CliRunner().invoke(cli, ["export", *words, "--store", str(self.file)])
+        done = self.run(*words)
 
         assert code == done.exit_code, done.output
         return done.output
+
+    def run(self, *words: str) -> Result:
+        """Run `scanner export`."""
+        return CliRunner().invoke(cli, ["export", *words, "--store", str(self.file)])
 
     def sidecars(self) -> list[str]:
         """Return the sidecars in the folder."""

@@ -1,0 +1,162 @@
+"""`scanner export immich` and `scanner export photoprism`: keywords in a library on a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner.exits import DONE, INCOMPLETE
+from scanner.options.export import (
+    ExportOptions,
+    export_options,
+    open_export,
+    remove_option,
+    write_option,
+)
+from scanner.options.record import as_record
+from scanner.options.work import root_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scanner.writeback.server import Server
+    from workers.sources.location import SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """A server, the file with its key, and what is done there."""
+
+    url: str
+    key_file: Path | None
+    ca_file: Path | None
+    album: str | None
+    roots: Mapping[str, SourceLocation]
+    remove: bool
+    write: bool
+
+
+def _server_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of a server, whose variables begin with SCANNER_ and its name."""
+    options = (
+        click.option(
+            "--url",
+            required=True,
+            envvar=f"SCANNER_{name}_URL",
+            show_envvar=True,
+            help="Where the server is.",
+        ),
+        click.option(
+            "--key-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help=f"File with the server's key.  [default: the key in SCANNER_{name}_KEY]",
+        ),
+        click.option(
+            "--ca-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Certificate of the server, or of who signed it, where it is self-signed (PEM).",
+        ),
+        click.option(
+            "--album", metavar="NAME", help="Put the chosen images in this album of yours, too."
+        ),
+        root_option,
+        remove_option,
+        write_option,
+    )
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        decorated = as_record(ServerOptions, "into")(function)
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+@click.command("immich")
+@export_options
+@_server_options("IMMICH")
+@click.pass_context
+def immich_command(ctx: click.Context, *, options: ExportOptions, into: ServerOptions) -> None:
+    """Tag the chosen images of SCAN in immich, and put them in an album.
+
+    Images are found by checksum; those of an external library by name, size and the end of their
+    path. Images of SCAN that are not chosen lose a tag of scanner's that they have. The key needs
+    the permissions asset.read, asset.upload, tag.create, tag.read, tag.asset, and for an album
+    album.create, album.read, albumAsset.create and albumAsset.delete.
+
+    \b
+    Examples:
+      scanner export immich --url http://nas:2283 --key-file immich.key
+      scanner export immich --url http://nas:2283 --key-file immich.key --album AI --write
+    """
+    from scanner.writeback.immich import Immich
+    from scanner.writeback.server import Server, base_url, require_authorities
+
+    url = base_url(into.url)
+    require_authorities(into.ca_file)
+    headers = {"x-api-key": _key(into, "IMMICH")}
+    _export(ctx, options, into, Immich, Server(Immich.name, url, headers, into.ca_file))
+
+
+@click.command("photoprism")
+@export_options
+@_server_options("PHOTOPRISM")
+@click.pass_context
+def photoprism_command(ctx: click.Context, *, options: ExportOptions, into: ServerOptions) -> None:
+    """Label the chosen images of SCAN in PhotoPrism, and put them in an album.
+
+    Images are found by checksum. Images of SCAN that are not chosen lose a label of scanner's that
+    they have. The key is an app password (Settings, Account, Apps and Devices) or an access token.
+
+    \b
+    Examples:
+      scanner export photoprism --url http://nas:2342 --key-file photoprism.key
+      scanner export photoprism --url http://nas:2342 --key-file photoprism.key --album AI --write
+    """
+    from scanner.writeback.photoprism import PhotoPrism
+    from scanner.writeback.server import Server, base_url, require_authorities
+
+    url = base_url(into.url)
+    require_authorities(into.ca_file)
+    headers = {"Authorization": f"Bearer {_key(into, 'PHOTOPRISM')}"}
+    _export(ctx, options, into, PhotoPrism, Server(PhotoPrism.name, url, headers, into.ca_file))
+
+
+def _export(
+    ctx: click.Context,
+    options: ExportOptions,
+    into: ServerOptions,
+    library: Callable[[Server], Any],
+    server: Server,
+) -> None:
+    from scanner.writeback.library import LibraryExport, write_to_library
+    from scanner.writeback.tally import NOTHING_WRITTEN, Tally
+
+    tally = Tally(click.echo)
+    with open_export(options) as export:
+        target = LibraryExport(library(server), export.root(into.roots), into.album, into.write)
+        write_to_library(target, lambda: export.wanted(remove=into.remove), tally)
+        click.echo(tally.summary(f"scan {export.scan.scan_id}, {server.name}"))
+    if tally.done and not into.write:
+        click.echo(NOTHING_WRITTEN, err=True)
+    ctx.exit(INCOMPLETE if tally.skipped else DONE)
+
+
+def _key(into: ServerOptions, name: str) -> str:
+    """Return the key from its file, or the environment; it is on no command line."""
+    import os
+
+    variable = f"SCANNER_{name}_KEY"
+    key = os.environ.get(variable, "")
+    if into.key_file is not None:
+        key = into.key_file.read_bytes()[:4096].decode("ascii", "replace")
+    key = key.strip()
+    if not key:
+        raise click.UsageError(f"the server's key is needed: name a --key-file, or set {variable}")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise click.UsageError("invalid key: expected one line of ASCII without blanks")
+    return key

@@ -1,0 +1,154 @@
+"""immich: a tag below `ai-photo-scanner`, and an album, by its API (https://api.immich.app)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from typing import TYPE_CHECKING, Any
+
+from scanner.writeback.keywords import PARENT
+from scanner.writeback.library import Asset
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from scanner.writeback.library import LocalFile
+    from scanner.writeback.server import Server
+
+# The most that the API returns at once.
+_PAGE = 1000
+
+
+class Immich:
+    """An immich server, with the rights of an API key."""
+
+    name = "immich"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._tags: dict[str, str] | None = None
+        self._albums: dict[str, str] = {}
+
+    def find(self, files: Sequence[LocalFile]) -> Mapping[str, str]:
+        """Return the ids of assets by SHA-1.
+
+        An asset of an external library has a checksum of its path; it is found by its name, size
+        and the end of its path, if only one is.
+        """
+        checks = [{"id": file.sha1, "checksum": file.sha1} for file in files]
+        answer = self._call("POST", "/api/assets/bulk-upload-check", {"assets": checks})
+        found = {
+            _text(one, "id"): _text(one, "assetId")
+            for one in self._list(answer, "results")
+            if one.get("action") == "reject" and one.get("assetId") and not one.get("isTrashed")
+        }
+        for file in files:
+            if file.sha1 not in found:
+                name = os.fsdecode(file.path).rpartition("/")[2]
+                same = [a for a in self._search({"originalFileName": name}) if a.is_of(file)]
+                if len(same) == 1:
+                    found[file.sha1] = same[0].asset_id
+        return found
+
+    def tagged(self, keyword: str) -> Iterator[Asset]:
+        """Yield the assets that have a keyword."""
+        tag = self._all_tags().get(f"{PARENT}/{keyword}")
+        if tag is not None:
+            yield from self._search({"tagIds": [tag]})
+
+    def tag(self, keyword: str, assets: Sequence[str]) -> Collection[str]:
+        """Give assets a keyword; return those that the server refused."""
+        value = f"{PARENT}/{keyword}"
+        if value not in self._all_tags():
+            made = self._list(self._call("PUT", "/api/tags", {"tags": [value]}))
+            self._all_tags().update({_text(one, "value"): _text(one, "id") for one in made})
+        tag = self._all_tags().get(value)
+        if tag is None:
+            raise self._server.unexpected()
+        answer = self._call("PUT", f"/api/tags/{tag}/assets", {"ids": list(assets)})
+        return {
+            _text(one, "id")
+            for one in self._list(answer)
+            if not one.get("success") and one.get("error") != "duplicate"
+        }
+
+    def untag(self, keyword: str, assets: Sequence[str]) -> None:
+        """Take a keyword from assets."""
+        tag = self._all_tags().get(f"{PARENT}/{keyword}")
+        if tag is not None:
+            self._call("DELETE", f"/api/tags/{tag}/assets", {"ids": list(assets)})
+
+    def add_to_album(self, album: str, assets: Sequence[str]) -> int:
+        """Put assets in an album of the user's own, which is made if needed."""
+        found = self._album(album)
+        if found is None:
+            made = self._call("POST", "/api/albums", {"albumName": album, "assetIds": list(assets)})
+            self._albums[album] = _text(made, "id")
+            return len(assets)
+        answer = self._call("PUT", f"/api/albums/{found}/assets", {"ids": list(assets)})
+        return sum(bool(one.get("success")) for one in self._list(answer))
+
+    def remove_from_album(self, album: str, assets: Sequence[str]) -> None:
+        """Take assets out of an album, if there is one."""
+        found = self._album(album)
+        if found is not None:
+            self._call("DELETE", f"/api/albums/{found}/assets", {"ids": list(assets)})
+
+    def _album(self, name: str) -> str | None:
+        if name not in self._albums:
+            for one in self._list(self._call("GET", "/api/albums")):
+                self._albums.setdefault(_text(one, "albumName"), _text(one, "id"))
+        return self._albums.get(name)
+
+    def _all_tags(self) -> dict[str, str]:
+        if self._tags is None:
+            tags = self._list(self._call("GET", "/api/tags"))
+            self._tags = {_text(one, "value"): _text(one, "id") for one in tags}
+        return self._tags
+
+    def _search(self, conditions: Mapping[str, object]) -> Iterator[Asset]:
+        page: int | None = 1
+        while page is not None:
+            body = {**conditions, "page": page, "size": _PAGE, "withExif": True}
+            answer = self._call("POST", "/api/search/metadata", body)
+            assets = answer.get("assets") if isinstance(answer, dict) else None
+            for one in self._list(assets, "items"):
+                yield _asset(one)
+            following = assets.get("nextPage") if isinstance(assets, dict) else None
+            # A server that names a page again would keep this going for ever.
+            number = int(str(following)) if str(following).isdecimal() else 0
+            page = number if number > page else None
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        return self._server.call(method, path, body)
+
+    def _list(self, answer: Any, key: str | None = None) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+        if key is not None:
+            answer = answer.get(key) if isinstance(answer, dict) else None
+        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
+            raise self._server.unexpected()
+        return answer
+
+
+def _asset(one: Mapping[str, Any]) -> Asset:
+    exif = one.get("exifInfo")
+    size = exif.get("fileSizeInByte") if isinstance(exif, dict) else 0
+    try:
+        sha1 = base64.b64decode(_text(one, "checksum"), validate=True).hex()
+    except (binascii.Error, ValueError):
+        sha1 = ""
+    path = _text(one, "originalPath")
+    # Of an upload, the server's own path ends in another name.
+    is_external = bool(one.get("libraryId"))
+    return Asset(
+        _text(one, "id"),
+        sha1,
+        path if is_external else _text(one, "originalFileName"),
+        size if is_external and isinstance(size, int) else 0,
+    )
+
+
+def _text(one: Any, key: str) -> str:  # noqa: ANN401 - JSON
+    value = one.get(key) if isinstance(one, dict) else None
+    return value if isinstance(value, str) else ""

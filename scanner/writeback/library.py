@@ -1,0 +1,223 @@
+"""Keywords in a photo library on a server: by checksum, up to date, once.
+
+Each group of images is finished before the next, so an export that breaks off goes on when it is
+run again.
+"""
+# ruff: noqa: PTH118 -- paths are bytes here, which pathlib does not take
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from scanner.writeback.keywords import ALL_KEYWORDS
+from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from scanner.writeback.keywords import Wanted
+    from scanner.writeback.tally import Tally
+    from storage.reads.exports import ExportedImage
+
+# Images that are looked up and tagged together.
+_TOGETHER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """An image here: its path in the collection, the SHA-1 of its bytes in hex, and its size."""
+
+    path: bytes
+    sha1: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An image in a library; `path` is the server's. What is not known is empty or 0."""
+
+    asset_id: str
+    sha1: str
+    path: str
+    size_bytes: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return self.path.rpartition("/")[2]
+
+    def is_of(self, file: LocalFile) -> bool:
+        """Check for the same bytes; or the same size below the same folders.
+
+        The latter for files that a server only refers to, of which it knows no checksum.
+        """
+        end = "/" + os.fsdecode(file.path)
+        is_there = 0 < self.size_bytes == file.size_bytes and f"/{self.path}".endswith(end)
+        return self.sha1 == file.sha1 or is_there
+
+
+class Library(Protocol):
+    """A photo library on a server."""
+
+    name: str
+
+    def find(self, files: Sequence[LocalFile]) -> Mapping[str, str]:
+        """Return the ids of assets by the SHA-1 of the files that are in the library."""
+
+    def tagged(self, keyword: str) -> Iterator[Asset]:
+        """Yield the assets that have a keyword."""
+
+    def tag(self, keyword: str, assets: Sequence[str]) -> Collection[str]:
+        """Give assets a keyword; return those that the server refused."""
+
+    def untag(self, keyword: str, assets: Sequence[str]) -> None:
+        """Take a keyword from assets."""
+
+    def add_to_album(self, album: str, assets: Sequence[str]) -> int:
+        """Put assets in an album, which is made if needed; return how many were not in it."""
+
+    def remove_from_album(self, album: str, assets: Sequence[str]) -> None:
+        """Take assets out of an album, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryExport:
+    """A library, the folder here without links, and the album for chosen images, if any."""
+
+    library: Library
+    root: bytes
+    album: str | None
+    write: bool
+
+
+def write_to_library(
+    into: LibraryExport, images: Callable[[], Iterable[Wanted]], tally: Tally
+) -> None:
+    """Give the chosen images in a library their keyword, and take it from the others.
+
+    `images` yields all images in question, each time that it is called. Assets of other scans
+    keep what they have.
+    """
+    current: dict[str, set[str]] = defaultdict(set)
+    # Several of one id: the files of one photo.
+    assets: dict[str, list[Asset]] = defaultdict(list)
+    for keyword in sorted(ALL_KEYWORDS):
+        for asset in into.library.tagged(keyword):
+            current[asset.asset_id].add(keyword)
+            assets[asset.asset_id].append(asset)
+    wanted = _tag_chosen(into, images(), current, tally)
+    for asset_id in wanted:
+        stale = current.get(asset_id, set()) - wanted[asset_id]
+        if stale:
+            _untag(into, asset_id, stale, leaves_album=False)
+            tally.add("changed", assets[asset_id][0].path.encode(errors="replace"))
+    others = {asset_id: assets[asset_id] for asset_id in current if asset_id not in wanted}
+    _untag_others(into, images(), others, current, tally)
+
+
+def _tag_chosen(
+    into: LibraryExport,
+    images: Iterable[Wanted],
+    current: Mapping[str, set[str]],
+    tally: Tally,
+) -> Mapping[str, set[str]]:
+    """Tag the chosen images; return the keywords that assets are to have."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    chosen = (each for each in images if each.keyword is not None)
+    while group := list(islice(chosen, _TOGETHER)):
+        files = {each: file for each in group if (file := _read(into.root, each.image, tally))}
+        found = into.library.find(list(files.values())) if files else {}
+        missing: dict[str, dict[str, bytes]] = defaultdict(dict)
+        for each, file in files.items():
+            asset_id = found.get(file.sha1)
+            if asset_id is None:
+                tally.skip(file.path, f"it is not in {into.library.name}")
+                continue
+            keyword = each.keyword or ""
+            if keyword in wanted[asset_id] | current.get(asset_id, set()):
+                tally.unchanged += 1
+            else:
+                missing[keyword][asset_id] = file.path
+            wanted[asset_id].add(keyword)
+        if into.write and into.album is not None and found:
+            added = into.library.add_to_album(into.album, sorted(set(found.values())))
+            tally.done.update({"added to the album": added} if added else {})
+        for keyword, paths in missing.items():
+            refused = into.library.tag(keyword, list(paths)) if into.write else ()
+            for asset_id, path in paths.items():
+                if asset_id in refused:
+                    tally.skip(path, f"{into.library.name} refuses to tag it")
+                else:
+                    tally.add("tagged", path)
+    return wanted
+
+
+def _untag_others(
+    into: LibraryExport,
+    images: Iterable[Wanted],
+    others: Mapping[str, Sequence[Asset]],
+    current: Mapping[str, set[str]],
+    tally: Tally,
+) -> None:
+    """Take keywords from those of the other assets that are images which are not chosen."""
+    by_name: dict[str, set[str]] = defaultdict(set)
+    done: set[str] = set()
+    for asset_id, files in others.items():
+        for asset in files:
+            by_name[asset.name].add(asset_id)
+    for each in images:
+        named = by_name.get(os.fsdecode(os.path.basename(each.image.path)))  # noqa: PTH119
+        if each.keyword is not None or not named:
+            continue
+        try:
+            file = _digest(into.root, each.image)
+        except Skipped:
+            continue
+        for asset_id in sorted(named - done):
+            if any(asset.is_of(file) for asset in others[asset_id]):
+                _untag(into, asset_id, current[asset_id], leaves_album=True)
+                tally.add("untagged", each.image.path)
+                done.add(asset_id)
+
+
+def _untag(
+    into: LibraryExport, asset_id: str, keywords: Iterable[str], *, leaves_album: bool
+) -> None:
+    if not into.write:
+        return
+    # The keyword last: while an asset has it, a further run does the rest.
+    if leaves_album and into.album is not None:
+        into.library.remove_from_album(into.album, [asset_id])
+    for keyword in sorted(keywords):
+        into.library.untag(keyword, [asset_id])
+
+
+def _read(root: bytes, image: ExportedImage, tally: Tally) -> LocalFile | None:
+    """Return a chosen image that is as it was scanned."""
+    try:
+        require_unchanged(root, image)
+        return _digest(root, image)
+    except Skipped as error:
+        tally.skip(image.path, str(error))
+        return None
+
+
+def _digest(root: bytes, image: ExportedImage) -> LocalFile:
+    folder, name = os.path.split(image.path)
+    path = os.path.join(resolve_below(root, folder), name)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Skipped("it is not a regular file")
+            digest = hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False))
+    except OSError as error:
+        raise Skipped(f"the image cannot be read: {error.strerror}") from error
+    return LocalFile(image.path, digest.hexdigest(), status.st_size)

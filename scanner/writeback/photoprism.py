@@ -1,0 +1,138 @@
+"""PhotoPrism: a label and an album, by its API (https://docs.photoprism.app/developer-guide/api)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from scanner.writeback.library import Asset
+from scanner.writeback.server import NotThere
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from scanner.writeback.library import LocalFile
+    from scanner.writeback.server import Server
+
+_PAGE = 1000
+_OTHER_CHARACTERS = re.compile(r"[^a-z0-9]+")
+
+
+class PhotoPrism:
+    """A PhotoPrism server, with the rights of an app password or an access token.
+
+    Its labels have no levels, and their names are written as titles: `Scanner:ai`.
+    """
+
+    name = "PhotoPrism"
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._labels: dict[str, tuple[int, str]] | None = None
+        self._albums: dict[str, str] | None = None
+
+    def find(self, files: Sequence[LocalFile]) -> Mapping[str, str]:
+        """Return the ids of photos by the SHA-1 of one of their files."""
+        found = {}
+        for file in files:
+            try:
+                answer = self._server.call("GET", f"/api/v1/files/{file.sha1}")
+            except NotThere:
+                continue
+            if photo := self._dict(answer).get("PhotoUID"):
+                found[file.sha1] = str(photo)
+        return found
+
+    def tagged(self, keyword: str) -> Iterator[Asset]:
+        """Yield the files of photos that have a label."""
+        label = self._all_labels().get(_plain(keyword))
+        offset = 0
+        while label is not None:
+            query = {"count": _PAGE, "offset": offset, "quality": 0, "q": f"label:{label[1]}"}
+            files = self._list(self._server.call("GET", "/api/v1/photos", query=query))
+            for one in files:
+                yield Asset(
+                    str(one.get("UID", "")), str(one.get("Hash", "")), str(one.get("FileName", ""))
+                )
+            offset += len(files)
+            if len(files) < _PAGE:
+                return
+
+    def tag(self, keyword: str, assets: Sequence[str]) -> Collection[str]:
+        """Give photos a label; return those that are no longer there."""
+        body = {"Name": keyword, "Priority": 0, "Uncertainty": 0}
+        gone = set()
+        for asset in assets:
+            try:
+                self._server.call("POST", f"/api/v1/photos/{quote(asset)}/label", body)
+            except NotThere:
+                gone.add(asset)
+        self._labels = None
+        return gone
+
+    def untag(self, keyword: str, assets: Sequence[str]) -> None:
+        """Take a label from photos."""
+        label = self._all_labels().get(_plain(keyword))
+        if label is None:
+            return
+        for asset in assets:
+            self._server.call("DELETE", f"/api/v1/photos/{quote(asset)}/label/{label[0]}")
+
+    def add_to_album(self, album: str, assets: Sequence[str]) -> int:
+        """Put photos in an album, which is made if needed."""
+        albums = self._all_albums()
+        if album not in albums:
+            made = self._server.call("POST", "/api/v1/albums", {"Title": album})
+            albums[album] = str(self._dict(made).get("UID", ""))
+        path = f"/api/v1/albums/{quote(albums[album])}/photos"
+        answer = self._dict(self._server.call("POST", path, {"photos": list(assets)}))
+        added = answer.get("added")
+        return len(added) if isinstance(added, list) else 0
+
+    def remove_from_album(self, album: str, assets: Sequence[str]) -> None:
+        """Take photos out of an album, if there is one."""
+        found = self._all_albums().get(album)
+        if found is not None:
+            path = f"/api/v1/albums/{quote(found)}/photos"
+            self._server.call("DELETE", path, {"photos": list(assets)})
+
+    def _all_labels(self) -> dict[str, tuple[int, str]]:
+        """Return the numbers and slugs of labels by what is left of their names."""
+        if self._labels is None:
+            query = {"count": 100_000, "all": "true"}
+            labels = self._list(self._server.call("GET", "/api/v1/labels", query=query))
+            self._labels = {
+                _plain(str(one.get("Slug", ""))): (int(one["ID"]), str(one.get("Slug", "")))
+                for one in labels
+                if isinstance(one.get("ID"), int)
+            }
+        return self._labels
+
+    def _all_albums(self) -> dict[str, str]:
+        if self._albums is None:
+            albums = self._list(
+                self._server.call("GET", "/api/v1/albums", query={"count": 100_000})
+            )
+            # Months, places and folders are there, too.
+            self._albums = {
+                str(one.get("Title", "")): str(one.get("UID", ""))
+                for one in albums
+                if one.get("Type") == "album"
+            }
+        return self._albums
+
+    def _list(self, answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
+            raise self._server.unexpected()
+        return answer
+
+    def _dict(self, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        if not isinstance(answer, dict):
+            raise self._server.unexpected()
+        return answer
+
+
+def _plain(name: str) -> str:
+    """Return a name as PhotoPrism compares names, whatever it makes of other characters."""
+    return _OTHER_CHARACTERS.sub("-", name.lower())

@@ -1,0 +1,166 @@
+"""A server of a photo library, spoken to in JSON; what goes wrong is one sentence."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
+from storage.paths import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# Seconds that an answer may take, and that pass before each further try.
+TIMEOUT_SECONDS = 60.0
+PAUSES = (1.0, 3.0, 9.0)
+# A page of a thousand assets takes about 2 MB.
+_MAX_ANSWER_BYTES = 64 << 20
+_MAX_REASON_CHARACTERS = 200
+
+
+class NotThere(ScannerError):
+    """The server does not have what a URL names."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """No redirects: the key would go to another server, and a PUT become a GET."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow no redirect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server: what it is, its URL without a path's end, and the header with the key."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    authorities: Path | None = None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return what the server answers, None for an empty answer.
+
+        Raise NotThere, ServiceUnavailable where a later try may succeed, else ScannerError.
+        """
+        url = self.url + path + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": "application/json", "User-Agent": "scanner", **self.headers}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        # The scheme is http or https, see `base_url`.
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
+        for pause in (*PAUSES, None):
+            try:
+                return self._answer(request)
+            except ServiceUnavailable:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _answer(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON
+        context = ssl.create_default_context(cafile=self.authorities)
+        opener = urllib.request.build_opener(
+            _NoRedirects, urllib.request.HTTPSHandler(context=context)
+        )
+        try:
+            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+                data = response.read(_MAX_ANSWER_BYTES + 1)
+        except urllib.error.HTTPError as error:
+            raise self._refusal(error) from error
+        except urllib.error.URLError as error:
+            raise self._unreachable(error.reason) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        if not data.strip():
+            return None
+        try:
+            if len(data) > _MAX_ANSWER_BYTES:
+                raise ValueError("too long")  # noqa: TRY301
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise self.unexpected() from error
+
+    def unexpected(self) -> ScannerError:
+        """Return the error for an answer of another form."""
+        return ScannerError(f"{self.url} does not answer as {self.name} does: is the URL right?")
+
+    def _refusal(self, error: urllib.error.HTTPError) -> ScannerError:
+        where = f"{self.name} at {self.url}"
+        with error:
+            try:
+                said = _reason_in(error.read(1 << 16))
+            except (OSError, http.client.HTTPException):
+                said = ""
+        told = f" ({said})" if said else ""
+        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return ScannerError(f"{where} refuses the key, or what it may do{told}")
+        if error.code == HTTPStatus.NOT_FOUND:
+            return NotThere(f"{where} does not have this: is the URL right?{told}")
+        if HTTPStatus.MULTIPLE_CHOICES <= error.code < HTTPStatus.BAD_REQUEST:
+            target = shown(str(error.headers.get("Location", "")).encode())
+            return ScannerError(f"{self.url} redirects to {target}: name that URL")
+        is_busy = error.code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        if is_busy or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ServiceUnavailable(f"{where} answers with status {error.code}{told}")
+        return ScannerError(f"{where} refuses a request with status {error.code}{told}")
+
+    def _unreachable(self, reason: object) -> ScannerError:
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return ScannerError(
+                f"the certificate of {self.url} is not trusted ({reason.verify_message}): name the "
+                "one that signed it with --ca-file"
+            )
+        text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+        return ServiceUnavailable(
+            f"{self.name} at {self.url} cannot be reached ({text or type(reason).__name__})"
+        )
+
+
+def base_url(text: str) -> str:
+    """Return a server's URL without the end of its path; raise InvalidInput."""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not valid or not plain or parts.query or parts.fragment or parts.username is not None:
+        raise InvalidInput("invalid --url: expected https://HOST or http://HOST:PORT")
+    return text.rstrip("/").removesuffix("/api")
+
+
+def require_authorities(file: Path | None) -> None:
+    """Check a file of certificates; raise InvalidInput."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"invalid --ca-file '{file}': expected certificates in PEM") from error
+
+
+def _reason_in(body: bytes) -> str:
+    """Return what a server says in an error, on one line."""
+    try:
+        said = json.loads(body)
+        said = said.get("message") or said.get("error") or ""
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    text = "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    return shown(text[:_MAX_REASON_CHARACTERS].encode(errors="replace"))

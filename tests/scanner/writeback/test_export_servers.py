@@ -1,0 +1,243 @@
+"""`scanner export immich` and `photoprism`, against servers that answer as those do."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from photo_servers import KEY, PhotoServer, immich, photoprism, serve
+
+from scanner.writeback import server as module
+from storage.writes.reviews import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Photos
+
+# The name of the keyword `scanner:ai` on each server.
+AI = {"immich": "ai-photo-scanner/scanner:ai", "photoprism": "scanner:ai"}
+UNSURE = {"immich": "ai-photo-scanner/scanner:unsure", "photoprism": "scanner:unsure"}
+
+
+@pytest.fixture(params=["immich", "photoprism"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return which server is tried."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoServer]:
+    """Return a server, whose URL and key are in the environment."""
+    with serve({"immich": immich, "photoprism": photoprism}[kind]) as state:
+        monkeypatch.setenv(f"SCANNER_{kind.upper()}_URL", state.url)
+        monkeypatch.setenv(f"SCANNER_{kind.upper()}_KEY", KEY)
+        monkeypatch.setattr(module, "PAUSES", (0.0, 0.0))
+        yield state
+
+
+def fill(photos: Photos, server: PhotoServer) -> None:
+    """Scan five images, and upload all but the last."""
+    for name in ("a.jpg", "2019/b.jpg", "c.jpg", "d.jpg", "not-there.jpg"):
+        path = photos.image(name, 8 + len(name))
+        if name != "not-there.jpg":
+            server.add(path)
+    photos.scan(ajpg="ai", **{"2019bjpg": "ai"}, cjpg="unsure", nottherejpg="ai")
+
+
+def test_only_shown(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """Without --write, nothing is asked that changes anything."""
+    fill(photos, server)
+    shown = photos.export(kind, "--album", "AI", code=3)
+
+    assert 0 == server.changes()
+    assert "tagged    2019/b.jpg" in shown
+    assert "Nothing was written" in shown
+
+
+def test_twice(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """Chosen images get keyword and album once; a second export changes nothing."""
+    fill(photos, server)
+    first = photos.export(kind, "--album", "AI", "--write", code=3)
+    state = (dict(server.keywords), dict(server.albums), len(server.ids))
+    second = photos.export(kind, "--album", "AI", "--write", code=3)
+
+    assert {"a.jpg", "b.jpg"} == server.of(AI[kind]) == server.in_album("AI")
+    assert "skipped   not-there.jpg: it is not in" in first
+    assert ": 2 added to the album, 2 tagged, 1 skipped" in first
+    assert ": nothing to do, 2 as they should be, 1 skipped" in second
+    assert state == (server.keywords, server.albums, len(server.ids))
+
+
+def test_keywords_follow(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """A later export replaces and takes back keywords; assets of other scans keep theirs."""
+    fill(photos, server)
+    other = photos.image("../elsewhere/c.jpg", 40)
+    photos.export(kind, "--which", "ai,unsure", "--album", "AI", "--write", code=3)
+    server.keywords[AI[kind]].add(server.add(other))
+    photos.answer("a.jpg", Answer.NOT_AI)
+    photos.answer("c.jpg", Answer.AI)
+    photos.answer("2019/b.jpg", Answer.AI)
+    shown = photos.export(kind, "--from", "reviews", "--album", "AI", "--write")
+
+    assert {"c.jpg"} == server.of(AI[kind])  # the one of another scan
+    assert set() == server.of(UNSURE[kind])
+    assert {"b.jpg", "c.jpg"} == server.of(AI[kind].replace(":ai", ":reviewed_ai"))
+    assert {"b.jpg", "c.jpg"} == server.in_album("AI")
+    assert "untagged  a.jpg" in shown
+    photos.export(kind, "--remove", "--album", "AI", "--write")
+    assert set() == server.of(AI[kind].replace(":ai", ":reviewed_ai"))
+    assert set() == server.in_album("AI")
+
+
+def test_broken_off(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """An export that breaks off anywhere is completed by the next."""
+    fill(photos, server)
+    for changes in itertools.count():
+        server.keywords, server.albums = {}, {}
+        server.requests.clear()
+        server.changes_left = changes
+        if photos.run(kind, "--album", "AI", "--write").exit_code == 3:
+            break
+        server.changes_left = 1_000_000
+        photos.export(kind, "--album", "AI", "--write", code=3)
+
+        assert {"a.jpg", "b.jpg"} == server.of(AI[kind]) == server.in_album("AI")
+    assert changes >= 3
+
+
+def test_same_content(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """Of two files with the same bytes, the one that is chosen counts, on every run."""
+    data = photos.image("a.jpg").read_bytes()
+    (photos.root / "b.jpg").write_bytes(data)
+    server.add(photos.root / "b.jpg")
+    photos.scan(ajpg="ai")
+    photos.export(kind, "--write")
+    second = photos.export(kind, "--write")
+
+    assert {"b.jpg"} == server.of(AI[kind])
+    assert "nothing to do, 1 as they should be" in second
+
+
+REFUSALS = {
+    401: (1, "refuses the key, or what it may do (not now)"),
+    403: (1, "refuses the key, or what it may do (not now)"),
+    404: (1, "does not have this: is the URL right? (not now)"),
+    400: (1, "refuses a request with status 400 (not now)"),
+    302: (1, "redirects to https://elsewhere.example/: name that URL"),
+    503: (4, "answers with status 503 (not now)"),
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_refusal(photos: Photos, server: PhotoServer, kind: str, status: int) -> None:
+    """What a server refuses is one sentence without the key."""
+    fill(photos, server)
+    server.refusals = [status] * 3
+    code, said = REFUSALS[status]
+    shown = photos.export(kind, "--write", code=code)
+
+    assert said in shown
+    assert KEY not in shown
+
+
+def test_busy(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """A server that is busy is asked again."""
+    fill(photos, server)
+    server.refusals = [503, 429]
+    photos.export(kind, "--write", code=3)
+
+    assert {"a.jpg", "b.jpg"} == server.of(AI[kind])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--url", "nas:2283"), "invalid --url: expected https://HOST or http://HOST:PORT"),
+        (("--url", "http://ann:secret@nas"), "invalid --url"),
+        (("--url", "http://127.0.0.1:1"), "at http://127.0.0.1:1 cannot be reached (Connection"),
+        (("--ca-file", "/dev/null"), "invalid --ca-file"),
+        (("--key-file", "/dev/null"), "File '/dev/null' is a"),
+    ],
+)
+def test_wrong_words(
+    photos: Photos, server: PhotoServer, kind: str, words: tuple[str, ...], said: str
+) -> None:
+    """A URL, a key or a certificate that cannot be used is one sentence."""
+    photos.scan()
+    code = 4 if "127.0.0.1:1" in words[1] else 2
+    if words == ("--key-file", "/dev/null"):
+        empty = photos.root / "empty"
+        empty.write_text("\n")
+        words, said = ("--key-file", str(empty)), "the server's key is needed"
+    if words == ("--ca-file", "/dev/null"):
+        empty = photos.root / "empty"
+        empty.write_text("no certificate")
+        words = ("--ca-file", str(empty))
+
+    assert said in photos.export(kind, *words, code=code)
+
+
+@pytest.mark.parametrize("kind", ["immich"])
+def test_external_library(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """An asset of which immich knows no checksum is found by its place and size, if only one is."""
+    server.add(photos.image("2019/a.jpg", 20), path="/mnt/nas/2019/a.jpg")
+    server.add(photos.image("2020/a.jpg", 30), path="/mnt/nas/2020/a.jpg")
+    twice = photos.image("b.jpg")
+    server.add(twice, path="/mnt/nas/b.jpg")
+    server.add(twice, path="/mnt/backup/b.jpg")
+    photos.scan(**{"2019ajpg": "ai"}, bjpg="ai")
+    shown = photos.export("immich", "--write", code=3)
+
+    (tagged,) = server.keywords[AI[kind]]
+    assert "/mnt/nas/2019/a.jpg" == server.assets[tagged]["path"]
+    assert "b.jpg: it is not in immich" in shown
+    photos.export("immich", "--remove", "--write")
+    assert set() == server.of(AI[kind])
+
+
+@pytest.mark.parametrize("kind", ["immich"])
+def test_refused_assets(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """An asset in the bin, or of another user, is skipped; of many, all pages are read."""
+    for number in range(5):
+        server.add(photos.image(f"{number}.jpg", 10 + number))
+    server.add(photos.image("bin.jpg", 50), trashed=True)
+    server.add(photos.image("foreign.jpg", 60), foreign=True)
+    words = {f"{number}jpg": "ai" for number in range(5)}
+    photos.scan(**words, binjpg="ai", foreignjpg="ai")
+    shown = photos.export("immich", "--write", code=3)
+
+    assert "bin.jpg: it is not in immich" in shown
+    assert "foreign.jpg: immich refuses to tag it" in shown
+    assert "5 as they should be" in photos.export("immich", "--write", code=3)
+
+
+@pytest.mark.parametrize("kind", ["immich", "photoprism"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"assets": {}}', b"[" * 100_000])
+def test_another_server(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch, kind: str, body: bytes
+) -> None:
+    """A server that answers otherwise is one sentence."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    photos.scan()
+    monkeypatch.setenv(f"SCANNER_{kind.upper()}_KEY", KEY)
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as other:
+        url = f"http://127.0.0.1:{other.server_address[1]}"
+        thread = threading.Thread(target=other.handle_request)
+        thread.start()
+        said = photos.export(kind, "--url", url, code=1)
+        thread.join()
+
+    assert f"{url} does not answer as" in said
