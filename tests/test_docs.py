@@ -41,6 +41,7 @@ NOT_RUN = {
     r"datasette|polars": "is too large for the development environment",
     r"--into-files": "needs exiftool; tests/scanner/writeback has it where it is installed",
     r"bin/translations": "writes in the repository; test_translations.py checks what it wrote",
+    r"scanner export (immich|photoprism)": "needs a server; tests/scanner/writeback has some",
     r"bin/lock": "asks the package index for newer versions",
 }
 

@@ -55,7 +55,7 @@ class Asset:
     def is_of(self, file: LocalFile) -> bool:
         """Check for the same bytes; or the same size below the same folders.
 
-        The latter for files that a server only refers to, of which it knows no checksum.
+        The latter for files that a server only refers to, without a checksum.
         """
         end = "/" + os.fsdecode(file.path)
         is_there = 0 < self.size_bytes == file.size_bytes and f"/{self.path}".endswith(end)

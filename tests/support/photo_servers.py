@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -279,8 +280,10 @@ def form(body: Any, **fields: Any) -> None:
 
 
 @contextmanager
-def serve(answer: Callable[..., Any]) -> Iterator[PhotoServer]:
-    """Run a server in a thread."""
+def serve(
+    answer: Callable[..., Any], context: ssl.SSLContext | None = None
+) -> Iterator[PhotoServer]:
+    """Run a server in a thread; with TLS, where it has a context."""
     state = PhotoServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -322,6 +325,9 @@ def serve(answer: Callable[..., Any]) -> Iterator[PhotoServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            state.url = state.url.replace("http://127.0.0.1", "https://localhost")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import ssl
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -179,6 +181,24 @@ def test_wrong_words(
         words = ("--ca-file", str(empty))
 
     assert said in photos.export(kind, *words, code=code)
+
+
+def test_self_signed(photos: Photos, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody knows is refused before the key is sent, unless it is named."""
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(photos.root / "key"), "-out", str(photos.root / "cert"))
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, *files)
+    subprocess.run(command, capture_output=True, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(photos.root / "cert", photos.root / "key")
+    photos.scan()
+    monkeypatch.setenv(f"SCANNER_{kind.upper()}_KEY", KEY)
+    with serve({"immich": immich, "photoprism": photoprism}[kind], context) as state:
+        refused = photos.export(kind, "--url", state.url, code=1)
+
+        assert "is not trusted (self-signed certificate): name the one that signed" in refused
+        assert [] == state.requests
+        photos.export(kind, "--url", f"{state.url}/", "--ca-file", str(photos.root / "cert"))
 
 
 @pytest.mark.parametrize("kind", ["immich"])
