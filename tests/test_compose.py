@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,15 @@ def free_port() -> int:
 def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) -> None:
     """Nothing outside reaches the queue or the store, and workers reach nothing outside.
 
-    A hub, which has to be reachable, and a worker whose hub is elsewhere are the exceptions.
+    A hub and the pages, which have to be reachable, and a worker whose hub is elsewhere are the
+    exceptions; the pages only from this machine, unless an address is named.
     """
     services = compose["services"]
-    others = {"hub": None, "joined": ["outside"]}
+    others = {"hub": None, "joined": ["outside"], "pages": ["inside", "outside"]}
 
-    assert [] == [name for name, service in services.items() if service.get("ports")]
+    assert {"pages": ["${PAGES_ADDRESS:-127.0.0.1}:8765:8765"]} == {
+        name: service["ports"] for name, service in services.items() if service.get("ports")
+    }
     assert {name: others.get(name, ["inside"]) for name in services} == {
         name: service.get("networks") for name, service in services.items()
     }
@@ -67,14 +71,14 @@ def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) 
 
 def test_profiles(compose: dict[str, Any]) -> None:
     """`docker compose up` starts queue, store and workers; profiles start the rest."""
-    assert {"scanner": ["tools"], "hub": ["hub"], "joined": ["joined"]} == {
+    assert {"scanner": ["tools"], "hub": ["hub"], "joined": ["joined"], "pages": ["pages"]} == {
         name: service["profiles"]
         for name, service in compose["services"].items()
         if "profiles" in service
     }
 
 
-@pytest.mark.parametrize("profile", [[], ["hub"], ["joined"], ["tools"]])
+@pytest.mark.parametrize("profile", [[], ["hub"], ["joined"], ["tools"], ["pages"]])
 def test_compose_accepts_the_file(profile: list[str], tmp_path: Path) -> None:
     """Compose accepts the file, with each profile."""
     found = next(filter(_runs, (["docker-compose"], ["docker", "compose"])), None)
@@ -100,7 +104,9 @@ def test_passwords_are_files_and_in_no_environment(compose: dict[str, Any]) -> N
     ]
 
     assert [] == leaking
-    assert {"redis_password", "postgres_password", "hub_line"} == set(compose["secrets"])
+    assert {"redis_password", "postgres_password", "hub_line", "web_token"} == set(
+        compose["secrets"]
+    )
     assert all("file" in secret for secret in compose["secrets"].values())
 
 
@@ -219,6 +225,35 @@ def test_worker_joins_with_the_line(compose: dict[str, Any], tmp_path: Path) -> 
     done = subprocess.run([*shell, script], env=env, capture_output=True, text=True, check=True)
 
     assert "scanner join -\nthe hub's line\nscanner worker\n" == done.stdout
+
+
+def test_pages_and_their_health_check(
+    compose: dict[str, Any], secrets: Path, tmp_path: Path
+) -> None:
+    """The service's own command serves with the token in its secret; its check needs no token."""
+    port = str(free_port())
+    (secrets / "web_token").write_text("a-token-of-many-characters\n")
+    pages = compose["services"]["pages"]
+    kind, program, *check = [word.replace("8765", port) for word in pages["healthcheck"]["test"]]
+    words = [
+        word.replace("/run/secrets", str(secrets)).replace("8765", port)
+        for word in pages["command"]
+    ]
+    env = os.environ | {"SCANNER_STORE_URL": str(tmp_path / "store.db"), "HOME": str(tmp_path)}
+    process = children.start([sys.executable, "-m", "scanner", *words], env=env, cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 60
+        while subprocess.run(
+            [sys.executable, *check], check=False, stderr=subprocess.DEVNULL
+        ).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        children.stop(process, grace_s=10)
+
+    assert ("CMD", "python") == (kind, program)
+    assert "/tmp" in pages["tmpfs"]
+    assert "web_token" in pages["secrets"]
 
 
 def test_container_completes_the_urls(secrets: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROUTES = (
     Route("/", live.home),
+    Route("/health", live.health),
     Route("/metrics", live.prometheus),
     Route("/language", set_language, methods=["POST"]),
     Route("/scans", live.scans),

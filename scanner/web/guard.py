@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 MAX_PATH = 1_000
 COOKIE_SECONDS = 30 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-# Of the page that asks for the token.
-OPEN_PATHS = frozenset({"/static/style.css", "/static/icon.svg", "/language"})
+# Of the page that asks for the token, and for health checks.
+OPEN_PATHS = frozenset({"/static/style.css", "/static/icon.svg", "/language", "/health"})
 
 HEADERS = {
     "content-security-policy": (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from scanner.language import gettext
 from scanner.report.text.scan_list import listed_scans
@@ -103,6 +103,15 @@ def phase(status: LiveStatus) -> str:
         "This scan is waiting: no worker has judged an image in the last minute, while its folder "
         "is being listed."
     )
+
+
+def health(request: Request) -> Response:
+    """Answer a health check: 200 where the store answers, 503 where it does not."""
+    try:
+        list_scans(site_of(request).store, collection_id=0)  # of no collection: the cheapest
+    except StoreError:
+        return PlainTextResponse("The store is not available.\n", 503)
+    return PlainTextResponse("ok\n")
 
 
 def prometheus(request: Request) -> Response:

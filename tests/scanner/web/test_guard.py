@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,18 @@ def test_wrong_token_is_refused(serve: Callable[..., Served], store: Store) -> N
     assert 401 == site.get("/scan/1", Authorization="Bearer ").status
     assert 401 == site.post("/enter", {"token": wrong}).status
     assert 303 == site.post("/enter", {"token": TOKEN}).status
+
+
+def test_health_needs_no_token(serve: Callable[..., Served], store: Store) -> None:
+    """A health check learns whether the store answers, and nothing else."""
+    site = serve(store, token=TOKEN)
+    well = site.get("/health")
+    store.close()
+    Path(str(store.engine.url.database)).write_bytes(b"no store" * 1000)
+    ill = site.get("/health")
+
+    assert (200, "ok\n") == (well.status, well.text)
+    assert (503, "The store is not available.\n") == (ill.status, ill.text)
 
 
 def test_token_redirect_stays_on_the_site(serve: Callable[..., Served], store: Store) -> None:
