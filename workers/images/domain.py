@@ -10,6 +10,7 @@ measures them.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.records import OUT_OF_DOMAIN, ROUTER, Finding
-from workers.images.statistics import MIN_SIDE, statistics
+from workers.images.statistics import MIN_SIDE, statistics_of_each
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from workers.images.decode import Decoded
@@ -49,15 +52,16 @@ class Trees:
     intercept: float
     limit: float
 
-    def logit(self, values: NDArray[np.float64]) -> float:
-        """Return the logit of an image's statistics, in the order of `names`."""
-        each = np.arange(len(self.leaf))
-        node = np.zeros(len(self.leaf), np.int64)
+    def logits(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logits, (n,), of images' statistics, (n, names), in the order of `names`."""
+        images, each = np.arange(len(values))[:, None], np.arange(len(self.leaf))
+        node = np.zeros((len(values), len(self.leaf)), np.int64)
         inner = self.statistic.shape[1]
         for _ in range(inner.bit_length()):
-            above = values[self.statistic[each, node]] > self.bound[each, node]
+            above = values[images, self.statistic[each, node]] > self.bound[each, node]
             node = 2 * node + 1 + above
-        return self.intercept + float(self.leaf[each, node - inner].sum())
+        sums: NDArray[np.float64] = self.leaf[each, node - inner].sum(1)
+        return self.intercept + sums
 
 
 @cache
@@ -74,16 +78,31 @@ def trees(path: Path = TREES) -> Trees:
     )
 
 
-def out_of_domain(decoded: Decoded) -> Finding | None:
-    """Return a finding for a drawing or other graphic; None for others, and for tiny images."""
+def out_of_domain(images: Sequence[Decoded]) -> list[Finding | None]:
+    """Return a finding for each drawing or other graphic; None for others, and the smallest images.
+
+    Images of one size are measured together, which changes nothing of what is found.
+    """
+    findings: list[Finding | None] = [None] * len(images)
+    same_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, decoded in enumerate(images):
+        if _is_measurable(decoded):
+            header = decoded.header
+            same_size[header.width, header.height, *decoded.pixels.shape].append(index)
+    for (width, height, *_), indices in same_size.items():
+        gate = trees(TINY_TREES if max(width, height) <= TINY_SIDE else TREES)
+        values = statistics_of_each([images[index] for index in indices])
+        logits = gate.logits(np.stack([values[name] for name in gate.names], axis=1))
+        for index, logit in zip(indices, logits.tolist(), strict=True):
+            if logit >= gate.limit:
+                detail = {"logit": round(logit, 2)}
+                findings[index] = Finding(ROUTER, OUT_OF_DOMAIN, None, TEXT, detail)
+    return findings
+
+
+def _is_measurable(decoded: Decoded) -> bool:
+    """Return whether an image is large enough, and its pixels are there at full resolution."""
     header, shape = decoded.header, decoded.pixels.shape
     if min(header.width, header.height) < MIN_SIDE:
-        return None
-    if decoded.native is None and shape[:2] != (header.height, header.width):
-        return None
-    gate = trees(TINY_TREES if max(header.width, header.height) <= TINY_SIDE else TREES)
-    values = statistics(decoded)
-    logit = gate.logit(np.array([values[name] for name in gate.names]))
-    if logit < gate.limit:
-        return None
-    return Finding(ROUTER, OUT_OF_DOMAIN, None, TEXT, {"logit": round(logit, 2)})
+        return False
+    return decoded.native is not None or shape[:2] == (header.height, header.width)

@@ -19,7 +19,7 @@ from workers.pipeline import crops
 from workers.pipeline.route import TOO_LARGE, Router
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -101,15 +101,28 @@ class InputSelector:
             view.kind != "whole" for view in self._views.values()
         )
 
+    def is_scored_whole(self, header: Header) -> bool:
+        """Return whether an image of this size is scored as a whole, or not at all."""
+        return max(header.width, header.height) <= NO_FACE_SIDE and all(
+            self._views[name].kind == "whole" for name in self._router.by_size(header)
+        )
+
     def select(self, decoded: Decoded) -> ImageInputs:
-        """Select faces, crops and the whole image, each for the detectors that it suits.
+        """Select the inputs from one image, see `select_each`."""
+        return self.select_each([decoded])[0]
+
+    def select_each(self, images: Sequence[Decoded]) -> list[ImageInputs]:
+        """Select faces, crops and the whole of each image, for the detectors that it suits.
 
         The built-in detectors get photographs alone, and what looks like them. A small portrait is
         for the detector of faces alone.
         """
+        outside = out_of_domain(images) if self._photographic else [None] * len(images)
+        return [self._select(*image) for image in zip(images, outside, strict=True)]
+
+    def _select(self, decoded: Decoded, outside: Finding | None) -> ImageInputs:
         inputs = ImageInputs()
         names = self._router.by_size(decoded.header)
-        outside = out_of_domain(decoded) if self._photographic else None
         if outside is not None:
             names = [name for name in names if name not in self._photographic]
         elif decoded.native is not None:

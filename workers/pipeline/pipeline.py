@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from storage.records import BatchImage, Plan, Sidecar
     from workers.detectors.card import Card
     from workers.detectors.detector import Detector
+    from workers.images.decode import Decoded
     from workers.pipeline.crops import Finder
     from workers.pipeline.inputs import DetectorInputs
     from workers.sources.source import Fetched
@@ -76,6 +78,8 @@ class _ImageState:
     image: BatchImage
     findings: list[Finding] = field(default_factory=list)
     digest: bytes | None = None
+    # The pixels of an image whose inputs are selected together with those of the others.
+    decoded: Decoded | None = None
     inputs: ImageInputs = field(default_factory=ImageInputs)
     error: ImageError | None = None
     fetch_us: int = 0
@@ -131,6 +135,7 @@ class Pipeline:
             states.append(self._examine(root, image))
             if monotonic() >= until:
                 break
+        self._select_together(states)
         self._score_whole(states)
         return [self._verdict(state) for state in states]
 
@@ -151,22 +156,11 @@ class Pipeline:
         With an `error` that is known, its pixels are not decoded.
         """
         state = _ImageState(image)
-        try:
+        with _image_errors([state]):
             data = self._read(state, source)
             if error is None:
                 self._look(state, data)
-        except SourceUnavailable:
-            raise
-        except ImageProblem as problem:
-            state.error = ImageError(problem.kind, problem.text)
-        except MemoryError:
-            state.error = ImageError(ErrorKind.TOO_LARGE, "not enough memory")
-        except Exception as bug:
-            # No image may stop the others of its batch.
-            log.exception("image %d of the store", image.image_id)
-            text = f"internal error ({type(bug).__name__}); please report it"
-            state.error = ImageError(ErrorKind.INTERNAL, text)
-        # Outside of `try`: an error of a detector is not an error of the image.
+        # Outside of it: an error of a detector is not an error of the image.
         self._score_full_size(state)
         return state
 
@@ -193,7 +187,10 @@ class Pipeline:
         started = perf_counter_ns()
         if self._reads_marks:
             state.findings.extend(marks.read(decoded))
-        state.inputs = self._selector.select(decoded)
+        if self._selector.is_scored_whole(decoded.header):
+            state.decoded = decoded
+        else:
+            state.inputs = self._selector.select(decoded)
         if self._likelihood_ratios and state.inputs.full_size:
             surroundings = context.finding(data, decoded, self._likelihood_ratios)
             if surroundings is not None:
@@ -210,6 +207,21 @@ class Pipeline:
             score = inputs.score(self._detectors[inputs.detector])
             state.findings.append(Finding(inputs.detector, "score", score, detail=inputs.detail))
         state.infer_us += _microseconds_since(started)
+
+    def _select_together(self, states: Sequence[_ImageState]) -> None:
+        """Select the inputs of tiny images together: one by one takes as long as all the rest."""
+        waiting = [state for state in states if state.decoded is not None]
+        if not waiting:
+            return
+        started = perf_counter_ns()
+        with _image_errors(waiting):
+            images = [state.decoded for state in waiting if state.decoded is not None]
+            for state, inputs in zip(waiting, self._selector.select_each(images), strict=True):
+                state.inputs, state.decoded = inputs, None
+                state.findings.extend(inputs.findings)
+        each_us = _microseconds_since(started) // len(waiting)
+        for state in waiting:
+            state.infer_us += each_us
 
     def _score_whole(self, states: Sequence[_ImageState]) -> None:
         """Score whole images, all images of a chunk by one detector after the other."""
@@ -240,6 +252,29 @@ class Pipeline:
             digest=state.digest,
             timings=Timings(state.fetch_us, state.decode_us, state.infer_us),
         )
+
+
+@contextmanager
+def _image_errors(states: Sequence[_ImageState]) -> Iterator[None]:
+    """Keep an error as that of the images; let pass that the source is unavailable."""
+    try:
+        yield
+    except SourceUnavailable:
+        raise
+    except ImageProblem as problem:
+        error = ImageError(problem.kind, problem.text)
+    except MemoryError:
+        error = ImageError(ErrorKind.TOO_LARGE, "not enough memory")
+    except Exception as bug:
+        # No image may stop the others of its batch.
+        log.exception("image %d of the store", states[0].image.image_id)
+        error = ImageError(
+            ErrorKind.INTERNAL, f"internal error ({type(bug).__name__}); please report it"
+        )
+    else:
+        return
+    for state in states:
+        state.error = error
 
 
 def _sidecar_findings(source: BytesSource, image: BatchImage) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from storage.records import OUT_OF_DOMAIN, ROUTER
 from workers.images.decode import decode
 from workers.images.domain import Trees, out_of_domain
+from workers.images.statistics import statistics, statistics_of_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def detailed(side: int) -> Image.Image:
 @pytest.mark.parametrize("side", [32, 100, 400, 1500])
 def test_a_drawing_is_out_of_the_domain(side: int, form: str) -> None:
     """Of any size, and after compression."""
-    found = out_of_domain(decode(saved(drawing(side), form), native=True))
+    (found,) = out_of_domain([decode(saved(drawing(side), form), native=True)])
 
     assert found is not None
     assert (ROUTER, OUT_OF_DOMAIN, None) == (found.detector, found.kind, found.score)
@@ -62,14 +63,14 @@ def test_a_drawing_is_out_of_the_domain(side: int, form: str) -> None:
 @pytest.mark.parametrize("side", [100, 400, 1500])
 def test_details_at_all_scales_are_within(side: int) -> None:
     """Of any size."""
-    assert out_of_domain(decode(saved(detailed(side), "JPEG"), native=True)) is None
+    assert out_of_domain([decode(saved(detailed(side), "JPEG"), native=True)]) == [None]
 
 
 def test_tiny_photographs_are_within(test_data: Path) -> None:
     """Of the images that `objects-32` is for, hardly any counts as a graphic."""
     with zipfile.ZipFile(test_data / "cifake-train.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")]
-        outside = [out_of_domain(decode(archive.read(name))) for name in names[::300]]
+        outside = out_of_domain([decode(archive.read(name)) for name in names[::300]])
 
     assert sum(one is not None for one in outside) <= 0.03 * len(outside)
 
@@ -78,20 +79,21 @@ def test_photographs_are_within(test_data: Path) -> None:
     """Of crops of photographs and of generated images, among them plain sky, few are outside."""
     with zipfile.ZipFile(test_data / "scenes.zip") as archive:
         names = [name for name in archive.namelist() if re.fullmatch(r"train/.*\.jpg", name)]
-        outside = [out_of_domain(decode(archive.read(name))) for name in names[::40]]
+        outside = out_of_domain([decode(archive.read(name)) for name in names[::40]])
 
     assert sum(one is not None for one in outside) <= 0.05 * len(outside)
 
 
 def test_without_pixels_at_full_resolution_nothing_is_said() -> None:
     """A large image that was decoded at a smaller size has lost what tells it apart."""
-    assert out_of_domain(decode(saved(drawing(1500)), native=False)) is None
-    assert out_of_domain(decode(saved(drawing(400)), native=False)) is not None
+    images = [decode(saved(drawing(side)), native=False) for side in (1500, 400)]
+
+    assert [True, False] == [found is None for found in out_of_domain(images)]
 
 
 def test_tiny_images_are_left_to_the_router() -> None:
     """Fewer pixels than sixteen a side have no statistics."""
-    assert out_of_domain(decode(saved(drawing(15)), native=True)) is None
+    assert out_of_domain([decode(saved(drawing(15)), native=True)]) == [None]
 
 
 def test_trees_add_up_their_leaves() -> None:
@@ -105,6 +107,31 @@ def test_trees_add_up_their_leaves() -> None:
         limit=0.0,
     )
 
-    assert 100 + 4 + 0.2 == gate.logit(np.array([0.6, 2.0]))
-    assert 100 + 1 + 0.1 == gate.logit(np.array([0.0, 1.0]))
-    assert 100 + 2 + 0.4 == gate.logit(np.array([0.0, 3.5]))
+    logits = gate.logits(np.array([[0.6, 2.0], [0.0, 1.0], [0.0, 3.5]]))
+
+    assert [100 + 4 + 0.2, 100 + 1 + 0.1, 100 + 2 + 0.4] == logits.tolist()
+
+
+def test_statistics_do_not_depend_on_the_images_beside_them() -> None:
+    """To the last bit: not on how many there are, nor on their order."""
+    chance = np.random.default_rng(5)
+    noise = [Image.fromarray(chance.integers(0, 256, (32, 32, 3), np.uint8)) for _ in range(9)]
+    images = [decode(saved(image)) for image in (*noise, drawing(32), detailed(32))]
+
+    together, turned = statistics_of_each(images), statistics_of_each(images[::-1])
+
+    for number, image in enumerate(images):
+        alone = statistics(image)
+        assert alone == {name: float(each[number]) for name, each in together.items()}
+        assert alone == {name: float(each[-1 - number]) for name, each in turned.items()}
+
+
+def test_images_of_many_sizes_are_told_apart_as_one_by_one() -> None:
+    """Each finding stands at the place of its image."""
+    sizes = (32, 100, 32, 15, 400, 100)
+    images = [
+        decode(saved((drawing if number % 2 else detailed)(side), "JPEG"), native=True)
+        for number, side in enumerate(sizes)
+    ]
+
+    assert [found for image in images for found in out_of_domain([image])] == out_of_domain(images)

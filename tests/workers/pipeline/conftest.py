@@ -7,4 +7,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.pipeline.inputs.out_of_domain", lambda _: None)
+    monkeypatch.setattr(
+        "workers.pipeline.inputs.out_of_domain", lambda images: [None for _ in images]
+    )

@@ -198,7 +198,9 @@ def test_graphics_are_for_custom_detectors_alone(
 ) -> None:
     """The built-in detectors get none, nor is a face searched; the finding says why."""
     graphic = Finding(ROUTER, OUT_OF_DOMAIN, None, "a drawing")
-    monkeypatch.setattr("workers.pipeline.inputs.out_of_domain", lambda _: graphic)
+    monkeypatch.setattr(
+        "workers.pipeline.inputs.out_of_domain", lambda images: [graphic for _ in images]
+    )
     finder = Found(Face(50, 60, 90, 100, 0.9))
     crops = card(name, (100, 4096), View("crops", crops=5))
     inputs = show(noise(300, 200), finder, {name: crops, "faces": FACES})
@@ -213,7 +215,9 @@ def test_graphics_are_not_for_a_built_in_model_fitted_to_answers(
 ) -> None:
     """It is a custom detector with the model of a built-in one, which knows photographs alone."""
     graphic = Finding(ROUTER, OUT_OF_DOMAIN, None, "a drawing")
-    monkeypatch.setattr("workers.pipeline.inputs.out_of_domain", lambda _: graphic)
+    monkeypatch.setattr(
+        "workers.pipeline.inputs.out_of_domain", lambda images: [graphic for _ in images]
+    )
     learned = replace(installed.built_in()["scenes"], name="scenes-learned")
     inputs = show(noise(300, 240), cards={learned.name: learned})
 

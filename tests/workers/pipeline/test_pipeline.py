@@ -30,6 +30,7 @@ from workers.detectors import installed
 from workers.detectors.card import Card, Input
 from workers.detectors.card import Thresholds as CardThresholds
 from workers.pipeline import pipeline
+from workers.pipeline.inputs import InputSelector
 from workers.pipeline.pipeline import CHUNK_IMAGES, Pipeline, make_pipeline
 from workers.pipeline.plan import make_plan
 from workers.sources.source import Fetched, FetchError, SourceUnavailable
@@ -392,10 +393,24 @@ def test_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "perf_counter_ns", lambda: next(ticks))
     one, bad = judge(Files({b"one": picture(1), b"bad": BAD[ErrorKind.EMPTY]}))
 
-    # Begun, fetched, metadata read, decoded, views found; then the net from its start to its end.
-    assert (1000, 1000, 3000) == (one.timings.fetch_us, one.timings.decode_us, one.timings.infer_us)
+    # Begun, fetched, metadata read, decoded, looked at; then, of all, the inputs and the net.
+    assert (1000, 1000, 4000) == (one.timings.fetch_us, one.timings.decode_us, one.timings.infer_us)
     assert (0, 0) == (bad.timings.decode_us, bad.timings.infer_us)
     assert bad.timings.fetch_us >= 0
+
+
+def test_an_error_of_the_gate_is_an_error_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny images go through the gate together: what goes wrong there is said of each of them."""
+
+    def fail(_selector: object, _images: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(InputSelector, "select_each", fail)
+    verdicts = judge(Files({b"a": picture(1), b"bad": BAD[ErrorKind.EMPTY], b"b": picture(1)}))
+
+    assert [ErrorKind.INTERNAL, ErrorKind.EMPTY, ErrorKind.INTERNAL] == [
+        verdict.error.kind if verdict.error else None for verdict in verdicts
+    ]
 
 
 @pytest.mark.parametrize("what", [picture(1), tagged(1), *BAD.values()], ids=range(11))

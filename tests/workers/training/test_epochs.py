@@ -92,7 +92,7 @@ def test_a_run_ends_in_a_model_with_its_card(
 ) -> None:
     """Train, export, calibrate, measure: the card loads, its model verifies and scores."""
     # The gate takes noise for graphics.
-    monkeypatch.setattr(inputs, "out_of_domain", lambda _: None)
+    monkeypatch.setattr(inputs, "out_of_domain", lambda images: [None] * len(images))
     run = Run(data, tmp_path / "run", seed=3)
     made = write_results(SMALL, run, train(SMALL, run, quietly), quietly)
 
