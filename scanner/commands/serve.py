@@ -73,7 +73,8 @@ def command(ctx: click.Context, *, options: Options) -> None:
     is named or this machine has joined a hub, by the fleet.
 
     Only this machine can reach the pages unless --host says otherwise; then they require a token,
-    which is printed with the address. Nothing is encrypted: across a network that you do not
+    which is printed with the address; or, where `scanner users add` has named people, name and
+    password. Nothing is encrypted: across a network that you do not
     trust, put a proxy with TLS in front, or use ssh -L.
 
     \b
@@ -133,7 +134,9 @@ def _has_fleet(ctx: click.Context) -> bool:
 def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet: bool) -> None:
     import secrets
 
+    from scanner.config import state_dir
     from scanner.processes.addresses import is_loopback
+    from scanner.web.accounts import FILE, Accounts
     from scanner.web.app import make_app
     from scanner.web.monitor import Monitor
     from scanner.web.previews import Previews, user_cache
@@ -142,7 +145,9 @@ def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet
     from scanner.web.site import Site
 
     is_local = is_loopback(options.host)
-    token = named or (None if is_local else secrets.token_urlsafe())
+    accounts = Accounts(state_dir() / FILE)
+    has_users = bool(accounts.hashes())
+    token = named or (None if is_local or has_users else secrets.token_urlsafe())
     require_own_store(options.store)
     # The scans that it starts find the services without naming them in the list of processes.
     settings = {"SCANNER_STORE_URL": options.store, "SCANNER_BROKER_URL": options.broker}
@@ -154,13 +159,14 @@ def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet
             store,
             Monitor(store, options.broker),
             Previews(options.roots, user_cache()),
-            _user() if is_local else "",
+            _user() if is_local and not has_users else "",
             {name: root for name, root in options.roots.items() if isinstance(root, Path)},
             runs,
         )
-        app = make_app(site, token)
+        app = make_app(site, token, accounts if has_users else None)
         # It listens already. On stdout, since a program may wait for it.
-        click.echo(listener.url if token is None else f"{listener.url}?token={token}")
+        is_in_url = token is not None and not has_users
+        click.echo(f"{listener.url}?token={token}" if is_in_url else listener.url)
         click.echo("Ctrl-C stops it.", err=True)
         serve(app, listener)
 

@@ -14,6 +14,7 @@ from scanner.language import gettext
 from scanner.web.guard import Guard
 from scanner.web.languages import Languages, set_language
 from scanner.web.pages import check, gallery, live, report, review, score_map, start, steer
+from scanner.web.sessions import Sessions
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from scanner.web.accounts import Accounts
     from scanner.web.site import Site
 
 ROUTES = (
@@ -57,14 +59,21 @@ ROUTES = (
 )
 
 
-def make_app(site: Site, token: str | None) -> Starlette:
-    """Return the app of a site; with a token, only browsers that have it see anything."""
+def make_app(site: Site, token: str | None, accounts: Accounts | None = None) -> Starlette:
+    """Return the app of a site; with a token, only browsers that have it see anything.
+
+    With accounts users sign in instead, and the token is for programs that read.
+    """
+    if accounts is None:
+        guards = [Middleware(Guard, token=token, sign_in=_sign_in)]
+    else:
+        guards = [
+            Middleware(Guard, token=None, sign_in=_sign_in, has_users=True),
+            Middleware(Sessions, accounts=accounts, token=token, sign_in=_sign_in_by_name),
+        ]
     app = Starlette(
         routes=[*ROUTES, Mount("/static", StaticFiles(packages=[("scanner.web", "static")]))],
-        middleware=[
-            Middleware(Languages),
-            Middleware(Guard, token=token, sign_in=_sign_in),
-        ],
+        middleware=[Middleware(Languages), *guards],
         exception_handlers={
             HTTPException: _http,
             NotFound: _not_found,
@@ -77,7 +86,12 @@ def make_app(site: Site, token: str | None) -> Starlette:
 
 
 def _sign_in(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - a callback
-    return html("sign_in.html", 401, was_wrong=was_wrong)
+    trouble = gettext("Wrong token.") if was_wrong else ""
+    return html("sign_in.html", 401, by_name=False, trouble=trouble)
+
+
+def _sign_in_by_name(_request: Request, trouble: str) -> Response:
+    return html("sign_in.html", 401, by_name=True, trouble=trouble)
 
 
 def _http(_request: Request, error: Exception) -> Response:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MAX_BYTES = 10_000
+# Of a person's name.
+MAX_NAME_CHARACTERS = 60
 
 
 async def read_form(request: Request) -> dict[str, str]:

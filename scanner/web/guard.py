@@ -49,12 +49,21 @@ class Guard:
     """Middleware that passes permitted requests to the app."""
 
     def __init__(
-        self, app: ASGIApp, token: str | None, sign_in: Callable[[Request, bool], Response]
+        self,
+        app: ASGIApp,
+        token: str | None,
+        sign_in: Callable[[Request, bool], Response],
+        *,
+        has_users: bool = False,
     ) -> None:
-        """Permit only this machine's own names without a token; `sign_in` asks for the token."""
+        """Permit only this machine's own names without a token; `sign_in` asks for the token.
+
+        With users who sign in (`scanner.web.sessions`) any name is permitted, too.
+        """
         self._app = app
         self._token = token
         self._sign_in = sign_in
+        self._has_users = has_users
         if token is not None:
             key = token.encode()
             # Cookies do not depend on the port: two servers need two names.
@@ -83,7 +92,8 @@ class Guard:
         headers = request.headers
         if len(request.url.path) > MAX_PATH:
             return PlainTextResponse("URL too long.\n", 414)
-        if self._token is None and not is_loopback(_host_name(headers)):
+        is_open = self._token is None and not self._has_users
+        if is_open and not is_loopback(_host_name(headers)):
             return PlainTextResponse("This host name is not served here.\n", 400)
         if request.method not in SAFE_METHODS and not is_own_origin(headers):
             return PlainTextResponse("Only scanner's own pages may send this request.\n", 403)
@@ -106,10 +116,10 @@ class Guard:
     def _has_token(self, request: Request) -> bool:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         cookie = request.cookies.get(self._cookie, "")
-        return self._is_token(bearer) or _same(cookie, self._value)
+        return self._is_token(bearer) or is_same(cookie, self._value)
 
     def _is_token(self, text: str) -> bool:
-        return self._token is not None and _same(text, self._token)
+        return self._token is not None and is_same(text, self._token)
 
     def _let_in(self, request: Request, token: str, target: str) -> Response:
         if not self._is_token(token):
@@ -134,7 +144,18 @@ def _host_name(headers: Headers) -> str:
     return name.removeprefix("[").removesuffix("]")
 
 
-def _same(text: str, secret: str) -> bool:
+def came_from(request: Request) -> str:
+    """Return the path and query of this site's page that a form was on, `/` for any other."""
+    here = urlsplit(request.headers.get("referer", ""))
+    if here.netloc != request.headers.get("host"):
+        return "/"
+    # Two leading slashes would be another host.
+    path = "/" + here.path.lstrip("/")
+    return f"{path}?{here.query}" if here.query else path
+
+
+def is_same(text: str, secret: str) -> bool:
+    """Compare in a time that does not depend on where two texts differ."""
     return hmac.compare_digest(text.encode(), secret.encode())
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from scanner import language
 from scanner.web.forms import read_form
+from scanner.web.guard import came_from
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,10 +40,7 @@ class Languages:
 async def set_language(request: Request) -> Response:
     """Remember the chosen language in a cookie, and go back to the page that it was chosen on."""
     tag = (await read_form(request)).get("language", "")
-    here = urlsplit(request.headers.get("referer", ""))
-    # Two leading slashes would be another host.
-    path = "/" + here.path.lstrip("/") if here.netloc == request.headers.get("host") else "/"
-    response = RedirectResponse(f"{path}?{here.query}" if here.query else path, 303)
+    response = RedirectResponse(came_from(request), 303)
     if tag in language.LANGUAGES:
         response.set_cookie(COOKIE, tag, COOKIE_SECONDS, httponly=True, samesite="lax")
     return response

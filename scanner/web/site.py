@@ -12,8 +12,10 @@ from starlette.responses import HTMLResponse
 
 from scanner import language
 from scanner.web import address, filters
+from scanner.web.forms import MAX_NAME_CHARACTERS
 from scanner.web.memory_cache import MemoryCache
 from scanner.web.runs import Runs
+from scanner.web.sessions import signed_in_user
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from storage.writes.scans import Scan
 
 REVIEWER_COOKIE = "scanner_reviewer"
-MAX_NAME_CHARACTERS = 60
 # Seconds for which a report is kept: reviews of a sample change it.
 REPORT_SECONDS = 2.0
 
@@ -73,7 +74,12 @@ def scan_of(request: Request) -> Scan:
 
 
 def reviewer_of(request: Request) -> str:
-    """Return the reviewer's name from the cookie, else the site's default; empty if unknown."""
+    """Return the user who is signed in, else the name in the cookie, else the site's default.
+
+    Empty if unknown.
+    """
+    if user := signed_in_user():
+        return user
     return reviewer_name(request.cookies.get(REVIEWER_COOKIE, "")) or site_of(request).reviewer
 
 
@@ -108,6 +114,7 @@ def _environment() -> jinja2.Environment:
         "query": address.query,
         "changed": address.changed,
         "language": language.chosen,
+        "user": signed_in_user,
         "languages": language.LANGUAGES,
     }
     return environment

@@ -78,6 +78,7 @@ class Here:
             "real": samples,
             "scan_id": "1",
             "url": "http://127.0.0.1:1",
+            "user": "ann",
         }
 
     def words(self, line: str, *options: object) -> list[str]:
@@ -100,6 +101,7 @@ SHORT = {
     "cancel": ("--yes",),
     "hub": ("--broker", CLOSED),
     "scans forget": ("--yes",),
+    "users add": ("--password-file", "-"),
     "worker": ("--broker", CLOSED),
     "worker install": ("--print",),
     "worker uninstall": ("--user",),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+    from scanner.web.accounts import Accounts
+
 ROOT = Path(__file__).parents[3]
 # A broker that nobody answers for.
 NO_BROKER = "redis://localhost:1/0"
@@ -161,11 +163,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         roots: Mapping[str, Path] | None = None,
         broker: str = NO_BROKER,
         runs: Runs | None = None,
+        accounts: Accounts | None = None,
     ) -> Served:
         """Serve a store; with `runs`, scans of the roots can be started."""
         previews = Previews(roots or {}, DiskCache(tmp_path / "cache"))
         site = Site(store, Monitor(store, broker), previews, reviewer, roots or {}, runs or Runs())
-        server, listener = make_server(make_app(site, token)), listen("127.0.0.1", 0)
+        server, listener = make_server(make_app(site, token, accounts)), listen("127.0.0.1", 0)
         thread = threading.Thread(target=server.run, args=([listener.socket],))
         thread.start()
 
