@@ -78,7 +78,7 @@ def started(site: Site, arguments: Sequence[str], resume: int | None = None) -> 
     except Busy as error:
         return message(gettext("The scan was not started"), str(error), 409)
     run.wait_until_known(START_SECONDS)
-    if run.scan_id is None and not run.is_running and (trouble := run.trouble()):
+    if not run.is_running and (trouble := run.trouble()):
         return message(gettext("The scan was not started"), trouble, 409)
     if run.scan_id is None:
         return RedirectResponse("/scans", 303)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.web.folders import NoFolder, is_below, open_folder
+from scanner.web.pages import steer
 from scanner.web.runs import Runs
 from storage.database.store import Store
 from storage.writes.scans import find_scan, list_scans
@@ -81,7 +82,6 @@ def test_from_an_empty_store_to_a_report(
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("Paused.").wait_for(timeout=PATIENCE * 1000)
     visitor.shoot("paused")
-    found += visitor.violations()
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Pause").wait_for()
     run = runs.of(1)
@@ -108,21 +108,20 @@ def test_from_an_empty_store_to_a_report(
 def test_repeated_scans(
     serve: Callable[..., Served], empty: Store, runs: Runs, tmp_path: Path
 ) -> None:
-    """A finished scan is repeated, here for its errors, with the options that it had."""
+    """A finished scan can be repeated, with the options that it had, but not paused."""
     folder = tmp_path / "FAKE"
     folder.mkdir()
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     site = serve(empty, roots={"two": folder}, runs=runs)
     first = site.post("/start?root=two", {"name": "two", "detectors": "provenance", "labels": "1"})
     until(lambda: is_over(runs, 1))
-    retried = site.post("/scan/1/retry", {})
-    until(lambda: is_over(runs, 1))
     none = site.post("/scan/1/sample", {"size": "5"})
     buttons = set(re.findall(">([^<>]+)</button>", site.get("/scan/1").text))
 
-    assert ["/scan/1"] * 2 == [said.headers["location"] for said in (first, retried)]
-    assert [1] == [scan.scan_id for scan in list_scans(empty)]
-    assert {"provenance"} == find_scan(empty, 1).plan.names()
+    assert "/scan/1" == first.headers["location"]
+    assert ["--detectors=provenance", "--labels-from-folders"] == steer._options(
+        find_scan(empty, 1)
+    )
     assert 409 == site.post("/scan/1/pause", {}).status
     assert "Scan 1 has no readable images." in none.text
     assert {"Judge everything again", "Retry the errors"} <= buttons
@@ -183,3 +182,32 @@ def test_children_end_with_the_server(runs: Runs, photos: Path) -> None:
     assert not run.is_running
     assert isinstance(run._process, subprocess.Popen)
     assert 130 == run._process.returncode
+
+
+def test_a_fleet_scans(
+    serve: Callable[..., Served], empty: Store, photos: Path, clean_redis: str
+) -> None:
+    """With a broker a scan is put on the queue; it is cancelled and resumed there, not paused."""
+    settings = {
+        "SCANNER_STORE_URL": str(empty.engine.url.database),
+        "SCANNER_BROKER_URL": clean_redis,
+    }
+    with Runs(settings, has_fleet=True) as runs:
+        site = serve(empty, roots={"photos": photos}, runs=runs, broker=clean_redis)
+        started = site.post("/start?root=photos", {"name": "photos"})
+        until(lambda: is_over(runs, 1))
+        waiting = site.get("/scan/1").text
+        cancelled = site.post("/scan/1/cancel", {})
+        state = find_scan(empty, 1).state
+        resumed = site.post("/scan/1/resume", {})
+        runs._settings = settings | {"SCANNER_BROKER_URL": "redis://:x@127.0.0.1:1/0"}
+        without_broker = site.post("/scan/1/resume", {})
+
+        assert 409 == without_broker.status
+        assert "see the output of `scanner serve`" in without_broker.text
+        assert ["/scan/1"] * 3 == [
+            said.headers["location"] for said in (started, cancelled, resumed)
+        ]
+        assert re.search(r"<dt>Batches waiting</dt><dd>\s*3\s*</dd>", waiting)
+        assert "Pause" not in waiting
+        assert ("cancelled", "unfinished") == (state, find_scan(empty, 1).state)
