@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from scanner.detectors.plan import plan_for
 from scanner.report.figures.estimate import Rates, Standing, corrected_share
 from storage.reads.coverage import Scored
-from storage.records import DEGRADED, RESIZED_FROM, STATED, BatchImage
+from storage.records import DEGRADED, PREVIEW, RESIZED_FROM, STATED, BatchImage
 from workers.detectors import installed
 from workers.evaluation.intervals import Share
 from workers.limits import Limits
@@ -80,7 +80,7 @@ def scores_of(folder: Path, each: int) -> Iterator[tuple[str, str, str, str, flo
 def _as_measured(verdict: Verdict) -> dict[str, float]:
     """Return the highest score of each detector that saw the image as it was measured."""
     scores: dict[str, float] = {}
-    if any(finding.kind == DEGRADED for finding in verdict.findings):
+    if any(finding.kind in (DEGRADED, PREVIEW) for finding in verdict.findings):
         return scores
     for finding in verdict.findings:
         if finding.score is not None and finding.detector not in STATED:

@@ -32,6 +32,8 @@ STATED = frozenset({*SETTLING, FILE_NAMES})
 DEGRADED = "degraded"
 # The key in the detail of a finding of CONTEXT for its likelihood ratio.
 LIKELIHOOD_RATIO = "likelihood_ratio"
+# The kind of a finding on a camera's RAW file, of which only the preview was examined.
+PREVIEW = "preview"
 # The kind of a finding on an image that is no photograph: detectors do not get its pixels.
 OUT_OF_DOMAIN = "out_of_domain"
 # The key in a finding's detail for the original size of an image that was resized.

@@ -62,7 +62,11 @@ class ScanRequest:
     def choices(self) -> str:
         """Return a digest of the choice of files and labels, and of what is verified."""
         label = self.label.digest() if isinstance(self.label, CsvLabels) else self.label is not None
-        chosen = repr((asdict(self.walk), label) + (("verify",) if self.verify else ()))
+        walk = asdict(self.walk)
+        # As before there was the option, so that such scans go on.
+        if not walk["raw"]:
+            del walk["raw"]
+        chosen = repr((walk, label) + (("verify",) if self.verify else ()))
         return hashlib.sha256(chosen.encode(errors="surrogateescape")).hexdigest()[:16]
 
 

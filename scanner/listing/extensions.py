@@ -7,12 +7,13 @@ from __future__ import annotations
 
 IMAGE = "image"
 OTHER = "other"
+RAW = "raw"
 
 # Generators write no RAW files; formats of the other kinds cannot be decoded.
 _EXTENSIONS = {
     IMAGE: "jpg jpeg jpe jfif jif mpo png apng webp avif avifs heic heics heif heifs hif gif bmp "
     "dib tif tiff jxl",
-    "raw": "3fr ari arw bay cap cr2 cr3 crw dcr dcs dng erf fff gpr iiq k25 kdc mdc mef mos mrw "
+    RAW: "3fr ari arw bay cap cr2 cr3 crw dcr dcs dng erf fff gpr iiq k25 kdc mdc mef mos mrw "
     "nef nrw orf pef ptx raf raw rw2 rwl rwz sr2 srf srw x3f",
     "other_image": "ai blp cdr dcx dds dpx emf eps exr fits fli flc hdr icns ico cur indd j2c j2k "
     "jp2 jpc jpf jpm jpx jxr kra pbm pcx pdd pgm pnm ppm ps psb psd qoi ras sgi svg svgz tga "

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.listing.extensions import IMAGE, file_kind
+from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
 from scanner.listing.sidecars import WaitingSidecars, common_beginnings, is_sidecar
@@ -67,9 +67,9 @@ class WalkOptions:
     """Which files to list; for the patterns see `scanner.listing.globs`.
 
     `include` lists only files that match; `exclude` skips files and whole folders, and wins over
-    `include`. `all_files` lists regular files of any extension. `follow_symlinks` follows links to
-    targets inside the root, since workers refuse paths that leave it (`workers.sources.local`), and
-    walks each folder once, so loops end.
+    `include`. `all_files` lists regular files of any extension, `raw` those of cameras' RAW files.
+    `follow_symlinks` follows links to targets inside the root, since workers refuse paths that
+    leave it (`workers.sources.local`), and walks each folder once, so loops end.
     """
 
     include: tuple[str, ...] = ()
@@ -77,6 +77,7 @@ class WalkOptions:
     hidden: bool = False
     follow_symlinks: bool = False
     all_files: bool = False
+    raw: bool = False
 
 
 class Walk:
@@ -179,7 +180,7 @@ class Walk:
             return mark
         if not self._options.all_files:
             kind = file_kind(name)
-            if kind != IMAGE:
+            if kind != IMAGE and not (kind == RAW and self._options.raw):
                 return kind
         return "excluded" if self._included and not self._included.match_file(path) else mark
 

@@ -35,6 +35,7 @@ class ScanRequestOptions:
     hidden: bool
     follow_symlinks: bool
     all_files: bool
+    raw: bool
     with_context: bool
     with_file_names: bool
     with_marks: bool
@@ -114,6 +115,11 @@ _OPTIONS = (
         help="Follow links to elsewhere in the folder; links that lead out of it are skipped.",
     ),
     click.option(
+        "--raw",
+        is_flag=True,
+        help="Scan cameras' RAW files, too: the metadata, and the preview in each.",
+    ),
+    click.option(
         "--all-files",
         is_flag=True,
         help="Scan all files regardless of extension; the type is detected from the content.",
@@ -165,6 +171,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
             hidden=requested.hidden,
             follow_symlinks=requested.follow_symlinks,
             all_files=requested.all_files,
+            raw=requested.raw,
         ),
         label=_label(requested, root),
         rescan=requested.rescan,

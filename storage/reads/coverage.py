@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.schema import finding
-from storage.records import DEGRADED, RESIZED_FROM, ROUTER, SETTLING, STATED
+from storage.records import DEGRADED, PREVIEW, RESIZED_FROM, ROUTER, SETTLING, STATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ def _states(scan_id: int, names: list[str], flagged_from: Mapping[str, float]) -
     """Select how many images have the same state of each detector, in one pass by image."""
     detail, score = finding.c.detail, finding.c.score
     size = sa.case((detail.is_not(sa.null()), detail[RESIZED_FROM].as_string()))
-    degraded = (finding.c.detector == ROUTER) & (finding.c.kind == DEGRADED)
+    degraded = (finding.c.detector == ROUTER) & finding.c.kind.in_((DEGRADED, PREVIEW))
     # Metadata or a mark settles an image from the threshold for `ai` on.
     settled = sa.or_(
         sa.false(),

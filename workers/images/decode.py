@@ -19,6 +19,7 @@ from workers.images.errors import DECODER_ERRORS, DecodeError, to_decode_error
 from workers.images.formats import decodable_format, refusal
 from workers.images.opening import open_image
 from workers.images.orientation import UPRIGHT, read_orientation
+from workers.images.raw_preview import find_preview
 from workers.images.rgb import to_rgb
 from workers.limits import Limits
 from workers.native_output import without_stderr
@@ -53,13 +54,15 @@ class Decoded:
     Pixels are at full resolution where the longer side is under 1,024; larger images are scaled
     down to 512 to 1,023. `native` is the image at full resolution, where that was requested and is
     not too large; it may be of any mode that `to_rgb` takes. Neither is turned by its EXIF
-    orientation: with `native`, `orientation` has it (1 to 8, 1 for upright).
+    orientation: with `native`, `orientation` has it (1 to 8, 1 for upright). Of a RAW file all is
+    of its preview.
     """
 
     header: Header
     pixels: NDArray[np.uint8]
     native: Image.Image | None = None
     orientation: int = UPRIGHT
+    is_preview: bool = False
 
 
 def decode(
@@ -69,7 +72,7 @@ def decode(
     long_side: int = LONG_SIDE,
     native: bool = False,
 ) -> Decoded:
-    """Decode the first image of a file, with transparency laid over white.
+    """Decode the first image of a file, or the preview in a RAW, transparency laid over white.
 
     An image whose longer side is at least twice `long_side` is scaled down to between one and two
     times that; `native` adds the image at full resolution, which takes a large JPEG several times
@@ -78,6 +81,10 @@ def decode(
     JPEG).
     """
     form = decodable_format(data)
+    if form in {None, "TIFF"} and (preview := find_preview(data)) is not None:
+        decoded = decode(preview.data, max_pixels=max_pixels, long_side=long_side, native=native)
+        orientation = preview.orientation or decoded.orientation
+        return replace(decoded, orientation=orientation if native else UPRIGHT, is_preview=True)
     if form is None:
         raise DecodeError(*refusal(data))
     if _SILENCED not in warnings.filters:

@@ -73,6 +73,7 @@ class _Answer(Struct):
     size: tuple[int, int] = (0, 0)
     rasters: list[_Raster] = []
     orientation: int = UPRIGHT
+    is_preview: bool = False
     problem: ErrorKind | None = None
     text: str = ""
 
@@ -96,6 +97,7 @@ class DecodingProcess:
             np.asarray(pixels),
             native[0] if native else None,
             answer.orientation,
+            answer.is_preview,
         )
 
     def rgb(self, images: Sequence[bytes]) -> list[NDArray[np.uint8]]:
@@ -193,7 +195,12 @@ def _answer(request: _Request) -> _Answer:
         if decoded.native is not None:
             images.append(_without_palette(decoded.native))
         size = (decoded.header.width, decoded.header.height)
-        answer = _Answer(decoded.header.format, size, orientation=decoded.orientation)
+        answer = _Answer(
+            decoded.header.format,
+            size,
+            orientation=decoded.orientation,
+            is_preview=decoded.is_preview,
+        )
         return _written(request.shared, answer, images)
     except DecodeError as error:
         return _Answer(problem=error.kind, text=clean(error.text))

@@ -12,7 +12,7 @@ HEAD_BYTES = 4096
 TAIL_BYTES = 32
 
 UNSUPPORTED = "is {}, which is not supported"
-ONLY_METADATA = "is {}, of which only the metadata is read"
+ONLY_METADATA = "is {} without a large preview, of which only the metadata is read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Format:
 
     `name` is Pillow's where the format is `decodable`, else a name for people. `mime` is the MIME
     type of the container, "" where no metadata is read from it: a Canon CR2 is a TIFF inside. Of a
-    camera's `raw` image only the metadata is read.
+    camera's `raw` image the metadata and the preview are read (`workers.images.raw_preview`).
     """
 
     name: str

@@ -82,6 +82,8 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
     if form == "WEBP":
         # Its decoder allocates memory when it is opened.
         _limit(_webp_size(data), limit)
+    if form == "TIFF" and tiff.is_raw(data):
+        raise DecodeError(ErrorKind.UNSUPPORTED, ONLY_METADATA.format("a camera's RAW"))
     if form == "PNG":
         data = without_large_metadata(data)
     try:
@@ -93,8 +95,6 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
             _limit_side(_avif_size(data), _AVIF_SIDE)
         raise
     _limit(opened.size, limit)
-    if form == "TIFF" and tiff.is_raw(data):
-        raise DecodeError(ErrorKind.UNSUPPORTED, ONLY_METADATA.format("a camera's RAW"))
     return opened
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workers.images import tiff
 from workers.images.formats import decodable_format
 from workers.images.metadata import find_metadata
+from workers.images.raw_preview import find_preview
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,13 @@ _AVIF_ERRORS = (KeyError, OSError, RuntimeError, SyntaxError, ValueError, struct
 
 
 def read_orientation(data: bytes) -> int:
-    """Return how a file's decoded pixels are to be turned: 1 to 8, 1 where EXIF says nothing."""
+    """Return how a file's decoded pixels are to be turned: 1 to 8, 1 where EXIF says nothing.
+
+    For a RAW that is how its preview is to be turned.
+    """
     form = decodable_format(data)
+    if form in {None, "TIFF"} and (preview := find_preview(data)) is not None:
+        return preview.orientation or read_orientation(preview.data)
     if form in _TURNED_BY_DECODER:
         return UPRIGHT
     value = _avif_orientation(data) if form == "AVIF" else _exif_orientation(data)

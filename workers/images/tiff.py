@@ -21,11 +21,14 @@ MAX_VALUE_BYTES = 1 << 20
 _VALUE_START_BYTES = 64
 
 SUBFILE_TYPE = 254
+COMPRESSION = 259
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 ORIENTATION = 274
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
 _THUMBNAIL, _THUMBNAIL_BYTES = 513, 514
 SUB_DIRECTORIES = 330
+# Panasonic's whole preview, as the value of a tag.
+_JPEG_FROM_RAW = 0x2E
 XMP = 700
 EXIF_DIRECTORY = 0x8769
 USER_COMMENT = 0x9286
@@ -48,6 +51,13 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 )
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _PHOTOGRAPH = CAMERA | {MAKER_NOTE, PIXEL_WIDTH, PIXEL_HEIGHT, EXIF_DIRECTORY}
+# How cameras say that a strip is a JPEG (TIFF 6.0, sections 22; TIFF Technical Note 2).
+_JPEG_COMPRESSIONS = (6, 7)
+_JPEG_PLACES = frozenset({COMPRESSION, STRIP_OFFSETS, STRIP_BYTE_COUNTS, SUB_DIRECTORIES}) | {
+    _THUMBNAIL,
+    _THUMBNAIL_BYTES,
+    _JPEG_FROM_RAW,
+}
 _METADATA = {*TEXTS, *WINDOWS_TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
 
 
@@ -194,6 +204,39 @@ def thumbnail(tiff: bytes) -> bytes:
     place = {entry.tag: next(iter(integers(tiff, entry)), 0) for entry in second.entries}
     start, size = place.get(_THUMBNAIL, 0), place.get(_THUMBNAIL_BYTES, 0)
     return tiff[start : start + min(size, MAX_VALUE_BYTES)] if offset and start else b""
+
+
+def jpegs(tiff: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where JPEGs begin in a RAW file that is TIFF, and how many bytes each has.
+
+    Those are of all directories: the ones that follow each other, and the ones below them.
+    """
+    layout = _LAYOUTS.get(tiff[:4])
+    if layout is None or len(tiff) < 2 * layout.pointer.size:
+        return
+    offsets = deque(layout.pointer.unpack_from(tiff, layout.pointer.size))
+    seen = {0}
+    while offsets and len(seen) <= MAX_DIRECTORIES:
+        offset = offsets.popleft()
+        if offset in seen:
+            continue
+        seen.add(offset)
+        directory = _read_directory(tiff, offset, layout, _JPEG_PLACES)
+        if directory.end + layout.pointer.size <= len(tiff):
+            offsets.extend(layout.pointer.unpack_from(tiff, directory.end))
+        values: dict[int, tuple[int, ...]] = {}
+        for entry in directory.entries:
+            if entry.tag == _JPEG_FROM_RAW:
+                yield entry.start, entry.end - entry.start
+            elif entry.length <= MAX_DIRECTORIES:
+                values[entry.tag] = integers(tiff, entry)
+        offsets.extend(values.get(SUB_DIRECTORIES, ()))
+        yield from zip(values.get(_THUMBNAIL, ()), values.get(_THUMBNAIL_BYTES, ()), strict=False)
+        # One strip: an image in several is no JPEG file.
+        strip = values.get(STRIP_OFFSETS, ()), values.get(STRIP_BYTE_COUNTS, ())
+        is_jpeg = values.get(COMPRESSION, (0,))[:1] in {(c,) for c in _JPEG_COMPRESSIONS}
+        if is_jpeg and len(strip[0]) == len(strip[1]) == 1:
+            yield strip[0][0], strip[1][0]
 
 
 def _read_directory(

@@ -10,8 +10,8 @@ What surrounds the pixels moves the thresholds of the models (`workers.provenanc
 those of metadata and marks that name a generator, nor those of file names, which reach `unsure` at
 most.
 
-A score of an image that was resized for its model, or that is degraded, reaches `unsure` at most,
-because false-positive rates were measured on other images.
+A score of an image that was resized for its model, or that is degraded, or of the preview in a
+RAW file, reaches `unsure` at most, because false-positive rates were measured on other images.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from storage.records import (
     DEGRADED,
     LIKELIHOOD_RATIO,
     NEVER,
+    PREVIEW,
     RESIZED_FROM,
     STATED,
     Outcome,
@@ -55,7 +56,7 @@ class DecisionRule:
         """Return the outcome of one image."""
         level, score, detector, examined = 0, -1.0, None, False
         likelihood_ratio = context_ratio(findings)
-        degraded = any(finding.kind == DEGRADED for finding in findings)
+        is_limited = any(finding.kind in (DEGRADED, PREVIEW) for finding in findings)
         for finding in findings:
             if finding.score is None:
                 continue
@@ -65,7 +66,7 @@ class DecisionRule:
             if by_model:
                 thresholds = thresholds.moved(likelihood_ratio)
             reached = _level(thresholds, finding.score)
-            if by_model and (degraded or RESIZED_FROM in finding.detail):
+            if by_model and (is_limited or RESIZED_FROM in finding.detail):
                 reached = min(reached, 1)
             if (reached, finding.score) > (level, score):
                 level, score, detector = reached, finding.score, finding.detector

@@ -38,6 +38,7 @@ from workers.images.decode import decode
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
+from workers.pipeline.route import preview_finding
 from workers.provenance import context, file_names, sidecars, trust_lists
 from workers.provenance.trust_lists import NO_LISTS
 from workers.sources.source import SourceUnavailable
@@ -185,13 +186,15 @@ class Pipeline:
         decoded = decode(data, max_pixels=self._max_pixels, native=self._native)
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
-        if self._reads_marks:
+        if decoded.is_preview:
+            state.findings.append(preview_finding(decoded.header))
+        elif self._reads_marks:
             state.findings.extend(marks.read(decoded))
         if self._selector.is_scored_whole(decoded.header):
             state.decoded = decoded
         else:
             state.inputs = self._selector.select(decoded)
-        if self._likelihood_ratios and state.inputs.full_size:
+        if self._likelihood_ratios and state.inputs.full_size and not decoded.is_preview:
             surroundings = context.finding(data, decoded, self._likelihood_ratios)
             if surroundings is not None:
                 state.findings.append(surroundings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.records import ROUTER, Finding
+from storage.records import PREVIEW, ROUTER, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +24,13 @@ TOO_LARGE = Finding(ROUTER, "too_large", None, "too large to examine at its own 
 NOT_PLANNED = Finding(
     ROUTER, "not_planned", None, "the detector for this size is not part of this scan's plan"
 )
+
+
+def preview_finding(header: Header) -> Finding:
+    """Return the finding on a RAW file, of which only the preview was examined."""
+    size = [header.width, header.height]
+    text = f"only the preview in the RAW file, {size[0]}x{size[1]} pixels, was examined"
+    return Finding(ROUTER, PREVIEW, None, text, {"preview": size})
 
 
 class Router:

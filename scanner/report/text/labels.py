@@ -52,6 +52,7 @@ EVIDENCE = {
     "not_planned": marked("its detector is not in the scan's plan"),
     "too_large": marked("too large to be examined at full resolution"),
     "degraded": marked("degraded image: at most “unsure”"),
+    "preview": marked("preview in a RAW file: at most “unsure”"),
 }
 
 ERRORS = {

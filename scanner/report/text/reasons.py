@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.language import gettext
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
-from storage.records import DEGRADED, ROUTER
+from storage.records import DEGRADED, PREVIEW, ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def reason_counts(evidence: Iterable[EvidenceCount]) -> Counter[str]:
-    """Count the images that were not examined, or are degraded, by reason."""
+    """Count the images that were not examined, or only in part, by reason."""
     reasons: Counter[str] = Counter()
     for row in evidence:
         if row.detector == ROUTER:
@@ -29,7 +29,7 @@ def reason_counts(evidence: Iterable[EvidenceCount]) -> Counter[str]:
 def not_examined(report: Report) -> str:
     """Return how many images were not examined, and why."""
     unseen = report.counts.not_examined
-    rows = [row for row in report.evidence if row.kind != DEGRADED]
+    rows = [row for row in report.evidence if row.kind not in (DEGRADED, PREVIEW)]
     reasons = reason_counts(rows).most_common()
     # Images with evidence in their metadata have a reason as well, but count by their verdict.
     is_complete = sum(images for _, images in reasons) == unseen

@@ -116,7 +116,8 @@ def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
         yield Text(f"{verdicts} kept from an earlier scan: the files are unchanged.")
     if scan.skipped:
         files = labels.count(sum(scan.skipped.values()), "file or folder", "files and folders")
-        yield Text(f"Skipped {files}: {labels.skipped(scan.skipped, kinds)}.")
+        hint = " RAW files are scanned with --raw." if scan.skipped.get("raw") else ""
+        yield Text(f"Skipped {files}: {labels.skipped(scan.skipped, kinds)}.{hint}")
     if scan.unreadable_folders:
         folders = labels.count(scan.unreadable_folders, "folder", "folders")
         yield Text(f"{folders} could not be opened; images in there are not counted.")

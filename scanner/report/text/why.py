@@ -8,7 +8,7 @@ from scanner.language import gettext
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
-from storage.records import CONTEXT, DEGRADED, NEVER, RESIZED_FROM, STATED, Outcome
+from storage.records import CONTEXT, DEGRADED, NEVER, PREVIEW, RESIZED_FROM, STATED, Outcome
 from workers.pipeline.decide import context_ratio
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def _cap(finding: Finding, verdict: Verdict) -> str:
         return gettext("resized, so unsure at most")
     if any(other.kind == DEGRADED for other in verdict.findings):
         return gettext("degraded, so unsure at most")
+    if any(other.kind == PREVIEW for other in verdict.findings):
+        return gettext("a preview, so unsure at most")
     return ""
 
 

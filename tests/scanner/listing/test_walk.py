@@ -91,6 +91,16 @@ def test_extensions_decide_in_any_case(tmp_path: Path) -> None:
     } == walk.skipped
 
 
+def test_raw_takes_raw_files(tmp_path: Path) -> None:
+    """With `raw`, cameras' RAW files are listed as images are, and nothing else."""
+    _make(tmp_path, "a.jpg", "b.CR2", "c.dng", "d.psd")
+
+    walk = Walk(tmp_path, WalkOptions(raw=True))
+
+    assert [b"a.jpg", b"b.CR2", b"c.dng"] == [candidate.path for candidate in walk]
+    assert {"other_image": 1} == walk.skipped
+
+
 def test_all_files_takes_everything_regular(tmp_path: Path) -> None:
     """With `all_files` files of any extension are listed, but no FIFOs."""
     _make(tmp_path, "a.jpg", "b", "c.txt")

@@ -107,6 +107,14 @@ def test_degraded_images_are_unsure_at_most() -> None:
     assert Outcome.AI == JUDGE.decide([net(1.0), worn, tag(0.9)]).outcome
 
 
+def test_previews_in_raw_files_are_unsure_at_most() -> None:
+    """Cards were measured on images, not on what a camera makes of them for its screen."""
+    preview = Finding("router", "preview", None, "only the preview was examined")
+
+    assert Decision(Outcome.UNSURE, 1.0, "net", True) == JUDGE.decide([net(1.0), preview])
+    assert Outcome.AI == JUDGE.decide([net(1.0), preview, tag(0.9)]).outcome
+
+
 def test_a_detector_that_never_says_ai() -> None:
     """With the threshold 1.0 no score is called AI."""
     judge = DecisionRule(Plan((PlannedDetector("net", "1", "", Thresholds(0.6, 1.0)),)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+import struct
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,6 +156,30 @@ def test_resized_images_are_unsure_at_most() -> None:
     assert Outcome.AI == native.outcome
     # What its file says is not weakened by it.
     assert (Outcome.AI, "provenance") == (tagged_too.outcome, tagged_too.detector)
+
+
+def test_raw_file_is_examined_by_its_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finding says so and limits the verdict; marks, which no camera leaves, are not read."""
+    monkeypatch.setattr(pipeline.marks, "read", lambda _: pytest.fail("marks were read"))
+    large = replace(Grey.card, input=replace(INPUT, largest_side=2000))
+    monkeypatch.setattr(Grey, "card", large)
+    file = io.BytesIO()
+    Image.new("RGB", (800, 600), "white").save(file, "JPEG")
+    preview = file.getvalue()
+    # Two directories: that of the file, and the one of the preview below it.
+    first = struct.pack("<HHHIIHHIII", 2, 254, 4, 1, 1, 330, 4, 1, 38, 0)
+    below = struct.pack("<HHHIIHHIII", 2, 513, 4, 1, 68, 514, 4, 1, len(preview), 0)
+    nef = struct.pack("<4sI", b"II*\0", 8) + first + below + preview
+    marks = PlannedDetector("marks", "1", "", Thresholds(0.5, 0.9))
+    (verdict,) = judge(Files({b"a.NEF": nef}), plan=(NET, PROVENANCE, marks))
+
+    assert ("router", "preview", [800, 600]) == (
+        verdict.findings[0].detector,
+        verdict.findings[0].kind,
+        verdict.findings[0].detail["preview"],
+    )
+    assert (Outcome.UNSURE, "grey", True) == (verdict.outcome, verdict.detector, verdict.examined)
+    assert verdict.error is None
 
 
 def test_id_digest_and_size_are_passed_on() -> None:

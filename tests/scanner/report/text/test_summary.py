@@ -119,7 +119,7 @@ def test_nothing_to_judge_is_said_first(store: Store) -> None:
 
     assert lines[0].startswith("Scan 1 of empty")
     assert lines[0].endswith("nothing to judge, no images were found")
-    assert lines[1:] == ["Skipped 3 files and folders: RAW 3."]
+    assert lines[1:] == ["Skipped 3 files and folders: RAW 3. RAW files are scanned with --raw."]
 
 
 def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
