@@ -68,7 +68,7 @@ def list_command(*, options: ExportOptions, nul: bool, output: Path | None) -> N
     with open_export(options) as export, stdout() if output is None else written(output) as out:
         left_out = write_list(export.chosen(), export.scan.root, out, nul=nul)
     if left_out:
-        click.echo(f"{left_out:,} names with a line break are left out: use --null", err=True)
+        click.echo(f"left out: {_names(left_out)}; use --null", err=True)
 
 
 @command.command("exiftool")
@@ -93,7 +93,7 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
         wanted = export.wanted(remove=True) if remove else export.chosen()
         left_out = write_arguments(wanted, export.scan.root, out)
     if left_out:
-        click.echo(f"{left_out:,} names with a line break are left out", err=True)
+        click.echo(f"left out: {_names(left_out)}", err=True)
 
 
 @command.command("xmp")
@@ -161,3 +161,7 @@ def xmp_command(  # noqa: PLR0913 - one for each option
     if tally.done and not write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)
+
+
+def _names(number: int) -> str:
+    return f"{number:,} {'name' if number == 1 else 'names'} with a line break"

@@ -44,12 +44,17 @@ class Immich:
             if one.get("action") == "reject" and one.get("assetId") and not one.get("isTrashed")
         }
         for file in files:
-            if file.sha1 not in found:
-                name = os.fsdecode(file.path).rpartition("/")[2]
-                same = [a for a in self._search({"originalFileName": name}) if a.is_of(file)]
-                if len(same) == 1:
-                    found[file.sha1] = same[0].asset_id
+            if file.sha1 not in found and (asset := self._find_by_place(file)) is not None:
+                found[file.sha1] = asset
         return found
+
+    def _find_by_place(self, file: LocalFile) -> str | None:
+        try:
+            name = os.path.basename(file.path).decode()  # noqa: PTH119 - bytes
+        except UnicodeDecodeError:
+            return None  # names in immich are text
+        same = [one for one in self._search({"originalFileName": name}) if one.is_of(file)]
+        return same[0].asset_id if len(same) == 1 else None
 
     def tagged(self, keyword: str) -> Iterator[Asset]:
         """Yield the assets that have a keyword."""

@@ -8,7 +8,6 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -39,14 +38,22 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow no redirect."""
 
 
-@dataclass(frozen=True, slots=True)
 class Server:
-    """A server: what it is, its URL without a path's end, and the header with the key."""
+    """A server of a name, at a URL without the end of its path, with the header that has the key.
 
-    name: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    authorities: Path | None = None
+    `authorities` is a file of certificates, where those of the system are not enough.
+    """
+
+    def __init__(
+        self, name: str, url: str, headers: Mapping[str, str], authorities: Path | None = None
+    ) -> None:
+        self.name = name
+        self.url = url
+        self._headers = headers
+        # Once: reading the system's certificates takes 20 ms.
+        context = ssl.create_default_context(cafile=authorities)
+        handler = urllib.request.HTTPSHandler(context=context)
+        self._opener = urllib.request.build_opener(_NoRedirects, handler)
 
     def call(
         self,
@@ -61,7 +68,7 @@ class Server:
         """
         url = self.url + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": "application/json", "User-Agent": "scanner", **self.headers}
+        headers = {"Accept": "application/json", "User-Agent": "scanner", **self._headers}
         if data is not None:
             headers["Content-Type"] = "application/json"
         # The scheme is http or https, see `base_url`.
@@ -76,12 +83,8 @@ class Server:
         raise AssertionError("the last try returns or raises")
 
     def _answer(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON
-        context = ssl.create_default_context(cafile=self.authorities)
-        opener = urllib.request.build_opener(
-            _NoRedirects, urllib.request.HTTPSHandler(context=context)
-        )
         try:
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 data = response.read(_MAX_ANSWER_BYTES + 1)
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from error

@@ -110,12 +110,17 @@ def write_change(change: Change) -> None:
         if change.after is None:
             os.unlink(change.path)  # noqa: PTH108 - bytes
             return
-        mode = stat.S_IMODE(change.status.st_mode)
-        # A new sidecar can be read by those who can read the image; it is no program.
-        mode = mode if change.before is not None else mode & 0o666 | stat.S_IWUSR
         file = Path(os.fsdecode(change.path))
-        with atomic_write(file, mode) as output:
-            output.write(change.after)
+        mode = stat.S_IMODE(change.status.st_mode)
+        try:
+            # A new sidecar can be read by those who can read the image; it is not executable.
+            own = mode if change.before is not None else mode & 0o666 | stat.S_IWUSR
+            _replace(file, change.after, own)
+        except PermissionError as error:
+            if error.errno != errno.EPERM:
+                raise
+            # FAT and exFAT know one mode for all files: that of the image.
+            _replace(file, change.after, mode)
         if os.geteuid() == 0:
             with suppress(OSError):
                 os.chown(file, change.status.st_uid, change.status.st_gid)
@@ -149,6 +154,11 @@ def write_sidecars(
                 tally.skip(each.image.path, str(error))
     finally:
         listed.flush()
+
+
+def _replace(file: Path, content: bytes, mode: int) -> None:
+    with atomic_write(file, mode) as output:
+        output.write(content)
 
 
 def real_root(root: bytes) -> bytes:

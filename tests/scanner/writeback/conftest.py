@@ -35,7 +35,7 @@ class Photos:
         """Make an image."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        colour = (sum(name.encode()) * 37 % 256, size, 9)  # no two images are the same
+        colour = (sum(os.fsencode(name)) * 37 % 256, size, 9)  # no two images are the same
         Image.new("RGB", (size, size), colour).save(path)
         return path
 

@@ -37,7 +37,7 @@ def test_list(photos: Photos) -> None:
     lines = photos.export("list", "--output", str(photos.root / "out"))
 
     assert f"{photos.root}/a.jpg\n" == (photos.root / "out").read_text()
-    assert "1 names with a line break are left out: use --null" in lines
+    assert "left out: 1 name with a line break; use --null" in lines
     photos.export("list", "--null", "--output", str(photos.root / "out"))
     assert f"{photos.root}/a.jpg\0{photos.root}/b\n.jpg\0" == (photos.root / "out").read_text()
     narrowed = photos.export("list", "--which", "no_evidence", "--where", "folder=2019")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import os
 import ssl
 import subprocess
 import threading
@@ -206,15 +207,17 @@ def test_external_library(photos: Photos, server: PhotoServer, kind: str) -> Non
     """An asset of which immich knows no checksum is found by its place and size, if only one is."""
     server.add(photos.image("2019/a.jpg", 20), path="/mnt/nas/2019/a.jpg")
     server.add(photos.image("2020/a.jpg", 30), path="/mnt/nas/2020/a.jpg")
+    photos.image(os.fsdecode(b"\xff.jpg"))
     twice = photos.image("b.jpg")
     server.add(twice, path="/mnt/nas/b.jpg")
     server.add(twice, path="/mnt/backup/b.jpg")
-    photos.scan(**{"2019ajpg": "ai"}, bjpg="ai")
+    photos.scan(**{"2019ajpg": "ai", "jpg": "ai"}, bjpg="ai")
     shown = photos.export("immich", "--write", code=3)
 
     (tagged,) = server.keywords[AI[kind]]
     assert "/mnt/nas/2019/a.jpg" == server.assets[tagged]["path"]
     assert "b.jpg: it is not in immich" in shown
+    assert "\\xff.jpg: it is not in immich" in shown
     photos.export("immich", "--remove", "--write")
     assert set() == server.of(AI[kind])
 

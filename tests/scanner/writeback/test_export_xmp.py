@@ -172,6 +172,23 @@ def test_disk(
     assert [] == photos.sidecars()
 
 
+def test_disk_with_one_mode(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On FAT, where files have the mode of all files and no other, sidecars are written, too."""
+    change_mode = os.fchmod
+
+    def refuse_others(descriptor: int, mode: int) -> None:
+        if mode != 0o755:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        change_mode(descriptor, mode)
+
+    photos.image("a.jpg").chmod(0o755)
+    photos.scan(ajpg="ai")
+    monkeypatch.setattr(os, "fchmod", refuse_others)
+    photos.export("xmp", "--write")
+
+    assert ["a.jpg.xmp"] == photos.sidecars()
+
+
 def test_folder_is_elsewhere(photos: Photos) -> None:
     """A folder that is not there is one sentence; --root says where it is."""
     photos.image("a.jpg")
