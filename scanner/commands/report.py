@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import DONE, FAIL_ON
+from scanner.language import ENGLISH, LANGUAGES, speaking
 from scanner.options.completion import complete_scan
 from scanner.options.output import (
     fail_on_option,
@@ -37,6 +38,7 @@ class Options:
     output_format: str
     output: Path | None
     redact: bool
+    language: str
     full: bool
     fail_on: str | None
     as_json: bool
@@ -57,6 +59,13 @@ class Options:
 )
 @output_option
 @click.option("--redact", is_flag=True, help="Leave out paths and names, to pass the report on.")
+@click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    default=ENGLISH,
+    show_default=True,
+    help="Of the HTML; everything else is in English.",
+)
 @full_option
 @fail_on_option
 @json_option
@@ -74,6 +83,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
       scanner report
       scanner report 7 --format json | jq .verdicts
       scanner report --format html --output report.html
+      scanner report --format html --language zh-Hant > report.html
       scanner report 7 9 --redact
 
     Exit codes: 0 done, 5 --fail-on matched.
@@ -93,7 +103,8 @@ def command(ctx: click.Context, *, options: Options) -> None:
         thumbnails = None
         if output_format == "html" and not options.redact and isinstance(report, Report):
             thumbnails = _thumbnails(store, report)
-        write(report, output_format, options.output, full=options.full, thumbnails=thumbnails)
+        with speaking(options.language if output_format == "html" else ENGLISH):
+            write(report, output_format, options.output, full=options.full, thumbnails=thumbnails)
     ctx.exit(FAIL_ON if options.fail_on == "ai" and report.counts.ai else DONE)
 
 

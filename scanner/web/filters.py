@@ -22,11 +22,6 @@ ANSWERS = {
     Answer.NOT_AI: marked("not AI"),
     Answer.CANT_TELL: marked("can't tell"),
 }
-STATES = {
-    "unfinished": marked("unfinished"),
-    "finished": marked("finished"),
-    "cancelled": marked("cancelled"),
-}
 # Result of checking a C2PA manifest's signature.
 SIGNATURES = {
     "verified": marked("verified: a known signer, and the file is unchanged since"),
@@ -66,11 +61,6 @@ def evidence(kind: str) -> str:
 def answer(value: Answer) -> str:
     """Return an answer's name."""
     return gettext(ANSWERS[value])
-
-
-def state(name: str) -> str:
-    """Return the state of a scan in words."""
-    return gettext(STATES[name])
 
 
 def percent(share: float) -> str:
@@ -115,7 +105,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "health": health,
     "path": shown,
     "verdict": labels.verdict,
-    "state": state,
+    "state": labels.state,
     "evidence": evidence,
     "error": labels.error,
     "answer": answer,

@@ -15,6 +15,8 @@ import leather
 from leather import theme
 from markupsafe import Markup, escape
 
+from scanner.language import gettext, marked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -30,7 +32,12 @@ LINES = len(DASHES)
 # Labels of the month axis at most.
 MONTHS_NAMED = 4
 # Units of the time axis: the first of which the duration has at least two.
-UNITS = ((24 * 3600.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+UNITS = (
+    (24 * 3600.0, marked("days since the start")),
+    (3600.0, marked("hours since the start")),
+    (60.0, marked("minutes since the start")),
+    (1.0, marked("seconds since the start")),
+)
 # leather reads its settings from its module.
 THEME = {
     "background_color": "none",
@@ -81,12 +88,21 @@ def curve_charts(curves: Curves) -> list[Chart]:
     even = Line("", [(0, 0), (1, 1)], "var(--axis)", "2 3", 1)
     charts = []
     if curves.roc:
-        lines = [_named(even, "guessing"), Line("scores", curves.roc, "var(--line-1)")]
-        axes = _unit_axes("false-positive rate", "recall")
-        charts.append(_drawn("ROC curve", lines, axes))
+        lines = [
+            _named(even, gettext("guessing")),
+            Line(gettext("scores"), curves.roc, "var(--line-1)"),
+        ]
+        axes = _unit_axes(gettext("false-positive rate"), gettext("recall"))
+        charts.append(_drawn(gettext("ROC curve"), lines, axes))
     if curves.precision_recall:
-        lines = [Line("scores", curves.precision_recall, "var(--line-1)")]
-        charts.append(_drawn("Precision-recall curve", lines, _unit_axes("recall", "precision")))
+        lines = [Line(gettext("scores"), curves.precision_recall, "var(--line-1)")]
+        charts.append(
+            _drawn(
+                gettext("Precision-recall curve"),
+                lines,
+                _unit_axes(gettext("recall"), gettext("precision")),
+            )
+        )
     if curves.reliability:
         points = [(each.score, each.share) for each in curves.reliability]
         bars = [
@@ -94,12 +110,16 @@ def curve_charts(curves: Curves) -> list[Chart]:
             for each in curves.reliability
         ]
         lines = [
-            _named(even, "perfectly calibrated"),
-            Line("measured, with 95 % intervals", points, "var(--line-1)"),
+            _named(even, gettext("perfectly calibrated")),
+            Line(
+                gettext("measured, with {certainty} intervals").format(certainty="95 %"),
+                points,
+                "var(--line-1)",
+            ),
             *bars,
         ]
-        axes = _unit_axes("score", "share that is FAKE")
-        charts.append(_drawn("Reliability", lines, axes))
+        axes = _unit_axes(gettext("score"), gettext("share that is FAKE"))
+        charts.append(_drawn(gettext("Reliability"), lines, axes))
     return charts
 
 
@@ -111,21 +131,23 @@ def months_chart(months: Mapping[str, OutcomeCounts]) -> Chart | None:
     generated = [(day, 100 * counts.ai / counts.images) for day, counts in known.items()]
     unsure = [(day, 100 * counts.unsure / counts.images) for day, counts in known.items()]
     lines = [
-        Line("AI-generated", generated, "var(--ai)"),
-        Line("unsure", unsure, "var(--unsure)", DASHES[1]),
+        Line(gettext("AI-generated"), generated, "var(--ai)"),
+        Line(gettext("unsure"), unsure, "var(--unsure)", DASHES[1]),
     ]
     top = max(1.0, *(point[1] for line in lines for point in line.points))
 
     def axes(chart: Any) -> None:  # noqa: ANN401 - leather has no types
         chart.add_y_scale(0, top)
-        chart.add_y_axis(name="% of the month's images", tick_formatter=_short)
+        chart.add_y_axis(
+            name=gettext("{unit} of the month's images").format(unit="%"), tick_formatter=_short
+        )
         days = sorted(known)
         chart.add_x_axis(
             ticks=days[:: -(-len(days) // MONTHS_NAMED)],
             tick_formatter=lambda day, *_: f"{day:%Y-%m}",
         )
 
-    return _drawn("Flagged images by month of the file", lines, axes)
+    return _drawn(gettext("Flagged images by month of the file"), lines, axes)
 
 
 def throughput_chart(report: Report) -> Chart | None:
@@ -150,10 +172,10 @@ def throughput_chart(report: Report) -> Chart | None:
     def axes(chart: Any) -> None:  # noqa: ANN401
         chart.add_x_scale(0, length / unit)
         chart.add_y_scale(0, max(1.0, *(point[1] for line in lines for point in line.points)))
-        chart.add_x_axis(name=f"{name} since the start", tick_formatter=_short)
-        chart.add_y_axis(name="images/s", tick_formatter=_short)
+        chart.add_x_axis(name=gettext(name), tick_formatter=_short)
+        chart.add_y_axis(name=gettext("images/s"), tick_formatter=_short)
 
-    return _drawn("Images per second, by host", lines, axes)
+    return _drawn(gettext("Images per second, by host"), lines, axes)
 
 
 def _named(line: Line, name: str) -> Line:

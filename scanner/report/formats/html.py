@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from scanner import language
 from scanner.report.figures.estimate import rate_bounds
 from scanner.report.formats.charts import curve_charts, months_chart, throughput_chart
 from scanner.report.text import accuracy, host_details, labels, prevalence, sentences
@@ -69,6 +70,11 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # by the extension
+        language.gettext, language.ngettext, newstyle=True
     )
     environment.filters |= {
         "safe_text": safe,
@@ -85,11 +91,13 @@ def _environment() -> Environment:
         "skipped": labels.skipped,
         "duration": labels.duration,
         "day": _day,
-        "verdict": lambda outcome: labels.VERDICTS[outcome][0],
+        "verdict": labels.verdict,
+        "state": labels.state,
     }
     environment.globals |= {
         "percent": labels.percent,
         "count": labels.count,
+        "language": language.chosen,
         "stage": stage_times,
         "stages": STAGES,
         "interval": sentences.interval,
@@ -111,7 +119,11 @@ def _values(report: Report) -> dict[str, Any]:
         "corrected": report.corrected,
         "settled": sentences.settled(report),
         "copies": sentences.copies(report.breakdown.copies),
-        "verdicts": [row for row in verdict_counts(report) if row[-1]],
+        "verdicts": [
+            (key, language.gettext(name), language.gettext(meaning), images)
+            for key, name, meaning, images in verdict_counts(report)
+            if images
+        ],
         "folders": folders[:ROWS],
         "more_folders": max(0, len(folders) - ROWS),
         "months": list(report.breakdown.months.items())[-ROWS:],

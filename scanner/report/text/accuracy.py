@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from scanner.language import gettext, marked
 from scanner.report.text import labels, sentences
 from scanner.report.text.tables import columns, heading, safe
 from storage.paths import shown
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 LABELS = ((True, "FAKE"), (False, "REAL"))
 # Figures with an interval: their titles, and the method of the interval.
 INTERVALS = {
-    "accuracy": ("accuracy", "Wilson"),
-    "precision": ("precision", "Wilson"),
-    "recall": ("recall", "Wilson"),
-    "f1": ("F1", "bootstrap"),
-    "average_precision": ("average precision", "bootstrap"),
-    "roc_auc": ("ROC AUC", "bootstrap"),
-    "ece": ("expected calibration error", "bootstrap"),
+    "accuracy": (marked("accuracy"), marked("Wilson")),
+    "precision": (marked("precision"), marked("Wilson")),
+    "recall": (marked("recall"), marked("Wilson")),
+    "f1": (marked("F1"), marked("bootstrap")),
+    "average_precision": (marked("average precision"), marked("bootstrap")),
+    "roc_auc": (marked("ROC AUC"), marked("bootstrap")),
+    "ece": (marked("expected calibration error"), marked("bootstrap")),
 }
 # Figures of the short report.
 SHORT = ("accuracy", "precision", "recall", "f1", "roc_auc")
@@ -54,15 +55,16 @@ def figures_of(evaluation: Evaluation) -> dict[str, float | None]:
 
 def heading_of(evaluation: Evaluation) -> str:
     """Return the title of the figures."""
-    return f"Accuracy on {labels.count(evaluation.images, 'labelled image', 'labelled images')}"
+    images = labels.count(evaluation.images, "labelled image", "labelled images")
+    return gettext("Accuracy on {images}").format(images=images)
 
 
 def basis(evaluation: Evaluation) -> str:
     """Return which images and which threshold the figures are of."""
-    return (
-        f"Figures of the {evaluation.scored:,} with a score; {SCORE_THRESHOLD} or more counts as "
-        "FAKE, the positive class."
-    )
+    return gettext(
+        "Figures of the {number} with a score; {threshold} or more counts as FAKE, the positive "
+        "class."
+    ).format(number=f"{evaluation.scored:,}", threshold=SCORE_THRESHOLD)
 
 
 def short_accuracy(evaluation: Evaluation, *, compact: bool) -> Iterator[RenderableType]:

@@ -121,7 +121,7 @@ def evidence_counts(evidence: Iterable[EvidenceCount]) -> Counter[tuple[str, str
     by_kind: Counter[tuple[str, str, str]] = Counter()
     for row in evidence:
         if row.detector != ROUTER:
-            kind = labels.EVIDENCE.get(row.kind, safe(f"{row.detector}: {row.kind}"))
+            kind = labels.evidence(row.kind, safe(f"{row.detector}: {row.kind}"))
             generator = safe(labels.program(row.generator or ""))
             by_kind[kind, generator, safe(row.signature or "").replace("_", " ")] += row.images
     return by_kind

@@ -71,6 +71,12 @@ ERRORS = {
     ErrorKind.TIMEOUT: marked("timeout"),
 }
 
+STATES = {
+    "unfinished": marked("unfinished"),
+    "finished": marked("finished"),
+    "cancelled": marked("cancelled"),
+}
+
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
     "none": marked("without an extension"),
@@ -101,6 +107,11 @@ def verdict(outcome: Outcome | None) -> str:
 def evidence(kind: str, otherwise: str) -> str:
     """Return the name of a kind of finding, `otherwise` of one without a name here."""
     return gettext(EVIDENCE[kind]) if kind in EVIDENCE else otherwise
+
+
+def state(name: str) -> str:
+    """Return the state of a scan in words."""
+    return gettext(STATES[name])
 
 
 def error(kind: ErrorKind) -> str:

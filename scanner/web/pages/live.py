@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from scanner.language import gettext
+from scanner.report.text import labels
 from scanner.report.text.scan_list import listed_scans
-from scanner.web import filters
 from scanner.web.monitor import REFRESH_SECONDS
 from scanner.web.pages import steer
 from scanner.web.pages.metrics import MAX_SCANS, metrics
@@ -92,7 +92,7 @@ def phase(status: LiveStatus) -> str:
     """Return the phase of a scan in a sentence."""
     is_listed = status.scan.listed_at is not None
     if status.is_over:
-        return gettext("This scan is {state}.").format(state=filters.state(status.scan.state))
+        return gettext("This scan is {state}.").format(state=labels.state(status.scan.state))
     if status.images_per_second and is_listed:
         return gettext("This scan is running.")
     if status.images_per_second:

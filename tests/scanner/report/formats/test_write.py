@@ -360,3 +360,29 @@ def test_finding_texts_are_utf8_in_parquet(store: Store, tmp_path: Path) -> None
     write_verdicts([check_row(b"\xff", odd)], out)
 
     assert pq.read_table(io.BytesIO(out.getvalue())).num_rows == 1
+
+
+def test_page_in_chinese(store: Store, scan: Scan) -> None:
+    """With --language the page is in that language, but for names, terms and what files said."""
+    page = Page(scanner("report", "--format", "html", "--language", "zh-Hant", store=store).stdout)
+    text = re.sub(r"<style>.*?</style>", "", page.text.partition("}\n\n")[2] or page.text)
+    words = set(re.findall("[A-Za-z]{3,}", text))
+    paths = {"accused", "bold", "cut", "jpg", "jpgAI", "photos", "pngAI", "seen", "tagged"}
+    from_the_store = {
+        "jpgthe",
+        "file",
+        "ends",
+        "early",
+        "ComfyUI",
+        "objects",
+        "provenance",
+        "aarch",
+    }
+    terms = {"AUC", "FAKE", "Gelman", "RAW", "REAL", "ROC", "Wilson", "scanner", "unsure", "video"}
+    stages = {"fetchdecodeinfer"}
+
+    assert ("html", {"lang": "zh-Hant"}) in page.tags
+    assert "8 張影像中有 2 張看起來是 AI 生成" in page.text
+    assert words <= paths | from_the_store | terms | stages
+    other = scanner("report", "--language", "zh-Hant", store=store)
+    assert "look AI-generated" in other.stdout
