@@ -27,9 +27,9 @@ NOT_PLANNED = Finding(
 
 
 def preview_finding(header: Header) -> Finding:
-    """Return the finding on a RAW file, of which only the preview was examined."""
+    """Return the finding on a RAW file, of which only the preview is judged."""
     size = [header.width, header.height]
-    text = f"only the preview in the RAW file, {size[0]}x{size[1]} pixels, was examined"
+    text = f"a RAW file: its preview of {size[0]}x{size[1]} pixels is what is judged"
     return Finding(ROUTER, PREVIEW, None, text, {"preview": size})
 
 
