@@ -40,5 +40,5 @@ def not_examined(report: Report) -> str:
     )
     if not named:
         return text
-    why = gettext("Why: {reasons}.").format(reasons="; ".join(named))
+    why = gettext("Why: {reasons}.").format(reasons=gettext("; ").join(named))
     return f"{text} {why}"

@@ -57,7 +57,7 @@ def score_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds], finding
     """
     if finding.score is None:
         return ""
-    return "; ".join(filter(None, _said(verdict, thresholds, finding)))
+    return gettext("; ").join(filter(None, _said(verdict, thresholds, finding)))
 
 
 def _said(
