@@ -176,7 +176,7 @@ def _run(
 
     scan_id = opened.scan.scan_id
     worker_options = local.WorkerOptions(
-        options.store, options.concurrency, state_dir(), options.roots
+        options.store, options.concurrency, state_dir(), options.roots, options.broker is None
     )
     on_progress = Events(store, scan_id).show if options.json_lines else None
     with local.local_broker(options.broker, state_dir(), store.identity) as own:

@@ -41,12 +41,13 @@ class WorkerExited(ScannerError):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How the worker is started."""
+    """How the worker is started, and whether its broker serves nobody else."""
 
     store_url: str
     concurrency: int
     state_dir: Path
     roots: Mapping[str, SourceLocation]
+    is_alone: bool = False
 
 
 class LocalWorker:
@@ -55,6 +56,7 @@ class LocalWorker:
     def __init__(self, broker_url: str, options: WorkerOptions) -> None:
         self._log = options.state_dir / "logs" / f"worker-{os.getpid()}.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._is_alone = options.is_alone
         # In the environment, since all users can read the arguments of a process.
         env = children.environment(
             SCANNER_BROKER_URL=broker_url,
@@ -78,9 +80,14 @@ class LocalWorker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop the worker gracefully, and remove its log."""
-        children.stop(self._process, GRACE_SECONDS)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop the worker gracefully, and remove its log.
+
+        At the end of a scan all is in the store: Celery's warm shutdown, two to three seconds,
+        would only tidy up a queue that ends, too.
+        """
+        is_over = kind is None and self._is_alone
+        children.stop(self._process, 0.0 if is_over else GRACE_SECONDS)
         self._log.unlink(missing_ok=True)
 
 
