@@ -240,7 +240,7 @@ def test_pages_and_their_health_check(
         for word in pages["command"]
     ]
     env = os.environ | {"SCANNER_STORE_URL": str(tmp_path / "store.db"), "HOME": str(tmp_path)}
-    process = children.start([sys.executable, "-m", "scanner", *words], env=env, cwd=ROOT)
+    process = children.start([sys.executable, "-m", "scanner", *words], env=env, cwd=tmp_path)
     try:
         deadline = time.monotonic() + 60
         while subprocess.run(

@@ -48,6 +48,7 @@ def test_wheel_contains_data_files(wheel: zipfile.ZipFile) -> None:
         name for name in names if re.match(r"storage/database/migrations/versions/\w+\.py$", name)
     ]
     assert {"scanner/web/templates/base.html", "scanner/web/static/style.css"} <= set(names)
+    assert "scanner/translations/zh_Hant/LC_MESSAGES/scanner.mo" in names
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.tflite$", name)]
     assert [name for name in names if re.match(r"workers/models/objects-32.*\.toml$", name)]
     assert [name for name in names if re.match(r"workers/provenance/trust/c2pa-.*\.json$", name)]
