@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 import yaml  # type: ignore[import-untyped]
+from ports import free_port
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -40,14 +40,6 @@ def secrets(tmp_path: Path) -> Path:
     (folder / "redis_password").write_text("b1ue\n")
     (folder / "postgres_password").write_text("gr33n\n")
     return folder
-
-
-def free_port() -> int:
-    """Return a loopback port that is not in use."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def test_no_port_is_published_and_no_network_leads_out(compose: dict[str, Any]) -> None:

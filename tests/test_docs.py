@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from ports import free_port
 
 from scanner.cli import COMMANDS, cli
 from scanner.detectors.plan import plan_for
@@ -109,13 +109,6 @@ SETUP = {
 }
 
 PAGES_WITH_COMMANDS = [page for page in PAGES if any(map(runnable, commands(page)))]
-
-
-def free_port() -> int:
-    """Return a port that is not in use."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from ports import free_port
 
 from scanner.listing.sample_images import draw
 from scanner.processes.embedded_broker import find_program
@@ -42,9 +42,7 @@ def start(tmp_path: Path, started: list[subprocess.Popen[str]]) -> Callable[...,
     """Return a function that starts a server with a configuration, and returns its port."""
 
     def begin(text: str, *options: str, **values: object) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         file = tmp_path / f"{port}.conf"
         file.write_text(text.format(port=port, folder=tmp_path, **values))
         server = subprocess.Popen(

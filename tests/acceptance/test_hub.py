@@ -6,11 +6,11 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from ports import free_port
 
 from scanner.listing.sample_images import draw
 
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 
     # The types of the fixtures, see conftest.py.
     Machine = Any
-
-
-def free_port() -> int:
-    """Return a port that is not in use."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_hub(

@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ports import free_port
 
-from tests.acceptance.test_hub import free_port, start_hub
+from tests.acceptance.test_hub import start_hub
 
 if TYPE_CHECKING:
     import subprocess

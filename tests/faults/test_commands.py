@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ports import free_port
 from stage import children_of
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def test_hub_killed(
     started: list[subprocess.Popen[str]],
 ) -> None:
     """A hub that is killed, and its result writer before it, goes on when it is started again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     hub, line = _start_hub(alone, address)
     started.append(hub)
     pi = machine("pi")

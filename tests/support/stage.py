@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import struct
 import subprocess
@@ -27,6 +26,7 @@ import psutil
 import pytest
 import redis
 import sqlalchemy as sa
+from ports import free_port
 
 from scanner.fleet.fingerprint import take_fingerprint
 from scanner.fleet.producer import ScanRequest
@@ -61,9 +61,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, append_only: bool = True) -> None:
         folder.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self._password = secrets.token_hex(8)
         self._append_only = append_only

@@ -12,6 +12,7 @@ import click
 import pytest
 import redis
 from click.testing import CliRunner
+from ports import free_port
 
 from scanner.cli import cli
 from scanner.commands.hub import command
@@ -26,13 +27,6 @@ from workers.broker.app import make_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def own_queue() -> redis.Redis:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from click.testing import CliRunner
+from ports import free_port
 
 from scanner.cli import cli
 from scanner.config import state_dir
@@ -27,7 +28,6 @@ from scanner.fleet.rescuer import Rescuer
 from storage.database.store import Store
 from storage.writes.machines import list_machines
 from storage.writes.results import Host
-from tests.scanner.fleet.test_hub import free_port
 from workers.broker.app import make_namespace, make_redis
 from workers.broker.batch_parts import BatchPart
 from workers.broker.collection_fingerprints import fingerprint_of
