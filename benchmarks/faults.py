@@ -1,9 +1,10 @@
 """Run each row of tests/faults several times, and write the table of docs/reference/reliability.md.
 
-    python benchmarks/faults.py [--runs 10] [--measured FILE] [PYTEST ARGUMENT…]
+    python benchmarks/faults.py [--runs 10] [--at-once 2] [--measured FILE] [PYTEST ARGUMENT…]
 
-Each run adds its measurements to the file, so that runs can be spread over several nights;
-`--runs 0` makes the table from what is there.
+Each test that ends adds a line to the file, whether it passed or failed, so a run that was stopped
+goes on where it was: the tests with the fewest runs come first, until each has so many. `--runs 0`
+makes the table from what is there. The reasons of failures are next to the file, one text each.
 """
 
 from __future__ import annotations
@@ -12,60 +13,170 @@ import argparse
 import json
 import math
 import os
-import subprocess
+import re
 import sys
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "reliability.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of the table -->\n"
 HEAD = """\
-| what breaks | runs | recovery, p50 | p95 | images read twice, p50 | at most |
-|---|--:|--:|--:|--:|--:|
+| what breaks | runs | failed | recovery, p50 | p95 | images read twice, p50 | at most |
+|---|--:|--:|--:|--:|--:|--:|
 """
+# Characters of a reason that a table has room for.
+REASON_CHARACTERS = 200
 
 
-def percentile(values: list[float], share: float) -> float:
+class Collector:
+    """Keeps the tests that pytest finds."""
+
+    def __init__(self) -> None:
+        self.tests: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Keep the ids of the tests."""
+        self.tests = [item.nodeid for item in session.items]
+
+
+class Recorder:
+    """Adds a line to a file for each test that ends."""
+
+    def __init__(self, measured: Path, at_once: int) -> None:
+        self._measured = measured
+        self._at_once = at_once
+        self._failures: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep why a test failed, and write its line when all of it is over."""
+        if report.failed:
+            self._failures.setdefault(report.nodeid, str(report.longrepr))
+        if report.skipped:
+            return
+        if report.when == "teardown":
+            self._write(report)
+
+    def _write(self, report: pytest.TestReport) -> None:
+        failure = self._failures.pop(report.nodeid, None)
+        measured = [value for name, value in report.user_properties if name == "measured"]
+        if failure is None and not measured:
+            return  # skipped
+        line = {
+            "test": report.nodeid,
+            "passed": failure is None,
+            "measured": measured,
+            "reason": "" if failure is None else reason_of(failure),
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            "cores": os.cpu_count(),
+            "at_once": self._at_once,
+            "load": round(os.getloadavg()[1], 1),
+        }
+        with self._measured.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if failure is not None:
+            folder = self._measured.with_suffix(".failures")
+            folder.mkdir(exist_ok=True)
+            name = re.sub(r"\W+", "-", report.nodeid.rpartition("/")[2])
+            (folder / f"{name}-{time.time():.0f}.txt").write_text(failure)
+
+
+def reason_of(failure: str) -> str:
+    """Return the first line of pytest's message in its account of a failure."""
+    lines = (line[1:].strip() for line in failure.splitlines() if line.startswith("E "))
+    return next(filter(None, lines), failure.strip().rpartition("\n")[2])[:REASON_CHARACTERS]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that this share of the values does not exceed (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def table(measured: Path) -> str:
-    """Return the rows, in the order in which they were first measured."""
-    seconds: dict[str, list[float]] = defaultdict(list)
-    twice: dict[str, list[float]] = defaultdict(list)
-    for line in measured.read_text().splitlines():
-        one = json.loads(line)
-        seconds[one["row"]].append(one["recovery_s"])
-        twice[one["row"]].append(one["twice"])
-    rows = []
-    for row, found in seconds.items():
-        again = twice[row]
-        rows.append(
-            f"| {row} | {len(found)} "
-            f"| {percentile(found, 0.5):.0f} s | {percentile(found, 0.95):.0f} s "
-            f"| {percentile(again, 0.5):.0f} | {max(again):.0f} |\n"
+def read(measured: Path) -> list[dict[str, Any]]:
+    """Return the lines of the file."""
+    return [json.loads(line) for line in measured.read_text().splitlines()]
+
+
+def table(lines: Iterable[dict[str, Any]]) -> str:
+    """Return a row for each test, in their order by name, and the reasons of failures below."""
+    by_test: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        by_test[line["test"]].append(line)
+    rows, reasons = [], []
+    for test, runs in sorted(by_test.items()):
+        found = [each for run in runs for each in run["measured"]]
+        name = found[-1]["row"] if found else f"`{test.rpartition('::')[2]}`"
+        failed = Counter(run["reason"] for run in runs if not run["passed"])
+        numbers = [" - "] * 4
+        if found:
+            seconds, twice = ([each[key] for each in found] for key in ("recovery_s", "twice"))
+            numbers = [f" {percentile(seconds, share):.0f} s " for share in (0.5, 0.95)]
+            numbers += [f" {number:.0f} " for number in (percentile(twice, 0.5), max(twice))]
+        rows.append(f"| {name} | {len(runs)} | {failed.total()} |{'|'.join(numbers)}|\n")
+        reasons += [f"- {name}, {number} of {len(runs)}: {why}\n" for why, number in failed.items()]
+    return HEAD + "".join(rows) + ("\nFailed:\n\n" + "".join(reasons) if reasons else "")
+
+
+def conditions(lines: Sequence[dict[str, Any]]) -> str:
+    """Return one sentence on the machine, by what was noted at the end of each run."""
+    days, cores, at_once = (
+        ", ".join(sorted({str(value) for value in values}))
+        for values in (
+            (line["ended"][:10] for line in lines),
+            (line["cores"] for line in lines),
+            (line["at_once"] for line in lines),
         )
-    return HEAD + "".join(rows)
+    )
+    load = [line["load"] for line in lines]
+    return (
+        f"{len(lines)} runs, {days}, {cores} cores, {at_once} at once; "
+        f"load average {min(load)} to {max(load)}, median {percentile(load, 0.5)}.\n"
+    )
+
+
+def least_run(tests: Iterable[str], measured: Path, runs: int) -> list[str]:
+    """Return the tests that have the fewest runs; none if all have as many as requested."""
+    counts = Counter(line["test"] for line in read(measured))
+    fewest = min((counts[test] for test in tests), default=runs)
+    return [test for test in tests if counts[test] == fewest < runs]
 
 
 def main() -> int:
-    """Run the suite and write the table; return how many runs had a row that failed."""
-    parser = argparse.ArgumentParser()
+    """Run the suite and write the table; return how many runs failed, 100 at most."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--measured", type=Path, default=ROOT / "faults.jsonl")
     given, arguments = parser.parse_known_args()
-    env = os.environ | {"FAULTS_TABLE": str(given.measured.resolve())}
-    pytest = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", ROOT / "tests/faults"]
-    failed = 0
-    for number in range(given.runs):
-        print(f"run {number + 1} of {given.runs}", flush=True)
-        failed += bool(subprocess.run([*pytest, *arguments], env=env, check=False).returncode)
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}{table(given.measured)}{END}{after}", "utf-8")
-    return failed
+    measured: Path = given.measured.resolve()
+    os.chdir(ROOT)
+    measured.touch()
+    common = ["-c", "pyproject.toml", "-q", "-p", "no:cacheprovider"]
+    collector = Collector()
+    pytest.main([*common, "--collect-only", "-qq", "tests/faults", *arguments], [collector])
+    workers = ["-n", str(given.at_once), "--dist", "loadfile"]
+    before = None
+    while tests := least_run(collector.tests, measured, given.runs):
+        if tests == before:
+            break  # skipped here
+        before = tests
+        print(f"{len(tests)} of {len(collector.tests)} tests", flush=True)
+        pytest.main([*common, *workers, *tests], [Recorder(measured, given.at_once)])
+    lines = read(measured)
+    if lines:
+        head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+        _, _, tail = rest.partition(END)
+        text = f"{table(lines)}\n{conditions(lines)}"
+        PAGE.write_text(f"{head}{BEGIN}{text}{END}{tail}", "utf-8")
+    return min(100, sum(not line["passed"] for line in lines))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,11 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def stage_on(
-    home: Path, server: RedisServer, photos: Path, tmp_path: Path
+    home: Path,
+    server: RedisServer,
+    photos: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> Iterator[Callable[..., Stage]]:
     """Return a function that makes a stage on a store, and a broker that is the server's."""
     with ExitStack() as ended:
@@ -88,7 +92,7 @@ def stage_on(
             }
             cli = Cli(dict(os.environ) | named)
             cli.run("store", "upgrade")
-            made = Stage(cli, store_url, photos, tmp_path)
+            made = Stage(cli, store_url, photos, tmp_path, record_property)
             ended.callback(made.close)
             return made
 

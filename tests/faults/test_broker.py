@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Seconds that memory is full, or that Redis is silent.
 FULL_S = 15
 SILENT_S = 30
+CUTS = 4
 
 
 def fill(server: RedisServer) -> None:
@@ -42,7 +43,7 @@ def test_full_in_mid_scan(stage: Stage, server: RedisServer, expected: Verdicts)
 
     stage.wait(lambda seen: seen.pending == 0)
     assert [None, None] == [worker.poll() for worker in workers]
-    stage.finish("Redis full for 15 s in mid-scan", expected)
+    stage.finish(f"Redis full for {FULL_S} s in mid-scan", expected)
 
 
 @pytest.mark.faults
@@ -117,7 +118,7 @@ def test_restarted_often(stage: Stage, server: RedisServer, expected: Verdicts, 
             server.start()
             time.sleep(1.5)
 
-    stage.finish("Redis killed and restarted five times", expected)
+    stage.finish(f"Redis killed and restarted {times} times", expected)
 
 
 @pytest.mark.faults
@@ -160,7 +161,7 @@ def test_silent(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
         time.sleep(SILENT_S)
         os.kill(server.process.pid, signal.SIGCONT)
 
-    stage.finish("Redis silent for 30 s", expected)
+    stage.finish(f"Redis silent for {SILENT_S} s", expected)
 
 
 @pytest.mark.faults
@@ -181,28 +182,32 @@ def test_stopped_while_silent(stage: Stage, server: RedisServer, expected: Verdi
 
 
 @pytest.mark.faults
-def test_one_message_ten_times(stage: Stage, server: RedisServer, expected: Verdicts) -> None:
+@pytest.mark.parametrize("times", [10])
+def test_one_message_many_times(
+    stage: Stage, server: RedisServer, expected: Verdicts, times: int
+) -> None:
     """Copies of a message cost time only."""
     stage.enqueue()
     namespace = namespace_of(stage, server)
     with stage.fault(), server.client() as client:
         for raw in client.lrange(namespace.queue, 0, -1):
-            for _ in range(9):
+            for _ in range(times - 1):
                 envelope = json.loads(raw)
                 envelope["properties"]["delivery_tag"] = str(uuid.uuid4())
                 client.lpush(namespace.queue, json.dumps(envelope))
         stage.work()
         stage.work()
 
-    stage.finish("each message ten times", expected)
+    stage.finish(f"each message {times} times", expected)
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("times", [3])
 def test_killed_between_message_and_lease(
-    stage: Stage, server: RedisServer, expected: Verdicts
+    stage: Stage, server: RedisServer, expected: Verdicts, times: int
 ) -> None:
     """A message that was taken by a worker that dies at once is published again."""
-    for _ in range(3):
+    for _ in range(times):
         victim = stage.work()
         end = time.monotonic() + 60
         while not pool_children(victim) and time.monotonic() < end:
@@ -217,7 +222,7 @@ def test_killed_between_message_and_lease(
     with stage.fault():
         stage.work()
 
-    stage.finish("kill -9 right after a message was taken", expected)
+    stage.finish(f"kill -9 right after a message was taken, {times} times", expected)
 
 
 @pytest.mark.faults
@@ -237,9 +242,9 @@ def test_cut_connections(
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():
-        for _ in range(4):
+        for _ in range(CUTS):
             proxy.shut()
             proxy.open()
             time.sleep(1)
 
-    stage.finish("connections to a far Redis cut four times", expected)
+    stage.finish(f"connections to a far Redis cut {CUTS} times", expected)

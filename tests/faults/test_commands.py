@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Machine = Any
 
 ASK = ("--detectors", "faces,provenance")
+# Seconds after which one `enqueue` after the other is killed.
+KILLED_AFTER_S = (1.0, 1.5, 2.0, 2.5)
 
 
 @pytest.fixture
@@ -101,14 +103,14 @@ def test_enqueue_killed(stage: Stage, expected: Verdicts) -> None:
     """A killed `enqueue` is resumed by the same command."""
     stage.work()
     with stage.fault():
-        for delay in (1.0, 1.5, 2.0, 2.5):
+        for delay in KILLED_AFTER_S:
             one = stage.cli.start("enqueue", stage.photos, *ASK)
             time.sleep(delay)
             one.kill()
             one.communicate()
     stage.enqueue()
 
-    stage.finish("enqueue killed four times", expected)
+    stage.finish(f"enqueue killed {len(KILLED_AFTER_S)} times", expected)
 
 
 @pytest.mark.faults

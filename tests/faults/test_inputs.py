@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BROKEN = Path(__file__).parents[1] / "support" / "broken"
 # Seconds that an image may take where decoders fail.
 IMAGE_SECONDS = 8
+# Seconds that the folder is away.
+AWAY_S = 15
 
 
 def broken(**variables: object) -> dict[str, str]:
@@ -34,11 +36,11 @@ def test_files_that_change(stage: Stage, expected: Verdicts, tmp_path: Path) -> 
     """Files that are not what was listed are errors, each for itself; nothing outside is read."""
     stage.enqueue()
     names = stage.not_fingerprinted()
-    gone, short, other, link, pipe, folder, device = names[:7]
+    changed = gone, short, other, link, pipe, folder, device = names[:7]
     content = (stage.photos / gone).read_bytes()
     outside = tmp_path / "outside.jpg"
     shutil.copy(stage.photos / gone, outside)
-    for name in names[:7]:
+    for name in changed:
         (stage.photos / name).unlink()
     (stage.photos / short).write_bytes(content[:1000])
     (stage.photos / other).write_bytes(content + b"more")
@@ -50,7 +52,8 @@ def test_files_that_change(stage: Stage, expected: Verdicts, tmp_path: Path) -> 
     with stage.fault():
         stage.work()
 
-    stage.finish("seven files gone, cut, changed or swapped", expected, errors=names[:7])
+    row = f"{len(changed)} files gone, cut, changed or swapped"
+    stage.finish(row, expected, errors=changed)
 
 
 @pytest.mark.faults
@@ -62,10 +65,10 @@ def test_folder_away_and_back(stage: Stage, expected: Verdicts) -> None:
     away = stage.photos.with_name("away")
     with stage.fault():
         stage.photos.rename(away)
-        time.sleep(15)
+        time.sleep(AWAY_S)
         away.rename(stage.photos)
 
-    stage.finish("folder away for 15 s", expected)
+    stage.finish(f"folder away for {AWAY_S} s", expected)
 
 
 @pytest.mark.faults

@@ -99,10 +99,11 @@ def test_everything_killed(stage: Stage, server: RedisServer, expected: Verdicts
 
 
 @pytest.mark.faults
-def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
+@pytest.mark.parametrize("times", [8])
+def test_stopped_many_times(stage: Stage, expected: Verdicts, times: int) -> None:
     """Workers that are told to stop while messages arrive give back what they have."""
     stage.enqueue()
-    for _ in range(8):
+    for _ in range(times):
         worker = stage.work()
         time.sleep(4)
         worker.send_signal(signal.SIGTERM)
@@ -111,7 +112,7 @@ def test_stopped_many_times(stage: Stage, expected: Verdicts) -> None:
     with stage.fault():
         stage.work()
 
-    stage.finish("SIGTERM eight times", expected)
+    stage.finish(f"SIGTERM {times} times", expected)
 
 
 @pytest.mark.faults

@@ -86,7 +86,7 @@ class Sequence(RuleBasedStateMachine):
         if self.stage.scan_id:
             with self.stage.fault():
                 pass
-            self.stage.finish(f"random sequences of {STEPS} faults", self.expected)
+            self.stage.finish(f"random sequences of up to {STEPS} faults", self.expected)
 
 
 @pytest.mark.faults

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SILENT_S = 60
 LOCKED_S = 35
+FULL_S = 20
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def test_postgres_silent(postgres_stage: Stage, postgres_url: str, expected: Ver
     with stage.fault(), silent(postgres_url):
         time.sleep(SILENT_S)
 
-    stage.finish("Postgres silent for 60 s", expected)
+    stage.finish(f"Postgres silent for {SILENT_S} s", expected)
 
 
 @pytest.mark.faults
@@ -109,8 +110,9 @@ def test_one_worker_cut_off_from_postgres(
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("times", [5])
 def test_postgres_backends_killed(
-    postgres_stage: Stage, postgres_url: str, expected: Verdicts
+    postgres_stage: Stage, postgres_url: str, expected: Verdicts, times: int
 ) -> None:
     """Workers connect again when the server ends their connections."""
     stage = postgres_stage
@@ -120,14 +122,14 @@ def test_postgres_backends_killed(
     stage.wait_begun()
     plain = postgres_url.replace("postgresql+psycopg", "postgresql")
     with stage.fault(), psycopg.connect(plain, autocommit=True) as connection:
-        for _ in range(5):
+        for _ in range(times):
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             time.sleep(1)
 
-    stage.finish("connections ended by Postgres five times", expected)
+    stage.finish(f"connections ended by Postgres {times} times", expected)
 
 
 @pytest.mark.faults
@@ -149,11 +151,13 @@ def test_postgres_restarted(
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("times", [4])
 def test_cut_between_commit_and_answer(
     postgres_stage: Stage,
     postgres_url: str,
     proxy_to: Callable[..., Any],
     expected: Verdicts,
+    times: int,
 ) -> None:
     """A commit whose answer is lost is not written twice."""
     stage = postgres_stage
@@ -164,11 +168,11 @@ def test_cut_between_commit_and_answer(
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():
-        proxy.cut_after(b"COMMIT", times=4)
+        proxy.cut_after(b"COMMIT", times=times)
 
     stage.wait(lambda seen: seen.pending == 0)
     assert 0 == proxy.cuts_left
-    stage.finish("connection cut between COMMIT and its answer, four times", expected)
+    stage.finish(f"connection cut between COMMIT and its answer, {times} times", expected)
 
 
 @pytest.mark.faults
@@ -185,20 +189,21 @@ def test_sqlite_locked(stage: Stage, tmp_path: Path, expected: Verdicts) -> None
         time.sleep(LOCKED_S)
         locking.execute("ROLLBACK")
 
-    stage.finish("SQLite locked for 35 s", expected)
+    stage.finish(f"SQLite locked for {LOCKED_S} s", expected)
 
 
 @pytest.mark.faults
-def test_eight_processes_on_one_sqlite(stage: Stage, expected: Verdicts) -> None:
-    """Eight processes that write to one file lose nothing when one of them is killed."""
-    worker = stage.start("worker", "--concurrency", "8")
+@pytest.mark.parametrize("processes", [8])
+def test_many_processes_on_one_sqlite(stage: Stage, expected: Verdicts, processes: int) -> None:
+    """Processes that write to one file lose nothing when one of them is killed."""
+    worker = stage.start("worker", "--concurrency", str(processes))
     stage.workers.append(worker)
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():
         pool_children(worker)[0].kill()
 
-    stage.finish("eight processes on one SQLite, one killed", expected)
+    stage.finish(f"{processes} processes on one SQLite, one killed", expected)
 
 
 @pytest.fixture
@@ -224,10 +229,10 @@ def test_disk_full_for_a_while(
     stage.wait_begun()
     with stage.fault():
         _fill(small_disk)
-        time.sleep(20)
+        time.sleep(FULL_S)
         (small_disk / "filler").unlink()
 
-    stage.finish("disk of the store full for 20 s", expected)
+    stage.finish(f"disk of the store full for {FULL_S} s", expected)
 
 
 @pytest.mark.faults

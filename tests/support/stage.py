@@ -1,14 +1,13 @@
 """A fleet of real processes on a real Redis and a real store, to break while a scan runs.
 
 Each test of `tests/faults` is a row of the table in docs/reference/reliability.md: it breaks
-something on a stage, and the oracle then reads the store. `FAULTS_TABLE` names a file to
-which each row appends its measurements, see benchmarks/faults.py.
+something on a stage, and the oracle then reads the store. benchmarks/faults.py makes the table
+from the property `measured` of each test.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import secrets
 import signal
@@ -19,7 +18,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -41,6 +39,7 @@ from workers.broker.app import make_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from fleets import Cli
 
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 # Seconds after which an unfinished scan counts as hung, and after which a stopped process does.
 TIMEOUT_S = 240.0
 STOP_S = 60.0
-TABLE = "FAULTS_TABLE"
 # What an image is judged by: searching for faces takes long enough to break something meanwhile.
 DETECTORS = "faces,provenance"
 
@@ -140,8 +138,16 @@ class Reads:
 class Stage:
     """Workers, a broker, a store and a folder of images; what breaks, and what came of it."""
 
-    def __init__(self, cli: Cli, store_url: str, photos: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        cli: Cli,
+        store_url: str,
+        photos: Path,
+        folder: Path,
+        record: Callable[[str, object], None] = lambda _name, _value: None,
+    ) -> None:
         self.cli = cli
+        self.record = record
         self.store_url = store_url
         self.photos = photos
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -238,7 +244,7 @@ class Stage:
         return sorted(names - self._fingerprint)
 
     def finish(self, row: str, expected: Verdicts, errors: Sequence[str] = ()) -> None:
-        """Wait for the end of the scan, stop everything, ask the oracle, print the row.
+        """Wait for the end of the scan, stop everything, ask the oracle, keep the row.
 
         `errors` are the images that must have become errors.
         """
@@ -250,10 +256,7 @@ class Stage:
         counts = self._reads.counts()
         twice = sum(counts[name] > 1 for name in counts.keys() - self._fingerprint)
         measured = {"row": row, "recovery_s": round(recovery, 1), "twice": twice}
-        print(json.dumps(measured))  # noqa: T201 - with -s, as the table is made
-        if file := os.environ.get(TABLE):
-            with Path(file).open("a") as table:
-                table.write(json.dumps(measured) + "\n")
+        self.record("measured", measured)
 
     def assert_sound(self, expected: Verdicts, errors: set[bytes]) -> None:
         """Check the store: one verdict per image as undisturbed, sums that add up, no damage."""
