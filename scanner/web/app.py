@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from scanner.language import gettext
 from scanner.web.guard import Guard
 from scanner.web.languages import Languages, set_language
-from scanner.web.pages import check, gallery, live, report, review, score_map, start, steer
+from scanner.web.pages import check, gallery, image, live, report, review, score_map, start, steer
 from scanner.web.sessions import Sessions
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
@@ -48,9 +48,9 @@ ROUTES = (
     Route("/scan/{scan:int}/report", report.report),
     Route("/scan/{scan:int}/gallery", gallery.tiles),
     Route("/scan/{scan:int}/export", gallery.export),
-    Route("/scan/{scan:int}/image/{image:int}", gallery.image),
-    Route("/scan/{scan:int}/image/{image:int}/thumbnail", gallery.thumbnail),
-    Route("/scan/{scan:int}/image/{image:int}/large", gallery.large),
+    Route("/scan/{scan:int}/image/{image:int}", image.show),
+    Route("/scan/{scan:int}/image/{image:int}/thumbnail", image.thumbnail),
+    Route("/scan/{scan:int}/image/{image:int}/large", image.large),
     Route("/scan/{scan:int}/image/{image:int}/map", score_map.show),
     Route("/scan/{scan:int}/review", review.show, methods=["GET"]),
     Route("/scan/{scan:int}/review", review.answer, methods=["POST"]),

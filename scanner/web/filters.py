@@ -9,7 +9,7 @@ from scanner.language import gettext, marked
 from scanner.report.text import labels
 from scanner.report.text.host_details import health
 from scanner.report.text.tables import safe
-from scanner.report.text.why import score_reason, why
+from scanner.report.text.why import reason, score_reason, why
 from storage.paths import shown
 from storage.writes.reviews import Answer
 
@@ -115,6 +115,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "rate": rate,
     "when": when,
     "why": why,
+    "reason": reason,
     "score_reason": score_reason,
     "details": details,
     "duration": labels.duration,

@@ -68,6 +68,15 @@ def verdict_row(store: Store, scan_id: int, image_id: int) -> VerdictRow | None:
     return _verdict_row(row, findings)
 
 
+def read_verdicts(store: Store, scan_id: int, images: Sequence[int]) -> dict[int, Verdict]:
+    """Return the verdicts on a page of images by id; those that are pending are left out."""
+    with store.read() as connection:
+        rows = list(connection.execute(_rows(scan_id).where(entry.c.image_id.in_(images))))
+        findings = _findings(connection, scan_id, images)
+    judged = ((row.image_id, _verdict(row, findings.get(row.image_id, ()))) for row in rows)
+    return {image_id: verdict for image_id, verdict in judged if verdict is not None}
+
+
 def _verdict_row(row: sa.Row[Any], findings: Mapping[int, tuple[Finding, ...]]) -> VerdictRow:
     return VerdictRow(
         row.image_id,
@@ -121,6 +130,15 @@ def read_errors(
 
 def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:
     return (
+        _rows(scan_id)
+        .where(entry.c.image_id > after, *map(to_sql, where))
+        .order_by(entry.c.image_id)
+        .limit(PAGE_ROWS)
+    )
+
+
+def _rows(scan_id: int) -> sa.Select[Any]:
+    return (
         sa.select(
             entry.c.image_id,
             image.c.path,
@@ -134,9 +152,7 @@ def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any
             .outerjoin(run, run.c.id == verdict.c.run_id)
             .outerjoin(host, host.c.id == run.c.host_id)
         )
-        .where(entry.c.scan_id == scan_id, entry.c.image_id > after, *map(to_sql, where))
-        .order_by(entry.c.image_id)
-        .limit(PAGE_ROWS)
+        .where(entry.c.scan_id == scan_id)
     )
 
 

@@ -8,7 +8,16 @@ from scanner.language import gettext
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
-from storage.records import CONTEXT, DEGRADED, NEVER, PREVIEW, RESIZED_FROM, STATED, Outcome
+from storage.records import (
+    CONTEXT,
+    DEGRADED,
+    NEVER,
+    PREVIEW,
+    RESIZED_FROM,
+    ROUTER,
+    STATED,
+    Outcome,
+)
 from workers.pipeline.decide import context_ratio
 
 if TYPE_CHECKING:
@@ -48,6 +57,24 @@ def why(
         name = _named(finding)
         return name if finding.score is None else f"{labels.score(finding.score)}: {name}"
     return score_reason(verdict, thresholds, finding)
+
+
+def reason(verdict: Verdict | None, thresholds: Mapping[str, Thresholds]) -> str:
+    """Return in words why an image has its verdict, or why nothing could be found out."""
+    if verdict is None:
+        return ""
+    if verdict.outcome is Outcome.ERROR and verdict.error is not None:
+        return labels.error(verdict.error.kind)
+    if verdict.examined or verdict.score is not None:
+        return why(verdict, thresholds)
+    reasons = [
+        labels.evidence(finding.kind, safe(finding.kind))
+        for finding in verdict.findings
+        if finding.detector == ROUTER and finding.kind != PREVIEW
+    ]
+    if not reasons:
+        return gettext("not examined")
+    return gettext("not examined: {reasons}").format(reasons=gettext("; ").join(reasons))
 
 
 def score_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds], finding: Finding) -> str:

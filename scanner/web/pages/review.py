@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from scanner.language import gettext
 from scanner.web.address import Address, query, row_id
 from scanner.web.forms import read_form
-from scanner.web.pages.gallery import no_image
+from scanner.web.pages.image import Looked, listed_of, looked_of, no_image
 from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,
@@ -57,14 +57,20 @@ def show(request: Request) -> Response:
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
     progress = reviews.review_progress(site.store, scan.scan_id)
     answers = () if row is None else reviews.list_reviews(site.store, scan.scan_id, row.image_id)
+    # The verdict, a folder called "AI", or boxes would influence the reviewer.
+    blind = is_sample and not any(review.is_current for review in answers)
+    looked = Looked((), None, ())
+    if row is not None and row.verdict is not None and not blind:
+        listed = listed_of(site, scan, row.image_id)
+        looked = looked_of(site, scan, listed, row.verdict.findings)
     return html(
         "review.html",
         scan=scan,
         row=row,
+        looked=looked,
         thresholds=scan.plan.thresholds(),
         reviews=answers,
-        # The verdict, or a folder called "AI", would influence the reviewer.
-        blind=is_sample and not any(review.is_current for review in answers),
+        blind=blind,
         is_sample=is_sample,
         sample=sample,
         interval=None if sample is None else wilson(sample.ai, sample.ai + sample.not_ai),

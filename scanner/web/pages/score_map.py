@@ -10,7 +10,7 @@ from scanner.language import gettext, ngettext
 from scanner.report.text import labels
 from scanner.web.address import Address
 from scanner.web.looked_at import CROPS, cards_of, further_views
-from scanner.web.pages.gallery import image_id_of, listed_of, no_image
+from scanner.web.pages.image import image_id_of, listed_of, no_image
 from scanner.web.previews import NoPreview
 from scanner.web.score_maps import Busy, cached_map
 from scanner.web.site import html, scan_of, site_of

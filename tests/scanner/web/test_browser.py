@@ -250,6 +250,7 @@ def test_sample_is_reviewed_blind(
     page = visitor.page
     page.goto(f"{serve(store).url}scan/1/review?sample=1")
     blind = page.locator(".image-page").inner_text()
+    boxes = page.locator(".boxes").count()
     found = visitor.violations()
     visitor.shoot("review-sample")
     for key in "ana":
@@ -260,6 +261,8 @@ def test_sample_is_reviewed_blind(
     assert os.fsdecode(row.path) not in blind
     assert "hidden until you answer" in blind
     assert page.locator(".badge").count() == 0
+    assert "threshold" not in blind
+    assert boxes == 0
     assert "The whole sample is reviewed." in text
     # Two of three: Wilson's interval, as its article's formula gives it by hand.
     assert "66.7 % (95 % interval 20.8 % to 93.9 %, Wilson)" in text

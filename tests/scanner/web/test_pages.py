@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from tests.scanner.web.conftest import Served
 
+# A hostile name.
+HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
 
 
@@ -102,6 +104,41 @@ def test_image_page_says_why_it_was_not_examined(
 
     assert "Not examined: a drawing: the detectors judge photographs. Only its metadata" in page
     assert "were not examined" in served.get("/scan/1").text
+
+
+def test_each_finding_is_said_with_its_thresholds(
+    serve: Callable[..., Served], store: Store
+) -> None:
+    """Gallery and review say it as the image does; what metadata settles heads the image."""
+    tag = Finding("provenance", "generator_tag", 0.98, "", {"generator": "ComfyUI"})
+    crops = Finding("scenes", "score", 0.999, "", {"crops": 5, "resized_from": [9, 9]})
+    face = Finding("faces", "score", 0.999, "", {"box": [48, 32, 96, 128]})
+    rows = {row.path: row for row in verdict_rows(store, 1)}
+    names = (b"plain/dunes.jpg", HOSTILE.encode())
+    for name, findings, outcome in zip(
+        names, ((face, crops, tag), (crops, face)), (Outcome.AI, Outcome.UNSURE), strict=True
+    ):
+        row = rows[name]
+        digest = row.verdict.digest if row.verdict else None
+        decided = findings[0]
+        _judge(
+            store,
+            Verdict(
+                row.image_id, outcome, decided.score, decided.detector, True, findings, None,
+                digest, Timings(),
+            ),
+        )  # fmt: skip
+    served = serve(store)
+    settled, resized = (rows[name].image_id for name in names)
+    gallery = html.unescape(served.get("/scan/1/gallery").text)
+    review = html.unescape(served.get(f"/scan/1/review?image={settled}").text)
+
+    assert '<span class="why">0.980: tag of ComfyUI</span>' in gallery
+    assert "at which scenes says unsure; 5 crops together; resized, so unsure at most" in gallery
+    assert "<span>0.980: tag of ComfyUI</span>" in review
+    assert "the face in box 1" in review
+    assert 'class="face" x="48" y="32" width="48" height="96"' in review
+    assert "5 crops together" in html.unescape(served.get(f"/scan/1/image/{resized}").text)
 
 
 def test_report_page(serve: Callable[..., Served], store: Store) -> None:

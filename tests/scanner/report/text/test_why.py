@@ -7,8 +7,16 @@ from dataclasses import replace
 import pytest
 
 from scanner.report.figures.certainty import certainty
-from scanner.report.text.why import score_reason, short_reason, why
-from storage.records import Finding, Outcome, Thresholds, Timings, Verdict
+from scanner.report.text.why import reason, score_reason, short_reason, why
+from storage.records import (
+    ErrorKind,
+    Finding,
+    ImageError,
+    Outcome,
+    Thresholds,
+    Timings,
+    Verdict,
+)
 
 THRESHOLDS = {
     "provenance": Thresholds(0.5, 0.9),
@@ -114,3 +122,19 @@ def test_each_score_has_the_threshold_it_met() -> None:
     assert "" == said[0]
     assert said[1].endswith("size of a generator moved its thresholds; 5 crops together")
     assert "0.980, above the 0.900 at which provenance says AI" == said[2]
+
+
+def test_a_row_says_what_it_has() -> None:
+    """Of a row without a score it is the error, or the reasons why nothing was examined."""
+    graphic = Finding("router", "out_of_domain", None, "a drawing")
+    unseen = Verdict(1, Outcome.NO_EVIDENCE, None, None, False, (graphic,), None, None, Timings())
+    damaged = Verdict.of_error(1, ImageError(ErrorKind.DAMAGED, "its end is missing"))
+
+    assert "" == reason(None, THRESHOLDS)
+    assert "damaged" == reason(damaged, THRESHOLDS)
+    assert (
+        "not examined: looks like a drawing, icon, page or other graphic, not a photograph"
+        == reason(unseen, THRESHOLDS)
+    )
+    assert "not examined" == reason(replace(unseen, findings=()), THRESHOLDS)
+    assert "0.980: tag of ComfyUI" == reason(verdict(Outcome.AI, FACE, TAG), THRESHOLDS)
