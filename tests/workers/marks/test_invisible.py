@@ -9,41 +9,13 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
+from marked_images import embed, texture
 from PIL import Image
 
 from workers.marks import invisible
 
 FILES = Path(__file__).parent
-SCALE = 36
-
-
-def texture(seed: int, side: int = 384) -> Image.Image:
-    """Make an image that is smooth in some places and rough in others."""
-    rng = np.random.default_rng(seed)
-    rough = Image.fromarray(rng.integers(40, 215, (side // 6, side // 6, 3), dtype=np.uint8))
-    return rough.resize((side, side), Image.Resampling.BICUBIC)
-
-
-def embed(image: Image.Image, bits: list[int]) -> Image.Image:
-    """Write bits into the blocks of an image, as the library does, block by block."""
-    rgb = np.asarray(image, np.float64)
-    luma = rgb @ [0.299, 0.587, 0.114]
-    chroma = np.rint(0.492 * (rgb[..., 2] - luma)) + 128
-    for number in range((image.height // 8) * (image.width // 8)):
-        row, column = divmod(number, image.width // 8)
-        block = chroma[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
-        halved = block.reshape(4, 2, 4, 2).sum((1, 3)) / 2
-        flat = halved.ravel()
-        index = 1 + int(np.abs(flat[1:]).argmax())
-        wanted = (flat[index] // SCALE + 0.25 + 0.5 * bits[number % len(bits)]) * SCALE
-        y, x = divmod(index, 4)
-        block[2 * y : 2 * y + 2, 2 * x : 2 * x + 2] += (wanted - flat[index]) / 2
-    blue = luma + (chroma - 128) / 0.492
-    green = (luma - 0.299 * rgb[..., 0] - 0.114 * blue) / 0.587
-    marked = np.stack([rgb[..., 0], green, blue], -1)
-    return Image.fromarray(np.clip(np.rint(marked), 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("name", ["invisible-8-bit.png", "invisible-float.png"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
+from marked_images import A1111, embed, hide, texture
 from PIL import Image
 
 from storage.records import Finding, Outcome, Plan, PlannedDetector, Thresholds
-from tests.workers.marks.test_invisible import embed, texture
-from tests.workers.marks.test_stealth import A1111, hide
 from tests.workers.marks.test_visible import barred
 from workers import marks
 from workers.images.decode import decode

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 
-import numpy as np
 import pytest
+from marked_images import A1111, hide
 from PIL import Image
 
 from workers.marks import stealth
 
-A1111 = "a lighthouse at dusk\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1234, Size: 64x64"
 NOVELAI = json.dumps({"Software": "NovelAI", "Comment": '{"steps": 28}', "Seed": 5})
 SWARMUI = '{"sui_image_params": {"prompt": "x", "steps": 20}}'
 COMFY_EDIT = json.dumps({
@@ -23,21 +22,6 @@ COMFY_EDIT = json.dumps({
     }
 })  # fmt: skip
 ALPHA, COLOURS = "the lowest bits of alpha", "the lowest bits of the colours"
-
-
-def hide(
-    name: bytes, body: bytes, size: tuple[int, int] = (96, 80), length: int = -1
-) -> Image.Image:
-    """Hide a body of `length` bits, its own by default, column by column."""
-    count = 8 * len(body) if length < 0 else length
-    stored = np.unpackbits(np.frombuffer(name + count.to_bytes(4, "big") + body, np.uint8))
-    is_alpha = name.startswith(b"stealth_png")
-    pixels = np.full((size[1], size[0], 4 if is_alpha else 3), 254, np.uint8)
-    channels = (pixels[..., 3:] if is_alpha else pixels).swapaxes(0, 1).reshape(-1).copy()
-    channels[: len(stored)] |= stored[: len(channels)]
-    channels = channels.reshape(size[0], size[1], -1).swapaxes(0, 1)
-    pixels[..., 3 if is_alpha else 0 :] = channels
-    return Image.fromarray(pixels)
 
 
 @pytest.mark.parametrize(

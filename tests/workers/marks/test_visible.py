@@ -6,6 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from marked_images import lay, scene
 from PIL import Image
 
 from workers.marks import colour_bar, visible
@@ -14,29 +15,6 @@ from workers.marks.template import Place
 
 GEMINI, SMALL, DISTANT, META_AI, GROK, DOUBAO, QWEN = MARKS
 COLOURS = [(255, 255, 102), (66, 255, 255), (81, 218, 76), (255, 110, 60), (60, 70, 255)]
-
-
-def scene(size: tuple[int, int], seed: int = 1) -> Image.Image:
-    """Make soft shapes of middle brightness, with a little noise."""
-    rng = np.random.default_rng(seed)
-    soft = Image.fromarray(rng.integers(30, 170, (6, 8, 3), dtype=np.uint8))
-    pixels = np.asarray(soft.resize(size, Image.Resampling.BICUBIC), np.float64)
-    return Image.fromarray((pixels + rng.normal(0, 3, pixels.shape)).clip(0, 255).astype(np.uint8))
-
-
-def lay(image: Image.Image, mark: Mark, height: int, place: Place, opacity: float) -> Image.Image:
-    """Blend a mark with white over an image."""
-    border = height
-    shape = mark.draw(height, border) * opacity
-    high, wide = shape.shape
-    canvas = np.zeros((image.height + 4 * border, image.width + 8 * border), np.float64)
-    bottom = image.height - round(place.bottom * height) + border
-    right = image.width - round(place.right * height) + border
-    top, left = bottom - high + 2 * border, right - wide + 5 * border
-    canvas[top : top + high, left : left + wide] = shape
-    alpha = canvas[2 * border :, 5 * border :][: image.height, : image.width, None]
-    pixels = np.asarray(image, np.float64)
-    return Image.fromarray(np.rint(pixels * (1 - alpha) + 255 * alpha).astype(np.uint8))
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
