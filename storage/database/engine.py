@@ -141,10 +141,12 @@ def _make_folder(file: Path) -> None:
 def _make_private(file: Path) -> None:
     """Create the file, where it is missing, so that only its user can read it, whatever the umask.
 
-    SQLite gives its other files the same permissions.
+    SQLite gives its other files the same permissions. An existing file is not even opened: closing
+    it would drop all locks that this process has on it, those of its other connections too, and
+    the next process to end would delete the write-ahead log under them.
     """
     with suppress(OSError):  # SQLite says what is wrong
-        os.close(os.open(file, os.O_CREAT | os.O_RDONLY | os.O_NONBLOCK, 0o600))
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB-API connection

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from storage.database.store import Store
@@ -14,6 +15,8 @@ from storage.records import ErrorKind, ImageError, ListedImage, Plan
 from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.storage.conftest import Fill
 
 BATCHES = 12
@@ -121,3 +124,30 @@ def test_threads_that_make_the_same_collection(store_url: str) -> None:
     store.close()
 
     assert len(ids) == 1
+
+
+READ_ONCE = """
+import sys
+from storage.database.store import Store
+store = Store.open(sys.argv[1])
+store.require_writable()
+store.close()
+"""
+
+
+def test_log_outlives_other_processes(tmp_path: Path) -> None:
+    """A process that ends leaves the write-ahead log to one with several connections.
+
+    SQLite's locks are those of POSIX, which a process loses whenever it closes any descriptor of
+    the file. Then the next process to end would delete the log under the connections.
+    """
+    file = tmp_path / "store.db"
+    with closing(Store.open(str(file))) as store:
+        with store.read() as first, store.read() as second:
+            assert first is not second
+            store.require_writable()
+        log = tmp_path / "store.db-wal"
+        before = log.stat().st_ino
+        subprocess.run([sys.executable, "-c", READ_ONCE, str(file)], check=True)
+
+        assert before == log.stat().st_ino
