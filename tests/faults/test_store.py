@@ -39,7 +39,8 @@ def silent(postgres_url: str) -> Iterator[None]:
     (postmaster,) = [
         process
         for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or ())
+        if process.info["name"] == "postgres"
+        and str(folder) in " ".join(process.info["cmdline"] or ())
     ]
     processes = [postmaster, *postmaster.children(recursive=True)]
     for process in processes:

@@ -24,6 +24,7 @@ import psutil
 import pytest
 import redis
 import sqlalchemy as sa
+from fleets import Cli
 from ports import free_port
 
 from scanner.fleet.fingerprint import take_fingerprint
@@ -40,8 +41,6 @@ from workers.broker.app import make_namespace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from fleets import Cli
 
     from workers.broker.namespace import Namespace
 
@@ -325,6 +324,17 @@ def wait_for(
             pytest.fail(f"still {answer} after {timeout_s:.0f} s\n{log()[-6000:]}")
         time.sleep(0.2)
     return answer
+
+
+def undisturbed(photos: Path, home: Path) -> Verdicts:
+    """Return the verdicts of a scan that nothing disturbs."""
+    ours = {name: value for name, value in os.environ.items() if "SCANNER_" not in name}
+    cli = Cli(ours | {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")})
+    store_url = f"sqlite:///{home}/store.db"
+    done = cli.run("scan", photos, "--store", store_url, "--detectors", DETECTORS, check=None)
+    assert done.returncode in {0, 3}, done.stderr
+    with closing(Store.open(store_url)) as store:
+        return verdicts_of(store, 1)
 
 
 def verdicts_of(store: Store, scan_id: int) -> Verdicts:
