@@ -291,6 +291,7 @@ class ListedImage:
     """An image as the walk found it; `label` is its ground truth (True: AI-generated).
 
     `digest` is the SHA-256 of the file, empty if it cannot be read, None if it was not asked for.
+    `edited` is true of the edited version of another image.
     """
 
     path: bytes
@@ -299,6 +300,7 @@ class ListedImage:
     label: bool | None = None
     sidecars: tuple[Sidecar, ...] = ()
     digest: bytes | None = None
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,10 @@ class ScanRequest:
         """Return a digest of the choice of files and labels, and of what is verified."""
         label = self.label.digest() if isinstance(self.label, CsvLabels) else self.label is not None
         walk = asdict(self.walk)
-        # As before there was the option, so that such scans go on.
-        if not walk["raw"]:
-            del walk["raw"]
+        # As before there were the options, so that such scans go on.
+        for option in ("raw", "library"):
+            if not walk[option]:
+                del walk[option]
         chosen = repr((walk, label) + (("verify",) if self.verify else ()))
         return hashlib.sha256(chosen.encode(errors="surrogateescape")).hexdigest()[:16]
 
@@ -225,7 +226,7 @@ def _list_images(walk: Walk, request: ScanRequest) -> Iterator[ListedImage]:
             label = None if request.label is None else request.label(file.path)
             digest = _digest(source, file.path) if request.verify else None
             yield ListedImage(
-                file.path, file.size_bytes, file.mtime_ns, label, file.sidecars, digest
+                file.path, file.size_bytes, file.mtime_ns, label, file.sidecars, digest, file.edited
             )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
+from scanner.listing.libraries import Copies, is_edited, is_year
 from scanner.listing.sidecars import WaitingSidecars, common_beginnings, is_sidecar
 from scanner.listing.times import clamp_mtime
 from storage.errors import ScannerError
@@ -31,6 +32,8 @@ MAX_EXAMPLES = 20
 # order is that of the names alone. A sidecar stands before the images that it may belong to, by
 # what their names have in common; its own name follows the mark.
 _SIDECAR, _FOLDER, _FILE, _LINK = b"\0a", b"\0d", b"\0f", b"\0l"
+# The folder of a year, after a byte with which hardly a name begins: a library's albums come first.
+_LATE_FOLDER, _LATE = b"\0y", b"\xff"
 _MARK_BYTES = 2
 _DOT = ord(".")
 # What sidecars are for the walk itself: skipped by their extension, or files among all files.
@@ -46,12 +49,16 @@ class WalkError(ScannerError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that may be an image; its path is relative to the root."""
+    """A file that may be an image; its path is relative to the root.
+
+    `edited` is true of the edited version of another one.
+    """
 
     path: bytes
     size_bytes: int
     mtime_ns: int
     sidecars: tuple[Sidecar, ...] = ()
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,8 @@ class WalkOptions:
     `include` lists only files that match; `exclude` skips files and whole folders, and wins over
     `include`. `all_files` lists regular files of any extension, `raw` those of cameras' RAW files.
     `follow_symlinks` follows links to targets inside the root, since workers refuse paths that
-    leave it (`workers.sources.local`), and walks each folder once, so loops end.
+    leave it (`workers.sources.local`), and walks each folder once, so loops end. `library` lists
+    a folder that a photo library wrote, see `scanner.listing.libraries`.
     """
 
     include: tuple[str, ...] = ()
@@ -78,6 +86,7 @@ class WalkOptions:
     follow_symlinks: bool = False
     all_files: bool = False
     raw: bool = False
+    library: bool = False
 
 
 class Walk:
@@ -87,9 +96,9 @@ class Walk:
     links are followed with the number of folders. Updated during iteration:
 
     - `skipped`: entries by kind: `hidden`, `excluded` (by a pattern), `symlink` (not followed, or
-      broken), `outside` (a link out of the root), `repeated` (a folder walked before), `special`
-      (FIFO, socket, device), or by extension `raw`, `video`, … (`scanner.listing.extensions`). A
-      skipped folder counts once, its content not at all.
+      broken), `outside` (a link out of the root), `repeated` (a folder walked before), `copy` (of a
+      file that is listed), `special` (FIFO, socket, device), or by extension `raw`, `video`, …
+      (`scanner.listing.extensions`). A skipped folder counts once, its content not at all.
     - `unreadable`: the first MAX_EXAMPLES entries that could not be read; `unreadable_count`: all.
 
     Raise WalkError at once for an invalid pattern or a root that cannot be read, and during
@@ -102,6 +111,7 @@ class Walk:
         self._base = os.path.join(self._root, b"")
         self._identity = _root_identity(self._root, shown(os.fsencode(root)))
         self._seen: set[tuple[int, int]] = set()
+        self._copies = Copies(self._base) if self._options.library else None
         self.skipped: Counter[str] = Counter()
         self.unreadable: list[Unreadable] = []
         self.unreadable_count = 0
@@ -123,7 +133,9 @@ class Walk:
                 if mark == _SIDECAR:
                     sidecars.add(name, entry[end + _MARK_BYTES :])
                     continue
-                if mark == _FOLDER:
+                if mark == _LATE_FOLDER:
+                    name = name[len(_LATE) :]
+                if mark in (_FOLDER, _LATE_FOLDER):
                     pending.append(self._open(prefix + name + b"/"))
                     break
                 try:
@@ -131,13 +143,19 @@ class Walk:
                 except OSError as error:
                     self._count_unreadable(prefix + name, error)
                     continue
-                if stat.S_ISREG(status.st_mode):
-                    yield Candidate(
-                        prefix + name,
-                        status.st_size,
-                        clamp_mtime(status.st_mtime_ns),
-                        sidecars.of(name),
-                    )
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                found = sidecars.of(name)
+                if self._copies is not None and self._copies.add(prefix + name, status.st_size):
+                    self.skipped["copy"] += 1
+                    continue
+                yield Candidate(
+                    prefix + name,
+                    status.st_size,
+                    clamp_mtime(status.st_mtime_ns),
+                    found,
+                    self._copies is not None and is_edited(start, name),
+                )
             else:
                 pending.pop()
 
@@ -153,7 +171,9 @@ class Walk:
             with os.scandir(self._base + prefix) as entries:
                 for entry in entries:
                     mark = self._mark(prefix, entry)
-                    if isinstance(mark, bytes):
+                    if mark == _FOLDER and self._options.library and is_year(entry.name):
+                        yield _LATE + entry.name + _LATE_FOLDER
+                    elif isinstance(mark, bytes):
                         yield entry.name + mark
                     else:
                         self.skipped[mark] += 1

@@ -36,6 +36,7 @@ class ScanRequestOptions:
     follow_symlinks: bool
     all_files: bool
     raw: bool
+    library: str
     with_context: bool
     with_file_names: bool
     with_marks: bool
@@ -120,6 +121,14 @@ _OPTIONS = (
         help="Scan cameras' RAW files, too: the metadata, and the preview in each.",
     ),
     click.option(
+        "--library",
+        type=click.Choice(["auto", "none"]),
+        default="auto",
+        show_default=True,
+        help="Where Google Takeout or Apple Photos wrote the folder, list an image that is in "
+        "several folders once, and mark edited versions; 'none' lists every file.",
+    ),
+    click.option(
         "--all-files",
         is_flag=True,
         help="Scan all files regardless of extension; the type is detected from the content.",
@@ -144,6 +153,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     """Return the request for a scan of `owner`; refuse options that do not fit."""
     from scanner.detectors.plan import plan_for  # noqa: PLC0415 - `--help` should not cost it
     from scanner.fleet.producer import ScanRequest  # noqa: PLC0415
+    from scanner.listing.libraries import find_library  # noqa: PLC0415
     from scanner.listing.walk import WalkOptions  # noqa: PLC0415
     from storage.paths import shown  # noqa: PLC0415
 
@@ -154,6 +164,13 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     _require_one(requested)
     _require_patterns(requested)
     root = folder.resolve()
+    library = find_library(root) if requested.library == "auto" else None
+    if library is not None:
+        click.echo(
+            f"{library}: an image in several folders is listed once, edited versions are marked "
+            "(--library none lists every file)",
+            err=True,
+        )
     return ScanRequest(
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
@@ -172,6 +189,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
             follow_symlinks=requested.follow_symlinks,
             all_files=requested.all_files,
             raw=requested.raw,
+            library=library is not None,
         ),
         label=_label(requested, root),
         rescan=requested.rescan,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CONDITION = re.compile(r"\s*([a-z]+)\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
 VERDICTS = (*Outcome, "pending")
 LABELS = {"ai": True, "real": False}
+YES_OR_NO = {"yes": True, "no": False}
 
 
 def parse_where(texts: Iterable[str]) -> list[Condition]:
@@ -66,6 +67,10 @@ def _label(value: str) -> bool:
     return LABELS[_one_of(LABELS)(value)]
 
 
+def _yes_or_no(value: str) -> bool:
+    return YES_OR_NO[_one_of(YES_OR_NO)(value)]
+
+
 def _folder(value: str) -> bytes:
     folder = os.fsencode(value).strip(b"/").removeprefix(b"./")
     if not folder:
@@ -91,4 +96,5 @@ FIELDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     # Its name in 0.1.
     "truth": ("truth", _label),
     "reviewed": ("reviewed", _one_of((*Answer, NOT_REVIEWED))),
+    "edited": ("edited", _yes_or_no),
 }

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0005"
+HEAD = "0006"
 
 metadata = MetaData(
     naming_convention={
@@ -137,6 +137,14 @@ entry = Table(
     Column("mtime_ns", BigInteger, nullable=False),
     Column("truth", Boolean),  # the label: true is AI-generated
     Column("sidecars", JSON(none_as_null=True)),  # [name, size, time of change in ns] of each
+    Column("edited", Boolean),  # true of an edited version, else NULL
+    Index(
+        "ix_entry_edited",
+        "scan_id",
+        "image_id",
+        sqlite_where=text("edited IS NOT NULL"),
+        postgresql_where=text("edited IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

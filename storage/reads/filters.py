@@ -28,6 +28,7 @@ COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "truth": entry.c.truth,
     "folder": image.c.path,
     "reviewed": sa.func.coalesce(last_answer(), NOT_REVIEWED),
+    "edited": entry.c.edited.is_not(None),
 }
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -43,7 +44,7 @@ class Condition:
     """A field, an operator (a key of OPERATORS, or `!=`), and values, one of which has to match.
 
     A `folder` matches all images in it, at any depth. Its values are bytes, those of `score`
-    numbers, of `truth` booleans, of the others text.
+    numbers, of `truth` and `edited` booleans, of the others text.
     """
 
     field: str

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from storage.database.clauses import failed_images, settled_images
+import sqlalchemy as sa
+
+from storage.database.clauses import ENTRY_VERDICT, failed_images, settled_images
+from storage.database.schema import entry, verdict
 from storage.reads.breakdown import Breakdown, read_breakdown
 from storage.reads.evidence import (
     ErrorCount,
@@ -21,7 +24,7 @@ from storage.reads.evidence import (
 from storage.reads.hosts import HostFigures, active_seconds, read_hosts
 from storage.reads.labelled import LabelledCount, read_labelled
 from storage.reads.progress import Counts, read_counts, read_span
-from storage.records import CONTEXT, STATED
+from storage.records import CONTEXT, STATED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +38,8 @@ class Figures:
 
     `seconds` is the time from the start of the first batch to the last commit; `active_seconds`
     leaves out the time when no batch was at work, between two sessions for example. `errors` are
-    of images without another verdict, `settled_errors` of those that metadata settled.
+    of images without another verdict, `settled_errors` of those that metadata settled. `edited`
+    counts edited versions of other images by verdict, None while pending.
     """
 
     counts: Counts
@@ -48,6 +52,7 @@ class Figures:
     settled_errors: tuple[ErrorCount, ...]
     labelled: tuple[LabelledCount, ...]
     breakdown: Breakdown
+    edited: Mapping[Outcome | None, int]
 
 
 def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> Figures:
@@ -78,4 +83,15 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
             settled_errors=read_error_counts(connection, scan_id, settled_images(scan_id)),
             labelled=labelled,
             breakdown=breakdown,
+            edited=_read_edited(connection, scan_id),
         )
+
+
+def _read_edited(connection: sa.Connection, scan_id: int) -> dict[Outcome | None, int]:
+    rows = connection.execute(
+        sa.select(verdict.c.outcome, sa.func.count())
+        .select_from(entry.outerjoin(verdict, ENTRY_VERDICT))
+        .where(entry.c.scan_id == scan_id, entry.c.edited.is_not(None))
+        .group_by(verdict.c.outcome)
+    )
+    return {None if outcome is None else Outcome(outcome): images for outcome, images in rows}

@@ -28,7 +28,8 @@ PAGE_ROWS = 2_000
 class VerdictRow:
     """One image of a scan; `verdict` is None while it is pending, `host` is the host's label.
 
-    `label` is the ground truth (True: AI-generated), None where it is unknown.
+    `label` is the ground truth (True: AI-generated), None where it is unknown; `edited` is true of
+    the edited version of another image.
     """
 
     image_id: int
@@ -36,6 +37,7 @@ class VerdictRow:
     label: bool | None
     host: str | None
     verdict: Verdict | None
+    edited: bool = False
 
 
 def verdict_rows(
@@ -84,6 +86,7 @@ def _verdict_row(row: sa.Row[Any], findings: Mapping[int, tuple[Finding, ...]]) 
         row.truth,
         row.host,
         _verdict(row, findings.get(row.image_id, ())),
+        bool(row.edited),
     )
 
 
@@ -143,6 +146,7 @@ def _rows(scan_id: int) -> sa.Select[Any]:
             entry.c.image_id,
             image.c.path,
             entry.c.truth,
+            entry.c.edited,
             host.c.label.label("host"),
             *(column for column in verdict.c if not column.primary_key),
         )

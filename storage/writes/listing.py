@@ -234,6 +234,7 @@ def _insert_entries(
                 "mtime_ns": item.mtime_ns,
                 "truth": item.label,
                 "sidecars": sidecars_to_json(item.sidecars),
+                "edited": item.edited or None,
             }
             for image_id, item in images
         ],

@@ -90,6 +90,7 @@ class Report:
     sample: SampleOutcome | None
     throughput: Throughput
     findings: tuple[VerdictRow, ...]
+    edited: Mapping[Outcome | None, int]
 
     @property
     def is_interrupted(self) -> bool:
@@ -133,6 +134,7 @@ def build(
         sample=read_sample(store, scan.scan_id),
         throughput=throughput(read.breakdown.runs),
         findings=tuple(_findings(store, scan, read.evidence)),
+        edited=read.edited,
     )
 
 

@@ -118,6 +118,7 @@ def _values(report: Report) -> dict[str, Any]:
         "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
         "settled": sentences.settled(report),
+        "edited": sentences.edited(report),
         "copies": sentences.copies(report.breakdown.copies),
         "verdicts": [
             (key, language.gettext(name), language.gettext(meaning), images)

@@ -24,6 +24,7 @@ from scanner.report.formats.json_parts import (
 from scanner.report.text.why import short_reason, why
 from storage.paths import fields, shown
 from storage.reads.hosts import STAGES
+from storage.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,11 @@ def to_json(report: Report) -> dict[str, Any]:
         "verdicts": verdicts_json(counts),
         "not_examined": counts.not_examined,
         "kept": counts.kept,
+        "edited": {
+            "images": sum(report.edited.values()),
+            "ai": report.edited.get(Outcome.AI, 0),
+            "unsure": report.edited.get(Outcome.UNSURE, 0),
+        },
         "skipped": sum(scan.skipped.values()),
         "skipped_by_kind": dict(sorted(scan.skipped.items())),
         "unreadable_folders": scan.unreadable_folders,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROUP_ROWS = 5_000
 
 _TYPES = dict.fromkeys(("score", "fetch_ms", "decode_ms", "infer_ms"), pa.float64())
-_TYPES |= {"examined": pa.bool_()}
+_TYPES |= {"examined": pa.bool_(), "edited": pa.bool_()}
 # Texts are UTF-8: a `path` that is not is for display only, and `path_b64` has its bytes.
 # `findings` is JSON, since `detail` differs by detector.
 VERDICTS = pa.schema(

@@ -31,6 +31,7 @@ COLUMNS = (
     "decode_ms",
     "infer_ms",
     "label",
+    "edited",
 )
 
 
@@ -38,7 +39,7 @@ def row_json(row: VerdictRow) -> dict[str, Any]:
     """Return the row of one image of a scan; a pending one has little but its path."""
     path = {**fields(row.path)}
     label = _LABELS[row.label]
-    known = {"truth": label, "host": row.host, "label": label}
+    known = {"truth": label, "host": row.host, "label": label, "edited": row.edited}
     if row.verdict is None:
         return path | dict.fromkeys(COLUMNS[1:]) | {"verdict": "pending", "findings": []} | known
     return path | _judged(row.verdict) | known
@@ -66,6 +67,7 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "decode_ms": verdict.timings.decode_us / 1000,
         "infer_ms": verdict.timings.infer_us / 1000,
         "label": None,
+        "edited": None,
     }
 
 

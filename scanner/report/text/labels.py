@@ -79,6 +79,7 @@ STATES = {
 
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
+    "copy": marked("copies in other folders"),
     "none": marked("without an extension"),
     "other": marked("other types"),
     "other_image": marked("unsupported image formats"),

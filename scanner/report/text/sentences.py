@@ -145,3 +145,19 @@ def mcnemar(test: McNemar) -> str:
 
 def _sentence(text: str) -> str:
     return gettext("{text}.").format(text=text)
+
+
+def edited(report: Report) -> str | None:
+    """Return how many images are edited versions, and what was found in them; None without any."""
+    images = sum(report.edited.values())
+    if not images:
+        return None
+    return ngettext(
+        "{images} image is the edited version of another one: {ai} AI-generated, {unsure} unsure.",
+        "{images} images are edited versions of others: {ai} AI-generated, {unsure} unsure.",
+        images,
+    ).format(
+        images=f"{images:,}",
+        ai=f"{report.edited.get(Outcome.AI, 0):,}",
+        unsure=f"{report.edited.get(Outcome.UNSURE, 0):,}",
+    )

@@ -114,6 +114,8 @@ def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
     if counts.kept:
         verdicts = labels.count(counts.kept, "verdict was", "verdicts were")
         yield Text(f"{verdicts} kept from an earlier scan: the files are unchanged.")
+    if (edited := sentences.edited(report)) is not None:
+        yield Text(edited)
     if scan.skipped:
         files = labels.count(sum(scan.skipped.values()), "file or folder", "files and folders")
         hint = " RAW files are scanned with --raw." if scan.skipped.get("raw") else ""

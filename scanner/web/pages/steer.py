@@ -15,6 +15,8 @@ from scanner.detectors.plan import plan_for
 from scanner.fleet.broker import open_broker
 from scanner.fleet.producer import ScanRequest
 from scanner.language import gettext
+from scanner.listing.libraries import find_library
+from scanner.listing.walk import WalkOptions
 from scanner.web.folders import is_below
 from scanner.web.forms import read_form
 from scanner.web.pages.start import started
@@ -193,7 +195,9 @@ def _options(scan: Scan) -> list[str] | None:
         if plan.digest() != scan.plan.digest():
             continue
         options = [] if detectors is None else [f"--detectors={detectors}"]
-        request = ScanRequest(Path(os.fsdecode(scan.root)), scan.collection, plan, scan.owner)
+        root = Path(os.fsdecode(scan.root))
+        walk = WalkOptions(library=find_library(root) is not None)
+        request = ScanRequest(root, scan.collection, plan, scan.owner, walk)
         if request.choices() == scan.choices:
             return options
         if replace(request, label=lambda _path: None).choices() == scan.choices:

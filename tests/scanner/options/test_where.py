@@ -9,6 +9,7 @@ import pytest
 
 from scanner.options.where import parse_where
 from storage.database.store import Store
+from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_rows
 from storage.records import (
     ErrorKind,
@@ -45,7 +46,10 @@ def store(store_url: str) -> Iterator[Store]:
     results.record_host(opened, results.Host("h1", "pi", "aarch64", {}))
     collection_id = scans.ensure_collection(opened, "photos", b"/photos")
     begun = scans.new_scan(opened, collection_id, scans.ensure_plan(opened, Plan(())), "fleet")
-    listed = [ListedImage(path, 10, 1, truth) for path, truth, *_ in IMAGES]
+    listed = [
+        ListedImage(path, 10, 1, truth, edited=path.endswith(b"b.jpg"))
+        for path, truth, *_ in IMAGES
+    ]
     batch = listing.add_batch(opened, begun, listed, None)
     assert batch is not None
     going = results.begin_run(opened, batch.batch_id, 1, ("h1", "w"))
@@ -90,6 +94,8 @@ def store(store_url: str) -> Iterator[Store]:
         (["reviewed=ai"], "b"),
         (["reviewed=not_ai,cant_tell"], ""),
         (["reviewed=no", "verdict=ai"], "ac"),
+        (["edited=yes"], "b"),
+        (["edited=no"], "acdef"),
     ],
 )
 def test_rows_that_match(store: Store, typed: list[str], expected: str) -> None:
@@ -104,6 +110,11 @@ def test_rows_that_match(store: Store, typed: list[str], expected: str) -> None:
     )
 
 
+def test_edited_versions_are_counted(store: Store) -> None:
+    """The figures of a report have the edited versions by verdict."""
+    assert {Outcome.UNSURE: 1} == read_figures(store, 1, {}).edited
+
+
 @pytest.mark.parametrize(
     "typed",
     [
@@ -116,6 +127,7 @@ def test_rows_that_match(store: Store, typed: list[str], expected: str) -> None:
         "verdict>ai",
         "folder=/",
         "label=perhaps",
+        "edited=perhaps",
         "truth=perhaps",
         "error=bad",
     ],

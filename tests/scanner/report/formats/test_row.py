@@ -43,6 +43,7 @@ def test_judged_image(store: Store, scan: Scan) -> None:
         "decode_ms": 0.25,
         "infer_ms": 0.0,
         "label": "ai",
+        "edited": False,
     }
 
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from scanner.report.figures.build import build
 from scanner.report.figures.estimate import Rates, corrected_share
 from scanner.report.figures.recall import Recall
-from scanner.report.text.summary import MAX_LINES, print_summary
+from scanner.report.text.summary import MAX_LINES, notes, print_summary
 from storage.reads.coverage import Scored
 from storage.reads.evidence import ErrorCount
-from storage.records import ErrorKind, Finding, Plan
+from storage.records import ErrorKind, Finding, Outcome, Plan
 from storage.writes import scans
 from storage.writes.samples import SampleOutcome
 from workers.evaluation.intervals import Share
@@ -50,6 +50,7 @@ def busy(report: Report) -> Report:
         recall=Recall(0.5, 0.01, 0.99, 30, counts_unsure=True),
         sample=SampleOutcome(1, 1, 7, 10_000_000, 1_000, 300, 400, 50),
         scan=replace(report.scan, skipped={f"kind {n}": 10**n for n in range(9)}),
+        edited={Outcome.AI: 1_234_567, Outcome.UNSURE: 1_234_567},
     )
 
 
@@ -61,6 +62,15 @@ def test_at_most_25_lines(report: Report, unlabelled: Report, labelled: bool) ->
     assert len(lines) <= MAX_LINES == 25
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("Most certain (") for line in lines)
+
+
+def test_edited_versions_have_a_line(report: Report) -> None:
+    """Edited versions are counted, with what was found in them; without any, there is no line."""
+    edited = {Outcome.AI: 2, Outcome.NO_EVIDENCE: 9, None: 1}
+    told = [note.plain for note in notes(replace(report, edited=edited)) if "edited" in note.plain]
+
+    assert ["12 images are edited versions of others: 2 AI-generated, 0 unsure."] == told
+    assert not any("edited" in note.plain for note in notes(report))
 
 
 def test_answer_is_in_the_first_lines(report: Report) -> None:
