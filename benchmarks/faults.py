@@ -142,11 +142,11 @@ def conditions(lines: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def least_run(tests: Iterable[str], measured: Path, runs: int) -> list[str]:
-    """Return the tests that have the fewest runs; none if all have as many as requested."""
+def least_run(tests: Iterable[str], measured: Path, runs: int) -> tuple[int, list[str]]:
+    """Return the fewest runs that a test has, and the tests with as many; none if all are done."""
     counts = Counter(line["test"] for line in read(measured))
     fewest = min((counts[test] for test in tests), default=runs)
-    return [test for test in tests if counts[test] == fewest < runs]
+    return fewest, [test for test in tests if counts[test] == fewest < runs]
 
 
 def main() -> int:
@@ -163,13 +163,14 @@ def main() -> int:
     collector = Collector()
     pytest.main([*common, "--collect-only", "-qq", "tests/faults", *arguments], [collector])
     workers = ["-n", str(given.at_once), "--dist", "loadfile"]
-    before = None
-    while tests := least_run(collector.tests, measured, given.runs):
-        if tests == before:
-            break  # skipped here
-        before = tests
-        print(f"{len(tests)} of {len(collector.tests)} tests", flush=True)
-        pytest.main([*common, *workers, *tests], [Recorder(measured, given.at_once)])
+    tests, known = collector.tests, None
+    while (least := least_run(tests, measured, given.runs))[1]:
+        if least == known:  # they are skipped here
+            tests = [test for test in tests if test not in least[1]]
+            continue
+        known = least
+        print(f"{len(least[1])} tests with {least[0]} runs", flush=True)
+        pytest.main([*common, *workers, *least[1]], [Recorder(measured, given.at_once)])
     lines = read(measured)
     if lines:
         head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
