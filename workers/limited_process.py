@@ -1,8 +1,9 @@
 """A child process with limited memory and time, which answers JSON requests one by one.
 
 For work that may crash, hang or be hostile: judging one image by itself, running an unknown model,
-measuring how fast this machine is. The child runs `python -m MODULE`, whose `main` connects to its
-parent by `ParentConnection`.
+measuring how fast this machine is. The child runs `python -m MODULE PARENT_PID`, whose `main`
+connects to its parent by `ParentConnection`. It ends with its parent, and with the thread that
+started it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import json
+
+from workers.parent_death import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +72,7 @@ class LimitedProcess:
         self._stderr = tempfile.TemporaryFile() if keep_stderr else None  # noqa: SIM115 - closed by `kill`
         # Not multiprocessing: a Celery process is a daemon and may have no children of that kind.
         self.popen = subprocess.Popen(  # noqa: S603 - a module of this project
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", module, str(os.getpid())],
             # Python imports from here first, not from a folder with images or models.
             cwd=HOME,
             pass_fds=pass_fds,
@@ -173,6 +176,7 @@ class ParentConnection:
     """
 
     def __init__(self) -> None:
+        end_with_parent(int(sys.argv[1]), sys.stdin.fileno())
         self._requests = sys.stdin.buffer
         self._answers = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
