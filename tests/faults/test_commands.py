@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ports import free_port
-from stage import children_of
+from stage import children_of, wait_for
+
+from scanner.fleet.hub_config import load_hub
+from workers.broker.app import make_namespace
+from workers.broker.leases import working_key
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,6 +26,16 @@ if TYPE_CHECKING:
 ASK = ("--detectors", "faces,provenance")
 # Seconds after which one `enqueue` after the other is killed.
 KILLED_AFTER_S = (1.0, 1.5, 2.0, 2.5)
+PROGRAMS = {"queue": "valkey-server", "result writer": "scanner.fleet.result_writer"}
+# By row: the parts of a hub that are killed one after the other. A killed hub is started again.
+HUB_PARTS_KILLED = {
+    "kill -9 of the hub and its result writer": ("result writer", "hub"),
+    "kill -9 of the hub": ("hub",),
+    "kill -9 of the hub's queue": ("queue",),
+    "kill -9 of the hub's queue and its result writer": ("queue", "result writer"),
+    "kill -9 of the hub's result writer, queue and itself": ("result writer", "queue", "hub"),
+    "kill -9 of the hub three times": ("hub", "hub", "hub"),
+}
 
 
 @pytest.fixture
@@ -114,35 +127,49 @@ def test_enqueue_killed(stage: Stage, expected: Verdicts) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("row", HUB_PARTS_KILLED)
 def test_hub_killed(
     alone: Stage,
     expected: Verdicts,
     machine: Callable[[str], Machine],
     started: list[subprocess.Popen[str]],
+    row: str,
 ) -> None:
-    """A hub that is killed, and its result writer before it, goes on when it is started again."""
+    """A hub goes on whichever of its parts are killed, and it itself when it is started again."""
     address = f"127.0.0.1:{free_port()}"
     hub, line = _start_hub(alone, address)
     started.append(hub)
     pi = machine("pi")
     pi.join(line)
-    started.append(pi.cli.start("worker", "--concurrency", "1", "--root", f"photos={alone.photos}"))
     answer = alone.cli.json("enqueue", alone.photos, *ASK, "--name", "photos", "--json")
     alone.scan_id = int(answer["scan"])
-    alone.wait_begun()
-    (writer,) = children_of(hub.pid, "scanner.fleet.result_writer")
+    started.append(pi.cli.start("worker", "--concurrency", "1", "--root", f"photos={alone.photos}"))
+    _wait_for_a_batch_at_work(alone)
     with alone.fault():
-        writer.kill()
-        time.sleep(3)
-        os.kill(hub.pid, signal.SIGKILL)
-        hub.communicate()
-        started.append(_start_hub(alone, address)[0])
+        for part in HUB_PARTS_KILLED[row]:
+            if part == "hub":
+                hub.kill()
+                hub.communicate()
+                hub, _ = _start_hub(alone, address)
+                started.append(hub)
+            else:
+                (victim,) = children_of(hub.pid, PROGRAMS[part])
+                victim.kill()
 
     alone.wait(lambda seen: seen.pending == 0)
-    for process in started[1:]:
+    for process in started:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    alone.finish("kill -9 of the hub and its result writer", expected)
+    alone.finish(row, expected)
+
+
+def _wait_for_a_batch_at_work(stage: Stage) -> None:
+    """Wait until the hub's machine has begun: the store knows of a batch once it has a result."""
+    hub = load_hub()
+    assert hub is not None
+    namespace = make_namespace(hub.broker, hub.store)
+    with namespace.client:
+        wait_for(lambda: namespace.client.hlen(working_key(namespace)), bool, stage.log)
 
 
 def _start_hub(stage: Stage, address: str) -> tuple[subprocess.Popen[str], str]:

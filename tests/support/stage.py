@@ -202,7 +202,8 @@ class Stage:
 
     def log(self) -> str:
         """Return what all processes printed."""
-        return (self._folder / "processes.log").read_text("utf-8", "replace")
+        log = self._folder / "processes.log"
+        return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def counts(self) -> Counts:
         """Return the progress of the scan."""
@@ -374,7 +375,8 @@ def children_of(pid: int, *words: str) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process(pid).children(recursive=True)
-        if all(word in " ".join(child.cmdline()) for word in words)
+        if child.status() != psutil.STATUS_ZOMBIE
+        and all(word in " ".join(child.cmdline()) for word in words)
     ]
 
 
