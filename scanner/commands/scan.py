@@ -104,7 +104,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
     from scanner.config import state_dir
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
-    from scanner.follow.progress import RETRY_SECONDS, read_progress
+    from scanner.follow.progress import RETRY_SECONDS, ScanProgress, read_progress
     from scanner.processes.lock import lock_scan
 
     stop = _Stop()
@@ -144,7 +144,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
         raise ScannerError(f"scan {scan_id} was cancelled; run the same command again to resume")
     if options.fail_on == "ai" and report.counts.ai:
         ctx.exit(FAIL_ON)
-    ctx.exit(INCOMPLETE if report.counts.error or report.scan.unreadable_folders else DONE)
+    ctx.exit(ScanProgress(report.scan, report.counts).exit_code)
 
 
 class _Stop:

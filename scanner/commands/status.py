@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.exits import DONE
 from scanner.options.broker import broker_option
 from scanner.options.output import json_lines_option, json_option
 from scanner.options.record import as_record
@@ -41,11 +42,14 @@ class Options:
 @json_option
 @json_lines_option
 @as_record(Options)
-def command(*, options: Options) -> None:
+@click.pass_context
+def command(ctx: click.Context, *, options: Options) -> None:
     """Show the progress of SCAN (default: the latest), and which workers are active.
 
     Verdicts are counted in the store; queue and workers are known to the broker, if it answers. A
     `scan` with an embedded broker cannot be asked about its queue.
+
+    Exit codes of --watch: 0 done, 1 cancelled, 3 done but some images could not be read.
 
     \b
     Examples:
@@ -72,14 +76,14 @@ def command(*, options: Options) -> None:
         state = read_queue_state(options.broker, store.identity) if is_of_fleet else None
         if events is not None:
             events.summary(_body(store, scan_id, state), seen.counts.error)
-            return
-        if options.as_json:
+        elif options.as_json:
             click.echo(json.dumps(_body(store, scan_id, state)))
-            return
-        _print(seen, state)
-        _print_hosts(store, scan_id)
-        if is_of_fleet and not seen.is_over:
-            _print_queue(state, options.broker)
+        else:
+            _print(seen, state)
+            _print_hosts(store, scan_id)
+            if is_of_fleet and not seen.is_over:
+                _print_queue(state, options.broker)
+    ctx.exit(seen.exit_code if options.watch else DONE)
 
 
 def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:

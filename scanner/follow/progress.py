@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from scanner.exits import DONE, FAILED, INCOMPLETE
 from scanner.report.text.console import ReportConsole
 from scanner.report.text.labels import count
 from storage.errors import StoreUnavailable
@@ -51,6 +52,13 @@ class ScanProgress:
     def is_over(self) -> bool:
         """Whether the scan is finished or cancelled."""
         return self.scan.state != UNFINISHED
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that waited for the scan, which is over."""
+        if self.scan.state != "finished":
+            return FAILED
+        return INCOMPLETE if self.counts.error or self.scan.unreadable_folders else DONE
 
 
 def read_progress(store: Store, scan_id: int) -> ScanProgress:

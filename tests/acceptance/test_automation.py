@@ -85,7 +85,7 @@ def test_events_of_a_fleet(fleet: Fleet, samples: Path) -> None:
     """`enqueue` reports the listing, `status --watch` the rest, to the same end."""
     *_, queued = events(fleet.cli.run("enqueue", samples, "--json-lines").stdout)
     fleet.work()
-    *before, last = events(fleet.cli.run("status", "--watch", "--json-lines").stdout)
+    *before, last = events(fleet.cli.run("status", "--watch", "--json-lines", check=3).stdout)
 
     assert ("summary", 14, None) == (
         queued["event"],

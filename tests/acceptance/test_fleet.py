@@ -50,7 +50,7 @@ def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
     said = fleet.cli.run("status")
     assert re.search(r"recently active processes:\n    \S+:\d+ batch \d+ of scan", said.stdout)
     fleet.cli.run("cancel", str(scan_id))
-    watched = fleet.cli.run("status", str(scan_id), "--watch")
+    watched = fleet.cli.run("status", str(scan_id), "--watch", check=1)
     left = fleet.counts(scan_id).pending
 
     assert "cancelled" in watched.stdout

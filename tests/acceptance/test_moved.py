@@ -59,7 +59,7 @@ def test_moved(
     scan_id = str(hub.cli.json("enqueue", few, "--json")["scan"])
     move(few, outside)
     started.append(hub.cli.start("worker", "--concurrency", "1", "--give-up-after", "0.05"))
-    hub.cli.run("status", scan_id, "--watch")
+    hub.cli.run("status", scan_id, "--watch", check=3)
     ended = hub.cli.json("status", scan_id, "--json")
     listed = hub.cli.run("verdicts", scan_id).stdout.splitlines()
     if outside.exists():
