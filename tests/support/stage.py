@@ -218,8 +218,16 @@ class Stage:
         return wait_for(self.counts, until, self.log)
 
     def wait_begun(self) -> None:
-        """Wait until some images are judged and a batch is at work."""
-        self.wait(lambda seen: seen.judged >= seen.images // 10 and bool(self.at_work()))
+        """Wait until some images are judged and a batch is at work; fail if the scan is over."""
+
+        def is_begun(seen: Counts) -> bool:
+            if seen.images and not seen.pending:
+                pytest.fail("the scan was over before anything was broken", pytrace=False)
+            return seen.judged >= seen.images // 10 and bool(self.at_work())
+
+        # Opening a store takes longer than some images, and a scan a few seconds.
+        with closing(Store.open(self.store_url)) as store:
+            wait_for(lambda: count_images(store, self.scan_id), is_begun, self.log, pause_s=0.02)
 
     def at_work(self) -> set[int]:
         """Return the batches that were begun and are not done."""
@@ -317,13 +325,14 @@ def wait_for(
     until: Callable[[Any], bool],
     log: Callable[[], str],
     timeout_s: float = TIMEOUT_S,
+    pause_s: float = 0.2,
 ) -> Any:  # noqa: ANN401 - of any type
     """Wait until an answer meets a condition; fail with the end of the log."""
     end = time.monotonic() + timeout_s
     while not until(answer := ask()):
         if time.monotonic() > end:
             pytest.fail(f"still {answer} after {timeout_s:.0f} s\n{log()[-6000:]}")
-        time.sleep(0.2)
+        time.sleep(pause_s)
     return answer
 
 

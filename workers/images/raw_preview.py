@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from workers.images import tiff
@@ -17,6 +18,8 @@ from workers.images.formats import identify
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# JPEGs that are looked at; a file made to be slow can name thousands.
+MAX_JPEGS = 16
 # Smaller ones are thumbnails, which say too little.
 MIN_SIDE = 512
 # Frames that Pillow decodes: baseline, extended and progressive (T.81, table B.1).
@@ -49,7 +52,7 @@ def find_preview(data: bytes) -> Preview | None:
     orientation = tiff.first_integer(data, tiff.ORIENTATION)
     if orientation not in _ORIENTATIONS:
         orientation = None
-    for start, size in _places(data):
+    for start, size in islice(_places(data), MAX_JPEGS):
         jpeg = data[start : start + size]
         width, height = _size(jpeg)
         if max(width, height) >= MIN_SIDE and (

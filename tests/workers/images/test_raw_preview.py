@@ -12,7 +12,7 @@ from storage.records import ErrorKind
 from workers.images.decode import decode
 from workers.images.errors import DecodeError
 from workers.images.orientation import read_orientation
-from workers.images.raw_preview import find_preview
+from workers.images.raw_preview import MAX_JPEGS, find_preview
 
 
 @pytest.mark.parametrize("name", RAWS)
@@ -65,6 +65,18 @@ def test_preview_is_limited() -> None:
         decode(raw_with([LARGE.replace(b"\xff\xc0", b"\xff\xc2", 1)]), max_pixels=100_000)
 
     assert ErrorKind.TOO_LARGE is caught.value.kind
+
+
+def test_many_previews() -> None:
+    """Only so many are looked at: a file of a megabyte could name thousands of slow ones."""
+    raw = Raw()
+    small, large = raw.blob(SMALL), raw.blob(LARGE)
+    places = {513: [small] * MAX_JPEGS, 514: [len(SMALL)] * MAX_JPEGS}
+    following = raw.directory({513: large, 514: len(LARGE)})
+    preview = find_preview(raw.finished(raw.directory(places | {50706: 1}, following)))
+
+    assert preview is not None
+    assert 700 == preview.width
 
 
 def test_ordinary_tiff() -> None:
