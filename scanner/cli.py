@@ -19,6 +19,7 @@ from storage.errors import InvalidInput, ServiceUnavailable
 # In the order in which a new user needs them; each is a module of `scanner.commands`.
 COMMANDS = {
     "scan": "Scan a folder on this machine, from listing to report.",
+    "watch": "Judge what comes into a folder, until stopped.",
     "check": "Judge single files, without queue and store.",
     "report": "Sum up a scan, or compare two.",
     "verdicts": "Print one row per image.",

@@ -79,7 +79,7 @@ def runnable(line: str) -> str | None:
     # Workers and servers run until they are stopped; one with a name has to be known by it.
     seconds = 25 if "--name" in line else 8
     return re.sub(
-        r"^scanner (worker|serve)",
+        r"^scanner (worker|serve|watch)(?!.* --(?:install|uninstall|print-unit))",
         rf"timeout --preserve-status -s TERM {seconds} scanner \1",
         line,
     )

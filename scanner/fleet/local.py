@@ -66,16 +66,37 @@ class LocalWorker:
         argv += ["--concurrency", str(options.concurrency)]
         # Not in SCANNER_ROOTS, because a path may contain its separator.
         argv += root_arguments(options.roots)
+        self._argv, self._env = argv, env
+        self._start()
+
+    def _start(self) -> None:
         with self._log.open("wb") as log:
-            self._process: subprocess.Popen[bytes] = children.start(argv, env=env, output=log)
+            self._process: subprocess.Popen[bytes] = children.start(
+                self._argv, env=self._env, output=log
+            )
 
     def check(self) -> None:
         """Raise WorkerExited if the worker is not running."""
+        if event := self._end():
+            raise WorkerExited(
+                f"the worker {event}; run the same command again to resume; try a smaller "
+                "--concurrency"
+            )
+
+    def restart_if_exited(self) -> str:
+        """Start the worker again if it is not running; return how it ended, or an empty string."""
+        event = self._end()
+        if event:
+            self._start()
+        return event
+
+    def _end(self) -> str:
+        """Return how the worker ended; empty while it is running."""
         status = self._process.poll()
         if status is None:
-            return
+            return ""
         lines = self._log.read_text(errors="replace").strip().splitlines()[-LOG_LINES_SHOWN:]
-        raise WorkerExited(_describe_exit(status, lines))
+        return _describe_exit(status, lines)
 
     def __enter__(self) -> Self:
         return self
@@ -92,14 +113,12 @@ class LocalWorker:
 
 
 def _describe_exit(status: int, lines: list[str]) -> str:
-    """Return one sentence; the log of a killed worker does not explain its end."""
+    """Return the end of a sentence; the log of a killed worker does not explain its end."""
     if status < 0:
         # The kernel usually sends SIGKILL when memory has run out.
         why = " (out of memory?)" if -status == signal.SIGKILL else ""
-        event = f"was killed by signal {-status}{why}"
-    else:
-        event = "exited unexpectedly: " + (" / ".join(lines) or f"exit code {status}")
-    return f"the worker {event}; run the same command again to resume; try a smaller --concurrency"
+        return f"was killed by signal {-status}{why}"
+    return "exited unexpectedly: " + (" / ".join(lines) or f"exit code {status}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,11 @@ from workers.sources.local import LocalSource
 from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from celery import Celery
 
+    from scanner.listing.walk import Candidate
     from storage.database.store import Store
     from storage.records import Plan
     from storage.writes.scans import Scan
@@ -58,6 +59,8 @@ class ScanRequest:
     rescan: bool = False
     retry_errors: bool = False
     verify: bool = False
+    # Whether a finished scan is continued, too, as `watch` does.
+    grows: bool = False
 
     def choices(self) -> str:
         """Return a digest of the choice of files and labels, and of what is verified."""
@@ -104,11 +107,11 @@ def summarize_listing(request: ScanRequest) -> ListingSummary:
 def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
     """Find the scan to continue, or begin one.
 
-    Continue an unfinished scan with the same plan; otherwise begin one that reuses the verdicts of
-    earlier scans, with `verify` those on the same content. With `rescan` neither may reuse
-    verdicts. Of two concurrent requests, one
-    begins the scan and the other continues it. Raise NotFound if there is no scan whose errors
-    could be retried.
+    Continue an unfinished scan with the same plan, or a finished one if the request grows;
+    otherwise begin one that reuses the verdicts of earlier scans, with `verify` those on the same
+    content. With `rescan` neither may reuse verdicts. Of two concurrent requests, one begins the
+    scan and the other continues it. Raise NotFound if there is no scan whose errors could be
+    retried.
     """
     while True:
         try:
@@ -146,7 +149,9 @@ def _find_or_begin(store: Store, request: ScanRequest) -> OpenedScan:
 
 def _continues(latest: Scan, request: ScanRequest) -> bool:
     """Return whether a request continues the latest scan."""
-    if latest.finished_at is not None or latest.choices != request.choices():
+    if latest.choices != request.choices():
+        return False
+    if latest.finished_at is not None and not request.grows:
         return False
     return not (request.rescan and latest.keep_from is not None)
 
@@ -170,7 +175,7 @@ def enqueue(
     published = publish_unfinished(store, app, scan, on_batch)
     if scan.listed_at is None:
         walk = Walk(request.root, request.walk)
-        for is_published in _publish_new(store, app, scan, _list_images(walk, request)):
+        for is_published in _publish_new(store, app, scan, list_images(walk, request)):
             published += is_published
             on_batch()
         scans.mark_listed(store, scan.scan_id, walk.skipped, walk.unreadable_count)
@@ -207,6 +212,16 @@ def retry_moved(store: Store, scan: Scan) -> int:
     return listing.retry_errors(store, scan.scan_id, MAX_IMAGES, _file_status(root), kind)
 
 
+def retry_passing(store: Store, scan: Scan) -> int:
+    """Put the images that were away, or changed while they were read, into new batches."""
+    root = Path(os.fsdecode(scan.root))
+    kinds = (ErrorKind.UNREADABLE, ErrorKind.CHANGED, ErrorKind.MOVED)
+    status = _file_status(root)
+    return sum(
+        listing.retry_errors(store, scan.scan_id, MAX_IMAGES, status, kind) for kind in kinds
+    )
+
+
 def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
     """Return a function for the current size and modification time of a file below the root."""
 
@@ -220,7 +235,8 @@ def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
     return read
 
 
-def _list_images(walk: Walk, request: ScanRequest) -> Iterator[ListedImage]:
+def list_images(walk: Iterable[Candidate], request: ScanRequest) -> Iterator[ListedImage]:
+    """Yield the files of a walk with what a request wants to know of each."""
     with LocalSource(request.root) as source:
         for file in walk:
             label = None if request.label is None else request.label(file.path)

@@ -122,11 +122,20 @@ class Walk:
             raise WalkError(f"{error}.") from error
 
     def __iter__(self) -> Iterator[Candidate]:
+        return self.below(b"", deep=True)
+
+    def below(self, folder: bytes, *, deep: bool) -> Iterator[Candidate]:
+        """Yield the candidates in one folder, and if `deep` in all folders below it.
+
+        The folder's path is relative to the root and ends with a slash, or is empty. Nothing is
+        yielded of a folder that the walk would skip.
+        """
+        if not self._is_walked(folder):
+            return
         # A stack of folders and not recursion: trees can be deeper than Python's call stack.
-        pending = [self._open(b"")]
+        pending = [self._open(folder)]
         while pending:
             prefix, entries, sidecars = pending[-1]
-            start = self._base + prefix
             for entry in entries:
                 end = entry.index(b"\0")
                 name, mark = entry[:end], entry[end : end + _MARK_BYTES]
@@ -136,28 +145,39 @@ class Walk:
                 if mark == _LATE_FOLDER:
                     name = name[len(_LATE) :]
                 if mark in (_FOLDER, _LATE_FOLDER):
+                    if not deep:
+                        continue
                     pending.append(self._open(prefix + name + b"/"))
                     break
-                try:
-                    status = os.stat(start + name, follow_symlinks=mark == _LINK)
-                except OSError as error:
-                    self._count_unreadable(prefix + name, error)
-                    continue
-                if not stat.S_ISREG(status.st_mode):
-                    continue
-                found = sidecars.of(name)
-                if self._copies is not None and self._copies.add(prefix + name, status.st_size):
-                    self.skipped["copy"] += 1
-                    continue
-                yield Candidate(
-                    prefix + name,
-                    status.st_size,
-                    clamp_mtime(status.st_mtime_ns),
-                    found,
-                    self._copies is not None and is_edited(start, name),
-                )
+                candidate = self._candidate(prefix, name, mark, sidecars)
+                if candidate is not None:
+                    yield candidate
             else:
                 pending.pop()
+
+    def _candidate(
+        self, prefix: bytes, name: bytes, mark: bytes, sidecars: WaitingSidecars
+    ) -> Candidate | None:
+        """Return a file with its size and time; None where it is no file, or a copy."""
+        start = self._base + prefix
+        try:
+            status = os.stat(start + name, follow_symlinks=mark == _LINK)
+        except OSError as error:
+            self._count_unreadable(prefix + name, error)
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        found = sidecars.of(name)
+        if self._copies is not None and self._copies.add(prefix + name, status.st_size):
+            self.skipped["copy"] += 1
+            return None
+        return Candidate(
+            prefix + name,
+            status.st_size,
+            clamp_mtime(status.st_mtime_ns),
+            found,
+            self._copies is not None and is_edited(start, name),
+        )
 
     def _open(self, prefix: bytes) -> tuple[bytes, Iterator[bytes], WaitingSidecars]:
         """Return a folder with its sorted entries and their sidecars."""
@@ -183,7 +203,16 @@ class Walk:
         except OSError as error:
             self._count_unreadable(prefix, error)
 
-    def _mark(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
+    def _is_walked(self, folder: bytes) -> bool:
+        """Check that no name on the way to a folder is skipped, as it would be in a walk."""
+        prefix = b""
+        for name in folder.split(b"/")[:-1]:
+            if self._mark(prefix, _Named(self._base + prefix, name)) != _FOLDER:
+                return False
+            prefix += name + b"/"
+        return True
+
+    def _mark(self, prefix: bytes, entry: os.DirEntry[bytes] | _Named) -> bytes | str:
         """Return the mark of an entry, or the kind (str) that it is skipped as."""
         name = entry.name
         if name[0] == _DOT and not self._options.hidden:
@@ -204,7 +233,7 @@ class Walk:
                 return kind
         return "excluded" if self._included and not self._included.match_file(path) else mark
 
-    def _mark_other(self, prefix: bytes, entry: os.DirEntry[bytes]) -> bytes | str:
+    def _mark_other(self, prefix: bytes, entry: os.DirEntry[bytes] | _Named) -> bytes | str:
         if entry.is_dir(follow_symlinks=False):
             return _FOLDER
         if not entry.is_symlink():
@@ -243,6 +272,26 @@ class Walk:
         self.unreadable_count += 1
         if len(self.unreadable) < MAX_EXAMPLES:
             self.unreadable.append(Unreadable(path.rstrip(b"/"), error.strerror or str(error)))
+
+
+class _Named:
+    """What `os.scandir` says of an entry, of one whose name is known."""
+
+    def __init__(self, folder: bytes, name: bytes) -> None:
+        self.name = name
+        try:
+            self._mode = os.lstat(folder + name).st_mode
+        except OSError:
+            self._mode = 0
+
+    def is_file(self, *, follow_symlinks: bool) -> bool:  # noqa: ARG002 - as of os.DirEntry
+        return stat.S_ISREG(self._mode)
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:  # noqa: ARG002
+        return stat.S_ISDIR(self._mode)
+
+    def is_symlink(self) -> bool:
+        return stat.S_ISLNK(self._mode)
 
 
 def _root_identity(root: bytes, name: str) -> tuple[int, int]:

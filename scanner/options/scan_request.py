@@ -13,7 +13,7 @@ from scanner.options.completion import complete_detector
 from scanner.options.record import as_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scanner.fleet.producer import ScanRequest
 
@@ -25,9 +25,6 @@ class ScanRequestOptions:
     folder: Path
     name: str | None
     detectors: str | None
-    rescan: bool
-    verify: bool
-    retry_errors: bool
     labels_from_folders: bool
     labels: Path | None
     include: tuple[str, ...]
@@ -40,6 +37,9 @@ class ScanRequestOptions:
     with_context: bool
     with_file_names: bool
     with_marks: bool
+    rescan: bool = False
+    verify: bool = False
+    retry_errors: bool = False
 
 
 detectors_option = click.option(
@@ -73,13 +73,7 @@ marks_option = click.option(
     help="Read marks that generators leave in the pixels, such as Gemini's sparkle.",
 )
 
-_OPTIONS = (
-    click.argument("folder", type=click.Path(exists=True, path_type=Path)),
-    click.option("--name", help="Name of the collection.  [default: the folder's name]"),
-    detectors_option,
-    context_option,
-    file_names_option,
-    marks_option,
+_AGAIN = (
     click.option(
         "--rescan",
         is_flag=True,
@@ -94,6 +88,16 @@ _OPTIONS = (
     click.option(
         "--retry-errors", is_flag=True, help="Judge again only the images that ended in an error."
     ),
+)
+
+_OPTIONS = (
+    click.argument("folder", type=click.Path(exists=True, path_type=Path)),
+    click.option("--name", help="Name of the collection.  [default: the folder's name]"),
+    detectors_option,
+    context_option,
+    file_names_option,
+    marks_option,
+    *_AGAIN,
     click.option(
         "--labels-from-folders",
         is_flag=True,
@@ -143,8 +147,19 @@ dry_run_option = click.option(
 
 def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options; the command gets them as `requested`, a ScanRequestOptions."""
+    return _with(function, _OPTIONS)
+
+
+def watch_request_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options but those that have images judged again."""
+    return _with(function, [option for option in _OPTIONS if option not in _AGAIN])
+
+
+def _with(
+    function: Callable[..., Any], options: Sequence[Callable[..., Any]]
+) -> Callable[..., Any]:
     decorated = as_record(ScanRequestOptions, "requested")(function)
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated
 

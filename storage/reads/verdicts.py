@@ -79,6 +79,17 @@ def read_verdicts(store: Store, scan_id: int, images: Sequence[int]) -> dict[int
     return {image_id: verdict for image_id, verdict in judged if verdict is not None}
 
 
+def images_with(store: Store, scan_id: int, outcome: Outcome) -> list[int]:
+    """Return the images of a scan with an outcome that has scores, the highest score first."""
+    query = (
+        sa.select(verdict.c.image_id)
+        .where(verdict.c.scan_id == scan_id, verdict.c.outcome == outcome)
+        .order_by(verdict.c.score.desc(), verdict.c.image_id)
+    )
+    with store.read() as connection:
+        return list(connection.scalars(query))
+
+
 def _verdict_row(row: sa.Row[Any], findings: Mapping[int, tuple[Finding, ...]]) -> VerdictRow:
     return VerdictRow(
         row.image_id,

@@ -310,3 +310,19 @@ def test_large_folder_is_complete_and_sorted(
 
     assert expected == sorted(paths := _paths(tmp_path))
     assert 500 == paths.index(b"500/x.jpg")
+
+
+def test_one_folder(tmp_path: Path) -> None:
+    """A single folder is listed as in the whole walk, alone or with those below it."""
+    _make(tmp_path, "a.jpg", "b/1.jpg", "b/c/2.jpg", "b/c/d/3.jpg", "bb/4.jpg", ".h/i/5.jpg")
+    (tmp_path / "link").symlink_to("b")
+    options = WalkOptions(exclude=("d/",))
+
+    def below(folder: bytes, *, deep: bool) -> list[bytes]:
+        return [file.path for file in Walk(tmp_path, options).below(folder, deep=deep)]
+
+    assert [b"b/1.jpg"] == below(b"b/", deep=False)
+    assert [b"b/1.jpg", b"b/c/2.jpg"] == below(b"b/", deep=True)
+    assert [b"a.jpg"] == below(b"", deep=False)
+    for skipped in (b".h/i/", b"b/c/d/", b"link/", b"none/", b"a.jpg/"):
+        assert [] == below(skipped, deep=True)
