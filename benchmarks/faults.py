@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -55,6 +56,9 @@ class Recorder:
         self._measured = measured
         self._at_once = at_once
         self._failures: dict[str, str] = {}
+        git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+        done = subprocess.run(git, check=False, capture_output=True, text=True)
+        self._commit = done.stdout.strip()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep why a test failed, and write its line when all of it is over."""
@@ -75,6 +79,7 @@ class Recorder:
             "passed": failure is None,
             "measured": measured,
             "reason": "" if failure is None else reason_of(failure),
+            "commit": self._commit,
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "cores": os.cpu_count(),
             "at_once": self._at_once,
