@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from scanner.exits import DONE, FAILED
 from scanner.options.broker import broker_option
+from scanner.options.output import json_option
 from scanner.options.parameters import FiniteRange, refuse_before_subcommand
 from scanner.options.record import as_record
 from scanner.options.store import store_option
@@ -29,6 +32,15 @@ if TYPE_CHECKING:
     from workers.working_hours import Hours
 
 DEFAULT_GIVE_UP_MINUTES = 10.0
+
+# Of a heartbeat, in seconds; a broker that hangs is noticed after 15.
+DEFAULT_MAX_AGE = 60.0
+_SAID = {
+    "works": "works",
+    "silent": "runs, and has not reached its broker for {seconds} s",
+    "hung": "hangs: it has done nothing for {seconds} s",
+    "dead": "is gone without having stopped; its last heartbeat was {seconds} s ago",
+}
 
 user_option = click.option(
     "--user", "of_user", is_flag=True, help="A service of yours, not the system's."
@@ -180,6 +192,49 @@ def _arguments(options: ServiceOptions) -> list[str]:
         if value is not None:
             arguments += [f"--{name}", str(value)]
     return [*arguments, "--cool"] if options.cool else arguments
+
+
+@command.command()
+@click.option(
+    "--max-age",
+    type=FiniteRange(0),
+    default=DEFAULT_MAX_AGE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a worker may be without a heartbeat, or without its broker.",
+)
+@json_option
+@click.pass_context
+def health(ctx: click.Context, *, max_age: float, as_json: bool) -> None:
+    """Check whether your workers on this machine, or in this container, work.
+
+    Tells workers that are gone, that hang, and that do not reach their broker. Asks neither broker
+    nor store and loads no model, so it may run often. A worker that is paused works.
+
+    \b
+    Examples:
+      scanner worker health
+      scanner worker health --max-age 120 --json
+
+    Exit codes: 0 all workers work, 1 one does not, or there is none.
+    """
+    from scanner.config import state_dir
+    from workers.host.heartbeat_file import Health, read_health
+
+    workers = read_health(state_dir(), max_age)
+    if as_json:
+        click.echo(json.dumps([asdict(worker) for worker in workers]))
+    else:
+        for worker in workers:
+            click.echo(
+                f"{worker.name} (process {worker.pid}) {_SAID[worker.health]}".format(
+                    seconds=f"{worker.seconds:,.0f}"
+                )
+            )
+        if not workers:
+            click.echo("no worker runs on this machine")
+    does_work = bool(workers) and all(one.health is Health.WORKS for one in workers)
+    ctx.exit(DONE if does_work else FAILED)
 
 
 @command.command()

@@ -34,6 +34,8 @@ After=network-online.target
 # The exit code after Ctrl-C is not a failure.
 SuccessExitStatus=130
 Restart=on-failure
+# Of a worker that hangs, too: it tells systemd every five seconds that it runs.
+WatchdogSec=120
 RestartSec=10
 # The worker finishes its current images within a minute; the rest returns to the queue.
 KillMode=mixed

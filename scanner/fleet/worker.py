@@ -27,12 +27,14 @@ from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
 from workers.broker.namespace import QUEUE
 from workers.broker.quiet import quiet_celery
+from workers.host.heartbeat_file import heartbeat_file
 from workers.sources.location import HubLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from workers.host.heartbeat_file import HeartbeatFile
     from workers.settings import Membership, WorkerSettings
 
 
@@ -87,7 +89,7 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
 
     Without a rescuer, as in `scan`, the worker starts without measuring its speed.
     """
-    with _sigterm_ends():
+    with _sigterm_ends(), heartbeat_file(settings.state_dir, settings.label) as heartbeat:
         processes = (
             "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
         )
@@ -101,7 +103,7 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
-            return _consume(settings, process, say)
+            return _consume(settings, process, heartbeat, say)
 
 
 def _advice(broker_url: str) -> str:
@@ -150,13 +152,17 @@ def _supervised_rescuer(
 
 
 def _consume(
-    settings: WorkerSettings, rescuer: SupervisedProcess | None, say: Callable[[str], object]
+    settings: WorkerSettings,
+    rescuer: SupervisedProcess | None,
+    heartbeat: HeartbeatFile,
+    say: Callable[[str], object],
 ) -> int:
     """Run Celery's worker in this process, and restart the rescuer whenever it has exited."""
     quiet_celery()
     # Celery sets up no logging, which would undo --verbose, if this signal is connected.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
+    app.steps["consumer"].add(periodic_step(heartbeat.listened))
     if rescuer is not None:
         app.steps["consumer"].add(periodic_step(rescuer.restart_if_exited))
     worker = app.Worker(
