@@ -33,8 +33,8 @@ def command(ctx: click.Context, *, store: str, broker: str, as_json: bool) -> No
     """List the messages that were put aside, the newest first: the latest 200 are kept.
 
     Those are messages that are not signed by the store or by a machine that may, or are damaged;
-    and batches that no machine could do for ten minutes, since none knows where the collection is
-    or has the detectors.
+    and batches that no machine could do for ten minutes, since none knows where the collection is,
+    has the detectors, or understands their version.
 
     \b
     Examples:

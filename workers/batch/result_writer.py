@@ -82,7 +82,7 @@ def make_result_writer(broker_url: str, store: Store) -> Celery:
     # For the consumer's dead letters.
     app.letters = make_namespace(broker_url, store.identity)
     app.conf.worker_consumer = "workers.broker.consumer:ResultConsumer"
-    guard_this_process()
+    guard_this_process(app.letters, "result")
     stop = StopFlag()
     result_writer = ResultWriter(store, app.letters, stop)
 

@@ -28,6 +28,7 @@ from workers.batch.retry import (
     Retry,
 )
 from workers.batch.sandbox import Sandbox, SandboxError
+from workers.broker.batch_message import UNDERSTOOD
 from workers.broker.batch_parts import BatchPart, random_part_number
 from workers.broker.leases import ImageTimer, Lease
 from workers.broker.publish import send_batch
@@ -259,7 +260,8 @@ class BatchRunner:
                 begin = _SandboxTries(self._timer, partial(self._leave, images[1:])).begin
             chunk = judge.chunk(source, images, begin)
             if not self._written:
-                self._context.missing.reset(self._collection_name, self._plan_name)
+                found = (self._collection_name, self._plan_name, *UNDERSTOOD)
+                self._context.missing.reset(*found)
         except SourceMoved as error:
             sources.forget(collection)
             if not self._context.missing.is_over(self._collection_name):

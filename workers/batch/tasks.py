@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+import redis
 from celery.exceptions import Reject
 from celery.signals import worker_shutting_down
 
@@ -64,7 +65,7 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
     app.letters = make_namespace(settings.broker_url, settings.store_id)
     app.conf.worker_consumer = "workers.broker.consumer:GuardedConsumer"
     app.steps["consumer"].add(availability_step(settings))
-    guard_this_process()
+    guard_this_process(app.letters, "batch")
     contexts = WorkerContexts(settings)
 
     @app.task(
@@ -107,11 +108,25 @@ def run_batch(contexts: WorkerContexts, raw: object) -> None:
     except BatchGivenUp as error:
         ids = (message.scan_id, message.batch_id) if message is not None else (0, 0)
         bury(context.namespace, dead_letter("batch", str(error), context.name, raw, ids))
-    except (NewerMessage, RequeueBatch, StoreError, OSError, *TRANSIENT_ERRORS) as error:
-        # Another machine may understand it, or have what is missing here.
+    except NewerMessage as error:
+        # Another machine may understand it.
+        if not _is_over(context, error.needs):
+            with log_batch(*error.batch):
+                raise _requeued(contexts, error) from error
+        bury(context.namespace, dead_letter("batch", str(error), context.name, raw, error.batch))
+    except (RequeueBatch, StoreError, OSError, *TRANSIENT_ERRORS) as error:
+        # Another machine may have what is missing here.
         ids = (message.scan_id, message.batch_id) if message is not None else (0, 0)
         with log_batch(*ids):
             raise _requeued(contexts, error) from error
+
+
+def _is_over(context: WorkerContext, needs: str) -> bool:
+    """Return whether no machine has had for too long what messages need."""
+    try:
+        return context.missing.is_over(needs)
+    except redis.RedisError:
+        return False
 
 
 def _requeued(contexts: WorkerContexts, error: Exception) -> Reject:

@@ -13,7 +13,14 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, convert, json, to_builtins
 
 from storage.paths import from_wire, to_wire
-from storage.records import MAX_SIDECAR_BYTES, MAX_SIDECARS, BatchImage, Plan, PlanError
+from storage.records import (
+    MAX_SIDECAR_BYTES,
+    MAX_SIDECARS,
+    RULES_VERSION,
+    BatchImage,
+    Plan,
+    PlanError,
+)
 from storage.sidecars import sidecars_from_json, sidecars_to_json
 from workers.broker.batch_parts import MAX_PART, BatchPart
 from workers.broker.field_types import (
@@ -34,7 +41,20 @@ MAX_IMAGES = 100_000
 
 
 class NewerMessage(Exception):
-    """The message is for a later version of scanner, which other machines may run."""
+    """The message is for a later version of scanner, which other machines may run.
+
+    `needs` names what this machine lacks, see UNDERSTOOD. The ids of scan and batch are 0 where the
+    signature could not be checked.
+    """
+
+    def __init__(self, text: str, needs: str, batch: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(text)
+        self.needs = needs
+        self.batch = batch
+
+
+# What a NewerMessage may need, in the versions that this machine has.
+UNDERSTOOD = (f"version {VERSION}", f"rules {RULES_VERSION}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,7 @@ class _BatchBody(Struct):
 
 
 class _Batch(Struct):
+    scan: Id
     batch: Id
 
 
@@ -133,7 +154,9 @@ def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
     with message_errors("batch message"):
         version = convert(raw, _Versioned).v
         if version > VERSION:
-            raise NewerMessage(f"message version {version} is newer than {VERSION}")
+            text = f"message version {version} is newer than {VERSION}: upgrade the older machines"
+            ids = _ids_of_newer(raw, store_id, public_key)
+            raise NewerMessage(text, f"version {version}", ids)
         if version < VERSION:
             raise MessageError(f"unsupported message version {version}: expected {VERSION}")
         wire = convert(raw, _Wire)
@@ -146,7 +169,7 @@ def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
             attempt=body.attempt,
             part=wire.part,
             collection=body.collection,
-            plan=_decode_plan(body.plan),
+            plan=_decode_plan(body),
             images=tuple(
                 BatchImage(
                     image_id,
@@ -173,12 +196,25 @@ def part_of(raw: object) -> BatchPart:
         return BatchPart(json.decode(wire.signed.body, type=_Batch).batch, wire.part)
 
 
-def _decode_plan(body: dict[str, Any]) -> Plan:
+def _ids_of_newer(raw: object, store_id: str, public_key: bytes) -> tuple[int, int]:
+    """Return the ids of a newer message if it is signed as those of this version, or zeros."""
+    try:
+        with message_errors("batch message"):
+            signed = convert(raw, _Wire).signed
+            verify(Purpose("batch", store_id), signed, public_key)
+            body = json.decode(signed.body, type=_Batch)
+    except MessageError:
+        return 0, 0
+    return body.scan, body.batch
+
+
+def _decode_plan(body: _BatchBody) -> Plan:
+    rules = body.plan.get("rules")
     try:
         # Before the rest of the plan, which newer rules may have changed.
-        require_rules(body.get("rules"))
-        return Plan.from_json(body)
+        require_rules(rules)
+        return Plan.from_json(body.plan)
     except NewerRules as error:
-        raise NewerMessage(str(error)[:200]) from error
+        raise NewerMessage(str(error)[:200], f"rules {rules}", (body.scan, body.batch)) from error
     except PlanError as error:
         raise MessageError(str(error)[:200]) from error

@@ -1,4 +1,4 @@
-"""A Celery consumer that survives hostile messages: it drops those that scanner never publishes.
+"""A Celery consumer that survives hostile messages: it puts aside what scanner never publishes.
 
 Celery assumes that nobody else writes to its queue. A message whose headers or body have another
 shape than it expects ends its worker, goes back to the queue, and ends the next worker too. A batch
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.worker.consumer import Consumer
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kombu.message import Message
+
+    from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ _Body = tuple[tuple[Any], Empty, dict[str, Empty]]
 
 
 class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
-    """Celery's consumer, which drops the messages that would end it."""
+    """Celery's consumer, which puts aside the messages that would end it."""
 
     task = SCAN_BATCH
     kind = "batch"
@@ -109,9 +112,7 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def _bury(self, message: Message, reason: str) -> None:
         """Keep the beginning of a message that is none of scanner's as a dead letter."""
-        body: Any = message.body
-        shown_body = shown(body[:MAX_SHOWN]) if isinstance(body, bytes) else repr(body)[:MAX_SHOWN]
-        bury(self.app.letters, dead_letter(self.kind, reason, "consumer", shown_body))
+        _keep(self.app.letters, self.kind, reason, message.body)
 
 
 class ResultConsumer(GuardedConsumer):
@@ -119,6 +120,12 @@ class ResultConsumer(GuardedConsumer):
 
     task = RECORD_BATCH
     kind = "result"
+
+
+def _keep(letters: Namespace, kind: str, reason: str, raw: object) -> None:
+    """Keep the beginning of something as a dead letter."""
+    beginning = shown(raw[:MAX_SHOWN]) if isinstance(raw, bytes) else str(raw)[:MAX_SHOWN]
+    bury(letters, dead_letter(kind, reason, "consumer", beginning))
 
 
 def check_envelope(message: Message, task: str) -> None:
@@ -134,18 +141,30 @@ def check_envelope(message: Message, task: str) -> None:
 _ITEM_ERRORS = (AttributeError, DataError, LookupError, RecursionError, TypeError, ValueError)
 
 
+# The beginning of the latest queue item, for the case that it is not a message.
+_latest_item: deque[str] = deque(maxlen=1)
+
+
 class GuardedChannel(redis_transport.Channel):
-    """kombu's channel, which drops queue items that are not messages and would end the worker."""
+    """kombu's channel, which puts aside queue items that are not messages and would end the worker.
+
+    They become dead letters of this process' store and kind, see `guard_this_process`.
+    """
 
     QoS = GuardedQoS
+    letters: Namespace
+    kind: str
+
+    def keep(self, reason: str, raw: bytes | str) -> None:
+        """Keep the beginning of something that is off its queue as a dead letter."""
+        _keep(self.letters, self.kind, f"not a message ({reason})", raw)
 
     def _brpop_read(self, **options: object) -> bool:
         try:
             read: bool = super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except _ITEM_ERRORS as error:
-            # It is off the queue already.
             reason = str(error) if isinstance(error, MessageError) else type(error).__name__
-            log.error("queue item dropped: not a message (%s)", reason)  # noqa: TRY400
+            self.keep(reason, "".join(_latest_item))
             return True
         return read
 
@@ -156,13 +175,18 @@ class GuardedSentinelChannel(GuardedChannel, redis_transport.SentinelChannel):
 
 def _load_item(item: str) -> Any:  # noqa: ANN401 - JSON
     """Return what a queue item holds; of one that is too large, nothing is made."""
+    _latest_item.append(item[:MAX_SHOWN])
     if len(item) > MAX_BYTES:
         raise MessageError(f"larger than {MAX_BYTES // 2**20} MiB")
     return load_json(item)  # type: ignore[no-untyped-call]
 
 
-def guard_this_process() -> None:
-    """Protect this process against queue items and compressed bodies that would end it."""
+def guard_this_process(letters: Namespace, kind: str) -> None:
+    """Protect this process against queue items and compressed bodies that would end it.
+
+    What is not a message becomes a dead letter of that kind, `batch` or `result`.
+    """
+    GuardedChannel.letters, GuardedChannel.kind = letters, kind
     _limit_unpacking()
     # What kombu makes of JSON takes five times its size.
     redis_transport.loads = _load_item  # type: ignore[assignment,attr-defined]

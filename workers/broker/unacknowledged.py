@@ -6,7 +6,6 @@ look for all others, every ten seconds; so that is moved aside.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from kombu.transport import redis as redis_transport
@@ -18,8 +17,6 @@ from workers.broker.namespace import QUEUE, RESULTS
 
 if TYPE_CHECKING:
     import redis
-
-log = logging.getLogger(__name__)
 
 
 class _Properties(Struct):
@@ -34,7 +31,7 @@ class _Message(Struct):
 
 
 class GuardedQoS(redis_transport.QoS):
-    """kombu's bookkeeping, which moves aside entries that are not messages of scanner's queues."""
+    """kombu's bookkeeping, which puts aside entries that are not messages of scanner's queues."""
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message."""
@@ -68,10 +65,11 @@ class GuardedQoS(redis_transport.QoS):
     ) -> None:
         """Return a message to its queue, by its number."""
         with self.channel.conn_or_acquire(client) as opened:
+            raw = opened.hget(self.unacked_key, tag)
             try:
-                _check(opened.hget(self.unacked_key, tag))
+                _check(raw)
             except MessageError as error:
-                log.error("unacknowledged message dropped: %s", error)  # noqa: TRY400
+                self.channel.keep(str(error), raw)
                 self._remove_from_indices(tag).execute()  # type: ignore[no-untyped-call]
             else:
                 super().restore_by_tag(tag, opened, leftmost)  # type: ignore[no-untyped-call]

@@ -46,12 +46,15 @@ class Process:
         self.stop = StopFlag()
         self.done: list[BatchMessage] = []
         self.delays: list[float] = []
+        # Whether what messages need has been missing for too long.
+        self.needs: dict[str, bool] = {}
         self.context_error: Exception | None = None
         self.work_error: Exception | None = None
         self.context = SimpleNamespace(
             name="pi4:1",
             namespace=SimpleNamespace(store_id="s1"),
             sink=SimpleNamespace(batch_key=PUBLIC_KEY),
+            missing=SimpleNamespace(is_over=self.needs.get),
         )
         self.letters: list[DeadLetter] = []
         monkeypatch.setattr(tasks, "bury", lambda _, letter: self.letters.append(letter))
@@ -120,21 +123,46 @@ def test_hostile_messages(process: Process, raw: object) -> None:
     assert ("batch", "pi4:1", raw) == (letter.kind, letter.by, letter.message())
 
 
-@pytest.mark.parametrize(
-    "newer",
-    [
-        {"v": 5, "whatever": "comes then"},
-        encode_batch(sign_batch(NEWER_RULES, "s1", STORE_KEY)),
-    ],
-    ids=["message", "rules"],
-)
-def test_messages_of_a_newer_version(process: Process, newer: object) -> None:
+NEWER = {
+    "version 5": {"v": 5, "whatever": "comes then"},
+    "version 6": encode_batch(MESSAGE) | {"v": 6},
+    "version 7": encode_batch(sign_batch(MESSAGE, "s1", bytes(32))) | {"v": 7},
+    "rules 99": encode_batch(sign_batch(NEWER_RULES, "s1", STORE_KEY)),
+}
+
+
+@pytest.mark.parametrize("needs", NEWER)
+def test_messages_of_a_newer_version(process: Process, needs: str) -> None:
     """A machine that was not upgraded requeues newer messages for other machines."""
     with pytest.raises(Reject) as caught:
-        process.do(newer)
+        process.do(NEWER[needs])
 
     assert caught.value.requeue
     assert [2.0] == process.delays
+    assert [] == process.letters
+
+
+@pytest.mark.parametrize(
+    ("needs", "batch"),
+    [
+        ("version 5", (0, 0)),
+        ("version 6", (7, 12)),
+        # Another key has signed it.
+        ("version 7", (0, 0)),
+        ("rules 99", (7, 12)),
+    ],
+)
+def test_newer_messages_that_nobody_understands(
+    process: Process, needs: str, batch: tuple[int, int]
+) -> None:
+    """A newer message becomes a dead letter when no machine has understood such ones for long."""
+    process.needs[needs] = True
+    process.do(NEWER[needs])
+    (letter,) = process.letters
+
+    assert batch == (letter.scan_id, letter.batch_id)
+    assert "older machine" in letter.reason
+    assert NEWER[needs] == letter.message()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ import pytest
 import redis
 from kombu.transport import redis as redis_transport
 
+from storage.paths import shown
 from storage.records import BatchImage, Plan
 from workers.broker.app import make_app, make_namespace
 from workers.broker.batch_message import BatchMessage, sign_batch
 from workers.broker.consumer import guard_this_process
+from workers.broker.dead_letters import read_letters
 from workers.broker.field_types import MessageError
 from workers.broker.publish import send_batch
 from workers.broker.unacknowledged import GuardedQoS
@@ -48,9 +50,9 @@ def namespace(clean_redis: str) -> Iterator[Namespace]:
 
 
 @pytest.fixture
-def app(clean_redis: str) -> Iterator[Celery]:
+def app(clean_redis: str, namespace: Namespace) -> Iterator[Celery]:
     """Return the store's app in a process with guards."""
-    guard_this_process()
+    guard_this_process(namespace, "batch")
     app = make_app(clean_redis, "s1")
     yield app
     app.close()
@@ -77,6 +79,38 @@ def test_junk_does_not_keep_messages(app: Celery, namespace: Namespace) -> None:
         client.hlen(namespace.key("unacked")),
         client.zcard(namespace.key("unacked_index")),
     ]
+    letters = read_letters(namespace)
+    assert {"batch"} == {letter.kind for letter in letters}
+    assert all(letter.reason.startswith("not a message (") for letter in letters)
+    assert sorted(shown(raw[:1000]) for raw in JUNK.values()) == sorted(
+        str(letter.message()) for letter in letters
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (b"\xff\xfe", "not a message (JSONDecodeError)"),
+        (b"[" * 100_000, "not a message (RecursionError)"),
+        (b"no JSON", "not a message (JSONDecodeError)"),
+        (b"5", "not a message (TypeError)"),
+        (b'{"body": 5}', "not a message (KeyError)"),
+    ],
+    ids=["bytes", "deep", "text", "number", "shape"],
+)
+def test_items_that_are_no_messages(
+    app: Celery, namespace: Namespace, item: bytes, reason: str
+) -> None:
+    """What cannot be read off a queue becomes a dead letter, with its beginning and the reason."""
+    namespace.client.lpush(namespace.queue, item)
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.basic_consume("queue", no_ack=False, callback=id, consumer_tag="test")
+        connection.drain_events(timeout=10)
+    (letter,) = read_letters(namespace)
+
+    assert ("batch", reason) == (letter.kind, letter.reason)
+    assert item.decode(errors="replace")[:1000] == letter.message()
 
 
 def test_errors_of_redis_are_waited_for(app: Celery) -> None:
@@ -86,18 +120,17 @@ def test_errors_of_redis_are_waited_for(app: Celery) -> None:
         assert issubclass(redis.ResponseError, connection.default_channel.connection_errors)
 
 
+@pytest.mark.usefixtures("app")
 def test_item_that_is_too_large() -> None:
     """Of a queue item of more than 16 MiB nothing is made, which would take five times its size."""
-    guard_this_process()
     assert {"a": 1} == redis_transport.loads('{"a": 1}')
     with pytest.raises(MessageError, match="larger than 16 MiB"):
         redis_transport.loads('"' + "x" * 2**24 + '"')
 
 
+@pytest.mark.usefixtures("app")
 def test_guards_hold_behind_sentinels() -> None:
     """The channel to a broker that Sentinels name drops the same items."""
-    guard_this_process()
-
     assert issubclass(redis_transport.SentinelTransport.Channel, redis_transport.Channel)
     assert GuardedQoS is redis_transport.SentinelTransport.Channel.QoS
 
