@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stage import RedisServer, namespace_of, pool_children
+from stage import RedisServer, broken, fill_disk, namespace_of, pool_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,3 +248,43 @@ def test_cut_connections(
             time.sleep(1)
 
     stage.finish(f"connections to a far Redis cut {CUTS} times", expected)
+
+
+@pytest.mark.faults
+def test_disk_full(
+    stage_on: Callable[..., Stage], small_disk: Path, tmp_path: Path, expected: Verdicts
+) -> None:
+    """Workers wait for a Redis that cannot write its append-only file, and go on."""
+    server = RedisServer(small_disk / "redis")
+    try:
+        stage = stage_on(f"sqlite:///{tmp_path}/store.db", server.url)
+        workers = [stage.work(), stage.work()]
+        stage.enqueue()
+        stage.wait_begun()
+        with stage.fault(), server.client() as client:
+            fill_disk(small_disk)
+            time.sleep(FULL_S)
+            refused = client.info("persistence")["aof_last_write_status"]
+            (small_disk / "filler").unlink()
+
+        assert "err" == refused
+        stage.wait(lambda seen: seen.pending == 0)
+        assert [None, None] == [worker.poll() for worker in workers]
+        stage.finish(f"disk of Redis full for {FULL_S} s", expected)
+    finally:
+        server.kill()
+
+
+@pytest.mark.faults
+def test_visible_too_early(stage: Stage, expected: Verdicts) -> None:
+    """A batch that Redis gives out again while it is at work is not done twice."""
+    slow = broken(PYTHON_FAULTS_SLOW=0.7, PYTHON_FAULTS_VISIBLE=1)
+    stage.start_module("scanner.fleet.rescuer")
+    work = ("worker", "--concurrency", "1", "--no-rescuer", "--verbose")
+    stage.workers += [stage.start(*work, **slow) for _ in range(2)]
+    with stage.fault():
+        stage.enqueue()
+
+    stage.wait(lambda seen: seen.pending == 0)
+    assert "another worker has the batch" in stage.log()
+    stage.finish("visibility timeout shorter than a batch", expected)

@@ -5,30 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
+from stage import broken
 
 from workers.broker.field_types import VERSION
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stage import RedisServer, Stage, Verdicts
 
-BROKEN = Path(__file__).parents[1] / "support" / "broken"
 # Seconds that an image may take where decoders fail.
 IMAGE_SECONDS = 8
 # Seconds that the folder is away.
 AWAY_S = 15
-
-
-def broken(**variables: object) -> dict[str, str]:
-    """Return the environment of a process that is broken from within."""
-    paths = [str(BROKEN), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(paths)} | {
-        name: str(value) for name, value in variables.items()
-    }
 
 
 @pytest.mark.faults

@@ -8,7 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from stage import children_of, pool_children
+from PIL import Image
+from stage import broken, children_of, namespace_of, pool_children, wait_for
+
+from scanner.fleet.worker import STOP_SECONDS
+from workers.broker.leases import working_key
 
 if TYPE_CHECKING:
     from stage import RedisServer, Stage, Verdicts
@@ -99,13 +103,17 @@ def test_everything_killed(stage: Stage, server: RedisServer, expected: Verdicts
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("times", [8])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("times", [8, 50])
 def test_stopped_many_times(stage: Stage, expected: Verdicts, times: int) -> None:
     """Workers that are told to stop while messages arrive give back what they have."""
     stage.enqueue()
-    for _ in range(times):
-        worker = stage.work()
-        time.sleep(4)
+    # So slow that there is work for all of them.
+    slow = broken(PYTHON_FAULTS_SLOW=0.2 if times > 8 else 0)
+    for number in range(times):
+        worker = stage.work(**slow)
+        # At each moment of a start, and of the work after it.
+        time.sleep(4 * (number + 1) / times if times > 8 else 4)
         worker.send_signal(signal.SIGTERM)
         # Python itself ends by the signal, where it is still importing.
         assert worker.wait(60) in {0, -signal.SIGTERM}
@@ -113,6 +121,44 @@ def test_stopped_many_times(stage: Stage, expected: Verdicts, times: int) -> Non
         stage.work()
 
     stage.finish(f"SIGTERM {times} times", expected)
+
+
+@pytest.mark.faults
+def test_stopped_in_a_long_batch(stage: Stage, expected: Verdicts) -> None:
+    """A worker that is told to stop in a batch that outlasts its grace gives back the rest."""
+    worker = stage.work(**broken(PYTHON_FAULTS_SLOW=2))
+    stage.enqueue()
+    stage.wait(lambda seen: seen.judged > 0)
+    with stage.fault():
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(STOP_SECONDS + 20)
+        assert stage.counts().pending > len(expected) // 2
+        stage.work()
+
+    stage.finish("SIGTERM in a batch longer than the grace time", expected)
+
+
+@pytest.mark.faults
+def test_stopped_while_an_image_hangs(
+    stage: Stage, server: RedisServer, expected: Verdicts
+) -> None:
+    """An image that hangs for longer than the grace time does not keep its worker from ending."""
+    bad = stage.photos / stage.not_fingerprinted()[0]
+    bad.unlink()
+    Image.new("RGB", (640, 480)).save(bad, comment=b"hang")
+    worker = stage.work(**broken(PYTHON_FAULTS_DECODER=300))
+    stage.enqueue()
+    namespace = namespace_of(stage, server)
+    wait_for(lambda: namespace.client.hlen(working_key(namespace)), bool, stage.log)
+    # The image is one of the first.
+    time.sleep(5)
+    with stage.fault():
+        worker.send_signal(signal.SIGTERM)
+        assert 0 == worker.wait(STOP_SECONDS + 20)
+        assert "the work is left to others" in stage.log()
+        stage.work(**broken(PYTHON_FAULTS_DECODER=8))
+
+    stage.finish("SIGTERM while an image hangs", expected, errors=[bad.name])
 
 
 @pytest.mark.faults

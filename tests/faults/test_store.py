@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,9 @@ import psutil
 import psycopg
 import pytest
 import sqlalchemy as sa
-from stage import pool_children
+from stage import broken, fill_disk, pool_children
 
+from storage.database.schema import HEAD
 from storage.database.store import Store
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 SILENT_S = 60
 LOCKED_S = 35
+# Seconds that the transaction of an upgrade takes.
+UPGRADE_S = 5
 FULL_S = 20
 
 
@@ -207,18 +208,6 @@ def test_many_processes_on_one_sqlite(stage: Stage, expected: Verdicts, processe
     stage.finish(f"{processes} processes on one SQLite, one killed", expected)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system in memory of 2 MiB, which only root may do."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.faults
 def test_disk_full_for_a_while(
     stage_on: Callable[..., Stage], small_disk: Path, expected: Verdicts
@@ -229,7 +218,7 @@ def test_disk_full_for_a_while(
     stage.enqueue()
     stage.wait_begun()
     with stage.fault():
-        _fill(small_disk)
+        fill_disk(small_disk)
         time.sleep(FULL_S)
         (small_disk / "filler").unlink()
 
@@ -249,7 +238,7 @@ def test_scan_on_a_full_disk(
     with closing(Store.open(stage.store_url)):
         stage.wait(lambda seen: seen.judged > 10)
     with stage.fault():
-        _fill(small_disk)
+        fill_disk(small_disk)
         _, said = scan.communicate(timeout=240)
         (small_disk / "filler").unlink()
 
@@ -260,11 +249,30 @@ def test_scan_on_a_full_disk(
     stage.finish("scan on a disk that stays full, and again", expected)
 
 
-def _fill(folder: Path) -> None:
-    """Leave no room on a disk, which SQLite and its log would use."""
-    with (folder / "filler").open("wb", buffering=0) as filler:
-        while True:
-            try:
-                filler.write(bytes(4096))
-            except OSError:
-                return
+@pytest.mark.faults
+@pytest.mark.parametrize("on", ["", " (Postgres)"], ids=["sqlite", "postgres"])
+def test_upgraded(request: pytest.FixtureRequest, expected: Verdicts, on: str) -> None:
+    """Workers go on while a later version upgrades their store; one that starts then says so."""
+    stage: Stage = request.getfixturevalue("postgres_stage" if on else "stage")
+    workers = [stage.work(**broken(PYTHON_FAULTS_SLOW=0.3)) for _ in range(2)]
+    stage.enqueue()
+    stage.wait_begun()
+    with stage.fault(), closing(Store.unchecked(stage.store_url)) as store:
+        with store.write() as connection:
+            for statement in (
+                "ALTER TABLE verdict ADD COLUMN later INTEGER DEFAULT 7",
+                "CREATE INDEX verdict_later ON verdict (scan_id, later)",
+                "UPDATE alembic_version SET version_num = '9999'",
+            ):
+                connection.exec_driver_sql(statement)
+            time.sleep(UPGRADE_S)
+        refused = stage.cli.run("worker", "--concurrency", "1", check=1).stderr
+        # As if this version knew the new schema, for the oracle.
+        with store.write() as connection:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
+
+    assert "newer than this version of scanner" in refused
+    assert "Traceback" not in refused
+    stage.wait(lambda seen: seen.pending == 0)
+    assert [None, None] == [worker.poll() for worker in workers]
+    stage.finish(f"store upgraded by a later version{on}", expected)

@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -40,7 +41,6 @@ from workers.broker.app import make_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from workers.broker.namespace import Namespace
 
@@ -49,6 +49,9 @@ TIMEOUT_S = 240.0
 STOP_S = 60.0
 # What an image is judged by: searching for faces takes long enough to break something meanwhile.
 DETECTORS = "faces,provenance"
+
+# See broken/sitecustomize.py.
+BROKEN = Path(__file__).with_name("broken")
 
 Verdicts = dict[bytes, tuple[object, ...]]
 
@@ -318,6 +321,24 @@ class Stage:
             if worker.poll() is None:
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
+
+
+def broken(**variables: object) -> dict[str, str]:
+    """Return the environment of a process that is broken from within."""
+    paths = [str(BROKEN), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)} | {
+        name: str(value) for name, value in variables.items()
+    }
+
+
+def fill_disk(folder: Path) -> None:
+    """Fill a disk with a file `filler`, so that SQLite and its log, or Redis, have no room."""
+    with (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            try:
+                filler.write(bytes(4096))
+            except OSError:
+                return
 
 
 def wait_for(

@@ -4,8 +4,10 @@ Python imports this at its start from PYTHONPATH. Each variable breaks one thing
 so that the process which judges images one by one gets them, too.
 
 PYTHON_FAULTS_DECODER   images say in a JPEG comment how their decoder fails; their time limit
+PYTHON_FAULTS_SLOW      seconds that each image takes longer
 PYTHON_FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without it
 PYTHON_FAULTS_VERSION   the version of messages that this process knows
+PYTHON_FAULTS_VISIBLE   seconds after which a message that was not acknowledged counts as lost
 """
 
 from __future__ import annotations
@@ -64,6 +66,20 @@ def _break_decoder(image_seconds: float) -> None:
     )
 
 
+def _slow_down(seconds: float) -> None:
+    from PIL.ImageFile import ImageFile  # noqa: PLC0415 - as above
+
+    load = ImageFile.load
+
+    def slow(image: ImageFile) -> Any:  # noqa: ANN401 - Pillow's
+        # Nothing is left to decode at further calls.
+        if image.tile:
+            time.sleep(seconds)
+        return load(image)
+
+    ImageFile.load = slow
+
+
 def _break_clock(file: str) -> None:
     right = time.time
 
@@ -83,9 +99,19 @@ def _break_version(version: int) -> None:
     field_types.VERSION = version
 
 
+def _hurry(seconds: int) -> None:
+    from workers.broker import app  # noqa: PLC0415 - as above
+
+    app.TRANSPORT["visibility_timeout"] = seconds
+
+
 if limit := os.environ.get("PYTHON_FAULTS_DECODER"):
     _break_decoder(float(limit))
 if file := os.environ.get("PYTHON_FAULTS_CLOCK"):
     _break_clock(file)
 if version := os.environ.get("PYTHON_FAULTS_VERSION"):
     _break_version(int(version))
+if seconds := os.environ.get("PYTHON_FAULTS_SLOW"):
+    _slow_down(float(seconds))
+if seconds := os.environ.get("PYTHON_FAULTS_VISIBLE"):
+    _hurry(int(seconds))
