@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import site
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct, json
 
 from workers.confinement.landlock import landlock_version, restrict
 from workers.confinement.seccomp import forbid_privileges, has_seccomp, refuse_calls
@@ -29,6 +33,13 @@ _SYSTEM = (
 )
 _NULL = Path("/dev/null")
 _LIBRARIES = "LD_LIBRARY_PATH"
+
+
+class _Origin(Struct):
+    """Where a package was installed from."""
+
+    url: str = ""
+    dir_info: dict[str, object] = {}
 
 
 def missing_means() -> list[str]:
@@ -59,4 +70,19 @@ def _own_paths() -> Iterator[Path]:
     yield from map(Path, {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix})
     yield from (Path(entry or os.curdir) for entry in sys.path)
     yield Path(site.getusersitepackages())
+    yield from _editable_projects()
     yield from (Path(entry) for entry in os.environ.get(_LIBRARIES, "").split(":") if entry)
+
+
+def _editable_projects() -> Iterator[Path]:
+    """Yield the folders of packages that are installed in place (`pip install -e`, PEP 610).
+
+    Python may find them by other means than `sys.path`.
+    """
+    for package in distributions():
+        try:
+            origin = json.decode(package.read_text("direct_url.json") or "{}", type=_Origin)
+        except ValueError:
+            continue
+        if origin.dir_info.get("editable"):
+            yield Path(unquote(urlsplit(origin.url).path))

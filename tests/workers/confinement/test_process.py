@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -178,3 +179,25 @@ def test_the_environment_is_allow_listed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not set(secrets) & set(known)
     assert "C.UTF-8" == known["LC_ALL"]
     assert known.keys() >= {"PATH", "HOME", "XDG_DATA_HOME"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "answer"),
+    [
+        ('{"url": "file://FOLDER", "dir_info": {"editable": true}}', "done"),
+        ('{"url": "file://FOLDER", "dir_info": {}}', "PermissionError"),
+        ("junk", "PermissionError"),
+    ],
+    ids=["editable", "copied", "junk"],
+)
+def test_packages_installed_in_place(secret: Path, origin: str, answer: str) -> None:
+    """A confined process reads the packages that are installed in place, as plug-ins may be."""
+    project = secret.with_name("a project")
+    project.mkdir()
+    (project / "a_plugin.py").write_text("")
+    info = secret.with_name("modules") / "a_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
+    (info / "direct_url.json").write_text(origin.replace("FOLDER", quote(str(project))))
+
+    assert answer == tried(secret, f"open({str(project / 'a_plugin.py')!r})", "reader")
