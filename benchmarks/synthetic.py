@@ -9,6 +9,7 @@ ones of each outcome, are links to them. The others exist in the store only.
 from __future__ import annotations
 
 import argparse
+import calendar
 import hashlib
 import os
 import random
@@ -35,6 +36,8 @@ CHECKPOINT_IMAGES = 20_000
 HOSTS = ("laptop", "pi4", "pi5")
 # Of a thousand images.
 SHARES = (("ai", 50), ("unsure", 30), ("error", 5), ("no_evidence", 915))
+CAMERAS = ("Apple iPhone 13", "Canon EOS 80D", "FUJIFILM X-T3", "SONY ILCE-7M3")
+DAY_S = 24 * 3600
 KINDS = ("truncated", "damaged", "unreadable")
 
 
@@ -99,6 +102,13 @@ def path_of(number: int) -> bytes:
     """Return the path of an image: a hundred folders of years and months."""
     month = number % 100
     return f"{2016 + month // 12}/{month % 12 + 1:02}/{number:07}.jpg".encode()
+
+
+def _taken_at(path: bytes) -> float:
+    """Return a time in the year and the month of a path."""
+    year, month, name = path.decode().split("/")
+    begins = calendar.timegm((int(year), int(month), 1, 0, 0, 0))
+    return float(begins + int(name.partition(".")[0]) // 100 % (28 * DAY_S))
 
 
 def _real(folder: Path) -> list[bytes]:
@@ -180,16 +190,18 @@ class _Rows:
         for image_id, (path, outcome, score, digest) in enumerate(self._told, start=first):
             key = {"scan_id": self._scan_id, "image_id": image_id}
             failed = score is None
+            is_photograph = outcome == "no_evidence" and image_id % 20 != 0
             yield image, {"id": image_id, "collection_id": self._collection_id, "path": path}
             yield (
                 entry,
                 {
                     **key,
                     "batch_id": batch_id,
-                    "size_bytes": 10_000,
-                    "mtime_ns": 1,
+                    "size_bytes": 10_000 + 7919 * image_id % 9_000_000,
+                    "mtime_ns": int(_taken_at(path) + 400 * DAY_S) * 10**9,
                     "truth": None,
                     "sidecars": None,
+                    "edited": None,
                 },
             )
             yield (
@@ -209,6 +221,9 @@ class _Rows:
                     "decode_us": 60,
                     "infer_us": 600,
                     "kept_from": None,
+                    "taken_at": _taken_at(path) if is_photograph else None,
+                    "camera": CAMERAS[image_id % len(CAMERAS)] if is_photograph else None,
+                    "look": int.from_bytes(digest[:8], "big", signed=True),
                 },
             )
             if not failed:
@@ -234,7 +249,7 @@ class _Rows:
                         "kind": "generator_tag",
                         "score": 0.98,
                         "text": "made up",
-                        "detail": None,
+                        "detail": f'{{"generator": "ComfyUI {image_id % 7}"}}',
                     },
                 )
 

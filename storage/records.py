@@ -234,6 +234,19 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Photograph:
+    """By what an image is found among others; None for what is not known.
+
+    `taken_at` is the camera's clock, as seconds since the epoch as if it were UTC; `camera` its
+    make and model; `look` a signed hash of 64 bits, of which similar images share most.
+    """
+
+    taken_at: float | None = None
+    camera: str | None = None
+    look: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The result for one image after its detectors have run.
 
@@ -250,6 +263,7 @@ class Verdict:
     error: ImageError | None
     digest: bytes | None
     timings: Timings
+    photograph: Photograph = Photograph()
 
     @classmethod
     def of_error(cls, image_id: int, error: ImageError) -> Verdict:

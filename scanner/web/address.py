@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.exceptions import HTTPException
 
 from scanner.language import gettext
-from storage.reads.gallery import Position, Reviewed, Selection
+from storage.reads.gallery import Position
+from storage.reads.selection import Reviewed, Selection, Sort, month_span
 from storage.records import ErrorKind, Outcome
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ V = TypeVar("V")
 
 # Characters of a value; no file's path is longer.
 MAX_CHARACTERS = 4_096
+# By whether it is so.
+_YES = ("no", "yes")
 
 
 class Address:
@@ -59,6 +62,13 @@ class Address:
             evidence=self.value("evidence", _text),
             error=self.value("error", ErrorKind),
             reviewed=self.value("reviewed", Reviewed),
+            name=os.fsencode(self.value("name", str) or "").strip().replace(b"\0", b""),
+            is_examined=self.value("examined", _yes_or_no),
+            generator=self.value("generator", _text),
+            camera=self.value("camera", _text),
+            month=self.value("month", _month),
+            sort=self.value("sort", Sort) or Sort.SCORE,
+            is_reversed=bool(self.values("reverse")),
         )
 
     def place(self, name: str) -> Position | None:
@@ -85,6 +95,13 @@ def query(selection: Selection, **more: object) -> str:
         "evidence": selection.evidence,
         "error": selection.error,
         "reviewed": selection.reviewed,
+        "name": selection.name or None,
+        "examined": None if selection.is_examined is None else _YES[selection.is_examined],
+        "generator": selection.generator,
+        "camera": selection.camera,
+        "month": selection.month,
+        "sort": None if selection.sort is Sort.SCORE else selection.sort,
+        "reverse": 1 if selection.is_reversed else None,
     }
     pairs += [(name, value) for name, value in (fields | more).items() if value is not None]
     return urlencode(pairs)
@@ -98,6 +115,16 @@ def changed(selection: Selection, **values: Any) -> Selection:  # noqa: ANN401 -
 def place_text(place: Position) -> str:
     """Return a place as text, exactly, as `Address.place` reads it."""
     return f"{'-' if place.score is None else repr(place.score)}:{place.image_id}"
+
+
+def _yes_or_no(text: str) -> bool:
+    return _YES.index(text) == 1
+
+
+def _month(text: str) -> str:
+    """Return a month or a year; raises ValueError for anything else."""
+    month_span(text)
+    return text
 
 
 def _place(text: str) -> Position:

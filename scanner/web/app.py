@@ -47,6 +47,7 @@ ROUTES = (
     Route("/scan/{scan:int}/events", live.events),
     Route("/scan/{scan:int}/report", report.report),
     Route("/scan/{scan:int}/gallery", gallery.tiles),
+    Route("/scan/{scan:int}/suggest", gallery.suggest),
     Route("/scan/{scan:int}/export", gallery.export),
     Route("/scan/{scan:int}/image/{image:int}", image.show),
     Route("/scan/{scan:int}/image/{image:int}/thumbnail", image.thumbnail),

@@ -85,6 +85,27 @@ def when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
+def taken(seconds: float) -> str:
+    """Return a time by a camera's clock, which has no zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+
+
+def month(seconds: float) -> str:
+    """Return the month of a time by a camera's clock."""
+    return taken(seconds)[:7]
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in a unit that fits it."""
+    if number < 1000:  # noqa: PLR2004 - the prefix of units
+        return f"{number} B"
+    amount, unit = number / 1e3, "kB"
+    for larger in ("MB", "GB"):
+        if amount >= 1000:  # noqa: PLR2004
+            amount, unit = amount / 1e3, larger
+    return f"{amount:,.1f} {unit}"
+
+
 def details(detail: dict[str, object]) -> list[tuple[str, str]]:
     """Return a finding's details for people, as (name, text)."""
     rows = []
@@ -114,6 +135,9 @@ FILTERS: dict[str, Callable[..., object]] = {
     "hundredths": hundredths,
     "rate": rate,
     "when": when,
+    "taken": taken,
+    "month": month,
+    "bytes": size,
     "why": why,
     "reason": reason,
     "score_reason": score_reason,

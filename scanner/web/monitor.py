@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from scanner.follow.progress import read_progress
 from scanner.follow.queue_state import read_queue_state
 from scanner.web.memory_cache import MemoryCache
-from storage.reads.gallery import Selection, page
+from storage.reads.gallery import page
 from storage.reads.progress import read_activity
+from storage.reads.selection import Selection
 from workers.settings import FLEET
 
 if TYPE_CHECKING:

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from scanner.web.monitor import Monitor
     from scanner.web.previews import Previews
     from storage.database.store import Store
+    from storage.reads.choices import Choices
     from storage.writes.scans import Scan
 
 REVIEWER_COOKIE = "scanner_reviewer"
-# Seconds for which a report is kept: reviews of a sample change it.
+# Seconds for which a report, and what can be filtered by, are kept.
 REPORT_SECONDS = 2.0
 
 
@@ -53,6 +54,7 @@ class Site:
     roots: Mapping[str, Path] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
+    choices: MemoryCache[Choices] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
 
 
 def site_of(request: Request) -> Site:

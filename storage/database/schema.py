@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0006"
+HEAD = "0007"
 
 metadata = MetaData(
     naming_convention={
@@ -145,6 +145,9 @@ entry = Table(
         sqlite_where=text("edited IS NOT NULL"),
         postgresql_where=text("edited IS NOT NULL"),
     ),
+    # For pages of the gallery by date and by size.
+    Index("ix_entry_scan_id_mtime_ns_image_id", "scan_id", "mtime_ns", "image_id"),
+    Index("ix_entry_scan_id_size_bytes_image_id", "scan_id", "size_bytes", "image_id"),
     sqlite_with_rowid=False,
 )
 
@@ -189,6 +192,9 @@ verdict = Table(
     Column("decode_us", Integer, nullable=False),
     Column("infer_us", Integer, nullable=False),
     Column("kept_from", Integer),  # the scan that this verdict was copied from
+    Column("taken_at", Float),  # the camera's clock, as if it were UTC
+    Column("camera", Text),
+    Column("look", BigInteger),  # a hash of 64 bits, of which similar images share most
     ForeignKeyConstraint(
         ["scan_id", "image_id"], [entry.c.scan_id, entry.c.image_id], ondelete="CASCADE"
     ),
@@ -205,6 +211,23 @@ verdict = Table(
         "detector",
         sqlite_where=text("outcome IN ('ai', 'unsure')"),
         postgresql_where=text("outcome IN ('ai', 'unsure')"),
+    ),
+    # Images of a folder have neighbouring dates and the same camera, so that few pages are written.
+    Index(
+        "ix_verdict_taken",
+        "scan_id",
+        "taken_at",
+        "image_id",
+        sqlite_where=text("taken_at IS NOT NULL"),
+        postgresql_where=text("taken_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_verdict_camera",
+        "scan_id",
+        "camera",
+        "image_id",
+        sqlite_where=text("camera IS NOT NULL"),
+        postgresql_where=text("camera IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )

@@ -8,50 +8,25 @@ as quickly as the first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from storage.database.clauses import ENTRY_VERDICT, failed_images, in_folder
-from storage.database.schema import entry, finding, host, image, review, run, verdict
+from storage.database.clauses import ENTRY_VERDICT, in_folder
+from storage.database.schema import entry, host, image, run, verdict
+from storage.reads.selection import FEW, FLAGGED, Sort, is_one_of, read_conditions
 from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer, disagrees, is_current, last_answer
+from storage.writes.reviews import Answer, last_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.database.store import Store
+    from storage.reads.selection import Selection
     from storage.writes.scans import Scan
 
-FLAGGED = (Outcome.AI, Outcome.UNSURE)
 # Images per page of an export.
 EXPORT_ROWS = 2_000
-
-
-class Reviewed(StrEnum):
-    """Selects images by their reviews."""
-
-    YES = "yes"
-    NO = "no"
-    DISAGREE = "disagree"
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Selects images of a scan; fields that are None or empty match all images.
-
-    `detector` is the one that decided, `folder` a path with everything below it, `host` a host's
-    id, `evidence` the kind of a finding other than a bare score.
-    """
-
-    outcomes: tuple[Outcome, ...] = FLAGGED
-    detector: str | None = None
-    folder: bytes = b""
-    host: str | None = None
-    evidence: str | None = None
-    error: ErrorKind | None = None
-    reviewed: Reviewed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +35,24 @@ class Position:
 
     score: float | None
     image_id: int
+
+
+_Key = tuple[sa.ColumnElement[Any], sa.Table, list[Any]]
+# By what an order sorts: a column, its table, and the condition of the scan in it.
+_KEYS: dict[Sort, Callable[[Scan], _Key]] = {
+    Sort.NAME: lambda scan: (
+        image.c.path,
+        image,
+        [image.c.collection_id == scan.collection_id],
+    ),
+    Sort.TAKEN: lambda scan: (
+        verdict.c.taken_at,
+        verdict,
+        [verdict.c.scan_id == scan.scan_id, verdict.c.taken_at.is_not(None)],
+    ),
+    Sort.CHANGED: lambda scan: (entry.c.mtime_ns, entry, [entry.c.scan_id == scan.scan_id]),
+    Sort.SIZE: lambda scan: (entry.c.size_bytes, entry, [entry.c.scan_id == scan.scan_id]),
+}
 
 
 def position_of(outcome: Outcome | None, score: float | None, image_id: int) -> Position:
@@ -78,6 +71,9 @@ class Tile:
     detector: str | None
     error: ErrorKind | None
     answer: Answer | None
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    taken_at: float | None = None
 
     @property
     def position(self) -> Position:
@@ -113,14 +109,14 @@ def page(
     store: Store, scan: Scan, selection: Selection, limit: int, after: Position | None = None
 ) -> list[Tile]:
     """Return the next `limit` images of a selection."""
-    return _page(store, scan, selection, _Step(after, limit, forwards=True))
+    return _page(store, scan, selection, _Step(after, limit, not selection.is_reversed))
 
 
 def page_before(
     store: Store, scan: Scan, selection: Selection, limit: int, before: Position
 ) -> list[Tile]:
     """Return the last `limit` images of a selection before a position, in the same order."""
-    return _page(store, scan, selection, _Step(before, limit, forwards=False))[::-1]
+    return _page(store, scan, selection, _Step(before, limit, selection.is_reversed))[::-1]
 
 
 def iterate(store: Store, scan: Scan, selection: Selection) -> Iterator[Tile]:
@@ -171,7 +167,88 @@ def list_hosts(store: Store, scan_id: int) -> list[tuple[str, str]]:
 
 
 def _page(store: Store, scan: Scan, selection: Selection, step: _Step) -> list[Tile]:
-    wanted = _conditions(scan, selection)
+    with store.read() as connection:
+        wanted = read_conditions(store, connection, scan, selection)
+        if selection.sort is Sort.SCORE:
+            ids = _by_score(connection, scan, selection, wanted, step)
+        else:
+            ids = _by_key(connection, scan, selection, wanted, step)
+        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, ids))}
+    return [_tile(rows[image_id]) for image_id in ids]
+
+
+def _by_key(
+    connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any], step: _Step
+) -> list[int]:
+    """Return the first images beyond a position in an order other than that of scores."""
+    key, table, of_scan = _KEYS[selection.sort](scan)
+    start: tuple[Any, int] | None = None
+    if step.position is not None:
+        image_id = step.position.image_id
+        at = table.c.id if table is image else table.c.image_id
+        row = connection.execute(sa.select(key).where(*of_scan, at == image_id)).first()
+        if row is None or row[0] is None:
+            return []
+        start = row[0], image_id
+    # Names begin with the first, dates and sizes with the last.
+    is_ascending = step.forwards is (selection.sort is Sort.NAME)
+    joined = _joined(table)
+    few = _few(connection, scan, selection, wanted)
+    if few is not None:
+        query = sa.select(key, verdict.c.image_id).select_from(joined)
+        found = connection.execute(query.where(*of_scan, is_one_of(few)))
+        rows = [(value, image_id) for value, image_id in found if value is not None]
+        if start is not None:
+            rows = [row for row in rows if (row > start if is_ascending else row < start)]
+        rows.sort(reverse=not is_ascending)
+        return [image_id for _, image_id in rows[: step.limit]]
+    order = key, table.c.id if table is image else table.c.image_id
+    conditions = [*of_scan, verdict.c.scan_id == scan.scan_id, *wanted]
+    # An expression: the index on outcomes would need all of them to be sorted.
+    outcome = sa.func.coalesce(verdict.c.outcome, "")
+    conditions.append(outcome.in_(selection.wanted_outcomes))
+    if selection.sort is Sort.NAME and selection.folder:
+        conditions.append(in_folder(image.c.path, selection.folder))
+    if start is not None:
+        columns, bound = sa.tuple_(*order), sa.tuple_(*start)
+        conditions.append(columns > bound if is_ascending else columns < bound)
+    query = (
+        sa.select(verdict.c.image_id)
+        .select_from(joined)
+        .where(*conditions)
+        .order_by(*(column if is_ascending else column.desc() for column in order))
+        .limit(step.limit)
+    )
+    return list(connection.scalars(query))
+
+
+def _few(
+    connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any]
+) -> list[int] | None:
+    """Return the images of a selection; None where there are more than FEW."""
+    parts = [
+        sa.select(verdict.c.image_id).where(*conditions, *wanted).limit(FEW + 1)
+        for conditions, _ in _ranges(scan, selection)
+    ]
+    if not parts:
+        return []
+    every = sa.union_all(*(sa.select(part.subquery()) for part in parts))
+    ids = list(connection.scalars(sa.select(every.subquery()).limit(FEW + 1)))
+    return ids if len(ids) <= FEW else None
+
+
+def _joined(table: sa.Table) -> sa.FromClause:
+    """Return a table joined to its verdicts."""
+    if table is verdict:
+        return verdict
+    on = verdict.c.image_id == image.c.id if table is image else ENTRY_VERDICT
+    return table.join(verdict, on)
+
+
+def _by_score(
+    connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any], step: _Step
+) -> list[int]:
+    """Return the first images beyond a position, flagged ones by score."""
     parts = [
         _part(conditions + wanted, step, flagged=flagged)
         for conditions, flagged in _ranges(scan, selection)
@@ -188,21 +265,20 @@ def _page(store: Store, scan: Scan, selection: Selection, step: _Step) -> list[T
     ]
     first = sa.select(candidates.c.image_id).limit(step.limit)
     first = first.order_by(*(key if step.forwards else key.desc() for key in order))
-    with store.read() as connection:
-        ids = list(connection.scalars(first))
-        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, ids))}
-    return [_tile(rows[image_id]) for image_id in ids]
+    return list(connection.scalars(first))
 
 
 def _ranges(scan: Scan, selection: Selection) -> Iterator[tuple[list[Any], bool]]:
     """Yield the ranges of indexes with a selection, and whether their images are flagged."""
-    for outcome in (Outcome.ERROR,) if selection.error is not None else selection.outcomes:
+    for outcome in selection.wanted_outcomes:
         of_outcome = [verdict.c.scan_id == scan.scan_id, verdict.c.outcome == outcome]
         if outcome in FLAGGED:
             # As the condition of the partial index, word for word.
             yield [*of_outcome, sa.text("verdict.outcome IN ('ai', 'unsure')")], True
             continue
         for examined in (True, False):
+            if selection.is_examined is (not examined):
+                continue
             yield [*of_outcome, verdict.c.examined.is_(examined)], False
 
 
@@ -231,49 +307,6 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
     )
 
 
-def _conditions(scan: Scan, selection: Selection) -> list[Any]:
-    """Return the conditions of a selection other than its outcomes."""
-    conditions: list[Any] = []
-    if selection.detector is not None:
-        conditions.append(verdict.c.detector == selection.detector)
-    if selection.error is not None:
-        failed = failed_images(scan.scan_id)
-        conditions += [verdict.c.image_id.in_(failed), verdict.c.error_kind == selection.error]
-    if selection.folder:
-        conditions.append(verdict.c.image_id.in_(_below(scan.collection_id, selection.folder)))
-    if selection.host is not None:
-        runs = sa.select(run.c.id).where(run.c.host_id == selection.host)
-        # Runs of earlier scans too: a kept verdict refers to its original run.
-        conditions.append(verdict.c.run_id.in_(runs))
-    if selection.evidence is not None:
-        with_evidence = sa.select(finding.c.image_id).where(
-            finding.c.scan_id == scan.scan_id,
-            finding.c.kind == selection.evidence,
-            # As the condition of the partial index, word for word.
-            sa.text("finding.kind <> 'score'"),
-        )
-        conditions.append(verdict.c.image_id.in_(with_evidence))
-    if selection.reviewed is not None:
-        conditions.append(_reviewed(scan, selection.reviewed))
-    return conditions
-
-
-def _reviewed(scan: Scan, wanted: Reviewed) -> sa.ColumnElement[bool]:
-    answers = sa.select(review.c.image_id).where(review.c.scan_id == scan.scan_id, is_current())
-    if wanted is Reviewed.NO:
-        # Image by image: nearly all are not reviewed, so that a page is soon full.
-        return ~answers.where(review.c.image_id == verdict.c.image_id).exists()
-    is_answered = verdict.c.image_id.in_(answers)
-    return is_answered & disagrees() if wanted is Reviewed.DISAGREE else is_answered
-
-
-def _below(collection_id: int, folder: bytes) -> sa.Select[int]:
-    """Select the images below a folder."""
-    return sa.select(image.c.id).where(
-        image.c.collection_id == collection_id, in_folder(image.c.path, folder)
-    )
-
-
 def _details(scan_id: int, ids: list[int]) -> sa.Select[Any]:
     return (
         sa.select(
@@ -284,8 +317,13 @@ def _details(scan_id: int, ids: list[int]) -> sa.Select[Any]:
             verdict.c.detector,
             verdict.c.error_kind,
             last_answer().label("answer"),
+            entry.c.size_bytes,
+            entry.c.mtime_ns,
+            verdict.c.taken_at,
         )
-        .join(image, image.c.id == verdict.c.image_id)
+        .select_from(
+            entry.join(verdict, ENTRY_VERDICT).join(image, image.c.id == verdict.c.image_id)
+        )
         .where(verdict.c.scan_id == scan_id, verdict.c.image_id.in_(ids))
     )
 
@@ -299,4 +337,7 @@ def _tile(row: sa.Row[Any]) -> Tile:
         detector=row.detector,
         error=None if row.error_kind is None else ErrorKind(row.error_kind),
         answer=None if row.answer is None else Answer(row.answer),
+        size_bytes=row.size_bytes,
+        mtime_ns=row.mtime_ns,
+        taken_at=row.taken_at,
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storage.database.clauses import ENTRY_VERDICT, failed_images
 from storage.database.schema import entry, finding, host, image, run, verdict
 from storage.reads.filters import to_sql
-from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings, Verdict
+from storage.records import ErrorKind, Finding, ImageError, Outcome, Photograph, Timings, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -204,4 +204,5 @@ def _verdict(row: sa.Row[Any], findings: tuple[Finding, ...]) -> Verdict | None:
         error=error,
         digest=None if row.digest is None else bytes(row.digest),
         timings=Timings(row.fetch_us, row.decode_us, row.infer_us),
+        photograph=Photograph(row.taken_at, row.camera, row.look),
     )

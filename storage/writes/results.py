@@ -281,6 +281,9 @@ def _verdict_row(current: Run, judged: Verdict) -> dict[str, Any]:
         "decode_us": judged.timings.decode_us,
         "infer_us": judged.timings.infer_us,
         "kept_from": None,
+        "taken_at": judged.photograph.taken_at,
+        "camera": judged.photograph.camera,
+        "look": judged.photograph.look,
     }
 
 

@@ -60,6 +60,15 @@ class Metadata:
         return any(block.kind == kind for block in self.blocks)
 
 
+def find_exif(data: bytes) -> bytes:
+    """Return the TIFF structure of a file's EXIF; empty if it has none."""
+    metadata = find_metadata(data)
+    for block in metadata.blocks:
+        if block.kind == "exif":
+            return data if metadata.mime == "image/tiff" else data[block.start : block.end]
+    return b""
+
+
 def find_metadata(data: bytes) -> Metadata:
     """List the metadata blocks of a file without reading their content."""
     form = identify(data)

@@ -11,7 +11,7 @@ from struct import Struct, unpack_from
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Collection, Container, Iterator
 
 # Bounds against files made to be slow; cameras write four directories of about forty entries.
 MAX_ENTRIES = 512
@@ -37,6 +37,7 @@ MAKE, MODEL = 271, 272
 EXPOSURE_TIME, F_NUMBER, SENSITIVITY = 0x829A, 0x829D, 0x8827
 FOCAL_LENGTH, LENS_MODEL, MAKER_NOTE = 0x920A, 0xA434, 0x927C
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
+TAKEN = 0x9003
 CAMERA = frozenset({MAKE, MODEL, EXPOSURE_TIME, F_NUMBER, SENSITIVITY, FOCAL_LENGTH, LENS_MODEL})
 DNG_VERSION = 0xC612
 C2PA = 0xCD41
@@ -51,6 +52,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 )
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _PHOTOGRAPH = CAMERA | {MAKER_NOTE, PIXEL_WIDTH, PIXEL_HEIGHT, EXIF_DIRECTORY}
+_ASCII, _TEXT_BYTES = 2, 100
 # How cameras say that a strip is a JPEG (TIFF 6.0, sections 22; TIFF Technical Note 2).
 _JPEG_COMPRESSIONS = (6, 7)
 _JPEG_PLACES = frozenset({COMPRESSION, STRIP_OFFSETS, STRIP_BYTE_COUNTS, SUB_DIRECTORIES}) | {
@@ -191,6 +193,23 @@ def camera_values(tiff: bytes) -> dict[int, int]:
                 )
             if value:
                 values[entry.tag] = value
+    return values
+
+
+def texts(tiff: bytes, tags: Collection[int]) -> dict[int, str]:
+    """Return the texts of tags in the first and the EXIF directory, on a line, without blanks.
+
+    Of a tag that occurs twice the first value counts; values past the data are left out.
+    """
+    values: dict[int, str] = {}
+    for directory in directories(tiff, {*tags, EXIF_DIRECTORY}, follow={EXIF_DIRECTORY}):
+        for entry in directory.entries:
+            if entry.type == _ASCII and entry.tag in tags and entry.end <= len(tiff):
+                value = tiff[entry.start : min(entry.end, entry.start + _TEXT_BYTES)]
+                text = value.partition(b"\0")[0].decode("utf-8", "replace")
+                printable = "".join(each if each.isprintable() else " " for each in text)
+                if line := " ".join(printable.split()):
+                    values.setdefault(entry.tag, line)
     return values
 
 

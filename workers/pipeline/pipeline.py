@@ -25,6 +25,7 @@ from storage.records import (
     Finding,
     ImageError,
     Outcome,
+    Photograph,
     PlanError,
     Timings,
     Verdict,
@@ -35,6 +36,7 @@ from workers.detectors.card import CardError
 from workers.detectors.loading import load
 from workers.errors import ImageProblem
 from workers.images.decode import decode
+from workers.images.photograph import read_photograph
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
@@ -83,6 +85,7 @@ class _ImageState:
     decoded: Decoded | None = None
     inputs: ImageInputs = field(default_factory=ImageInputs)
     error: ImageError | None = None
+    photograph: Photograph = field(default_factory=Photograph)
     fetch_us: int = 0
     decode_us: int = 0
     infer_us: int = 0
@@ -186,6 +189,7 @@ class Pipeline:
         decoded = decode(data, max_pixels=self._max_pixels, native=self._native)
         state.decode_us = _microseconds_since(started)
         started = perf_counter_ns()
+        state.photograph = read_photograph(data, decoded.pixels)
         if decoded.is_preview:
             state.findings.append(preview_finding(decoded.header))
         elif self._reads_marks:
@@ -254,6 +258,7 @@ class Pipeline:
             error=state.error,
             digest=state.digest,
             timings=Timings(state.fetch_us, state.decode_us, state.infer_us),
+            photograph=state.photograph,
         )
 
 

@@ -17,7 +17,7 @@ from storage.records import CONTEXT, LIKELIHOOD_RATIO, Finding
 from workers.images import tiff
 from workers.images.decode import decode
 from workers.images.errors import DecodeError
-from workers.images.metadata import find_metadata
+from workers.images.metadata import find_exif
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ def finding(
 def surroundings(data: bytes, decoded: Decoded) -> Surroundings:
     """Return the kind of surroundings that an image's file has."""
     header = decoded.header
-    exif = _exif(data)
+    exif = find_exif(data)
     values = tiff.camera_values(exif)
     if values.keys() & _CAMERA:
         whole = values.keys() >= _CAMERA and values.keys() & _MORE
@@ -129,15 +129,6 @@ def surroundings(data: bytes, decoded: Decoded) -> Surroundings:
         return Surroundings.OTHER
     is_lossless = header.format in _LOSSLESS
     return Surroundings.GENERATOR_FILE if is_lossless else Surroundings.GENERATOR_SIZE
-
-
-def _exif(data: bytes) -> bytes:
-    """Return the TIFF structure of a file's EXIF; empty if it has none."""
-    metadata = find_metadata(data)
-    for block in metadata.blocks:
-        if block.kind == "exif":
-            return data if metadata.mime == "image/tiff" else data[block.start : block.end]
-    return b""
 
 
 def _has_stated_shape(values: Mapping[int, int], header: Header) -> bool:

@@ -10,8 +10,9 @@ from scanner.report.figures.error_rates import card_of, card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
 from scanner.report.figures.recall import Recall, recall
 from scanner.report.figures.throughput import Throughput, throughput
-from storage.reads.gallery import Selection, page
+from storage.reads.gallery import page
 from storage.reads.report import read_figures
+from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_row
 from storage.records import SETTLING, Outcome
 from storage.writes.samples import read_sample

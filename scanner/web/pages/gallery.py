@@ -6,14 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import StreamingResponse
+from starlette.responses import JSONResponse, StreamingResponse
 
-from scanner.language import gettext
+from scanner.language import gettext, marked
 from scanner.report.text.labels import EVIDENCE
 from scanner.web.address import Address
 from scanner.web.pages.export import FORMATS
 from scanner.web.site import html, scan_of, site_of
+from storage.paths import shown
 from storage.reads import gallery
+from storage.reads.choices import read_choices
+from storage.reads.names import suggestions
+from storage.reads.selection import Sort
 from storage.reads.verdicts import read_verdicts
 
 if TYPE_CHECKING:
@@ -21,6 +25,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 PAGE_TILES = 60
+SORTS = {
+    Sort.SCORE: marked("score"),
+    Sort.NAME: marked("name"),
+    Sort.TAKEN: marked("date taken"),
+    Sort.CHANGED: marked("date changed"),
+    Sort.SIZE: marked("size"),
+}
 
 
 def tiles(request: Request) -> Response:
@@ -49,8 +60,21 @@ def tiles(request: Request) -> Response:
         hosts=gallery.list_hosts(site.store, scan.scan_id),
         detectors=[planned.name for planned in scan.plan.detectors],
         evidence_kinds=list(EVIDENCE),
+        choices=site.choices.get(scan.scan_id, lambda: read_choices(site.store, scan.scan_id)),
+        sorts=SORTS,
         formats=FORMATS,
     )
+
+
+def suggest(request: Request) -> Response:
+    """Return folders and names that have what was typed, as JSON; with `folders`, these alone."""
+    site, scan, address = site_of(request), scan_of(request), Address(request)
+    typed = os.fsencode(address.value("typed", str) or "").replace(b"\0", b"")
+    paths = suggestions(
+        site.store, scan.collection_id, typed, folders_only=bool(address.values("folders"))
+    )
+    # A name with bytes or characters that would be escaped cannot be typed.
+    return JSONResponse([shown(path) for path in paths if shown(path).encode() == path])
 
 
 def export(request: Request) -> Response:

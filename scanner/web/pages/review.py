@@ -23,7 +23,7 @@ from scanner.web.site import (
     site_of,
 )
 from storage.errors import NotFound
-from storage.reads.gallery import Selection
+from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
 from storage.writes import reviews

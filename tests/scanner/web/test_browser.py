@@ -160,6 +160,8 @@ def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor
     skips = page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    page.keyboard.type("52.JPG")
+    page.keyboard.press("Tab")
     page.keyboard.press("Space")  # AI-generated off
     page.keyboard.press("Tab")
     page.keyboard.press("Space")  # unsure off
@@ -173,9 +175,37 @@ def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor
     names = page.locator(".tiles .name").all_inner_texts()
 
     assert "Skip to the content" == skips
-    assert "?verdict=error&folder=2020%2F05" in page.url
+    assert "?name=52.JPG&verdict=error&folder=2020%2F05" in page.url
     assert names
+    assert all(name.startswith("2020/05/") and name.endswith("52.jpg") for name in names)
+
+
+def test_search_suggests_and_sorts(
+    serve: Callable[..., Served], large: Store, visitor: Visitor
+) -> None:
+    """Typing suggests folders; sorted by size with a camera chosen, the largest come first."""
+    page = visitor.page
+    page.goto(f"{serve(large).url}scan/1/gallery?verdict=no_evidence")
+    page.get_by_label("Folder").press_sequentially("2020/0")
+    page.locator("#folders option").first.wait_for(state="attached")
+    suggested = page.locator("#folders option").evaluate_all("all => all.map((o) => o.value)")
+    page.get_by_label("Folder").fill("")
+    page.get_by_label("Sort by").select_option("size")
+    page.get_by_text("More filters").click()
+    page.locator("select[name=camera]").select_option("Canon EOS 80D")
+    page.get_by_label("Month taken").fill("2020-05")
+    visitor.shoot("gallery-filters")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**camera=Canon**")
+    sizes = [float(text.split()[0]) for text in page.locator(".tiles .fact").all_inner_texts()]
+    names = page.locator(".tiles .name").all_inner_texts()
+
+    assert "2020/01" in suggested
+    assert all(one.startswith("2020/0") for one in suggested)
+    assert 60 == len(sizes)
+    assert sorted(sizes, reverse=True) == sizes
     assert all(name.startswith("2020/05/") for name in names)
+    assert [] == visitor.violations()
 
 
 def test_hostile_names_are_harmless(site: Served, visitor: Visitor) -> None:

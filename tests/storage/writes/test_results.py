@@ -13,7 +13,7 @@ from storage.database.schema import finding, verdict
 from storage.database.schema import run as runs
 from storage.reads.report import read_figures
 from storage.reads.verdicts import verdict_rows
-from storage.records import ErrorKind, Finding, ImageError, Outcome, Timings
+from storage.records import ErrorKind, Finding, ImageError, Outcome, Photograph, Timings
 from storage.writes import results, scans
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def rows(fill: Fill) -> list[tuple[object, ...]]:
 
 
 def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
-    """A verdict is stored with its findings in order, digest, error and timings."""
+    """A verdict is stored with its findings in order, digest, error, timings and camera."""
     scan = fill.scan()
     batch = fill.batch(scan, b"a", b"b")
     assert batch is not None
@@ -49,6 +49,7 @@ def test_verdict_comes_back_as_it_was(fill: Fill) -> None:
         score=0.98,
         detector="provenance",
         timings=Timings(1, 2, 3),
+        photograph=Photograph(1.5, "Canon EOS 80D", -(2**63)),
     )
     failed = fill.failed(second, CUT)
     fill.judge(batch, judged, failed)

@@ -21,6 +21,7 @@ from storage.records import (
     Finding,
     ImageError,
     Outcome,
+    Photograph,
     Plan,
     PlannedDetector,
     Sidecar,
@@ -187,6 +188,18 @@ def test_invalid_sidecars(sidecars: object) -> None:
     """Sidecars are few and small, and stand next to their image."""
     with pytest.raises(MessageError, match="invalid batch message"):
         decode_batch(BATCH_BODY | {"sidecars": sidecars})
+
+
+def test_a_verdict_says_by_what_its_image_is_found() -> None:
+    """Camera, date and hash are sent where they are known; a camera is text on one line."""
+    photograph = Photograph(-5.5, "Canon EOS 80D", -(2**63))
+    body = sent(encode_verdict(replace(VERDICT, photograph=photograph)))
+
+    assert [-5.5, "Canon EOS 80D", -(2**63)] == body["photograph"]
+    assert photograph == decode_verdict(body).photograph
+    for wrong in ([0.0, "a\nb", 1], [0.0, "x", 2**63], ["now", "x", 1], [0.0, "x"]):
+        with pytest.raises(MessageError):
+            decode_verdict(body | {"photograph": wrong})
 
 
 def test_json_of_a_verdict() -> None:
