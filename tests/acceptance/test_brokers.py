@@ -79,7 +79,7 @@ def scan_over(
         cli.env["SCANNER_BROKER_URL"] = url
         cli.run("enqueue", folder)
         started.append(cli.start("worker", "--concurrency", "1"))
-        cli.run("status", "--watch")
+        cli.run("status", "--watch", check=3)
         queue = cli.json("status", "--json")["queue"]
 
         assert 0 == queue["waiting"]

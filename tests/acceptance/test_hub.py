@@ -90,7 +90,7 @@ def test_fleet_with_a_share(
     os.killpg(process.pid, signal.SIGKILL)
     _, again = start_hub(hub, port, started)
     assert line == again
-    hub.cli.run("status", str(scan_id), "--watch")
+    hub.cli.run("status", str(scan_id), "--watch", check=3)
     report = hub.cli.json("report", str(scan_id), "--format", "json")
 
     assert alone != scan_id
