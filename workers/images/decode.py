@@ -17,8 +17,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from workers.images.errors import DECODER_ERRORS, DecodeError, to_decode_error
 from workers.images.formats import decodable_format, refusal
+from workers.images.metadata import EXIF_SIGNATURE
 from workers.images.opening import open_image
 from workers.images.orientation import UPRIGHT, read_orientation
+from workers.images.plain_jpeg import as_image, decode_plain
 from workers.images.raw_preview import find_preview
 from workers.images.rgb import to_rgb
 from workers.limits import Limits
@@ -90,6 +92,10 @@ def decode(
     if _SILENCED not in warnings.filters:
         _silence_pillow()
     try:
+        if form == "JPEG":
+            array = decode_plain(data, max_pixels, None if native else 2 * long_side - 1)
+            if array is not None:
+                return _from_array(array, data, long_side, native=native)
         image = open_image(form, data, max_pixels)
         header = Header(form, *image.size)
         if native and header.width * header.height <= max_pixels:
@@ -101,6 +107,22 @@ def decode(
     except DECODER_ERRORS as error:
         raise to_decode_error(form, data, error) from error
     return Decoded(header, pixels)
+
+
+def _from_array(array: NDArray[np.uint8], data: bytes, long_side: int, *, native: bool) -> Decoded:
+    """Return what `decode` does for the pixels of a plain JPEG."""
+    height, width, _ = array.shape
+    header, image = Header("JPEG", width, height), as_image(array)
+    longer = max(image.size)
+    if longer >= 2 * long_side:
+        pixels = _to_array(to_rgb(image, longer // long_side))
+    else:
+        pixels = np.ascontiguousarray(array[..., :3])
+        pixels.flags.writeable = False
+    if not native:
+        return Decoded(header, pixels)
+    has_exif = EXIF_SIGNATURE in data
+    return Decoded(header, pixels, image, read_orientation(data) if has_exif else UPRIGHT)
 
 
 def _silence_pillow() -> None:
@@ -134,5 +156,8 @@ def _load(image: Image.Image, shrink: int = 1) -> NDArray[np.uint8]:
             image.load()
     else:
         image.load()
-    rgb = to_rgb(image, shrink)
+    return _to_array(to_rgb(image, shrink))
+
+
+def _to_array(rgb: Image.Image) -> NDArray[np.uint8]:
     return np.frombuffer(rgb.tobytes(), np.uint8).reshape(rgb.height, rgb.width, 3)
