@@ -132,5 +132,8 @@ def error_text(error: Exception) -> str:
     """Return an error's message without its full stop, for use within a sentence."""
     if isinstance(error, MasterNotFoundError):
         # Its message has every setting of the client.
-        return "the Sentinels do not answer, or have no master of that name"
+        return (
+            "the Sentinels do not answer, have no master of that name, or want a password of their "
+            "own, as in &sentinel_password=TEXT at the end of the URL"
+        )
     return str(error).rstrip(".")

@@ -24,6 +24,7 @@ from scanner.processes.embedded_broker import (
     PersistentServer,
     find_program,
     find_tls_program,
+    server_version,
 )
 from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.database.store import Store
+
+# Versions of Redis: with several sets of rights for one user (selectors), and with CLIENT SETINFO.
+_USERS_SINCE = (7, 0)
+_SETINFO_SINCE = (7, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +136,17 @@ def _queue(options: HubOptions, store: Store, folder: Path) -> Iterator[_Queue]:
         return
     stored = read_secrets(folder)
     admin, results = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    program = find_tls_program() if options.tls else find_program()
+    version = _require_users(program)
 
     def access(join: str) -> AccessList:
-        return AccessList(store.identity, stored.password, results, join, admin)
+        has_setinfo = version >= _SETINFO_SINCE
+        return AccessList(store.identity, stored.password, results, join, admin, has_setinfo)
 
     file = _queue_folder(folder, tls=options.tls) / "users.acl"
     users = Users(file, access(stored.join).users(list_machines(store)))
     with (
-        _server(options, folder, stored.password) as server,
+        _server(options, folder, program, stored.password) as server,
         make_redis(server.url_of(ADMIN, admin)) as admin_client,
     ):
         yield _Queue(
@@ -169,7 +177,18 @@ def _queue_folder(folder: Path, *, tls: bool) -> Path:
     return queue_folder
 
 
-def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
+def _require_users(program: Path) -> tuple[int, int]:
+    """Return the version of the server program; raise HubError for one without such users."""
+    version = server_version(program)
+    if version < _USERS_SINCE:
+        raise HubError(
+            f"The queue server {program} is of version {'.'.join(map(str, version))}, without the "
+            "rights of users that a hub needs: install Redis 7 or Valkey"
+        )
+    return version
+
+
+def _server(options: HubOptions, folder: Path, program: Path, password: str) -> EmbeddedServer:
     server = PersistentServer(
         _queue_folder(folder, tls=options.tls),
         options.address,
@@ -178,7 +197,6 @@ def _server(options: HubOptions, folder: Path, password: str) -> EmbeddedServer:
         password,
         tls=options.tls,
     )
-    program = find_tls_program() if options.tls else find_program()
     return EmbeddedServer(folder, program, server)
 
 

@@ -14,15 +14,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import secrets
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import quote
 
 import redis
@@ -33,9 +35,6 @@ from scanner.processes import children
 from scanner.processes.addresses import is_wildcard
 from scanner.processes.private_folder import private_folder
 from storage.errors import ServiceUnavailable
-
-if TYPE_CHECKING:
-    import subprocess
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0  # usually 0.1 s; longer with a slow SD card and a large append-only file
@@ -127,6 +126,19 @@ def find_tls_program() -> Path:
         "The queue server that comes with scanner does not support TLS: for --tls install your "
         "system's `valkey-server` or `redis-server`."
     )
+
+
+def server_version(program: Path) -> tuple[int, int]:
+    """Return the version of a server program. Raise ServerFailed where it says none."""
+    try:
+        said = subprocess.run(  # noqa: S603 - the program that is to be started
+            [program, "--version"], check=False, capture_output=True, text=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServerFailed(f"The queue server {program} cannot be started: {error}") from error
+    if found := re.search(r"\bv=(\d+)\.(\d+)", said):
+        return int(found[1]), int(found[2])
+    raise ServerFailed(f"The queue server {program} does not say its version: {said[:100]!r}")
 
 
 def _system_program() -> Path | None:

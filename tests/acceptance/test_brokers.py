@@ -35,6 +35,10 @@ bind 127.0.0.1
 sentinel monitor photos 127.0.0.1 {master} 1
 sentinel auth-pass photos s3cret
 """
+LOCKED_SENTINEL = f"""{SENTINEL}\
+user default off
+user watcher on >w%tch allcommands
+"""
 
 
 @pytest.fixture
@@ -58,6 +62,8 @@ def start(tmp_path: Path, started: list[subprocess.Popen[str]]) -> Callable[...,
             try:
                 with redis.Redis(port=port, password=None if options else "s3cret") as client:
                     client.ping()
+            except redis.AuthenticationError:
+                return port
             except redis.ConnectionError:
                 time.sleep(0.05)
             else:
@@ -140,13 +146,31 @@ def test_without_the_prefix_it_is_refused(
     assert "Traceback" not in refused.stderr
 
 
-def test_sentinel(start: Callable[..., int], scan_over: Callable[[str], Any]) -> None:
-    """A fleet works on the master that Sentinels name."""
+@pytest.mark.parametrize(
+    ("configuration", "login"),
+    [(SENTINEL, ""), (LOCKED_SENTINEL, "&sentinel_user=watcher&sentinel_password=w%25tch")],
+    ids=["open", "with passwords"],
+)
+def test_sentinel(
+    start: Callable[..., int], scan_over: Callable[[str], Any], configuration: str, login: str
+) -> None:
+    """A fleet works on the master that Sentinels name, which may have a user of their own."""
     master = start(SERVER)
-    ports = [start(SENTINEL, "--sentinel", master=master) for _ in range(2)]
+    ports = [start(configuration, "--sentinel", master=master) for _ in range(2)]
     hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
-    verdicts = scan_over(f"sentinel://:s3cret@{hosts}/1?master=photos")
+    verdicts = scan_over(f"sentinel://:s3cret@{hosts}/1?master=photos{login}")
     with redis.Redis(port=master, password="s3cret", db=1) as client:
         assert list(client.scan_iter())
 
     assert 0 == verdicts["pending"]
+
+
+def test_sentinel_that_refuses(start: Callable[..., int], cli: Cli, tmp_path: Path) -> None:
+    """Sentinels that want a password, and get none, are named in one sentence."""
+    draw(tmp_path / "pictures")
+    port = start(LOCKED_SENTINEL, "--sentinel", master=start(SERVER))
+    url = f"sentinel://:s3cret@127.0.0.1:{port}/1?master=photos"
+    refused = cli.run("enqueue", tmp_path / "pictures", "--broker", url, check=4)
+
+    assert "sentinel_password" in refused.stderr
+    assert "Traceback" not in refused.stderr

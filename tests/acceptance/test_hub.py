@@ -10,9 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from ports import free_port
 
 from scanner.listing.sample_images import draw
+from scanner.processes.embedded_broker import TlsNotFound, find_tls_program
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 
 
 def start_hub(
-    hub: Machine, port: int, started: list[subprocess.Popen[str]]
+    hub: Machine, port: int, started: list[subprocess.Popen[str]], *options: str
 ) -> tuple[subprocess.Popen[str], str]:
     """Start a hub with a share; return its process and its line."""
-    process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share")
+    process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share", *options)
     started.append(process)
     line = process.stdout.readline()
     if not line:
@@ -125,3 +127,47 @@ def test_wrong_folder_is_refused(
 
     assert "other is not the collection photos: 5 of 5 files" in refused.stderr
     assert 0 == hub.cli.json("status", "--json")["verdicts"]["no_evidence"]
+
+
+def test_tls(
+    machine: Callable[[str], Machine],
+    photos: Path,
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """With --tls, queue and share are encrypted, each machine has its own user, and stays shut out.
+
+    Needs the system's server: the one that comes with scanner has no TLS.
+    """
+    try:
+        find_tls_program()
+    except TlsNotFound:
+        pytest.skip("needs the system's valkey-server or redis-server")
+    for file in photos.glob("[123]*.jpg"):
+        file.unlink()
+    hub, pi = machine("hub"), machine("pi")
+    port = free_port()
+    process, line = start_hub(hub, port, started, "--tls")
+    pi.join(line)
+    scan_id = hub.cli.json("enqueue", photos, "--json")["scan"]
+    worker = pi.cli.start("worker", "--concurrency", "1", "--name", "pi")
+    started.append(worker)
+    wait_for(hub, scan_id, 20)
+    os.killpg(process.pid, signal.SIGKILL)
+    _, again = start_hub(hub, port, started, "--tls")
+    hub.cli.run("status", str(scan_id), "--watch")
+    report = hub.cli.json("report", str(scan_id), "--format", "json")
+    (joined,) = hub.cli.json("hub", "machines", "--json")["machines"]
+    hub.cli.run("hub", "revoke", joined["id"])
+    # The hub looks for changes once a second.
+    time.sleep(2)
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=60)
+    refused = pi.cli.run("worker", check=None)
+    with redis.Redis(port=port) as plain, pytest.raises(redis.ConnectionError):
+        plain.ping()
+
+    assert line.startswith("scanner join 'scanner+rediss://")
+    assert line == again
+    assert {"pi": 100} == {one["host"]: one["images"] for one in report["hosts"]}
+    assert 4 == refused.returncode
+    assert "Authentication with broker rediss://" in refused.stderr

@@ -3,6 +3,8 @@
     redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]   a server; rediss:// with TLS
     unix://[USER:PASSWORD@]/PATH[?db=NUMBER]       a socket; or Celery's redis+socket://
     sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/NUMBER]?master=NAME
+                                                   user and password are the master's; those of the
+                                                   Sentinels: sentinel_user=, sentinel_password=
 
 Each may have `prefix=TEXT` in its query, which then begins every key and queue, and those of
 servers `no_password=allowed`. A URL is taken apart here only, so that Celery and the client cannot
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from urllib.parse import SplitResult
 
 INVALID_REDIS_URL = (
@@ -40,7 +42,7 @@ _OPTIONS: dict[str, Collection[str]] = {
     "rediss": ("no_password", "prefix", *sorted(_TLS_OPTIONS | _TLS_CHOICES.keys())),
     "unix": ("db", "prefix"),
     "redis+socket": ("prefix", "virtual_host"),
-    "sentinel": ("master", "no_password", "prefix"),
+    "sentinel": ("master", "no_password", "prefix", "sentinel_password", "sentinel_user"),
 }
 # Without what has a meaning in patterns of keys.
 _PREFIX = re.compile(r"[\w.:/{}-]{1,100}", re.ASCII)
@@ -56,7 +58,7 @@ class BrokerAddress:
     `hosts` is empty for a socket. It `is_open` if it has neither a password nor a client's
     certificate, and `allows_open` if the URL says that this is meant. `sentinels` and `master` are
     those of a sentinel:// URL, where `redis_url` has only the credentials and the database's number
-    for the master.
+    for the master, and `sentinel_login` those for the Sentinels.
     """
 
     celery_url: str = field(repr=False)
@@ -67,6 +69,7 @@ class BrokerAddress:
     prefix: str = ""
     sentinels: tuple[tuple[str, int], ...] = ()
     master: str | None = None
+    sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def parse_address(url: str) -> BrokerAddress:
@@ -167,4 +170,9 @@ def _sentinel(
         tuple(host for host, _ in hosts),
         sentinels=tuple((unquote(host), port or SENTINEL_PORT) for host, port in hosts),
         master=master,
+        sentinel_login={
+            name: options[f"sentinel_{option}"]
+            for name, option in (("username", "user"), ("password", "password"))
+            if f"sentinel_{option}" in options
+        },
     )

@@ -84,6 +84,7 @@ def make_app(broker_url: str, store_id: str, machine_id: str = "") -> Celery:
         }
     if address.master is not None:
         transport["master_name"] = address.master
+        transport["sentinel_kwargs"] = _redis_options() | dict(address.sentinel_login)
     app.conf.update(SETTINGS, broker_transport_options=transport, task_default_queue=QUEUE)
     return app
 
@@ -122,10 +123,7 @@ def make_redis(broker_url: str) -> redis.Redis:
     from redis.sentinel import Sentinel  # noqa: PLC0415
 
     address = parse_address(broker_url)
-    options = {
-        name: TRANSPORT[name]
-        for name in ("socket_timeout", "socket_connect_timeout", "health_check_interval")
-    }
+    options = _redis_options()
     # Unix sockets have no keepalive.
     if address.hosts:
         options["socket_keepalive"] = True
@@ -141,7 +139,14 @@ def make_redis(broker_url: str) -> redis.Redis:
         return client
     login = {name: pool.connection_kwargs.get(name) for name in ("username", "password", "db")}
     sentinel: Any = Sentinel  # it has no types
-    master: redis.Redis = sentinel(address.sentinels, **options).master_for(
-        address.master, **login, **options
-    )
+    of_sentinels = options | dict(address.sentinel_login)
+    master: redis.Redis = sentinel(
+        address.sentinels, sentinel_kwargs=of_sentinels, **options
+    ).master_for(address.master, **login, **options)
     return master
+
+
+def _redis_options() -> dict[str, Any]:
+    """Return the options of clients, without keepalive, which Unix sockets lack."""
+    names = ("socket_timeout", "socket_connect_timeout", "health_check_interval")
+    return {name: TRANSPORT[name] for name in names}

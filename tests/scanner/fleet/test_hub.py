@@ -16,16 +16,19 @@ from ports import free_port
 
 from scanner.cli import cli
 from scanner.commands.hub import command
+from scanner.fleet import hub
+from scanner.fleet.access_list import AccessList
 from scanner.fleet.broker import InvalidBroker
 from scanner.fleet.hub import HubError, HubOptions, run_hub
 from scanner.fleet.hub_config import load_hub
 from scanner.processes import embedded_broker
 from scanner.processes.embedded_broker import PersistentServer, TlsNotFound, find_tls_program
 from storage.database.store import Store
+from storage.errors import ScannerError
 from workers.broker.app import make_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -163,6 +166,49 @@ def test_no_server_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker.shutil, "which", lambda _name: None)
     with pytest.raises(TlsNotFound, match="install your system's"):
         find_tls_program()
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return a function that has a hub find a server which only says its version.
+
+    It returns the hub's state folder.
+    """
+
+    def say(version: str) -> Path:
+        program = tmp_path / "redis-server"
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(hub, "find_program", lambda: program)
+        return tmp_path / "state"
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("Redis server v=6.0.16 sha=00000000:0", "of version 6.0, .* install Redis 7 or Valkey"),
+        ("a server", "does not say its version: 'a server"),
+    ],
+)
+def test_old_server(
+    options: HubOptions, store: Store, server: Callable[[str], Path], version: str, message: str
+) -> None:
+    """A server without the rights of users that a hub needs is refused in one sentence."""
+    state = server(version)
+    with pytest.raises(ScannerError, match=message), run_hub(options, store, state):
+        pass
+
+
+def test_rights_for_redis_7_0() -> None:
+    """For a server before 7.2 the list names no command that it does not know."""
+    newer = AccessList("s1", "a", "b", "c", "d").users([])
+    older = AccessList("s1", "a", "b", "c", "d", has_setinfo=False).users([])
+
+    assert newer.keys() == older.keys()
+    assert all("client|setinfo" in newer[name] for name in ("producer", "results", "join"))
+    assert all("setinfo" not in rules for rules in older.values())
 
 
 def test_addresses_to_bind(tmp_path: Path) -> None:

@@ -84,6 +84,20 @@ def test_all_sentinels_are_asked() -> None:
         ] == connection.alt
 
 
+def test_login_of_sentinels() -> None:
+    """Sentinels may have a user of their own, which both Celery and the client get."""
+    url = "sentinel://:s3cret@one/0?master=photos&sentinel_user=watcher&sentinel_password=w%25tch"
+    login = {"username": "watcher", "password": "w%tch"}
+    app = make_app(url, "s1")
+    manager = make_redis(url).connection_pool.sentinel_manager  # type: ignore[attr-defined]
+
+    assert login.items() <= app.conf.broker_transport_options["sentinel_kwargs"].items()
+    assert login.items() <= manager.sentinels[0].connection_pool.connection_kwargs.items()
+    assert "w%tch" not in repr(parse_address(url))
+    assert {} == parse_address("sentinel://one/0?master=photos").sentinel_login
+    app.close()
+
+
 @pytest.mark.parametrize(("url", "message"), REFUSED)
 def test_refused(url: str, message: str) -> None:
     """What cannot be used is one sentence, which does not show what may be a password."""
