@@ -55,10 +55,10 @@ class Sleeper:
         chunk = images[: max(1, min(CHUNK_IMAGES, int(CHUNK_SECONDS * self._rate)))]
         begin(chunk[0])
         time.sleep(len(chunk) / self._rate)
-        return [_verdict(one.image_id) for one in chunk]
+        return [verdict_of(one.image_id) for one in chunk]
 
 
-def _verdict(image_id: int) -> Verdict:
+def verdict_of(image_id: int) -> Verdict:
     """Return a verdict as large as most are: a score, a digest, one finding."""
     score = image_id % 997 / 2000
     return Verdict(

@@ -182,7 +182,8 @@ class _Rows:
             for table, row in self._rows(first, batch_id, run_id):
                 rows.setdefault(table, []).append(row)
             for table, each in rows.items():
-                BulkInsert(sa.insert(table), connection.dialect).run(connection, each)
+                values = [tuple(row.values()) for row in each]
+                BulkInsert(table, connection.dialect, tuple(each[0])).run(connection, values)
 
     def _rows(
         self, first: int, batch_id: int, run_id: int

@@ -27,7 +27,7 @@ from workers.sources.local import LocalSource
 from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from celery import Celery
 
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 MAX_IMAGES = 500
 # A few seconds of work for large images, so that no batch delays the end of the scan.
 MAX_BYTES = 64 * 2**20
+# Batches that are recorded in one transaction, and the most time that one may wait for the others.
+COMMIT_BATCHES = 16
+COMMIT_SECONDS = 0.5
 # Batches marked as published in one transaction.
 MARK_BATCHES = 50
 
@@ -261,13 +264,32 @@ def _publish_new(
     """Record and publish batch by batch; yield whether each was new and published."""
     unmarked: list[int] = []
     earlier = None if scan.keep_from is None else kept.earlier_scans(store, scan)
-    for group in group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
-        batch = listing.add_batch(store, scan, group, earlier)
-        if batch is not None:
-            publish(store, app, scan, batch)
-            unmarked.append(batch.batch_id)
-        if len(unmarked) >= MARK_BATCHES:
-            results.mark_published(store, unmarked)
-            unmarked = []
-        yield batch is not None
+    groups = group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES)
+    for commit in _group_into_commits(groups):
+        for batch in listing.add_batches(store, scan, commit, earlier):
+            if batch is not None:
+                publish(store, app, scan, batch)
+                unmarked.append(batch.batch_id)
+            if len(unmarked) >= MARK_BATCHES:
+                results.mark_published(store, unmarked)
+                unmarked = []
+            yield batch is not None
     results.mark_published(store, unmarked)
+
+
+def _group_into_commits(
+    groups: Iterable[Sequence[ListedImage]],
+) -> Iterator[list[Sequence[ListedImage]]]:
+    """Yield batches in the groups that are committed at once, the first by itself.
+
+    A commit waits for the disk; workers wait for the first batch, and on a slow disk for each.
+    """
+    commit: list[Sequence[ListedImage]] = []
+    most, since = 1, time.monotonic()
+    for group in groups:
+        commit.append(group)
+        if len(commit) >= most or time.monotonic() - since >= COMMIT_SECONDS:
+            yield commit
+            commit, most, since = [], min(2 * most, COMMIT_BATCHES), time.monotonic()
+    if commit:
+        yield commit

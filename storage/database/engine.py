@@ -193,23 +193,33 @@ def _is_foreign(cursor: Any) -> bool:  # noqa: ANN401 - a DB-API cursor
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that reads and then writes fails immediately if another one wrote in between,
     # whatever the busy timeout; one that begins as a writer waits.
-    writes = connection.get_execution_options().get("scanner_writes", False)
+    options = connection.get_execution_options()
+    # NORMAL waits for no disk; the next commit that is FULL takes those before it to the disk, too.
+    synchronous = "FULL" if options.get("scanner_durable", True) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+    writes = options.get("scanner_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
-def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
+def transaction(
+    engine: sa.Engine, *, writes: bool, durable: bool = True
+) -> Iterator[sa.Connection]:
     """Run a transaction; raises StoreUnavailable where the database cannot be used at the moment.
+
+    One that is not `durable` may be undone by a power cut until a later one is committed.
 
     Raises StoreError where the file is damaged or not a database, and where rows refer to one that
     was deleted in the meantime (a forgotten scan).
     """
-    options: dict[str, Any] = {"scanner_writes": writes}
+    options: dict[str, Any] = {"scanner_writes": writes, "scanner_durable": durable}
     if not writes and engine.dialect.name == "postgresql":
         # The counts of a report have to add up, so that it reads one state of the store.
         options["isolation_level"] = "REPEATABLE READ"
     try:
         with _connected(engine).execution_options(**options) as connection, connection.begin():
+            if not durable and engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield connection
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         raise StoreUnavailable(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.database.checkpoint import checkpoint
@@ -24,8 +25,12 @@ from storage.database.schema import store as store_table
 from storage.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
+
+
+# Postgres' code for it.
+UNIQUE_VIOLATION = "23505"
 
 
 class Store:
@@ -79,9 +84,12 @@ class Store:
         """Begin a transaction that reads one state of the store."""
         return transaction(self.engine, writes=False)
 
-    def write(self) -> AbstractContextManager[sa.Connection]:
-        """Begin a transaction that may write; on SQLite it waits for other writers."""
-        return transaction(self.engine, writes=True)
+    def write(self, *, durable: bool = True) -> AbstractContextManager[sa.Connection]:
+        """Begin a transaction that may write; on SQLite it waits for other writers.
+
+        One that is not `durable` may be undone by a power cut until a later one is committed.
+        """
+        return transaction(self.engine, writes=True, durable=durable)
 
     def require_writable(self) -> None:
         """Write something that changes nothing. Raises StoreUnavailable, as on a full disk."""
@@ -112,24 +120,56 @@ def _require_file(name: str) -> None:
 
 
 class BulkInsert:
-    """An INSERT of many rows, compiled once; rows go to the driver without conversion.
+    """Inserts many rows into a table; they go to the driver without conversion.
 
-    SQLAlchemy Core converts each value of each row, which takes longer than SQLite's work. So rows
-    hold only what both drivers accept: numbers, bytes, text, None, and JSON as text.
+    SQLAlchemy Core converts each value of each row, which takes longer than the database's work. So
+    rows hold only what both drivers accept: numbers, bytes, text, None, and JSON as text. They have
+    a value for each column, or for each of `columns`, in that order. Postgres copies them.
     """
 
-    def __init__(self, statement: sa.Insert, dialect: sa.Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
-        self._sql = str(compiled)
-        names: Sequence[str] | None = compiled.positiontup
-        self._in_order = None if names is None else itemgetter(*names)
+    def __init__(self, table: sa.Table, dialect: sa.Dialect, columns: Sequence[str] = ()) -> None:
+        names = columns or table.c.keys()
+        into = f"{table.name} ({', '.join(table.c[name].name for name in names)})"
+        self._dialect = dialect
+        self._copies = dialect.name == "postgresql"
+        marks = ", ".join("?" * len(names))
+        insert = f"INSERT INTO {into} VALUES ({marks})"  # noqa: S608 - names of the schema
+        self._sql = f"COPY {into} FROM STDIN" if self._copies else insert
 
-    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, each with a value for each column."""
-        if rows:
-            in_order = self._in_order
-            values: Any = rows if in_order is None else [in_order(row) for row in rows]
+    def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows; raise SQLAlchemy's errors."""
+        if not rows:
+            return
+        if not self._copies:
+            values: Any = rows
             connection.exec_driver_sql(self._sql, values)
+            return
+        driver: Any = connection.connection.driver_connection
+        errors: Any = self._dialect.loaded_dbapi
+        try:
+            with driver.cursor().copy(self._sql) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except errors.Error as error:
+            raise exc.DBAPIError.instance(
+                self._sql, None, error, errors.Error, dialect=self._dialect
+            ) from error
+
+
+def is_taken(error: exc.IntegrityError) -> bool:
+    """Return whether Postgres refused a row because there is one with its key."""
+    return getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION
+
+
+def among(
+    connection: sa.Connection, column: sa.ColumnElement[int], ids: Collection[int]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a column is one of many ids, with one parameter for all of them."""
+    if connection.dialect.name == "postgresql":
+        array = sa.bindparam(None, list(ids), postgresql.ARRAY(sa.BigInteger))
+        return column == sa.func.any(array)
+    listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def upsert(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

@@ -5,20 +5,22 @@ Images and their batch are committed here before the batch is published.
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from storage.database.clauses import failed_images
 from storage.database.schema import batch, collection, entry, finding, image, scan, verdict
-from storage.database.store import insert_one, upsert
+from storage.database.store import BulkInsert, among, insert_one
 from storage.records import Batch, BatchImage
 from storage.sidecars import sidecars_from_json, sidecars_to_json
 from storage.writes.kept import copy_answers, copy_verdicts, find_kept
 from storage.writes.scans import lock_scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Mapping, Sequence
 
     from storage.database.store import Store
     from storage.records import ErrorKind, ListedImage, Sidecar
@@ -35,41 +37,63 @@ def add_batch(
     earlier scans that judged them get its verdict; the others make the batch. Returns None where
     there are no others.
     """
+    return add_batches(store, current, [listed], earlier)[0]
+
+
+def add_batches(
+    store: Store,
+    current: Scan,
+    groups: Sequence[Sequence[ListedImage]],
+    earlier: EarlierScans | None,
+) -> list[Batch | None]:
+    """Do the same for several batches, in one transaction."""
     with store.write() as connection:
         # Another producer of the same scan may be listing the same images.
         lock_scan(connection, current.scan_id)
-        ids, added = _image_ids(connection, current.collection_id, listed)
-        known = set(
-            connection.scalars(
-                sa.select(entry.c.image_id).where(
-                    entry.c.scan_id == current.scan_id, entry.c.image_id.in_(ids.values())
-                )
-            )
-        )
-        new = [item for item in listed if ids[item.path] not in known]
-        kept: dict[int, int] = {}
-        known_files = {ids[i.path]: i for i in new if ids[i.path] not in added}
-        if earlier is not None and known_files:
-            kept = find_kept(connection, known_files, earlier)
-        fresh = [item for item in new if ids[item.path] not in kept]
-        batch_id = _insert_batch(connection, current.scan_id, fresh)
-        _insert_entries(
-            connection, current.scan_id, batch_id, [(ids[i.path], i) for i in new], kept
-        )
-        if earlier is not None and known_files:
-            copy_verdicts(connection, current.scan_id, kept)
-            copy_answers(connection, current.scan_id, known_files, earlier)
+        added = [_add_batch(connection, current, listed, earlier) for listed in groups]
         connection.execute(
             sa.update(scan)
             .where(scan.c.id == current.scan_id)
-            .values(images=scan.c.images + len(new), finished_at=None)
+            .values(images=scan.c.images + sum(new for new, _ in added), finished_at=None)
         )
+    return [batch for _, batch in added]
+
+
+def _add_batch(
+    connection: sa.Connection,
+    current: Scan,
+    listed: Sequence[ListedImage],
+    earlier: EarlierScans | None,
+) -> tuple[int, Batch | None]:
+    """Return the number of images that are new to the scan, and their batch."""
+    ids, added = _image_ids(connection, current.collection_id, listed)
+    earlier_images = set(ids.values()) - added
+    known = _in_scan(connection, current.scan_id, earlier_images)
+    new = [item for item in listed if ids[item.path] not in known]
+    kept: dict[int, int] = {}
+    known_files = {ids[i.path]: i for i in new if ids[i.path] not in added}
+    if earlier is not None and known_files:
+        kept = find_kept(connection, known_files, earlier)
+    fresh = [item for item in new if ids[item.path] not in kept]
+    batch_id = _insert_batch(connection, current.scan_id, fresh)
+    _insert_entries(connection, current.scan_id, batch_id, [(ids[i.path], i) for i in new], kept)
+    if earlier is not None and known_files:
+        copy_verdicts(connection, current.scan_id, kept)
+        copy_answers(connection, current.scan_id, known_files, earlier)
     if batch_id is None:
-        return None
+        return len(new), None
     images = tuple(
         BatchImage(ids[item.path], item.path, item.size_bytes, item.sidecars) for item in fresh
     )
-    return Batch(batch_id, 1, images)
+    return len(new), Batch(batch_id, 1, images)
+
+
+def _in_scan(connection: sa.Connection, scan_id: int, images: Collection[int]) -> set[int]:
+    """Return which of the images the scan has."""
+    if not images:
+        return set()
+    is_listed = (entry.c.scan_id == scan_id) & among(connection, entry.c.image_id, images)
+    return set(connection.scalars(sa.select(entry.c.image_id).where(is_listed)))
 
 
 def retry_errors(
@@ -181,27 +205,49 @@ def _image_ids(
 ) -> tuple[dict[bytes, int], set[int]]:
     """Return the ids of images by path, and those that were added now."""
     paths = [item.path for item in listed]
-    known = _read_ids(connection, collection_id, paths)
-    new = [path for path in paths if path not in known]
-    if not new:
-        return known, set()
-    connection.execute(
-        # Another producer may be adding them at the same time.
-        upsert(connection.dialect.name, image).on_conflict_do_nothing(),
-        [{"collection_id": collection_id, "path": path} for path in new],
-    )
-    added = _read_ids(connection, collection_id, new)
-    return known | added, set(added.values())
+    ids = _read_ids(connection, collection_id, paths)
+    new = [path for path in paths if path not in ids]
+    added = _insert_images(connection, collection_id, new)
+    # Another producer added the others at the same time.
+    others = [path for path in new if path not in added]
+    return ids | added | _read_ids(connection, collection_id, others), set(added.values())
 
 
 def _read_ids(
     connection: sa.Connection, collection_id: int, paths: Sequence[bytes]
 ) -> dict[bytes, int]:
-    rows = connection.execute(
-        sa.select(image.c.path, image.c.id).where(
-            image.c.collection_id == collection_id, image.c.path.in_(paths)
+    """Return the ids of those of the paths that the collection has."""
+    if not paths:
+        return {}
+    query = "SELECT path, id FROM image WHERE collection_id = "
+    if connection.dialect.name == "postgresql":
+        rows = connection.exec_driver_sql(
+            query + "%s AND path = ANY(%s)", (collection_id, list(paths))
         )
-    )
+    else:
+        marks = ",".join("?" * len(paths))
+        rows = connection.exec_driver_sql(
+            query + f"? AND path IN ({marks})", (collection_id, *paths)
+        )
+    return {bytes(path): image_id for path, image_id in rows}
+
+
+def _insert_images(
+    connection: sa.Connection, collection_id: int, paths: Sequence[bytes]
+) -> dict[bytes, int]:
+    """Insert images, and return the ids of those that were not there."""
+    if not paths:
+        return {}
+    into, end = "INSERT INTO image (collection_id, path) ", " ON CONFLICT DO NOTHING "
+    end += "RETURNING path, id"
+    if connection.dialect.name == "postgresql":
+        rows = connection.exec_driver_sql(
+            into + "SELECT %s, unnest(%s::bytea[])" + end, (collection_id, list(paths))
+        )
+    else:
+        marks = ",".join(["(?,?)"] * len(paths))
+        values = tuple(value for path in paths for value in (collection_id, path))
+        rows = connection.exec_driver_sql(into + f"VALUES {marks}" + end, values)
     return {bytes(path): image_id for path, image_id in rows}
 
 
@@ -221,21 +267,29 @@ def _insert_entries(
     images: Sequence[tuple[int, ListedImage]],
     kept: Container[int],
 ) -> None:
-    if not images:
-        return
-    connection.execute(
-        sa.insert(entry),
+    into_entry = _into_entry(connection.dialect)
+    into_entry.run(
+        connection,
         [
-            {
-                "scan_id": scan_id,
-                "image_id": image_id,
-                "batch_id": None if image_id in kept else batch_id,
-                "size_bytes": item.size_bytes,
-                "mtime_ns": item.mtime_ns,
-                "truth": item.label,
-                "sidecars": sidecars_to_json(item.sidecars),
-                "edited": item.edited or None,
-            }
+            (
+                scan_id,
+                image_id,
+                None if image_id in kept else batch_id,
+                item.size_bytes,
+                item.mtime_ns,
+                item.label,
+                _sidecars_text(item.sidecars),
+                item.edited or None,
+            )
             for image_id, item in images
         ],
     )
+
+
+@cache
+def _into_entry(dialect: sa.Dialect) -> BulkInsert:
+    return BulkInsert(entry, dialect)
+
+
+def _sidecars_text(sidecars: Sequence[Sidecar]) -> str | None:
+    return json.dumps(sidecars_to_json(sidecars)) if sidecars else None

@@ -55,12 +55,17 @@ def receive(store: Store, received: Received) -> int:
         if created_at is None:
             return 0
         verdicts = _verdicts_in_batch(connection, received)
-        accepted = results.accept_verdicts(connection, received.scan_id, verdicts)
-        if accepted:
+        if not verdicts:
+            return 0
+        with connection.begin_nested() as unless_new:
             its_run = _ensure_run(connection, received, created_at)
-            results.insert_verdicts(connection, its_run, accepted)
-            results.finish_batch_if_done(connection, received.scan_id, received.batch_id)
-    return len(accepted)
+            written = results.insert_verdicts(connection, its_run, verdicts)
+            if not written:
+                # The run of a result that arrives again is not recorded again.
+                unless_new.rollback()
+                return 0
+        results.finish_batch_if_done(connection, received.scan_id, received.batch_id)
+    return len(written)
 
 
 def _verdicts_in_batch(connection: sa.Connection, received: Received) -> list[Verdict]:

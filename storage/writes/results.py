@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from storage.database.clauses import ENTRY_VERDICT
 from storage.database.schema import batch, entry, finding, host, image, run, scan, verdict
-from storage.database.store import BulkInsert, insert_one, upsert
+from storage.database.store import BulkInsert, among, insert_one, is_taken, upsert
 from storage.records import Batch, BatchImage, Outcome
 from storage.sidecars import sidecars_from_json
 from storage.text import clean, clean_json
@@ -24,9 +27,12 @@ from storage.writes.scans import finish_if_done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from storage.database.store import Store
     from storage.records import Verdict
+
+_image_id = attrgetter("image_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,8 @@ def begin_run(
     cancelled.
     """
     now = time.time()
-    with store.write() as connection:
+    # A run that a power cut takes back has no verdicts: they are committed after it.
+    with store.write(durable=False) as connection:
         row = connection.execute(
             sa.select(batch.c.scan_id, batch.c.attempt, batch.c.done_at, scan.c.cancelled_at)
             .join(scan)
@@ -112,67 +119,78 @@ def insert_run(
     return replace(new, run_id=run_id)
 
 
-def record_verdicts(store: Store, current: Run, verdicts: Sequence[Verdict]) -> None:
-    """Write the verdicts and findings of one chunk in one transaction.
+def record_verdicts(
+    store: Store, current: Run, verdicts: Sequence[Verdict], *, is_last: bool = False
+) -> None:
+    """Write verdicts of a batch with their findings, in one transaction.
+
+    With `is_last`, mark the batch done in it if all its images have verdicts.
+    """
+    if not verdicts and not is_last:
+        return
+    with store.write() as connection:
+        if verdicts:
+            insert_verdicts(connection, current, verdicts)
+            connection.execute(
+                sa.update(run).where(run.c.id == current.run_id).values(ended_at=time.time())
+            )
+        if is_last:
+            finish_batch_if_done(connection, current.scan_id, current.batch_id)
+
+
+def insert_verdicts(
+    connection: sa.Connection, current: Run, verdicts: Sequence[Verdict]
+) -> Sequence[Verdict]:
+    """Write the verdicts that are new or replace errors, with their findings; return them.
 
     Findings are accepted, and replaced, with their verdicts.
     """
-    if not verdicts:
-        return
-    with store.write() as connection:
-        accepted = accept_verdicts(connection, current.scan_id, verdicts)
-        insert_verdicts(connection, current, accepted)
-        connection.execute(
-            sa.update(run).where(run.c.id == current.run_id).values(ended_at=time.time())
-        )
-
-
-def insert_verdicts(connection: sa.Connection, current: Run, accepted: Sequence[Verdict]) -> None:
-    """Write verdicts that `accept_verdicts` returned, and their findings."""
     into_verdict, into_finding = _statements(connection.dialect)
-    into_verdict.run(connection, [_verdict_row(current, judged) for judged in accepted])
-    findings = [row for judged in accepted for row in _finding_rows(current, judged)]
+    # By image, so that two workers that write the same ones do not lock each other out.
+    judged_images = {judged.image_id: judged for judged in sorted(verdicts, key=_image_id)}
+    while True:
+        others = _make_way(connection, current.scan_id, list(judged_images))
+        written = [judged for image_id, judged in judged_images.items() if image_id not in others]
+        try:
+            with _savepoint(connection):
+                into_verdict.run(connection, [_verdict_row(current, judged) for judged in written])
+            break
+        except IntegrityError as error:
+            # Another worker committed a verdict in between, which may be an error: look again.
+            if not is_taken(error):
+                raise
+    findings = [row for judged in written for row in _finding_rows(current, judged)]
     into_finding.run(connection, findings)
+    return written
 
 
-def accept_verdicts(
-    connection: sa.Connection, scan_id: int, verdicts: Sequence[Verdict]
-) -> Sequence[Verdict]:
-    """Return the verdicts that are new or replace errors, whose findings are deleted."""
+def _savepoint(connection: sa.Connection) -> AbstractContextManager[object]:
+    """Begin what Postgres may refuse; SQLite has one writer at a time, which saw all verdicts."""
+    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+
+
+def _make_way(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
+    """Delete the errors of images, with their findings; return the images with other verdicts."""
+    of_images = (verdict.c.scan_id == scan_id) & among(connection, verdict.c.image_id, images)
     existing = connection.execute(
-        sa.select(verdict.c.image_id, verdict.c.outcome).where(
-            verdict.c.scan_id == scan_id,
-            verdict.c.image_id.in_([judged.image_id for judged in verdicts]),
-        )
+        sa.select(verdict.c.image_id, verdict.c.outcome).where(of_images)
     ).all()
-    if not existing:  # the usual case: no other worker has run this batch
-        return verdicts
-    # The same condition as in the upsert, see `_statements`.
-    replaced = {row.image_id for row in existing if row.outcome == Outcome.ERROR}
-    connection.execute(
-        sa.delete(finding).where(
-            finding.c.scan_id == scan_id, finding.c.image_id.in_(sorted(replaced))
+    failed = [row.image_id for row in existing if row.outcome == Outcome.ERROR]
+    if failed:
+        # Another worker may have replaced some in between: those are found at the next try.
+        connection.execute(
+            sa.delete(verdict).where(
+                verdict.c.scan_id == scan_id,
+                among(connection, verdict.c.image_id, failed),
+                verdict.c.outcome == Outcome.ERROR,
+            )
         )
-    )
-    rejected = {row.image_id for row in existing} - replaced
-    return [judged for judged in verdicts if judged.image_id not in rejected]
+    return {row.image_id for row in existing if row.outcome != Outcome.ERROR}
 
 
 @cache
 def _statements(dialect: sa.Dialect) -> tuple[BulkInsert, BulkInsert]:
-    """Return the upserts of verdicts and of findings.
-
-    The condition on verdicts is that of `accept_verdicts`: another worker may commit in between.
-    """
-    insert = upsert(dialect.name, verdict)
-    columns = [column.name for column in verdict.c if not column.primary_key]
-    into_verdict = insert.on_conflict_do_update(
-        index_elements=["scan_id", "image_id"],
-        set_={name: insert.excluded[name] for name in columns},
-        where=verdict.c.outcome == sa.literal_column(f"'{Outcome.ERROR}'"),
-    )
-    into_finding = upsert(dialect.name, finding).on_conflict_do_nothing()
-    return BulkInsert(into_verdict, dialect), BulkInsert(into_finding, dialect)
+    return BulkInsert(verdict, dialect), BulkInsert(finding, dialect)
 
 
 def finish_batch(store: Store, current: Run) -> bool:
@@ -263,41 +281,43 @@ def _pending(batch_id: int) -> sa.Select[int]:
     )
 
 
-def _verdict_row(current: Run, judged: Verdict) -> dict[str, Any]:
-    error = judged.error
-    return {
-        "scan_id": current.scan_id,
-        "image_id": judged.image_id,
-        "run_id": current.run_id,
-        "outcome": judged.outcome.value,
-        "score": judged.score,
-        "detector": judged.detector,
-        "examined": judged.examined,
-        "attempt": current.attempt,
-        "error_kind": None if error is None else error.kind.value,
-        "error_text": None if error is None else clean(error.text),
-        "digest": judged.digest,
-        "fetch_us": judged.timings.fetch_us,
-        "decode_us": judged.timings.decode_us,
-        "infer_us": judged.timings.infer_us,
-        "kept_from": None,
-        "taken_at": judged.photograph.taken_at,
-        "camera": judged.photograph.camera,
-        "look": judged.photograph.look,
-    }
+def _verdict_row(current: Run, judged: Verdict) -> tuple[Any, ...]:
+    """Return the row of a verdict, in the order of the table's columns."""
+    error, timings = judged.error, judged.timings
+    return (
+        current.scan_id,
+        judged.image_id,
+        current.run_id,
+        judged.outcome.value,
+        judged.score,
+        judged.detector,
+        judged.examined,
+        current.attempt,
+        None if error is None else error.kind.value,
+        None if error is None else clean(error.text),
+        judged.digest,
+        timings.fetch_us,
+        timings.decode_us,
+        timings.infer_us,
+        None,
+        judged.photograph.taken_at,
+        judged.photograph.camera,
+        judged.photograph.look,
+    )
 
 
-def _finding_rows(current: Run, judged: Verdict) -> list[dict[str, Any]]:
+def _finding_rows(current: Run, judged: Verdict) -> list[tuple[Any, ...]]:
+    """Return the rows of a verdict's findings, in the order of the table's columns."""
     return [
-        {
-            "scan_id": current.scan_id,
-            "image_id": judged.image_id,
-            "detector": result.detector,
-            "n": n,
-            "kind": result.kind,
-            "score": result.score,
-            "text": clean(result.text),
-            "detail": json.dumps(clean_json(dict(result.detail))) if result.detail else None,
-        }
+        (
+            current.scan_id,
+            judged.image_id,
+            result.detector,
+            n,
+            result.kind,
+            result.score,
+            clean(result.text),
+            json.dumps(clean_json(dict(result.detail))) if result.detail else None,
+        )
         for n, result in enumerate(judged.findings)
     ]

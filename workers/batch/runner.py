@@ -51,6 +51,10 @@ log = logging.getLogger(__name__)
 # From this attempt on, images are judged one by one in the sandbox: one of them may have killed
 # the worker before.
 SANDBOX_FROM_ATTEMPT = 2
+# Verdicts are written this often,
+WRITE_SECONDS = 0.5
+# or as soon as there are so many.
+WRITE_IMAGES = 512
 
 
 class ImageJudge(Protocol):
@@ -79,6 +83,46 @@ class _SandboxTries:
         if self._tried:
             self._leave_others()
         self._tried = True
+
+
+class _Unwritten:
+    """Verdicts that wait to be written, which another thread does while the next are judged.
+
+    Small images are many chunks a second, and each commit waits for the disk: so verdicts of up to
+    `seconds` and WRITE_IMAGES are written at once.
+    """
+
+    def __init__(
+        self, submit: Callable[[Sequence[Verdict], bool], Future[None]], seconds: float
+    ) -> None:
+        self._submit = submit
+        self._seconds = seconds
+        self._verdicts: list[Verdict] = []
+        self._writing: Future[None] | None = None
+        self._since = time.monotonic()
+
+    def add(self, chunk: Sequence[Verdict]) -> None:
+        """Add verdicts, and begin to write all that wait if it is time."""
+        self._verdicts += chunk
+        is_due = time.monotonic() - self._since >= self._seconds
+        if is_due or len(self._verdicts) >= WRITE_IMAGES:
+            self._write(is_last=False)
+
+    def write_rest(self, *, is_last: bool) -> None:
+        """Write all that waits, and return when it is written."""
+        self._write(is_last=is_last)
+        self._wait()
+
+    def _write(self, *, is_last: bool) -> None:
+        self._wait()
+        verdicts, self._verdicts = self._verdicts, []
+        self._writing = self._submit(verdicts, is_last)
+        self._since = time.monotonic()
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
 
 class BatchRunner:
@@ -151,21 +195,20 @@ class BatchRunner:
         finally:
             # An open folder keeps its disk from being unmounted.
             context.sources.forget(message.collection)
-        if not self._lease.lost:
-            self._retry.until_done(writer.finish)
         log.info("%d images in %.1f s", len(self._written), time.monotonic() - started)
 
     def _judge(self, writer: BatchWriter, images: Sequence[BatchImage]) -> None:
         """Judge the images; each chunk is written while the next one is judged."""
         context, message = self._context, self._message
         context.heartbeat.start_batch()
-        writing: Future[None] | None = None
+        # In the sandbox each image by itself: the next one may kill this process, too.
+        seconds = WRITE_SECONDS if writer.attempt < SANDBOX_FROM_ATTEMPT else 0.0
+        waiting = _Unwritten(self._writer_of(writer), seconds)
+        is_last = False
         try:
             with self._image_judge(writer.attempt) as judge:
                 for chunk in self._chunks(judge, images):
-                    if writing is not None:
-                        writing.result()
-                    writing = context.writer.submit(with_log_context(self._write), writer, chunk)
+                    waiting.add(chunk)
                     if self._lease.lost:
                         log.warning("another worker has taken over the batch")
                         break
@@ -173,15 +216,21 @@ class BatchRunner:
                         break
                     if context.stop.is_set():
                         raise RequeueBatch("the worker is stopping")
+            is_last = not self._lease.lost
         finally:
-            # Wait in any case: what is requeued depends on what is written.
-            if writing is not None:
-                writing.result()
+            # In any case: what is requeued depends on what is written.
+            waiting.write_rest(is_last=is_last)
 
-    def _write(self, writer: BatchWriter, chunk: Sequence[Verdict]) -> None:
-        self._retry.until_done(partial(writer.write, chunk))
-        self._written.update(verdict.image_id for verdict in chunk)
-        self._timer.progress()
+    def _writer_of(self, writer: BatchWriter) -> Callable[[Sequence[Verdict], bool], Future[None]]:
+        """Return a function that writes verdicts of the batch in the thread that writes."""
+
+        def write(verdicts: Sequence[Verdict], is_last: bool) -> None:  # noqa: FBT001 - submitted
+            self._retry.until_done(partial(writer.write, verdicts, is_last=is_last))
+            self._written.update(verdict.image_id for verdict in verdicts)
+            self._timer.progress()
+
+        in_context = with_log_context(write)
+        return lambda verdicts, is_last: self._context.writer.submit(in_context, verdicts, is_last)
 
     def _requeue_rest(self) -> bool:
         """Publish the remaining images as a new message, if the original would do too much.

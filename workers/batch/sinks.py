@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from workers.settings import WorkerSettings
     from workers.sources.location import SourceLocation
 
-# Results of some 30 kB each that may wait; then workers wait for the result writer.
+# Verdicts in one result at most: some 30 kB.
+RESULT_IMAGES = 64
+# Results that may wait; then workers wait for the result writer.
 MAX_PENDING_RESULTS = 5_000
 
 
@@ -53,11 +55,11 @@ class BatchWriter(Protocol):
     def pending(self) -> frozenset[int]:
         """Return the images without a verdict, as far as this worker knows."""
 
-    def write(self, verdicts: Sequence[Verdict]) -> None:
-        """Write the verdicts of one chunk, so that only a disk failure can lose them."""
+    def write(self, verdicts: Sequence[Verdict], *, is_last: bool = False) -> None:
+        """Write verdicts, so that only a disk failure can lose them.
 
-    def finish(self) -> None:
-        """Mark the batch as done if all of its images have verdicts."""
+        With `is_last`, mark the batch as done if all of its images have verdicts.
+        """
 
 
 class ResultSink(Protocol):
@@ -113,11 +115,8 @@ class _StoreBatchWriter:
         self.pending = pending
         self.attempt = run.attempt
 
-    def write(self, verdicts: Sequence[Verdict]) -> None:
-        results.record_verdicts(self._store, self._run, verdicts)
-
-    def finish(self) -> None:
-        results.finish_batch(self._store, self._run)
+    def write(self, verdicts: Sequence[Verdict], *, is_last: bool = False) -> None:
+        results.record_verdicts(self._store, self._run, verdicts, is_last=is_last)
 
 
 class QueueSink:
@@ -189,12 +188,10 @@ class _QueueBatchWriter:
         self.pending = frozenset(image.image_id for image in message.images)
         self.attempt = message.attempt
 
-    def write(self, verdicts: Sequence[Verdict]) -> None:
-        if verdicts:
-            self._send(self._make_result(ended_at=time.time(), verdicts=tuple(verdicts)))
-
-    def finish(self) -> None:
-        """Do nothing: the result writer notices when the batch is done."""
+    def write(self, verdicts: Sequence[Verdict], *, is_last: bool = False) -> None:  # noqa: ARG002 - the result writer notices when a batch is done
+        for first in range(0, len(verdicts), RESULT_IMAGES):
+            part = tuple(verdicts[first : first + RESULT_IMAGES])
+            self._send(self._make_result(ended_at=time.time(), verdicts=part))
 
 
 def not_mapped(collection: str) -> str:

@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 
+from scanner.fleet import producer
 from scanner.fleet.producer import ScanRequest, open_scan, publish_unfinished
 from scanner.listing.walk import WalkOptions
 from storage.database.schema import scan
 from storage.database.store import Store
 from storage.errors import NotFound
-from storage.records import Plan, PlannedDetector, Thresholds
+from storage.records import ListedImage, Plan, PlannedDetector, Thresholds
 from storage.writes import scans
 
 if TYPE_CHECKING:
@@ -171,3 +172,15 @@ def test_other_files_or_labels(store: Store, request_: ScanRequest) -> None:
     assert (False, first.scan_id) == (labelled.resumed, labelled.scan.keep_from)
     assert not filtered.resumed
     assert (True, filtered.scan) == (again.resumed, again.scan)
+
+
+def test_batches_of_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first batch is committed by itself, later ones by up to 16, or after half a second."""
+    groups = [[ListedImage(b"%d" % number, 1, 1)] for number in range(40)]
+    monkeypatch.setattr(producer, "COMMIT_SECONDS", 60.0)
+    together = [len(commit) for commit in producer._group_into_commits(groups)]
+    monkeypatch.setattr(producer, "COMMIT_SECONDS", 0.0)
+    slowly = [len(commit) for commit in producer._group_into_commits(groups)]
+
+    assert [1, 2, 4, 8, 16, 9] == together
+    assert [1] * 40 == slowly

@@ -225,3 +225,18 @@ def test_kept_error_that_is_tried_again_is_kept_no_more(fill: Fill) -> None:
     assert kept == 1
     assert count_images(fill.store, after.scan_id).kept == 0
     assert fill.outcomes(before) == {b"a": "error"}
+
+
+def test_several_batches_at_once(fill: Fill) -> None:
+    """Batches of one transaction have their own images; one without new images is none."""
+    scan = fill.scan()
+    fill.batch(scan, b"c")
+    groups = [[fill.listed(path) for path in paths] for paths in ((b"a", b"b"), (b"c",), (b"d",))]
+    added = listing.add_batches(fill.store, scan, groups, None)
+
+    assert [batch and [one.path for one in batch.images] for batch in added] == [
+        [b"a", b"b"],
+        None,
+        [b"d"],
+    ]
+    assert count_images(fill.store, scan.scan_id).images == 4

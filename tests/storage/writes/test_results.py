@@ -17,6 +17,8 @@ from storage.records import ErrorKind, Finding, ImageError, Outcome, Photograph,
 from storage.writes import results, scans
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from storage.records import Verdict
     from storage.writes.scans import Scan
     from tests.storage.conftest import Fill
@@ -300,3 +302,66 @@ def test_run_has_the_higher_attempt(fill: Fill) -> None:
 
     assert attempts == [2, 2, 3]
     assert recorded == attempts
+
+
+@pytest.mark.parametrize(
+    "store_url", ["postgres"], indirect=True
+)  # SQLite has one writer at a time
+@pytest.mark.parametrize("other", [Outcome.AI, Outcome.ERROR])
+def test_verdict_that_is_committed_in_between(
+    fill: Fill, monkeypatch: pytest.MonkeyPatch, other: Outcome
+) -> None:
+    """A worker that looked before another one committed replaces its error, and nothing else."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    first, second = (one.image_id for one in batch.images)
+    run, late = fill.run(batch), fill.run(batch)
+    early = fill.failed(first, CUT) if other == Outcome.ERROR else fill.verdict(first, other, SCORE)
+    judged = [fill.verdict(image_id, Outcome.UNSURE, TAG) for image_id in (first, second)]
+    look = results._make_way
+    looked: list[set[int]] = []
+
+    def look_too_early(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
+        rejected = look(connection, scan_id, images)
+        if not looked:
+            looked.append(rejected)
+            results.record_verdicts(fill.store, run, [early])
+        return rejected
+
+    monkeypatch.setattr(results, "_make_way", look_too_early)
+    results.record_verdicts(fill.store, late, judged, is_last=True)
+
+    assert looked == [set()]
+    assert stored(fill, scan) == [judged[0] if other == Outcome.ERROR else early, judged[1]]
+
+
+def test_last_verdicts_end_the_batch(fill: Fill) -> None:
+    """The last verdicts mark their batch and its scan, if there are no others left."""
+    scan = fill.scan()
+    scans.mark_listed(fill.store, scan.scan_id, {}, 0)
+    batch = fill.batch(scan, b"a", b"b")
+    assert batch is not None
+    run = fill.run(batch)
+    first, second = (fill.verdict(one.image_id) for one in batch.images)
+    results.record_verdicts(fill.store, run, [first], is_last=True)
+    early = results.unfinished_batches(fill.store, "fleet")
+    results.record_verdicts(fill.store, run, [second], is_last=True)
+
+    assert early == [batch.batch_id]
+    assert results.unfinished_batches(fill.store, "fleet") == []
+    assert scans.find_scan(fill.store, scan.scan_id).finished_at is not None
+
+
+def test_texts_come_back_as_they_were(fill: Fill) -> None:
+    """Tabs, quotes, backslashes and what looks like NULL survive every way of writing rows."""
+    scan = fill.scan()
+    batch = fill.batch(scan, b"a\tb\\N")
+    assert batch is not None
+    text = 'a\tb\nc "x" {NULL} ' + r"\N \t \\"
+    odd = Finding("provenance", "tag", None, text, {"k": text})
+    digest = b"\x00\xff\\N\t" + bytes(27)
+    judged = replace(fill.verdict(batch.images[0].image_id, Outcome.AI, odd), digest=digest)
+    fill.judge(batch, judged)
+
+    assert stored(fill, scan) == [judged]

@@ -19,7 +19,7 @@ from storage.reads import progress, verdicts
 from storage.records import ListedImage
 from storage.writes import listing, scans
 from storage.writes.machines import Machine, admit, revoke
-from workers.batch import result_writer, retry, sinks
+from workers.batch import result_writer, retry, runner, sinks
 from workers.batch.context import WorkerContext
 from workers.batch.result_writer import ResultWriter, make_result_writer
 from workers.batch.retry import RequeueBatch
@@ -121,8 +121,9 @@ def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reduce chunks to two images."""
+    """Reduce chunks to two images, each written by itself."""
     monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
+    monkeypatch.setattr(runner, "WRITE_IMAGES", 2)
 
 
 def test_results_through_the_queue(desk: Desk) -> None:

@@ -182,8 +182,9 @@ def desk(tmp_path: Path, clean_redis: str) -> Iterator[Desk]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reduce chunks to two images."""
+    """Reduce chunks to two images, each written by itself."""
     monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
+    monkeypatch.setattr(runner, "WRITE_IMAGES", 2)
 
 
 @pytest.fixture
@@ -212,6 +213,45 @@ def test_judged_and_done(desk: Desk, small_chunks: None) -> None:
     ]
     assert desk.done(scan)
     assert (0, 0) == desk.leased()
+
+
+def test_small_images_are_written_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of less than half a second are one transaction, which also ends the batch."""
+    monkeypatch.setattr(pipeline, "CHUNK_IMAGES", 2)
+    monkeypatch.setattr(runner, "WRITE_SECONDS", 60.0)
+    scan = desk.scan()
+    written: list[tuple[int, bool]] = []
+    real = results.record_verdicts
+
+    def record(store: Store, run: results.Run, judged: Sequence[Verdict], *, is_last: bool) -> None:
+        written.append((len(judged), is_last))
+        real(store, run, judged, is_last=is_last)
+
+    monkeypatch.setattr(results, "record_verdicts", record)
+    BatchRunner(desk.context(), desk.batch(scan, 5)).run()
+
+    assert [(5, True)] == written
+    assert desk.done(scan)
+
+
+def test_cautious_images_are_written_one_by_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the second attempt no verdict waits for another one."""
+    monkeypatch.setattr(runner, "WRITE_SECONDS", 60.0)
+    scan = desk.scan(PROVENANCE)
+    written: list[int] = []
+    real = results.record_verdicts
+
+    def record(store: Store, run: results.Run, judged: Sequence[Verdict], *, is_last: bool) -> None:
+        written.append(len(judged))
+        real(store, run, judged, is_last=is_last)
+
+    monkeypatch.setattr(results, "record_verdicts", record)
+    BatchRunner(desk.context(), desk.batch(scan, 2, attempt=2)).run()
+
+    assert [1, 1, 0] == written
+    assert desk.done(scan)
 
 
 def test_not_judged_again(desk: Desk) -> None:
@@ -490,7 +530,7 @@ def test_folder_stays_unmounted(desk: Desk, no_retries: None) -> None:
     assert (0, 0) == desk.leased()
 
 
-@pytest.mark.parametrize("name", ["begin_run", "record_verdicts", "finish_batch"])
+@pytest.mark.parametrize("name", ["begin_run", "record_verdicts", "finish_batch_if_done"])
 def test_store_unavailable_for_a_while(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -500,11 +540,11 @@ def test_store_unavailable_for_a_while(
     tries: list[None] = []
     real = getattr(results, name)
 
-    def shaky(*arguments: object) -> object:
+    def shaky(*arguments: object, **options: object) -> object:
         tries.append(None)
         if len(tries) == 1:
             raise StoreUnavailable("locked")
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(results, name, shaky)
     BatchRunner(desk.context(), batch).run()
@@ -521,7 +561,7 @@ def test_store_stays_unavailable(
     scan = desk.scan()
     batch = desk.batch(scan, 5)
 
-    def away(*_: object) -> None:
+    def away(*_: object, **_options: object) -> None:
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patched:
