@@ -49,6 +49,7 @@ ROUTES = (
     Route("/scan/{scan:int}/gallery", gallery.tiles),
     Route("/scan/{scan:int}/suggest", gallery.suggest),
     Route("/scan/{scan:int}/export", gallery.export),
+    Route("/scan/{scan:int}/selected", gallery.selected, methods=["POST"]),
     Route("/scan/{scan:int}/image/{image:int}", image.show),
     Route("/scan/{scan:int}/image/{image:int}/thumbnail", image.thumbnail),
     Route("/scan/{scan:int}/image/{image:int}/large", image.large),

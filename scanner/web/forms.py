@@ -19,9 +19,14 @@ MAX_NAME_CHARACTERS = 60
 
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form; raises HTTPException (413) beyond MAX_BYTES."""
+    return dict(await read_pairs(request))
+
+
+async def read_pairs(request: Request) -> list[tuple[str, str]]:
+    """Return the names and values of a form's fields, of which several may have one name."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > MAX_BYTES:
             raise HTTPException(413, gettext("Form too large."))
-    return dict(parse_qsl(body.decode("utf-8", "replace")))
+    return parse_qsl(body.decode("utf-8", "replace"))

@@ -19,7 +19,7 @@ from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer, last_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from storage.database.store import Store
     from storage.reads.selection import Selection
@@ -125,6 +125,13 @@ def iterate(store: Store, scan: Scan, selection: Selection) -> Iterator[Tile]:
     while tiles := page(store, scan, selection, EXPORT_ROWS, after):
         yield from tiles
         after = tiles[-1].position
+
+
+def read_tiles(store: Store, scan: Scan, images: Sequence[int]) -> list[Tile]:
+    """Return the judged ones of these images, in their order."""
+    with store.read() as connection:
+        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, images))}
+    return [_tile(rows[image_id]) for image_id in images if image_id in rows]
 
 
 def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:
@@ -307,7 +314,7 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
     )
 
 
-def _details(scan_id: int, ids: list[int]) -> sa.Select[Any]:
+def _details(scan_id: int, ids: Sequence[int]) -> sa.Select[Any]:
     return (
         sa.select(
             verdict.c.image_id,

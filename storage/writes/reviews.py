@@ -18,7 +18,7 @@ from storage.errors import NotFound
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from storage.database.store import Store
 
@@ -103,24 +103,30 @@ def record_answer(store: Store, scan_id: int, image_id: int, answer: Answer, rev
 
     Raises NotFound where the scan has no such image.
     """
+    record_answers(store, scan_id, [image_id], answer, reviewer)
+
+
+def record_answers(
+    store: Store, scan_id: int, images: Sequence[int], answer: Answer, reviewer: str
+) -> None:
+    """Record the same answer for images, all or none; raises NotFound as `record_answer`."""
     now = time.time()
-    of_image = (review.c.scan_id == scan_id) & (review.c.image_id == image_id)
+    of_images = (review.c.scan_id == scan_id) & review.c.image_id.in_(images)
     with store.write() as connection:
         listed = sa.select(entry.c.image_id).where(
-            entry.c.scan_id == scan_id, entry.c.image_id == image_id
+            entry.c.scan_id == scan_id, entry.c.image_id.in_(images)
         )
-        if connection.execute(listed).first() is None:
-            raise NotFound(f"Image not found: {image_id} in scan {scan_id}")
+        missing = set(images) - set(connection.scalars(listed))
+        if missing:
+            raise NotFound(f"Image not found: {min(missing)} in scan {scan_id}")
         connection.execute(
             sa.update(review)
-            .where(of_image, review.c.reviewer == reviewer, is_current())
+            .where(of_images, review.c.reviewer == reviewer, is_current())
             .values(ended_at=now)
         )
-        connection.execute(
-            sa.insert(review).values(
-                scan_id=scan_id, image_id=image_id, answer=answer, reviewer=reviewer, at=now
-            )
-        )
+        values = {"scan_id": scan_id, "answer": answer, "reviewer": reviewer, "at": now}
+        rows = [values | {"image_id": image_id} for image_id in dict.fromkeys(images)]
+        connection.execute(sa.insert(review), rows)
 
 
 def withdraw_answer(store: Store, scan_id: int, reviewer: str) -> int | None:

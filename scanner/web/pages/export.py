@@ -6,17 +6,24 @@ a NUL, so scripts quote them and never begin an argument with one.
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import shlex
+import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scanner.language import marked
 from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.json_parts import share
 from scanner.report.formats.stream import cell
+from scanner.writeback import exiftool
+from scanner.writeback.keywords import KEYWORDS, Source
+from scanner.writeback.xmp_packet import new_packet
 from storage.paths import fields
+from storage.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -129,6 +136,63 @@ def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
     yield _END
 
 
+def as_exiftool(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+    """Yield an argument file of exiftool that gives the files their keywords.
+
+    exiftool takes no names with a line break: they are left out.
+    """
+    for tile in tiles:
+        if tile.answer is None and tile.outcome is Outcome.ERROR:
+            continue
+        if b"\n" not in tile.path and b"\r" not in tile.path:
+            path = posixpath.join(root, tile.path)
+            yield b"".join(line + b"\n" for line in exiftool.arguments(path, _keyword(tile)))
+
+
+def as_xmp_zip(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
+    """Yield a ZIP file of XMP sidecars, in the folders of their images.
+
+    Names that are not UTF-8 are left out, since no ZIP file holds them.
+    """
+    out = _Parts()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for tile in tiles:
+            if tile.answer is None and tile.outcome is Outcome.ERROR:
+                continue
+            with suppress(UnicodeDecodeError):
+                archive.writestr(tile.path.decode() + ".xmp", new_packet(_keyword(tile)))
+            yield out.take()
+    yield out.take()
+
+
+class _Parts(io.RawIOBase):
+    """A file that cannot seek, whose content is taken in parts."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Return that it is written to."""
+        return True
+
+    def write(self, part: Any) -> int:  # noqa: ANN401 - any buffer
+        """Keep a part until it is taken."""
+        self._parts.append(bytes(part))
+        return len(part)
+
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def _keyword(tile: Tile) -> str:
+    """Return the keyword of `scanner export`: by the review, else by the verdict."""
+    if tile.answer is not None:
+        return KEYWORDS[Source.REVIEWS][tile.answer.value]
+    return KEYWORDS[Source.VERDICTS][tile.outcome.value]
+
+
 FORMATS = {
     "csv": Format(
         "selection.csv", "text/csv; charset=utf-8", marked("CSV, one row per image"), as_csv
@@ -150,6 +214,18 @@ FORMATS = {
         "text/x-shellscript",
         marked("script that moves them to a folder"),
         as_move,
+    ),
+    "exiftool": Format(
+        "selection.args",
+        "text/plain; charset=utf-8",
+        marked("arguments for exiftool, which write keywords into the files: exiftool -@ FILE"),
+        as_exiftool,
+    ),
+    "xmp": Format(
+        "sidecars.zip",
+        "application/zip",
+        marked("XMP sidecars with keywords, as a ZIP file to unpack over the folder"),
+        as_xmp_zip,
     ),
     "tag": Format(
         "tag.sh",

@@ -5,26 +5,39 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from scanner.language import gettext, marked
 from scanner.report.text.labels import EVIDENCE
-from scanner.web.address import Address
+from scanner.web.address import Address, row_id
+from scanner.web.forms import read_pairs
+from scanner.web.guard import came_from
 from scanner.web.pages.export import FORMATS
-from scanner.web.site import html, scan_of, site_of
+from scanner.web.site import html, reviewer_of, scan_of, site_of
+from storage.errors import NotFound
 from storage.paths import shown
 from storage.reads import gallery
 from storage.reads.choices import read_choices
 from storage.reads.names import suggestions
 from storage.reads.selection import Sort
 from storage.reads.verdicts import read_verdicts
+from storage.writes.reviews import Answer, record_answers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from scanner.web.site import Site
+    from storage.reads.gallery import Tile
+    from storage.writes.scans import Scan
+
 PAGE_TILES = 60
+# Images that are answered or exported at once: more than a page has.
+MAX_CHOSEN = 500
 SORTS = {
     Sort.SCORE: marked("score"),
     Sort.NAME: marked("name"),
@@ -63,6 +76,7 @@ def tiles(request: Request) -> Response:
         choices=site.choices.get(scan.scan_id, lambda: read_choices(site.store, scan.scan_id)),
         sorts=SORTS,
         formats=FORMATS,
+        reviewer=reviewer_of(request),
     )
 
 
@@ -77,20 +91,51 @@ def suggest(request: Request) -> Response:
     return JSONResponse([shown(path) for path in paths if shown(path).encode() == path])
 
 
+async def selected(request: Request) -> Response:
+    """Answer the chosen images of a page at once, or export them."""
+    return await run_in_threadpool(_selected, request, await read_pairs(request))
+
+
+def _selected(request: Request, pairs: list[tuple[str, str]]) -> Response:
+    site, scan, form = site_of(request), scan_of(request), dict(pairs)
+    try:
+        images = [row_id(value) for name, value in pairs if name == "image"][:MAX_CHOSEN]
+        answer = Answer(form["answer"]) if "answer" in form else None
+    except ValueError as error:
+        raise HTTPException(400, gettext("Unknown answer.")) from error
+    if not images:
+        raise HTTPException(400, gettext("Select images first."))
+    if answer is None:
+        tiles = gallery.read_tiles(site.store, scan, images)
+        return _exported(site, scan, form.get("form", ""), tiles)
+    reviewer = reviewer_of(request)
+    if not reviewer:
+        raise HTTPException(400, gettext("Enter your name first."))
+    try:
+        record_answers(site.store, scan.scan_id, images, answer, reviewer)
+    except NotFound as error:
+        raise HTTPException(404, str(error)) from error
+    return RedirectResponse(came_from(request), 303)
+
+
 def export(request: Request) -> Response:
     """Return a selection as a file in the given format."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    chosen = FORMATS.get(next(iter(address.values("form")), ""))
+    selected_images = gallery.iterate(site.store, scan, address.selection())
+    return _exported(site, scan, next(iter(address.values("form")), ""), selected_images)
+
+
+def _exported(site: Site, scan: Scan, form: str, tiles: Iterable[Tile]) -> Response:
+    chosen = FORMATS.get(form)
     if chosen is None:
         raise HTTPException(
             400,
             gettext("Invalid export format: expected {names}.").format(names=", ".join(FORMATS)),
         )
-    selected = gallery.iterate(site.store, scan, address.selection())
     file = f"scan-{scan.scan_id}-{chosen.file}"
     root = os.fsencode(site.previews.root(scan))
     return StreamingResponse(
-        chosen.write(selected, root),
+        chosen.write(tiles, root),
         media_type=chosen.media_type,
         headers={"content-disposition": f'attachment; filename="{file}"'},
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from scanner.language import gettext
 from scanner.web.address import Address, query, row_id
@@ -55,6 +55,7 @@ def show(request: Request) -> Response:
     if chosen is not None and row is None:
         raise HTTPException(404, no_image(scan, chosen))
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
+    following_open = None if image_id is None else queue.next_open(image_id)
     progress = reviews.review_progress(site.store, scan.scan_id)
     answers = () if row is None else reviews.list_reviews(site.store, scan.scan_id, row.image_id)
     # The verdict, a folder called "AI", or boxes would influence the reviewer.
@@ -80,14 +81,15 @@ def show(request: Request) -> Response:
         here=queue.query(None if row is None else row.image_id),
         before=None if before is None else queue.query(before),
         following=None if following is None else queue.query(following),
-        following_id=following,
+        following_open=None if following_open is None else queue.query(following_open),
+        all_open=queue.query(None),
         reviewer=reviewer_of(request),
         can_undo=bool(progress.answers),
     )
 
 
 async def answer(request: Request) -> Response:
-    """Store an answer, and go on to the next image without one."""
+    """Store an answer, and go on to the next image without one; a script gets JSON instead."""
     form = await read_form(request)
     return await run_in_threadpool(_answer, request, form)
 
@@ -104,6 +106,8 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
         raise HTTPException(400, gettext("Unknown answer.")) from error
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
+    if request.headers.get("accept") == "application/json":
+        return JSONResponse({"image": image_id, "answer": chosen})
     if form.get("back") == "image":
         return _to(f"/scan/{scan.scan_id}/image/{image_id}", query(address.selection()))
     sample = read_sample(site.store, scan.scan_id)

@@ -17,8 +17,15 @@ if (toggle) {
   });
 }
 
+const help = document.getElementById("help");
+if (help) {
+  document.getElementById("ask").hidden = false;
+  document.getElementById("ask").addEventListener("click", () => help.showModal());
+}
+
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, select, textarea");
+  if (help && help.open) return;
+  const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
   if (!on || typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const target = [...document.querySelectorAll("[data-key]")]
     .find((each) => each.dataset.key.split(" ").includes(event.key));
@@ -27,7 +34,3 @@ document.addEventListener("keydown", (event) => {
     target.click();
   }
 });
-
-// Load the next preview in advance.
-const preview = document.getElementById("preview");
-if (preview && preview.dataset.next) new Image().src = preview.dataset.next;

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,10 +14,13 @@ from urllib.parse import quote
 import pytest
 
 from storage.database.store import Store
+from storage.reads import gallery
+from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_rows
 from storage.records import Outcome
 from storage.writes import samples
 from storage.writes.reviews import list_reviews, review_progress
+from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 # Verdicts of the large gallery.
 MANY = 100_000
+UNSURE = Selection(outcomes=(Outcome.UNSURE,))
 # Different figures that a live page has to show while a scan runs.
 MOVES = 3
 ALL = "verdict=ai&verdict=unsure&verdict=no_evidence&verdict=error"
@@ -256,6 +261,104 @@ def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visito
     assert [] == visitor.violations()
 
 
+def test_no_quick_key_is_lost(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
+    """Fifty keys in a row are fifty answers, each for the next image, in order."""
+    page = visitor.page
+    images = [tile.image_id for tile in gallery.page(large, find_scan(large, 1), UNSURE, 51)]
+    before = list_reviews(large, 1, images[0])
+    page.goto(f"{serve(large).url}scan/1/review")
+    page.evaluate("window.here = 1")  # which a page load would lose
+    keys = "anc" * 16 + "an"
+    for key in keys:
+        page.keyboard.press(key)
+    page.locator(f"input[name=image][value='{images[50]}']").wait_for(state="attached")
+    page.get_by_text("All answers are stored.").wait_for()
+    answers = {"a": "ai", "n": "not_ai", "c": "cant_tell"}
+    stored = [[one.answer.value for one in list_reviews(large, 1, image)] for image in images]
+
+    assert () == before
+    assert 1 == page.evaluate("window.here")
+    assert [[answers[key]] for key in keys] == stored[:50]
+    assert [] == stored[50]
+    assert "50 of" in page.locator("#tabs").inner_text()
+
+
+def test_an_answer_that_is_not_stored_is_said(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """Answers that the server refuses are counted, stay, and are stored by another try."""
+    page = visitor.page
+    images = unsure(store)
+    page.route("**/review?*", lambda route: (
+        route.fulfill(status=403) if route.request.method == "POST" else route.continue_()
+    ))  # fmt: skip
+    page.goto(f"{serve(store).url}scan/1/review")
+    page.keyboard.press("a")
+    page.keyboard.press("n")
+    page.get_by_text("2 answers are not stored").wait_for()
+    found = visitor.violations()
+    visitor.shoot("review-not-stored")
+    before = [list_reviews(store, 1, image) for image in images[:2]]
+    page.unroute("**/review?*")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("All answers are stored.").wait_for()
+    after = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images[:2]]
+
+    assert [(), ()] == before
+    assert [["ai"], ["not_ai"]] == after
+    assert [] == found
+
+
+def test_many_images_are_answered_and_exported_at_once(
+    serve: Callable[..., Served], store: Store, visitor: Visitor, tmp_path: Path
+) -> None:
+    """Selected images get the same answer, or go into one file; others do not."""
+    page = visitor.page
+    images = unsure(store)
+    page.goto(f"{serve(store).url}scan/1/gallery?verdict=unsure")
+    page.locator(".pick input").nth(0).check()
+    page.locator(".pick input").nth(2).click(modifiers=["Shift"])
+    told = page.locator("#number").inner_text()
+    visitor.shoot("gallery-selected")
+    found = visitor.violations()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Not AI").click()
+    stored = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images]
+    page.get_by_label("select all on this page").check()
+    page.get_by_label("Export as").select_option("xmp")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export", exact=True).click()
+    download.value.save_as(tmp_path / "zip")
+    with zipfile.ZipFile(tmp_path / "zip") as archive:
+        names, packets = archive.namelist(), [archive.read(each) for each in archive.namelist()]
+
+    assert "3 selected" == told
+    assert [["not_ai"]] * 3 + [[]] * (len(images) - 3) == stored
+    assert len(images) == len(names)
+    assert all(name.endswith(".xmp") for name in names)
+    assert 3 == sum(b"scanner:reviewed_not_ai" in packet for packet in packets)
+    assert len(images) - 3 == sum(b"scanner:unsure" in packet for packet in packets)
+    assert [] == found
+
+
+@pytest.mark.parametrize("address", ["gallery", "review", "image/2"])
+def test_question_mark_shows_the_keys(site: Served, visitor: Visitor, address: str) -> None:
+    """The help names the keys of the page, and Escape closes it."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/{address}")
+    page.keyboard.press("?")
+    help_ = page.get_by_role("dialog", name="Keyboard")
+    help_.wait_for()
+    visitor.shoot(f"help-{address[:5]}")
+    found = visitor.violations()
+    text = help_.inner_text()
+    page.keyboard.press("Escape")
+
+    assert "→" in text
+    assert not help_.is_visible()
+    assert [] == found
+
+
 def test_keys_can_be_switched_off(site: Served, store: Store, visitor: Visitor) -> None:
     """Keys do nothing once shortcuts are off, nor in a text field."""
     page = visitor.page
@@ -308,8 +411,8 @@ def test_disagreement_is_shown(site: Served, store: Store, visitor: Visitor) -> 
     )
     page = visitor.page
     page.goto(f"{site.url}scan/1/image/{row.image_id}")
-    with page.expect_navigation():
-        page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.locator("#history").get_by_text("not AI").wait_for()
     page.get_by_role("link", name="Review").first.click()
     page.get_by_role("link", name="Disagreements 1").click()
     page.wait_for_url("**reviewed=disagree")

@@ -18,7 +18,7 @@ from storage.reads.progress import list_hosts
 from storage.reads.verdicts import verdict_rows
 from storage.records import Finding, Outcome, Timings, Verdict
 from storage.writes import results
-from storage.writes.reviews import list_reviews
+from storage.writes.reviews import list_reviews, review_progress
 from storage.writes.scans import cancel, forget
 from workers.detectors.card import Card, Thresholds, View
 from workers.detectors.installed import installed
@@ -317,6 +317,28 @@ def test_a_store_without_scans_says_what_to_do(serve: Callable[..., Served], sto
 def test_invalid_answer_is_refused(site: Served, form: dict[str, str]) -> None:
     """Invalid answers are refused."""
     assert 400 == site.post("/scan/1/review", form).status
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"answer": "ai"}, 400),
+        ({"image": "1", "answer": "maybe"}, 400),
+        ({"image": "x", "answer": "ai"}, 400),
+        ({"image": "999999", "answer": "ai"}, 404),
+        ({"image": "1", "form": "exe"}, 400),
+        ({"image": "999999", "form": "nul"}, 200),
+    ],
+)
+def test_invalid_choices_change_nothing(
+    site: Served, store: Store, form: dict[str, str], status: int
+) -> None:
+    """What is not of the scan is neither answered nor exported."""
+    answer = site.post("/scan/1/selected", form)
+
+    assert status == answer.status
+    assert status != 200 or answer.body == b""
+    assert {} == review_progress(store, 1).answers
 
 
 def test_reviewer_needs_a_name_beyond_loopback(serve: Callable[..., Served], store: Store) -> None:

@@ -6,15 +6,24 @@ import csv
 import io
 import os
 import subprocess
+import zipfile
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from scanner.web.pages.export import as_csv, as_lines, as_move, as_nul, as_tag
+from scanner.web.pages.export import (
+    as_csv,
+    as_exiftool,
+    as_lines,
+    as_move,
+    as_nul,
+    as_tag,
+    as_xmp_zip,
+)
 from storage.reads.gallery import Tile
 from storage.reads.verdicts import verdict_rows
-from storage.records import Outcome
+from storage.records import ErrorKind, Outcome
 from storage.writes.reviews import Answer
 
 if TYPE_CHECKING:
@@ -122,6 +131,34 @@ def test_lists_have_every_file(tiles: list[Tile]) -> None:
     ).split(b"\n")[:-1]
 
 
+def test_arguments_for_exiftool_have_every_name_on_a_line(tiles: list[Tile]) -> None:
+    """Each file ends its own command; names with a line break are left out."""
+    failed = Tile(99, b"failed.jpg", Outcome.ERROR, None, None, ErrorKind.DAMAGED, None)
+    lines = b"".join(as_exiftool([*tiles, failed], b"/root")).split(b"\n")[:-1]
+    commands = b"\n".join(lines).split(b"\n-execute")[:-1]
+
+    assert [b"/root/" + name for name in NAMES if b"\n" not in name] == [
+        command.rpartition(b"\n")[2] for command in commands
+    ]
+    assert b"-XMP-dc:Subject+=scanner:reviewed_not_ai" in commands[0]
+    assert all(b"-XMP-dc:Subject+=scanner:ai" in command for command in commands[1:])
+
+
+def test_sidecars_in_a_zip_file(tiles: list[Tile]) -> None:
+    """There is a sidecar of valid XMP for each name that is UTF-8, in its folder."""
+    with zipfile.ZipFile(io.BytesIO(b"".join(as_xmp_zip(tiles, b"/root")))) as archive:
+        damaged = archive.testzip()
+        packets = {name: archive.read(name) for name in archive.namelist()}
+    subject = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
+    words = [{each.text for each in ET.fromstring(one).iter(subject)} for one in packets.values()]
+    names = [name for name in NAMES if name.decode(errors="replace").encode() == name]
+
+    assert damaged is None
+    assert [name.decode() + ".xmp" for name in names] == list(packets)
+    assert "scanner:reviewed_not_ai" in words[0]
+    assert all("scanner:ai" in each for each in words[1:])
+
+
 def test_csv_has_no_formulas(tiles: list[Tile]) -> None:
     """CSV can be read back row by row; no cell begins like a formula."""
     text = b"".join(as_csv(tiles, b"/root")).decode()
@@ -134,7 +171,7 @@ def test_csv_has_no_formulas(tiles: list[Tile]) -> None:
     assert ("ai", "0.95", "not_ai") == (rows[0]["verdict"], rows[0]["score"], rows[0]["review"])
 
 
-@pytest.mark.parametrize("form", ["csv", "list", "nul", "move", "tag"])
+@pytest.mark.parametrize("form", ["csv", "list", "nul", "move", "tag", "exiftool"])
 def test_an_export_holds_the_selection(site: Served, store: Store, form: str) -> None:
     """Each format is a download with every image of the selection, and no other."""
     answer = site.get(f"/scan/1/export?verdict=ai&form={form}")
@@ -150,4 +187,4 @@ def test_an_export_holds_the_selection(site: Served, store: Store, form: str) ->
 
 def test_unknown_export_format_is_refused(site: Served) -> None:
     """An unknown format is refused with the list of formats."""
-    assert "csv, list, nul, move, tag" in site.get("/scan/1/export?form=exe").text
+    assert "csv, list, nul, move, exiftool, xmp, tag" in site.get("/scan/1/export?form=exe").text
