@@ -34,6 +34,7 @@ from workers.broker.leases import ImageTimer, Lease
 from workers.broker.publish import send_batch
 from workers.log_context import log_batch, with_log_context
 from workers.pipeline.pipeline import CHUNK_IMAGES
+from workers.sources.read_ahead import ReadAhead
 from workers.sources.source import SourceMoved, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -305,6 +306,8 @@ class BatchRunner:
         try:
             source, started = sources.get(collection), time.monotonic()
             begin: Callable[[BatchImage], object] = self._timer.start
+            if isinstance(source, ReadAhead) and not self._is_sandboxed:
+                source.expect(images)
             if self._is_sandboxed:
                 begin = _SandboxTries(self._timer, partial(self._leave, images[1:])).begin
             chunk = judge.chunk(source, images, begin)

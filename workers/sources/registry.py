@@ -8,6 +8,7 @@ from workers.sources.fingerprint import WrongCollection, verify_fingerprint
 from workers.sources.hub import HubSource
 from workers.sources.local import LocalSource
 from workers.sources.location import HubLocation, UrlLocation, display_name
+from workers.sources.read_ahead import AHEAD_FILES, ReadAhead
 from workers.sources.remote import RemoteSource
 from workers.sources.source import SourceMoved
 
@@ -26,6 +27,19 @@ def open_source(location: SourceLocation, max_bytes: int) -> Source:
     if isinstance(location, UrlLocation):
         return RemoteSource(location, max_bytes)
     return LocalSource(location, max_bytes)
+
+
+def reading_ahead(source: Source) -> Source:
+    """Return a source that reads ahead, where the one given may be used by other threads.
+
+    The hub's share by one of them, on its one connection; of the file systems behind URLs those
+    that are made for many requests at a time.
+    """
+    if isinstance(source, HubSource):
+        return ReadAhead(source, threads=1)
+    if isinstance(source, RemoteSource) and source.is_concurrent:
+        return ReadAhead(source, AHEAD_FILES)
+    return source
 
 
 class SourceRegistry:
@@ -52,7 +66,7 @@ class SourceRegistry:
         source = self._sources.get(collection)
         if source is None:
             location = self._mapped.get(collection) or self._location_of(collection)
-            source = open_source(location, self._max_bytes)
+            source = reading_ahead(open_source(location, self._max_bytes))
             try:
                 self._verify(collection, source)
             except BaseException:

@@ -34,13 +34,15 @@ _FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, Permis
 
 
 class RemoteSource:
-    """A folder on a remote file system; not for use by two threads at a time."""
+    """A folder on a remote file system; for use by several threads only if `is_concurrent`."""
 
     def __init__(self, location: UrlLocation, max_bytes: int) -> None:
         """Connect; raise SourceUnavailable where that fails, or a package is not installed."""
         self.location = self.identity = location
         self._max_bytes = max_bytes
         self._fs, self._base = self._call(lambda: _open(location.url))
+        # Those for HTTP, S3 and other object stores; not SFTP or SMB.
+        self.is_concurrent = bool(getattr(self._fs, "async_impl", False))
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
         """Read the file at a relative path, see `workers.sources.source.Source.fetch`."""
