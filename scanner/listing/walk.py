@@ -158,7 +158,7 @@ class Walk:
     def _candidate(
         self, prefix: bytes, name: bytes, mark: bytes, sidecars: WaitingSidecars
     ) -> Candidate | None:
-        """Return a file with its size and time; None where it is no file, or a copy."""
+        """Return a file with its size and time; None for anything but a file, and for a copy."""
         start = self._base + prefix
         try:
             status = os.stat(start + name, follow_symlinks=mark == _LINK)

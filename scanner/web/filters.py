@@ -80,11 +80,6 @@ def rate(value: float | None) -> str:
     return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"  # noqa: PLR2004
 
 
-def when(seconds: float) -> str:
-    """Return a time by this machine's clock."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
 def taken(seconds: float) -> str:
     """Return a time by a camera's clock, which has no zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
@@ -134,7 +129,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "percent": percent,
     "hundredths": hundredths,
     "rate": rate,
-    "when": when,
+    "when": labels.moment,
     "taken": taken,
     "month": month,
     "bytes": size,

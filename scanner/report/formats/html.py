@@ -178,4 +178,4 @@ def _largest(confusions: Mapping[str, Confusion]) -> list[tuple[str, Confusion]]
 
 
 def _day(seconds: float | None) -> str:
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    return "-" if seconds is None else labels.moment(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from scanner.language import gettext, marked, ngettext
@@ -168,6 +169,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def moment(seconds: float) -> str:
+    """Return a time by this machine's clock, with the zone."""
+    here = datetime.fromtimestamp(seconds).astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S} {timezone(here.utcoffset() or timedelta())}"
 
 
 def milliseconds(us: int) -> str:

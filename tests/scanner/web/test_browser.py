@@ -83,6 +83,25 @@ def test_pages_are_accessible(site: Served, visitor: Visitor, name: str, address
     assert [] == visitor.violations()
 
 
+def test_wide_tables_scroll_on_a_telephone(site: Served, visitor: Visitor) -> None:
+    """A table that is wider than the window scrolls by itself, by key too, and shows it."""
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{site.url}scans")
+    region = page.get_by_role("region", name="Scans")
+    wide, narrow = region.evaluate("one => [one.scrollWidth, one.clientWidth]")
+    shadows = region.evaluate("one => getComputedStyle(one).backgroundAttachment")
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    moved = region.evaluate("one => one.scrollLeft")
+
+    assert wide > narrow
+    assert moved > 0
+    assert "local, local, scroll, scroll" == shadows
+    assert re.search(r"\d\d:\d\d:\d\d UTC", region.inner_text())
+
+
 def test_the_token_page_is_accessible(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:

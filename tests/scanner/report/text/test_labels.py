@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 
 from scanner.report.text import labels
@@ -52,3 +55,24 @@ def test_skipped_kinds() -> None:
     assert "symlink 1,234, unsupported image formats 10, without an extension 1" == (
         labels.skipped(kinds)
     )
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("UTC0", "2019-05-02 13:14:15 UTC"),
+        ("CET-1", "2019-05-02 14:14:15 UTC+01:00"),
+        ("XXX3:30", "2019-05-02 09:44:15 UTC-03:30"),
+    ],
+)
+def test_times_have_their_zone(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) -> None:
+    """A time is that of this machine's clock, with its distance from UTC."""
+    try:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        said = labels.moment(datetime(2019, 5, 2, 13, 14, 15, tzinfo=UTC).timestamp())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert text == said
