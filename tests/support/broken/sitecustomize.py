@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import time
+from types import ModuleType
 from typing import Any
 
 
@@ -46,11 +48,23 @@ _FAILURES = {
 }
 
 
+def _leave_jpegs_to_pillow() -> None:
+    """Put a module in place of libjpeg-turbo's that takes no file, as Pillow is what is broken."""
+
+    def refuse(_data: bytes) -> None:
+        raise ValueError
+
+    module = ModuleType("simplejpeg")
+    module.decode_jpeg_header = refuse
+    sys.modules["simplejpeg"] = module
+
+
 def _break_decoder(image_seconds: float) -> None:
     from PIL.ImageFile import ImageFile  # noqa: PLC0415 - only where it is broken
 
     from workers.limits import Limits  # noqa: PLC0415
 
+    _leave_jpegs_to_pillow()
     load = ImageFile.load
 
     def broken(image: ImageFile) -> Any:  # noqa: ANN401 - Pillow's
@@ -69,6 +83,7 @@ def _break_decoder(image_seconds: float) -> None:
 def _slow_down(seconds: float) -> None:
     from PIL.ImageFile import ImageFile  # noqa: PLC0415 - as above
 
+    _leave_jpegs_to_pillow()
     load = ImageFile.load
 
     def slow(image: ImageFile) -> Any:  # noqa: ANN401 - Pillow's
