@@ -25,6 +25,7 @@ COMPARISONS: dict[str, tuple[str, ...]] = {
     "list-postgres": ("bulk.py", "list", "--images", "50000", "--store", "postgres"),
     "record": ("bulk.py", "record", "--images", "50000"),
     "record-postgres": ("bulk.py", "record", "--images", "50000", "--store", "postgres"),
+    "queue": ("queue_memory.py",),
     "report": ("report.py", "--images", "100000", "--rounds", "1"),
     "images": ("growth.py", "images", "--store", "sqlite"),
     "workers": ("growth.py", "workers"),

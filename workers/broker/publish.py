@@ -19,27 +19,27 @@ RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "
 
 def send_batch(app: Celery, message: BatchMessage) -> None:
     """Publish a signed batch, or a part of one, to the queue of the store's workers."""
-    app.send_task(
-        SCAN_BATCH,
-        args=[encode_batch(message)],
-        queue=app.conf.task_default_queue,
-        retry=True,
-        retry_policy=RETRY_POLICY,
-    )
+    _send(app, SCAN_BATCH, encode_batch(message), app.conf.task_default_queue)
 
 
 def send_again(app: Celery, kind: str, message: object) -> None:
     """Publish a message that was on the queue, as it was: a batch or a result."""
     task, queue = (RECORD_BATCH, RESULTS) if kind == "result" else (SCAN_BATCH, QUEUE)
-    app.send_task(task, args=[message], queue=queue, retry=True, retry_policy=RETRY_POLICY)
+    _send(app, task, message, queue)
 
 
 def send_result(app: Celery, message: object) -> None:
     """Publish a result, as `encode_result` returned it, to the queue of the result writer."""
+    _send(app, RECORD_BATCH, message, RESULTS)
+
+
+def _send(app: Celery, task: str, message: object, queue: str) -> None:
     app.send_task(
-        RECORD_BATCH,
+        task,
         args=[message],
-        queue=RESULTS,
+        # Celery's would be the first 1,024 characters of the message once more, uncompressed.
+        argsrepr="",
+        queue=queue,
         retry=True,
         retry_policy=RETRY_POLICY,
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.database.schema import run
+from storage.database.schema import batch, entry, finding, image, review, run, sampled, verdict
 from storage.errors import NotFound
 from storage.reads import hosts, report
 from storage.reads.evidence import ErrorCount, EvidenceCount
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from storage.records import Batch, Verdict
     from storage.writes.results import Run
     from tests.storage.conftest import Fill
+
+CUT = ImageError(ErrorKind.TRUNCATED, "cut")
+# The tables with rows for each image or batch.
+GROWING = {table.name for table in (batch, entry, finding, image, review, run, sampled, verdict)}
 
 
 def timed(fill: Fill, of: Batch, host_id: str, timings: Sequence[Timings]) -> Run:
@@ -249,3 +253,33 @@ def test_scan_that_is_gone(fill: Fill) -> None:
     """A forgotten scan has no figures."""
     with pytest.raises(NotFound):
         report.read_figures(fill.store, 7, {})
+
+
+def test_no_figure_reads_other_scans(sqlite_fill: Fill) -> None:
+    """No statement of a report goes through a table that grows with all scans of a store."""
+    fill = sqlite_fill
+    scan = fill.scan()
+    labelled = [fill.listed(path, label=True) for path in (b"a/1", b"b/2")]
+    batch = listing.add_batch(fill.store, scan, labelled, None)
+    assert batch is not None
+    tag = Finding("provenance", "generator_tag", 0.98, "", {"generator": "ComfyUI"})
+    first, second = (one.image_id for one in batch.images)
+    fill.judge(batch, fill.verdict(first, Outcome.AI, tag), fill.failed(second, CUT))
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    @sa.event.listens_for(fill.store.engine, "before_cursor_execute")
+    def remember(*given: object) -> None:
+        asked.append((str(given[2]), tuple(given[3])))  # type: ignore[arg-type]
+
+    report.read_figures(fill.store, scan.scan_id, {"objects-32": 0.5, "provenance": 0.5})
+    queries = [one for one in asked if one[0].startswith("SELECT")]
+    scanned = {}
+    with fill.store.read() as connection:
+        for query, values in queries:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)
+            tables = {str(row[3]).split()[1] for row in rows if str(row[3]).startswith("SCAN ")}
+            if tables & GROWING:
+                scanned[query] = tables & GROWING
+
+    assert len(queries) >= 15
+    assert scanned == {}
