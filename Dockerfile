@@ -32,8 +32,8 @@ COPY --chmod=0755 bin/container /usr/local/bin/container
 ENV PATH=/opt/scanner/bin:$PATH PYTHONUNBUFFERED=1
 USER scanner
 WORKDIR /home/scanner
-# Check that broker and store answer, and that the models are intact. A failed worker exits and is restarted.
-HEALTHCHECK --interval=5m --timeout=30s --start-period=1m --retries=2 \
-    CMD ["container", "doctor"]
+# Of a worker: it runs, and reaches its queue. What runs anything else has a check of its own, or none.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=1m --retries=2 \
+    CMD ["scanner", "worker", "health"]
 ENTRYPOINT ["container"]
 CMD ["worker"]

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import redis
 from billiard import active_children
 from celery.signals import setup_logging, worker_shutting_down
 
@@ -25,6 +26,7 @@ from storage.database.engine import WORK_ANSWER_S
 from storage.database.store import Store
 from storage.errors import InvalidInput
 from workers.batch.tasks import make_worker_app
+from workers.broker.app import make_namespace
 from workers.broker.namespace import QUEUE
 from workers.broker.quiet import quiet_celery
 from workers.host.heartbeat_file import heartbeat_file
@@ -162,9 +164,9 @@ def _consume(
     # Celery sets up no logging, which would undo --verbose, if this signal is connected.
     setup_logging.connect(lambda **_: None, weak=False)
     app = make_worker_app(settings)
-    app.steps["consumer"].add(periodic_step(heartbeat.listened))
+    app.steps["consumer"].add(periodic_step("heartbeat", _listening(settings, heartbeat)))
     if rescuer is not None:
-        app.steps["consumer"].add(periodic_step(rescuer.restart_if_exited))
+        app.steps["consumer"].add(periodic_step("rescuer", rescuer.restart_if_exited))
     worker = app.Worker(
         hostname=f"{settings.label}-{os.getpid()}@scanner",
         queues=[QUEUE],
@@ -195,6 +197,24 @@ def _consume(
     worker_shutting_down.connect(begin_to_stop, weak=False)
     worker.start()
     return exit_code()
+
+
+def _listening(settings: WorkerSettings, heartbeat: HeartbeatFile) -> Callable[[], None]:
+    """Return a function that notes in the heartbeat whether the broker answers.
+
+    Celery's main loop alone does not tell: it also turns between two attempts to connect.
+    """
+    client = make_namespace(settings.broker_url, settings.store_id).client
+
+    def check() -> None:
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            log.debug("the broker does not respond: %s", error)
+        else:
+            heartbeat.listened()
+
+    return check
 
 
 def _end_in_time(exit_code: Callable[[], int], rescuer: SupervisedProcess | None) -> None:

@@ -65,13 +65,14 @@ class SupervisedProcess:
         children.stop(self._process, GRACE_SECONDS)
 
 
-def periodic_step(function: Callable[[], object]) -> type[bootsteps.StartStopStep]:
+def periodic_step(step_name: str, function: Callable[[], object]) -> type[bootsteps.StartStopStep]:
     """Return a step of Celery's consumer that calls a function every CHECK_SECONDS.
 
-    The function runs in the worker's main thread.
+    The function runs in the worker's main thread. Of two steps of one name Celery keeps one.
     """
 
     class PeriodicStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        name = step_name
         requires = ("celery.worker.consumer.tasks:Tasks",)
         timer: Any = None
 

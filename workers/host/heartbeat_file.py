@@ -1,8 +1,8 @@
-"""The heartbeat of a worker on its own machine: the times of a file, for `scanner worker health`.
+"""The heartbeat of a worker on its own machine: the times of two files, for `worker health`.
 
-Its time of change is when the main process last ran, its time of access when it last listened to
-the broker. So a process that hangs can be told from one whose broker is away; and either from one
-that is gone. A check reads it without importing anything that takes time.
+One is that when the main process last ran, the other that when the broker last answered it. So a
+process that hangs can be told from one whose broker is away; and either from one that is gone. A
+check reads them without importing anything that takes time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 5.0
 # Seconds after which a file of another container, whose processes cannot be seen, is removed.
 FOREIGN_SECONDS = 24 * 3600.0
+# Before the name of the file that has the time when the broker last answered.
+_BROKER = "broker-"
 # The field of /proc/PID/stat with the time when the process started, after the command's name.
 _STARTED = 19
 
@@ -54,22 +56,22 @@ class HeartbeatFile:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._listened_at = time.time_ns()
 
     def listened(self) -> None:
-        """Note that this process listens to the broker."""
-        self._listened_at = time.time_ns()
+        """Note that the broker answers this process."""
+        with contextlib.suppress(OSError):
+            _of_broker(self._file).touch()
 
     def beat(self, *_: object) -> None:
         """Note that this process runs, for systemd, too."""
         with contextlib.suppress(OSError):
-            os.utime(self._file, ns=(self._listened_at, time.time_ns()))
+            os.utime(self._file)
         _notify_systemd()
 
 
 @contextmanager
 def heartbeat_file(state_dir: Path, name: str) -> Iterator[HeartbeatFile]:
-    """Beat every BEAT_SECONDS in the main thread while the context lasts; then remove the file.
+    """Beat every BEAT_SECONDS in the main thread while the context lasts; then remove its files.
 
     By a timer of the system, since the main loop also waits for a broker that is away. Children
     that are forked do not inherit the timer.
@@ -80,6 +82,7 @@ def heartbeat_file(state_dir: Path, name: str) -> Iterator[HeartbeatFile]:
     file = folder / f"{_namespace()}-{os.getpid()}"
     file.write_text(json.dumps({"name": name, "started": _started(os.getpid())}), encoding="utf-8")
     heartbeat = HeartbeatFile(file)
+    heartbeat.listened()
     before = signal.signal(signal.SIGALRM, heartbeat.beat)
     signal.setitimer(signal.ITIMER_REAL, BEAT_SECONDS, BEAT_SECONDS)
     try:
@@ -88,6 +91,7 @@ def heartbeat_file(state_dir: Path, name: str) -> Iterator[HeartbeatFile]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         file.unlink(missing_ok=True)
+        _of_broker(file).unlink(missing_ok=True)
 
 
 def read_health(state_dir: Path, max_seconds: float) -> list[WorkerHealth]:
@@ -111,13 +115,18 @@ def _read(file: Path, max_seconds: float) -> WorkerHealth:
         return WorkerHealth(name, pid, Health.DEAD, now - status.st_mtime)
     if now - status.st_mtime > max_seconds:
         return WorkerHealth(name, pid, Health.HUNG, now - status.st_mtime)
-    if now - status.st_atime > max_seconds:
-        return WorkerHealth(name, pid, Health.SILENT, now - status.st_atime)
+    answered_at = _of_broker(file).stat().st_mtime
+    if now - answered_at > max_seconds:
+        return WorkerHealth(name, pid, Health.SILENT, now - answered_at)
     return WorkerHealth(name, pid, Health.WORKS, 0.0)
 
 
 def _folder(state_dir: Path) -> Path:
     return state_dir / "workers"
+
+
+def _of_broker(file: Path) -> Path:
+    return file.with_name(f"{_BROKER}{file.name}")
 
 
 def _namespace() -> str:
@@ -155,7 +164,7 @@ def _remove_old(folder: Path) -> None:
     """Remove the files of workers that were killed."""
     for file in folder.iterdir():
         with contextlib.suppress(OSError, ValueError):
-            namespace, _, pid = file.name.rpartition("-")
+            namespace, _, pid = file.name.removeprefix(_BROKER).rpartition("-")
             is_here = namespace == _namespace()
             is_old = time.time() - file.stat().st_mtime > FOREIGN_SECONDS
             if is_old or (is_here and not _started(int(pid))):
