@@ -46,6 +46,7 @@ ROUTES = (
     Route("/scan/{scan:int}/sample", steer.sample, methods=["POST"]),
     Route("/scan/{scan:int}/events", live.events),
     Route("/scan/{scan:int}/report", report.report),
+    Route("/scan/{scan:int}/compare", report.comparison),
     Route("/scan/{scan:int}/gallery", gallery.tiles),
     Route("/scan/{scan:int}/suggest", gallery.suggest),
     Route("/scan/{scan:int}/export", gallery.export),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from scanner.report.figures.build import Report
+    from scanner.report.figures.compare import Comparison
     from scanner.web.monitor import Monitor
     from scanner.web.previews import Previews
     from storage.database.store import Store
@@ -55,6 +56,9 @@ class Site:
     runs: Runs = field(default_factory=Runs)
     reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
     choices: MemoryCache[Choices] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
+    comparisons: MemoryCache[Comparison] = field(
+        default_factory=lambda: MemoryCache(REPORT_SECONDS)
+    )
 
 
 def site_of(request: Request) -> Site:

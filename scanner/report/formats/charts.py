@@ -7,6 +7,7 @@ never scaled, so that its text keeps its size.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ UNITS = (
     (60.0, marked("minutes since the start")),
     (1.0, marked("seconds since the start")),
 )
-# leather reads its settings from its module.
+# leather reads its settings from its module, for one chart at a time.
+_theme = threading.Lock()
 THEME = {
     "background_color": "none",
     "margin": 0.04,
@@ -201,17 +203,18 @@ def _date(month: str) -> date:
 
 
 def _drawn(title: str, lines: Sequence[Line], axes: Callable[[Any], None]) -> Chart:
-    before = {name: getattr(theme, name) for name in THEME}
-    vars(theme).update(THEME)
-    try:
-        chart = leather.Chart()
-        for line in lines:
-            series = leather.Series(list(line.points), name=line.name)
-            chart.add_series(series, _Stroke(line.colour, line.width, line.dash))
-        axes(chart)
-        svg = str(chart.to_svg(width=WIDTH, height=HEIGHT))
-    finally:
-        vars(theme).update(before)
+    with _theme:
+        before = {name: getattr(theme, name) for name in THEME}
+        vars(theme).update(THEME)
+        try:
+            chart = leather.Chart()
+            for line in lines:
+                series = leather.Series(list(line.points), name=line.name)
+                chart.add_series(series, _Stroke(line.colour, line.width, line.dash))
+            axes(chart)
+            svg = str(chart.to_svg(width=WIDTH, height=HEIGHT))
+        finally:
+            vars(theme).update(before)
     # leather's output is escaped XML of numbers and of texts from this module.
     named = f'<svg role="img" aria-label="{escape(title)}" '
     return Chart(

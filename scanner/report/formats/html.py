@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from scanner import language
 from scanner.report.figures.estimate import rate_bounds
@@ -49,20 +51,34 @@ def report_html(report: Report, thumbnails: Mapping[int, bytes] | None = None) -
 
 def comparison_html(comparison: Comparison) -> str:
     """Return the page on two scans and what changed between them."""
+    return _environment().get_template("comparison.html").render(_compared(comparison))
+
+
+def report_body(report: Report) -> Markup:
+    """Return that page without its head, its answer and its named findings, for another page."""
+    values = _values(report) | {"findings": []}
+    # The template escapes what it shows.
+    return Markup(_environment().get_template("report_body.html").render(values))  # noqa: S704
+
+
+def comparison_body(comparison: Comparison) -> Markup:
+    """Return the page on two scans without its head and its first sentences, for another page."""
+    template = _environment().get_template("comparison_body.html")
+    return Markup(template.render(_compared(comparison)))  # noqa: S704 - as above
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
     test = comparison.mcnemar
-    return (
-        _environment()
-        .get_template("comparison.html")
-        .render(
-            before=_values(comparison.before),
-            after=_values(comparison.after),
-            comparison=comparison,
-            changed=sentences.changed(comparison),
-            mcnemar=None if test is None else sentences.mcnemar(test),
-        )
-    )
+    return {
+        "before": _values(comparison.before),
+        "after": _values(comparison.after),
+        "comparison": comparison,
+        "changed": sentences.changed(comparison),
+        "mcnemar": None if test is None else sentences.mcnemar(test),
+    }
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("scanner.report.formats"),
@@ -109,6 +125,8 @@ def _values(report: Report) -> dict[str, Any]:
     """Return the template's values of one scan."""
     evidence = evidence_counts(report.evidence)
     folders = by_flagged(report.breakdown.folders)
+    months, throughput = months_chart(report.breakdown.months), throughput_chart(report)
+    evaluation = None if report.evaluation is None else _evaluation(report.evaluation)
     return {
         "report": report,
         "scan": report.scan,
@@ -128,11 +146,15 @@ def _values(report: Report) -> dict[str, Any]:
         "folders": folders[:ROWS],
         "more_folders": max(0, len(folders) - ROWS),
         "months": list(report.breakdown.months.items())[-ROWS:],
-        "months_chart": months_chart(report.breakdown.months),
-        "throughput_chart": throughput_chart(report),
+        "months_chart": months,
+        "throughput_chart": throughput,
         "evidence": evidence.most_common(ROWS),
         "reasons": reason_counts(report.evidence).most_common(),
-        "evaluation": None if report.evaluation is None else _evaluation(report.evaluation),
+        "evaluation": evaluation,
+        "charts": [
+            *(chart for chart in (months, throughput) if chart is not None),
+            *([] if evaluation is None else evaluation["charts"]),
+        ],
     }
 
 

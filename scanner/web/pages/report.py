@@ -1,23 +1,35 @@
-"""The report of a scan as a page: the answer, the estimate, and the most certain findings."""
+"""The report of a scan as a page, with its charts; and two scans side by side."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
+
+from scanner.language import gettext
 from scanner.report.figures.build import build
-from scanner.report.text import prevalence, sentences
+from scanner.report.figures.compare import compare
+from scanner.report.formats.html import comparison_body, report_body
+from scanner.report.text import sentences
 from scanner.report.text.reasons import not_examined
 from scanner.report.text.why import why
 from scanner.web.site import html, scan_of, site_of
+from storage.writes.scans import find_scan, list_scans
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+# Scans that can be chosen for a comparison.
+MAX_OTHERS = 100
+
 
 def report(request: Request) -> Response:
-    """Show the sentences of the report, and its most certain findings with their reasons."""
+    """Show the answer, the most certain findings with their reasons, and all figures."""
     site, scan = site_of(request), scan_of(request)
+    others = [other for other in list_scans(site.store) if other.scan_id != scan.scan_id]
+    # Those of the same folder first.
+    others.sort(key=lambda other: other.collection_id != scan.collection_id)
     known = site.reports.get(scan.scan_id, lambda: build(site.store, scan))
     thresholds = scan.plan.thresholds()
     return html(
@@ -25,8 +37,31 @@ def report(request: Request) -> Response:
         scan=scan,
         answer=sentences.answer(known),
         unseen=not_examined(known) if known.counts.not_examined else "",
-        estimate=list(prevalence.estimate(known)) if known.counts.judged else [],
+        body=report_body(known),
+        others=others[:MAX_OTHERS],
         findings=[
             (row, why(row.verdict, thresholds)) for row in known.findings if row.verdict is not None
         ],
+    )
+
+
+def comparison(request: Request) -> Response:
+    """Show a scan beside another one, the earlier first, and what changed between them."""
+    site, scan = site_of(request), scan_of(request)
+    try:
+        # Stores hold no larger number.
+        number = min(int(request.query_params.get("with", "")), 2**31 - 1)
+    except ValueError as error:
+        raise HTTPException(400, gettext("Choose a scan to compare with.")) from error
+    before, after = sorted((scan, find_scan(site.store, number)), key=lambda each: each.scan_id)
+    key = before.scan_id, after.scan_id
+    known = site.comparisons.get(key, lambda: compare(site.store, before, after))
+    return html(
+        "comparison.html",
+        scan=scan,
+        before=before,
+        after=after,
+        changed=sentences.changed(known),
+        mcnemar="" if known.mcnemar is None else sentences.mcnemar(known.mcnemar),
+        body=comparison_body(known),
     )

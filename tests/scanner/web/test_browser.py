@@ -72,6 +72,8 @@ def unsure(store: Store) -> list[int]:
         ("failed", "/scan/1/image/1"),
         ("review", "/scan/1/review"),
         ("scans", "/scans"),
+        ("report", "/scan/1/report"),
+        ("comparison", "/scan/1/compare?with=1"),
         ("nothing", "/nowhere"),
     ],
 )

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scanner.report.figures.build import build
+from scanner.report.formats.html import report_html
 from scanner.web import score_maps
 from scanner.web.looked_at import further_views
 from scanner.web.memory_cache import MemoryCache
 from scanner.web.previews import Shape
 from storage.reads.progress import list_hosts
 from storage.reads.verdicts import verdict_rows
-from storage.records import Finding, Outcome, Timings, Verdict
-from storage.writes import results
+from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
+from storage.writes import results, scans
+from storage.writes.listing import add_batch
 from storage.writes.reviews import list_reviews, review_progress
-from storage.writes.scans import cancel, forget
+from storage.writes.scans import cancel, find_scan, forget
 from workers.detectors.card import Card, Thresholds, View
 from workers.detectors.installed import installed
 from workers.pipeline.crops import crop_places
@@ -147,9 +150,61 @@ def test_report_page(serve: Callable[..., Served], store: Store) -> None:
 
     assert "look AI-generated" in page
     assert "The detectors give no estimate" in page
-    (certain,) = re.findall(r"<tbody>(.*)</tbody>", page, re.DOTALL)
+    certain = re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL)[0]
     assert re.search(r'href="/scan/1/image/\d+\?', certain)
     assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
+
+
+def test_report_page_has_all_figures(serve: Callable[..., Served], store: Store) -> None:
+    """The page has the figures of the HTML report, its charts, and nothing that its policy bars."""
+    served = serve(store)
+    page = served.get("/scan/1/report").text
+    file = report_html(build(store, find_scan(store, 1)))
+    headings = re.compile(r"<h[23][^>]*>(.*?)</h[23]>")
+    styles = re.compile(r"<style|\bstyle=|<script(?! src)|data:image")
+
+    assert len(headings.findall(file)) >= 5
+    assert set(headings.findall(file)) <= set(headings.findall(page))
+    assert file.count("<svg") <= page.count("<svg")
+    assert [] == styles.findall(page)
+    assert "style-src 'self'" in served.get("/scan/1/report").headers["content-security-policy"]
+
+
+def test_two_scans_side_by_side(serve: Callable[..., Served], store: Store) -> None:
+    """Any other scan can be chosen; the page has both, the earlier first, and what changed."""
+    rescan(store)
+    served = serve(store)
+    report = served.get("/scan/1/report").text
+    page = served.get("/scan/2/compare?with=1").text
+    turned = served.get("/scan/1/compare?with=2").text
+
+    assert '<option value="2">' in report
+    assert ["Scan 1", "Scan 2"] == re.findall(r"<h2>(Scan \d)</h2>", page)
+    assert re.findall(r"<h2>.*</h2>", page) == re.findall(r"<h2>.*</h2>", turned)
+    assert 2 == page.count('<svg class="share"')
+    assert "Changed verdicts" in page
+    for wrong, code in (("", 400), ("x", 400), ("99", 404), ("9" * 30, 404)):
+        assert code == served.get(f"/scan/1/compare?with={wrong}").status
+
+
+def rescan(store: Store) -> None:
+    """Add a scan of the same folder and images, with verdicts that are all `unsure`."""
+    first = find_scan(store, 1)
+    rows = list(verdict_rows(store, 1))
+    second = scans.new_scan(store, first.collection_id, first.plan_id, "fleet")
+    listed = [ListedImage(row.path, 1, 1) for row in rows]
+    batch = add_batch(store, second, listed, None)
+    assert batch is not None
+    results.record_host(store, results.Host("h1", "pi4", "aarch64", {}))
+    begun = results.begin_run(store, batch.batch_id, 1, ("h1", "w"))
+    assert begun is not None
+    verdicts = [
+        Verdict(one.image_id, Outcome.UNSURE, 0.5, "scenes", True, (), None, None, Timings(1, 1, 1))
+        for one in batch.images
+    ]
+    results.record_verdicts(store, begun[0], verdicts)
+    results.finish_batch(store, begun[0])
+    scans.mark_listed(store, second.scan_id, {}, 0)
 
 
 def test_image_page_draws_the_crops_with_their_threshold(site: Served, store: Store) -> None:
