@@ -111,14 +111,15 @@ class FileSettings(UserDict[str, Any]):
 
 def parse_roots(pairs: Iterable[str]) -> dict[str, SourceLocation]:
     """Return the sources of `NAME=PATH` or `NAME=URL` pairs by collection; raise InvalidInput."""
-    from workers.sources.location import UrlLocation  # noqa: PLC0415 - `--help` should not cost its imports
+    from workers.sources.location import UrlLocation, library_location  # noqa: PLC0415 - `--help` should not cost its imports
 
     roots: dict[str, SourceLocation] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not (name and equals and path):
             raise InvalidInput(f"invalid --root {pair!r}: expected NAME=PATH")
-        roots[name] = UrlLocation(path) if "://" in path else Path(path).expanduser().absolute()
+        remote = library_location(path) or (UrlLocation(path) if "://" in path else None)
+        roots[name] = remote or Path(path).expanduser().absolute()
     return roots
 
 

@@ -22,7 +22,7 @@ from scanner.options.work import root_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from scanner.writeback.server import Server
+    from scanner.listing.library_server import Server
     from workers.sources.location import SourceLocation
 
 
@@ -93,8 +93,8 @@ def immich_command(ctx: click.Context, *, options: ExportOptions, into: ServerOp
       scanner export immich --url http://nas:2283 --key-file immich.key
       scanner export immich --url http://nas:2283 --key-file immich.key --album AI --write
     """
+    from scanner.listing.library_server import Server, base_url, require_authorities
     from scanner.writeback.immich import Immich
-    from scanner.writeback.server import Server, base_url, require_authorities
 
     url = base_url(into.url)
     require_authorities(into.ca_file)
@@ -117,8 +117,8 @@ def photoprism_command(ctx: click.Context, *, options: ExportOptions, into: Serv
       scanner export photoprism --url http://nas:2342 --key-file photoprism.key
       scanner export photoprism --url http://nas:2342 --key-file photoprism.key --album AI --write
     """
+    from scanner.listing.library_server import Server, base_url, require_authorities
     from scanner.writeback.photoprism import PhotoPrism
-    from scanner.writeback.server import Server, base_url, require_authorities
 
     url = base_url(into.url)
     require_authorities(into.ca_file)
@@ -133,12 +133,15 @@ def _export(
     library: Callable[[Server], Any],
     server: Server,
 ) -> None:
+    from scanner.writeback.immich import Immich
     from scanner.writeback.library import LibraryExport, write_to_library
     from scanner.writeback.tally import NOTHING_WRITTEN, Tally
 
     tally = Tally(click.echo)
     with open_export(options) as export:
-        target = LibraryExport(library(server), export.root(into.roots), into.album, into.write)
+        has_ids = server.name == Immich.name and export.is_in_library(into.roots)
+        root = None if has_ids else export.root(into.roots)
+        target = LibraryExport(library(server), root, into.album, into.write)
         write_to_library(target, lambda: export.wanted(remove=into.remove), tally)
         click.echo(tally.summary(f"scan {export.scan.scan_id}, {server.name}"))
     if tally.done and not into.write:
@@ -150,13 +153,13 @@ def _key(into: ServerOptions, name: str) -> str:
     """Return the key from its file, or the environment; it is on no command line."""
     import os
 
+    from scanner.listing.library_server import read_key, require_key
+
     variable = f"SCANNER_{name}_KEY"
-    key = os.environ.get(variable, "")
     if into.key_file is not None:
-        key = into.key_file.read_bytes()[:4096].decode("ascii", "replace")
-    key = key.strip()
+        key = read_key(into.key_file)
+    else:
+        key = require_key(os.environ.get(variable, ""))
     if not key:
         raise click.UsageError(f"the server's key is needed: name a --key-file, or set {variable}")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise click.UsageError("invalid key: expected one line of ASCII without blanks")
     return key

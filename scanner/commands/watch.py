@@ -139,6 +139,7 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
     from scanner.watch.watcher import POLL_SECONDS, Watcher, changes_of
     from storage.writes.scans import find_scan
 
+    folder = request.folder
     worker = WorkerOptions(options.store, options.concurrency, state_dir(), roots={})
     with (
         open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
@@ -148,11 +149,11 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
         scan = producer.open_scan(store, request).scan
         queue.begin(scan)
         producer.retry_passing(store, scan)
-        silent = silent_file_system(request.root)
+        silent = silent_file_system(folder)
         poll = options.poll or (POLL_SECONDS if silent else None)
         how = "told of changes" if poll is None else f"looking every {poll:g} s"
         why = f", as {silent} tells of none" if silent and options.poll is None else ""
-        _say(f"watching {request.root} ({how}{why}) for scan {scan.scan_id} of {scan.collection}")
+        _say(f"watching {folder} ({how}{why}) for scan {scan.scan_id} of {scan.collection}")
         progress = WatchProgress(store, scan, _say)
 
         def step() -> None:
@@ -160,6 +161,6 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
             progress.step()
 
         growth = Growth(store, queue, scan, request, options.settle)
-        root = Root(request.root, lambda: find_scan(store, scan.scan_id).images > 0)
-        watcher = Watcher(root, growth, changes_of(request.root, options.settle), _say, step)
+        root = Root(folder, lambda: find_scan(store, scan.scan_id).images > 0)
+        watcher = Watcher(root, growth, changes_of(folder, options.settle), _say, step)
         watcher.run(poll)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -22,8 +23,8 @@ from workers.errors import ImageProblem
 from workers.images.decoding_process import DecodingProcess
 from workers.limits import Limits
 from workers.pipeline.inputs import InputSelector, face_finder
-from workers.sources.local import LocalSource
-from workers.sources.location import local_root
+from workers.sources.location import mapped_location
+from workers.sources.registry import open_source
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -112,10 +113,11 @@ def _files(
     say: Callable[[str], object],
 ) -> Iterator[tuple[AnsweredImage, Decoded]]:
     """Yield the answered images that are as they were when they were judged."""
-    root = local_root(roots, scan.collection, scan.root)
+    root = mapped_location(roots, scan.collection, scan.root)
     limits, left_out = Limits(), 0
     try:
-        with LocalSource(root, limits.max_bytes) as source, DecodingProcess(limits) as decoder:
+        source_of_all = closing(open_source(root, limits.max_bytes))
+        with source_of_all as source, DecodingProcess(limits) as decoder:
             for number, image in enumerate(answered, start=1):
                 try:
                     fetched = source.fetch(image.path)

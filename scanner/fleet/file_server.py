@@ -16,9 +16,10 @@ import os
 import re
 import socket
 import stat
+import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -35,6 +36,8 @@ from storage.records import beside
 from storage.writes.listing import root_of_listed
 from workers.errors import ImageProblem
 from workers.sources.local import LocalSource
+from workers.sources.location import LibraryLocation, location_at
+from workers.sources.registry import open_source
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -178,10 +181,22 @@ class FileServer:
             path = beside(path, sidecar)
         try:
             # A duplicate, so that an error while sending is not taken for one of the root.
-            with LocalSource(os.fsdecode(folder)) as root, root.open_file(path) as opened:
+            location = location_at(folder)
+            if isinstance(location, LibraryLocation):
+                return self._fetch(location, path)
+            with LocalSource(location) as root, root.open_file(path) as opened:
                 return os.dup(opened)
         except ImageProblem:
             return None
+
+    def _fetch(self, location: LibraryLocation, path: bytes) -> int:
+        """Return a descriptor of a temporary copy of an image, which only this machine can get."""
+        with closing(open_source(location, self._access.max_bytes)) as source:
+            data = source.fetch(path).data
+        with tempfile.TemporaryFile() as copy:
+            copy.write(data)
+            copy.flush()
+            return os.dup(copy.fileno())
 
     def _send(self, descriptor: int, range_header: str | None) -> Response:
         status = os.fstat(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanner.listing.walk import Walk
@@ -20,7 +21,12 @@ MAX_BYTES = 32 * 2**20
 
 
 def take_fingerprint(request: ScanRequest) -> list[KnownFile]:
-    """Return a few of the files that a request lists. Raise WalkError and SourceUnavailable."""
+    """Return a few of the files that a request lists, none of a library on a server.
+
+    Raise WalkError and SourceUnavailable.
+    """
+    if not isinstance(request.root, Path):
+        return []
     candidates = islice(Walk(request.root, request.walk), FIRST_FILES)
     small = [file for file in candidates if 0 < file.size_bytes <= MAX_BYTES]
     fingerprint = []

@@ -10,20 +10,28 @@ import hashlib
 import logging
 import os
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
+from scanner.listing.immich import ImmichListing
 from scanner.listing.labels import CsvLabels
+from scanner.listing.library_server import immich_server
 from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Walk, WalkOptions
-from storage.errors import NotFound, ScanExists
+from storage.asset_paths import without_key
+from storage.errors import InvalidInput, NotFound, ScanExists
 from storage.paths import shown
 from storage.records import ErrorKind, ListedImage
 from storage.writes import kept, listing, results, scans
+from storage.writes.listing import image_paths
+from workers.sources.files import MAX_BYTES as MAX_FILE_BYTES
 from workers.sources.local import LocalSource
+from workers.sources.location import location_at
+from workers.sources.registry import open_source
 from workers.sources.source import FetchError
 
 if TYPE_CHECKING:
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from storage.records import Plan
     from storage.writes.scans import Scan
+    from workers.sources.location import LibraryLocation
+    from workers.sources.source import Source
 
 # A batch costs a worker about 3 ms for queue and lease: 6 µs per image of a full one.
 MAX_IMAGES = 500
@@ -53,7 +63,7 @@ log = logging.getLogger(__name__)
 class ScanRequest:
     """What to scan, how, and for which `owner` (see `storage.writes.scans.Scan`)."""
 
-    root: Path
+    root: Path | LibraryLocation
     name: str
     plan: Plan
     owner: str
@@ -64,6 +74,13 @@ class ScanRequest:
     verify: bool = False
     # Whether a finished scan is continued, too, as `watch` does.
     grows: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder to scan; raise InvalidInput for a library on a server."""
+        if isinstance(self.root, Path):
+            return self.root
+        raise InvalidInput(f"{self.root} cannot be watched, only scanned again")
 
     def choices(self) -> str:
         """Return a digest of the choice of files and labels, and of what is verified."""
@@ -98,7 +115,7 @@ class OpenedScan:
 
 def summarize_listing(request: ScanRequest) -> ListingSummary:
     """Return what enqueueing would list, without writing anything."""
-    walk = Walk(request.root, request.walk)
+    walk = open_listing(request)
     images = size_bytes = batches = 0
     for batch in group_into_batches(walk, max_images=MAX_IMAGES, max_bytes=MAX_BYTES):
         images += len(batch)
@@ -125,7 +142,8 @@ def open_scan(store: Store, request: ScanRequest) -> OpenedScan:
 
 def _find_or_begin(store: Store, request: ScanRequest) -> OpenedScan:
     # Resolved, so that a folder is the same collection by any of its paths.
-    root = os.fsencode(request.root.resolve())
+    resolved = request.root.resolve() if isinstance(request.root, Path) else request.root
+    root = os.fsencode(str(resolved))
     collection = scans.ensure_collection(store, request.name, root)
     plan = scans.ensure_plan(store, request.plan)
     earlier = [scan for scan in scans.list_scans(store, collection) if scan.plan_id == plan]
@@ -177,7 +195,7 @@ def enqueue(
         listing.retry_errors(store, scan.scan_id, MAX_IMAGES, _file_status(request.root))
     published = publish_unfinished(store, app, scan, on_batch)
     if scan.listed_at is None:
-        walk = Walk(request.root, request.walk)
+        walk = open_listing(request, image_paths(store, scan.collection_id))
         for is_published in _publish_new(store, app, scan, list_images(walk, request)):
             published += is_published
             on_batch()
@@ -210,25 +228,33 @@ def publish_unfinished(
 
 def retry_moved(store: Store, scan: Scan) -> int:
     """Put the images whose folder had other files into new batches; return their number."""
-    root = Path(os.fsdecode(scan.root))
+    root = location_at(scan.root)
     kind = ErrorKind.MOVED
     return listing.retry_errors(store, scan.scan_id, MAX_IMAGES, _file_status(root), kind)
 
 
 def retry_passing(store: Store, scan: Scan) -> int:
     """Put the images that were away, or changed while they were read, into new batches."""
-    root = Path(os.fsdecode(scan.root))
     kinds = (ErrorKind.UNREADABLE, ErrorKind.CHANGED, ErrorKind.MOVED)
-    status = _file_status(root)
+    status = _file_status(location_at(scan.root))
     return sum(
         listing.retry_errors(store, scan.scan_id, MAX_IMAGES, status, kind) for kind in kinds
     )
 
 
-def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
+def open_listing(request: ScanRequest, known: Iterable[bytes] = ()) -> Walk | ImmichListing:
+    """Return the images of a request; `known` paths are those of the collection so far."""
+    if isinstance(request.root, Path):
+        return Walk(request.root, request.walk)
+    return ImmichListing(immich_server(request.root.url), request.walk, known)
+
+
+def _file_status(root: Path | LibraryLocation) -> Callable[[bytes], tuple[int, int] | None]:
     """Return a function for the current size and modification time of a file below the root."""
 
     def read(path: bytes) -> tuple[int, int] | None:
+        if not isinstance(root, Path):
+            return None
         try:
             status = os.stat(os.path.join(os.fsencode(root), path))  # noqa: PTH116, PTH118 - bytes
         except OSError:
@@ -240,18 +266,20 @@ def _file_status(root: Path) -> Callable[[bytes], tuple[int, int] | None]:
 
 def list_images(walk: Iterable[Candidate], request: ScanRequest) -> Iterator[ListedImage]:
     """Yield the files of a walk with what a request wants to know of each."""
-    with LocalSource(request.root) as source:
+    with closing(open_source(request.root, MAX_FILE_BYTES)) as source:
         for file in walk:
-            label = None if request.label is None else request.label(file.path)
+            label = None if request.label is None else request.label(without_key(file.path))
             digest = _digest(source, file.path) if request.verify else None
             yield ListedImage(
                 file.path, file.size_bytes, file.mtime_ns, label, file.sidecars, digest, file.edited
             )
 
 
-def _digest(source: LocalSource, path: bytes) -> bytes:
+def _digest(source: Source, path: bytes) -> bytes:
     """Return the SHA-256 of a file; empty where it cannot be read."""
     try:
+        if not isinstance(source, LocalSource):
+            return source.fetch(path).digest
         with source.open_file(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except FetchError:

@@ -62,6 +62,13 @@ class Export:
         """Yield the images that are chosen."""
         return (wanted for wanted in self.wanted() if wanted.keyword is not None)
 
+    def is_in_library(self, roots: Mapping[str, SourceLocation]) -> bool:
+        """Check whether the scan's images were listed from a library, and are not mapped here."""
+        from workers.sources.location import LibraryLocation, location_at  # noqa: PLC0415
+
+        where = roots.get(self.scan.collection) or location_at(self.scan.root)
+        return isinstance(where, LibraryLocation)
+
     def root(self, roots: Mapping[str, SourceLocation]) -> bytes:
         """Return the scan's folder on this machine, without links; raise ScannerError."""
         import os  # noqa: PLC0415
@@ -69,6 +76,10 @@ class Export:
 
         from scanner.writeback.sidecars import real_root  # noqa: PLC0415
 
+        if self.is_in_library(roots):
+            raise click.UsageError(
+                f"the images of scan {self.scan.scan_id} are in immich: `scanner export immich`"
+            )
         named = roots.get(self.scan.collection)
         if named is None:
             return real_root(self.scan.root)

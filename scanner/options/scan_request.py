@@ -16,13 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scanner.fleet.producer import ScanRequest
+    from workers.sources.location import LibraryLocation
+
+
+class FolderOrLibrary(click.Path):
+    """A folder that exists, or the URL of an immich library."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - as click's
+        """Return the folder as a Path, a library as its location."""
+        from workers.sources.location import library_location  # noqa: PLC0415
+
+        library = library_location(value) if isinstance(value, str) else None
+        return library or super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
 class ScanRequestOptions:
     """The folder to scan and the options that select images, detectors and labels."""
 
-    folder: Path
+    folder: Path | LibraryLocation
     name: str | None
     detectors: str | None
     labels_from_folders: bool
@@ -34,6 +49,7 @@ class ScanRequestOptions:
     all_files: bool
     raw: bool
     library: str
+    key_file: Path | None
     with_context: bool
     with_file_names: bool
     with_marks: bool
@@ -91,7 +107,7 @@ _AGAIN = (
 )
 
 _OPTIONS = (
-    click.argument("folder", type=click.Path(exists=True, path_type=Path)),
+    click.argument("folder", type=FolderOrLibrary()),
     click.option("--name", help="Name of the collection.  [default: the folder's name]"),
     detectors_option,
     context_option,
@@ -131,6 +147,11 @@ _OPTIONS = (
         show_default=True,
         help="Where Google Takeout or Apple Photos wrote the folder, list an image that is in "
         "several folders once, and mark edited versions; 'none' lists every file.",
+    ),
+    click.option(
+        "--key-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="File with the key of immich's API.  [default: the key in SCANNER_IMMICH_KEY]",
     ),
     click.option(
         "--all-files",
@@ -173,13 +194,16 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     from storage.paths import shown  # noqa: PLC0415
 
     folder = requested.folder
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         name = shown(os.fsencode(folder))
         raise click.UsageError(f"{name} is a file: use `scanner check {name}` for single files")
+    _use_key(requested)
     _require_one(requested)
     _require_patterns(requested)
-    root = folder.resolve()
-    library = find_library(root) if requested.library == "auto" else None
+    root = folder.resolve() if isinstance(folder, Path) else folder
+    folder_name = root.name if isinstance(root, Path) else root.host
+    is_folder = isinstance(root, Path) and requested.library == "auto"
+    library = find_library(root) if is_folder and isinstance(root, Path) else None
     if library is not None:
         click.echo(
             f"{library}: an image in several folders is listed once, edited versions are marked "
@@ -189,7 +213,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     return ScanRequest(
         root=root,
         # Stores take no half characters: a name that is not UTF-8 is stored as it is shown.
-        name=shown(os.fsencode(requested.name or root.name)) or "root",
+        name=shown(os.fsencode(requested.name or folder_name)) or "root",
         plan=plan_for(
             requested.detectors,
             with_context=requested.with_context,
@@ -206,7 +230,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
             raw=requested.raw,
             library=library is not None,
         ),
-        label=_label(requested, root),
+        label=_label(requested, root if isinstance(root, Path) else Path("/")),
         rescan=requested.rescan,
         retry_errors=requested.retry_errors,
         verify=requested.verify,
@@ -233,6 +257,15 @@ def _require_patterns(requested: ScanRequestOptions) -> None:
             compile_patterns(patterns)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def _use_key(requested: ScanRequestOptions) -> None:
+    """Put the key where this process and the worker that it starts look for it."""
+    from scanner.listing.library_server import read_key  # noqa: PLC0415
+    from workers.sources.location import LIBRARY_KEY  # noqa: PLC0415
+
+    if requested.key_file is not None:
+        os.environ[LIBRARY_KEY] = read_key(requested.key_file)
 
 
 def _label(requested: ScanRequestOptions, root: Path) -> Callable[[bytes], bool | None] | None:

@@ -21,12 +21,12 @@ class AlreadyRunning(ScannerError):
 
 
 @contextmanager
-def lock_scan(state_dir: Path, store_id: str, folder: Path, plan: str) -> Iterator[None]:
-    """Hold the lock of a folder's scan with a plan, given by its digest. Raise AlreadyRunning.
+def lock_scan(state_dir: Path, store_id: str, folder: object, plan: str) -> Iterator[None]:
+    """Hold the lock of a folder's or URL's scan, of a plan by its digest. Raise AlreadyRunning.
 
     The kernel releases the lock when the process ends in any way.
     """
-    key = b"\0".join((store_id.encode(), os.fsencode(folder), plan.encode()))
+    key = b"\0".join((store_id.encode(), os.fsencode(str(folder)), plan.encode()))
     file = state_dir / "locks" / f"scan-{hashlib.sha256(key).hexdigest()[:16]}"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as handle:
@@ -35,7 +35,7 @@ def lock_scan(state_dir: Path, store_id: str, folder: Path, plan: str) -> Iterat
         except BlockingIOError as error:
             handle.seek(0)
             raise AlreadyRunning(
-                f"A scan of {shown(os.fsencode(folder))} is running already (process "
+                f"A scan of {shown(os.fsencode(str(folder)))} is running already (process "
                 f"{handle.read()}): follow it with `scanner status --watch`"
             ) from error
         handle.seek(0)

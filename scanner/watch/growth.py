@@ -102,7 +102,7 @@ class Growth:
         # Of a folder that is a link, or a file that is a copy, the walk from the root takes one.
         if self._request.walk.follow_symlinks or self._request.walk.library:
             folders = {b"": True}
-        walk = Walk(self._request.root, self._request.walk)
+        walk = Walk(self._request.folder, self._request.walk)
         look = Look()
         for folder in _uncovered(folders):
             files = list_images(walk.below(folder, deep=folders[folder]), self._request)

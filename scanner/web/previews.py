@@ -7,6 +7,7 @@ decoded only if its bytes are those that a worker decoded before. Previews are a
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, partial
@@ -24,8 +25,9 @@ from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
 from workers.pipeline.crops import upright
-from workers.sources.local import LocalSource
-from workers.sources.location import local_root
+from workers.sources.files import MAX_BYTES
+from workers.sources.location import mapped_location
+from workers.sources.registry import open_source
 from workers.sources.source import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from storage.reads.gallery import ListedFile
     from storage.writes.scans import Scan
     from workers.pipeline.crops import Box
-    from workers.sources.location import SourceLocation
+    from workers.sources.location import LibraryLocation, SourceLocation
 
 # Images decoded at a time: each may take some hundred megabytes.
 PARALLEL = 2
@@ -87,9 +89,9 @@ class Previews:
         self._decoding = threading.BoundedSemaphore(PARALLEL)
         self._shapes = lru_cache(CACHED_SIZES)(self._measure)
 
-    def root(self, scan: Scan) -> Path:
+    def root(self, scan: Scan) -> Path | LibraryLocation:
         """Return the location of a scan's collection on this machine."""
-        return local_root(self._roots, scan.collection, scan.root)
+        return mapped_location(self._roots, scan.collection, scan.root)
 
     def get(self, scan: Scan, listed: ListedFile, size: Size) -> bytes:
         """Return a preview as PNG or JPEG; raises NoPreview."""
@@ -117,7 +119,8 @@ class Previews:
 
     def _measure(self, collection: str, root: bytes, listed: ListedFile) -> Shape:
         with self._decoding:
-            data = _fetch(local_root(self._roots, collection, root), listed, self._digest(listed))
+            where = mapped_location(self._roots, collection, root)
+            data = _fetch(where, listed, self._digest(listed))
             try:
                 header = decode(data).header
             except ImageProblem as problem:
@@ -133,11 +136,11 @@ class Previews:
         return listed.digest
 
 
-def _fetch(root: Path, listed: ListedFile, digest: bytes) -> bytes:
+def _fetch(root: Path | LibraryLocation, listed: ListedFile, digest: bytes) -> bytes:
     """Return the bytes that were judged: others might crash the decoder."""
     try:
         # Opened for each image: an open folder would keep its disk from being unmounted.
-        with LocalSource(root) as source:
+        with closing(open_source(root, MAX_BYTES)) as source:
             fetched = source.fetch(listed.path)
     except SourceUnavailable as error:
         raise NoPreview(gettext("its collection is not reachable from this machine")) from error

@@ -13,8 +13,8 @@ from scanner.writeback.library import Asset
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
-    from scanner.writeback.server import Server
 
 # The most that the API returns at once.
 _PAGE = 1000

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from scanner.writeback.keywords import ALL_KEYWORDS
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
+from storage.asset_paths import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -88,10 +89,13 @@ class Library(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LibraryExport:
-    """A library, the folder here without links, and the album for chosen images, if any."""
+    """A library, the folder here without links, and the album for chosen images, if any.
+
+    Without a folder, the images were listed from the library itself, and their paths have its ids.
+    """
 
     library: Library
-    root: bytes
+    root: bytes | None
     album: str | None
     write: bool
 
@@ -131,22 +135,22 @@ def _tag_chosen(
     wanted: dict[str, set[str]] = defaultdict(set)
     chosen = (each for each in images if each.keyword is not None)
     while group := list(islice(chosen, _TOGETHER)):
-        files = {each: file for each in group if (file := _read(into.root, each.image, tally))}
-        found = into.library.find(list(files.values())) if files else {}
+        found = _find(into, group, tally)
         missing: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for each, file in files.items():
-            asset_id = found.get(file.sha1)
+        for each, asset_id in found.items():
+            path = each.image.path
             if asset_id is None:
-                tally.skip(file.path, f"it is not in {into.library.name}")
+                tally.skip(path, f"it is not in {into.library.name}")
                 continue
             keyword = each.keyword or ""
             if keyword in wanted[asset_id] | current.get(asset_id, set()):
                 tally.unchanged += 1
             else:
-                missing[keyword][asset_id] = file.path
+                missing[keyword][asset_id] = path
             wanted[asset_id].add(keyword)
-        if into.write and into.album is not None and found:
-            added = into.library.add_to_album(into.album, sorted(set(found.values())))
+        present = sorted(set(filter(None, found.values())))
+        if into.write and into.album is not None and present:
+            added = into.library.add_to_album(into.album, present)
             tally.done.update({"added to the album": added} if added else {})
         for keyword, paths in missing.items():
             refused = into.library.tag(keyword, list(paths)) if into.write else ()
@@ -156,6 +160,24 @@ def _tag_chosen(
                 else:
                     tally.add("tagged", path)
     return wanted
+
+
+def _find(
+    into: LibraryExport, group: Iterable[Wanted], tally: Tally
+) -> Mapping[Wanted, str | None]:
+    """Return the assets of images, None of those that the library does not have."""
+    if into.root is None:
+        return {each: _asset_id(each.image) for each in group}
+    root = into.root
+    files = {each: file for each in group if (file := _read(root, each.image, tally))}
+    found = into.library.find(list(files.values())) if files else {}
+    return {each: found.get(file.sha1) for each, file in files.items()}
+
+
+def _asset_id(image: ExportedImage) -> str | None:
+    """Return the asset of an image that was listed from the library."""
+    key = key_of(image.path)
+    return None if key is None else str(key.asset_id)
 
 
 def _untag_others(
@@ -172,18 +194,29 @@ def _untag_others(
         for asset in files:
             by_name[asset.name].add(asset_id)
     for each in images:
-        named = by_name.get(os.fsdecode(os.path.basename(each.image.path)))  # noqa: PTH119
-        if each.keyword is not None or not named:
+        if each.keyword is not None:
             continue
-        try:
-            file = _digest(into.root, each.image)
-        except Skipped:
-            continue
-        for asset_id in sorted(named - done):
-            if any(asset.is_of(file) for asset in others[asset_id]):
-                _untag(into, asset_id, current[asset_id], leaves_album=True)
-                tally.add("untagged", each.image.path)
-                done.add(asset_id)
+        if into.root is None:
+            own = _asset_id(each.image)
+            same = {own} if own is not None and own in others else set()
+        else:
+            named = by_name.get(os.fsdecode(os.path.basename(each.image.path)), ())  # noqa: PTH119
+            same = _same(into.root, each.image, {one: others[one] for one in named})
+        for asset_id in sorted(same - done):
+            _untag(into, asset_id, current[asset_id], leaves_album=True)
+            tally.add("untagged", each.image.path)
+            done.add(asset_id)
+
+
+def _same(root: bytes, image: ExportedImage, others: Mapping[str, Sequence[Asset]]) -> set[str]:
+    """Return those of the assets that an image here is."""
+    if not others:
+        return set()
+    try:
+        file = _digest(root, image)
+    except Skipped:
+        return set()
+    return {one for one, assets in others.items() if any(asset.is_of(file) for asset in assets)}
 
 
 def _untag(

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from scanner.listing.library_server import NotThere
 from scanner.writeback.library import Asset
-from scanner.writeback.server import NotThere
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
-    from scanner.writeback.server import Server
 
 _PAGE = 1000
 _OTHER_CHARACTERS = re.compile(r"[^a-z0-9]+")

@@ -20,12 +20,15 @@ from storage.writes.kept import copy_answers, copy_verdicts, find_kept
 from storage.writes.scans import lock_scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 
     from storage.database.store import Store
     from storage.records import ErrorKind, ListedImage, Sidecar
     from storage.writes.kept import EarlierScans
     from storage.writes.scans import Scan
+
+# Paths that are read at once.
+_PAGE = 10_000
 
 
 def add_batch(
@@ -185,6 +188,23 @@ def root_of_listed(
     ):
         return None
     return bytes(row.root)
+
+
+def image_paths(store: Store, collection_id: int) -> Iterator[bytes]:
+    """Yield the paths of a collection's images, of whatever scan, page by page."""
+    after = 0
+    while True:
+        with store.read() as connection:
+            rows = connection.execute(
+                sa.select(image.c.id, image.c.path)
+                .where(image.c.collection_id == collection_id, image.c.id > after)
+                .order_by(image.c.id)
+                .limit(_PAGE)
+            ).all()
+        if not rows:
+            return
+        yield from (bytes(row.path) for row in rows)
+        after = rows[-1].id
 
 
 def _update_stats(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from fleets import start_hub, wait_for
 from ports import free_port
 
 from scanner.listing.sample_images import draw
@@ -24,29 +25,6 @@ if TYPE_CHECKING:
 
     # The types of the fixtures, see conftest.py.
     Machine = Any
-
-
-def start_hub(
-    hub: Machine, port: int, started: list[subprocess.Popen[str]], *options: str
-) -> tuple[subprocess.Popen[str], str]:
-    """Start a hub with a share; return its process and its line."""
-    process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share", *options)
-    started.append(process)
-    line = process.stdout.readline()
-    if not line:
-        pytest.fail(process.stderr.read())
-    return process, line
-
-
-def wait_for(hub: Machine, scan_id: int, images: int) -> None:
-    """Wait until so many images are judged."""
-    until = time.monotonic() + 150
-    while time.monotonic() < until:
-        seen = hub.cli.json("status", str(scan_id), "--json")["verdicts"]
-        if sum(seen.values()) - seen["pending"] >= images:
-            return
-        time.sleep(0.3)
-    pytest.fail(f"still {seen}")
 
 
 def rows(hub: Machine, scan_id: int) -> list[dict[str, Any]]:

@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fleets import start_hub
 from ports import free_port
-
-from tests.acceptance.test_hub import start_hub
 
 if TYPE_CHECKING:
     import subprocess

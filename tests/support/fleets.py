@@ -408,3 +408,29 @@ def _send(under_way: SimpleQueue[tuple[float, bytes]], target: socket.socket) ->
 def _cut(one: socket.socket) -> None:
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
+
+
+def start_hub(
+    hub: Any,  # noqa: ANN401 - see the fixture `machine`
+    port: int,
+    started: list[subprocess.Popen[str]],
+    *options: str,
+) -> tuple[subprocess.Popen[str], str]:
+    """Start a hub with a share; return its process and its line."""
+    process = hub.cli.start("hub", "--listen", f"127.0.0.1:{port}", "--share", *options)
+    started.append(process)
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(process.stderr.read())
+    return process, line
+
+
+def wait_for(hub: Any, scan_id: int, images: int) -> None:  # noqa: ANN401 - as above
+    """Wait until so many images are judged."""
+    until = time.monotonic() + 150
+    while time.monotonic() < until:
+        seen = hub.cli.json("status", str(scan_id), "--json")["verdicts"]
+        if sum(seen.values()) - seen["pending"] >= images:
+            return
+        time.sleep(0.3)
+    pytest.fail(f"still {seen}")

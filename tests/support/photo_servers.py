@@ -58,7 +58,7 @@ class PhotoServer:
         asset_id = str(uuid.uuid4())
         data = file.read_bytes()
         sha1 = hashlib.sha1(data).digest()
-        own = {"id": asset_id, "name": file.name, "sha1": sha1, "size": len(data)}
+        own = {"id": asset_id, "name": file.name, "sha1": sha1, "size": len(data), "data": data}
         self.assets[asset_id] = own | fields
         return asset_id
 
@@ -105,6 +105,11 @@ def immich(state: PhotoServer, method: str, path: str, _query: Any, body: Any) -
             return {"results": [_immich_check(state, one) for one in body["assets"]]}
         case ("POST", "/api/search/metadata"):
             return _immich_search(state, body)
+        case ("GET", _) if match := re.fullmatch(r"/api/assets/([0-9a-f-]{36})/original", path):
+            asset = state.assets.get(match[1])
+            if asset is None or asset.get("trashed"):
+                raise Refused(400, "Not found or no asset.download access")
+            return asset["data"]
         case ("GET", "/api/tags"):
             return [_immich_tag(state, value) for value in state.keywords]
         case ("PUT", "/api/tags"):
@@ -136,14 +141,24 @@ def _immich_check(state: PhotoServer, one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _immich_search(state: PhotoServer, body: Any) -> dict[str, Any]:
-    by_tag, by_name = {"tagIds": [str]}, {"originalFileName": str}
-    form(body, page=int, size=int, withExif=bool, **(by_tag if "tagIds" in body else by_name))
+    conditions: dict[str, Any] = {
+        "tagIds": [str],
+        "originalFileName": str,
+        "albumIds": [str],
+        "visibility": str,
+    }
+    (condition,) = conditions.keys() & body.keys()
+    by_type = {"type": str} if condition in ("albumIds", "visibility") else {}
+    form(body, page=int, size=int, withExif=bool, **{condition: conditions[condition]}, **by_type)
     found = [
         asset
         for asset_id, asset in state.assets.items()
         if not asset.get("trashed")
+        and asset.get("type", "IMAGE") == body.get("type", "IMAGE")
         and asset["name"] == body.get("originalFileName", asset["name"])
+        and ("visibility" not in body or body["visibility"] == asset.get("visibility", "timeline"))
         and all(asset_id in state.keywords[state.named(tag)] for tag in body.get("tagIds", ()))
+        and all(asset_id in state.albums[state.named(one)] for one in body.get("albumIds", ()))
     ]
     # Pages of two, whatever is asked for: the answer says which follows.
     start = 2 * (body["page"] - 1)
@@ -173,6 +188,11 @@ def _immich_asset(asset: dict[str, Any]) -> dict[str, Any]:
         "libraryId": None if path is None else str(uuid.uuid4()),
         "checksum": base64.b64encode(sha1).decode(),
         "exifInfo": {"fileSizeInByte": asset["size"]},
+        "type": asset.get("type", "IMAGE"),
+        "visibility": asset.get("visibility", "timeline"),
+        "isTrashed": False,
+        "localDateTime": asset.get("taken", "2019-05-01T12:00:00.000Z"),
+        "fileModifiedAt": "2019-05-01T10:00:00.123Z",
     }
 
 
@@ -299,11 +319,12 @@ def serve(
                 status, said = 200, answer(state, self.command, parts.path, query, body)
             except Refused as error:
                 status, said = error.status, {"message": str(error)}
-            data = json.dumps(said).encode()
+            is_file = isinstance(said, bytes)
+            data = said if is_file else json.dumps(said).encode()
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", "https://elsewhere.example/")
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "image/png" if is_file else "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

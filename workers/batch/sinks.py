@@ -7,11 +7,9 @@ which must never be opened over a network.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from storage.database.engine import WORK_ANSWER_S
@@ -24,6 +22,7 @@ from workers.broker.namespace import count_pending_results
 from workers.broker.publish import send_result
 from workers.broker.result_message import encode_result
 from workers.broker.signatures import STORE, Signer
+from workers.sources.location import location_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ class StoreSink:
 
     def location_of(self, collection: str) -> SourceLocation:
         """Return the folder or URL with which the collection was enqueued."""
-        return Path(os.fsdecode(collection_root(self._store, collection)))
+        return location_at(collection_root(self._store, collection))
 
     def close(self) -> None:
         """Close the store."""

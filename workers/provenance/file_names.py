@@ -12,6 +12,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from storage.asset_paths import without_key
 from storage.records import FILE_NAMES, Finding
 
 # Stated, not measured: the threshold of `unsure`.
@@ -162,7 +163,7 @@ _LOSSLESS = (".png", ".webp")
 
 def finding(path: bytes) -> Finding | None:
     """Return the finding on the name of a file; None where it follows no generator's pattern."""
-    name = os.fsdecode(path.rpartition(b"/")[2])
+    name = os.fsdecode(without_key(path).rpartition(b"/")[2])
     found = match(name)
     if found is None:
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from storage.records import ErrorKind
+from workers.sources.connection import Connection
 from workers.sources.source import (
     FetchError,
     SourceUnavailable,
@@ -18,14 +18,9 @@ from workers.sources.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from storage.records import Sidecar
     from workers.sources.location import HubLocation
     from workers.sources.source import Fetched
-
-# Seconds to wait for an answer, or for the next part of one.
-TIMEOUT_SECONDS = 30
 
 # Answers about one file, not about the share.
 _FILE_ERRORS: dict[int, tuple[ErrorKind, str]] = {
@@ -46,7 +41,8 @@ class HubSource:
     def __init__(self, location: HubLocation, max_bytes: int) -> None:
         self.location = self.identity = location
         self._max_bytes = max_bytes
-        self._connection = _connect(location)
+        self._share = f"the share {location.url}"
+        self._connection = Connection(location.url, self._share, _context(location))
 
     def fetch(self, relative: bytes, expected_size: int | None = None) -> Fetched:
         """Read the file at a relative path, see `workers.sources.source.Source.fetch`."""
@@ -76,48 +72,21 @@ class HubSource:
         headers = {"Authorization": f"Bearer {self.location.token}"}
         if part is not None:
             headers["Range"] = f"bytes={part[0]}-{sum(part) - 1}"
-        share = f"the share {self.location.url}"
-        try:
-            answer = self._request(path, headers)
-            status, announced_bytes = answer.status, answer.length
-            data = answer.read(self._max_bytes + 1)
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise SourceUnavailable(f"{share} does not answer ({type(error).__name__})") from error
-        if announced_bytes is None or answer.length:
-            # Not all of it was read; the next file needs a new connection.
-            self._connection.close()
-            if len(data) > self._max_bytes:
-                raise FetchError(ErrorKind.TOO_LARGE, f"has more than {self._max_bytes} bytes")
-            raise SourceUnavailable(f"{share} broke off in the middle of a file")
+        answer = self._connection.get(path, headers, self._max_bytes)
+        status = answer.status
         if status in _FILE_ERRORS:
             raise FetchError(*_FILE_ERRORS[status])
         if status == HTTPStatus.UNAUTHORIZED:
-            raise SourceUnavailable(f"{share} rejects this machine's token: join again")
+            raise SourceUnavailable(f"{self._share} rejects this machine's token: join again")
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            raise SourceUnavailable(f"{share} cannot be read just now (HTTP status {status})")
-        return data
-
-    def _request(self, path: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        is_new = self._connection.sock is None
-        try:
-            self._connection.request("GET", path, headers=headers)
-            return self._connection.getresponse()
-        except (ConnectionError, http.client.RemoteDisconnected):
-            self._connection.close()
-            if is_new:
-                raise
-        # The hub closes connections that were idle for a while.
-        self._connection.request("GET", path, headers=headers)
-        return self._connection.getresponse()
+            raise SourceUnavailable(f"{self._share} cannot be read just now (HTTP status {status})")
+        return answer.data
 
 
-def _connect(location: HubLocation) -> http.client.HTTPConnection:
-    parts = urlsplit(location.url)
-    host = parts.hostname or ""
-    if parts.scheme != "https":
-        return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+def _context(location: HubLocation) -> ssl.SSLContext | None:
+    if urlsplit(location.url).scheme != "https":
+        return None
     context = ssl.create_default_context(cadata=location.cert)
     # The hub's own certificate is good for any name by which the hub is reached.
     context.check_hostname = location.cert is None
-    return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=context)
+    return context

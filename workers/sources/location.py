@@ -1,17 +1,23 @@
-"""Where a collection's images are: in a folder, at a URL, or on the hub's share."""
+"""Where a collection's images are: in a folder, at a URL, in a library, on the hub's share."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from storage.errors import InvalidInput
 from storage.paths import from_wire, shown, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# The variable with the key of immich's API.
+LIBRARY_KEY = "SCANNER_IMMICH_KEY"
+_LIBRARY = re.compile(r"immich(?:\+(https?))?://.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,54 @@ class UrlLocation:
         return urlsplit(self.url).password is not None
 
 
-SourceLocation = Path | HubLocation | UrlLocation
+@dataclass(frozen=True, slots=True)
+class LibraryLocation:
+    """An immich server, by the URL before `/api`; its key is in the environment."""
+
+    url: str
+
+    def __str__(self) -> str:
+        """Return the URL as it is typed and stored."""
+        return f"immich+{self.url}"
+
+    @property
+    def host(self) -> str:
+        """Return the name of the server."""
+        return urlsplit(self.url).hostname or ""
 
 
-def local_root(roots: Mapping[str, SourceLocation], collection: str, recorded: bytes) -> Path:
-    """Return the folder of a collection on this machine: its root, else the recorded one."""
+SourceLocation = Path | HubLocation | UrlLocation | LibraryLocation
+
+
+def library_location(text: str) -> LibraryLocation | None:
+    """Return the library that a URL names, None for other text; raise InvalidInput."""
+    match = _LIBRARY.fullmatch(text)
+    if match is None:
+        return None
+    url = f"{match[1] or 'https'}://{text.partition('://')[2]}"
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not valid or not plain or parts.query or parts.fragment or parts.username is not None:
+        raise InvalidInput("invalid URL: expected immich://HOST or immich+http://HOST:PORT")
+    return LibraryLocation(url.rstrip("/").removesuffix("/api"))
+
+
+def location_at(recorded: bytes) -> Path | LibraryLocation:
+    """Return the location with which a collection was enqueued."""
+    text = os.fsdecode(recorded)
+    return library_location(text) or Path(text)
+
+
+def mapped_location(
+    roots: Mapping[str, SourceLocation], collection: str, recorded: bytes
+) -> Path | LibraryLocation:
+    """Return where a collection is read on this machine: its root, else what was recorded."""
     mapped = roots.get(collection)
-    return mapped if isinstance(mapped, Path) else Path(os.fsdecode(recorded))
+    return mapped if isinstance(mapped, Path | LibraryLocation) else location_at(recorded)
 
 
 def display_name(location: SourceLocation) -> str:
@@ -64,6 +111,8 @@ def location_to_json(location: SourceLocation) -> dict[str, Any]:
         return {"share": asdict(location)}
     if isinstance(location, UrlLocation):
         return {"url": location.url}
+    if isinstance(location, LibraryLocation):
+        return {"library": location.url}
     return {"folder": to_wire(os.fsencode(location))}
 
 
@@ -73,4 +122,6 @@ def location_from_json(raw: dict[str, Any]) -> SourceLocation:
         return HubLocation(**raw["share"])
     if "url" in raw:
         return UrlLocation(raw["url"])
+    if "library" in raw:
+        return LibraryLocation(raw["library"])
     return Path(os.fsdecode(from_wire(raw["folder"])))

@@ -133,7 +133,7 @@ def _exported(site: Site, scan: Scan, form: str, tiles: Iterable[Tile]) -> Respo
             gettext("Invalid export format: expected {names}.").format(names=", ".join(FORMATS)),
         )
     file = f"scan-{scan.scan_id}-{chosen.file}"
-    root = os.fsencode(site.previews.root(scan))
+    root = os.fsencode(str(site.previews.root(scan)))
     return StreamingResponse(
         chosen.write(tiles, root),
         media_type=chosen.media_type,

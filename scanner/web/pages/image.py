@@ -64,7 +64,7 @@ def show(request: Request) -> Response:
         thresholds=scan.plan.thresholds(),
         listed=listed,
         folder=folder if slash else b"",
-        file=os.fsencode(site.previews.root(scan)) + b"/" + row.path,
+        file=os.fsencode(str(site.previews.root(scan))) + b"/" + row.path,
         looked=looked,
         reviews=list_reviews(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),

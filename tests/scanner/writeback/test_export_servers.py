@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from photo_servers import KEY, PhotoServer, immich, photoprism, serve
 
-from scanner.writeback import server as module
+from scanner.listing import library_server as module
 from storage.writes.reviews import Answer
 
 if TYPE_CHECKING:

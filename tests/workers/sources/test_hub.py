@@ -118,13 +118,13 @@ def test_large_video_is_not_read(root: HubSource, monkeypatch: pytest.MonkeyPatc
     """Of a large file the two ends are read first, and a video is refused by them."""
     monkeypatch.setattr(source, "LARGE_BYTES", 1000)
     ranges: list[str] = []
-    get = root._connection.request
+    get = root._connection._connection.request
 
     def noted(method: str, path: str, headers: dict[str, str]) -> None:
         ranges.append(headers.get("Range", "all"))
         get(method, path, headers=headers)
 
-    monkeypatch.setattr(root._connection, "request", noted)
+    monkeypatch.setattr(root._connection._connection, "request", noted)
     with pytest.raises(FetchError):
         root.fetch(b"film.mp4", 9012)
 
@@ -154,7 +154,7 @@ def test_wrong_token(root: HubSource) -> None:
 def test_hub_restart(root: HubSource) -> None:
     """A lost connection is opened again; an unreachable hub is unavailable."""
     root.fetch(NAME)
-    root._connection.sock.shutdown(socket.SHUT_RDWR)
+    root._connection._connection.sock.shutdown(socket.SHUT_RDWR)
     assert CONTENT == root.fetch(NAME).data
     away = HubSource(replace(root.location, url="http://127.0.0.1:1"), 2**20)
     with pytest.raises(SourceUnavailable, match="does not answer"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import ssl
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 from storage.paths import shown
+from workers.sources.location import LIBRARY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,7 @@ PAUSES = (1.0, 3.0, 9.0)
 # A page of a thousand assets takes about 2 MB.
 _MAX_ANSWER_BYTES = 64 << 20
 _MAX_REASON_CHARACTERS = 200
+_MAX_KEY_BYTES = 4096
 
 
 class NotThere(ScannerError):
@@ -135,6 +138,31 @@ class Server:
         return ServiceUnavailable(
             f"{self.name} at {self.url} cannot be reached ({text or type(reason).__name__})"
         )
+
+
+def immich_server(url: str, authorities: Path | None = None) -> Server:
+    """Return the immich server at a URL, with the key from the environment; raise InvalidInput."""
+    key = require_key(os.environ.get(LIBRARY_KEY, ""))
+    if not key:
+        raise InvalidInput(f"the server's key is needed: name a --key-file, or set {LIBRARY_KEY}")
+    return Server("immich", url, {"x-api-key": key}, authorities)
+
+
+def read_key(file: Path) -> str:
+    """Return the key in a file; raise InvalidInput."""
+    try:
+        with file.open("rb") as opened:
+            return require_key(opened.read(_MAX_KEY_BYTES).decode("ascii", "replace"))
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}") from error
+
+
+def require_key(text: str) -> str:
+    """Return a key without blanks around it; raise InvalidInput."""
+    key = text.strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InvalidInput("invalid key: expected one line of ASCII without blanks")
+    return key
 
 
 def base_url(text: str) -> str:
