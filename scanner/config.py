@@ -31,6 +31,13 @@ KEYS = {
     "broker": "a string",
     "roots": "a list of strings NAME=PATH",
     "concurrency": "a whole number above 0",
+    "webhook": "a string",
+    "mail_server": "a string",
+    "mail_tls": "a string",
+    "mail_from": "a string",
+    "mail_to": "a string",
+    "mail_user": "a string",
+    "mail_password_file": "a string",
 }
 
 

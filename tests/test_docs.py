@@ -37,6 +37,7 @@ NOT_RUN = {
     r"scanner bench (--make|\w+/)": "takes minutes; test_benchmark_nets.py makes a smaller model",
     r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",
     r"scanner hub revoke": "needs that machine; tests/scanner/fleet/test_members.py has one",
+    r"--mail-server": "needs a mail server; tests/scanner/follow/test_mail.py has one",
     r"--webhook": "needs a receiver; tests/scanner/follow/test_webhook.py has one",
     r"datasette|polars": "is too large for the development environment",
     r"--into-files": "needs exiftool; tests/scanner/writeback has it where it is installed",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE, INTERRUPTED
+from scanner.options.notices import webhook_url
 from scanner.options.output import fail_on_option, full_option, json_lines_option, json_option
 from scanner.options.record import as_record
 from scanner.options.scan_request import dry_run_option, make_request, request_options
@@ -47,14 +48,6 @@ class ScanOptions:
     json_lines: bool
 
 
-def _webhook(_ctx: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
-    from scanner.follow.webhook import require_url
-
-    if url is not None:
-        require_url(url)
-    return url
-
-
 @click.command()
 @request_options
 @store_option
@@ -74,7 +67,7 @@ def _webhook(_ctx: click.Context, _parameter: click.Parameter, url: str | None) 
     envvar="SCANNER_WEBHOOK_URL",
     show_envvar=True,
     metavar="URL",
-    callback=_webhook,
+    callback=webhook_url,
     help="POST the report as JSON to URL when the scan is over, signed with the secret in "
     "SCANNER_WEBHOOK_SECRET.",
 )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from scanner.exits import DONE, INTERRUPTED
+from scanner.options.notices import NoticeOptions, notice_options
 from scanner.options.parameters import FiniteRange
 from scanner.options.record import as_record
 from scanner.options.scan_request import make_request, watch_request_options
@@ -19,8 +22,11 @@ from scanner.options.work import concurrency_option
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scanner.fleet.producer import ScanRequest
     from scanner.options.scan_request import ScanRequestOptions
+    from scanner.watch.notices import Bundle
 
 DEFAULT_SETTLE = 10.0
 
@@ -34,6 +40,15 @@ class WatchOptions:
     concurrency: int
     settle: float
     poll: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way by which new findings are sent, and the seconds after which they are."""
+
+    name: str
+    quiet: float
+    send: Callable[[Bundle], bool]
 
 
 def _own_hub_broker() -> str | None:
@@ -73,9 +88,16 @@ def _own_hub_broker() -> str | None:
     help="Look at the whole folder so often, instead of being told of changes.  [default: 60 on "
     "network mounts, which do not tell]",
 )
+@notice_options
 @as_record(WatchOptions)
 @click.pass_context
-def command(ctx: click.Context, *, requested: ScanRequestOptions, options: WatchOptions) -> None:
+def command(
+    ctx: click.Context,
+    *,
+    requested: ScanRequestOptions,
+    notices: NoticeOptions,
+    options: WatchOptions,
+) -> None:
     """Judge what comes into FOLDER, until stopped: new images, changed ones, whole folders.
 
     All go into one scan that grows; what came while no watch ran is judged at the start. Works
@@ -95,11 +117,12 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: Watch
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    ways = _ways(notices)
     if options.broker is None:
         require_own_store(options.store)
     request = make_request(requested, uuid.uuid4().hex if options.broker is None else FLEET)
     try:
-        _watch(replace(request, grows=True), options)
+        _watch(replace(request, grows=True), options, ways)
     except _Stopped as stopped:
         if stopped.number == signal.SIGINT:
             ctx.exit(INTERRUPTED)
@@ -125,7 +148,21 @@ def _say(text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {text}")
 
 
-def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
+def _ways(notices: NoticeOptions) -> list[Way]:
+    """Return the ways by which new findings are sent."""
+    from scanner.watch import notices as sending
+
+    ways = []
+    if notices.webhook is not None:
+        send = partial(sending.send_to_webhook, notices.webhook)
+        ways.append(Way("webhook", notices.quiet, send))
+    server = notices.server()
+    if server is not None:
+        ways.append(Way("mail", notices.quiet, partial(sending.send_by_mail, server)))
+    return ways
+
+
+def _watch(request: ScanRequest, options: WatchOptions, ways: list[Way]) -> NoReturn:
     from scanner.config import state_dir
     from scanner.fleet import producer
     from scanner.fleet.local import WorkerOptions
@@ -133,6 +170,7 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
     from scanner.processes.lock import lock_scan
     from scanner.watch.file_systems import silent_file_system
     from scanner.watch.growth import Growth
+    from scanner.watch.notices import Notices
     from scanner.watch.progress import WatchProgress
     from scanner.watch.queue import open_queue
     from scanner.watch.root import Root
@@ -145,6 +183,7 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
         open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
         lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
         open_queue(store, request, options.broker, worker, _say) as queue,
+        ExitStack() as running,
     ):
         scan = producer.open_scan(store, request).scan
         queue.begin(scan)
@@ -155,6 +194,9 @@ def _watch(request: ScanRequest, options: WatchOptions) -> NoReturn:
         why = f", as {silent} tells of none" if silent and options.poll is None else ""
         _say(f"watching {folder} ({how}{why}) for scan {scan.scan_id} of {scan.collection}")
         progress = WatchProgress(store, scan, _say)
+        for way in ways:
+            sender = Notices(store, scan, way.name, way.quiet, way.send)
+            running.enter_context(sender.remember(state_dir() / "sent"))
 
         def step() -> None:
             queue.check()

@@ -15,11 +15,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from aiosmtpd.controller import Controller
 from PIL import Image
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+    from aiosmtpd.smtp import Envelope
 
     # The types of the fixtures, see conftest.py.
     Cli = Any
@@ -318,3 +322,49 @@ def test_fleet_and_its_broker_away(  # noqa: PLR0913, PLR0917 - fixtures
 
     assert 0 == code
     assert [("fleet",)] == watching.ask("SELECT broker FROM scan")
+
+
+class Received:
+    """Keeps the texts that a mail server received."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def handle_DATA(  # noqa: N802 - as aiosmtpd calls it
+        self, _server: object, _session: object, envelope: Envelope
+    ) -> str:
+        """Keep a message."""
+        assert isinstance(envelope.content, bytes)
+        self.texts.append(envelope.content.decode())
+        return "250 OK"
+
+
+def test_new_findings_are_sent(
+    watch: Callable[..., Watch], inbox: Path, samples: Path, small: Callable[..., None]
+) -> None:
+    """New findings come in one e-mail; a webhook that is away holds neither it nor the watch up."""
+    received = Received()
+    server = Controller(received, hostname="127.0.0.1", port=free_port())
+    server.start()
+    mail = ("--mail-to", "ann@example.org", "--mail-from", "scanner@example.org")
+    away = f"http://127.0.0.1:{free_port()}/s3cret"
+    try:
+        watching = watch(
+            inbox,
+            *("--mail-server", f"127.0.0.1:{server.port}", "--mail-tls", "off", *mail),
+            *("--webhook", away, "--quiet", "3"),
+        )
+        for name in ("webui.png", "comfyui.png"):
+            shutil.copy(samples / "tagged" / name, inbox / name)
+        watching.wait(lambda: bool(received.texts))
+        small(inbox / "a.jpg")
+        watching.wait_for(b"a.jpg", b"comfyui.png", b"webui.png")
+        code, said = watching.stop()
+    finally:
+        server.stop()
+    (text,) = received.texts
+
+    assert 0 == code
+    assert "2 images in " in text
+    assert all(f"  {name}\r\n    0.980: tag of " in text for name in ("webui.png", "comfyui.png"))
+    assert "s3cret" not in said
