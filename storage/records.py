@@ -319,12 +319,17 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class BatchImage:
-    """One image of a batch."""
+    """One image of a batch.
+
+    `mtime_s` is when its file was written, in whole seconds, as it was listed; None where that is
+    not to be compared.
+    """
 
     image_id: int
     path: bytes
     size_bytes: int
     sidecars: tuple[Sidecar, ...] = ()
+    mtime_s: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

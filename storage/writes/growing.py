@@ -102,7 +102,7 @@ def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> 
         batch_id,
         1,
         tuple(
-            BatchImage(image_id, item.path, item.size_bytes, item.sidecars)
+            BatchImage(image_id, item.path, item.size_bytes, item.sidecars, item.mtime_ns // 10**9)
             for image_id, item in judged.items()
         ),
     )

@@ -86,7 +86,10 @@ def _add_batch(
     if batch_id is None:
         return len(new), None
     images = tuple(
-        BatchImage(ids[item.path], item.path, item.size_bytes, item.sidecars) for item in fresh
+        BatchImage(
+            ids[item.path], item.path, item.size_bytes, item.sidecars, item.mtime_ns // 10**9
+        )
+        for item in fresh
     )
     return len(new), Batch(batch_id, 1, images)
 

@@ -256,9 +256,21 @@ def requeue_batch(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Ba
             return None
         scan_id, attempt = found.scan_id, found.attempt + failed
         images = tuple(
-            BatchImage(row.id, bytes(row.path), row.size_bytes, sidecars_from_json(row.sidecars))
+            BatchImage(
+                row.id,
+                bytes(row.path),
+                row.size_bytes,
+                sidecars_from_json(row.sidecars),
+                row.mtime_ns // 10**9,
+            )
             for row in connection.execute(
-                sa.select(image.c.id, image.c.path, entry.c.size_bytes, entry.c.sidecars)
+                sa.select(
+                    image.c.id,
+                    image.c.path,
+                    entry.c.size_bytes,
+                    entry.c.sidecars,
+                    entry.c.mtime_ns,
+                )
                 .select_from(entry.join(image))
                 .where(image.c.id.in_(_pending(batch_id)), entry.c.scan_id == scan_id)
                 .order_by(image.c.id)

@@ -50,6 +50,22 @@ def test_files_that_change(stage: Stage, expected: Verdicts, tmp_path: Path) -> 
 
 
 @pytest.mark.faults
+def test_file_written_again(stage: Stage, expected: Verdicts) -> None:
+    """A file that is written again with the same size is an error, too."""
+    stage.enqueue()
+    again = stage.photos / stage.not_fingerprinted()[0]
+    content = again.read_bytes()
+    again.unlink()
+    again.write_bytes(content[::-1])
+    written = again.stat().st_mtime + 60
+    os.utime(again, (written, written))
+    with stage.fault():
+        stage.work()
+
+    stage.finish("a file written again with its size", expected, errors=[again.name])
+
+
+@pytest.mark.faults
 def test_folder_away_and_back(stage: Stage, expected: Verdicts) -> None:
     """Workers wait for a folder that is away, and no image becomes an error."""
     stage.work()

@@ -34,6 +34,7 @@ from workers.broker.leases import ImageTimer, Lease
 from workers.broker.publish import send_batch
 from workers.log_context import log_batch, with_log_context
 from workers.pipeline.pipeline import CHUNK_IMAGES
+from workers.sources.local import LocalSource
 from workers.sources.read_ahead import ReadAhead
 from workers.sources.source import SourceMoved, SourceUnavailable
 
@@ -138,6 +139,8 @@ class BatchRunner:
         # Images that were split off as a message of their own.
         self._split_off: set[int] = set()
         self._is_sandboxed = False
+        # Whether files have the times here that were listed; None as long as it is not known.
+        self._has_times: bool | None = None
         part = BatchPart(message.batch_id, message.part)
         self._lease = Lease(context.namespace, part, context.name, self._timer, _kill_this_process)
 
@@ -305,6 +308,7 @@ class BatchRunner:
         sources, collection = self._context.sources, self._message.collection
         try:
             source, started = sources.get(collection), time.monotonic()
+            images = self._comparable(source, images)
             begin: Callable[[BatchImage], object] = self._timer.start
             if isinstance(source, ReadAhead) and not self._is_sandboxed:
                 source.expect(images)
@@ -329,6 +333,13 @@ class BatchRunner:
         if not self._is_sandboxed:
             self._context.throughput.record_chunk(len(chunk), time.monotonic() - started)
         return chunk
+
+    def _comparable(self, source: Source, images: Sequence[BatchImage]) -> Sequence[BatchImage]:
+        """Return the images without their times where those are other ones on this machine."""
+        if self._has_times is None:
+            samples = self._message.samples
+            self._has_times = isinstance(source, LocalSource) and source.has_times_of(samples)
+        return images if self._has_times else [replace(image, mtime_s=None) for image in images]
 
     def _report(self, note: str) -> None:
         self._context.heartbeat.send(self._message.scan_id, self._message.batch_id, note)

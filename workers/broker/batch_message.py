@@ -38,6 +38,8 @@ from workers.pipeline.plan import NewerRules, require_rules
 
 # More images than any producer puts into one batch.
 MAX_IMAGES = 100_000
+# Images of a batch by which a worker finds out whether it sees the times that were listed.
+_SAMPLES = 5
 
 
 class NewerMessage(Exception):
@@ -62,8 +64,8 @@ class BatchMessage:
     """A batch and the images in it to judge, with everything that a worker needs to know.
 
     `part` is 0 for the batch itself, or the number of a part of it (`workers.broker.batch_parts`).
-    `signed` is the whole batch as it was signed, with so many images `listed`, and `ticket` what
-    results have to quote.
+    `signed` is the whole batch as it was signed, with so many images `listed`, a few of which are
+    `samples`, and `ticket` what results have to quote.
     """
 
     scan_id: int
@@ -75,9 +77,11 @@ class BatchMessage:
     part: int = 0
     ticket: bytes = field(default=b"", repr=False, compare=False)
     listed: int = field(default=0, compare=False)
+    samples: tuple[BatchImage, ...] = field(default=(), repr=False, compare=False)
     signed: SignedBody | None = field(default=None, repr=False, compare=False)
 
 
+_WholeSeconds = Annotated[int, Meta(ge=-(2**40), le=2**40)]
 _Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 # Name, size in bytes and time of change in nanoseconds.
 _Sidecar = tuple[WirePath, Annotated[int, Meta(ge=0, le=MAX_SIDECAR_BYTES)], _Nanoseconds]
@@ -101,6 +105,9 @@ class _BatchBody(Struct):
         Meta(max_length=MAX_IMAGES),
     ]
     ticket: Digest
+    # When the files were written, in whole seconds, by the id of the image. Earlier versions do not
+    # know the field, and ignore it.
+    times: Annotated[dict[str, _WholeSeconds], Meta(max_length=MAX_IMAGES)] = {}
 
 
 class _Batch(Struct):
@@ -132,6 +139,11 @@ def sign_batch(message: BatchMessage, store_id: str, private_key: bytes) -> Batc
             if (sidecars := sidecars_to_json(image.sidecars))
         },
         ticket=ticket,
+        times={
+            str(image.image_id): image.mtime_s
+            for image in message.images
+            if image.mtime_s is not None
+        },
     )
     signed = Signer(STORE, private_key).sign(Purpose("batch", store_id), json.encode(body).decode())
     return replace(message, ticket=ticket, listed=len(body.images), signed=signed)
@@ -163,6 +175,7 @@ def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
         verify(Purpose("batch", store_id), wire.signed, public_key)
         body = json.decode(wire.signed.body, type=_BatchBody)
         only = None if wire.only is None else frozenset(wire.only)
+        images = _images(body)
         return BatchMessage(
             scan_id=body.scan,
             batch_id=body.batch,
@@ -170,20 +183,26 @@ def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
             part=wire.part,
             collection=body.collection,
             plan=_decode_plan(body),
-            images=tuple(
-                BatchImage(
-                    image_id,
-                    from_wire(path),
-                    size,
-                    sidecars_from_json(body.sidecars.get(str(image_id))),
-                )
-                for image_id, path, size in body.images
-                if only is None or image_id in only
-            ),
+            images=tuple(image for image in images if only is None or image.image_id in only),
             ticket=body.ticket,
-            listed=len(body.images),
+            listed=len(images),
+            samples=images[:: max(1, -(-len(images) // _SAMPLES))],
             signed=wire.signed,
         )
+
+
+def _images(body: _BatchBody) -> tuple[BatchImage, ...]:
+    """Return all images of a batch. Raise ValueError for an invalid path."""
+    return tuple(
+        BatchImage(
+            image_id,
+            from_wire(path),
+            size,
+            sidecars_from_json(body.sidecars.get(str(image_id))),
+            body.times.get(str(image_id)),
+        )
+        for image_id, path, size in body.images
+    )
 
 
 def part_of(raw: object) -> BatchPart:

@@ -43,7 +43,7 @@ from workers.pipeline.plan import require_same
 from workers.pipeline.route import preview_finding
 from workers.provenance import context, file_names, sidecars, trust_lists
 from workers.provenance.trust_lists import NO_LISTS
-from workers.sources.source import SourceUnavailable
+from workers.sources.source import SourceUnavailable, require_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -172,6 +172,7 @@ class Pipeline:
         """Fetch an image and read its metadata; return its bytes."""
         started = perf_counter_ns()
         fetched = source.fetch(state.image.path, state.image.size_bytes)
+        require_time(fetched.mtime_s, state.image.mtime_s)
         state.fetch_us = _microseconds_since(started)
         state.digest = fetched.digest
         started = perf_counter_ns()

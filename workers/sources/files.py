@@ -70,4 +70,4 @@ def read_open_file(descriptor: int, expected_size: int | None, max_bytes: int) -
     after = os.fstat(descriptor)
     if len(data) != size or after.st_size != size or after.st_mtime_ns != before.st_mtime_ns:
         raise FetchError(ErrorKind.CHANGED, "was written to while it was read")
-    return to_fetched(data)
+    return to_fetched(data, after.st_mtime_ns // 10**9)

@@ -6,18 +6,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from storage.paths import shown
 from workers.sources.files import MAX_BYTES, OPEN_FLAGS, read_open_file, unreadable
-from workers.sources.source import SourceUnavailable, outside
+from workers.sources.source import FetchError, SourceUnavailable, is_same_time, outside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from storage.records import Sidecar
+    from storage.records import BatchImage, Sidecar
     from workers.sources.source import Fetched
 
 # Folders kept open: images come folder by folder, and several workers of one process tree share
@@ -84,6 +84,19 @@ class LocalSource:
         """Read the file at a relative path, see `workers.sources.source.Source.fetch`."""
         with self.open_file(relative) as descriptor:
             return read_open_file(descriptor, expected_size, self._max_bytes)
+
+    def has_times_of(self, images: Iterable[BatchImage]) -> bool:
+        """Return whether most of these files have the times that were listed.
+
+        A copy of the folder has others, and so may the same disk on another machine: then times say
+        nothing. Raise SourceUnavailable.
+        """
+        same = []
+        for image in images:
+            with suppress(FetchError), self.open_file(image.path) as descriptor:
+                mtime_s = os.fstat(descriptor).st_mtime_ns // 10**9
+                same.append(image.mtime_s is not None and is_same_time(mtime_s, image.mtime_s))
+        return any(same) and 2 * sum(same) >= len(same)
 
     def fetch_sidecar(self, image: bytes, sidecar: Sidecar) -> bytes:
         """Read a sidecar, see `workers.sources.source.Source.fetch_sidecar`."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Of larger files the format is checked before the rest is read. Below this size a second read costs
 # more than it saves; above it, a few processes that hold videos fill a small board's memory.
 LARGE_BYTES = 32 * 2**20
+# FAT keeps even seconds, and shares round: the same file may have another time after a remount.
+TIME_ACCURACY_S = 2
 
 
 class FetchError(ImageProblem):
@@ -36,10 +38,11 @@ class SourceMoved(SourceUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file's bytes and their SHA-256."""
+    """A file's bytes, their SHA-256, and where it is known when it was written, in seconds."""
 
     data: bytes
     digest: bytes
+    mtime_s: int | None = None
 
 
 class Source(Protocol):
@@ -83,6 +86,18 @@ def require_size(size: int, expected_size: int | None, max_bytes: int) -> None:
         raise FetchError(ErrorKind.TOO_LARGE, f"has {size} bytes, more than {max_bytes}")
 
 
+def require_time(mtime_s: int | None, listed_mtime_s: int | None) -> None:
+    """Raise FetchError for a file that was written at another time than when it was listed."""
+    if mtime_s is None or listed_mtime_s is None or is_same_time(mtime_s, listed_mtime_s):
+        return
+    raise FetchError(ErrorKind.CHANGED, "was written again after it was listed")
+
+
+def is_same_time(mtime_s: int, listed_mtime_s: int) -> bool:
+    """Return whether two times are those of one write, to the accuracy of file systems."""
+    return abs(mtime_s - listed_mtime_s) <= TIME_ACCURACY_S
+
+
 def require_image(size: int, read: Callable[[int, int], bytes]) -> None:
     """Raise FetchError for a large file that would be refused when it is decoded.
 
@@ -95,8 +110,8 @@ def require_image(size: int, read: Callable[[int, int], bytes]) -> None:
         raise FetchError(*refusal(ends + read(size - TAIL_BYTES, TAIL_BYTES)))
 
 
-def to_fetched(data: bytes) -> Fetched:
+def to_fetched(data: bytes, mtime_s: int | None = None) -> Fetched:
     """Return a file's bytes with their digest; raise FetchError where there are none."""
     if not data:
         raise FetchError(ErrorKind.EMPTY, "is empty (0 bytes)")
-    return Fetched(data, sha256(data).digest())
+    return Fetched(data, sha256(data).digest(), mtime_s)

@@ -42,11 +42,12 @@ from workers.batch.sandbox import Sandbox
 from workers.batch.stopping import StopFlag
 from workers.broker import heartbeat, leases
 from workers.broker.app import make_namespace
-from workers.broker.batch_message import BatchMessage, decode_batch, sign_batch
+from workers.broker.batch_message import BatchMessage, decode_batch, encode_batch, sign_batch
 from workers.broker.batch_parts import BatchPart
 from workers.broker.collection_fingerprints import store_fingerprint
 from workers.broker.leases import ImageTimer, Lease, Orphan
 from workers.broker.missing import stuck_key
+from workers.broker.signatures import STORE, Signer
 from workers.detectors import installed
 from workers.detectors.card import Card, Input, load_card
 from workers.detectors.card import Thresholds as CardThresholds
@@ -755,6 +756,39 @@ def test_folders_are_closed(desk: Desk, small_chunks: None, *, stopping: bool) -
 
     assert {"photos"} == opened[0]
     assert {} == context.sources._sources
+
+
+@pytest.mark.parametrize(
+    ("times", "changed"),
+    [
+        ((0, 0, 0, 0, 0), []),
+        ((0, 0, 100, 0, 0), [b"2.png"]),
+        # As file systems round.
+        ((0, 0, 2, 0, 0), []),
+        # A copy of the folder, or a disk that another machine sees in another time zone.
+        ((3600, 3600, 3600, 3600, 3600), []),
+        ((100, 200, 300, 0, 0), []),
+    ],
+    ids=["same", "one written again", "rounded", "all others", "most others"],
+)
+@pytest.mark.parametrize("attempt", [1, 2], ids=["here", "sandboxed"])
+def test_images_written_again(
+    desk: Desk, times: tuple[int, ...], changed: list[bytes], attempt: int
+) -> None:
+    """An image that was written again with its size is `changed`, where times can be compared."""
+    scan = desk.scan(GREY if attempt == 1 else PROVENANCE)
+    message = desk.batch(scan, attempt=attempt)
+    for number, seconds in enumerate(times):
+        os.utime(desk.folder / f"{number}.png", (seconds, seconds))
+    public_key = Signer(STORE, desk.store.signing_key).public_key
+    received = decode_batch(encode_batch(message), desk.store.identity, public_key)
+    BatchRunner(desk.context(), received).run()
+    rows = list(verdicts.verdict_rows(desk.store, scan.scan_id))
+    errors = {row.path: row.verdict.error for row in rows if row.verdict and row.verdict.error}
+
+    assert desk.done(scan)
+    assert changed == list(errors)
+    assert {ErrorKind.CHANGED} >= {error.kind for error in errors.values()}
 
 
 @pytest.fixture

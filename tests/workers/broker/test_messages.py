@@ -144,7 +144,7 @@ VERDICT_BODY = sent(encode_verdict(VERDICT))
 
 
 def test_json_of_a_batch() -> None:
-    """The JSON of a batch changes only together with the version of messages."""
+    """The JSON of a batch changes together with the version of messages, but for `times`."""
     body = {
         "scan": 7,
         "batch": 12,
@@ -164,12 +164,32 @@ def test_json_of_a_batch() -> None:
         "images": [[5, "a/b.jpg", 1000], [6, {"b64": "/w=="}, 0]],
         "sidecars": {"6": [["c.xmp", 5, -7], [{"b64": "/y50eHQ="}, 2**20, 2**63 - 1]]},
         "ticket": base64.b64encode(batch_ticket(KEY, 7, 12, 1)).decode(),
+        "times": {"6": -7},
     }
     sidecars = (Sidecar(b"c.xmp", 5, -7), Sidecar(b"\xff.txt", 2**20, 2**63 - 1))
-    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0, sidecars)))
+    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0, sidecars, -7)))
+    decoded = decode_batch(body)
+    del body["times"]
+    earlier = decode_batch(body)
 
-    assert body == sent(encode_batch(message))
-    assert message == decode_batch(body)
+    assert body | {"times": {"6": -7}} == sent(encode_batch(message))
+    assert message == decoded == earlier
+    assert [None, -7] == [image.mtime_s for image in decoded.images]
+    assert [None, None] == [image.mtime_s for image in earlier.images]
+
+
+@pytest.mark.parametrize(
+    ("images", "sampled"), [(1, [0]), (5, [0, 1, 2, 3, 4]), (12, [0, 3, 6, 9])]
+)
+def test_samples_of_a_batch(images: int, sampled: list[int]) -> None:
+    """A few images of the whole batch are samples, also of a message for a part of it."""
+    whole = tuple(BatchImage(number, b"%d" % number, 1) for number in range(images))
+    message = sign_batch(replace(MESSAGE, images=whole), STORE_ID, KEY)
+    raw = sent(batch_message.encode_batch(replace(message, images=whole[:1], part=3)))
+    decoded = batch_message.decode_batch(raw, STORE_ID, PUBLIC)
+
+    assert whole[:1] == decoded.images
+    assert sampled == [image.image_id for image in decoded.samples]
 
 
 @pytest.mark.parametrize(
@@ -327,8 +347,11 @@ def test_junk_inside_a_verdict(way: tuple[str | int, ...], junk: object) -> None
 
 @pytest.mark.parametrize("way", places(BATCH_BODY), ids=str)
 def test_batch_with_a_missing_field(way: tuple[str | int, ...]) -> None:
-    """All fields of a batch are required, but it may have fewer images or detectors."""
+    """All fields of a batch but `times` are required; it may have fewer images or detectors."""
     body = without(BATCH_BODY, way)
+    if way == ("times",):
+        assert MESSAGE == decode_batch(body)
+        return
     if way in {("images", 0), ("plan", "detectors", 0)}:
         assert () in {decode_batch(body).images, decode_batch(body).plan.detectors}
         return
