@@ -54,6 +54,7 @@ ROUTES = (
     Route("/scan/{scan:int}/image/{image:int}", image.show),
     Route("/scan/{scan:int}/image/{image:int}/thumbnail", image.thumbnail),
     Route("/scan/{scan:int}/image/{image:int}/large", image.large),
+    Route("/scan/{scan:int}/image/{image:int}/full", image.full),
     Route("/scan/{scan:int}/image/{image:int}/map", score_map.show),
     Route("/scan/{scan:int}/review", review.show, methods=["GET"]),
     Route("/scan/{scan:int}/review", review.answer, methods=["POST"]),

@@ -85,6 +85,12 @@ def taken(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
 
 
+def place(latitude: float, longitude: float) -> str:
+    """Return a place in degrees."""
+    sides = "S" if latitude < 0 else "N", "W" if longitude < 0 else "E"
+    return f"{abs(latitude):.5f}° {sides[0]}, {abs(longitude):.5f}° {sides[1]}"
+
+
 def month(seconds: float) -> str:
     """Return the month of a time by a camera's clock."""
     return taken(seconds)[:7]
@@ -132,6 +138,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "when": labels.moment,
     "taken": taken,
     "month": month,
+    "place": place,
     "bytes": size,
     "why": why,
     "reason": reason,

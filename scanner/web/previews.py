@@ -6,6 +6,7 @@ decoded only if its bytes are those that a worker decoded before. Previews are a
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from scanner.web.disk_cache import DiskCache
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
+from workers.images.photograph import read_place, read_taken
 from workers.pipeline.crops import upright
 from workers.sources.files import MAX_BYTES
 from workers.sources.location import mapped_location
@@ -50,6 +52,7 @@ class Size(Enum):
 
     THUMBNAIL = (320, 80)
     LARGE = (1600, 92)
+    FULL = (32_768, 92)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ class Shape:
     def to_upright(self, box: Box) -> Box:
         """Convert a box of the stored image to the image as viewed."""
         return upright(box, self.orientation, self.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """When, by the camera's clock, with what, and where in degrees; None for what is not known."""
+
+    at: float | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 def user_cache() -> DiskCache:
@@ -113,6 +126,10 @@ class Previews:
             self._cache.put(file, made)
         return made
 
+    def taken(self, scan: Scan, listed: ListedFile) -> Taken:
+        """Return when, where and with what an image was taken; raises NoPreview."""
+        return Taken(*json.loads(self.cached(scan, listed, "taken", _read_taken)))
+
     def shape(self, scan: Scan, listed: ListedFile) -> Shape:
         """Return the size of an image as stored and its orientation; raises NoPreview."""
         return self._shapes(scan.collection, scan.root, listed)
@@ -149,6 +166,12 @@ def _fetch(root: Path | LibraryLocation, listed: ListedFile, digest: bytes) -> b
     if fetched.digest != digest:
         raise NoPreview(gettext("the file has changed since it was judged"))
     return fetched.data
+
+
+def _read_taken(data: bytes) -> bytes:
+    photograph = read_taken(data)
+    place = read_place(data) or (None, None)
+    return json.dumps([photograph.taken_at, photograph.camera, *place]).encode()
 
 
 def _render(data: bytes, size: Size) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +29,21 @@ _MAX_CAMERA = 80
 
 def read_photograph(data: bytes, pixels: NDArray[np.uint8]) -> Photograph:
     """Return by what an image is found: from its EXIF, and from its pixels, HxWx3."""
+    return replace(read_taken(data), look=difference_hash(pixels))
+
+
+def read_taken(data: bytes) -> Photograph:
+    """Return when and with what an image was taken, as its EXIF says."""
     values = tiff.texts(find_exif(data), (tiff.MAKE, tiff.MODEL, tiff.TAKEN))
     return Photograph(
         taken_at=_seconds(values.get(tiff.TAKEN, "")),
         camera=_camera(values.get(tiff.MAKE, ""), values.get(tiff.MODEL, "")),
-        look=difference_hash(pixels),
     )
+
+
+def read_place(data: bytes) -> tuple[float, float] | None:
+    """Return where an image was taken, latitude and longitude in degrees, as its EXIF says."""
+    return tiff.position(find_exif(data))
 
 
 def difference_hash(pixels: NDArray[np.uint8]) -> int | None:

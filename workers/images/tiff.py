@@ -38,6 +38,7 @@ EXPOSURE_TIME, F_NUMBER, SENSITIVITY = 0x829A, 0x829D, 0x8827
 FOCAL_LENGTH, LENS_MODEL, MAKER_NOTE = 0x920A, 0xA434, 0x927C
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 TAKEN = 0x9003
+GPS_DIRECTORY = 0x8825
 CAMERA = frozenset({MAKE, MODEL, EXPOSURE_TIME, F_NUMBER, SENSITIVITY, FOCAL_LENGTH, LENS_MODEL})
 DNG_VERSION = 0xC612
 C2PA = 0xCD41
@@ -53,6 +54,9 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _PHOTOGRAPH = CAMERA | {MAKER_NOTE, PIXEL_WIDTH, PIXEL_HEIGHT, EXIF_DIRECTORY}
 _ASCII, _TEXT_BYTES = 2, 100
+# Of the GPS directory: the side of latitude, latitude, the side of longitude, longitude.
+_GPS = {1, 2, 3, 4}
+_RATIONAL, _ANGLE_PARTS = 5, 3
 # How cameras say that a strip is a JPEG (TIFF 6.0, sections 22; TIFF Technical Note 2).
 _JPEG_COMPRESSIONS = (6, 7)
 _JPEG_PLACES = frozenset({COMPRESSION, STRIP_OFFSETS, STRIP_BYTE_COUNTS, SUB_DIRECTORIES}) | {
@@ -211,6 +215,33 @@ def texts(tiff: bytes, tags: Collection[int]) -> dict[int, str]:
                 if line := " ".join(printable.split()):
                     values.setdefault(entry.tag, line)
     return values
+
+
+def position(tiff: bytes) -> tuple[float, float] | None:
+    """Return latitude and longitude in degrees of an EXIF's GPS directory; None without them."""
+    tags = {GPS_DIRECTORY, *_GPS}
+    # The first directory has tags of the same numbers in some files.
+    _, *others = [*directories(tiff, tags, follow={GPS_DIRECTORY}), _NO_DIRECTORY]
+    entries = {entry.tag: entry for directory in others for entry in directory.entries}
+    if not entries.keys() >= _GPS:
+        return None
+    latitude, longitude = (_degrees(tiff, entries[tag - 1], entries[tag]) for tag in (2, 4))
+    if latitude is None or longitude is None or not (latitude or longitude):
+        return None
+    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None  # noqa: PLR2004
+
+
+def _degrees(tiff: bytes, side: Entry, angle: Entry) -> float | None:
+    """Return an angle of degrees, minutes and seconds, negative in the south and the west."""
+    if angle.type != _RATIONAL or angle.length != _ANGLE_PARTS or angle.end > len(tiff):
+        return None
+    order = "<" if tiff.startswith(b"I") else ">"
+    parts: tuple[int, ...] = unpack_from(f"{order}6I", tiff, angle.start)
+    if not all(parts[1::2]):
+        return None
+    degrees, minutes, seconds = (parts[n] / parts[n + 1] for n in (0, 2, 4))
+    is_negative = tiff[side.start : side.start + 1] in (b"S", b"W")
+    return (degrees + minutes / 60 + seconds / 3600) * (-1 if is_negative else 1)
 
 
 def thumbnail(tiff: bytes) -> bytes:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, StreamingRespons
 from scanner.language import gettext, marked
 from scanner.report.text.labels import EVIDENCE
 from scanner.web.address import Address, row_id
+from scanner.web.alike import grouped
 from scanner.web.forms import read_pairs
 from scanner.web.guard import came_from
 from scanner.web.pages.export import FORMATS
@@ -60,12 +61,17 @@ def tiles(request: Request) -> Response:
         found = gallery.page(site.store, scan, selection, PAGE_TILES + 1, after)
         shown_tiles, has_before = found[:PAGE_TILES], after is not None
         has_after = len(found) > PAGE_TILES
+    ids = [tile.image_id for tile in shown_tiles]
+    verdicts = read_verdicts(site.store, scan.scan_id, ids)
+    is_grouped = bool(address.values("group"))
     return html(
         "gallery.html",
         scan=scan,
+        is_grouped=is_grouped,
+        groups=grouped(shown_tiles, verdicts) if is_grouped else [[one] for one in shown_tiles],
         selection=selection,
         tiles=shown_tiles,
-        verdicts=read_verdicts(site.store, scan.scan_id, [tile.image_id for tile in shown_tiles]),
+        verdicts=verdicts,
         thresholds=scan.plan.thresholds(),
         has_before=has_before and bool(shown_tiles),
         has_after=has_after and bool(shown_tiles),

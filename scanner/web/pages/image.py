@@ -12,10 +12,13 @@ from starlette.responses import Response
 from scanner.language import gettext
 from scanner.web import looked_at
 from scanner.web.address import Address
-from scanner.web.previews import NoPreview, Size
+from scanner.web.alike import likeness
+from scanner.web.previews import NoPreview, Size, Taken
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
-from storage.reads.verdicts import verdict_row
+from storage.reads.selection import Selection, Sort
+from storage.reads.verdicts import read_verdicts, verdict_row
+from storage.records import Outcome
 from storage.writes.reviews import list_reviews
 
 if TYPE_CHECKING:
@@ -26,9 +29,20 @@ if TYPE_CHECKING:
     from scanner.web.looked_at import Drawn
     from scanner.web.previews import Shape
     from scanner.web.site import Site
-    from storage.reads.gallery import ListedFile
-    from storage.records import Finding
+    from storage.reads.gallery import ListedFile, Tile
+    from storage.records import Finding, Verdict
     from storage.writes.scans import Scan
+
+
+# Images by name before an image, and after it.
+NEIGHBOURS = 3
+
+
+class Neighbour(NamedTuple):
+    """An image next to another by name, and how alike they are, in words."""
+
+    tile: Tile
+    likeness: str
 
 
 class Looked(NamedTuple):
@@ -51,7 +65,8 @@ def show(request: Request) -> Response:
         raise HTTPException(404, no_image(scan, image_id))
     findings = () if row.verdict is None else row.verdict.findings
     looked = looked_of(site, scan, listed, findings)
-    selection = Address(request).selection()
+    address = Address(request)
+    selection = address.selection()
     score = None if row.verdict is None else row.verdict.score
     place = gallery.position_of(listed.outcome, score, image_id)
     before = gallery.page_before(site.store, scan, selection, 1, place)
@@ -68,6 +83,9 @@ def show(request: Request) -> Response:
         looked=looked,
         reviews=list_reviews(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),
+        taken=_taken(site, scan, listed),
+        neighbours=_neighbours(site, scan, image_id, row.verdict),
+        is_full=bool(address.values("full")),
         selection=selection,
         before=before[0] if before else None,
         following=following[0] if following else None,
@@ -82,6 +100,37 @@ def thumbnail(request: Request) -> Response:
 def large(request: Request) -> Response:
     """Return a large preview of an image."""
     return _preview(request, Size.LARGE)
+
+
+def full(request: Request) -> Response:
+    """Return a preview of an image at its own resolution."""
+    return _preview(request, Size.FULL)
+
+
+def _taken(site: Site, scan: Scan, listed: ListedFile) -> Taken:
+    try:
+        return site.previews.taken(scan, listed)
+    except NoPreview:
+        return Taken()
+
+
+def _neighbours(site: Site, scan: Scan, image_id: int, verdict: Verdict | None) -> list[Neighbour]:
+    """Return the judged images before and after an image by name, with it in the middle."""
+    by_name = Selection(outcomes=tuple(Outcome), sort=Sort.NAME)
+    here = gallery.Position(None, image_id)
+    tiles = [
+        *gallery.page_before(site.store, scan, by_name, NEIGHBOURS, here),
+        *gallery.read_tiles(site.store, scan, [image_id]),
+        *gallery.page(site.store, scan, by_name, NEIGHBOURS, here),
+    ]
+    verdicts = read_verdicts(site.store, scan.scan_id, [tile.image_id for tile in tiles])
+    return [
+        Neighbour(
+            tile,
+            "" if tile.image_id == image_id else likeness(verdict, verdicts.get(tile.image_id)),
+        )
+        for tile in tiles
+    ]
 
 
 def looked_of(site: Site, scan: Scan, listed: ListedFile, findings: Sequence[Finding]) -> Looked:

@@ -330,6 +330,51 @@ def test_an_answer_that_is_not_stored_is_said(
     assert [] == found
 
 
+def test_an_image_at_its_own_size(site: Served, visitor: Visitor) -> None:
+    """`z` shows one pixel of the image as one of the page, with the boxes over it, and back."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/image/11")
+    visitor.shoot("image-neighbours")
+    with page.expect_navigation():
+        page.keyboard.press("z")
+    page.wait_for_load_state("networkidle")
+    size = page.locator(".frame img").evaluate("one => [one.width, one.naturalWidth]")
+    boxes = page.locator(".boxes rect").count()
+    drawn = page.locator(".boxes").bounding_box()
+    found = visitor.violations()
+    with page.expect_navigation():
+        page.keyboard.press("z")
+
+    assert size[0] == size[1]
+    assert boxes
+    assert drawn is not None
+    assert size[0] == drawn["width"]
+    assert "full=1" not in page.url
+    assert [] == found
+
+
+def test_copies_are_shown_together(site: Served, store: Store, visitor: Visitor) -> None:
+    """Images of the same bytes are one tile that opens; neighbours that are alike say so."""
+    page = visitor.page
+    page.goto(f"{site.url}scan/1/gallery?verdict=unsure&group=1")
+    digests = [
+        row.verdict.digest
+        for row in verdict_rows(store, 1)
+        if row.verdict is not None and row.verdict.outcome is Outcome.UNSURE
+    ]
+    page.get_by_text("more like it").first.click()
+    visitor.shoot("gallery-grouped")
+    found = visitor.violations()
+    groups = page.locator(".tiles > li").count()
+    listed = groups + page.locator(".alike li").count()
+    page.locator(".alike a").first.click()
+    page.get_by_text("the same file").first.wait_for()
+
+    assert len(digests) == listed
+    assert groups <= len(set(digests)) < len(digests)
+    assert [] == found
+
+
 def test_many_images_are_answered_and_exported_at_once(
     serve: Callable[..., Served], store: Store, visitor: Visitor, tmp_path: Path
 ) -> None:

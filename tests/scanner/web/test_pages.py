@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import time
@@ -9,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from scanner.report.figures.build import build
 from scanner.report.formats.html import report_html
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.database.store import Store
-    from tests.scanner.web.conftest import Served
+    from tests.scanner.web.conftest import Scanned, Served
 
 # A hostile name.
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
@@ -142,6 +144,30 @@ def test_each_finding_is_said_with_its_thresholds(
     assert "the face in box 1" in review
     assert 'class="face" x="48" y="32" width="48" height="96"' in review
     assert "5 crops together" in html.unescape(served.get(f"/scan/1/image/{resized}").text)
+
+
+def test_image_page_says_when_and_where_it_was_taken(
+    serve: Callable[..., Served], store: Store, scanned: Scanned, tmp_path: Path
+) -> None:
+    """Camera, date and place are read from the file, for images of earlier scans as well."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    exif = Image.Exif()
+    exif[271], exif[272] = "Apple", "iPhone <13>"
+    exif.get_ifd(0x8769)[0x9003] = "2019:05:02 13:14:15"
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2], gps[3], gps[4] = "N", (38, 30, 0), "W", (9, 15, 0)
+    file = tmp_path / "photos" / "plain" / "dunes.jpg"
+    file.parent.mkdir(parents=True)
+    Image.open(scanned.folder / "plain" / "dunes.jpg").save(file, exif=exif)
+    assert row.verdict is not None
+    digest = hashlib.sha256(file.read_bytes()).digest()
+    _judge(store, replace(row.verdict, digest=digest))
+    served = serve(store, roots={"photos": tmp_path / "photos"})
+    page = html.unescape(served.get(f"/scan/1/image/{row.image_id}").text)
+
+    assert "2019-05-02 13:14:15</time> (the camera's clock)" in page
+    assert "Apple iPhone <13>" in page
+    assert "38.50000° N, 9.25000° W" in page
 
 
 def test_report_page(serve: Callable[..., Served], store: Store) -> None:

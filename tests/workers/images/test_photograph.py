@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from scanner.listing.sample_images import DAWN, NOON, landscape
-from workers.images.photograph import difference_hash, read_photograph
+from workers.images import tiff
+from workers.images.photograph import difference_hash, read_photograph, read_place
 
 NO_PIXELS = np.zeros((2, 2, 3), dtype=np.uint8)
 
@@ -54,6 +55,44 @@ def test_camera_and_date(make: str, model: str, camera: str | None) -> None:
 def test_a_date_that_is_none(text: str) -> None:
     """What is not a date is no date."""
     assert read_photograph(jpeg("", "", text), NO_PIXELS).taken_at is None
+
+
+@pytest.mark.parametrize(
+    ("sides", "degrees", "place"),
+    [
+        ("NW", ((38, 43, 20.28), (9, 8, 21.48)), (38.7223, -9.1393)),
+        ("SE", ((33.0, 51, 31.2), (151, 12, 33.5)), (-33.8587, 151.2093)),
+        ("NE", ((0, 0, 0), (0, 0, 0)), None),
+        ("NE", ((91, 0, 0), (0, 0, 0)), None),
+    ],
+)
+def test_place(
+    sides: str, degrees: tuple[tuple[float, ...], ...], place: tuple[float, float] | None
+) -> None:
+    """A place is in degrees, negative in the south and the west; none is at zero, or nowhere."""
+    exif = Image.Exif()
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[3] = sides
+    gps[2], gps[4] = degrees
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    read = read_place(file.getvalue())
+
+    assert (place is None) is (read is None)
+    if place is not None:
+        assert place == pytest.approx(read, abs=1e-4)
+
+
+def test_damaged_places() -> None:
+    """A part of a place is none, wherever the file ends."""
+    exif = Image.Exif()
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2], gps[3], gps[4] = "N", (1, 2, 3), "E", (4, 5, 6)
+    whole = exif.tobytes().removeprefix(b"Exif\0\0")
+    places = {tiff.position(whole[:end]) for end in range(len(whole))}
+
+    assert tiff.position(whole) is not None
+    assert places <= {None, tiff.position(whole)}
 
 
 def test_similar_images_share_most_bits() -> None:
