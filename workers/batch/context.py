@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from workers.batch.allocator import keep_freed_memory
 from workers.batch.sinks import QueueSink, StoreSink
 from workers.batch.throughput import Throughput
 from workers.broker.app import make_app, make_namespace
@@ -41,6 +42,7 @@ class WorkerContext:
     """
 
     def __init__(self, settings: WorkerSettings, name: str, stop: StopFlag) -> None:
+        keep_freed_memory()
         self.settings = settings
         self.name = name
         self.stop = stop
