@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from scanner.watch.notices import Bundle
 
 DEFAULT_SETTLE = 10.0
+# Where the context keeps the arguments as they were typed.
+ARGUMENTS = "scanner.watch.arguments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,16 @@ class WatchOptions:
     concurrency: int
     settle: float
     poll: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOptions:
+    """What to do with the service instead of watching."""
+
+    install: bool
+    uninstall: bool
+    print_unit: bool
+    of_user: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,16 @@ def _own_hub_broker() -> str | None:
     return None if hub is None or hub.store_url is None else hub.broker_url()
 
 
-@click.command()
+class _Command(click.Command):
+    """A command that remembers its arguments as they were typed, for a unit."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Command)
 @watch_request_options
 @store_option
 @click.option(
@@ -89,6 +112,11 @@ def _own_hub_broker() -> str | None:
     "network mounts, which do not tell]",
 )
 @notice_options
+@click.option("--install", is_flag=True, help="Let systemd run this watch; see --user.")
+@click.option("--uninstall", is_flag=True, help="Stop and remove the service of --install.")
+@click.option("--print-unit", is_flag=True, help="Show the unit of --install; change nothing.")
+@click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
+@as_record(UnitOptions, "unit")
 @as_record(WatchOptions)
 @click.pass_context
 def command(
@@ -96,6 +124,7 @@ def command(
     *,
     requested: ScanRequestOptions,
     notices: NoticeOptions,
+    unit: UnitOptions,
     options: WatchOptions,
 ) -> None:
     """Judge what comes into FOLDER, until stopped: new images, changed ones, whole folders.
@@ -111,12 +140,22 @@ def command(
       scanner watch /photos/inbox --settle 30 --raw
       scanner watch /mnt/nas/photos --poll 300
       scanner watch /photos --broker redis://:secret@laptop:6379/0
+      sudo scanner watch /photos --settle 30 --install
 
     Exit codes: 0 stopped by SIGTERM, 1 it cannot go on, 4 a required service is unavailable at the
     start, 130 interrupted.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    from storage.paths import shown
+
+    folder = requested.folder
+    if not isinstance(folder, Path):
+        raise click.UsageError("only folders can be watched: scan a library with `scanner scan`")
+    if unit.install or unit.uninstall or unit.print_unit:
+        name = requested.name or shown(os.fsencode(folder.resolve().name))
+        _change_service(name, unit, ctx.meta[ARGUMENTS])
+        return
     ways = _ways(notices)
     if options.broker is None:
         require_own_store(options.store)
@@ -127,6 +166,25 @@ def command(
         if stopped.number == signal.SIGINT:
             ctx.exit(INTERRUPTED)
     ctx.exit(DONE)
+
+
+def _change_service(name: str, unit: UnitOptions, arguments: list[str]) -> None:
+    """Install or remove the service that watches with the same arguments, or show its unit."""
+    from scanner.fleet.service import WatchService
+
+    if unit.install + unit.uninstall + unit.print_unit > 1:
+        raise click.UsageError("--install, --uninstall and --print-unit exclude each other")
+    about = ("--install", "--uninstall", "--print-unit", "--user")
+    kept = [argument for argument in arguments if argument not in about]
+    service = WatchService(kept, unit.of_user, name)
+    if unit.print_unit:
+        click.echo(service.unit(), nl=False)
+    elif unit.install:
+        service.install()
+        click.echo(f"{service.file} is enabled and started")
+    else:
+        service.uninstall()
+        click.echo(f"{service.file} is removed")
 
 
 class _Stopped(BaseException):

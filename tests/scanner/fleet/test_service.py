@@ -153,3 +153,35 @@ def test_option_with_a_line_break() -> None:
     """An option cannot add lines to the unit."""
     with pytest.raises(ServiceError):
         Service(("--root", "a=/b\nExecStartPre=/bin/evil")).unit()
+
+
+def test_watch_as_a_service(home: Path, systemctl: Path, tmp_path: Path) -> None:
+    """The unit of a watch has the options that were typed, and is installed and removed."""
+    folder = tmp_path / "my photos 100%"
+    folder.mkdir()
+    asked = ["watch", "--settle", "30", str(folder), "--exclude", "raw/**", "--user"]
+    printed = CliRunner().invoke(cli, [*asked, "--print-unit"])
+    done = CliRunner().invoke(cli, [*asked, "--install"])
+    file = home / ".config" / "systemd" / "user" / "scanner-watch-my_20_photos_20_100_25_.service"
+    text = file.read_text()
+    gone = CliRunner().invoke(cli, [*asked, "--uninstall"])
+    unit = parsed(text)
+
+    assert (0, 0, 0) == (printed.exit_code, done.exit_code, gone.exit_code)
+    assert printed.output == text
+    assert not file.exists()
+    words = shlex.split(unit["Service"]["ExecStart"].replace("%%", "%").replace("$$", "$"))
+    assert [sys.executable, "-m", "scanner", *asked[:-1]] == words
+    assert str(Path.cwd()) == unit["Service"]["WorkingDirectory"]
+    assert "WatchdogSec" not in unit["Service"]
+    assert f"--user disable --now {file.name}" in systemctl.read_text().splitlines()
+
+
+@pytest.mark.parametrize("option", ["--webhook=https://x.org/s3cret", "--broker=redis://:s3cret@h"])
+def test_no_url_in_the_unit_of_a_watch(home: Path, tmp_path: Path, option: str) -> None:
+    """A URL, which may be or have a secret, is refused."""
+    done = CliRunner().invoke(cli, ["watch", str(tmp_path), option, "--print-unit"])
+
+    assert 1 == done.exit_code
+    assert "put it into the config file" in done.output
+    assert "s3cret" not in done.output
