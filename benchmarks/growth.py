@@ -4,8 +4,9 @@
     python benchmarks/growth.py images [--numbers 1000,10000,100000] [--store sqlite|postgres]
 
 `workers`: simulated workers (`simulated.py`) of so many images a second each; the line is straight
-as long as queue, store and rescuer keep up. Slow workers, because all share this machine. Verdicts
-are counted for 30 seconds after 15 of warming up. `images`: `enqueue` of so many empty files, and
+as long as queue, store and rescuer keep up. Slow workers, because all share this machine; `cores`
+are those that workers, store and queue used, `load` is that of everything on it. Verdicts are
+counted for 30 seconds after 15 of warming up. `images`: `enqueue` of so many empty files, and
 recording as many verdicts; time is per image, memory is the most that the process had.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from bulk import SIDES, make_files, one_run
 from fleet_load import fleet, site
+from meter import Meter
 from simulated import COLLECTION, begin, enqueue
 
 from storage.database.schema import verdict
@@ -65,11 +68,16 @@ def grow_workers(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             seconds = WARM_UP_SECONDS + MEASURED_SECONDS + 60
             enqueue(store, at.broker_url, scan, round(number * given.rate * seconds))
             work = argparse.Namespace(workers=number, rate=given.rate, result_writers=0)
-            with fleet(work, at, store):
+            with fleet(work, at, store) as parts:
+                meter = Meter(at.broker_url, at.store_url, parts, at.postgres_pid)
+                began, before = time.monotonic(), meter.processor_seconds()
                 rate = images_a_second(store)
+                used = meter.processor_seconds() - before
+                cores = used / (time.monotonic() - began)
             store.close()
-        linear = number * given.rate
-        yield {"workers": number, "images/s": round(rate, 1), "of linear": round(rate / linear, 3)}
+        of_linear = round(rate / number / given.rate, 3)
+        row = {"workers": number, "images/s": round(rate, 1), "of linear": of_linear}
+        yield row | {"cores": round(cores, 2), "load": round(os.getloadavg()[0], 1)}
 
 
 def grow_images(given: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -81,6 +81,10 @@ class Meter:
                 cores, each = value / seconds, value * 1e6 / images
                 print(f"  {name:<18}{cores:10.2f} cores {each:7.1f} µs an image")
 
+    def processor_seconds(self) -> float:
+        """Return the processor seconds of all parts and of Redis so far."""
+        return sum(self._read()[name] for name in (*self._parts, "Redis"))
+
     def _read(self) -> dict[str, float]:
         said: Any = self._client.info("everything")
         found = {name: sum(map(seconds_of, pids)) for name, pids in self._parts.items()}
