@@ -34,8 +34,9 @@ HEAD = """\
 | what breaks | runs | failed | recovery, p50 | p95 | images read twice, p50 | at most |
 |---|--:|--:|--:|--:|--:|--:|
 """
-# Characters of a reason that a table has room for.
-REASON_CHARACTERS = 200
+# Characters of a reason that the page has room for, and what it does not show.
+REASON_CHARACTERS = 70
+_PATH = re.compile(r"(/[\w.+-]+){2,}")
 
 
 class Collector:
@@ -97,7 +98,12 @@ class Recorder:
 def reason_of(failure: str) -> str:
     """Return the first line of pytest's message in its account of a failure."""
     lines = (line[1:].strip() for line in failure.splitlines() if line.startswith("E "))
-    return next(filter(None, lines), failure.strip().rpartition("\n")[2])[:REASON_CHARACTERS]
+    return next(filter(None, lines), failure.strip().rpartition("\n")[2])
+
+
+def shown(reason: str) -> str:
+    """Return the start of a reason, without paths of this machine."""
+    return _PATH.sub("…", reason)[:REASON_CHARACTERS]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -119,31 +125,30 @@ def table(lines: Iterable[dict[str, Any]]) -> str:
     for test, runs in sorted(by_test.items()):
         found = [each for run in runs for each in run["measured"]]
         name = found[-1]["row"] if found else f"`{test.rpartition('::')[2]}`"
-        failed = Counter(run["reason"] for run in runs if not run["passed"])
+        failed = Counter(shown(run["reason"]) for run in runs if not run["passed"])
         numbers = [" - "] * 4
         if found:
             seconds, twice = ([each[key] for each in found] for key in ("recovery_s", "twice"))
             numbers = [f" {percentile(seconds, share):.0f} s " for share in (0.5, 0.95)]
             numbers += [f" {number:.0f} " for number in (percentile(twice, 0.5), max(twice))]
         rows.append(f"| {name} | {len(runs)} | {failed.total()} |{'|'.join(numbers)}|\n")
-        reasons += [f"- {name}, {number} of {len(runs)}: {why}\n" for why, number in failed.items()]
+        reasons += [
+            f"- {name}, {number} of {len(runs)}: `{why}`\n" for why, number in failed.items()
+        ]
     return HEAD + "".join(rows) + ("\nFailed:\n\n" + "".join(reasons) if reasons else "")
 
 
 def conditions(lines: Sequence[dict[str, Any]]) -> str:
     """Return one sentence on the machine, by what was noted at the end of each run."""
-    days, cores, at_once = (
-        ", ".join(sorted({str(value) for value in values}))
-        for values in (
-            (line["ended"][:10] for line in lines),
-            (line["cores"] for line in lines),
-            (line["at_once"] for line in lines),
-        )
+    days, commits, cores, at_once = (
+        ", ".join(dict.fromkeys(str(line[key])[:10] for line in lines))
+        for key in ("ended", "commit", "cores", "at_once")
     )
     load = [line["load"] for line in lines]
     return (
-        f"{len(lines)} runs, {days}, {cores} cores, {at_once} at once; "
-        f"load average {min(load)} to {max(load)}, median {percentile(load, 0.5)}.\n"
+        f"{len(lines)} runs of {commits}, on {days};\n"
+        f"{cores} cores, {at_once} runs at once, "
+        f"load average {min(load)} to {max(load)}, at the median {percentile(load, 0.5)}.\n"
     )
 
 

@@ -32,7 +32,12 @@ def run(test: str, *seconds: float, reason: str = "") -> dict[str, Any]:
 
 def test_rows(faults: Any) -> None:  # noqa: ANN401
     """A row has all runs, and a failure is counted and named, also where nothing was measured."""
-    lines = [run(KILLED, 3.0), run(KILLED, 8.0), run(KILLED, reason="lost"), run(FULL, reason="x")]
+    lines = [
+        run(KILLED, 3.0),
+        run(KILLED, 8.0),
+        run(KILLED, reason="/tmp/x/y is lost"),
+        run(FULL, reason="x"),
+    ]
 
     _, _, *rows = faults.table(lines).splitlines()
 
@@ -42,8 +47,8 @@ def test_rows(faults: Any) -> None:  # noqa: ANN401
         "",
         "Failed:",
         "",
-        "- `test_full`, 1 of 1: x",
-        "- kill -9, 1 of 3: lost",
+        "- `test_full`, 1 of 1: `x`",
+        "- kill -9, 1 of 3: `… is lost`",
     ] == rows
 
 
