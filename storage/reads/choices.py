@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from storage.database.schema import finding, verdict
-from storage.reads.selection import GENERATOR_KINDS
+from storage.reads.selection import images_of_generators, names_generator
 
 if TYPE_CHECKING:
     from storage.database.store import Store
@@ -58,9 +58,8 @@ def _generators(connection: sa.Connection, scan_id: int) -> tuple[str, ...]:
     names = (
         sa.select(name)
         .where(
-            finding.c.scan_id == scan_id,
-            finding.c.kind.in_(GENERATOR_KINDS),
-            sa.text("finding.kind <> 'score'"),
+            names_generator(scan_id),
+            finding.c.image_id.in_(images_of_generators(scan_id)),
             name.is_not(None),
         )
         .distinct()

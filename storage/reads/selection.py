@@ -157,23 +157,41 @@ def _of_photographs(
     if selection.camera is not None:
         same = verdict.c.camera == selection.camera
         ids = sa.select(verdict.c.image_id).where(of_scan, same)
-        conditions.append(_narrowed(connection, ids, same))
+        # Expressions here and below: by their index, all images of the camera would be read.
+        among_all = sa.func.coalesce(verdict.c.camera, "") == selection.camera
+        conditions.append(_narrowed(connection, ids, among_all))
     if selection.month is not None:
         first, following = month_span(selection.month)
         within = (verdict.c.taken_at >= first) & (verdict.c.taken_at < following)
         ids = sa.select(verdict.c.image_id).where(of_scan, within)
-        conditions.append(_narrowed(connection, ids, within))
+        taken = sa.func.coalesce(verdict.c.taken_at, following)
+        among_all = (taken >= first) & (taken < following)
+        conditions.append(_narrowed(connection, ids, among_all))
     if selection.generator is not None:
-        names_it = (
-            (finding.c.scan_id == scan.scan_id)
-            & finding.c.kind.in_(GENERATOR_KINDS)
-            & sa.text("finding.kind <> 'score'")
-            & (finding.c.detail["generator"].as_string() == selection.generator)
+        names_it = names_generator(scan.scan_id) & (
+            finding.c.detail["generator"].as_string() == selection.generator
         )
-        ids = sa.select(finding.c.image_id).where(names_it)
+        ids = sa.select(finding.c.image_id).where(
+            names_it, finding.c.image_id.in_(images_of_generators(scan.scan_id))
+        )
         is_named = sa.exists().where(names_it, finding.c.image_id == verdict.c.image_id)
         conditions.append(_narrowed(connection, ids, is_named))
     return conditions
+
+
+def names_generator(scan_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition of findings that may name a generator."""
+    return (
+        (finding.c.scan_id == scan_id)
+        & finding.c.kind.in_(GENERATOR_KINDS)
+        # As the condition of the partial index, word for word.
+        & sa.text("finding.kind <> 'score'")
+    )
+
+
+def images_of_generators(scan_id: int) -> sa.Select[int]:
+    """Select the images of such findings, by the index; SQLite would read every finding else."""
+    return sa.select(finding.c.image_id).where(names_generator(scan_id))
 
 
 def _narrowed(
