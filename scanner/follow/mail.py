@@ -85,12 +85,12 @@ def mail_server(  # noqa: PLR0913 - as a user writes them
 
 def _addresses(option: str, text: str) -> tuple[str, ...]:
     found = tuple(address for _, address in getaddresses([text]))
-    limit = 1 if option == "--mail-from" else len(found)
+    is_sender = option == "--mail-from"
     valid = all(
         "@" in address and address.isprintable() and " " not in address for address in found
     )
-    if not found or not valid or len(found) > limit:
-        expected = "one address" if limit == 1 else "addresses with commas between them"
+    if not found or not valid or (is_sender and len(found) > 1):
+        expected = "one address" if is_sender else "addresses with commas between them"
         raise InvalidInput(f"invalid {option} {text!r}: expected {expected}, as ann@example.org")
     return found
 
