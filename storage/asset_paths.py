@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from storage.paths import shown
+
 # Bytes of a checksum that are kept, and characters of a key: base64 of those and the id.
 CHECKSUM_BYTES = 8
 _KEY = re.compile(rb"([-_0-9A-Za-z]{32})~")
@@ -55,6 +57,11 @@ def without_key(path: bytes) -> bytes:
     """Return a path without the key in it, if it has one."""
     folder, slash, name = path.rpartition(b"/")
     return folder + slash + _KEY.sub(b"", name, count=1)
+
+
+def shown_image(path: bytes) -> str:
+    """Return the path of an image as text for people, without its key."""
+    return shown(without_key(path))
 
 
 def _plain(name: str) -> bytes:

@@ -10,6 +10,7 @@ from scanner.report.text import labels
 from scanner.report.text.host_details import health
 from scanner.report.text.tables import safe
 from scanner.report.text.why import reason, score_reason, why
+from storage.asset_paths import shown_image
 from storage.paths import shown
 from storage.writes.reviews import Answer
 
@@ -126,6 +127,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "plain": plain,
     "health": health,
     "path": shown,
+    "image_path": shown_image,
     "verdict": labels.verdict,
     "state": labels.state,
     "evidence": evidence,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from storage.asset_paths import AssetKey, asset_path, key_of, without_key
+from storage.asset_paths import AssetKey, asset_path, key_of, shown_image, without_key
 from workers.provenance import file_names
 
 KEY = AssetKey(UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"), bytes.fromhex("ff00ff00ff00ff00"))
@@ -19,6 +19,7 @@ def test_path_has_folder_key_and_name() -> None:
     assert b"Alps/P6hfZFcXRWKz_CyWP2avpv8A_wD_AP8A~IMG_1.jpg" == path
     assert KEY == key_of(path)
     assert b"Alps/IMG_1.jpg" == without_key(path)
+    assert "Alps/IMG_1.jpg" == shown_image(path)
 
 
 @pytest.mark.parametrize(

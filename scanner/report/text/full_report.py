@@ -16,7 +16,7 @@ from scanner.report.text.sentences import answer
 from scanner.report.text.summary import by_name, notes, title
 from scanner.report.text.tables import columns, heading, safe
 from scanner.report.text.why import why
-from storage.paths import shown
+from storage.asset_paths import shown_image
 from storage.reads.hosts import STAGES
 from storage.records import ROUTER, Outcome
 
@@ -92,7 +92,7 @@ def _findings_in_words(report: Report) -> Iterator[Text]:
     thresholds = report.scan.plan.thresholds()
     for row in report.findings:
         if row.verdict is not None:
-            line = Text(shown(row.path), overflow="fold")
+            line = Text(shown_image(row.path), overflow="fold")
             yield line.append(f"  {labels.VERDICTS[row.verdict.outcome][0]}", style="bold")
             yield Text(f"  {why(row.verdict, thresholds)}", style="dim")
 
@@ -136,7 +136,7 @@ def _print_errors(report: Report, console: Console) -> None:
             Text(f"{labels.error(error.kind)}: {labels.count(error.images, 'image', 'images')}")
         )
         for path, text in error.examples:
-            line = Text(f"  {shown(path)}").append(f"  {text}", style="dim")
+            line = Text(f"  {shown_image(path)}").append(f"  {text}", style="dim")
             console.print(line, overflow="fold")
         if error.images > len(error.examples):
             console.print(Text(f"  and {error.images - len(error.examples):,} more", style="dim"))

@@ -15,7 +15,7 @@ from scanner.report.text.accuracy import short_accuracy
 from scanner.report.text.reasons import not_examined
 from scanner.report.text.tables import safe
 from scanner.report.text.why import short_reason
-from storage.paths import shown
+from storage.asset_paths import shown_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def findings_lines(
 ) -> list[Text]:
     """Return a line per finding: verdict, score, path and reason, cut to the width."""
     longest = max(SHORTEST_PATH, width - BESIDE_PATH)
-    paths = [_cut(shown(row.path), longest) for row in findings]
+    paths = [_cut(shown_image(row.path), longest) for row in findings]
     column = max(map(cell_len, paths), default=0)
     lines = []
     for row, path in zip(findings, paths, strict=True):
@@ -150,7 +150,9 @@ def _errors(report: Report, width: int) -> Iterator[Text]:
     for error in report.errors[:ERROR_KINDS]:
         line = f"{labels.error(error.kind)}: {labels.count(error.images, 'image', 'images')}"
         for path, _ in error.examples[:1]:
-            line += f", such as {_cut(shown(path), max(SHORTEST_PATH, width - len(line) - 10))}"
+            line += (
+                f", such as {_cut(shown_image(path), max(SHORTEST_PATH, width - len(line) - 10))}"
+            )
         yield Text(line)
     if others := sum(error.images for error in report.errors[ERROR_KINDS:]):
         yield Text(f"other kinds: {labels.count(others, 'image', 'images')}")
