@@ -20,6 +20,8 @@ from storage.records import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from storage.database.store import Store
+
 # The outcomes that are counted; all other images are `no_evidence` or pending.
 COUNTED = (Outcome.AI, Outcome.UNSURE, Outcome.ERROR)
 # Folders that are listed; the others are counted together.
@@ -91,6 +93,14 @@ def read_folders(
     )
 
 
+def subfolders(store: Store, collection_id: int, folder: bytes) -> list[bytes] | None:
+    """Return the paths of the folders in a folder; None where there are too many to look up."""
+    parent = folder + SLASH if folder else b""
+    with store.read() as connection:
+        names = _folder_names(connection, image.c.collection_id == collection_id, parent)
+    return None if names is None else [parent + name for name in names if name]
+
+
 def _common_folder(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bytes:
     """Return the folder, with its slash, that contains all images; empty for the root."""
     # By order, since Postgres before 18 has no min() and max() of bytes.
@@ -116,6 +126,8 @@ def _folder_names(
     after = parent
     for _ in range(MAX_STEPS):
         behind = sa.select(image.c.path).where(condition, image.c.path >= after)
+        if parent:
+            behind = behind.where(in_folder(image.c.path, parent))
         path = connection.scalar(behind.order_by(image.c.path).limit(1))
         if path is None:
             return names

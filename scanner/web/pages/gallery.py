@@ -21,6 +21,7 @@ from storage.errors import NotFound
 from storage.paths import shown
 from storage.reads import gallery
 from storage.reads.choices import read_choices
+from storage.reads.folders import subfolders
 from storage.reads.names import suggestions
 from storage.reads.selection import Sort
 from storage.reads.verdicts import read_verdicts
@@ -68,6 +69,8 @@ def tiles(request: Request) -> Response:
         "gallery.html",
         scan=scan,
         is_grouped=is_grouped,
+        way=_way(selection.folder),
+        subfolders=subfolders(site.store, scan.collection_id, selection.folder),
         groups=grouped(shown_tiles, verdicts) if is_grouped else [[one] for one in shown_tiles],
         selection=selection,
         tiles=shown_tiles,
@@ -84,6 +87,12 @@ def tiles(request: Request) -> Response:
         formats=FORMATS,
         reviewer=reviewer_of(request),
     )
+
+
+def _way(folder: bytes) -> list[bytes]:
+    """Return the folders that lead to a folder, with it at the end."""
+    parts = folder.split(b"/") if folder else []
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 def suggest(request: Request) -> Response:

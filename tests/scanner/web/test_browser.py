@@ -234,6 +234,24 @@ def test_search_suggests_and_sorts(
     assert [] == visitor.violations()
 
 
+def test_folders_are_a_tree(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
+    """A folder leads to those in it, and back, with the other filters kept."""
+    page = visitor.page
+    page.goto(f"{serve(large).url}scan/1/gallery?verdict=ai")
+    page.get_by_text("Folders", exact=True).click()
+    page.get_by_role("link", name="2020", exact=True).click()
+    page.get_by_role("link", name="2020/05", exact=True).click()
+    page.wait_for_url("**folder=2020%2F05**")
+    names = page.locator(".tiles .name").all_inner_texts()
+    way = page.locator(".tree a").all_inner_texts()
+    visitor.shoot("gallery-tree")
+
+    assert all(name.startswith("2020/05/") for name in names)
+    assert ["all folders", "2020", "2020/05"] == way
+    assert "verdict=ai" in page.url
+    assert [] == visitor.violations()
+
+
 def test_hostile_names_are_harmless(site: Served, visitor: Visitor) -> None:
     """Hostile names are only text in the gallery and on their own pages."""
     page = visitor.page
