@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from watchfiles.main import FileChange
 
-# Seconds between two looks at everything where the file system tells of changes: some may be lost,
-# of names that are not UTF-8, or when very many come at once.
+# Seconds between two looks at everything where the file system tells of changes: some may be lost
+# when very many come at once. A name that is not UTF-8 ends the telling (`NotTold`).
 ALL_SECONDS = 900.0
 # Milliseconds in which changes are collected, and after which the thread checks whether to stop.
 _COLLECT_MS = 400
