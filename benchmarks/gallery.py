@@ -31,6 +31,7 @@ from storage.records import Outcome
 from storage.writes.scans import find_scan
 
 CONNECTIONS = 6
+EVERY = "verdict=ai&verdict=unsure&verdict=no_evidence"
 TIMES = 5
 
 
@@ -76,6 +77,20 @@ def addresses(store: Store, scan_id: int) -> dict[str, str]:
         "another detector, no evidence": f"{base}?detector=provenance&verdict=no_evidence",
         "errors of a kind": f"{base}?error=damaged",
         "disagreements": f"{base}?reviewed=disagree&verdict=ai&verdict=no_evidence",
+        "search, eleven found": f"{base}?name=0012345&{EVERY}",
+        "search, nothing found": f"{base}?name=nowhere&{EVERY}",
+        "search, all found": f"{base}?name=jpg&{EVERY}",
+        "flagged, by name": f"{base}?sort=name",
+        "all verdicts, by size": f"{base}?sort=size&{EVERY}",
+        "errors, by size": f"{base}?sort=size&verdict=error",
+        "flagged, by date of change": f"{base}?sort=changed",
+        "all verdicts, by date of taking": f"{base}?sort=taken&{EVERY}",
+        "one folder, by size": f"{base}?sort=size&folder=2020/05&{EVERY}",
+        "one camera of four": f"{base}?camera=Canon+EOS+80D&verdict=no_evidence",
+        "one month": f"{base}?month=2019-05&verdict=no_evidence",
+        "one generator": f"{base}?generator=ComfyUI+3",
+        "an image": f"/scan/{scan_id}/image/5?{EVERY}",
+        "suggestions": f"/scan/{scan_id}/suggest?typed=nowhere",
         "live page": f"/scan/{scan_id}",
         "review": f"/scan/{scan_id}/review",
         "metrics": "/metrics",
