@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import redis
 from billiard import active_children
 from celery.signals import setup_logging, worker_shutting_down
+from celery.worker import state
 
 from scanner.config import DEFAULT_BROKER
 from scanner.exits import INTERRUPTED
@@ -123,9 +124,14 @@ def _advice(broker_url: str) -> str:
 
 @contextmanager
 def _sigterm_ends() -> Iterator[None]:
-    """Exit with 0 on SIGTERM until Celery handles signals: there is no work to give back yet."""
+    """Exit with 0 on SIGTERM until Celery handles signals: there is no work to give back yet.
+
+    Python drops an exception that is raised in a destructor, for example. So Celery is told as
+    well: it ends as soon as it has started.
+    """
 
     def end(*_: object) -> None:
+        state.should_stop = 0
         raise SystemExit(0)
 
     before = signal.signal(signal.SIGTERM, end)

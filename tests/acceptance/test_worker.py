@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from stage import broken
 
 if TYPE_CHECKING:
     from typing import Any
@@ -70,6 +71,16 @@ def test_stopped_before_it_works(fleet: Fleet) -> None:
     worker.send_signal(signal.SIGTERM)
 
     assert 0 == worker.wait(timeout=30)
+
+
+def test_stopped_where_exceptions_are_dropped(fleet: Fleet) -> None:
+    """SIGTERM ends a worker that starts, even while Python is in a destructor."""
+    fleet.cli.env.update(broken(PYTHON_FAULTS_SIGTERM="now"))
+    worker = fleet.work()
+
+    _, said = worker.communicate(timeout=60)
+    assert "Exception ignored in" in said
+    assert 0 == worker.returncode
 
 
 def test_killed_worker(cli: Cli, photos: Path) -> None:

@@ -7,6 +7,7 @@ PYTHON_FAULTS_DECODER   images say in a JPEG comment how their decoder fails; th
 PYTHON_FAULTS_SLOW      seconds that each image takes longer
 PYTHON_FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without it
 PYTHON_FAULTS_VERSION   the version of messages that this process knows
+PYTHON_FAULTS_SIGTERM   any text: SIGTERM comes while the worker starts, in a destructor
 PYTHON_FAULTS_VISIBLE   seconds after which a message that was not acknowledged counts as lost
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import time
 from types import ModuleType
@@ -120,6 +122,22 @@ def _hurry(seconds: int) -> None:
     app.TRANSPORT["visibility_timeout"] = seconds
 
 
+def _stop_in_a_destructor() -> None:
+    from scanner.fleet import worker  # noqa: PLC0415 - as above
+
+    class Dropped:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    preflight = worker.preflight
+
+    def stopped(*args: Any) -> None:  # noqa: ANN401 - the function's own
+        Dropped()
+        preflight(*args)
+
+    worker.preflight = stopped
+
+
 if limit := os.environ.get("PYTHON_FAULTS_DECODER"):
     _break_decoder(float(limit))
 if file := os.environ.get("PYTHON_FAULTS_CLOCK"):
@@ -128,5 +146,7 @@ if version := os.environ.get("PYTHON_FAULTS_VERSION"):
     _break_version(int(version))
 if seconds := os.environ.get("PYTHON_FAULTS_SLOW"):
     _slow_down(float(seconds))
+if os.environ.get("PYTHON_FAULTS_SIGTERM"):
+    _stop_in_a_destructor()
 if seconds := os.environ.get("PYTHON_FAULTS_VISIBLE"):
     _hurry(int(seconds))
