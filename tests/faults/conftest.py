@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["machine", "photo", "proxy_to", "started"]
 
-PHOTOGRAPHS = 48
+PHOTOGRAPHS = 86
 
 
 @pytest.fixture(scope="session")
 def collection(photo: Path, drawn_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder of 62 images with verdicts of all kinds, in about three batches."""
+    """Make a folder of 100 images with verdicts of all kinds, in about four batches."""
     folder = tmp_path_factory.mktemp("collection")
     for number in range(PHOTOGRAPHS):
         os.link(photo, folder / f"{number:03}.jpg")
