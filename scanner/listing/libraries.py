@@ -1,6 +1,6 @@
 """Folders that a photo library wrote: each image once, and edited versions apart.
 
-Google Takeout puts a image into the folder of its year and into that of each album. Both Google
+Google Takeout puts an image into the folder of its year and into that of each album. Both Google
 and Apple put an edited version next to its original, under a name made from the original's.
 """
 # ruff: noqa: PTH118 -- paths are bytes here, which pathlib does not take

@@ -58,7 +58,7 @@ _NOT_NAMES = frozenset({b"", b".", b".."})
 class LocalSource:
     """A collection's root folder, which no path leaves; not for use by two threads at a time.
 
-    Each part of a path is opened from the folder before it without next_folder links, starting from
+    Each part of a path is opened from the folder before it without following links, starting from
     the root's own descriptor, so nobody can swap a folder for a link in between. A link is
     resolved on its own, and its target opened the same way if it is inside the root.
 
