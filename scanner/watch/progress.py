@@ -49,7 +49,6 @@ class WatchProgress:
         now = time.monotonic()
         if now < self._read_at:
             return
-        self._read_at = now + READ_SECONDS
         progress = read_progress(self._store, self._scan.scan_id)
         if progress.scan.cancelled_at is not None:
             raise Cancelled(
@@ -66,7 +65,7 @@ class WatchProgress:
                     f"{counts.judged:,} of {images} judged: "
                     f"{counts.ai:,} AI-generated, {counts.unsure:,} unsure, {counts.error:,} errors"
                 )
-        self._read_at = max(self._read_at, now + (time.monotonic() - now) / READ_SHARE)
+        self._read_at = now + max(READ_SECONDS, (time.monotonic() - now) / READ_SHARE)
 
     def _say_findings(self) -> None:
         found = images_with(self._store, self._scan.scan_id, Outcome.AI)

@@ -49,7 +49,8 @@ class Watcher:
         self._make_changes = make_changes
         self._say = say
         self._on_step = on_step
-        self._trouble = ""
+        # By what found it: looking, and `on_step`. The end of one is not the end of the other.
+        self._troubles = {"look": "", "step": ""}
 
     def run(self, poll: float | None) -> NoReturn:
         """Watch until `on_step` raises; look at everything every `poll` seconds, if not None."""
@@ -65,7 +66,7 @@ class Watcher:
 
     def _is_missing(self) -> bool:
         trouble = self._root.trouble()
-        self._tell(f"{trouble}: waiting, and nothing is forgotten" if trouble else "")
+        self._tell("look", f"{trouble}: waiting, and nothing is forgotten" if trouble else "")
         return bool(trouble)
 
     def _follow(self, changes: Changes) -> None:
@@ -81,11 +82,11 @@ class Watcher:
                     if look.new or look.changed:
                         self._say(look.text())
                     pause = max(pause, STEP_SHARE * (time.monotonic() - start))
-                self._tell("")
+                    self._tell("look", "")
             except WalkError:
                 pass  # the root is gone, or is no longer readable: see above
             except _MAY_PASS as error:
-                self._tell(f"{as_scanner_error(error) or error}: trying again")
+                self._tell("look", f"{as_scanner_error(error) or error}: trying again")
                 pause = RETRY_SECONDS
             self._step(pause)
 
@@ -95,18 +96,24 @@ class Watcher:
         while True:
             try:
                 self._on_step()
+                self._tell("step", "")
             except _MAY_PASS as error:
-                self._tell(f"{as_scanner_error(error) or error}: trying again")
+                self._tell("step", f"{as_scanner_error(error) or error}: trying again")
             left = end - time.monotonic()
             if left <= 0:
                 return
             time.sleep(min(left, STEP_SECONDS))
 
-    def _tell(self, trouble: str) -> None:
-        """Say what is missing, once, and that it is there again."""
-        if trouble != self._trouble:
-            self._say(trouble or "all is there again")
-        self._trouble = trouble
+    def _tell(self, source: str, trouble: str) -> None:
+        """Say what is missing, once, and that all is there again."""
+        before = self._trouble()
+        self._troubles[source] = trouble
+        now = self._trouble()
+        if now != before:
+            self._say(now or "all is there again")
+
+    def _trouble(self) -> str:
+        return self._troubles["look"] or self._troubles["step"]
 
 
 def changes_of(root: Path, settle: float) -> Callable[[float | None], Changes]:
