@@ -16,7 +16,7 @@ from storage.paths import shown
 from storage.writes import growing, kept, listing, results, scans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from scanner.fleet.producer import ScanRequest
     from scanner.watch.queue import WatchQueue
@@ -161,14 +161,11 @@ class Growth:
 
 def _uncovered(folders: Mapping[bytes, bool]) -> Iterator[bytes]:
     """Yield the folders that are not below one which is looked at with all that it has."""
-    deep: list[bytes] = []
+    deep: bytes | None = None
+    # What is below a folder follows it.
     for folder in sorted(folders):
-        if _is_below(folder, deep):
+        if deep is not None and folder.startswith(deep):
             continue
         yield folder
         if folders[folder]:
-            deep.append(folder)
-
-
-def _is_below(folder: bytes, others: Iterable[bytes]) -> bool:
-    return any(folder.startswith(other) for other in others)
+            deep = folder
