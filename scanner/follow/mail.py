@@ -72,6 +72,11 @@ def mail_server(  # noqa: PLR0913 - as a user writes them
     password = _password(password_file)
     if password and not user:
         raise InvalidInput("a password for mail needs --mail-user")
+    # smtplib signs in with ASCII alone.
+    if not (user or "").isascii():
+        raise InvalidInput(f"invalid --mail-user {user!r}: expected ASCII")
+    if not password.isascii():
+        raise InvalidInput("invalid password for mail: expected ASCII")
     return MailServer(
         host=host.strip("[]"),
         port=port,

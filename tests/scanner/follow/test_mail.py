@@ -203,6 +203,11 @@ def test_server_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SCANNER_MAIL_PASSWORD", "other")
     with pytest.raises(InvalidInput, match="needs --mail-user"):
         parsed("mx")
+    with pytest.raises(InvalidInput, match="invalid --mail-user 'mé': expected ASCII"):
+        parsed("mx", user="mé")
+    file.write_text("pässword\n", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"^invalid password for mail: expected ASCII$"):
+        parsed("mx", user="me")
 
 
 @pytest.mark.parametrize("wrong", ["", "ann", "a@x.org\nBcc: b@y.org, c", "a@x.org, b"])
