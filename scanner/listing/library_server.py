@@ -132,7 +132,7 @@ class Server:
         if isinstance(reason, ssl.SSLCertVerificationError):
             return ScannerError(
                 f"the certificate of {self.url} is not trusted ({reason.verify_message}): name the "
-                "one that signed it with --ca-file"
+                "one that signed it with --ca-file, or for a scan in SSL_CERT_FILE"
             )
         text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
         return ServiceUnavailable(
@@ -140,12 +140,12 @@ class Server:
         )
 
 
-def immich_server(url: str, authorities: Path | None = None) -> Server:
+def immich_server(url: str) -> Server:
     """Return the immich server at a URL, with the key from the environment; raise InvalidInput."""
     key = require_key(os.environ.get(LIBRARY_KEY, ""))
     if not key:
         raise InvalidInput(f"the server's key is needed: name a --key-file, or set {LIBRARY_KEY}")
-    return Server("immich", url, {"x-api-key": key}, authorities)
+    return Server("immich", url, {"x-api-key": key})
 
 
 def read_key(file: Path) -> str:
