@@ -203,7 +203,8 @@ def _by_key(
     few = _few(connection, scan, selection, wanted)
     if few is not None:
         query = sa.select(key, verdict.c.image_id).select_from(joined)
-        found = connection.execute(query.where(*of_scan, is_one_of(few)))
+        of_verdicts = verdict.c.scan_id == scan.scan_id, is_one_of(few)
+        found = connection.execute(query.where(*of_scan, *of_verdicts))
         rows = [(value, image_id) for value, image_id in found if value is not None]
         if start is not None:
             rows = [row for row in rows if (row > start if is_ascending else row < start)]

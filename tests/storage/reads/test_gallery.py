@@ -180,6 +180,25 @@ def test_images_are_sorted(fill: Fill, few: int, monkeypatch: pytest.MonkeyPatch
         assert tiles == back
 
 
+@pytest.mark.parametrize("few", [FEW, 0])
+def test_images_of_a_repeated_scan_are_listed_once(
+    fill: Fill, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each order has an image once that two scans of its collection judged."""
+    monkeypatch.setattr("storage.reads.gallery.FEW", few)
+    paths = (b"a.jpg", b"b.jpg")
+    for _ in range(2):
+        scan = fill.scan("photos")
+        batch = fill.batch(scan, *paths)
+        assert batch is not None
+        ids = [image.image_id for image in batch.images]
+        fill.judge(batch, *(fill.verdict(image_id, Outcome.AI) for image_id in ids))
+    for sort in set(Sort) - {Sort.TAKEN}:
+        tiles = walked(fill, scan, replace(EVERYTHING, sort=sort))
+
+        assert sorted(ids) == sorted(tile.image_id for tile in tiles), sort
+
+
 def test_reversed_scores_end_with_the_highest(fill: Fill) -> None:
     """The order of scores is reversed as a whole."""
     scan, rows = filled(fill)
