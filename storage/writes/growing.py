@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.clauses import ENTRY_VERDICT
-from storage.database.schema import batch, entry, finding, image, review, scan, verdict
+from storage.database.schema import batch, entry, image, review, verdict
 from storage.database.store import insert_one
-from storage.records import Batch, BatchImage
+from storage.records import Batch
 from storage.sidecars import sidecars_to_json
+from storage.writes.listing import batch_image, delete_verdicts
 from storage.writes.scans import lock_scan
 
 if TYPE_CHECKING:
@@ -80,12 +81,7 @@ def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> 
                     sidecars=sidecars_to_json(item.sidecars),
                 )
             )
-        for table in (finding, verdict):
-            connection.execute(
-                sa.delete(table).where(
-                    table.c.scan_id == current.scan_id, table.c.image_id.in_(judged)
-                )
-            )
+        delete_verdicts(connection, current.scan_id, judged)
         connection.execute(
             sa.update(review)
             .where(
@@ -95,17 +91,7 @@ def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> 
             )
             .values(ended_at=time.time())
         )
-        connection.execute(
-            sa.update(scan).where(scan.c.id == current.scan_id).values(finished_at=None)
-        )
-    return Batch(
-        batch_id,
-        1,
-        tuple(
-            BatchImage(image_id, item.path, item.size_bytes, item.sidecars, item.mtime_ns // 10**9)
-            for image_id, item in judged.items()
-        ),
-    )
+    return Batch(batch_id, 1, tuple(batch_image(*pair) for pair in judged.items()))
 
 
 def _known(

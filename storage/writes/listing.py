@@ -85,13 +85,14 @@ def _add_batch(
         copy_answers(connection, current.scan_id, known_files, earlier)
     if batch_id is None:
         return len(new), None
-    images = tuple(
-        BatchImage(
-            ids[item.path], item.path, item.size_bytes, item.sidecars, item.mtime_ns // 10**9
-        )
-        for item in fresh
+    return len(new), Batch(batch_id, 1, tuple(batch_image(ids[i.path], i) for i in fresh))
+
+
+def batch_image(image_id: int, listed: ListedImage) -> BatchImage:
+    """Return a listed image as batches have it."""
+    return BatchImage(
+        image_id, listed.path, listed.size_bytes, listed.sidecars, listed.mtime_ns // 10**9
     )
-    return len(new), Batch(batch_id, 1, images)
 
 
 def _in_scan(connection: sa.Connection, scan_id: int, images: Collection[int]) -> set[int]:
@@ -146,12 +147,17 @@ def retry_errors(
                 connection, batch, scan_id=scan_id, images=len(ids), size_bytes=size, attempt=2
             )
             connection.execute(sa.update(entry).where(entries).values(batch_id=batch_id))
-            for table in (finding, verdict):
-                connection.execute(
-                    sa.delete(table).where(table.c.scan_id == scan_id, table.c.image_id.in_(ids))
-                )
-            connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
+            delete_verdicts(connection, scan_id, ids)
             total += len(ids)
+
+
+def delete_verdicts(connection: sa.Connection, scan_id: int, images: Collection[int]) -> None:
+    """Delete the verdicts of images with their findings; the scan is not finished then."""
+    for table in (finding, verdict):
+        connection.execute(
+            sa.delete(table).where(table.c.scan_id == scan_id, table.c.image_id.in_(images))
+        )
+    connection.execute(sa.update(scan).where(scan.c.id == scan_id).values(finished_at=None))
 
 
 def record_sidecars(
