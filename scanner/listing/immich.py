@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import sqlite3
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.globs import compile_patterns
+from scanner.listing.scratch import scratch_database
 from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Candidate
 from storage.asset_paths import CHECKSUM_BYTES, AssetKey, asset_path, key_of, without_key
@@ -43,11 +43,11 @@ class ImmichListing:
         self._options = options
         self._included = compile_patterns(options.include)
         self._excluded = compile_patterns(options.exclude)
-        # On disk, not in memory; SQLite deletes a database without a name when it closes it.
-        self._assets = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._assets.execute("PRAGMA journal_mode=OFF")
-        self._assets.execute("CREATE TABLE known (key BLOB PRIMARY KEY, path BLOB) WITHOUT ROWID")
-        self._assets.execute("CREATE TABLE seen (id BLOB PRIMARY KEY, part INTEGER) WITHOUT ROWID")
+        self._assets = scratch_database(
+            self,
+            "CREATE TABLE known (key BLOB PRIMARY KEY, path BLOB) WITHOUT ROWID",
+            "CREATE TABLE seen (id BLOB PRIMARY KEY, part INTEGER) WITHOUT ROWID",
+        )
         self._assets.executemany(
             "INSERT OR IGNORE INTO known VALUES (?, ?)",
             ((bytes(key), path) for path in known if (key := key_of(path)) is not None),

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
 import unicodedata
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from scanner.listing.scratch import scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,11 +78,11 @@ class Copies:
 
     def __init__(self, root: bytes) -> None:
         self._root = root
-        # SQLite deletes the file of a database without a name when it closes it.
-        self._known = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._known.execute("PRAGMA journal_mode=OFF")
-        self._known.execute("CREATE TABLE known (size INTEGER, ends BLOB, path BLOB)")
-        self._known.execute("CREATE INDEX by_size ON known (size, ends)")
+        self._known = scratch_database(
+            self,
+            "CREATE TABLE known (size INTEGER, ends BLOB, path BLOB)",
+            "CREATE INDEX by_size ON known (size, ends)",
+        )
 
     def add(self, path: bytes, size: int) -> bool:
         """Return whether a file is a copy of an earlier one; otherwise keep it in mind."""
