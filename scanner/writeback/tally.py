@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from storage.paths import shown
+from storage.asset_paths import shown_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,12 @@ class Tally:
     def add(self, word: str, path: bytes) -> None:
         """Count something that is done, or would be."""
         self.done[word] += 1
-        self._line(self.done.total(), word, shown(path))
+        self._line(self.done.total(), word, shown_image(path))
 
     def skip(self, path: bytes, why: str) -> None:
         """Count an image that is left as it is, and why."""
         self.skipped += 1
-        self._line(self.skipped, "skipped", f"{shown(path)}: {why}")
+        self._line(self.skipped, "skipped", f"{shown_image(path)}: {why}")
 
     def summary(self, things: str) -> str:
         """Return the counts as one line."""
