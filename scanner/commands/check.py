@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,14 +120,18 @@ def _print_json(file: Path, verdict: Verdict) -> None:
 
 
 def _print(file: Path, verdict: Verdict) -> None:
+    from scanner.report.text import labels
     from storage.paths import shown
 
     score = "" if verdict.score is None else f", score {verdict.score:.3f}"
-    click.echo(f"{shown(os.fsencode(file))}: {MEANING[verdict.outcome]}{score}")
+    name = shown(os.fsencode(file))
+    click.echo(f"{name}: {MEANING[verdict.outcome]}{score}")
     for finding in verdict.findings:
         text = finding.text
         if finding.kind == "score":
             text = f"score {finding.score:.3f}" + (f", {text}" if text else "")
         click.echo(f"  {finding.detector}: {text}")
     if verdict.error is not None:
-        click.echo(f"  {verdict.error.kind}: {verdict.error.text}")
+        click.echo(f"  {labels.error(verdict.error.kind)}: {verdict.error.text}")
+        if file.is_dir():
+            click.echo(f"  To judge the images in it: scanner scan {shlex.quote(name)}")

@@ -94,6 +94,16 @@ def test_file_that_crashes_its_decoder(cli: Cli, tmp_path: Path) -> None:
     assert ("error", "truncated") == (row["verdict"], row["error"])
 
 
+def test_folder_is_for_a_scan(cli: Cli, samples: Path) -> None:
+    """A folder is not judged, and the message names the command that does; kinds are in words."""
+    folder, text = samples / "tiny", samples / "broken" / "no-picture.jpg"
+    checked = cli.run("check", folder, text, check=3).stdout
+
+    assert f"To judge the images in it: scanner scan {folder}" in checked
+    assert "not an image: is not in a known image format" in checked
+    assert 1 == checked.count("scanner scan")
+
+
 def test_standard_input_is_a_file(cli: Cli, samples: Path) -> None:
     """A file that is standard input is judged; a pipe is not waited for."""
     command = [sys.executable, "-m", "scanner", "check", "/dev/stdin"]
