@@ -116,13 +116,17 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
 def print_dry_run(request: ScanRequest, *, as_json: bool) -> int:
     """Print what would be listed; return how many folders could not be read."""
     from scanner.fleet import producer
+    from scanner.report.text import labels
 
     listing = producer.summarize_listing(request)
     if as_json:
         click.echo(json.dumps(asdict(listing)))
     else:
+        count = labels.count
         click.echo(
-            f"{listing.images:,} images, {listing.size_bytes:,} bytes, {listing.batches:,} batches;"
-            f" {listing.skipped:,} other files, {listing.unreadable_folders:,} unreadable folders"
+            f"{count(listing.images, 'image', 'images')}, {listing.size_bytes:,} bytes, "
+            f"{count(listing.batches, 'batch', 'batches')}; "
+            f"{count(listing.skipped, 'other file', 'other files')}, "
+            f"{count(listing.unreadable_folders, 'unreadable folder', 'unreadable folders')}"
         )
     return listing.unreadable_folders

@@ -49,7 +49,7 @@ command.add_command(immich_command)
 command.add_command(photoprism_command)
 
 
-@command.command("list")
+@command.command("list", short_help="Print the paths of the chosen images.")
 @export_options
 @click.option("--null", "nul", is_flag=True, help="End each path with a NUL, for xargs -0.")
 @output_option
@@ -71,7 +71,7 @@ def list_command(*, options: ExportOptions, nul: bool, output: Path | None) -> N
         click.echo(f"left out: {_names(left_out)}; use --null", err=True)
 
 
-@command.command("exiftool")
+@command.command("exiftool", short_help="Print an argument file of exiftool with the keywords.")
 @export_options
 @remove_option
 @output_option
@@ -96,7 +96,7 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
         click.echo(f"left out: {_names(left_out)}", err=True)
 
 
-@command.command("xmp")
+@command.command("xmp", short_help="Write keywords to XMP sidecars, or into the files.")
 @export_options
 @click.option(
     "--for",

@@ -63,7 +63,8 @@ class WatchProgress:
                 images = labels.count(counts.images, "image", "images")
                 self._say(
                     f"{counts.judged:,} of {images} judged: "
-                    f"{counts.ai:,} AI-generated, {counts.unsure:,} unsure, {counts.error:,} errors"
+                    f"{counts.ai:,} AI-generated, {counts.unsure:,} unsure, "
+                    f"{labels.count(counts.error, 'error', 'errors')}"
                 )
         self._read_at = now + max(READ_SECONDS, (time.monotonic() - now) / READ_SHARE)
 
