@@ -104,7 +104,8 @@ def _http(_request: Request, error: Exception) -> Response:
     title = (
         gettext("Page not found") if error.status_code == 404 else gettext("Bad request")  # noqa: PLR2004
     )
-    text = "" if error.detail == "Not Found" else error.detail
+    is_unknown = error.detail == "Not Found"
+    text = gettext("There is nothing at this address.") if is_unknown else error.detail
     return message(title, text, error.status_code)
 
 

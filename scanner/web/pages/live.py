@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from scanner.language import gettext
 from scanner.report.text import labels
 from scanner.report.text.scan_list import listed_scans
-from scanner.web.monitor import REFRESH_SECONDS
+from scanner.web.monitor import IDLE_SECONDS, REFRESH_SECONDS
 from scanner.web.pages import steer
 from scanner.web.pages.metrics import MAX_SCANS, metrics
 from scanner.web.site import html, rendered, scan_of, site_of
@@ -47,7 +47,8 @@ def live(request: Request) -> Response:
     """Show the current state of a scan; without JavaScript it stays as it is."""
     scan = scan_of(request)
     status = site_of(request).monitor.live(scan.scan_id)
-    return html("live.html", **_values(site_of(request), status))
+    site = site_of(request)
+    return html("live.html", is_settled=_is_settled(site, status), **_values(site, status))
 
 
 def events(request: Request) -> Response:
@@ -60,21 +61,30 @@ def events(request: Request) -> Response:
 
 async def _events(site: Site, scan_id: int) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
-    before = None
+    before: tuple[LiveStatus, bool] | None = None
     while True:
         try:
             status = await run_in_threadpool(site.monitor.live, scan_id)
         except StoreError:
             # The browser reconnects, and gets an error page then.
             return
-        if status is not before:
-            before = status
+        is_settled = _is_settled(site, status)
+        if before is None or status is not before[0] or is_settled is not before[1]:
+            before = status, is_settled
             part = rendered("live_part.html", **_values(site, status))
             lines = "".join(f"data: {line}\n" for line in part.splitlines())
-            yield f"event: {'over' if status.is_over else 'live'}\n{lines}\n"
-        if status.is_over:
+            yield f"event: {'over' if is_settled else 'live'}\n{lines}\n"
+        if is_settled:
             return
         await anyio.sleep(REFRESH_SECONDS)
+
+
+def _is_settled(site: Site, status: LiveStatus) -> bool:
+    """Return whether nothing on the page will change: the scan is over, and so is its process.
+
+    While the process runs, the scan cannot be started again.
+    """
+    return status.is_over and not steer.is_running_here(site, status.scan.scan_id)
 
 
 def _values(site: Site, status: LiveStatus) -> dict[str, Any]:
@@ -97,6 +107,8 @@ def phase(status: LiveStatus) -> str:
         return gettext("This scan is running.")
     if status.images_per_second:
         return gettext("This scan is running, while its folder is being listed.")
+    if not status.counts.judged and status.at - status.scan.created_at < IDLE_SECONDS:
+        return gettext("This scan is starting.")
     if is_listed:
         return gettext("This scan is waiting: no worker has judged an image in the last minute.")
     return gettext(

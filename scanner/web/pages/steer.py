@@ -44,14 +44,19 @@ class Control(NamedTuple):
     name: str
 
 
+def is_running_here(site: Site, scan_id: int) -> bool:
+    """Return whether a process that was started from the pages works on a scan."""
+    run = site.runs.of(scan_id)
+    return run is not None and run.is_running
+
+
 def controls(site: Site, status: LiveStatus) -> list[Control]:
     """Return what can be done with a scan now."""
-    scan, run = status.scan, site.runs.of(status.scan.scan_id)
-    is_running_here = run is not None and run.is_running
+    scan, is_running = status.scan, is_running_here(site, status.scan.scan_id)
     offered = []
-    if is_running_here and not status.is_over:
+    if is_running and not status.is_over:
         offered.append(Control("pause", gettext("Pause")))
-    if _can_start(site, scan) and not is_running_here:
+    if _can_start(site, scan) and not is_running:
         if scan.finished_at is None:
             offered.append(Control("resume", gettext("Resume")))
         else:

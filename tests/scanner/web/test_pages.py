@@ -343,6 +343,22 @@ def test_live_page_without_broker(serve: Callable[..., Served], store: Store) ->
     assert "unknown" in page
 
 
+def test_live_page_of_a_new_scan(serve: Callable[..., Served], store: Store) -> None:
+    """A scan of which nothing is judged yet is starting, and waits after a minute."""
+    with store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM verdict")
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL")
+    pages = []
+    for age in (0, 99):
+        with store.write() as connection:
+            connection.exec_driver_sql(f"UPDATE scan SET created_at = {time.time() - age}")
+        pages.append(serve(store).get("/scan/1").text)
+    new, old = pages
+
+    assert "This scan is starting." in new
+    assert "no worker has judged an image" in old
+
+
 def test_live_page_with_queue(serve: Callable[..., Served], store: Store, clean_redis: str) -> None:
     """With a broker, the number of waiting batches is shown."""
     with store.write() as connection:
