@@ -75,7 +75,9 @@ class ReadAhead:
         """Begin to fetch as many of the coming images as there is room for, one at least."""
         while self._coming and len(self._ahead) < AHEAD_FILES:
             path, size = next(iter(self._coming.items()))
-            if self._ahead and size + sum(each for each, _ in self._ahead.values()) > AHEAD_BYTES:
+            # A library may list a size that it does not know as 0.
+            room = size or AHEAD_BYTES
+            if self._ahead and room + sum(each for each, _ in self._ahead.values()) > AHEAD_BYTES:
                 return
             del self._coming[path]
-            self._ahead[path] = size, self._threads.submit(self._source.fetch, path, size)
+            self._ahead[path] = room, self._threads.submit(self._source.fetch, path, size)

@@ -104,16 +104,17 @@ def test_one_thread_does_all_on_one_connection(store: Store) -> None:
     assert _names(5) == store.requested
 
 
-def test_large_files_are_fetched_one_by_one(store: Store) -> None:
-    """What waits is limited by its bytes too; a file larger than the limit still comes."""
+@pytest.mark.parametrize("size", [AHEAD_BYTES, 0])
+def test_large_files_are_fetched_one_by_one(store: Store, size: int) -> None:
+    """What waits is limited by its bytes too; a file of any size, or none that is known, comes."""
     names = _names(3)
     store.answers.set()
     source = ReadAhead(store, AHEAD_FILES)
-    source.expect(_images(*names, size=AHEAD_BYTES))
+    source.expect(_images(*names, size=size))
     store.wait_for(1)
 
     assert names[:1] == store.requested
-    assert names == [source.fetch(name, AHEAD_BYTES).data for name in names]
+    assert names == [source.fetch(name, size).data for name in names]
 
 
 def test_each_image_has_its_own_error(store: Store) -> None:
