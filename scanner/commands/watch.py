@@ -58,7 +58,7 @@ class UnitOptions:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way by which new findings are sent, and the seconds after which they are."""
+    """A way by which new findings are sent, once no more have come for `quiet` seconds."""
 
     name: str
     quiet: float

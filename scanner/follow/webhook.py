@@ -1,8 +1,8 @@
-"""Post the report of a finished scan to a URL as JSON.
+"""Post the report of a finished scan, or the new findings of a watch, to a URL as JSON.
 
 With a secret the request is signed as GitHub signs its webhooks: `X-Scanner-Signature-256: sha256=`
 and the HMAC-SHA256 of the body in hexadecimal. Temporary failures are retried. A failure does not
-change the result of the scan.
+change the result of the scan; a watch sends its findings again later.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def require_url(url: str) -> None:
 def deliver(
     url: str, body: Mapping[str, Any], sleep: Callable[[float], object] = time.sleep
 ) -> bool:
-    """Post a report and return whether that succeeded; print the reason on stderr if not."""
+    """Post JSON and return whether that succeeded; print the reason on stderr if not."""
     data = json.dumps(body, allow_nan=False).encode()
     reason = ""
     for pause in (*PAUSES, None):

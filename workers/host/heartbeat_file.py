@@ -137,7 +137,7 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started; empty where it is gone."""
+    """Return when a process started, in ticks since the boot; empty where it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         fields = text.rpartition(")")[2].split()
@@ -148,7 +148,7 @@ def _started(pid: int) -> str:
 
 
 def _exists(pid: int) -> str:
-    """Return the same where there is no /proc, without the time."""
+    """Return "running" for a process that exists, empty for others, where there is no /proc."""
     if Path("/proc/self").exists():
         return ""
     try:

@@ -78,7 +78,7 @@ class Connection:
         try:
             self._connection.request("GET", path, headers=headers)
             return self._connection.getresponse()
-        except (ConnectionError, http.client.RemoteDisconnected):
+        except ConnectionError:
             self.close()
             if is_new:
                 raise
