@@ -67,11 +67,15 @@ def unsure(store: Store) -> list[int]:
     [
         ("live", "/scan/1"),
         ("gallery", f"/scan/1/gallery?{ALL}&detector=objects-32"),
+        ("gallery-empty", "/scan/1/gallery?name=nowhere&sort=taken"),
         ("image", "/scan/1/image/2"),
         ("map", "/scan/1/image/11/map"),
         ("failed", "/scan/1/image/1"),
         ("review", "/scan/1/review"),
+        ("review-ai", "/scan/1/review?verdict=ai"),
         ("scans", "/scans"),
+        ("start", "/start"),
+        ("check", "/check"),
         ("report", "/scan/1/report"),
         ("comparison", "/scan/1/compare?with=1"),
         ("nothing", "/nowhere"),
@@ -82,6 +86,19 @@ def test_pages_are_accessible(site: Served, visitor: Visitor, name: str, address
     visitor.page.goto(site.url + address[1:])
     visitor.shoot(name)
 
+    assert [] == visitor.violations()
+
+
+def test_cancelling_is_accessible(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """The page that asks whether to cancel meets the same rules."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL")
+    visitor.page.goto(f"{serve(store).url}scan/1/cancel")
+    visitor.shoot("cancel")
+
+    assert visitor.page.get_by_role("button", name="Cancel this scan").is_visible()
     assert [] == visitor.violations()
 
 
@@ -513,6 +530,8 @@ def test_an_export_is_downloaded(
     page = visitor.page
     page.goto(f"{site.url}scan/1/gallery?verdict=unsure&folder={quote('plain')}")
     page.get_by_text("Export these").click()
+    visitor.shoot("gallery-export")
+    found = visitor.violations()
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile("xargs -0")).click()
     download.value.save_as(tmp_path / "list")
@@ -521,3 +540,4 @@ def test_an_export_is_downloaded(
     assert "scan-1-selection.nul" == download.value.suggested_filename
     assert page.locator(".tiles li").count() == len(named) > 0
     assert all(Path(os.fsdecode(name)).parent == scanned.folder / "plain" for name in named)
+    assert [] == found
