@@ -72,9 +72,10 @@ class Watcher:
     def _follow(self, changes: Changes) -> None:
         """Look wherever something changed, until another folder is at the root, or none."""
         while not self._root.is_new():
-            start = time.monotonic()
             pause = STEP_SECONDS
             folders = changes.due()
+            # After the question: what is due at once was due by then, and is looked at once.
+            start = time.monotonic()
             try:
                 if folders:
                     look = self._growth.look(folders)

@@ -26,6 +26,7 @@ class _Answers:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = iter(texts)
+        self.looks = 0
 
     def __call__(self) -> None:
         """Give the next answer."""
@@ -37,6 +38,7 @@ class _Answers:
 
     def look(self, _: Mapping[bytes, bool]) -> Look:
         """Answer a look at folders; what does not fail goes on."""
+        self.looks += 1
         text = next(self._texts, "")
         if text:
             raise ServiceUnavailable(text)
@@ -76,3 +78,21 @@ def test_says_once_what_is_missing(
         watch.run(60.0)
 
     assert expected == said
+
+
+def test_looks_at_everything_once_a_period(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole folder is looked at once, and not again before the next time."""
+    monkeypatch.setattr(watcher, "STEP_SECONDS", 0.0)
+    answers = _Answers([])
+    watch = Watcher(
+        Root(tmp_path, lambda: False),
+        cast("Growth", answers),
+        changes_of(tmp_path, 1.0),
+        print,
+        _Answers([""] * 9),
+    )
+
+    with pytest.raises(_End):
+        watch.run(60.0)
+
+    assert 1 == answers.looks
