@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import smtplib
 import ssl
@@ -16,6 +17,8 @@ from storage.paths import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "SCANNER_MAIL_PASSWORD"  # noqa: S105 - its name
 TIMEOUT_SECONDS = 20.0
@@ -112,7 +115,11 @@ def _password(file: Path | None) -> str:
 
 
 def send(server: MailServer, subject: str, text: str) -> str:
-    """Send a plain text to all recipients; return why that failed, or an empty string."""
+    """Send a plain text to all recipients; return why that failed, or an empty string.
+
+    Where the server takes it for some of them it is sent, and the others are logged: sent again,
+    those some would get it again.
+    """
     message = EmailMessage()
     message["Subject"] = subject
     message["From"] = server.sender
@@ -133,7 +140,9 @@ def send(server: MailServer, subject: str, text: str) -> str:
         return str(error).partition("\n")[0] or type(error).__name__
     except OSError as error:
         return f"cannot be reached ({error.strerror or error})"
-    return f"refused for {', '.join(sorted(refused))}" if refused else ""
+    if refused:
+        log.warning("the mail server %s refuses %s", server.host, ", ".join(sorted(refused)))
+    return ""
 
 
 def _connected(server: MailServer) -> smtplib.SMTP:
