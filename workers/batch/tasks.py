@@ -60,9 +60,9 @@ class WorkerContexts:
 def make_worker_app(settings: WorkerSettings) -> Celery:
     """Return a Celery app whose worker runs batches."""
     app = make_app(settings.broker_url, settings.store_id, settings.machine_id)
-    # Otherwise anyone who can write to the broker could end all workers with one message.
     # For the consumer's dead letters.
     app.letters = make_namespace(settings.broker_url, settings.store_id)
+    # Otherwise anyone who can write to the broker could end all workers with one message.
     app.conf.worker_consumer = "workers.broker.consumer:GuardedConsumer"
     app.steps["consumer"].add(availability_step(settings))
     guard_this_process(app.letters, "batch")
