@@ -101,7 +101,7 @@ def read_health(state_dir: Path, max_seconds: float) -> list[WorkerHealth]:
     """
     found = []
     for file in sorted(_folder(state_dir).glob(f"{_namespace()}-*")):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
             found.append(_read(file, max_seconds))
     return [one for one in found if one.health is not Health.DEAD] or found
 

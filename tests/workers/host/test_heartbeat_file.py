@@ -39,8 +39,8 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     with heartbeat_file(tmp_path, "attic"):
         (file,) = (tmp_path / "workers").glob("[0-9]*")
         (tmp_path / "workers" / "1-7").write_text('{"name": "other", "started": "1"}')
-        for name in ("x", "7"):
-            file.with_name(f"{file.name}-{name}").write_text("{")
+        for name, text in (("x", "{"), ("7", "{"), ("8", "{}"), ("9", "[]")):
+            file.with_name(f"{file.name}-{name}").write_text(text)
 
         assert ["attic"] == [one.name for one in read_health(tmp_path, 60)]
 
