@@ -76,7 +76,7 @@ def _server_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return decorate
 
 
-@click.command("immich", short_help="Tag the images in immich, or put them in an album.")
+@click.command("immich", short_help="Tag the images in immich, and fill an album.")
 @export_options
 @_server_options("IMMICH")
 @click.pass_context
@@ -102,7 +102,7 @@ def immich_command(ctx: click.Context, *, options: ExportOptions, into: ServerOp
     _export(ctx, options, into, Immich, Server(Immich.name, url, headers, into.ca_file))
 
 
-@click.command("photoprism", short_help="Label the images in PhotoPrism, or put them in an album.")
+@click.command("photoprism", short_help="Label the images in PhotoPrism, and fill an album.")
 @export_options
 @_server_options("PHOTOPRISM")
 @click.pass_context
