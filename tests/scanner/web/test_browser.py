@@ -499,6 +499,7 @@ def test_sample_is_reviewed_blind(
     assert boxes == 0
     assert "The whole sample is reviewed." in text
     # Two of three: Wilson's interval, as its article's formula gives it by hand.
+    assert "0 left. Prevalence (share of AI-generated images): 66.7 %" in text
     assert "66.7 % (95 % interval 20.8 % to 93.9 %, Wilson)" in text
     assert [] == found
 
