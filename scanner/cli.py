@@ -7,7 +7,7 @@ import io
 import os
 import select
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.exceptions import NoSuchCommand
@@ -15,6 +15,9 @@ from click.exceptions import NoSuchCommand
 from scanner.config import FileSettings
 from scanner.exits import CLOSED_OUTPUT, INTERRUPTED, UNAVAILABLE
 from storage.errors import InvalidInput, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # In the order in which a new user needs them; each is a module of `scanner.commands`.
 COMMANDS = {
@@ -182,10 +185,10 @@ def cli(ctx: click.Context) -> None:
     ctx.default_map = {name: FileSettings(lenient=name == "doctor") for name in COMMANDS}
 
 
-def main() -> None:
-    """Run the `scanner` script."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the `scanner` script, by default with the arguments of this process."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that is not UTF-8 gets escapes for what it cannot show.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="scanner")
+    cli(arguments, prog_name="scanner")

@@ -24,12 +24,22 @@ from workers.settings import FLEET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scanner.fleet.local_worker import LocalWorker
     from scanner.fleet.producer import OpenedScan, ScanRequest
     from scanner.options.scan_request import ScanRequestOptions
     from scanner.report.figures.build import Report
     from storage.database.store import Store
     from workers.broker.namespace import Namespace
     from workers.sources.location import SourceLocation
+
+# What a scan needs from its begin to its report.
+_MODULES = (
+    "scanner.fleet.producer",
+    "scanner.fleet.local",
+    "scanner.follow.events",
+    "scanner.report.figures.build",
+    "scanner.report.formats.write",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +103,55 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
     Exit codes: 0 done, 3 done but some images could not be read, 4 a required service is
     unavailable, 5 --fail-on matched, 130 interrupted, 141 output closed.
     """
+    stop = _Stop()
+    # A service manager's stop is a Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    if options.dry_run:
+        ctx.exit(_dry_run(requested, options))
+    # Started first, since it has as much to import as this process.
+    with _local_worker(options) as worker:
+        ctx.exit(_scan(requested, _Means(options, worker, stop)))
+
+
+def _local_worker(options: ScanOptions) -> LocalWorker:
+    """Start a worker, which waits for its broker."""
+    from scanner.config import state_dir
+    from scanner.fleet.local_worker import LocalWorker, WorkerOptions
+
+    is_alone = options.broker is None
+    worker = WorkerOptions(options.store, options.concurrency, state_dir(), options.roots, is_alone)
+    return LocalWorker(worker)
+
+
+def _request(requested: ScanRequestOptions, options: ScanOptions) -> ScanRequest:
+    # With an embedded broker this process requeues lost batches itself; with --broker the fleet.
+    return make_request(requested, uuid.uuid4().hex if options.broker is None else FLEET)
+
+
+def _dry_run(requested: ScanRequestOptions, options: ScanOptions) -> int:
+    """Print what would be scanned; return the exit code."""
     from scanner.commands.enqueue import print_dry_run
+
+    as_json = options.as_json or options.json_lines
+    incomplete = print_dry_run(_request(requested, options), as_json=as_json)
+    return INCOMPLETE if incomplete else DONE
+
+
+def _scan(requested: ScanRequestOptions, means: _Means) -> int:
+    """Scan and report; return the exit code."""
+    from scanner.processes.imports import import_all
+
+    import_all(*_MODULES)
+
     from scanner.config import state_dir
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
     from scanner.follow.progress import RETRY_SECONDS, ScanProgress, read_progress
     from scanner.processes.lock import lock_scan
 
-    stop = _Stop()
-    # A service manager's stop is a Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    # With an embedded broker this process requeues lost batches itself; with --broker the fleet.
-    request = make_request(requested, uuid.uuid4().hex if options.broker is None else FLEET)
-    if options.dry_run:
-        as_json = options.as_json or options.json_lines
-        ctx.exit(INCOMPLETE if print_dry_run(request, as_json=as_json) else DONE)
+    options = means.options
+    request = _request(requested, options)
     with (
         open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
         lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
@@ -120,7 +163,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
         opened = producer.open_scan(store, request)
         scan_id = opened.scan.scan_id
         try:
-            _run(store, opened, request, options, stop)
+            _run(store, opened, request, means)
         except (KeyboardInterrupt, BrokenPipeError) as error:
             counts = read_progress(store, scan_id).counts
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
@@ -131,13 +174,13 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
             )
             if isinstance(error, BrokenPipeError):
                 raise
-            ctx.exit(INTERRUPTED)
+            return INTERRUPTED
         report = _report(store, scan_id, options)
     if report.scan.state != "finished":
         raise ScannerError(f"scan {scan_id} was cancelled; run the same command again to resume")
     if options.fail_on == "ai" and report.counts.ai:
-        ctx.exit(FAIL_ON)
-    ctx.exit(ScanProgress(report.scan, report.counts).exit_code)
+        return FAIL_ON
+    return ScanProgress(report.scan, report.counts).exit_code
 
 
 class _Stop:
@@ -156,9 +199,16 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def _run(
-    store: Store, opened: OpenedScan, request: ScanRequest, options: ScanOptions, stop: _Stop
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """How a scan is done, who works for it, and what stops it."""
+
+    options: ScanOptions
+    worker: LocalWorker
+    stop: _Stop
+
+
+def _run(store: Store, opened: OpenedScan, request: ScanRequest, means: _Means) -> None:
     """Do the whole scan; stop what was started for it, however it ends."""
     from scanner.config import state_dir
     from scanner.fleet import local, producer
@@ -167,17 +217,15 @@ def _run(
     from scanner.follow.queue_state import waiting_note
     from workers.broker.heartbeat import uncancel
 
+    options, worker = means.options, means.worker
     scan_id = opened.scan.scan_id
-    worker_options = local.WorkerOptions(
-        options.store, options.concurrency, state_dir(), options.roots, options.broker is None
-    )
     on_progress = Events(store, scan_id).show if options.json_lines else None
     with local.local_broker(options.broker, state_dir(), store.identity) as own:
         # A named broker may remember that the scan was cancelled.
         uncancel(own.broker.namespace, scan_id)
         with (
             local.local_rescuer(store, own.broker, request.owner) as check_rescuer,
-            local.LocalWorker(own.broker.url, worker_options) as worker,
+            worker.serving(own.broker.url),
             _announced_stop(),
             Follower(
                 store,
@@ -188,7 +236,7 @@ def _run(
             ) as follower,
         ):
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
-            follower.follow(stop.check, own.check, worker.check, check_rescuer)
+            follower.follow(means.stop.check, own.check, worker.check, check_rescuer)
 
 
 def _require_writable(store: Store, namespace: Namespace) -> None:

@@ -223,7 +223,7 @@ def _ways(notices: NoticeOptions) -> list[Way]:
 def _watch(request: ScanRequest, options: WatchOptions, ways: list[Way]) -> NoReturn:
     from scanner.config import state_dir
     from scanner.fleet import producer
-    from scanner.fleet.local import WorkerOptions
+    from scanner.fleet.local_worker import WorkerOptions
     from scanner.follow.progress import RETRY_SECONDS
     from scanner.processes.lock import lock_scan
     from scanner.watch.file_systems import silent_file_system

@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from storage.reads.progress import Counts
     from storage.writes.scans import Scan
 
-# Seconds between two queries to the store at least,
+# Seconds between two queries to the store at least, at first and after five seconds: a short scan
+# does not wait for them.
+FIRST_POLL_SECONDS = 0.05
 POLL_SECONDS = 0.5
-# and the share of time that they may take: counting a million verdicts takes 0.1 s.
+# Of the time that has passed, until then.
+POLL_GROWTH = 0.1
+# The share of time that queries may take: counting a million verdicts takes 0.1 s.
 POLL_SHARE = 0.02
 # Seconds that a store may be unavailable, as for workers; and without a new verdict, until it is
 # checked whether one could be written.
@@ -89,7 +93,7 @@ class Follower:
         self._on_progress = on_progress
         self._on_stall = on_stall
         self._judged = 0
-        self._judged_at = time.monotonic()
+        self._started_at = self._judged_at = time.monotonic()
         console = ReportConsole(stderr=True)
         self._live = console.is_terminal
         self._bar = _Bar(
@@ -122,7 +126,8 @@ class Follower:
         now = time.monotonic()
         if now < self._poll_at:
             return None
-        self._poll_at = now + POLL_SECONDS
+        pause = self._pause(now)
+        self._poll_at = now + pause
         try:
             progress = read_progress(self._store, self._scan_id)
         except StoreUnavailable as error:
@@ -132,7 +137,7 @@ class Follower:
             self._print_line(now, f"waiting: {error}")
             return None
         query_seconds = time.monotonic() - now
-        self._poll_at = now + max(POLL_SECONDS, query_seconds / POLL_SHARE)
+        self._poll_at = now + max(pause, query_seconds / POLL_SHARE)
         self._unavailable_since = None
         if progress.counts.judged != self._judged:
             self._judged, self._judged_at = progress.counts.judged, now
@@ -140,6 +145,11 @@ class Follower:
             self._on_stall()
         self._show(now, progress)
         return progress
+
+    def _pause(self, now: float) -> float:
+        """Return the seconds between two queries."""
+        passed = now - self._started_at
+        return min(POLL_SECONDS, max(FIRST_POLL_SECONDS, POLL_GROWTH * passed))
 
     def _show(self, now: float, progress: ScanProgress) -> None:
         counts = progress.counts
@@ -185,7 +195,7 @@ class Follower:
             progress = self.update()
             if progress and progress.is_over:
                 return progress
-            time.sleep(POLL_SECONDS / 5)
+            time.sleep(self._pause(time.monotonic()) / 5)
 
 
 def fit_figures(columns: int, figures: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scanner.fleet import local
 from scanner.fleet.broker import open_broker
 from scanner.fleet.fingerprint import take_fingerprint
+from scanner.fleet.local_worker import LocalWorker
 from workers.broker.collection_fingerprints import store_fingerprint
 from workers.broker.heartbeat import uncancel
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from scanner.fleet.broker import Broker
+    from scanner.fleet.local_worker import WorkerOptions
     from scanner.fleet.producer import ScanRequest
     from storage.database.store import Store
     from storage.writes.scans import Scan
@@ -64,7 +66,7 @@ class OwnQueue(WatchQueue):
     def __init__(
         self,
         own: local.LocalBroker,
-        worker: local.LocalWorker,
+        worker: LocalWorker,
         check_rescuer: Callable[[], object],
         say: Callable[[str], object],
     ) -> None:
@@ -90,7 +92,7 @@ def open_queue(
     store: Store,
     request: ScanRequest,
     broker_url: str | None,
-    options: local.WorkerOptions,
+    options: WorkerOptions,
     say: Callable[[str], object],
 ) -> Iterator[WatchQueue]:
     """Open the queue at a URL, or run one with a worker while the context lasts."""
@@ -101,6 +103,7 @@ def open_queue(
     with (
         local.local_broker(None, options.state_dir, store.identity) as own,
         local.local_rescuer(store, own.broker, request.owner) as check_rescuer,
-        local.LocalWorker(own.broker.url, options) as worker,
+        LocalWorker(options) as worker,
+        worker.serving(own.broker.url),
     ):
         yield OwnQueue(own, worker, check_rescuer, say)

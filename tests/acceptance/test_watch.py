@@ -280,7 +280,7 @@ def test_worker_that_dies(
     worker = next(
         pid
         for pid in children(watching.process.pid)
-        if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"scanner.waiting_worker" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     )
     os.kill(worker, signal.SIGKILL)
     watching.wait_for_line("started again")
