@@ -21,6 +21,7 @@ import leather
 HERE = Path(__file__).parent
 # Script and arguments of each; all print a line of JSON for each row.
 COMPARISONS: dict[str, tuple[str, ...]] = {
+    "start": ("cold_start.py",),
     "list": ("bulk.py", "list", "--images", "50000"),
     "list-postgres": ("bulk.py", "list", "--images", "50000", "--store", "postgres"),
     "record": ("bulk.py", "record", "--images", "50000"),
