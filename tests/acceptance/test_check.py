@@ -30,7 +30,7 @@ def test_tagged_and_plain_file(cli: Cli, samples: Path) -> None:
 
 
 def test_rows_are_those_of_a_scan(scanned_samples: Cli, drawn_samples: Path) -> None:
-    """With --json each file gives the row of a scan, except for timings and host."""
+    """With --json each file gives the row of a scan, except for what only a scan knows."""
     cli, samples = scanned_samples, drawn_samples
     files = sorted(file for file in samples.rglob("*") if file.is_file())
     checked = [
@@ -38,7 +38,7 @@ def test_rows_are_those_of_a_scan(scanned_samples: Cli, drawn_samples: Path) -> 
     ]
     scanned = [json.loads(line) for line in cli.run("verdicts").stdout.splitlines()]
     by_path = {str(samples / row["path"]): row for row in scanned}
-    differing = {"path", "host", "fetch_ms", "decode_ms", "infer_ms"}
+    differing = {"path", "host", "edited", "fetch_ms", "decode_ms", "infer_ms"}
 
     assert [str(file) for file in files] == [row["path"] for row in checked]
     for row in checked:

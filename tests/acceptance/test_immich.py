@@ -135,7 +135,7 @@ def test_library_is_not_watched(cli: Cli) -> None:
     cli.env["SCANNER_IMMICH_KEY"] = KEY
     failed = cli.run("watch", "immich://photos.example", check=None)
 
-    assert "cannot be watched, only scanned again" in failed.stderr
+    assert "only folders can be watched: scan a library" in failed.stderr
 
 
 def test_without_a_key(cli: Cli) -> None:
