@@ -229,10 +229,10 @@ def test_search_suggests_and_sorts(
     """Typing suggests folders; sorted by size with a camera chosen, the largest come first."""
     page = visitor.page
     page.goto(f"{serve(large).url}scan/1/gallery?verdict=no_evidence")
-    page.get_by_label("Folder").press_sequentially("2020/0")
+    page.get_by_role("combobox", name="Folder").press_sequentially("2020/0")
     page.locator("#folders option").first.wait_for(state="attached")
     suggested = page.locator("#folders option").evaluate_all("all => all.map((o) => o.value)")
-    page.get_by_label("Folder").fill("")
+    page.get_by_role("combobox", name="Folder").fill("")
     page.get_by_label("Sort by").select_option("size")
     page.get_by_text("More filters").click()
     page.locator("select[name=camera]").select_option("Canon EOS 80D")
