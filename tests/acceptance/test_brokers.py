@@ -165,6 +165,7 @@ def test_sentinel(
     assert 0 == verdicts["pending"]
 
 
+@pytest.mark.faults
 def test_sentinel_that_refuses(start: Callable[..., int], cli: Cli, tmp_path: Path) -> None:
     """Sentinels that want a password, and get none, are named in one sentence."""
     draw(tmp_path / "pictures")

@@ -153,7 +153,7 @@ def store_on_the_hub(
     return make
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.faults), "postgres"])
 def test_three_hosts(
     network: Network,
     machine: Callable[[str], Machine],

@@ -46,6 +46,7 @@ def start_process(fleet: Fleet, module: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.faults
 def test_kill_result_writer_and_worker(
     fleet: Fleet,
     photos: Path,
@@ -85,6 +86,7 @@ def test_kill_result_writer_and_worker(
     assert 400 == sum(one["images"] for one in report["hosts"])
 
 
+@pytest.mark.faults
 def test_slow_and_interrupted_queue(
     fleet: Fleet,
     photos: Path,

@@ -102,6 +102,7 @@ SHORT = {
     "hub": ("--broker", CLOSED),
     "scans forget": ("--yes",),
     "users add": ("--password-file", "-"),
+    "watch": ("--broker", CLOSED),
     "worker": ("--broker", CLOSED),
     "worker install": ("--print",),
     "worker uninstall": ("--user",),
@@ -125,8 +126,8 @@ def check(line: str, words: list[str], expected: set[int]) -> None:
     assert done.exit_code in expected, done.output
     assert "Traceback" not in done.output
     assert PASSWORD not in done.output
-    # `doctor` tells its findings on stdout.
-    if line == "doctor" or done.exit_code in WORKED:
+    # These tell their findings on stdout.
+    if line in {"doctor", "worker health"} or done.exit_code in WORKED:
         return
     *others, last = done.stderr.splitlines()
     assert last.startswith("Error: "), done.stderr

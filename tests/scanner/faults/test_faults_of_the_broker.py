@@ -108,7 +108,7 @@ def test_broker(here: Here, few_rights: str, garbage_port: int, line: str, fault
 @pytest.mark.parametrize("line", with_option("--broker"))
 def test_full_broker(here: Here, clean_redis: str, line: str) -> None:
     """A broker without memory for one more key is one sentence."""
-    if line in {"hub", "worker"}:
+    if line in {"hub", "watch", "worker"}:
         pytest.skip("it waits for the broker, as the tests of faults show")
     with redis.Redis.from_url(clean_redis) as client:
         client.config_set("maxmemory", "1")

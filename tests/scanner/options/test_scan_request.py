@@ -30,7 +30,7 @@ def test_folder_of_a_library_is_announced(tmp_path: Path, command: str) -> None:
     once = CliRunner().invoke(cli, words)
     plain = CliRunner().invoke(cli, [*words, "--library", "none"])
 
-    assert "1 images" in once.stdout
+    assert "1 image," in once.stdout
     assert once.stderr.startswith("Google Takeout: ")
     assert 1 == len(once.stderr.splitlines())
     assert "2 images" in plain.stdout

@@ -378,7 +378,19 @@ def test_page_in_chinese(store: Store, scan: Scan) -> None:
         "provenance",
         "aarch",
     }
-    terms = {"AUC", "FAKE", "Gelman", "RAW", "REAL", "ROC", "Wilson", "scanner", "unsure", "video"}
+    terms = {
+        "AUC",
+        "FAKE",
+        "Gelman",
+        "RAW",
+        "REAL",
+        "ROC",
+        "UTC",
+        "Wilson",
+        "scanner",
+        "unsure",
+        "video",
+    }
     stages = {"fetchdecodeinfer"}
 
     assert ("html", {"lang": "zh-Hant"}) in page.tags
