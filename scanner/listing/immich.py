@@ -12,6 +12,7 @@ from uuid import UUID
 
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.globs import compile_patterns
+from scanner.listing.immich_search import search_pages, text_of
 from scanner.listing.scratch import scratch_database
 from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Candidate
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from scanner.listing.library_server import Server
     from scanner.listing.walk import Unreadable, WalkOptions
 
-# The most that the API returns at once.
-_PAGE = 1000
 # What is listed; `hidden` are the films of Live Photos, `locked` needs a PIN.
 _LISTED = ("timeline", "archive")
 _NO_ALBUM = "no date"
@@ -65,28 +64,22 @@ class ImmichListing:
 
     def _parts(self) -> Iterator[tuple[str | None, Mapping[str, object]]]:
         """Yield folders with the conditions of their assets; the folder of what is in no album."""
-        albums = self._dicts(self._server.call("GET", "/api/albums"))
-        for album in sorted(albums, key=lambda one: (_text(one, "albumName"), _text(one, "id"))):
-            yield _text(album, "albumName"), {"albumIds": [_text(album, "id")]}
+        albums = self._server.objects(self._server.call("GET", "/api/albums"))
+        for album in sorted(
+            albums, key=lambda one: (text_of(one, "albumName"), text_of(one, "id"))
+        ):
+            yield text_of(album, "albumName"), {"albumIds": [text_of(album, "id")]}
         for visibility in _LISTED:
             yield None, {"visibility": visibility}
 
     def _search(self, part: int, conditions: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
         """Yield the images that meet conditions and that no earlier part had."""
-        page: int | None = 1
-        while page is not None:
-            body = {**conditions, "type": "IMAGE", "withExif": True, "page": page, "size": _PAGE}
-            answer = self._server.call("POST", "/api/search/metadata", body)
-            assets = answer.get("assets") if isinstance(answer, dict) else None
-            items = self._dicts(assets.get("items") if isinstance(assets, dict) else None)
+        for items in search_pages(self._server, {**conditions, "type": "IMAGE"}):
             marks = [self._mark(one, part) for one in items]
             # A server that gives the same again would keep this going for ever.
             if items and not any(marks):
                 raise self._server.unexpected()
             yield from (one for one, mark in zip(items, marks, strict=True) if mark == "new")
-            following = assets.get("nextPage") if isinstance(assets, dict) else None
-            number = int(str(following)) if str(following).isdecimal() else 0
-            page = number if items and number > page else None
 
     def _mark(self, asset: Mapping[str, Any], part: int) -> str:
         """Return `new`, or `seen` in an earlier part; nothing where this part had it."""
@@ -98,7 +91,7 @@ class ImmichListing:
         return "" if row[0] == part else "seen"
 
     def _candidate(self, asset: Mapping[str, Any], folder: str | None) -> Candidate | None:
-        name = _text(asset, "originalFileName")
+        name = text_of(asset, "originalFileName")
         kind = file_kind(name.encode(errors="replace"))
         if asset.get("isTrashed") or asset.get("visibility", _LISTED[0]) not in _LISTED:
             self.skipped["hidden"] += 1
@@ -128,14 +121,9 @@ class ImmichListing:
 
     def _id(self, asset: Mapping[str, Any]) -> UUID:
         try:
-            return UUID(_text(asset, "id"))
+            return UUID(text_of(asset, "id"))
         except ValueError as error:
             raise self._server.unexpected() from error
-
-    def _dicts(self, answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
-            raise self._server.unexpected()
-        return answer
 
 
 def _checksum(asset: Mapping[str, Any]) -> bytes:
@@ -147,26 +135,21 @@ def _checksum(asset: Mapping[str, Any]) -> bytes:
     if asset.get("libraryId"):
         return unknown
     try:
-        sha1 = base64.b64decode(_text(asset, "checksum"), validate=True)
+        sha1 = base64.b64decode(text_of(asset, "checksum"), validate=True)
     except (binascii.Error, ValueError):
         return unknown
     return sha1[:CHECKSUM_BYTES] if len(sha1) >= CHECKSUM_BYTES else unknown
 
 
 def _year(asset: Mapping[str, Any]) -> str:
-    year = _text(asset, "localDateTime")[:4]
+    year = text_of(asset, "localDateTime")[:4]
     return year if year.isascii() and year.isdigit() else _NO_ALBUM
 
 
 def _time(asset: Mapping[str, Any]) -> int:
     """Return the time of a file's change in nanoseconds, 0 where it is not known."""
     try:
-        changed = datetime.fromisoformat(_text(asset, "fileModifiedAt"))
+        changed = datetime.fromisoformat(text_of(asset, "fileModifiedAt"))
         return clamp_mtime(round(changed.timestamp() * 1_000_000) * 1000)
     except (ValueError, OverflowError):
         return 0
-
-
-def _text(asset: Mapping[str, Any], key: str) -> str:
-    value = asset.get(key)
-    return value if isinstance(value, str) else ""

@@ -11,11 +11,11 @@ import urllib.error
 import urllib.request
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 from storage.paths import shown
-from workers.sources.location import LIBRARY_KEY
+from workers.sources.location import LIBRARY_KEY, is_server_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +104,12 @@ class Server:
         except (ValueError, RecursionError) as error:
             raise self.unexpected() from error
 
+    def objects(self, answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+        """Return an answer that is a list of objects; raise ScannerError for another."""
+        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
+            raise self.unexpected()
+        return answer
+
     def unexpected(self) -> ScannerError:
         """Return the error for an answer of another form."""
         return ScannerError(f"{self.url} does not answer as {self.name} does: is the URL right?")
@@ -167,13 +173,7 @@ def require_key(text: str) -> str:
 
 def base_url(text: str) -> str:
     """Return a server's URL without the end of its path; raise InvalidInput."""
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    plain = text.isascii() and text.isprintable() and " " not in text
-    if not valid or not plain or parts.query or parts.fragment or parts.username is not None:
+    if not is_server_url(text):
         raise InvalidInput("invalid --url: expected https://HOST or http://HOST:PORT")
     return text.rstrip("/").removesuffix("/api")
 

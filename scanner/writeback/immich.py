@@ -7,6 +7,7 @@ import binascii
 import os
 from typing import TYPE_CHECKING, Any
 
+from scanner.listing.immich_search import search_pages, text_of
 from scanner.writeback.keywords import PARENT
 from scanner.writeback.library import Asset
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
-
-# The most that the API returns at once.
-_PAGE = 1000
 
 
 class Immich:
@@ -38,9 +36,10 @@ class Immich:
         """
         checks = [{"id": file.sha1, "checksum": file.sha1} for file in files]
         answer = self._call("POST", "/api/assets/bulk-upload-check", {"assets": checks})
+        results = answer.get("results") if isinstance(answer, dict) else None
         found = {
-            _text(one, "id"): _text(one, "assetId")
-            for one in self._list(answer, "results")
+            text_of(one, "id"): text_of(one, "assetId")
+            for one in self._server.objects(results)
             if one.get("action") == "reject" and one.get("assetId") and not one.get("isTrashed")
         }
         for file in files:
@@ -66,15 +65,15 @@ class Immich:
         """Give assets a keyword; return those that the server refused."""
         value = f"{PARENT}/{keyword}"
         if value not in self._all_tags():
-            made = self._list(self._call("PUT", "/api/tags", {"tags": [value]}))
-            self._all_tags().update({_text(one, "value"): _text(one, "id") for one in made})
+            made = self._server.objects(self._call("PUT", "/api/tags", {"tags": [value]}))
+            self._all_tags().update({text_of(one, "value"): text_of(one, "id") for one in made})
         tag = self._all_tags().get(value)
         if tag is None:
             raise self._server.unexpected()
         answer = self._call("PUT", f"/api/tags/{tag}/assets", {"ids": list(assets)})
         return {
-            _text(one, "id")
-            for one in self._list(answer)
+            text_of(one, "id")
+            for one in self._server.objects(answer)
             if not one.get("success") and one.get("error") != "duplicate"
         }
 
@@ -89,10 +88,10 @@ class Immich:
         found = self._album(album)
         if found is None:
             made = self._call("POST", "/api/albums", {"albumName": album, "assetIds": list(assets)})
-            self._albums[album] = _text(made, "id")
+            self._albums[album] = text_of(made, "id")
             return len(assets)
         answer = self._call("PUT", f"/api/albums/{found}/assets", {"ids": list(assets)})
-        return sum(bool(one.get("success")) for one in self._list(answer))
+        return sum(bool(one.get("success")) for one in self._server.objects(answer))
 
     def remove_from_album(self, album: str, assets: Sequence[str]) -> None:
         """Take assets out of an album, if there is one."""
@@ -102,58 +101,37 @@ class Immich:
 
     def _album(self, name: str) -> str | None:
         if name not in self._albums:
-            for one in self._list(self._call("GET", "/api/albums")):
-                self._albums.setdefault(_text(one, "albumName"), _text(one, "id"))
+            for one in self._server.objects(self._call("GET", "/api/albums")):
+                self._albums.setdefault(text_of(one, "albumName"), text_of(one, "id"))
         return self._albums.get(name)
 
     def _all_tags(self) -> dict[str, str]:
         if self._tags is None:
-            tags = self._list(self._call("GET", "/api/tags"))
-            self._tags = {_text(one, "value"): _text(one, "id") for one in tags}
+            tags = self._server.objects(self._call("GET", "/api/tags"))
+            self._tags = {text_of(one, "value"): text_of(one, "id") for one in tags}
         return self._tags
 
     def _search(self, conditions: Mapping[str, object]) -> Iterator[Asset]:
-        page: int | None = 1
-        while page is not None:
-            body = {**conditions, "page": page, "size": _PAGE, "withExif": True}
-            answer = self._call("POST", "/api/search/metadata", body)
-            assets = answer.get("assets") if isinstance(answer, dict) else None
-            for one in self._list(assets, "items"):
-                yield _asset(one)
-            following = assets.get("nextPage") if isinstance(assets, dict) else None
-            # A server that names a page again would keep this going for ever.
-            number = int(str(following)) if str(following).isdecimal() else 0
-            page = number if number > page else None
+        for items in search_pages(self._server, conditions):
+            yield from map(_asset, items)
 
     def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         return self._server.call(method, path, body)
-
-    def _list(self, answer: Any, key: str | None = None) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-        if key is not None:
-            answer = answer.get(key) if isinstance(answer, dict) else None
-        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
-            raise self._server.unexpected()
-        return answer
 
 
 def _asset(one: Mapping[str, Any]) -> Asset:
     exif = one.get("exifInfo")
     size = exif.get("fileSizeInByte") if isinstance(exif, dict) else 0
     try:
-        sha1 = base64.b64decode(_text(one, "checksum"), validate=True).hex()
+        sha1 = base64.b64decode(text_of(one, "checksum"), validate=True).hex()
     except (binascii.Error, ValueError):
         sha1 = ""
-    path = _text(one, "originalPath")
+    path = text_of(one, "originalPath")
     # Of an upload, the server's own path ends in another name.
     is_external = bool(one.get("libraryId"))
     return Asset(
-        _text(one, "id"),
+        text_of(one, "id"),
         sha1,
-        path if is_external else _text(one, "originalFileName"),
+        path if is_external else text_of(one, "originalFileName"),
         size if is_external and isinstance(size, int) else 0,
     )
-
-
-def _text(one: Any, key: str) -> str:  # noqa: ANN401 - JSON
-    value = one.get(key) if isinstance(one, dict) else None
-    return value if isinstance(value, str) else ""

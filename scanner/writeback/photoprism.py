@@ -50,7 +50,7 @@ class PhotoPrism:
         offset = 0
         while label is not None:
             query = {"count": _PAGE, "offset": offset, "quality": 0, "q": f"label:{label[1]}"}
-            files = self._list(self._server.call("GET", "/api/v1/photos", query=query))
+            files = self._server.objects(self._server.call("GET", "/api/v1/photos", query=query))
             for one in files:
                 yield Asset(
                     str(one.get("UID", "")), str(one.get("Hash", "")), str(one.get("FileName", ""))
@@ -101,7 +101,7 @@ class PhotoPrism:
         """Return the numbers and slugs of labels by what is left of their names."""
         if self._labels is None:
             query = {"count": 100_000, "all": "true"}
-            labels = self._list(self._server.call("GET", "/api/v1/labels", query=query))
+            labels = self._server.objects(self._server.call("GET", "/api/v1/labels", query=query))
             self._labels = {
                 _plain(str(one.get("Slug", ""))): (int(one["ID"]), str(one.get("Slug", "")))
                 for one in labels
@@ -111,7 +111,7 @@ class PhotoPrism:
 
     def _all_albums(self) -> dict[str, str]:
         if self._albums is None:
-            albums = self._list(
+            albums = self._server.objects(
                 self._server.call("GET", "/api/v1/albums", query={"count": 100_000})
             )
             # Months, places and folders are there, too.
@@ -121,11 +121,6 @@ class PhotoPrism:
                 if one.get("Type") == "album"
             }
         return self._albums
-
-    def _list(self, answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
-            raise self._server.unexpected()
-        return answer
 
     def _dict(self, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         if not isinstance(answer, dict):

@@ -69,19 +69,24 @@ class LibraryLocation:
 SourceLocation = Path | HubLocation | UrlLocation | LibraryLocation
 
 
+def is_server_url(url: str) -> bool:
+    """Tell whether a URL is that of a web server: without user, query, fragment and blanks."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return valid and plain and not parts.query and not parts.fragment and parts.username is None
+
+
 def library_location(text: str) -> LibraryLocation | None:
     """Return the library that a URL names, None for other text; raise InvalidInput."""
     match = _LIBRARY.fullmatch(text)
     if match is None:
         return None
     url = f"{match[1] or 'https'}://{text.partition('://')[2]}"
-    try:
-        parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    plain = url.isascii() and url.isprintable() and " " not in url
-    if not valid or not plain or parts.query or parts.fragment or parts.username is not None:
+    if not is_server_url(url):
         raise InvalidInput("invalid URL: expected immich://HOST or immich+http://HOST:PORT")
     return LibraryLocation(url.rstrip("/").removesuffix("/api"))
 
