@@ -38,7 +38,7 @@ def command(
 
     People review images in the pages of `scanner serve`; answers never change a verdict. A sample
     is reviewed without showing verdicts. Its share of AI-generated images is an estimate for the
-    whole scan that does not depend on the detectors.
+    whole scan that does not depend on the detectors; earlier answers to its images count.
 
     \b
     Examples:
@@ -108,6 +108,11 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: ReviewProgress)
         f"{sample.ai:,} AI, {sample.not_ai:,} not AI, {sample.cant_tell:,} can't tell, "
         f"{sample.unanswered:,} left"
     )
+    if sample.uncounted:
+        click.echo(
+            f"  {count(sample.uncounted, 'answer', 'answers')} not counted yet: images that were "
+            "drawn before have none"
+        )
     click.echo(f"  {_estimate(sample)}")
     if sample.unanswered:
         click.echo("  review them in: scanner serve, Review, Sample", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ class SampleOutcome:
     """A scan's latest sample, and how many of its images have each answer.
 
     Images are drawn uniformly without replacement from the `population`: the readable images.
+    Answers count up to the first image, in the order of drawing, that has none: these images are a
+    sample too. Answers to later ones are `uncounted`, for which images have an answer already may
+    depend on their verdicts.
     """
 
     sample_id: int
@@ -37,11 +41,12 @@ class SampleOutcome:
     ai: int
     not_ai: int
     cant_tell: int
+    uncounted: int = 0
 
     @property
     def unanswered(self) -> int:
         """Return the number of images without an answer."""
-        return self.size - self.ai - self.not_ai - self.cant_tell
+        return self.size - self.ai - self.not_ai - self.cant_tell - self.uncounted
 
 
 def draw_sample(store: Store, scan_id: int, size: int, seed: int) -> SampleOutcome:
@@ -97,20 +102,20 @@ def read_sample(store: Store, scan_id: int) -> SampleOutcome | None:
         ).first()
         if drawn is None:
             return None
-        sample_answers = _answers(drawn.id, scan_id).subquery()
-        counted = sa.select(sample_answers.c.answer, sa.func.count()).group_by(
-            sample_answers.c.answer
-        )
-        answers: dict[str | None, int] = {row[0]: row[1] for row in connection.execute(counted)}
+        rows = connection.execute(_answers(drawn.id, scan_id).order_by(sampled.c.n))
+        answers: list[str | None] = [row.answer for row in rows]
+    first_open = answers.index(None) if None in answers else len(answers)
+    counted = Counter(answers[:first_open])
     return SampleOutcome(
         sample_id=drawn.id,
         scan_id=scan_id,
         seed=drawn.seed,
         population=drawn.population,
-        size=sum(answers.values()),
-        ai=answers.get(Answer.AI, 0),
-        not_ai=answers.get(Answer.NOT_AI, 0),
-        cant_tell=answers.get(Answer.CANT_TELL, 0),
+        size=len(answers),
+        ai=counted[Answer.AI],
+        not_ai=counted[Answer.NOT_AI],
+        cant_tell=counted[Answer.CANT_TELL],
+        uncounted=len(answers) - first_open - answers.count(None),
     )
 
 

@@ -86,6 +86,28 @@ def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
     assert (1, 1, 1, 1) == (outcome.ai, outcome.not_ai, outcome.cant_tell, outcome.unanswered)
 
 
+def test_answers_count_up_to_the_first_open_image(fill: Fill) -> None:
+    """Earlier answers count once all images that were drawn before them have one."""
+    scan = finished(fill, readable=10)
+    flagged = [one for one, _ in _ids(fill, scan)][:6]
+    for image in flagged:
+        reviews.record_answer(fill.store, scan.scan_id, image, Answer.AI, "ann")
+    drawn = samples.draw_sample(fill.store, scan.scan_id, 10, seed=1)
+    images = [image for image, _ in samples.sample_images(fill.store, drawn)]
+    leading = next(n for n, image in enumerate(images) if image not in flagged)
+    outcome = samples.read_sample(fill.store, scan.scan_id)
+
+    assert outcome is not None
+    assert (leading, 6 - leading, 4) == (outcome.ai, outcome.uncounted, outcome.unanswered)
+
+    for image in set(images) - set(flagged):
+        reviews.record_answer(fill.store, scan.scan_id, image, Answer.NOT_AI, "ann")
+    outcome = samples.read_sample(fill.store, scan.scan_id)
+
+    assert outcome is not None
+    assert (6, 4, 0, 0) == (outcome.ai, outcome.not_ai, outcome.uncounted, outcome.unanswered)
+
+
 def test_no_sample_of_half_a_scan(fill: Fill) -> None:
     """An unfinished scan, and one without readable images, raise one sentence."""
     unfinished, unreadable = fill.scan(), finished(fill, readable=0, failed=2)
