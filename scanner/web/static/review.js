@@ -106,7 +106,8 @@
 
   function fail() {
     answered.textContent = "";
-    trouble.textContent = trouble.dataset.text.replace("{number}", queue.length);
+    const { one, several } = trouble.dataset;
+    trouble.textContent = queue.length === 1 ? one : several.replace("{number}", queue.length);
     notice.hidden = false;
   }
 
