@@ -83,6 +83,18 @@ def test_changelog_starts_with_the_version() -> None:
     assert project["version"] == next(name for name in sections if name != "Unreleased")
 
 
+def test_release_of_another_version_is_refused() -> None:
+    """The release workflow begins with a script, which refuses a tag of another version."""
+    release = load(ROOT / ".github/workflows/release.yml")["jobs"]["build"]["steps"]
+    done = subprocess.run(
+        [ROOT / "bin" / "release", "v0.0.0"], capture_output=True, text=True, check=False
+    )
+
+    assert 'bin/release "$GITHUB_REF_NAME"' in [step.get("run") for step in release]
+    assert 1 == done.returncode
+    assert done.stderr.startswith("scanner: invalid tag 'v0.0.0': expected v")
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda file: file.stem)
 def test_issue_forms_ask_for_the_doctor(form: Path) -> None:
     """Each issue form has a title and asks for the output of `scanner doctor --json`."""
