@@ -26,7 +26,7 @@ DETECTORS = ROOT / "docs" / "reference" / "detectors.md"
 
 # Patterns of commands that the test cannot run, each with its reason.
 NOT_RUN = {
-    r"bin/test|bin/lint|bin/docs|bin/release|\.ci/run|nox|pre-commit": "is a task of the repository",
+    r"bin/(test|lint|docs|release)|\.ci/run|nox|pre-commit": "is a task of the repository",
     r"bin/picture|benchmarks/house\.py": "is no part of the product",
     r"bin/scan ~/Pictures|bin/scanner": "test_first_command.py runs it in a new clone",
     r"pipx? install|uv tool|venv ~/scanner": "changes the user's home; tests run on the wheel",
