@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 LAUNCHER = Path(__file__).with_name("exit_with_parent.py")
 
 
-def start(
+def start(  # noqa: PLR0913 - named, as those of Popen are
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     output: int | IO[bytes] | None = None,
+    inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in its own session, with stdout and stderr going to `output`.
+
+    It keeps the file descriptors `inherited` open, and with them the locks on these files.
 
     On Linux the program gets SIGTERM when the calling *thread* ends, so call from a thread that
     lives long enough, usually the main thread. A program that cannot be started exits with 1 and
@@ -40,6 +43,7 @@ def start(
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=inherited,
     )
 
 

@@ -11,6 +11,7 @@ disk, ignores the address to bind and stops its server with SIGKILL.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import platform
@@ -21,10 +22,10 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 from urllib.parse import quote
 
 import redis
@@ -36,9 +37,13 @@ from scanner.processes.addresses import is_wildcard
 from scanner.processes.private_folder import private_folder
 from storage.errors import ServiceUnavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0  # usually 0.1 s; longer with a slow SD card and a large append-only file
 STOP_GRACE_S = 10.0
+EARLIER_SERVER_S = 20.0  # that ends, and writes the rest of its append-only file
 PORT_ATTEMPTS = 3  # another program may take the free port before the server does
 MAX_RESTARTS = 10
 WATCH_EVERY_S = 0.2
@@ -196,6 +201,7 @@ class EmbeddedServer:
         self._port: int
         self._process: subprocess.Popen[bytes]
         self._failure: ServerFailed | None = None
+        self._lock: BinaryIO | None = None
 
     @property
     def url(self) -> str:
@@ -225,6 +231,7 @@ class EmbeddedServer:
         with self._cleanup:
             if self._persistent:
                 self._folder, self._port = self._persistent.folder, self._persistent.port
+                self._lock = self._cleanup.enter_context(_lock_files(self._folder))
                 self._start()
             else:
                 folder = private_folder(self._state_folder, "queue")
@@ -263,10 +270,18 @@ class EmbeddedServer:
         try:
             with (self._folder / "server.log").open("ab") as log:
                 self._process = children.start(
-                    [str(self._program), "-"], cwd=self._folder, stdin=reader, output=log
+                    [str(self._program), "-"],
+                    cwd=self._folder,
+                    stdin=reader,
+                    output=log,
+                    inherited=[self._lock.fileno()] if self._lock else [],
                 )
         finally:
             os.close(reader)
+        if self._lock:
+            self._lock.truncate(0)
+            self._lock.write(str(self._process.pid).encode())
+            self._lock.flush()
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -318,6 +333,31 @@ class EmbeddedServer:
         lines = (self._folder / "server.log").read_text("utf-8", "replace").splitlines()
         head = f"The queue server {self._program} {what}; its log ends with:"
         return "\n  ".join([head, *lines[-LOG_LINES_SHOWN:]])
+
+
+@contextmanager
+def _lock_files(folder: Path) -> Iterator[BinaryIO]:
+    """Yield a lock on a server's files, which its process inherits and keeps until it ends.
+
+    A server whose hub was killed may still run, and two servers would damage the files. Raise
+    ServerFailed where it does not end in time.
+    """
+    with (folder / "server.lock").open("a+b") as lock:
+        deadline = time.monotonic() + EARLIER_SERVER_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    lock.seek(0)
+                    raise ServerFailed(
+                        f"A queue server that was started earlier, process {lock.read().decode()}, "
+                        f"still uses {folder}: wait until it has ended, or stop it"
+                    ) from None
+                time.sleep(POLL_EVERY_S)
+            else:
+                break
+        yield lock
 
 
 def _answers(client: redis.Redis) -> bool:

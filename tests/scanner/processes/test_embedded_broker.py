@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from ports import free_port
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scanner.processes import embedded_broker
-from scanner.processes.embedded_broker import EmbeddedServer, ServerFailed, ServerNotFound
+from scanner.processes.embedded_broker import (
+    EmbeddedServer,
+    PersistentServer,
+    ServerFailed,
+    ServerNotFound,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +34,17 @@ import sys, time
 from pathlib import Path
 from scanner.processes.embedded_broker import EmbeddedServer
 with EmbeddedServer(Path(sys.argv[1])) as server:
+    print(server.pid, flush=True)
+    time.sleep(60)
+"""
+
+HOLD_A_PERSISTENT_SERVER = """
+import sys, time
+from pathlib import Path
+from scanner.processes.embedded_broker import EmbeddedServer, PersistentServer
+folder = Path(sys.argv[1])
+persistent = PersistentServer(folder, "127.0.0.1", int(sys.argv[2]), "ann", "secret")
+with EmbeddedServer(folder, persistent=persistent) as server:
     print(server.pid, flush=True)
     time.sleep(60)
 """
@@ -150,6 +167,41 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
 
     assert was_alive
     assert wait_for(lambda: not is_alive(pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the signal")
+def test_server_of_a_killed_hub_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it has not ended, no other server is started on its files; then one is."""
+    (tmp_path / "users.acl").write_text("user ann on >secret ~* &* +@all\n")
+    command = [sys.executable, "-c", HOLD_A_PERSISTENT_SERVER, str(tmp_path), str(free_port())]
+    port = free_port()
+    persistent = PersistentServer(tmp_path, "127.0.0.1", port, "ann", "secret")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hub:
+        assert hub.stdout is not None
+        pid = int(hub.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        hub.kill()
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded_broker, "EARLIER_SERVER_S", 0.1)
+        with (
+            pytest.raises(ServerFailed, match=f"process {pid}, still uses"),
+            EmbeddedServer(tmp_path, persistent=persistent),
+        ):
+            pass
+    is_orphan = is_alive(pid)
+    os.kill(pid, signal.SIGCONT)
+    with (
+        EmbeddedServer(tmp_path, persistent=persistent) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        had_ended = not is_alive(pid)
+        answers = client.ping()
+
+    assert is_orphan
+    assert had_ended
+    assert answers
 
 
 def test_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
