@@ -124,6 +124,7 @@ def test_pre_commit_hooks_are_those_of_the_linters() -> None:
 @pytest.mark.parametrize(
     "script",
     [
+        "bin/audit",
         "bin/container",
         "bin/docs",
         "bin/environment.sh",

@@ -153,7 +153,8 @@ def store_on_the_hub(
     return make
 
 
-@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.faults), "postgres"])
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_three_hosts(
     network: Network,
     machine: Callable[[str], Machine],

@@ -111,9 +111,7 @@ def test_a_run_ends_in_a_model_with_its_card(
     assert {"python", "gpus", "packages"} <= set(noted)
 
 
-@pytest.mark.parametrize(
-    "recipe", [SMALL, IN_PHASES, AVERAGED], ids=["one", "two phases", "averaged"]
-)
+@pytest.mark.parametrize("recipe", [IN_PHASES, AVERAGED], ids=["two phases", "averaged"])
 def test_a_killed_run_resumes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
 ) -> None:
