@@ -69,6 +69,7 @@ class Address:
             month=self.value("month", _month),
             sort=self.value("sort", Sort) or Sort.SCORE,
             is_reversed=bool(self.values("reverse")),
+            is_grouped=bool(self.values("group")),
         )
 
     def place(self, name: str) -> Position | None:
@@ -102,6 +103,7 @@ def query(selection: Selection, **more: object) -> str:
         "month": selection.month,
         "sort": None if selection.sort is Sort.SCORE else selection.sort,
         "reverse": 1 if selection.is_reversed else None,
+        "group": 1 if selection.is_grouped else None,
     }
     pairs += [(name, value) for name, value in (fields | more).items() if value is not None]
     return urlencode(pairs)

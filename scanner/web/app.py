@@ -13,7 +13,18 @@ from starlette.staticfiles import StaticFiles
 from scanner.language import gettext
 from scanner.web.guard import Guard
 from scanner.web.languages import Languages, set_language
-from scanner.web.pages import check, gallery, image, live, report, review, score_map, start, steer
+from scanner.web.pages import (
+    check,
+    gallery,
+    image,
+    live,
+    report,
+    review,
+    score_map,
+    selected,
+    start,
+    steer,
+)
 from scanner.web.sessions import Sessions
 from scanner.web.site import html, message
 from storage.errors import NotFound, StoreError
@@ -50,7 +61,7 @@ ROUTES = (
     Route("/scan/{scan:int}/gallery", gallery.tiles),
     Route("/scan/{scan:int}/suggest", gallery.suggest),
     Route("/scan/{scan:int}/export", gallery.export),
-    Route("/scan/{scan:int}/selected", gallery.selected, methods=["POST"]),
+    Route("/scan/{scan:int}/selected", selected.selected, methods=["POST"]),
     Route("/scan/{scan:int}/image/{image:int}", image.show),
     Route("/scan/{scan:int}/image/{image:int}/thumbnail", image.thumbnail),
     Route("/scan/{scan:int}/image/{image:int}/large", image.large),

@@ -22,11 +22,11 @@ async def read_form(request: Request) -> dict[str, str]:
     return dict(await read_pairs(request))
 
 
-async def read_pairs(request: Request) -> list[tuple[str, str]]:
+async def read_pairs(request: Request, max_bytes: int = MAX_BYTES) -> list[tuple[str, str]]:
     """Return the names and values of a form's fields, of which several may have one name."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BYTES:
+        if len(body) > max_bytes:
             raise HTTPException(413, gettext("Form too large."))
     return parse_qsl(body.decode("utf-8", "replace"))

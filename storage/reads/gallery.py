@@ -74,11 +74,28 @@ class Tile:
     size_bytes: int = 0
     mtime_ns: int = 0
     taken_at: float | None = None
+    digest: bytes | None = None
+    look: int | None = None
 
     @property
     def position(self) -> Position:
         """Return the position of the image in the order."""
         return position_of(self.outcome, self.score, self.image_id)
+
+
+def _by_position(tile: Tile) -> tuple[bool, float, int]:
+    score = tile.position.score
+    return score is None, -(score or 0.0), -tile.image_id
+
+
+# The orders of pages, as keys of images.
+_ORDERS: dict[Sort, Callable[[Tile], tuple[Any, ...]]] = {
+    Sort.SCORE: _by_position,
+    Sort.NAME: lambda tile: (tile.path, tile.image_id),
+    Sort.TAKEN: lambda tile: (-(tile.taken_at or 0.0), -tile.image_id),
+    Sort.CHANGED: lambda tile: (-tile.mtime_ns, -tile.image_id),
+    Sort.SIZE: lambda tile: (-tile.size_bytes, -tile.image_id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +144,42 @@ def iterate(store: Store, scan: Scan, selection: Selection) -> Iterator[Tile]:
         after = tiles[-1].position
 
 
+def selected_images(store: Store, scan: Scan, selection: Selection, limit: int) -> list[int]:
+    """Return the images of a selection in no order, `limit` of them at most."""
+    with store.read() as connection:
+        wanted = read_conditions(store, connection, scan, selection)
+        return _any(connection, scan, selection, wanted, limit)
+
+
 def read_tiles(store: Store, scan: Scan, images: Sequence[int]) -> list[Tile]:
     """Return the judged ones of these images, in their order."""
     with store.read() as connection:
-        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, images))}
+        rows = {
+            row.image_id: row
+            for row in connection.execute(_details(scan.scan_id).where(is_one_of(images)))
+        }
     return [_tile(rows[image_id]) for image_id in images if image_id in rows]
+
+
+def matching_tiles(
+    store: Store, scan: Scan, selection: Selection, images: sa.CompoundSelect[Any]
+) -> list[Tile]:
+    """Return those of some images that are in a selection, in no order."""
+    with store.read() as connection:
+        ids = list(connection.scalars(images))
+        conditions = read_conditions(store, connection, scan, selection)
+        if selection.sort is Sort.TAKEN:
+            conditions.append(verdict.c.taken_at.is_not(None))
+        # An expression: by the index on outcomes, all images would be read.
+        outcome = sa.func.coalesce(verdict.c.outcome, "")
+        conditions.append(outcome.in_(selection.wanted_outcomes))
+        query = _details(scan.scan_id).where(is_one_of(ids), *conditions)
+        return [_tile(row) for row in connection.execute(query)]
+
+
+def in_order(selection: Selection, tiles: Sequence[Tile]) -> list[Tile]:
+    """Return images in the order of a selection."""
+    return sorted(tiles, key=_ORDERS[selection.sort], reverse=selection.is_reversed)
 
 
 def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:
@@ -180,7 +228,10 @@ def _page(store: Store, scan: Scan, selection: Selection, step: _Step) -> list[T
             ids = _by_score(connection, scan, selection, wanted, step)
         else:
             ids = _by_key(connection, scan, selection, wanted, step)
-        rows = {row.image_id: row for row in connection.execute(_details(scan.scan_id, ids))}
+        rows = {
+            row.image_id: row
+            for row in connection.execute(_details(scan.scan_id).where(is_one_of(ids)))
+        }
     return [_tile(rows[image_id]) for image_id in ids]
 
 
@@ -234,15 +285,24 @@ def _few(
     connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any]
 ) -> list[int] | None:
     """Return the images of a selection; None where there are more than FEW."""
+    ids = _any(connection, scan, selection, wanted, FEW + 1)
+    return ids if len(ids) <= FEW else None
+
+
+def _any(
+    connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any], limit: int
+) -> list[int]:
+    """Return images of a selection, `limit` of them at most."""
+    if selection.sort is Sort.TAKEN:
+        wanted = [*wanted, verdict.c.taken_at.is_not(None)]
     parts = [
-        sa.select(verdict.c.image_id).where(*conditions, *wanted).limit(FEW + 1)
+        sa.select(verdict.c.image_id).where(*conditions, *wanted).limit(limit)
         for conditions, _ in _ranges(scan, selection)
     ]
     if not parts:
         return []
     every = sa.union_all(*(sa.select(part.subquery()) for part in parts))
-    ids = list(connection.scalars(sa.select(every.subquery()).limit(FEW + 1)))
-    return ids if len(ids) <= FEW else None
+    return list(connection.scalars(sa.select(every.subquery()).limit(limit)))
 
 
 def _joined(table: sa.Table) -> sa.FromClause:
@@ -315,7 +375,7 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
     )
 
 
-def _details(scan_id: int, ids: Sequence[int]) -> sa.Select[Any]:
+def _details(scan_id: int) -> sa.Select[Any]:
     return (
         sa.select(
             verdict.c.image_id,
@@ -328,11 +388,13 @@ def _details(scan_id: int, ids: Sequence[int]) -> sa.Select[Any]:
             entry.c.size_bytes,
             entry.c.mtime_ns,
             verdict.c.taken_at,
+            verdict.c.digest,
+            verdict.c.look,
         )
         .select_from(
             entry.join(verdict, ENTRY_VERDICT).join(image, image.c.id == verdict.c.image_id)
         )
-        .where(verdict.c.scan_id == scan_id, verdict.c.image_id.in_(ids))
+        .where(verdict.c.scan_id == scan_id)
     )
 
 
@@ -348,4 +410,6 @@ def _tile(row: sa.Row[Any]) -> Tile:
         size_bytes=row.size_bytes,
         mtime_ns=row.mtime_ns,
         taken_at=row.taken_at,
+        digest=None if row.digest is None else bytes(row.digest),
+        look=row.look,
     )

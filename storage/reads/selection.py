@@ -68,7 +68,8 @@ class Selection:
 
     `detector` is the one that decided, `folder` a path with everything below it, `host` a host's
     id, `evidence` the kind of a finding other than a bare score, `name` words that a path has,
-    `month` a month or a year of taking ("2019-05", "2019").
+    `month` a month or a year of taking ("2019-05", "2019"). `is_grouped` shows copies and bursts
+    as one.
     """
 
     outcomes: tuple[Outcome, ...] = FLAGGED
@@ -85,6 +86,7 @@ class Selection:
     month: str | None = None
     sort: Sort = Sort.SCORE
     is_reversed: bool = False
+    is_grouped: bool = False
 
     @property
     def wanted_outcomes(self) -> tuple[Outcome, ...]:

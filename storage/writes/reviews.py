@@ -1,7 +1,8 @@
 """Reviews: the answers of people about images, which never change a verdict.
 
 An answer is current until the same person gives another one for the image, or withdraws it. All
-answers stay in the store, with reviewer and time.
+answers stay in the store, with reviewer and time. Answers that were given together have the same
+time, and are withdrawn together.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from storage.database.store import Store
+
+
+# Images in a statement: stores limit the number of parameters.
+_STATEMENT_IMAGES = 1_000
 
 
 class Answer(StrEnum):
@@ -39,6 +44,15 @@ class Review:
     reviewer: str
     at: float
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What a reviewer answered last: for how many images at once, and when."""
+
+    answer: Answer
+    images: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,44 +125,82 @@ def record_answers(
 ) -> None:
     """Record the same answer for images, all or none; raises NotFound as `record_answer`."""
     now = time.time()
-    of_images = (review.c.scan_id == scan_id) & review.c.image_id.in_(images)
+    values = {"scan_id": scan_id, "answer": answer, "reviewer": reviewer, "at": now}
+    every = list(dict.fromkeys(images))
     with store.write() as connection:
-        listed = sa.select(entry.c.image_id).where(
-            entry.c.scan_id == scan_id, entry.c.image_id.in_(images)
-        )
-        missing = set(images) - set(connection.scalars(listed))
-        if missing:
-            raise NotFound(f"Image not found: {min(missing)} in scan {scan_id}")
-        connection.execute(
-            sa.update(review)
-            .where(of_images, review.c.reviewer == reviewer, is_current())
-            .values(ended_at=now)
-        )
-        values = {"scan_id": scan_id, "answer": answer, "reviewer": reviewer, "at": now}
-        rows = [values | {"image_id": image_id} for image_id in dict.fromkeys(images)]
-        connection.execute(sa.insert(review), rows)
+        for first in range(0, len(every), _STATEMENT_IMAGES):
+            part = every[first : first + _STATEMENT_IMAGES]
+            listed = sa.select(entry.c.image_id).where(
+                entry.c.scan_id == scan_id, entry.c.image_id.in_(part)
+            )
+            missing = set(part) - set(connection.scalars(listed))
+            if missing:
+                raise NotFound(f"Image not found: {min(missing)} in scan {scan_id}")
+            connection.execute(
+                sa.update(review)
+                .where(_by_reviewer(scan_id, reviewer), review.c.image_id.in_(part), is_current())
+                .values(ended_at=now)
+            )
+            rows = [values | {"image_id": image_id} for image_id in part]
+            connection.execute(sa.insert(review), rows)
 
 
-def withdraw_answer(store: Store, scan_id: int, reviewer: str) -> int | None:
-    """Withdraw a reviewer's last answer in a scan; return its image, None where there is none.
+def withdraw_answer(
+    store: Store, scan_id: int, reviewer: str, at: float | None = None
+) -> int | None:
+    """Withdraw a reviewer's last answer in a scan, with those given together with it.
 
-    The reviewer's answer before that for the same image becomes current again.
+    Return its image (the last of several), None where there is no answer, or where the last one was
+    given at another time than `at`. The reviewer's answers before become current again.
     """
     now = time.time()
+    by_reviewer = _by_reviewer(scan_id, reviewer)
     with store.write() as connection:
-        by_reviewer = (review.c.scan_id == scan_id) & (review.c.reviewer == reviewer)
-        last = connection.execute(
-            sa.select(review).where(by_reviewer, is_current()).order_by(review.c.id.desc()).limit(1)
-        ).first()
-        if last is None:
+        last = connection.execute(_last(scan_id, reviewer)).first()
+        if last is None or at not in (None, last.at):
             return None
         connection.execute(
-            sa.update(review)
-            .where(by_reviewer, review.c.image_id == last.image_id, review.c.ended_at == last.at)
-            .values(ended_at=None)
+            sa.update(review).where(by_reviewer, review.c.ended_at == last.at).values(ended_at=None)
         )
-        connection.execute(sa.update(review).where(review.c.id == last.id).values(ended_at=now))
+        connection.execute(
+            sa.update(review)
+            .where(by_reviewer, is_current(), review.c.at == last.at)
+            .values(ended_at=now)
+        )
     return int(last.image_id)
+
+
+def read_last_answer(store: Store, scan_id: int, reviewer: str) -> LastAnswer | None:
+    """Return what a reviewer answered last in a scan, None where there is no answer."""
+    with store.read() as connection:
+        last = connection.execute(_last(scan_id, reviewer)).first()
+        if last is None:
+            return None
+        together = sa.select(sa.func.count()).where(
+            _by_reviewer(scan_id, reviewer), is_current(), review.c.at == last.at
+        )
+        number = connection.execute(together).scalar_one()
+    return LastAnswer(Answer(last.answer), number, last.at)
+
+
+def answered_by(store: Store, scan_id: int, reviewer: str) -> set[int]:
+    """Return the images of a scan on which a reviewer has a current answer."""
+    query = sa.select(review.c.image_id).where(_by_reviewer(scan_id, reviewer), is_current())
+    with store.read() as connection:
+        return set(connection.scalars(query))
+
+
+def _by_reviewer(scan_id: int, reviewer: str) -> sa.ColumnElement[bool]:
+    return (review.c.scan_id == scan_id) & (review.c.reviewer == reviewer)
+
+
+def _last(scan_id: int, reviewer: str) -> sa.Select[Any]:
+    return (
+        sa.select(review)
+        .where(_by_reviewer(scan_id, reviewer), is_current())
+        .order_by(review.c.id.desc())
+        .limit(1)
+    )
 
 
 def list_reviews(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:

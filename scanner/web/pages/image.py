@@ -17,7 +17,7 @@ from scanner.web.previews import NoPreview, Size, Taken
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
 from storage.reads.selection import Selection, Sort
-from storage.reads.verdicts import read_verdicts, verdict_row
+from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
 from storage.writes.reviews import list_reviews
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scanner.web.previews import Shape
     from scanner.web.site import Site
     from storage.reads.gallery import ListedFile, Tile
-    from storage.records import Finding, Verdict
+    from storage.records import Finding
     from storage.writes.scans import Scan
 
 
@@ -84,7 +84,7 @@ def show(request: Request) -> Response:
         reviews=list_reviews(site.store, scan.scan_id, image_id),
         reviewer=reviewer_of(request),
         taken=_taken(site, scan, listed),
-        neighbours=_neighbours(site, scan, image_id, row.verdict),
+        neighbours=_neighbours(site, scan, image_id),
         is_full=bool(address.values("full")),
         selection=selection,
         before=before[0] if before else None,
@@ -114,21 +114,18 @@ def _taken(site: Site, scan: Scan, listed: ListedFile) -> Taken:
         return Taken()
 
 
-def _neighbours(site: Site, scan: Scan, image_id: int, verdict: Verdict | None) -> list[Neighbour]:
+def _neighbours(site: Site, scan: Scan, image_id: int) -> list[Neighbour]:
     """Return the judged images before and after an image by name, with it in the middle."""
     by_name = Selection(outcomes=tuple(Outcome), sort=Sort.NAME)
-    here = gallery.Position(None, image_id)
+    place = gallery.Position(None, image_id)
+    here = gallery.read_tiles(site.store, scan, [image_id])
     tiles = [
-        *gallery.page_before(site.store, scan, by_name, NEIGHBOURS, here),
-        *gallery.read_tiles(site.store, scan, [image_id]),
-        *gallery.page(site.store, scan, by_name, NEIGHBOURS, here),
+        *gallery.page_before(site.store, scan, by_name, NEIGHBOURS, place),
+        *here,
+        *gallery.page(site.store, scan, by_name, NEIGHBOURS, place),
     ]
-    verdicts = read_verdicts(site.store, scan.scan_id, [tile.image_id for tile in tiles])
     return [
-        Neighbour(
-            tile,
-            "" if tile.image_id == image_id else likeness(verdict, verdicts.get(tile.image_id)),
-        )
+        Neighbour(tile, likeness(here[0], tile) if here and tile not in here else "")
         for tile in tiles
     ]
 

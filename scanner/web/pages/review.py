@@ -17,6 +17,7 @@ from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,
     html,
+    message,
     reviewer_name,
     reviewer_of,
     scan_of,
@@ -117,14 +118,23 @@ def _answer(request: Request, form: dict[str, str]) -> Response:
 
 
 async def undo(request: Request) -> Response:
-    """Undo the reviewer's last answer, and show its image."""
-    await read_form(request)
-    return await run_in_threadpool(_undo, request)
+    """Undo the reviewer's last answer, and show its image; that of `at` for the gallery."""
+    form = await read_form(request)
+    return await run_in_threadpool(_undo, request, form)
 
 
-def _undo(request: Request) -> Response:
+def _undo(request: Request, form: dict[str, str]) -> Response:
     site, scan, address = site_of(request), scan_of(request), Address(request)
-    image_id = reviews.withdraw_answer(site.store, scan.scan_id, reviewer_of(request))
+    try:
+        at = float(form["at"]) if "at" in form else None
+    except ValueError as error:
+        raise HTTPException(400, gettext("Unknown answer.")) from error
+    image_id = reviews.withdraw_answer(site.store, scan.scan_id, reviewer_of(request), at)
+    if at is not None:
+        if image_id is None:
+            text = gettext("You have answered since, or this was undone already.")
+            return message(gettext("Nothing was undone"), text, 409)
+        return _to(f"/scan/{scan.scan_id}/gallery", query(address.selection()))
     sample = read_sample(site.store, scan.scan_id)
     queue, _ = _queue(site, scan, address, sample)
     return _to(f"/scan/{scan.scan_id}/review", queue.query(image_id))

@@ -19,7 +19,7 @@ from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_rows
 from storage.records import Outcome
 from storage.writes import samples
-from storage.writes.reviews import list_reviews, review_progress
+from storage.writes.reviews import Answer, list_reviews, review_progress
 from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
@@ -254,18 +254,19 @@ def test_search_suggests_and_sorts(
 def test_folders_are_a_tree(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
     """A folder leads to those in it, and back, with the other filters kept."""
     page = visitor.page
-    page.goto(f"{serve(large).url}scan/1/gallery?verdict=ai")
+    page.goto(f"{serve(large).url}scan/1/gallery?verdict=ai&group=1")
     page.get_by_text("Folders", exact=True).click()
     page.get_by_role("link", name="2020", exact=True).click()
     page.get_by_role("link", name="2020/05", exact=True).click()
     page.wait_for_url("**folder=2020%2F05**")
-    names = page.locator(".tiles .name").all_inner_texts()
+    names = page.locator(".tiles > li > a .name").all_inner_texts()
     way = page.locator(".tree a").all_inner_texts()
     visitor.shoot("gallery-tree")
 
     assert all(name.startswith("2020/05/") for name in names)
     assert ["all folders", "2020", "2020/05"] == way
     assert "verdict=ai" in page.url
+    assert page.get_by_label("copies and bursts together").is_checked()
     assert [] == visitor.violations()
 
 
@@ -439,6 +440,36 @@ def test_many_images_are_answered_and_exported_at_once(
     assert all(name.endswith(".xmp") for name in names)
     assert 3 == sum(b"scanner:reviewed_not_ai" in packet for packet in packets)
     assert len(images) - 3 == sum(b"scanner:unsure" in packet for packet in packets)
+    assert [] == found
+
+
+def test_a_whole_selection_is_answered_and_undone(
+    serve: Callable[..., Served], large: Store, visitor: Visitor
+) -> None:
+    """All images that match get an answer after one confirmation, and lose it by one undo."""
+    page = visitor.page
+    before = review_progress(large, 1).answers
+    page.goto(f"{serve(large).url}scan/1/gallery?verdict=ai&folder=2020")
+    page.get_by_label("all that match, on every page").check()
+    told = page.locator("#number").inner_text()
+    page.get_by_role("button", name="AI", exact=True).click()
+    page.get_by_role("heading", name="images at once?").wait_for()
+    number = page.locator("input[name=confirmed]").get_attribute("value")
+    visitor.shoot("answer-all")
+    found = visitor.violations()
+    page.get_by_role("button", name=f"Answer {int(number or 0):,} images: AI").click()
+    page.get_by_text(f"Answered {int(number or 0):,} images: AI.").wait_for()
+    visitor.shoot("gallery-answered")
+    found += visitor.violations()
+    stored = review_progress(large, 1).answers
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url("**/gallery?verdict=ai&folder=2020")
+
+    assert "all selected" == told
+    assert int(number or 0) > 60
+    assert (Outcome.AI, Answer.AI) in stored
+    assert sum(before.values()) + int(number or 0) == sum(stored.values())
+    assert before == review_progress(large, 1).answers
     assert [] == found
 
 

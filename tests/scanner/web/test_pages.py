@@ -17,13 +17,14 @@ from scanner.report.formats.html import report_html
 from scanner.web import score_maps
 from scanner.web.looked_at import further_views
 from scanner.web.memory_cache import MemoryCache
+from scanner.web.pages import selected
 from scanner.web.previews import Shape
 from storage.reads.progress import list_hosts
 from storage.reads.verdicts import verdict_rows
 from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
 from storage.writes import results, scans
 from storage.writes.listing import add_batch
-from storage.writes.reviews import list_reviews, review_progress
+from storage.writes.reviews import Answer, list_reviews, review_progress
 from storage.writes.scans import cancel, find_scan, forget
 from workers.detectors.card import Card, Thresholds, View
 from workers.detectors.installed import installed
@@ -435,6 +436,59 @@ def test_invalid_choices_change_nothing(
 
     assert status == answer.status
     assert status != 200 or answer.body == b""
+    assert {} == review_progress(store, 1).answers
+
+
+def test_a_whole_selection_is_confirmed_first(site: Served, store: Store) -> None:
+    """Nothing is stored before it is confirmed, or where other images match than were confirmed."""
+    address = "/scan/1/selected?verdict=no_evidence&folder=tiny"
+    number = site.get(address.replace("selected", "gallery")).text.count('class="pick"')
+    reviewer = {"all": "1", "answer": "not_ai"}
+    asked = site.post(address, reviewer)
+    others = site.post(address, reviewer | {"confirmed": str(number + 1)})
+    before = review_progress(store, 1).answers
+    done = site.post(address, reviewer | {"confirmed": str(number)})
+    page = site.get(done.headers["location"]).text
+    at = re.search(r'name="at" value="([^"]+)"', page)
+
+    assert (200, 200, 303) == (asked.status, others.status, done.status)
+    assert f'name="confirmed" value="{number}"' in asked.text
+    assert "<dt>Folder</dt><dd><bdi>tiny</bdi>" in asked.text
+    assert {} == before
+    assert {(Outcome.NO_EVIDENCE, Answer.NOT_AI): number} == review_progress(store, 1).answers
+    assert f"Answered {number} images: not AI." in page
+    assert at
+
+    undone = site.post("/scan/1/review/undo?folder=plain&group=1", {"at": at[1]})
+    again = site.post("/scan/1/review/undo", {"at": at[1]})
+
+    assert (303, 409) == (undone.status, again.status)
+    assert undone.headers["location"].endswith(
+        "gallery?verdict=ai&verdict=unsure&folder=plain&group=1"
+    )
+    assert {} == review_progress(store, 1).answers
+
+
+def test_a_whole_selection_is_exported(site: Served) -> None:
+    """The file has what matches, on whatever page."""
+    some = site.post("/scan/1/selected?verdict=no_evidence", {"all": "1", "form": "nul"})
+    every = site.get("/scan/1/export?verdict=no_evidence&form=nul")
+
+    assert every.body.count(b"\0") > 1
+    assert every.body == some.body
+
+
+def test_too_many_images_are_not_answered(
+    site: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the limit the page asks for further filters, and nothing is stored."""
+    monkeypatch.setattr(selected, "MAX_ANSWERED", 1)
+    refused = site.post(
+        "/scan/1/selected?verdict=no_evidence", {"all": "1", "answer": "ai", "confirmed": "2"}
+    )
+
+    assert 400 == refused.status
+    assert "At most 1 images" in refused.text
     assert {} == review_progress(store, 1).answers
 
 

@@ -65,6 +65,28 @@ def test_undo_takes_back_ones_own_last_answer(fill: Fill) -> None:
     assert reviews.withdraw_answer(fill.store, scan.scan_id, "ann") is None
 
 
+def test_answers_given_together_are_withdrawn_together(
+    fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One undo takes back all of them, and makes current what they replaced, for no one else."""
+    monkeypatch.setattr(reviews, "_STATEMENT_IMAGES", 2)
+    scan, images = judged(fill, *[Outcome.AI] * 5)
+    number = scan.scan_id
+    reviews.record_answer(fill.store, number, images[1], Answer.AI, "ann")
+    reviews.record_answers(fill.store, number, images, Answer.NOT_AI, "bob")
+    reviews.record_answers(fill.store, number, images, Answer.NOT_AI, "ann")
+    last = reviews.read_last_answer(fill.store, number, "ann")
+
+    assert last is not None
+    assert (Answer.NOT_AI, 5) == (last.answer, last.images)
+    assert set(images) == reviews.answered_by(fill.store, number, "ann")
+    assert reviews.withdraw_answer(fill.store, number, "ann", at=last.at + 1) is None
+    assert images[4] == reviews.withdraw_answer(fill.store, number, "ann", at=last.at)
+    assert {images[1]} == reviews.answered_by(fill.store, number, "ann")
+    assert set(images) == reviews.answered_by(fill.store, number, "bob")
+    assert reviews.withdraw_answer(fill.store, number, "ann", at=last.at) is None
+
+
 def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
     """Each reviewed image counts once; disagreements are counted separately."""
     scan, (ai, unsure, clean, _) = judged(
