@@ -43,7 +43,7 @@ NOT_RUN = {
     r"--into-files": "needs exiftool; tests/scanner/writeback has it where it is installed",
     r"bin/translations": "writes in the repository; test_translations.py checks what it wrote",
     r"scanner export (immich|photoprism)": "needs a server; tests/scanner/writeback has some",
-    r"immich\+http": "needs a server; tests/acceptance/test_immich.py has one",
+    r"(immich|photoprism)\+http": "needs a server; test_photo_libraries.py has one",
     r"bin/lock": "asks the package index for newer versions",
 }
 

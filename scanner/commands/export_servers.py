@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scanner.listing.library_server import Server
-    from workers.sources.location import SourceLocation
+    from scanner.options.export import Export
+    from scanner.writeback.library import Library
+    from workers.sources.location import LibraryKind, LibraryLocation, SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """A server, the file with its key, and what is done there."""
 
-    url: str
+    url: str | None
     key_file: Path | None
     ca_file: Path | None
     album: str | None
@@ -44,10 +46,9 @@ def _server_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
     options = (
         click.option(
             "--url",
-            required=True,
             envvar=f"SCANNER_{name}_URL",
             show_envvar=True,
-            help="Where the server is.",
+            help="Where the server is.  [default: where the scan's images were listed from]",
         ),
         click.option(
             "--key-file",
@@ -93,13 +94,10 @@ def immich_command(ctx: click.Context, *, options: ExportOptions, into: ServerOp
       scanner export immich --url http://nas:2283 --key-file immich.key
       scanner export immich --url http://nas:2283 --key-file immich.key --album AI --write
     """
-    from scanner.listing.library_server import Server, base_url, require_authorities
     from scanner.writeback.immich import Immich
+    from workers.sources.location import LibraryKind
 
-    url = base_url(into.url)
-    require_authorities(into.ca_file)
-    headers = {"x-api-key": _key(into, "IMMICH")}
-    _export(ctx, options, into, Immich, Server(Immich.name, url, headers, into.ca_file))
+    _export(ctx, options, into, LibraryKind.IMMICH, Immich)
 
 
 @click.command("photoprism", short_help="Label the images in PhotoPrism, and fill an album.")
@@ -117,30 +115,34 @@ def photoprism_command(ctx: click.Context, *, options: ExportOptions, into: Serv
       scanner export photoprism --url http://nas:2342 --key-file photoprism.key
       scanner export photoprism --url http://nas:2342 --key-file photoprism.key --album AI --write
     """
-    from scanner.listing.library_server import Server, base_url, require_authorities
     from scanner.writeback.photoprism import PhotoPrism
+    from workers.sources.location import LibraryKind
 
-    url = base_url(into.url)
-    require_authorities(into.ca_file)
-    headers = {"Authorization": f"Bearer {_key(into, 'PHOTOPRISM')}"}
-    _export(ctx, options, into, PhotoPrism, Server(PhotoPrism.name, url, headers, into.ca_file))
+    _export(ctx, options, into, LibraryKind.PHOTOPRISM, PhotoPrism)
 
 
 def _export(
     ctx: click.Context,
     options: ExportOptions,
     into: ServerOptions,
-    library: Callable[[Server], Any],
-    server: Server,
+    kind: LibraryKind,
+    library: Callable[[Server], Library],
 ) -> None:
-    from scanner.writeback.immich import Immich
+    from scanner.listing.library_server import Server, base_url, library_key, require_authorities
     from scanner.writeback.library import LibraryExport, write_to_library
     from scanner.writeback.tally import NOTHING_WRITTEN, Tally
+    from workers.sources.location import LibraryLocation
 
+    location = None if into.url is None else LibraryLocation(kind, base_url(into.url))
+    require_authorities(into.ca_file)
+    key = library_key(kind, into.key_file)
     tally = Tally(click.echo)
     with open_export(options) as export:
-        has_ids = server.name == Immich.name and export.is_in_library(into.roots)
-        root = None if has_ids else export.root(into.roots)
+        listed = export.library(into.roots)
+        if listed is not None and listed.kind is not kind:
+            raise export.elsewhere(listed)
+        root = None if listed is not None else export.root(into.roots)
+        server = Server(location or _listed_from(listed, export), key, into.ca_file)
         target = LibraryExport(library(server), root, into.album, into.write)
         write_to_library(target, lambda: export.wanted(remove=into.remove), tally)
         click.echo(tally.summary(f"scan {export.scan.scan_id}, {server.name}"))
@@ -149,17 +151,10 @@ def _export(
     ctx.exit(INCOMPLETE if tally.skipped else DONE)
 
 
-def _key(into: ServerOptions, name: str) -> str:
-    """Return the key from its file, or the environment; it is on no command line."""
-    import os
-
-    from scanner.listing.library_server import read_key, require_key
-
-    variable = f"SCANNER_{name}_KEY"
-    if into.key_file is not None:
-        key = read_key(into.key_file)
-    else:
-        key = require_key(os.environ.get(variable, ""))
-    if not key:
-        raise click.UsageError(f"the server's key is needed: name a --key-file, or set {variable}")
-    return key
+def _listed_from(listed: LibraryLocation | None, export: Export) -> LibraryLocation:
+    """Return the library from which a scan was listed."""
+    if listed is None:
+        raise click.UsageError(
+            f"name the server with --url: the images of scan {export.scan.scan_id} are in a folder"
+        )
+    return listed

@@ -97,6 +97,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: ScanO
       scanner scan ~/Pictures
       scanner scan ~/Pictures --exclude 'raw/**' --name home
       scanner scan ~/Pictures --retry-errors
+      scanner scan immich+http://nas:2283 --key-file immich.key
       scanner scan test-set --labels-from-folders --json > figures.json
       scanner scan /photos --fail-on ai --webhook https://example.org/scanned
 

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
-from scanner.listing.immich import ImmichListing
+from scanner.listing.immich import ImmichImages
 from scanner.listing.labels import CsvLabels
-from scanner.listing.library_server import immich_server
+from scanner.listing.library_listing import LibraryListing
+from scanner.listing.library_server import Server, library_key
+from scanner.listing.photoprism import PhotoPrismImages
 from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Walk, WalkOptions
 from storage.asset_paths import without_key
@@ -30,7 +32,7 @@ from storage.writes import kept, listing, results, scans
 from storage.writes.listing import image_paths
 from workers.sources.files import MAX_BYTES as MAX_FILE_BYTES
 from workers.sources.local import LocalSource
-from workers.sources.location import location_at
+from workers.sources.location import LibraryKind, location_at
 from workers.sources.registry import open_source
 from workers.sources.source import FetchError
 
@@ -242,11 +244,14 @@ def retry_passing(store: Store, scan: Scan) -> int:
     )
 
 
-def open_listing(request: ScanRequest, known: Iterable[bytes] = ()) -> Walk | ImmichListing:
+def open_listing(request: ScanRequest, known: Iterable[bytes] = ()) -> Walk | LibraryListing:
     """Return the images of a request; `known` paths are those of the collection so far."""
     if isinstance(request.root, Path):
         return Walk(request.root, request.walk)
-    return ImmichListing(immich_server(request.root.url), request.walk, known)
+    kind = request.root.kind
+    server = Server(request.root, library_key(kind))
+    images = ImmichImages(server) if kind is LibraryKind.IMMICH else PhotoPrismImages(server)
+    return LibraryListing(images, request.walk, known)
 
 
 def _file_status(root: Path | LibraryLocation) -> Callable[[bytes], tuple[int, int] | None]:

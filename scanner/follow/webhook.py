@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scanner.no_redirects import NoRedirects
 from storage.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ SIGNATURE_HEADER = "X-Scanner-Signature-256"
 TIMEOUT_SECONDS = 10.0
 # Seconds before each retry.
 PAUSES = (1.0, 3.0, 9.0)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """No redirects: a POST would become a GET without a body, and count as delivered."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Follow no redirect."""
 
 
 def require_url(url: str) -> None:
@@ -79,7 +73,7 @@ def _post(url: str, data: bytes) -> tuple[str, bool]:
         headers[SIGNATURE_HEADER] = f"sha256={digest}"
     # The scheme is http or https, see `require_url`.
     request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310
-    opener = urllib.request.build_opener(_NoRedirects)
+    opener = urllib.request.build_opener(NoRedirects)
     try:
         with opener.open(request, timeout=TIMEOUT_SECONDS):
             return "", False

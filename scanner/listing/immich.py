@@ -1,123 +1,69 @@
-"""List the images of an immich library by its API: albums as folders, each image once."""
+"""The images of an immich library by its API: albums as folders, the others by year."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import os
-from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from scanner.listing.extensions import IMAGE, RAW, file_kind
-from scanner.listing.globs import compile_patterns
 from scanner.listing.immich_search import search_pages, text_of
-from scanner.listing.scratch import scratch_database
+from scanner.listing.library_listing import LibraryImage
 from scanner.listing.times import clamp_mtime
-from scanner.listing.walk import Candidate
-from storage.asset_paths import CHECKSUM_BYTES, AssetKey, asset_path, key_of, without_key
+from storage.asset_paths import CHECKSUM_BYTES, AssetKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from scanner.listing.library_server import Server
-    from scanner.listing.walk import Unreadable, WalkOptions
+    from storage.errors import ScannerError
 
 # What is listed; `hidden` are the films of Live Photos, `locked` needs a PIN.
 _LISTED = ("timeline", "archive")
 _NO_ALBUM = "no date"
 
 
-class ImmichListing:
-    """The images of a library, as `scanner.listing.walk.Walk` has those of a folder.
+class ImmichImages:
+    """The images of the albums in the order of their names, then all images.
 
-    An image is in the folder of the first of its albums by name, in that of its year if it is in
-    none; but where it was listed before, as `known` paths say, it stays. Neither what is in the
-    trash nor the locked folder is listed.
+    Neither what is in the trash nor the locked folder is among them.
     """
 
-    def __init__(self, server: Server, options: WalkOptions, known: Iterable[bytes] = ()) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
-        self._options = options
-        self._included = compile_patterns(options.include)
-        self._excluded = compile_patterns(options.exclude)
-        self._assets = scratch_database(
-            self,
-            "CREATE TABLE known (key BLOB PRIMARY KEY, path BLOB) WITHOUT ROWID",
-            "CREATE TABLE seen (id BLOB PRIMARY KEY, part INTEGER) WITHOUT ROWID",
-        )
-        self._assets.executemany(
-            "INSERT OR IGNORE INTO known VALUES (?, ?)",
-            ((bytes(key), path) for path in known if (key := key_of(path)) is not None),
-        )
-        self.skipped: Counter[str] = Counter()
-        self.unreadable: list[Unreadable] = []
-        self.unreadable_count = 0
 
-    def __iter__(self) -> Iterator[Candidate]:
-        for number, (folder, conditions) in enumerate(self._parts()):
-            for asset in self._search(number, conditions):
-                candidate = self._candidate(asset, folder)
-                if candidate is not None:
-                    yield candidate
-
-    def _parts(self) -> Iterator[tuple[str | None, Mapping[str, object]]]:
-        """Yield folders with the conditions of their assets; the folder of what is in no album."""
+    def parts(self) -> Iterator[Iterator[list[LibraryImage]]]:
+        """Yield the pages of each album, then those of all images; raise ScannerError."""
         albums = self._server.objects(self._server.call("GET", "/api/albums"))
         for album in sorted(
             albums, key=lambda one: (text_of(one, "albumName"), text_of(one, "id"))
         ):
-            yield text_of(album, "albumName"), {"albumIds": [text_of(album, "id")]}
+            yield self._pages({"albumIds": [text_of(album, "id")]}, text_of(album, "albumName"))
         for visibility in _LISTED:
-            yield None, {"visibility": visibility}
+            yield self._pages({"visibility": visibility}, None)
 
-    def _search(self, part: int, conditions: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
-        """Yield the images that meet conditions and that no earlier part had."""
-        for items in search_pages(self._server, {**conditions, "type": "IMAGE"}):
-            marks = [self._mark(one, part) for one in items]
-            # A server that gives the same again would keep this going for ever.
-            if items and not any(marks):
-                raise self._server.unexpected()
-            yield from (one for one, mark in zip(items, marks, strict=True) if mark == "new")
+    def unexpected(self) -> ScannerError:
+        """Return the error for an answer of another form."""
+        return self._server.unexpected()
 
-    def _mark(self, asset: Mapping[str, Any], part: int) -> str:
-        """Return `new`, or `seen` in an earlier part; nothing where this part had it."""
-        number = self._id(asset).bytes
-        row = self._assets.execute("SELECT part FROM seen WHERE id = ?", (number,)).fetchone()
-        self._assets.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (number, part))
-        if row is None:
-            return "new"
-        return "" if row[0] == part else "seen"
+    def _pages(
+        self, conditions: Mapping[str, object], folder: str | None
+    ) -> Iterator[list[LibraryImage]]:
+        for assets in search_pages(self._server, {**conditions, "type": "IMAGE"}):
+            yield [self._image(asset, folder) for asset in assets]
 
-    def _candidate(self, asset: Mapping[str, Any], folder: str | None) -> Candidate | None:
-        name = text_of(asset, "originalFileName")
-        kind = file_kind(name.encode(errors="replace"))
-        if asset.get("isTrashed") or asset.get("visibility", _LISTED[0]) not in _LISTED:
-            self.skipped["hidden"] += 1
-            return None
-        if kind == RAW and not (self._options.raw or self._options.all_files):
-            self.skipped[RAW] += 1
-            return None
-        if kind not in (IMAGE, RAW) and not self._options.all_files:
-            self.skipped[kind] += 1
-            return None
-        key = AssetKey(self._id(asset), _checksum(asset))
-        path = asset_path(folder if folder is not None else _year(asset), key, name)
-        row = self._assets.execute("SELECT path FROM known WHERE key = ?", (bytes(key),)).fetchone()
-        path = bytes(row[0]) if row is not None else path
-        if not self._is_wanted(os.fsdecode(without_key(path))):
-            self.skipped["excluded"] += 1
-            return None
+    def _image(self, asset: Mapping[str, Any], folder: str | None) -> LibraryImage:
         exif = asset.get("exifInfo")
         size = exif.get("fileSizeInByte") if isinstance(exif, dict) else 0
-        known = size if isinstance(size, int) and 0 <= size < 2**63 else 0
-        return Candidate(path, known, _time(asset))
-
-    def _is_wanted(self, path: str) -> bool:
-        if self._excluded and self._excluded.match_file(path):
-            return False
-        return not self._included or self._included.match_file(path)
+        return LibraryImage(
+            AssetKey(self._id(asset), _checksum(asset)),
+            (folder if folder is not None else _year(asset),),
+            text_of(asset, "originalFileName"),
+            size if isinstance(size, int) and 0 <= size < 2**63 else 0,
+            _time(asset),
+            bool(asset.get("isTrashed")) or asset.get("visibility", _LISTED[0]) not in _LISTED,
+        )
 
     def _id(self, asset: Mapping[str, Any]) -> UUID:
         try:

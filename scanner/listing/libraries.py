@@ -66,7 +66,7 @@ def is_year(folder: bytes) -> bool:
 def is_edited(folder: bytes, name: bytes) -> bool:
     """Check whether a file is an edited version of another one in its folder."""
     stem, _, extension = name.rpartition(b".")
-    return any(_is_there(folder, original, extension) for original in _originals(stem))
+    return any(_is_there(folder, original, extension) for original in original_stems(stem))
 
 
 class Copies:
@@ -157,7 +157,7 @@ def _is_from_apple(names: Sequence[bytes]) -> bool:
     )
 
 
-def _originals(stem: bytes) -> Iterator[bytes]:
+def original_stems(stem: bytes) -> Iterator[bytes]:
     """Yield the names without extension that the original of an edited version may have."""
     if match := _APPLE_NUMBER.fullmatch(stem):
         yield match[1] + match[2]

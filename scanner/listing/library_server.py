@@ -13,13 +13,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from scanner.no_redirects import NoRedirects
 from storage.errors import InvalidInput, ScannerError, ServiceUnavailable
 from storage.paths import shown
-from workers.sources.location import LIBRARY_KEY, is_server_url
+from workers.sources.location import is_server_url, without_api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from workers.sources.location import LibraryKind, LibraryLocation
 
 # Seconds that an answer may take, and that pass before each further try.
 TIMEOUT_SECONDS = 60.0
@@ -34,29 +37,22 @@ class NotThere(ScannerError):
     """The server does not have what a URL names."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """No redirects: the key would go to another server, and a PUT become a GET."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Follow no redirect."""
-
-
 class Server:
-    """A server of a name, at a URL without the end of its path, with the header that has the key.
+    """The server of a library, with its key.
 
     `authorities` is a file of certificates, where those of the system are not enough.
     """
 
     def __init__(
-        self, name: str, url: str, headers: Mapping[str, str], authorities: Path | None = None
+        self, location: LibraryLocation, key: str, authorities: Path | None = None
     ) -> None:
-        self.name = name
-        self.url = url
-        self._headers = headers
+        self.name = location.kind.program
+        self.url = location.url
+        self._headers = location.kind.headers(key)
         # Once: reading the system's certificates takes 20 ms.
         context = ssl.create_default_context(cafile=authorities)
         handler = urllib.request.HTTPSHandler(context=context)
-        self._opener = urllib.request.build_opener(_NoRedirects, handler)
+        self._opener = urllib.request.build_opener(NoRedirects, handler)
 
     def call(
         self,
@@ -71,7 +67,7 @@ class Server:
         """
         url = self.url + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": "application/json", "User-Agent": "scanner", **self._headers}
+        headers = {"Accept": "application/json", **self._headers}
         if data is not None:
             headers["Content-Type"] = "application/json"
         # The scheme is http or https, see `base_url`.
@@ -146,12 +142,14 @@ class Server:
         )
 
 
-def immich_server(url: str) -> Server:
-    """Return the immich server at a URL, with the key from the environment; raise InvalidInput."""
-    key = require_key(os.environ.get(LIBRARY_KEY, ""))
+def library_key(kind: LibraryKind, file: Path | None = None) -> str:
+    """Return the key in a file, else in the environment; raise InvalidInput where there is none."""
+    key = require_key(os.environ.get(kind.key_variable, "")) if file is None else read_key(file)
     if not key:
-        raise InvalidInput(f"the server's key is needed: name a --key-file, or set {LIBRARY_KEY}")
-    return Server("immich", url, {"x-api-key": key})
+        raise InvalidInput(
+            f"the server's key is needed: name a --key-file, or set {kind.key_variable}"
+        )
+    return key
 
 
 def read_key(file: Path) -> str:
@@ -175,7 +173,7 @@ def base_url(text: str) -> str:
     """Return a server's URL without the end of its path; raise InvalidInput."""
     if not is_server_url(text):
         raise InvalidInput("invalid --url: expected https://HOST or http://HOST:PORT")
-    return text.rstrip("/").removesuffix("/api")
+    return without_api(text)
 
 
 def require_authorities(file: Path | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scanner.writeback.keywords import Wanted
     from storage.database.store import Store
     from storage.writes.scans import Scan
-    from workers.sources.location import SourceLocation
+    from workers.sources.location import LibraryLocation, SourceLocation
 
 write_option = click.option(
     "--write", is_flag=True, help="Write. Without it, only what would be written is shown."
@@ -62,12 +62,19 @@ class Export:
         """Yield the images that are chosen."""
         return (wanted for wanted in self.wanted() if wanted.keyword is not None)
 
-    def is_in_library(self, roots: Mapping[str, SourceLocation]) -> bool:
-        """Check whether the scan's images were listed from a library, and are not mapped here."""
+    def library(self, roots: Mapping[str, SourceLocation]) -> LibraryLocation | None:
+        """Return the library that has the scan's images; None where they are in a folder."""
         from workers.sources.location import LibraryLocation, location_at  # noqa: PLC0415
 
         where = roots.get(self.scan.collection) or location_at(self.scan.root)
-        return isinstance(where, LibraryLocation)
+        return where if isinstance(where, LibraryLocation) else None
+
+    def elsewhere(self, library: LibraryLocation) -> click.UsageError:
+        """Return the error for an export to elsewhere than to the library with the images."""
+        return click.UsageError(
+            f"the images of scan {self.scan.scan_id} are in {library.kind.program}: "
+            f"`scanner export {library.kind}`"
+        )
 
     def root(self, roots: Mapping[str, SourceLocation]) -> bytes:
         """Return the scan's folder on this machine, without links; raise ScannerError."""
@@ -76,10 +83,9 @@ class Export:
 
         from scanner.writeback.sidecars import real_root  # noqa: PLC0415
 
-        if self.is_in_library(roots):
-            raise click.UsageError(
-                f"the images of scan {self.scan.scan_id} are in immich: `scanner export immich`"
-            )
+        library = self.library(roots)
+        if library is not None:
+            raise self.elsewhere(library)
         named = roots.get(self.scan.collection)
         if named is None:
             return real_root(self.scan.root)

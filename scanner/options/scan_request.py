@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FolderOrLibrary(click.Path):
-    """A folder that exists, or the URL of an immich library."""
+    """A folder that exists, or the URL of a library of immich or PhotoPrism."""
 
     def __init__(self) -> None:
         super().__init__(exists=True, path_type=Path)
@@ -151,7 +151,8 @@ _OPTIONS = (
     click.option(
         "--key-file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="File with the key of immich's API.  [default: the key in SCANNER_IMMICH_KEY]",
+        help="File with the key of a photo library's API.  [default: the key in "
+        "SCANNER_IMMICH_KEY or SCANNER_PHOTOPRISM_KEY]",
     ),
     click.option(
         "--all-files",
@@ -262,10 +263,9 @@ def _require_patterns(requested: ScanRequestOptions) -> None:
 def _use_key(requested: ScanRequestOptions) -> None:
     """Put the key where this process and the worker that it starts look for it."""
     from scanner.listing.library_server import read_key  # noqa: PLC0415
-    from workers.sources.location import LIBRARY_KEY  # noqa: PLC0415
 
-    if requested.key_file is not None:
-        os.environ[LIBRARY_KEY] = read_key(requested.key_file)
+    if requested.key_file is not None and not isinstance(requested.folder, Path):
+        os.environ[requested.folder.kind.key_variable] = read_key(requested.key_file)
 
 
 def _label(requested: ScanRequestOptions, root: Path) -> Callable[[bytes], bool | None] | None:

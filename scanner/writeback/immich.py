@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scanner.listing.immich_search import search_pages, text_of
 from scanner.writeback.keywords import PARENT
 from scanner.writeback.library import Asset
+from storage.asset_paths import key_of
+from workers.sources.location import LibraryKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class Immich:
     """An immich server, with the rights of an API key."""
 
-    name = "immich"
+    name = LibraryKind.IMMICH.program
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -54,6 +56,15 @@ class Immich:
             return None  # names in immich are text
         same = [one for one in self._search({"originalFileName": name}) if one.is_of(file)]
         return same[0].asset_id if len(same) == 1 else None
+
+    def reference(self, path: bytes) -> str | None:
+        """Return the id of an asset, which is in its path where it was listed from here."""
+        key = key_of(path)
+        return None if key is None else str(key.asset_id)
+
+    def find_listed(self, references: Sequence[str]) -> Mapping[str, str]:
+        """Return the ids of assets, which are what they are known by."""
+        return {one: one for one in references}
 
     def tagged(self, keyword: str) -> Iterator[Asset]:
         """Yield the assets that have a keyword."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from scanner.writeback.keywords import ALL_KEYWORDS
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
-from storage.asset_paths import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -70,6 +69,15 @@ class Library(Protocol):
 
     def find(self, files: Sequence[LocalFile]) -> Mapping[str, str]:
         """Return the ids of assets by the SHA-1 of the files that are in the library."""
+
+    def reference(self, path: bytes) -> str | None:
+        """Return what the path of an image that was listed from the library says of its asset.
+
+        That is the asset's id or SHA-1.
+        """
+
+    def find_listed(self, references: Sequence[str]) -> Mapping[str, str]:
+        """Return the ids of assets by what their paths say."""
 
     def tagged(self, keyword: str) -> Iterator[Asset]:
         """Yield the assets that have a keyword."""
@@ -167,17 +175,13 @@ def _find(
 ) -> Mapping[Wanted, str | None]:
     """Return the assets of images, None of those that the library does not have."""
     if into.root is None:
-        return {each: _asset_id(each.image) for each in group}
+        references = {each: into.library.reference(each.image.path) for each in group}
+        listed = into.library.find_listed([one for one in references.values() if one is not None])
+        return {each: listed.get(one or "") for each, one in references.items()}
     root = into.root
     files = {each: file for each in group if (file := _read(root, each.image, tally))}
     found = into.library.find(list(files.values())) if files else {}
     return {each: found.get(file.sha1) for each, file in files.items()}
-
-
-def _asset_id(image: ExportedImage) -> str | None:
-    """Return the asset of an image that was listed from the library."""
-    key = key_of(image.path)
-    return None if key is None else str(key.asset_id)
 
 
 def _untag_others(
@@ -189,16 +193,18 @@ def _untag_others(
 ) -> None:
     """Take keywords from those of the other assets that are images which are not chosen."""
     by_name: dict[str, set[str]] = defaultdict(set)
+    by_reference: dict[str | None, set[str]] = defaultdict(set)
     done: set[str] = set()
     for asset_id, files in others.items():
         for asset in files:
             by_name[asset.name].add(asset_id)
+            by_reference[asset.asset_id].add(asset_id)
+            by_reference[asset.sha1].add(asset_id)
     for each in images:
         if each.keyword is not None:
             continue
         if into.root is None:
-            own = _asset_id(each.image)
-            same = {own} if own is not None and own in others else set()
+            same = by_reference.get(into.library.reference(each.image.path), set())
         else:
             named = by_name.get(os.fsdecode(os.path.basename(each.image.path)), ())  # noqa: PTH119
             same = _same(into.root, each.image, {one: others[one] for one in named})

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from scanner.listing.library_server import NotThere
+from scanner.listing.photoprism_search import MOST, albums, search_pages
 from scanner.writeback.library import Asset
+from storage.asset_paths import file_key_of
+from workers.sources.location import LibraryKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
 
-_PAGE = 1000
 _OTHER_CHARACTERS = re.compile(r"[^a-z0-9]+")
 
 
@@ -25,7 +27,7 @@ class PhotoPrism:
     Its labels have no levels, and their names are written as titles: `Scanner:ai`.
     """
 
-    name = "PhotoPrism"
+    name = LibraryKind.PHOTOPRISM.program
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -34,30 +36,38 @@ class PhotoPrism:
 
     def find(self, files: Sequence[LocalFile]) -> Mapping[str, str]:
         """Return the ids of photos by the SHA-1 of one of their files."""
+        return self.find_listed([file.sha1 for file in files])
+
+    def reference(self, path: bytes) -> str | None:
+        """Return the SHA-1 of a file, which is in its path where it was listed from here."""
+        key = file_key_of(path)
+        return None if key is None else key.sha1.hex()
+
+    def find_listed(self, references: Sequence[str]) -> Mapping[str, str]:
+        """Return the ids of photos by the SHA-1 of one of their files."""
         found = {}
-        for file in files:
+        for sha1 in references:
             try:
-                answer = self._server.call("GET", f"/api/v1/files/{file.sha1}")
+                answer = self._server.call("GET", f"/api/v1/files/{sha1}")
             except NotThere:
                 continue
             if photo := self._dict(answer).get("PhotoUID"):
-                found[file.sha1] = str(photo)
+                found[sha1] = str(photo)
         return found
 
     def tagged(self, keyword: str) -> Iterator[Asset]:
         """Yield the files of photos that have a label."""
         label = self._all_labels().get(_plain(keyword))
-        offset = 0
-        while label is not None:
-            query = {"count": _PAGE, "offset": offset, "quality": 0, "q": f"label:{label[1]}"}
-            files = self._server.objects(self._server.call("GET", "/api/v1/photos", query=query))
-            for one in files:
-                yield Asset(
-                    str(one.get("UID", "")), str(one.get("Hash", "")), str(one.get("FileName", ""))
-                )
-            offset += len(files)
-            if len(files) < _PAGE:
-                return
+        if label is None:
+            return
+        for photos in search_pages(self._server, {"q": f"label:{label[1]}"}):
+            for photo in photos:
+                for file in photo["Files"]:
+                    yield Asset(
+                        str(photo.get("UID", "")),
+                        str(file.get("Hash", "")),
+                        str(file.get("Name", "")),
+                    )
 
     def tag(self, keyword: str, assets: Sequence[str]) -> Collection[str]:
         """Give photos a label; return those that are no longer there."""
@@ -81,11 +91,11 @@ class PhotoPrism:
 
     def add_to_album(self, album: str, assets: Sequence[str]) -> int:
         """Put photos in an album, which is made if needed."""
-        albums = self._all_albums()
-        if album not in albums:
+        known = self._all_albums()
+        if album not in known:
             made = self._server.call("POST", "/api/v1/albums", {"Title": album})
-            albums[album] = str(self._dict(made).get("UID", ""))
-        path = f"/api/v1/albums/{quote(albums[album])}/photos"
+            known[album] = str(self._dict(made).get("UID", ""))
+        path = f"/api/v1/albums/{quote(known[album])}/photos"
         answer = self._dict(self._server.call("POST", path, {"photos": list(assets)}))
         added = answer.get("added")
         return len(added) if isinstance(added, list) else 0
@@ -100,7 +110,7 @@ class PhotoPrism:
     def _all_labels(self) -> dict[str, tuple[int, str]]:
         """Return the numbers and slugs of labels by what is left of their names."""
         if self._labels is None:
-            query = {"count": 100_000, "all": "true"}
+            query = {"count": MOST, "all": "true"}
             labels = self._server.objects(self._server.call("GET", "/api/v1/labels", query=query))
             self._labels = {
                 _plain(str(one.get("Slug", ""))): (int(one["ID"]), str(one.get("Slug", "")))
@@ -111,15 +121,7 @@ class PhotoPrism:
 
     def _all_albums(self) -> dict[str, str]:
         if self._albums is None:
-            albums = self._server.objects(
-                self._server.call("GET", "/api/v1/albums", query={"count": 100_000})
-            )
-            # Months, places and folders are there, too.
-            self._albums = {
-                str(one.get("Title", "")): str(one.get("UID", ""))
-                for one in albums
-                if one.get("Type") == "album"
-            }
+            self._albums = dict(albums(self._server))
         return self._albums
 
     def _dict(self, answer: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -5,7 +5,7 @@ that no test passes on one. Paths, methods and fields follow those descriptions.
 """
 
 # ruff: noqa: ANN401 -- JSON
-# ruff: noqa: C901, PLR0911 -- the routes of an API, each with its answer
+# ruff: noqa: C901, PLR0911, PLR0912 -- the routes of an API, each with its answer
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class PhotoServer:
     refusals: list[int] = field(default_factory=list)
     # Requests that change something are refused with 500 after so many.
     changes_left: int = 1_000_000
+    # PhotoPrism's token for downloads.
+    token: str = "4fxq1dkr"
     url: str = ""
 
     def add(self, file: Path, **fields: Any) -> str:
@@ -221,7 +223,8 @@ def photoprism(state: PhotoServer, method: str, path: str, query: Any, body: Any
     if match := re.fullmatch(r"/api/v1/files/([0-9a-f]{40})", path):
         for asset_id, asset in state.assets.items():
             if asset["sha1"].hex() == match[1]:
-                return {"UID": f"f{asset_id}", "PhotoUID": asset_id, "Hash": match[1]}
+                photo = asset.get("photo", asset_id)
+                return {"UID": f"f{asset_id}", "PhotoUID": photo, "Hash": match[1]}
         raise Refused(404, "Entity not found")
     if match := re.fullmatch(r"/api/v1/photos/([^/]+)/label(?:/(\d+))?", path):
         return _photoprism_label(state, method, match, body)
@@ -242,17 +245,16 @@ def photoprism(state: PhotoServer, method: str, path: str, query: Any, body: Any
                 for name in state.keywords
             ]
         case ("GET", "/api/v1/photos"):
-            form(query, count=str, offset=str, quality=str, q=str)
-            slug = query["q"].removeprefix("label:")
-            (ids,) = (ids for name, ids in state.keywords.items() if _slug(name) == slug)
-            return [
-                {
-                    "UID": one,
-                    "Hash": state.assets[one]["sha1"].hex(),
-                    "FileName": state.assets[one]["name"],
-                }
-                for one in sorted(ids)
-            ]
+            return _photoprism_search(state, query)
+        case ("GET", "/api/v1/config"):
+            return {"downloadToken": state.token, "previewToken": "public"}
+        case ("GET", _) if match := re.fullmatch(r"/api/v1/dl/([0-9a-f]{40})", path):
+            if query != {"t": state.token}:
+                raise Refused(403, "Permission denied")
+            for asset in state.assets.values():
+                if asset["sha1"].hex() == match[1]:
+                    return asset["data"]
+            raise Refused(404, "record not found")
         case ("GET", "/api/v1/albums"):
             form(query, count=str)
             month = {"UID": "a0", "Title": "AI", "Type": "month"}
@@ -262,6 +264,46 @@ def photoprism(state: PhotoServer, method: str, path: str, query: Any, body: Any
             state.albums[body["Title"]] = set()
             return _photoprism_album(state, body["Title"])
     raise Refused(404, "Route not found")
+
+
+def _photoprism_search(state: PhotoServer, query: Any) -> list[dict[str, Any]]:
+    chosen = set(state.assets)
+    condition = {}
+    if "q" in query:
+        slug = query["q"].removeprefix("label:")
+        (chosen,) = (ids for name, ids in state.keywords.items() if _slug(name) == slug)
+        condition = {"q": str}
+    elif "s" in query:
+        chosen = state.albums[state.named(query["s"])]
+        condition = {"s": str}
+    form(query, count=str, offset=str, order=str, merged=str, quality=str, **condition)
+    assert ("added", "true", "0") == (query["order"], query["merged"], query["quality"])
+    # Archived photos are found where they are asked for.
+    files = [
+        (photo, asset)
+        for asset_id, asset in state.assets.items()
+        if (photo := asset.get("photo", asset_id)) in chosen and not asset.get("trashed")
+    ]
+    files.sort(key=lambda one: list(state.assets).index(one[0]))
+    start = int(query["offset"])
+    merged: list[dict[str, Any]] = []
+    for photo, asset in files[start : start + int(query["count"])]:
+        if not merged or merged[-1]["UID"] != photo:
+            merged.append({"UID": photo, "Merged": False, "Files": []})
+        merged[-1]["Files"].append(_photoprism_file(asset, photo))
+    return merged
+
+
+def _photoprism_file(asset: dict[str, Any], photo: str) -> dict[str, Any]:
+    return {
+        "UID": f"f{asset['id']}",
+        "PhotoUID": photo,
+        "Name": asset.get("path", asset["name"]),
+        "Root": asset.get("root", "/"),
+        "Hash": asset["sha1"].hex(),
+        "Size": asset["size"],
+        "Primary": True,
+    }
 
 
 def _photoprism_label(state: PhotoServer, method: str, match: re.Match[str], body: Any) -> Any:

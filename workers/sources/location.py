@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from storage.errors import InvalidInput
-from storage.paths import from_wire, shown, to_wire
+from storage.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The variable with the key of immich's API.
-LIBRARY_KEY = "SCANNER_IMMICH_KEY"
-_LIBRARY = re.compile(r"immich(?:\+(https?))?://.*", re.DOTALL)
+_LIBRARY = re.compile(r"(immich|photoprism)(?:\+(https?))?://.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +49,39 @@ class UrlLocation:
         return urlsplit(self.url).password is not None
 
 
+class LibraryKind(StrEnum):
+    """A program that serves a photo library, as URLs begin."""
+
+    IMMICH = "immich"
+    PHOTOPRISM = "photoprism"
+
+    @property
+    def program(self) -> str:
+        """Return its name."""
+        return {"immich": "immich", "photoprism": "PhotoPrism"}[self]
+
+    @property
+    def key_variable(self) -> str:
+        """Return the name of the environment variable with the key of a server's API."""
+        return f"SCANNER_{self.upper()}_KEY"
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the headers with which a server knows the key."""
+        if self is LibraryKind.IMMICH:
+            return {"x-api-key": key, "User-Agent": "scanner"}
+        return {"Authorization": f"Bearer {key}", "User-Agent": "scanner"}
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryLocation:
-    """An immich server, by the URL before `/api`; its key is in the environment."""
+    """A server of a photo library, by the URL before `/api`; its key is in the environment."""
 
+    kind: LibraryKind
     url: str
 
     def __str__(self) -> str:
         """Return the URL as it is typed and stored."""
-        return f"immich+{self.url}"
+        return f"{self.kind}+{self.url}"
 
     @property
     def host(self) -> str:
@@ -85,10 +108,16 @@ def library_location(text: str) -> LibraryLocation | None:
     match = _LIBRARY.fullmatch(text)
     if match is None:
         return None
-    url = f"{match[1] or 'https'}://{text.partition('://')[2]}"
+    kind = LibraryKind(match[1])
+    url = f"{match[2] or 'https'}://{text.partition('://')[2]}"
     if not is_server_url(url):
-        raise InvalidInput("invalid URL: expected immich://HOST or immich+http://HOST:PORT")
-    return LibraryLocation(url.rstrip("/").removesuffix("/api"))
+        raise InvalidInput(f"invalid URL: expected {kind}://HOST or {kind}+http://HOST:PORT")
+    return LibraryLocation(kind, without_api(url))
+
+
+def without_api(url: str) -> str:
+    """Return the URL of a server without the path of its API."""
+    return url.rstrip("/").removesuffix("/v1").removesuffix("/api")
 
 
 def location_at(recorded: bytes) -> Path | LibraryLocation:
@@ -108,25 +137,3 @@ def mapped_location(
 def display_name(location: SourceLocation) -> str:
     """Return a location as people read it: without secrets and control characters."""
     return shown(str(location).encode(errors="surrogateescape"))
-
-
-def location_to_json(location: SourceLocation) -> dict[str, Any]:
-    """Return a location as JSON for `location_from_json` in another process."""
-    if isinstance(location, HubLocation):
-        return {"share": asdict(location)}
-    if isinstance(location, UrlLocation):
-        return {"url": location.url}
-    if isinstance(location, LibraryLocation):
-        return {"library": location.url}
-    return {"folder": to_wire(os.fsencode(location))}
-
-
-def location_from_json(raw: dict[str, Any]) -> SourceLocation:
-    """Return the location that `location_to_json` wrote."""
-    if "share" in raw:
-        return HubLocation(**raw["share"])
-    if "url" in raw:
-        return UrlLocation(raw["url"])
-    if "library" in raw:
-        return LibraryLocation(raw["library"])
-    return Path(os.fsdecode(from_wire(raw["folder"])))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.sources.fingerprint import WrongCollection, verify_fingerprint
 from workers.sources.hub import HubSource
-from workers.sources.library import LibrarySource
+from workers.sources.library import LibrarySource, open_library
 from workers.sources.local import LocalSource
 from workers.sources.location import HubLocation, LibraryLocation, UrlLocation, display_name
 from workers.sources.read_ahead import AHEAD_FILES, ReadAhead
@@ -28,15 +28,15 @@ def open_source(location: SourceLocation, max_bytes: int) -> Source:
     if isinstance(location, UrlLocation):
         return RemoteSource(location, max_bytes)
     if isinstance(location, LibraryLocation):
-        return LibrarySource(location, max_bytes)
+        return open_library(location, max_bytes)
     return LocalSource(location, max_bytes)
 
 
 def reading_ahead(source: Source) -> Source:
     """Return a source that reads ahead, where the one given may be used by other threads.
 
-    The hub's share and immich by one of them, on its one connection; of the file systems behind
-    URLs those that are made for many requests at a time.
+    The hub's share and photo libraries by one of them, on its one connection; of the file systems
+    behind URLs those that are made for many requests at a time.
     """
     if isinstance(source, HubSource | LibrarySource):
         return ReadAhead(source, threads=1)

@@ -10,11 +10,13 @@ import pytest
 from photo_servers import KEY, PhotoServer, Refused, immich, serve
 
 from scanner.listing import library_server
-from scanner.listing.immich import ImmichListing
+from scanner.listing.immich import ImmichImages
+from scanner.listing.library_listing import LibraryListing
 from scanner.listing.library_server import Server
 from scanner.listing.walk import WalkOptions
 from storage.asset_paths import key_of, without_key
 from storage.errors import ScannerError, ServiceUnavailable
+from workers.sources.location import LibraryKind, LibraryLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +33,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoServer]:
 
 def listing_of(
     state: PhotoServer, known: list[bytes] | None = None, **options: Any
-) -> ImmichListing:
+) -> LibraryListing:
     """Return the listing of a server."""
-    api = Server("immich", state.url, {"x-api-key": KEY})
-    return ImmichListing(api, WalkOptions(**options), known or [])
+    api = Server(LibraryLocation(LibraryKind.IMMICH, state.url), KEY)
+    return LibraryListing(ImmichImages(api), WalkOptions(**options), known or [])
 
 
 def add(state: PhotoServer, folder: Path, name: str, *albums: str, **fields: Any) -> str:

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scanner.cli import cli
+from scanner.fleet.producer import ScanRequest, open_listing
 from scanner.listing.sidecars import find_sidecars
+from storage.asset_paths import without_key
 from storage.database.store import Store
 from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import kept, listing, results, reviews, scans
@@ -22,14 +24,19 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from storage.writes.reviews import Answer
+    from workers.sources.location import LibraryLocation
 
 
 @dataclass
 class Photos:
-    """A folder, and a store next to it; `scan` judges each file by what the test says."""
+    """A folder, and a store next to it; `scan` judges each file by what the test says.
+
+    Where there is a library, `scan` lists that instead of the folder.
+    """
 
     root: Path
     file: Path
+    library: LibraryLocation | None = None
 
     def image(self, name: str, size: int = 8) -> Path:
         """Make an image."""
@@ -46,7 +53,7 @@ class Photos:
         """
         with closing(Store.open(str(self.file), make=True)) as store:
             results.record_host(store, results.Host("h1", "pi4", "aarch64", {}))
-            folder = os.fsencode(self.root)
+            folder = os.fsencode(self.root if self.library is None else str(self.library))
             scan = scans.new_scan(
                 store,
                 scans.ensure_collection(store, "photos", folder),
@@ -94,6 +101,12 @@ class Photos:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*.xmp"))
 
     def _listed(self) -> list[ListedImage]:
+        if self.library is not None:
+            files = open_listing(ScanRequest(self.library, "photos", Plan(()), "fleet"))
+            return [ListedImage(file.path, file.size_bytes, file.mtime_ns) for file in files]
+        return self._in_folder()
+
+    def _in_folder(self) -> list[ListedImage]:
         files = sorted(
             os.fsencode(path)
             for path in self.root.rglob("*")
@@ -113,7 +126,8 @@ class Photos:
 
 
 def _key(path: bytes) -> str:
-    return "".join(character for character in os.fsdecode(path) if character.isalnum())
+    plain = os.fsdecode(without_key(path))
+    return "".join(character for character in plain if character.isalnum())
 
 
 def _verdict(image_id: int, word: str) -> Verdict | None:

@@ -15,6 +15,7 @@ from photo_servers import KEY, PhotoServer, immich, photoprism, serve
 
 from scanner.listing import library_server as module
 from storage.writes.reviews import Answer
+from workers.sources.location import LibraryKind, LibraryLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,70 @@ def test_same_content(photos: Photos, server: PhotoServer, kind: str) -> None:
 
     assert {"b.jpg"} == server.of(AI[kind])
     assert "nothing to do, 1 as they should be" in second
+
+
+def listed_from(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """Scan three images of a library itself, which has them in no folder here."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        path = photos.image(name, 8 + ord(name[0]))
+        server.add(path)
+        path.unlink()
+    photos.library = LibraryLocation(LibraryKind(kind), server.url)
+    # immich's are in the folder of their year.
+    photos.scan(ajpg="ai", **{"2019ajpg": "ai"}, bjpg="unsure", **{"2019bjpg": "unsure"})
+
+
+def test_scan_of_the_library_knows_its_server(
+    photos: Photos, server: PhotoServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No --url is needed, nor a folder; a later export takes keywords back."""
+    monkeypatch.delenv(f"SCANNER_{kind.upper()}_URL")
+    listed_from(photos, server, kind)
+    first = photos.export(kind, "--which", "ai,unsure", "--album", "AI", "--write")
+    second = photos.export(kind, "--which", "ai,unsure", "--album", "AI", "--write")
+
+    assert ": 2 added to the album, 2 tagged" in first
+    assert "nothing to do, 2 as they should be" in second
+    assert ({"a.jpg"}, {"b.jpg"}) == (server.of(AI[kind]), server.of(UNSURE[kind]))
+    shown = photos.export(kind, "--album", "AI", "--write")
+    assert "untagged" in shown
+    assert ({"a.jpg"}, set()) == (server.of(AI[kind]), server.of(UNSURE[kind]))
+    assert {"a.jpg"} == server.in_album("AI")
+
+
+def test_url_that_is_given_wins(
+    photos: Photos, server: PhotoServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that moved is found where --url says."""
+    monkeypatch.delenv(f"SCANNER_{kind.upper()}_URL")
+    listed_from(photos, server, kind)
+    gone = photos.export(kind, "--url", "http://127.0.0.1:1", code=4)
+
+    assert "at http://127.0.0.1:1 cannot be reached" in gone
+
+
+def test_scan_of_another_library(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """What is in one library is not looked for in another, nor in a folder."""
+    listed_from(photos, server, kind)
+    key = photos.root / "key"
+    key.write_text(KEY)
+    other = "photoprism" if kind == "immich" else "immich"
+    names = {"immich": "immich", "photoprism": "PhotoPrism"}
+    sentence = f"the images of scan 1 are in {names[kind]}: `scanner export {kind}`"
+
+    assert sentence in photos.export(other, "--key-file", str(key), code=2)
+    assert sentence in photos.export("xmp", code=2)
+
+
+def test_scan_of_a_folder_needs_a_url(
+    photos: Photos, server: PhotoServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder does not say where the server is."""
+    monkeypatch.delenv(f"SCANNER_{kind.upper()}_URL")
+    fill(photos, server)
+    said = photos.export(kind, code=2)
+
+    assert "name the server with --url: the images of scan 1 are in a folder" in said
 
 
 REFUSALS = {

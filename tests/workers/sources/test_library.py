@@ -15,12 +15,10 @@ from storage.errors import InvalidInput
 from storage.records import ErrorKind, Sidecar
 from workers.sources.library import LibrarySource
 from workers.sources.location import (
-    LIBRARY_KEY,
+    LibraryKind,
     LibraryLocation,
     library_location,
     location_at,
-    location_from_json,
-    location_to_json,
 )
 from workers.sources.registry import open_source
 from workers.sources.source import FetchError, SourceUnavailable
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
 DATA = b"\x89PNG" + b"x" * 5_000
 ID = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
-PATH = asset_path("Alps", AssetKey(ID, hashlib.sha1(DATA).digest()[:8]), "a.png")
+PATH = asset_path(["Alps"], AssetKey(ID, hashlib.sha1(DATA).digest()[:8]), "a.png")
 SECRET = "s3cret-key"
 
 
@@ -67,12 +65,13 @@ def handler() -> type[Handler]:
 @pytest.fixture
 def source(handler: type[Handler], monkeypatch: pytest.MonkeyPatch) -> Iterator[LibrarySource]:
     """Yield a source at a server with that handler, below a path."""
-    monkeypatch.setenv(LIBRARY_KEY, f"{SECRET}\n")
+    monkeypatch.setenv(LibraryKind.IMMICH.key_variable, f"{SECRET}\n")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         opened = open_source(
-            LibraryLocation(f"http://127.0.0.1:{server.server_port}/photos"), 9_999
+            LibraryLocation(LibraryKind.IMMICH, f"http://127.0.0.1:{server.server_port}/photos"),
+            9_999,
         )
         assert isinstance(opened, LibrarySource)
         yield opened
@@ -89,7 +88,6 @@ def test_original_is_fetched(source: LibrarySource, handler: type[Handler]) -> N
     assert hashlib.sha256(DATA).digest() == fetched[0].digest
     assert [(f"/photos/api/assets/{ID}/original", SECRET)] * 3 == handler.seen
     assert SECRET not in str(source.location)
-    assert SECRET not in repr(location_to_json(source.location))
 
 
 @pytest.mark.parametrize(
@@ -174,9 +172,9 @@ def test_large_image_is_not_asked_for(source: LibrarySource, handler: type[Handl
 
 def test_without_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without the key says what it needs."""
-    monkeypatch.delenv(LIBRARY_KEY, raising=False)
+    monkeypatch.delenv(LibraryKind.IMMICH.key_variable, raising=False)
     with pytest.raises(SourceUnavailable, match="needs its key in SCANNER_IMMICH_KEY"):
-        open_source(LibraryLocation("https://photos.example"), 1)
+        open_source(LibraryLocation(LibraryKind.IMMICH, "https://photos.example"), 1)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +193,6 @@ def test_urls_of_libraries(text: str, url: str) -> None:
     assert location is not None
     assert url == location.url
     assert location == location_at(str(location).encode())
-    assert location == location_from_json(location_to_json(location))
 
 
 @pytest.mark.parametrize(
