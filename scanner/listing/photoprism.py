@@ -21,7 +21,7 @@ _ORIGINALS = "/"
 class PhotoPrismImages:
     """The originals of the albums in the order of their titles, then all originals.
 
-    Neither what is archived nor what is hidden is among them.
+    Neither what is archived nor what is broken or missing is among them.
     """
 
     def __init__(self, server: Server) -> None:
