@@ -1,7 +1,9 @@
 """Keywords in an XMP packet (ISO 16684-1): what else is in the packet stays.
 
 Three properties hold the keywords, one for each kind of reader: `dc:subject` (all), the hierarchy
-of Lightroom, which darktable and digiKam read, too, and the one of digiKam.
+of Lightroom, which darktable and digiKam read, too, and the one of digiKam. digiKam and darktable
+read the last of them that is there, and no other: so beside keywords of others, scanner's is in the
+properties that have those, or it would hide them.
 """
 
 from __future__ import annotations
@@ -82,10 +84,14 @@ def with_keyword(packet: bytes, keyword: str | None) -> bytes | None:
     """
     document = _parse(packet)
     rdf = _rdf_of(document)
-    if all(_is_as_wanted(rdf, each, keyword) for each in PROPERTIES):
+    with_others = [each for each in PROPERTIES if _has_others(rdf, each)]
+    wanted = {
+        each: keyword if each in with_others or not with_others else None for each in PROPERTIES
+    }
+    if all(_is_as_wanted(rdf, each, word) for each, word in wanted.items()):
         return packet
-    for each in PROPERTIES:
-        _set(document, rdf, each, keyword)
+    for each, word in wanted.items():
+        _set(document, rdf, each, word)
     if keyword is None and _is_left_empty(document, rdf):
         return None
     try:
@@ -175,6 +181,17 @@ def _items(rdf: Element, of: Property) -> Iterator[Element]:
 def _is_ours(value: str, of: Property) -> bool:
     """Check whether a value is one of scanner's, or the parent, which darktable adds."""
     return value == PARENT or value in {of.value(keyword) for keyword in ALL_KEYWORDS}
+
+
+def _has_others(rdf: Element, of: Property) -> bool:
+    """Check whether a property has a keyword that is not scanner's, in any of its forms."""
+    if any(text and not _is_ours(text, of) for text in map(_text, _items(rdf, of))):
+        return True
+    return any(
+        description.getAttributeNS(of.uri, of.local)
+        or any(map(_text, _children(description, of.uri, of.local)))
+        for description in _descriptions(rdf)
+    )
 
 
 def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:

@@ -203,3 +203,47 @@ def test_stated_extension() -> None:
     assert "NEF" == stated_extension(element.encode())
     assert "CR2" == stated_extension(new_packet("scanner:ai", "CR2"))
     assert stated_extension(new_packet("scanner:ai")) is None
+
+
+OTHERS = {
+    "dc:subject": "<dc:subject><rdf:Bag><rdf:li>ann</rdf:li></rdf:Bag></dc:subject>",
+    "lr:hierarchicalSubject": (
+        '<lr:hierarchicalSubject xmlns:lr="http://ns.adobe.com/lightroom/1.0/"><rdf:Bag>'
+        "<rdf:li>family|ann</rdf:li></rdf:Bag></lr:hierarchicalSubject>"
+    ),
+    "digiKam:TagsList": (
+        '<digiKam:TagsList xmlns:digiKam="http://www.digikam.org/ns/1.0/"><rdf:Seq>'
+        "<rdf:li>family/ann</rdf:li></rdf:Seq></digiKam:TagsList>"
+    ),
+}
+
+
+@pytest.mark.parametrize("names", [(), *(tuple(OTHERS)[:number] for number in (1, 2, 3))])
+def test_keywords_of_others_are_not_hidden(names: tuple[str, ...]) -> None:
+    """Programs read the last of the properties that is there: none is added beside others'."""
+    body = "".join(OTHERS[name] for name in names)
+    packet = f'{HEAD}<rdf:Description rdf:about="">{body}</rdf:Description>{END}'.encode()
+    tagged = with_keyword(packet, "scanner:ai")
+
+    assert tagged is not None
+    for name in OTHERS:
+        has_keyword = not names or name in names
+
+        assert has_keyword == (f"<{name}" in tagged.decode())
+        assert has_keyword == bool(
+            re.search(rf"<{name}.*?scanner:ai</rdf:li>.*?</{name}>", tagged.decode())
+        )
+    assert tagged == with_keyword(tagged, "scanner:ai")
+    assert canonical(packet) == canonical(with_keyword(tagged, None))
+
+
+def test_keyword_that_hid_others_moves() -> None:
+    """What an earlier version added beside keywords of others goes."""
+    own = OTHERS["digiKam:TagsList"].replace("family/ann", "ai-photo-scanner/scanner:ai")
+    body = OTHERS["dc:subject"] + OTHERS["lr:hierarchicalSubject"] + own
+    packet = f'{HEAD}<rdf:Description rdf:about="">{body}</rdf:Description>{END}'.encode()
+    tagged = with_keyword(packet, "scanner:ai")
+
+    assert tagged is not None
+    assert b"TagsList" not in tagged
+    assert b"ai-photo-scanner|scanner:ai" in tagged
