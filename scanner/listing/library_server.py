@@ -53,6 +53,7 @@ class Server:
         context = ssl.create_default_context(cafile=authorities)
         handler = urllib.request.HTTPSHandler(context=context)
         self._opener = urllib.request.build_opener(NoRedirects, handler)
+        self._has_answered = False
 
     def call(
         self,
@@ -63,6 +64,7 @@ class Server:
     ) -> Any:  # noqa: ANN401 - JSON
         """Return what the server answers, None for an empty answer.
 
+        Try again where that may succeed, unless the server never answered: its URL may be wrong.
         Raise NotThere, ServiceUnavailable where a later try may succeed, else ScannerError.
         """
         url = self.url + path + (f"?{urlencode(query)}" if query else "")
@@ -76,7 +78,7 @@ class Server:
             try:
                 return self._answer(request)
             except ServiceUnavailable:
-                if pause is None:
+                if pause is None or not self._has_answered:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last try returns or raises")
@@ -84,8 +86,10 @@ class Server:
     def _answer(self, request: urllib.request.Request) -> Any:  # noqa: ANN401 - JSON
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+                self._has_answered = True
                 data = response.read(_MAX_ANSWER_BYTES + 1)
         except urllib.error.HTTPError as error:
+            self._has_answered = True
             raise self._refusal(error) from error
         except urllib.error.URLError as error:
             raise self._unreachable(error.reason) from error
