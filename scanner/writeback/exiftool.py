@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
-from scanner.writeback.xmp_packet import PROPERTIES
+from scanner.writeback.xmp_packet import PROPERTIES, is_ours
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from scanner.writeback.keywords import Wanted
     from scanner.writeback.tally import Tally
@@ -47,13 +47,15 @@ def require_exiftool() -> str:
     return found
 
 
-def arguments(path: bytes, keyword: str | None) -> list[bytes]:
+def arguments(
+    path: bytes, keyword: str | None, into: Collection[Property] = PROPERTIES
+) -> list[bytes]:
     """Return the lines of an argument file that give one file its keyword and no other of them."""
     lines = []
     for each in PROPERTIES:
         ours = [PARENT, *map(each.value, sorted(ALL_KEYWORDS))]
         lines += [f"-{_tag(each)}-={value}" for value in ours]
-        if keyword is not None:
+        if keyword is not None and each in into:
             lines.append(f"-{_tag(each)}+={each.value(keyword)}")
     return [*(line.encode() for line in lines), path, b"-execute"]
 
@@ -75,7 +77,11 @@ def write_into_files(wanted: Iterable[Wanted], root: bytes, tally: Tally, *, wri
             elif _may_be_written(file, root, current, tally):
                 differing.append(file)
         if write and differing:
-            lines = [line for f in differing for line in arguments(f.path, f.wanted.keyword)]
+            lines = [
+                line
+                for file in differing
+                for line in arguments(file.path, file.wanted.keyword, _into(current[file.path]))
+            ]
             complaint = _run(program, lines)[1]
             current = _read(program, differing)
         for file in differing:
@@ -154,15 +160,30 @@ def _run(program: str, lines: Sequence[bytes]) -> tuple[str, str]:
 def _has(read: Any, keyword: str | None) -> bool:  # noqa: ANN401 - JSON
     if read is None:
         return False
+    into = _into(read)
     for each in PROPERTIES:
-        value = read.get(each.local[0].upper() + each.local[1:], [])
-        values = {str(one) for one in (value if isinstance(value, list) else [value])}
+        values = _values(read, each)
         ours = values & {each.value(one) for one in ALL_KEYWORDS}
-        if ours != ({each.value(keyword)} if keyword else set()):
+        if ours != ({each.value(keyword)} if keyword and each in into else set()):
             return False
         if keyword is None and PARENT in values:
             return False
     return True
+
+
+def _into(read: Any) -> Collection[Property]:  # noqa: ANN401 - JSON
+    """Return the properties for the keyword: those with keywords of others, or all if none has."""
+    with_others = [
+        each
+        for each in PROPERTIES
+        if not all(is_ours(value, each) for value in _values(read, each))
+    ]
+    return with_others or PROPERTIES
+
+
+def _values(read: Any, of: Property) -> set[str]:  # noqa: ANN401 - JSON
+    value = read.get(of.local[0].upper() + of.local[1:], [])
+    return {str(one) for one in (value if isinstance(value, list) else [value])} - {""}
 
 
 def _reason(complaint: str, path: bytes) -> str:

@@ -178,14 +178,14 @@ def _items(rdf: Element, of: Property) -> Iterator[Element]:
                 yield from _children(container, _RDF, "li")
 
 
-def _is_ours(value: str, of: Property) -> bool:
+def is_ours(value: str, of: Property) -> bool:
     """Check whether a value is one of scanner's, or the parent, which darktable adds."""
     return value == PARENT or value in {of.value(keyword) for keyword in ALL_KEYWORDS}
 
 
 def _has_others(rdf: Element, of: Property) -> bool:
     """Check whether a property has a keyword that is not scanner's, in any of its forms."""
-    if any(text and not _is_ours(text, of) for text in map(_text, _items(rdf, of))):
+    if any(text and not is_ours(text, of) for text in map(_text, _items(rdf, of))):
         return True
     return any(
         description.getAttributeNS(of.uri, of.local)
@@ -195,7 +195,7 @@ def _has_others(rdf: Element, of: Property) -> bool:
 
 
 def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:
-    ours = [text for item in _items(rdf, of) if _is_ours(text := _text(item), of)]
+    ours = [text for item in _items(rdf, of) if is_ours(text := _text(item), of)]
     if keyword is None:
         return not ours
     return [text for text in ours if text != PARENT] == [of.value(keyword)]
@@ -204,7 +204,7 @@ def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:
 def _set(document: Document, rdf: Element, of: Property, keyword: str | None) -> None:
     """Take the keywords of scanner's out of a property, and put the wanted one in."""
     for item in list(_items(rdf, of)):
-        if _is_ours(_text(item), of):
+        if is_ours(_text(item), of):
             container = item.parentNode
             _remove(item)
             if not _children(container, _RDF, "li"):

@@ -85,6 +85,21 @@ def test_into_files(photos: Photos) -> None:
     assert (None, None) == keywords(image)
 
 
+@needs_exiftool
+def test_keywords_of_others_in_files_are_not_hidden(photos: Photos) -> None:
+    """The keyword is in the lists that have others' keywords: digiKam reads one list only."""
+    image = photos.image("a.jpg")
+    own = ["-XMP-dc:Subject=ann", "-XMP-lr:HierarchicalSubject=family|ann"]
+    subprocess.run(["exiftool", "-overwrite_original", *own, str(image)], check=True)
+    photos.scan(ajpg="ai")
+    photos.export("xmp", "--into-files", "--write")
+
+    assert (["ann", "scanner:ai"], None) == keywords(image)
+    assert "1 as they should be" in photos.export("xmp", "--into-files", "--write")
+    photos.export("xmp", "--into-files", "--remove", "--write")
+    assert ("ann", None) == keywords(image)
+
+
 def test_without_exiftool(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without exiftool, the command says what to install."""
     photos.image("a.jpg")
