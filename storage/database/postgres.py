@@ -24,6 +24,9 @@ LIMITS = {
     # and sent data has to be acknowledged within these milliseconds.
     "tcp_user_timeout": 15_000,
 }
+# Of a database in SQL_ASCII, which Debian makes where the locale is C, psycopg returns bytes
+# otherwise. Its texts are stored as they are.
+TEXT = {"client_encoding": "utf8"}
 # The kernel of a server that hangs acknowledges data and probes all the same. So the server ends a
 # statement that takes too long, and this side stops to wait for the answer somewhat later.
 ANSWER_MARGIN_S = 5.0
@@ -57,7 +60,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 def connect(answer_s: float, *arguments: Any, **options: Any) -> BoundedConnection:  # noqa: ANN401 - psycopg's
     """Connect to a server that is to answer each statement within some seconds."""
-    connection = BoundedConnection.connect(*arguments, **options | LIMITS)
+    connection = BoundedConnection.connect(*arguments, **options | LIMITS | TEXT)
     connection.answer_s = answer_s
     try:
         # Not as an option of the connection, which poolers refuse.

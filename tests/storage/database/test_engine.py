@@ -210,6 +210,24 @@ def test_store_has_a_name_of_its_own(store: Store, store_url: str, tmp_path: Pat
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in identities)
 
 
+def test_postgres_without_an_encoding(postgres_url: str) -> None:
+    """A database in SQL_ASCII, which Postgres makes where the locale is C, keeps any text."""
+    url = sa.make_url(postgres_url)
+    name = f"{url.database}_ascii"
+    server = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        locale = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 {locale}".encode())
+        store = Store.unchecked(url.set(database=name).render_as_string(hide_password=False))
+        store.upgrade()
+        with store.read() as reader:
+            text = reader.exec_driver_sql("SELECT 'taipei 台北'").scalar()
+        store.close()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    assert "taipei 台北" == text
+
+
 def test_dead_link_to_postgres_is_noticed(postgres_url: str) -> None:
     """A Postgres connection is probed, and closed before the lease of a batch expires."""
     store = Store.unchecked(postgres_url)
