@@ -33,7 +33,7 @@ ENV PATH=/opt/scanner/bin:$PATH PYTHONUNBUFFERED=1
 USER scanner
 WORKDIR /home/scanner
 # Of a worker: it runs, and reaches its queue. What runs anything else has a check of its own, or none.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=1m --retries=2 \
+HEALTHCHECK --interval=30s --timeout=30s --start-period=1m --retries=2 \
     CMD ["scanner", "worker", "health"]
 ENTRYPOINT ["container"]
 CMD ["worker"]
