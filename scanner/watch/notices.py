@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from storage.reads.verdicts import images_with, verdict_row
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
     from scanner.follow.mail import MailServer
@@ -111,11 +113,16 @@ def to_text(bundle: Bundle) -> str:
     )
 
 
+class _NotSent(Exception):
+    """A notice was not sent."""
+
+
 class Notices(threading.Thread):
     """Sends the new findings of one scan by one way, in a thread of its own.
 
-    What was sent is kept in a file, so that each finding is sent once, also after a restart. What
-    could not be sent is sent later, with what came meanwhile.
+    What was sent is kept in a file, which is on the disk before it is sent, so that each finding is
+    sent once, also after a restart and on a full disk; again only if the process is killed while it
+    is sent. What could not be sent is sent later, with what came meanwhile.
     """
 
     def __init__(
@@ -144,7 +151,8 @@ class Notices(threading.Thread):
             self._sent = set(map(int, json.loads(self._file.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):
             self._sent = set(images_with(self._store, self._scan.scan_id, Outcome.AI))
-            self._save()
+            with self._replaced(self._sent):
+                pass
         return self
 
     def run(self) -> None:
@@ -157,10 +165,10 @@ class Notices(threading.Thread):
 
     def step(self, now: float) -> None:
         """Send what is new, if it is time to."""
-        found = images_with(self._store, self._scan.scan_id, Outcome.AI)
+        flagged = images_with(self._store, self._scan.scan_id, Outcome.AI)
         # An image that changed and is judged again may be a new finding.
-        self._sent &= set(found)
-        new = [image_id for image_id in found if image_id not in self._sent]
+        self._sent &= set(flagged)
+        new = [image_id for image_id in flagged if image_id not in self._sent]
         if frozenset(new) != self._waiting:
             self._first_at = self._first_at if self._waiting else now
             self._last_at = now
@@ -170,18 +178,25 @@ class Notices(threading.Thread):
         if not new or now < self._retry_at or not (is_quiet or is_late):
             return
         rows = (verdict_row(self._store, self._scan.scan_id, one) for one in new[:NAMED_IN_WEBHOOK])
-        if self._send(Bundle(self._scan, len(new), [row for row in rows if row is not None])):
+        bundle = Bundle(self._scan, len(new), [row for row in rows if row is not None])
+        # Until it is sent: then nothing is sent while the disk is full.
+        self._retry_at = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
+        self._failures += 1
+        with suppress(_NotSent), self._replaced(self._sent.union(new)):
+            if not self._send(bundle):
+                raise _NotSent
             self._sent.update(new)
             self._waiting = frozenset()
-            self._failures = 0
-            self._save()
-        else:
-            self._retry_at = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
-            self._failures += 1
+            self._failures, self._retry_at = 0, 0.0
 
-    def _save(self) -> None:
+    @contextmanager
+    def _replaced(self, sent: set[int]) -> Iterator[None]:
+        """Write what was sent, and put it in the file's place at the end of the context."""
         with atomic_write(self._file) as file:
-            file.write(json.dumps(sorted(self._sent)).encode())
+            file.write(json.dumps(sorted(sent)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            yield
 
     def __enter__(self) -> Self:
         self.start()

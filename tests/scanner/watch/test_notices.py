@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from scanner.watch.notices import Bundle, Notices, to_json, to_text
 from storage.reads.verdicts import VerdictRow
@@ -10,8 +13,6 @@ from storage.records import Finding, ListedImage, Outcome, Plan, Timings, Verdic
 from storage.writes import listing, results, scans
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from storage.database.store import Store
     from storage.writes.scans import Scan
 
@@ -101,6 +102,31 @@ def test_failure_is_tried_again_with_what_came(store: Store, tmp_path: Path) -> 
     notices.step(10**9 + 1)
 
     assert [1, 2] == sent
+
+
+def test_nothing_is_sent_while_it_cannot_be_noted(store: Store, tmp_path: Path) -> None:
+    """On a full disk a finding waits, and is sent once when there is space again."""
+    scan = scan_in(store)
+    sent: list[int] = []
+
+    def send(bundle: Bundle) -> bool:
+        sent.append(bundle.number)
+        return True
+
+    notices = Notices(store, scan, "mail", 0, send).remember(tmp_path)
+    kept, notices._file = notices._file, Path("/dev/full")
+    find(store, scan, b"a.png")
+    with pytest.raises(OSError, match="No space left"):
+        notices.step(0)
+    notices.step(1)
+    before = list(sent)
+    notices._file = kept
+    notices.step(10**9)
+    again = Notices(store, scan, "mail", 0, send).remember(tmp_path)
+    again.step(10**9)
+
+    assert [] == before
+    assert [1] == sent
 
 
 def test_message(store: Store) -> None:
