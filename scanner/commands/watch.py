@@ -20,6 +20,7 @@ from scanner.options.parameters import FiniteRange
 from scanner.options.record import as_record
 from scanner.options.scan_request import make_request, watch_request_options
 from scanner.options.store import open_store, require_own_store, store_option
+from scanner.options.unit import OF_USER, UnitAction, unit_options
 from scanner.options.work import concurrency_option
 from workers.settings import FLEET
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from scanner.fleet.producer import ScanRequest
     from scanner.options.scan_request import ScanRequestOptions
+    from scanner.options.unit import UnitOptions
     from scanner.watch.notices import Bundle
 
 DEFAULT_SETTLE = 10.0
@@ -44,16 +46,6 @@ class WatchOptions:
     concurrency: int
     settle: float
     poll: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class UnitOptions:
-    """What to do with the service instead of watching."""
-
-    install: bool
-    uninstall: bool
-    print_unit: bool
-    of_user: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +104,7 @@ class _Command(click.Command):
     "network mounts, which do not tell]",
 )
 @notice_options
-@click.option("--install", is_flag=True, help="Let systemd run this watch; see --user.")
-@click.option("--uninstall", is_flag=True, help="Stop and remove the service of --install.")
-@click.option("--print-unit", is_flag=True, help="Show the unit of --install; change nothing.")
-@click.option("--user", "of_user", is_flag=True, help="A service of yours, not the system's.")
-@as_record(UnitOptions, "unit")
+@unit_options
 @as_record(WatchOptions)
 @click.pass_context
 def command(
@@ -124,7 +112,7 @@ def command(
     *,
     requested: ScanRequestOptions,
     notices: NoticeOptions,
-    unit: UnitOptions,
+    unit: UnitOptions | None,
     options: WatchOptions,
 ) -> None:
     """Judge what comes into FOLDER, until stopped: new images, changed ones, whole folders.
@@ -152,7 +140,7 @@ def command(
     folder = requested.folder
     if not isinstance(folder, Path):
         raise click.UsageError("only folders can be watched: scan a library with `scanner scan`")
-    if unit.install or unit.uninstall or unit.print_unit:
+    if unit is not None:
         name = requested.name or shown(os.fsencode(folder.resolve().name))
         _change_service(name, unit, ctx.meta[ARGUMENTS])
         return
@@ -172,14 +160,11 @@ def _change_service(name: str, unit: UnitOptions, arguments: list[str]) -> None:
     """Install or remove the service that watches with the same arguments, or show its unit."""
     from scanner.fleet.service import WatchService
 
-    if unit.install + unit.uninstall + unit.print_unit > 1:
-        raise click.UsageError("--install, --uninstall and --print-unit exclude each other")
-    about = ("--install", "--uninstall", "--print-unit", "--user")
-    kept = [argument for argument in arguments if argument not in about]
+    kept = [argument for argument in arguments if argument not in (*UnitAction, OF_USER)]
     service = WatchService(kept, unit.of_user, name)
-    if unit.print_unit:
+    if unit.action is UnitAction.PRINT:
         click.echo(service.unit(), nl=False)
-    elif unit.install:
+    elif unit.action is UnitAction.INSTALL:
         service.install()
         click.echo(f"{service.file} is enabled and started")
     else:
