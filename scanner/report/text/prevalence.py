@@ -220,6 +220,8 @@ def _basis(report: Report, share: CorrectedShare) -> Iterator[str]:
             "Left out, too: images scored by {names}, whose error rates were not measured on "
             "several sources."
         ).format(names=_listed(share.unmeasured))
+    if share.interval is None or share.standing in SILENT:
+        return
     yield gettext(
         "The interval covers how much error rates differ between the generators and photographers "
         "that the detectors were measured on; images of another kind may be missed far more often."
