@@ -39,6 +39,8 @@ SHARES = (("ai", 50), ("unsure", 30), ("error", 5), ("no_evidence", 915))
 CAMERAS = ("Apple iPhone 13", "Canon EOS 80D", "FUJIFILM X-T3", "SONY ILCE-7M3")
 DAY_S = 24 * 3600
 KINDS = ("truncated", "damaged", "unreadable")
+# Path, outcome, score (None of an error) and digest of an image.
+Judged = tuple[bytes, str, float | None, bytes]
 
 
 def main() -> None:
@@ -104,6 +106,17 @@ def path_of(number: int) -> bytes:
     return f"{2016 + month // 12}/{month % 12 + 1:02}/{number:07}.jpg".encode()
 
 
+def _findings(image_id: int, judged: Judged) -> Iterator[dict[str, Any]]:
+    _, outcome, score, _ = judged
+    if score is not None:
+        bare = {"kind": "score", "score": score, "text": "", "detail": None}
+        yield {"detector": "objects-32", "n": 0} | bare
+    if outcome == "ai" and image_id % 10 == 0:
+        detail = f'{{"generator": "ComfyUI {image_id % 7}"}}'
+        tag = {"kind": "generator_tag", "score": 0.98, "text": "made up", "detail": detail}
+        yield {"detector": "provenance", "n": 1} | tag
+
+
 def _taken_at(path: bytes) -> float:
     """Return a time in the year and the month of a path."""
     year, month, name = path.decode().split("/")
@@ -140,7 +153,7 @@ class _Rows:
         self._collection_id = collection_id
         self._chance = chance
         self._at = at
-        self._told: list[tuple[bytes, str, float | None, bytes]] = []
+        self._told: list[Judged] = []
 
     def add(self, number: int, digests: list[bytes]) -> tuple[str, float | None]:
         """Add one image; return its outcome and score."""
@@ -188,10 +201,9 @@ class _Rows:
     def _rows(
         self, first: int, batch_id: int, run_id: int
     ) -> Iterator[tuple[sa.Table, dict[str, Any]]]:
-        for image_id, (path, outcome, score, digest) in enumerate(self._told, start=first):
+        for image_id, judged in enumerate(self._told, start=first):
             key = {"scan_id": self._scan_id, "image_id": image_id}
-            failed = score is None
-            is_photograph = outcome == "no_evidence" and image_id % 20 != 0
+            path = judged[0]
             yield image, {"id": image_id, "collection_id": self._collection_id, "path": path}
             yield (
                 entry,
@@ -205,54 +217,31 @@ class _Rows:
                     "edited": None,
                 },
             )
-            yield (
-                verdict,
-                {
-                    **key,
-                    "run_id": run_id,
-                    "outcome": outcome,
-                    "score": score,
-                    "detector": None if failed else "objects-32",
-                    "examined": not failed,
-                    "attempt": 1,
-                    "error_kind": self._chance.choice(KINDS) if failed else None,
-                    "error_text": "made up" if failed else None,
-                    "digest": None if failed else digest,
-                    "fetch_us": 40,
-                    "decode_us": 60,
-                    "infer_us": 600,
-                    "kept_from": None,
-                    "taken_at": _taken_at(path) if is_photograph else None,
-                    "camera": CAMERAS[image_id % len(CAMERAS)] if is_photograph else None,
-                    "look": int.from_bytes(digest[:8], "big", signed=True),
-                },
-            )
-            if not failed:
-                yield (
-                    finding,
-                    {
-                        **key,
-                        "detector": "objects-32",
-                        "n": 0,
-                        "kind": "score",
-                        "score": score,
-                        "text": "",
-                        "detail": None,
-                    },
-                )
-            if outcome == "ai" and image_id % 10 == 0:
-                yield (
-                    finding,
-                    {
-                        **key,
-                        "detector": "provenance",
-                        "n": 1,
-                        "kind": "generator_tag",
-                        "score": 0.98,
-                        "text": "made up",
-                        "detail": f'{{"generator": "ComfyUI {image_id % 7}"}}',
-                    },
-                )
+            yield verdict, key | {"run_id": run_id} | self._verdict(image_id, judged)
+            for values in _findings(image_id, judged):
+                yield finding, key | values
+
+    def _verdict(self, image_id: int, judged: Judged) -> dict[str, Any]:
+        path, outcome, score, digest = judged
+        failed = score is None
+        is_photograph = outcome == "no_evidence" and image_id % 20 != 0
+        return {
+            "outcome": outcome,
+            "score": score,
+            "detector": None if failed else "objects-32",
+            "examined": not failed,
+            "attempt": 1,
+            "error_kind": self._chance.choice(KINDS) if failed else None,
+            "error_text": "made up" if failed else None,
+            "digest": None if failed else digest,
+            "fetch_us": 40,
+            "decode_us": 60,
+            "infer_us": 600,
+            "kept_from": None,
+            "taken_at": _taken_at(path) if is_photograph else None,
+            "camera": CAMERAS[image_id % len(CAMERAS)] if is_photograph else None,
+            "look": int.from_bytes(digest[:8], "big", signed=True),
+        }
 
     @staticmethod
     def _inserted(connection: sa.Connection, table: sa.Table, **values: Any) -> int:  # noqa: ANN401

@@ -292,9 +292,9 @@ def _dead_letters(store_url: str, broker_url: str | None) -> Iterator[Check]:
         return
     if letters:
         latest = shown(letters[0].reason.encode())
-        found = f"{len(letters)} messages were put aside, the latest: {latest}"
+        text = f"{len(letters)} messages were put aside, the latest: {latest}"
         fix = "`scanner deadletters` lists them, sends them again or drops them"
-        yield Check("dead letters", Level.NOTE, found, fix)
+        yield Check("dead letters", Level.NOTE, text, fix)
 
 
 def _embedded() -> Check:

@@ -81,10 +81,10 @@ def show(*, letter: str, store: str, broker: str) -> None:
     from workers.broker.field_types import MessageError
 
     with open_store(store) as opened, open_broker(broker, opened.identity) as queue:
-        (found,) = _find(queue, letter, several=False)
-    body = _body(found)
+        (chosen,) = _find(queue, letter, several=False)
+    body = _body(chosen)
     try:
-        body["message"] = found.message()
+        body["message"] = chosen.message()
     except MessageError:
         body["message"] = None
     click.echo(json.dumps(body, indent=2))
@@ -145,10 +145,10 @@ def _find(queue: Any, letter: str, *, several: bool = True) -> list[DeadLetter]:
     letters = read_letters(queue.namespace)
     if letter == ALL and several:
         return letters
-    found = [one for one in letters if letter == one.letter_id]
-    if not found:
+    chosen = [one for one in letters if letter == one.letter_id]
+    if not chosen:
         raise NotFound(f"Dead letter not found: {letter!r} (`scanner deadletters` lists all)")
-    return found
+    return chosen
 
 
 def _body(letter: DeadLetter) -> dict[str, Any]:

@@ -126,11 +126,8 @@ def command(ctx: click.Context, *, options: Options) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from scanner.config import state_dir
-    from scanner.fleet.hub import HubOptions, run_hub
     from scanner.fleet.hub_secrets import hub_folder, new_line
-    from scanner.processes.embedded_broker import EmbeddedServerError
     from scanner.processes.logs import log_to_stderr
-    from storage.database.engine import WORK_ANSWER_S
 
     log_to_stderr(verbose=False)
     if options.new_line:
@@ -138,6 +135,16 @@ def command(ctx: click.Context, *, options: Options) -> None:
         ctx.exit(DONE)
     if options.broker and options.tls:
         raise click.UsageError("--tls and --broker exclude each other: a broker has its own TLS")
+    ctx.exit(_run(options))
+
+
+def _run(options: Options) -> int:
+    """Run the hub until a signal; return the exit code."""
+    from scanner.config import state_dir
+    from scanner.fleet.hub import HubOptions, run_hub
+    from scanner.processes.embedded_broker import EmbeddedServerError
+    from storage.database.engine import WORK_ANSWER_S
+
     address, port = options.listen
     hub_options = HubOptions(
         address=address,
@@ -173,7 +180,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
     except EmbeddedServerError as error:
         # The hub itself is the service here: its exit code is that of a failure.
         raise ScannerError(str(error)) from error
-    ctx.exit(INTERRUPTED if signal.SIGINT in signals else DONE)
+    return INTERRUPTED if signal.SIGINT in signals else DONE
 
 
 def _give_line(line: str, file: Path | None) -> None:
@@ -201,7 +208,7 @@ def machines(*, store: str, as_json: bool) -> None:
     from storage.writes.machines import list_machines
 
     with open_store(store) as opened:
-        found = list_machines(opened)
+        known = list_machines(opened)
     if as_json:
         bodies = [
             {
@@ -210,15 +217,15 @@ def machines(*, store: str, as_json: bool) -> None:
                 "joined_at": one.joined_at,
                 "revoked_at": one.revoked_at,
             }
-            for one in found
+            for one in known
         ]
         click.echo(json.dumps({"machines": bodies}))
         return
-    for one in found:
+    for one in known:
         joined = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.joined_at))
         state = "" if one.revoked_at is None else ", shut out"
         click.echo(f"{one.label} ({one.machine_id}): joined {joined}{state}")
-    if not found:
+    if not known:
         click.echo("no machine has joined yet", err=True)
 
 

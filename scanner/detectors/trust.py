@@ -53,11 +53,11 @@ def take_over(source: str, name: str | None = None) -> Change:
     else:
         path, body = source, _file(Path(source))
     today = datetime.now(UTC).date().isoformat()
-    found = _parsed(source, body, Path(path).stem)
-    name = _slug(found.name) if name is None else name
+    trusted = _parsed(source, body, Path(path).stem)
+    name = _slug(trusted.name) if name is None else name
     if not trust_lists.NAME.fullmatch(name):
         raise InvalidInput(f"invalid name {name!r}: expected letters, digits and hyphens (--name)")
-    installed = replace(found, name=name, source=shown(source.encode()), installed=today)
+    installed = replace(trusted, name=name, source=shown(source.encode()), installed=today)
     before = trust_lists.installed().get(name)
     _write(trust_lists.folder() / f"{name}.json", installed)
     return _change(name, before, installed)
@@ -105,16 +105,16 @@ def _parsed(source: str, body: bytes, stem: str) -> TrustList:
     except UnicodeDecodeError:
         text = ""
     if text.lstrip().startswith("{"):
-        title, issued, found = _from_json(source, text)
+        title, issued, encoded = _from_json(source, text)
     else:
-        title, issued, found = stem, "", _from_pem(source, text)
-    if not found:
+        title, issued, encoded = stem, "", _from_pem(source, text)
+    if not encoded:
         raise InvalidInput(
             f"invalid trust list {source!r}: expected certificates in PEM, or C2PA's JSON"
         )
     authorities: dict[bytes, str] = {}
     signers: dict[bytes, str] = {}
-    for number, der in enumerate(found, 1):
+    for number, der in enumerate(encoded, 1):
         certificate = _certificate(der, f"certificate {number} of {source!r}")
         # By its bytes, so that a repeated one counts once.
         (authorities if _is_authority(certificate) else signers)[der] = _pem(certificate)
@@ -137,9 +137,9 @@ def _from_json(source: str, text: str) -> tuple[str, str, list[bytes]]:
         body = json.loads(text)["LoTE"]
         head = body["ListAndSchemeInformation"]
         title, issued = head["SchemeName"][0]["value"], head["ListIssueDateTime"]
-        found = [body for service in _services(body) for body in _service_certificates(service)]
+        encoded = [body for service in _services(body) for body in _service_certificates(service)]
         day = datetime.fromisoformat(issued).date().isoformat()
-        return str(title), day, found
+        return str(title), day, encoded
     except (ValueError, KeyError, TypeError, IndexError, RecursionError, TrustListError) as error:
         raise InvalidInput(
             f"invalid trust list {source!r}: expected C2PA's JSON (ETSI TS 119 602), "

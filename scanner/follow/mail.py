@@ -92,15 +92,15 @@ def mail_server(  # noqa: PLR0913 - as a user writes them
 
 
 def _addresses(option: str, text: str) -> tuple[str, ...]:
-    found = tuple(address for _, address in getaddresses([text]))
+    addresses = tuple(address for _, address in getaddresses([text]))
     is_sender = option == "--mail-from"
     valid = all(
-        "@" in address and address.isprintable() and " " not in address for address in found
+        "@" in address and address.isprintable() and " " not in address for address in addresses
     )
-    if not found or not valid or (is_sender and len(found) > 1):
+    if not addresses or not valid or (is_sender and len(addresses) > 1):
         expected = "one address" if is_sender else "addresses with commas between them"
         raise InvalidInput(f"invalid {option} {text!r}: expected {expected}, as ann@example.org")
-    return found
+    return addresses
 
 
 def _password(file: Path | None) -> str:

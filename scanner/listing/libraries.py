@@ -125,15 +125,15 @@ def _folders(root: bytes) -> Iterator[tuple[bytes, Sequence[bytes]]]:
         for folder in level[:left]:
             try:
                 with os.scandir(folder) as entries:
-                    found = list(islice(entries, _NAMES))
+                    first = list(islice(entries, _NAMES))
             except OSError:
                 continue
             below += sorted(
                 os.path.join(folder, entry.name)
-                for entry in found
+                for entry in first
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(b".")
             )
-            yield folder, [entry.name for entry in found]
+            yield folder, [entry.name for entry in first]
         left -= len(level)
         if left <= 0:
             return

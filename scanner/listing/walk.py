@@ -167,7 +167,7 @@ class Walk:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
-        found = sidecars.of(name)
+        beside = sidecars.of(name)
         if self._copies is not None and self._copies.add(prefix + name, status.st_size):
             self.skipped["copy"] += 1
             return None
@@ -175,7 +175,7 @@ class Walk:
             prefix + name,
             status.st_size,
             clamp_mtime(status.st_mtime_ns),
-            found,
+            beside,
             self._copies is not None and is_edited(start, name),
         )
 

@@ -69,9 +69,9 @@ class WatchProgress:
         self._read_at = now + max(READ_SECONDS, (time.monotonic() - now) / READ_SHARE)
 
     def _say_findings(self) -> None:
-        found = images_with(self._store, self._scan.scan_id, Outcome.AI)
-        new = [image_id for image_id in found if image_id not in self._known]
-        self._known = set(found)
+        flagged = images_with(self._store, self._scan.scan_id, Outcome.AI)
+        new = [image_id for image_id in flagged if image_id not in self._known]
+        self._known = set(flagged)
         thresholds = self._scan.plan.thresholds()
         for image_id in new[:MAX_NAMED]:
             row = verdict_row(self._store, self._scan.scan_id, image_id)

@@ -255,8 +255,8 @@ def _by_key(
     if few is not None:
         query = sa.select(key, verdict.c.image_id).select_from(joined)
         of_verdicts = verdict.c.scan_id == scan.scan_id, is_one_of(few)
-        found = connection.execute(query.where(*of_scan, *of_verdicts))
-        rows = [(value, image_id) for value, image_id in found if value is not None]
+        keyed = connection.execute(query.where(*of_scan, *of_verdicts))
+        rows = [(value, image_id) for value, image_id in keyed if value is not None]
         if start is not None:
             rows = [row for row in rows if (row > start if is_ascending else row < start)]
         rows.sort(reverse=not is_ascending)

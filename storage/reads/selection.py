@@ -200,8 +200,8 @@ def _narrowed(
     connection: sa.Connection, ids: sa.Select[int], otherwise: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[bool]:
     """Return the condition of images with these ids if they are few, else the other one."""
-    found = list(connection.scalars(ids.limit(FEW + 1)))
-    return is_one_of(found) if len(found) <= FEW else otherwise
+    few = list(connection.scalars(ids.limit(FEW + 1)))
+    return is_one_of(few) if len(few) <= FEW else otherwise
 
 
 def _named(
@@ -209,9 +209,9 @@ def _named(
 ) -> sa.ColumnElement[bool]:
     words = tuple(selection.name.split())
     search = NameSearch(scan.collection_id, words, selection.folder)
-    found = read_named(store, connection, search, FEW)
-    if found is not None:
-        return is_one_of(found)
+    few = read_named(store, connection, search, FEW)
+    if few is not None:
+        return is_one_of(few)
     return sa.exists().where(
         image.c.id == verdict.c.image_id, *contains_words(connection.dialect.name, words)
     )

@@ -247,14 +247,14 @@ def requeue_batch(store: Store, batch_id: int, *, failed: bool) -> tuple[int, Ba
     Returns None where no image is unfinished, after marking the batch done.
     """
     with store.write() as connection:
-        found = connection.execute(
+        unfinished = connection.execute(
             sa.select(batch.c.scan_id, batch.c.attempt).where(
                 batch.c.id == batch_id, batch.c.done_at.is_(None)
             )
         ).first()
-        if found is None:
+        if unfinished is None:
             return None
-        scan_id, attempt = found.scan_id, found.attempt + failed
+        scan_id, attempt = unfinished.scan_id, unfinished.attempt + failed
         images = tuple(
             BatchImage(
                 row.id,

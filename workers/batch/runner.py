@@ -316,8 +316,8 @@ class BatchRunner:
                 begin = _SandboxTries(self._timer, partial(self._leave, images[1:])).begin
             chunk = judge.chunk(source, images, begin)
             if not self._written:
-                found = (self._collection_name, self._plan_name, *UNDERSTOOD)
-                self._context.missing.reset(*found)
+                present = (self._collection_name, self._plan_name, *UNDERSTOOD)
+                self._context.missing.reset(*present)
         except SourceMoved as error:
             sources.forget(collection)
             if not self._context.missing.is_over(self._collection_name):

@@ -227,8 +227,8 @@ class Orphan:
 
 def orphaned_parts(namespace: Namespace) -> list[Orphan]:
     """Return the parts whose worker died or gave them up, sorted; invalid names are ignored."""
-    found = namespace.client.eval(_ORPHANED, 1, working_key(namespace), namespace.key("lease", ""))
-    pairs = zip(found[::2], found[1::2], strict=True)
+    fields = namespace.client.eval(_ORPHANED, 1, working_key(namespace), namespace.key("lease", ""))
+    pairs = zip(fields[::2], fields[1::2], strict=True)
     return sorted(
         Orphan(part, int(value) if _IMAGE_ID.fullmatch(value) else 0)
         for name, value in pairs

@@ -99,11 +99,11 @@ def read_health(state_dir: Path, max_seconds: float) -> list[WorkerHealth]:
 
     A beat may be `max_seconds` old. Workers that are gone are returned only if none is left.
     """
-    found = []
+    beats = []
     for file in sorted(_folder(state_dir).glob(f"{_namespace()}-*")):
         with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
-            found.append(_read(file, max_seconds))
-    return [one for one in found if one.health is not Health.DEAD] or found
+            beats.append(_read(file, max_seconds))
+    return [one for one in beats if one.health is not Health.DEAD] or beats
 
 
 def _read(file: Path, max_seconds: float) -> WorkerHealth:

@@ -77,13 +77,13 @@ def boxes(data: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, in
 
 def _meta(data: bytes, start: int, end: int) -> Iterator[tuple[str, int, int]]:
     # Either of the two boxes may come first.
-    found = {name: (first, last) for name, first, last in boxes(data, start, end)}
-    if b"iinf" not in found or b"iloc" not in found:
+    spans = {name: (first, last) for name, first, last in boxes(data, start, end)}
+    if b"iinf" not in spans or b"iloc" not in spans:
         return
-    kinds = _kinds(data, *found[b"iinf"])
+    kinds = _kinds(data, *spans[b"iinf"])
     if not kinds:
         return
-    for item, first, last in _locations(data, *found[b"iloc"]):
+    for item, first, last in _locations(data, *spans[b"iloc"]):
         kind = kinds.get(item)
         if kind == "exif" and first + 4 <= len(data):
             # The first four bytes have the distance to the TIFF structure.

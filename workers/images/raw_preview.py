@@ -69,10 +69,10 @@ def _places(data: bytes) -> Iterator[tuple[int, int]]:
             yield struct.unpack_from(">II", data, _RAF_PLACE)
         return
     if data.startswith(b"ftyp", 4):
-        found = data.find(_CR3_BOX, 0, _CR3_HEAD_BYTES)
-        start = found + len(_CR3_BOX) + _CR3_FIELDS.size
-        if found > 0 and start <= len(data):
-            yield start, _CR3_FIELDS.unpack_from(data, found + len(_CR3_BOX))[2]
+        box = data.find(_CR3_BOX, 0, _CR3_HEAD_BYTES)
+        start = box + len(_CR3_BOX) + _CR3_FIELDS.size
+        if box > 0 and start <= len(data):
+            yield start, _CR3_FIELDS.unpack_from(data, box + len(_CR3_BOX))[2]
         return
     yield from tiff.jpegs(data)
 

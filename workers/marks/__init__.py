@@ -41,8 +41,8 @@ def read(decoded: Decoded) -> Iterator[Finding]:
     if image is None:
         return
     if decoded.header.format in LOSSLESS:
-        if (found := stealth.settings(image)) is not None:
-            where, said = found
+        if (hidden := stealth.settings(image)) is not None:
+            where, said = hidden
             detail = {**said.detail, "where": where}
             text = f"{said.detail['generator']} hid its settings in {where}."
             yield Finding(MARKS, Kind.HIDDEN_SETTINGS, said.score, text, detail)

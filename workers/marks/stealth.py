@@ -48,8 +48,8 @@ def settings(image: Image.Image) -> tuple[str, Finding] | None:
     if hidden is None:
         return None
     where, text = hidden
-    found = generators.findings(_fields(text))
-    return (where, found[0]) if found else None
+    evidence = generators.findings(_fields(text))
+    return (where, evidence[0]) if evidence else None
 
 
 def _read(image: Image.Image) -> tuple[str, str] | None:

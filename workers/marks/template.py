@@ -63,13 +63,13 @@ class Template:
         """Return the windows at a place of canvases, (n, side, side), as (n, moves, pixels)."""
         bottom = canvases.shape[1] - self.offset(place.bottom)
         right = canvases.shape[2] - self.offset(place.right)
-        found = [
+        windows = [
             canvases[
                 :, bottom - up - self.high : bottom - up, right - left - self.wide : right - left
             ]
             for up, left in self.moves
         ]
-        return np.stack(found, axis=1).reshape(len(canvases), len(self.moves), -1)
+        return np.stack(windows, axis=1).reshape(len(canvases), len(self.moves), -1)
 
     def correlations(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the normalised correlation of the shape with windows, (..., pixels)."""

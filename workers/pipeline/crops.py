@@ -154,8 +154,8 @@ def enlarged(faces: Sequence[Face], reduced: NDArray[np.uint8], decoded: Decoded
 def faces(decoded: Decoded, finder: Finder) -> list[Face]:
     """Return the faces in an image, the largest first, in pixels of the image at its own size."""
     reduced = np.ascontiguousarray(apply_orientation(decoded.pixels, decoded.orientation))
-    found = enlarged(finder.find(reduced), reduced, decoded)
-    return sorted(found, key=lambda face: -face.side)
+    unsorted = enlarged(finder.find(reduced), reduced, decoded)
+    return sorted(unsorted, key=lambda face: -face.side)
 
 
 def of_face(

@@ -164,19 +164,19 @@ _LOSSLESS = (".png", ".webp")
 def finding(path: bytes) -> Finding | None:
     """Return the finding on the name of a file; None where it follows no generator's pattern."""
     name = os.fsdecode(without_key(path).rpartition(b"/")[2])
-    found = match(name)
-    if found is None:
+    pattern = match(name)
+    if pattern is None:
         return None
-    text = f"The file's name follows {found.generator}'s pattern: “{found.shape}”."
-    return Finding(FILE_NAMES, KIND, SCORE, text, {"generator": found.generator})
+    text = f"The file's name follows {pattern.generator}'s pattern: “{pattern.shape}”."
+    return Finding(FILE_NAMES, KIND, SCORE, text, {"generator": pattern.generator})
 
 
 def match(name: str) -> Pattern | None:
     """Return the pattern that a file's name follows."""
-    found = _ANY.match(plain(name))
-    if found is None or found.lastgroup is None:
+    matched = _ANY.match(plain(name))
+    if matched is None or matched.lastgroup is None:
         return None
-    pattern = PATTERNS[int(found.lastgroup.removeprefix("p"))]
+    pattern = PATTERNS[int(matched.lastgroup.removeprefix("p"))]
     is_lossless = name.lower().endswith(_LOSSLESS)
     return pattern if is_lossless or pattern.shape != _NUMBERED else None
 

@@ -25,9 +25,9 @@ _OTHER_CHARACTERS = re.compile(r"[\W_]+")
 def read(data: bytes, name: bytes, image: bytes) -> Iterator[Finding]:
     """Yield the evidence in a sidecar, by its name, of the image at a path; each names it."""
     fields = list(_fields(data, name, image))
-    for found in (*generators.findings(fields), *iptc.findings(fields), *aigc.findings(fields)):
-        text = f"{found.text} It stands in the sidecar {shown(name)}."
-        yield replace(found, text=text, detail={**found.detail, "sidecar": shown(name)})
+    for evidence in (*generators.findings(fields), *iptc.findings(fields), *aigc.findings(fields)):
+        text = f"{evidence.text} It stands in the sidecar {shown(name)}."
+        yield replace(evidence, text=text, detail={**evidence.detail, "sidecar": shown(name)})
 
 
 def unreadable(name: bytes, why: str) -> Finding:

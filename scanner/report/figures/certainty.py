@@ -43,12 +43,12 @@ def settling(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding 
     if verdict.outcome is not Outcome.AI:
         return None
     settles = {name: known.ai for name in SETTLING if (known := thresholds.get(name)) is not None}
-    found = [
+    settling = [
         finding
         for finding in verdict.findings
         if finding.detector in settles and _score(finding) >= settles[finding.detector]
     ]
-    return max(found, key=_score, default=None)
+    return max(settling, key=_score, default=None)
 
 
 def _score(finding: Finding) -> float:

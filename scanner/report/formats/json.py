@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from storage.reads.hosts import HostFigures
     from storage.reads.progress import Counts
     from storage.reads.verdicts import VerdictRow
-    from storage.records import Thresholds
+    from storage.records import PlannedDetector, Thresholds
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -65,19 +65,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "active_seconds": time_json(report.active_seconds),
         "images_per_second": time_json(report.images_per_second),
         "hosts": [_host(host) for host in report.hosts],
-        "detectors": [
-            {
-                "name": row.planned.name,
-                "version": row.planned.version,
-                "sha256": row.planned.sha256,
-                "thresholds": {
-                    "unsure": share(row.planned.thresholds.unsure),
-                    "ai": share(row.planned.thresholds.ai),
-                },
-                "images": row.images,
-            }
-            for row in report.detectors
-        ],
+        "detectors": [_detector(row.planned, row.images) for row in report.detectors],
         "evidence": [asdict(row) for row in report.evidence],
         "findings": [_finding(row, scan.plan.thresholds()) for row in report.findings],
         "errors": [_error(error) for error in report.errors],
@@ -98,6 +86,19 @@ def to_json(report: Report) -> dict[str, Any]:
     if report.evaluation is not None:
         body["evaluation"] = body["truth"] = evaluation_json(report.evaluation)
     return body
+
+
+def _detector(planned: PlannedDetector, images: int) -> dict[str, Any]:
+    return {
+        "name": planned.name,
+        "version": planned.version,
+        "sha256": planned.sha256,
+        "thresholds": {
+            "unsure": share(planned.thresholds.unsure),
+            "ai": share(planned.thresholds.ai),
+        },
+        "images": images,
+    }
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

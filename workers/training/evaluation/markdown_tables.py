@@ -75,7 +75,7 @@ def _rows(card: Card, measured: Measured, examined: Examined) -> Iterator[tuple[
     matrix = measured.confusion
     recalls = matrix.tp / (matrix.tp + matrix.fn), matrix.tn / (matrix.tn + matrix.fp)
     bounds = f"{measured.accuracy_low:.4f} to {measured.accuracy_high:.4f}"
-    found = recall_at(examined.scored, FALSE_POSITIVE_RATE)
+    recall = recall_at(examined.scored, FALSE_POSITIVE_RATE)
     yield "measured on", f"{measured.on}: {measured.images:,} images", "on"
     yield "accuracy at 0.5", f"{measured.accuracy:.4f} ({bounds})", "accuracy"
     yield "balanced accuracy", f"{sum(recalls) / 2:.4f}", "balanced"
@@ -83,7 +83,7 @@ def _rows(card: Card, measured: Measured, examined: Examined) -> Iterator[tuple[
     yield "average precision of AI", f"{measured.ai.average_precision:.4f}", ""
     yield "average precision of REAL", f"{measured.real.average_precision:.4f}", "real_precision"
     yield "ROC AUC", f"{measured.roc_auc:.4f}", ""
-    yield "found at 1 % false positives", f"{found:.3f}", ""
+    yield "found at 1 % false positives", f"{recall:.3f}", ""
     yield "called `ai`", f"{measured.recall_at_ai:.3f}", ""
     yield "called `ai` falsely", f"{measured.false_alarms_at_ai:.4f}", ""
     yield "expected calibration error", f"{measured.ece:.4f}", ""

@@ -92,12 +92,12 @@ def _outside(file: h5py.File) -> Iterator[str]:
             if not isinstance(link, h5py.HardLink):
                 # A soft link leads to another place of this file, which is visited as well.
                 continue
-            found = group[name]
-            place = h5py.h5o.get_info(found.id).addr
-            if isinstance(found, h5py.Group) and place not in seen:
+            item = group[name]
+            place = h5py.h5o.get_info(item.id).addr
+            if isinstance(item, h5py.Group) and place not in seen:
                 seen.add(place)
-                waiting.append(found)
-            elif isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
                 yield f"{name!r:.60}"
 
 

@@ -43,13 +43,13 @@ class HeldOut:
 
 def by_owner(held_out: HeldOut, flagged_from: float) -> tuple[HeldOutSource, ...]:
     """Return how many images of each owner reach a score, AI first, for the detector's card."""
-    found = []
+    owners = []
     kinds: tuple[tuple[int, Literal["ai", "real"]], ...] = ((1, "ai"), (0, "real"))
     for label, kind in kinds:
         reached = _reached(held_out, label, np.array([flagged_from]))
         counts = zip(reached.images.tolist(), reached.counts[:, 0].tolist(), strict=True)
-        found += [HeldOutSource(kind, images, flagged) for images, flagged in counts]
-    return tuple(found)
+        owners += [HeldOutSource(kind, images, flagged) for images, flagged in counts]
+    return tuple(owners)
 
 
 def thresholds(held_out: HeldOut) -> Thresholds:
