@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from photo_servers import KEY, immich, serve
 from ports import free_port
@@ -18,7 +20,7 @@ PATH = "/api/albums"
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the pauses between tries, which take no time."""
     seconds: list[float] = []
-    monkeypatch.setattr(library_server.time, "sleep", seconds.append)
+    monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds
 
 
