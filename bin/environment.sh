@@ -42,11 +42,10 @@ prepare() {
     say "setting up $("$python" -V) in $folder (once; some minutes on a small machine)"
     rm -f "$folder/stamp" "$environment/scanner"
     "$environment/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
-    # A quarter of the time would go into compiling modules, of which most are never imported.
     for lock in "$@"; do
         say "installing requirements/$lock"
         "$environment/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            --no-compile --require-hashes --requirement "$root/requirements/$lock"
+            --require-hashes --requirement "$root/requirements/$lock"
     done
     printf '%s\n' "$stamp" >"$folder/stamp"
 }
