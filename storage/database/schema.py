@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The latest migration.
-HEAD = "0007"
+HEAD = "0008"
 
 metadata = MetaData(
     naming_convention={
@@ -256,6 +256,16 @@ finding = Table(
         postgresql_where=text("kind <> 'score'"),
     ),
     sqlite_with_rowid=False,
+)
+
+# What a report on many images read, for the next one.
+kept_figures = Table(
+    "kept_figures",
+    metadata,
+    Column("scan_id", ForeignKey(scan.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("finished_at", Float, nullable=False),  # of the scan when they were read
+    Column("key", Text, nullable=False),  # a digest of what else they depend on
+    Column("body", LargeBinary, nullable=False),  # MessagePack
 )
 
 # The answer of a reviewer for an image. Answers are never overwritten: one ends when it is replaced

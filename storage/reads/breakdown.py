@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence  # noqa: TC003 - msgspec reads the fields' types
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -22,9 +22,6 @@ from storage.reads.folders import (
 from storage.reads.hosts import RunFigures, read_runs
 from storage.reads.labelled import Calls, read_calls
 from storage.records import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # Digests are compared among up to this many images; above, among one in SAMPLED_SHARE digests.
 DIGESTS_COMPARED = 100_000

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the fields' types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from storage.database.schema import finding
 from storage.records import DEGRADED, PREVIEW, RESIZED_FROM, ROUTER, SETTLING, STATED
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # What a detector says of an image; None where it did not score it.
 _CLEARED, _FLAGGED, _RESIZED = 1, 2, 3

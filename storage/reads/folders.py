@@ -7,6 +7,7 @@ short, and outcomes are counted over the few verdicts of COUNTED, by their index
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence  # noqa: TC003 - msgspec reads the fields' types
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,6 @@ from storage.database.schema import entry, image, scan, verdict
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from storage.database.store import Store
 
 # The outcomes that are counted; all other images are `no_evidence` or pending.

@@ -6,6 +6,7 @@ takes seconds and little memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the fields' types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,12 @@ from storage.reads.evidence import (
     read_evidence,
 )
 from storage.reads.hosts import HostFigures, active_seconds, read_hosts
+from storage.reads.kept_figures import KEPT_FROM_IMAGES, finished_time, keep, key_of, read_kept
 from storage.reads.labelled import LabelledCount, read_labelled
 from storage.reads.progress import Counts, read_counts, read_span
 from storage.records import CONTEXT, STATED, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from storage.database.store import Store
 
 
@@ -60,31 +60,46 @@ def read_figures(store: Store, scan_id: int, detectors: Mapping[str, float]) -> 
 
     Raises NotFound where there is no such scan.
     """
-    scoring = {name: score for name, score in detectors.items() if name != CONTEXT}
+    key = key_of(detectors)
     with store.read() as connection:
-        counts = read_counts(connection, scan_id)
-        span = read_span(connection, scan_id)
-        labelled = read_labelled(connection, scan_id)
-        breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
-        images = dict(breakdown.coverage.scored)
-        for name in STATED & detectors.keys():
-            images[name] = count_images(connection, scan_id, name)
-        evidence = read_evidence(connection, scan_id)
-        if CONTEXT in detectors:
-            images[CONTEXT] = sum(row.images for row in evidence if row.detector == CONTEXT)
-        return Figures(
-            counts=counts,
-            seconds=0.0 if span is None else span[1] - span[0],
-            active_seconds=active_seconds(breakdown.runs),
-            hosts=read_hosts(connection, scan_id, breakdown.runs),
-            detectors=images,
-            evidence=evidence,
-            errors=read_error_counts(connection, scan_id, failed_images(scan_id)),
-            settled_errors=read_error_counts(connection, scan_id, settled_images(scan_id)),
-            labelled=labelled,
-            breakdown=breakdown,
-            edited=_read_edited(connection, scan_id),
-        )
+        finished_at = finished_time(connection, scan_id)
+        if finished_at is not None:
+            kept = read_kept(connection, Figures, scan_id, finished_at, key)
+            if kept is not None:
+                return kept
+        figures = _count(connection, scan_id, detectors)
+    # Labels are of sets that are smaller.
+    is_large = figures.counts.images >= KEPT_FROM_IMAGES and not figures.labelled
+    if finished_at is not None and is_large:
+        keep(store, figures, scan_id, finished_at, key)
+    return figures
+
+
+def _count(connection: sa.Connection, scan_id: int, detectors: Mapping[str, float]) -> Figures:
+    scoring = {name: score for name, score in detectors.items() if name != CONTEXT}
+    counts = read_counts(connection, scan_id)
+    span = read_span(connection, scan_id)
+    labelled = read_labelled(connection, scan_id)
+    breakdown = read_breakdown(connection, scan_id, scoring, is_labelled=bool(labelled))
+    images = dict(breakdown.coverage.scored)
+    for name in STATED & detectors.keys():
+        images[name] = count_images(connection, scan_id, name)
+    evidence = read_evidence(connection, scan_id)
+    if CONTEXT in detectors:
+        images[CONTEXT] = sum(row.images for row in evidence if row.detector == CONTEXT)
+    return Figures(
+        counts=counts,
+        seconds=0.0 if span is None else span[1] - span[0],
+        active_seconds=active_seconds(breakdown.runs),
+        hosts=read_hosts(connection, scan_id, breakdown.runs),
+        detectors=images,
+        evidence=evidence,
+        errors=read_error_counts(connection, scan_id, failed_images(scan_id)),
+        settled_errors=read_error_counts(connection, scan_id, settled_images(scan_id)),
+        labelled=labelled,
+        breakdown=breakdown,
+        edited=_read_edited(connection, scan_id),
+    )
 
 
 def _read_edited(connection: sa.Connection, scan_id: int) -> dict[Outcome | None, int]:

@@ -23,7 +23,7 @@ from storage.database.store import BulkInsert, among, insert_one, is_taken, upse
 from storage.records import Batch, BatchImage, Outcome
 from storage.sidecars import sidecars_from_json
 from storage.text import clean, clean_json
-from storage.writes.scans import finish_if_done
+from storage.writes.scans import finish_if_done, lock_scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,8 +148,10 @@ def insert_verdicts(
     into_verdict, into_finding = _statements(connection.dialect)
     # By image, so that two workers that write the same ones do not lock each other out.
     judged_images = {judged.image_id: judged for judged in sorted(verdicts, key=_image_id)}
+    replaced: set[int] = set()
     while True:
-        others = _make_way(connection, current.scan_id, list(judged_images))
+        others, failed = _make_way(connection, current.scan_id, list(judged_images))
+        replaced |= failed
         written = [judged for image_id, judged in judged_images.items() if image_id not in others]
         try:
             with _savepoint(connection):
@@ -161,7 +163,22 @@ def insert_verdicts(
                 raise
     findings = [row for judged in written for row in _finding_rows(current, judged)]
     into_finding.run(connection, findings)
+    if replaced:
+        _renew_finished_time(connection, current.scan_id)
     return written
+
+
+def _renew_finished_time(connection: sa.Connection, scan_id: int) -> None:
+    """Let a scan that was finished be finished now: its figures have changed since.
+
+    It waits for a transaction that finishes the scan, and lets none finish it before this one ends.
+    """
+    lock_scan(connection, scan_id)
+    connection.execute(
+        sa.update(scan)
+        .where(scan.c.id == scan_id, scan.c.finished_at.is_not(None))
+        .values(finished_at=time.time())
+    )
 
 
 def _savepoint(connection: sa.Connection) -> AbstractContextManager[object]:
@@ -169,23 +186,28 @@ def _savepoint(connection: sa.Connection) -> AbstractContextManager[object]:
     return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
 
 
-def _make_way(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
-    """Delete the errors of images, with their findings; return the images with other verdicts."""
+def _make_way(
+    connection: sa.Connection, scan_id: int, images: Sequence[int]
+) -> tuple[set[int], set[int]]:
+    """Delete the errors of images, with their findings.
+
+    Return the images with other verdicts, and those with errors.
+    """
     of_images = (verdict.c.scan_id == scan_id) & among(connection, verdict.c.image_id, images)
     existing = connection.execute(
         sa.select(verdict.c.image_id, verdict.c.outcome).where(of_images)
     ).all()
-    failed = [row.image_id for row in existing if row.outcome == Outcome.ERROR]
+    failed = {row.image_id for row in existing if row.outcome == Outcome.ERROR}
     if failed:
         # Another worker may have replaced some in between: those are found at the next try.
         connection.execute(
             sa.delete(verdict).where(
                 verdict.c.scan_id == scan_id,
-                among(connection, verdict.c.image_id, failed),
+                among(connection, verdict.c.image_id, sorted(failed)),
                 verdict.c.outcome == Outcome.ERROR,
             )
         )
-    return {row.image_id for row in existing if row.outcome != Outcome.ERROR}
+    return {row.image_id for row in existing if row.outcome != Outcome.ERROR}, failed
 
 
 @cache

@@ -320,19 +320,21 @@ def test_verdict_that_is_committed_in_between(
     early = fill.failed(first, CUT) if other == Outcome.ERROR else fill.verdict(first, other, SCORE)
     judged = [fill.verdict(image_id, Outcome.UNSURE, TAG) for image_id in (first, second)]
     look = results._make_way
-    looked: list[set[int]] = []
+    looked: list[tuple[set[int], set[int]]] = []
 
-    def look_too_early(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
-        rejected = look(connection, scan_id, images)
+    def look_too_early(
+        connection: sa.Connection, scan_id: int, images: Sequence[int]
+    ) -> tuple[set[int], set[int]]:
+        existing = look(connection, scan_id, images)
         if not looked:
-            looked.append(rejected)
+            looked.append(existing)
             results.record_verdicts(fill.store, run, [early])
-        return rejected
+        return existing
 
     monkeypatch.setattr(results, "_make_way", look_too_early)
     results.record_verdicts(fill.store, late, judged, is_last=True)
 
-    assert looked == [set()]
+    assert looked == [(set(), set())]
     assert stored(fill, scan) == [judged[0] if other == Outcome.ERROR else early, judged[1]]
 
 
