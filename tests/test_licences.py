@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 PERMISSIVE = re.compile(
     r"\b(0BSD|Apache|BSD|CC0|ISC|MIT|PSFL?|Python Software Foundation|Unlicense|Zlib)\b"
 )
+# What says so in its files, and not in its metadata.
+UNNAMED = {"namex": ["Apache-2.0"]}
 # What packages say that names no licence; "dual" is followed by the two.
 NO_LICENCE = {"OSI Approved", "DFSG approved", "Dual License"}
 # Longer texts of the field `License` are the licence's own, not its name.
@@ -33,7 +35,8 @@ def licences(about: metadata.PackageMetadata) -> list[str]:
         if classifier.startswith("License ::")
     ]
     together = named.split(" AND ") if 0 < len(named) < NAME_CHARACTERS else []
-    return [each for each in [*together, *classifiers] if each not in NO_LICENCE]
+    named_ones = [each for each in [*together, *classifiers] if each not in NO_LICENCE]
+    return named_ones or UNNAMED.get(about["Name"], [])
 
 
 def is_permissive(about: metadata.PackageMetadata) -> bool:
