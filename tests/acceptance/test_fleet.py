@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from PIL import Image
+from stage import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     # The types of the fixtures, see conftest.py.
     Cli = Any
     Fleet = Any
+
+# Seconds by which each image takes longer, so that commands find a scan at work on any machine.
+SLOW = {"PYTHON_FAULTS_SLOW": 0.02}
 
 
 def test_dry_run_counts(fleet: Fleet, photos: Path, photo: Path) -> None:
@@ -45,6 +49,7 @@ def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
     ]
     assert waiting["queue"]["waiting"] > 1
 
+    fleet.cli.env.update(broken(**SLOW))
     fleet.work()
     fleet.wait(scan_id, lambda seen: seen.judged >= 20)
     said = fleet.cli.run("status")
@@ -118,6 +123,7 @@ def test_two_stores_share_a_redis(cli: Cli, tmp_path: Path, clean_redis: str) ->
 
 def test_refused_scan_changes_nothing(cli: Cli, photos: Path, clean_redis: str) -> None:
     """A second `scan` of a folder is refused, and the first keeps its rescuer."""
+    cli.env.update(broken(**SLOW))
     first = cli.start("scan", photos, "--json", "--concurrency", "1")
     until = time.monotonic() + 60
     while time.monotonic() < until and not started(cli):
@@ -131,6 +137,7 @@ def test_refused_scan_changes_nothing(cli: Cli, photos: Path, clean_redis: str) 
 
 def test_cancelled_scan_exits_with_a_message(cli: Cli, photos: Path) -> None:
     """A cancelled `scan` exits with a message, not as if it were finished."""
+    cli.env.update(broken(**SLOW))
     scan = cli.start("scan", photos, "--concurrency", "1")
     until = time.monotonic() + 60
     while time.monotonic() < until and not started(cli):
@@ -140,6 +147,7 @@ def test_cancelled_scan_exits_with_a_message(cli: Cli, photos: Path) -> None:
 
     assert 1 == scan.returncode
     assert "was cancelled; run the same command again to resume" in words
+    cli.env.pop("PYTHON_FAULTS_SLOW")
     assert 400 == cli.json("scan", photos, "--json")["verdicts"]["no_evidence"]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from stage import broken
 
 from scanner.web.app import make_app
 from scanner.web.disk_cache import DiskCache
@@ -95,6 +96,13 @@ def photos(tmp_path: Path) -> Path:
     for number in range(1, 90):
         (folder / f"{number:03}.jpg").hardlink_to(folder / "000.jpg")
     return folder
+
+
+@pytest.fixture
+def slow_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each image take longer in processes that are started, so that tests find them at work."""
+    for name, value in broken(PYTHON_FAULTS_SLOW=0.1).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

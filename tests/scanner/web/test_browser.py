@@ -136,6 +136,7 @@ def test_the_token_page_is_accessible(
     assert [] == found
 
 
+@pytest.mark.usefixtures("slow_images")
 def test_the_live_page_follows_a_scan(
     serve: Callable[..., Served], photos: Path, tmp_path: Path, visitor: Visitor
 ) -> None:

@@ -61,6 +61,7 @@ def is_over(runs: Runs, scan_id: int) -> bool:
     return run is not None and not run.is_running
 
 
+@pytest.mark.usefixtures("slow_images")
 def test_from_an_empty_store_to_a_report(
     serve: Callable[..., Served], empty: Store, runs: Runs, photos: Path, visitor: Visitor
 ) -> None:
