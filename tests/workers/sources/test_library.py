@@ -13,6 +13,7 @@ import pytest
 from storage.asset_paths import AssetKey, asset_path
 from storage.errors import InvalidInput
 from storage.records import ErrorKind, Sidecar
+from workers.sources import connection
 from workers.sources.library import LibrarySource
 from workers.sources.location import (
     LibraryKind,
@@ -66,6 +67,7 @@ def handler() -> type[Handler]:
 def source(handler: type[Handler], monkeypatch: pytest.MonkeyPatch) -> Iterator[LibrarySource]:
     """Yield a source at a server with that handler, below a path."""
     monkeypatch.setenv(LibraryKind.IMMICH.key_variable, f"{SECRET}\n")
+    monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 5)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
