@@ -9,6 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 from stage import broken
 
@@ -36,6 +37,7 @@ def test_dry_run_counts(fleet: Fleet, photos: Path, photo: Path) -> None:
     assert {"scans": []} == fleet.cli.json("scans", "--json")
 
 
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)  # the store of most fleets
 def test_cancelled_and_resumed(fleet: Fleet, photos: Path) -> None:
     """Workers drop the rest of a cancelled scan; `resume` finishes it."""
     scan_id = fleet.cli.json("enqueue", photos, "--name", "holiday", "--json")["scan"]
