@@ -154,10 +154,7 @@ def selected_images(store: Store, scan: Scan, selection: Selection, limit: int) 
 def read_tiles(store: Store, scan: Scan, images: Sequence[int]) -> list[Tile]:
     """Return the judged ones of these images, in their order."""
     with store.read() as connection:
-        rows = {
-            row.image_id: row
-            for row in connection.execute(_details(scan.scan_id).where(is_one_of(images)))
-        }
+        rows = _rows(connection, scan, images)
     return [_tile(rows[image_id]) for image_id in images if image_id in rows]
 
 
@@ -228,10 +225,7 @@ def _page(store: Store, scan: Scan, selection: Selection, step: _Step) -> list[T
             ids = _by_score(connection, scan, selection, wanted, step)
         else:
             ids = _by_key(connection, scan, selection, wanted, step)
-        rows = {
-            row.image_id: row
-            for row in connection.execute(_details(scan.scan_id).where(is_one_of(ids)))
-        }
+        rows = _rows(connection, scan, ids)
     return [_tile(rows[image_id]) for image_id in ids]
 
 
@@ -373,6 +367,12 @@ def _part(conditions: list[Any], step: _Step, *, flagged: bool) -> sa.Select[Any
         .order_by(*(column.desc() if step.forwards else column for column in order))
         .limit(step.limit)
     )
+
+
+def _rows(connection: sa.Connection, scan: Scan, images: Sequence[int]) -> dict[int, sa.Row[Any]]:
+    """Return what is shown of images, by their ids."""
+    query = _details(scan.scan_id).where(is_one_of(images))
+    return {row.image_id: row for row in connection.execute(query)}
 
 
 def _details(scan_id: int) -> sa.Select[Any]:
