@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from scanner.listing.immich_search import search_pages, text_of
-from scanner.listing.library_listing import LibraryImage
+from scanner.listing.immich_search import search_pages, size_of, text_of
+from scanner.listing.library_listing import LibraryImage, known_size
 from scanner.listing.times import clamp_mtime
 from storage.asset_paths import CHECKSUM_BYTES, AssetKey
 
@@ -54,13 +54,11 @@ class ImmichImages:
             yield [self._image(asset, folder) for asset in assets]
 
     def _image(self, asset: Mapping[str, Any], folder: str | None) -> LibraryImage:
-        exif = asset.get("exifInfo")
-        size = exif.get("fileSizeInByte") if isinstance(exif, dict) else 0
         return LibraryImage(
             AssetKey(self._id(asset), _checksum(asset)),
             (folder if folder is not None else _year(asset),),
             text_of(asset, "originalFileName"),
-            size if isinstance(size, int) and 0 <= size < 2**63 else 0,
+            known_size(size_of(asset)),
             _time(asset),
             bool(asset.get("isTrashed")) or asset.get("visibility", _LISTED[0]) not in _LISTED,
         )

@@ -34,3 +34,9 @@ def text_of(asset: object, key: str) -> str:
     """Return a text of an asset, empty where it is none."""
     value = asset.get(key) if isinstance(asset, dict) else None
     return value if isinstance(value, str) else ""
+
+
+def size_of(asset: Mapping[str, Any]) -> object:
+    """Return what an asset says of its file's size in bytes."""
+    exif = asset.get("exifInfo")
+    return exif.get("fileSizeInByte") if isinstance(exif, dict) else None

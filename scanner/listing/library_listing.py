@@ -40,6 +40,11 @@ class LibraryImage:
     place: bytes | None = None
 
 
+def known_size(value: object) -> int:
+    """Return a size in bytes as a server gives it, 0 for anything that is none."""
+    return value if isinstance(value, int) and 0 <= value < 2**63 else 0
+
+
 class Library(Protocol):
     """A photo library on a server."""
 

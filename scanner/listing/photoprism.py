@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scanner.listing.library_listing import LibraryImage
+from scanner.listing.library_listing import LibraryImage, known_size
 from scanner.listing.photoprism_search import albums, search_pages
 from storage.asset_paths import SHA1_BYTES, FileKey
 
@@ -46,7 +46,6 @@ class PhotoPrismImages:
 
     def _image(self, file: Mapping[str, Any], album: str | None) -> LibraryImage:
         place = file.get("Name")
-        size = file.get("Size")
         if not isinstance(place, str):
             raise self._server.unexpected()
         *folders, name = place.split("/")
@@ -54,7 +53,7 @@ class PhotoPrismImages:
             self._key(file),
             tuple(folders) if album is None else (album,),
             name,
-            size if isinstance(size, int) and 0 <= size < 2**63 else 0,
+            known_size(file.get("Size")),
             0,
             bool(file.get("Missing")),
             place.encode(errors="replace"),

@@ -7,7 +7,7 @@ import binascii
 import os
 from typing import TYPE_CHECKING, Any
 
-from scanner.listing.immich_search import search_pages, text_of
+from scanner.listing.immich_search import search_pages, size_of, text_of
 from scanner.writeback.keywords import PARENT
 from scanner.writeback.library import Asset
 from storage.asset_paths import key_of
@@ -131,8 +131,7 @@ class Immich:
 
 
 def _asset(one: Mapping[str, Any]) -> Asset:
-    exif = one.get("exifInfo")
-    size = exif.get("fileSizeInByte") if isinstance(exif, dict) else 0
+    size = size_of(one)
     try:
         sha1 = base64.b64decode(text_of(one, "checksum"), validate=True).hex()
     except (binascii.Error, ValueError):
