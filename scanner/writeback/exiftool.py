@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
-from scanner.writeback.xmp_packet import PROPERTIES, is_ours
+from scanner.writeback.xmp_packet import PROPERTIES, is_ours, properties_for
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
@@ -172,13 +172,10 @@ def _has(read: Any, keyword: str | None) -> bool:  # noqa: ANN401 - JSON
 
 
 def _into(read: Any) -> Collection[Property]:  # noqa: ANN401 - JSON
-    """Return the properties for the keyword: those with keywords of others, or all if none has."""
-    with_others = [
-        each
-        for each in PROPERTIES
-        if not all(is_ours(value, each) for value in _values(read, each))
-    ]
-    return with_others or PROPERTIES
+    """Return the properties for the keyword in a file, by what exiftool read of it."""
+    return properties_for(
+        lambda each: not all(is_ours(value, each) for value in _values(read, each))
+    )
 
 
 def _values(read: Any, of: Property) -> set[str]:  # noqa: ANN401 - JSON

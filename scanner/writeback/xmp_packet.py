@@ -16,7 +16,7 @@ from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
 from storage.records import MAX_SIDECAR_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
     # minidom's types tell no node from another where it matters, and would need a cast at each.
@@ -84,10 +84,8 @@ def with_keyword(packet: bytes, keyword: str | None) -> bytes | None:
     """
     document = _parse(packet)
     rdf = _rdf_of(document)
-    with_others = [each for each in PROPERTIES if _has_others(rdf, each)]
-    wanted = {
-        each: keyword if each in with_others or not with_others else None for each in PROPERTIES
-    }
+    into = properties_for(lambda each: _has_others(rdf, each))
+    wanted = {each: keyword if each in into else None for each in PROPERTIES}
     if all(_is_as_wanted(rdf, each, word) for each, word in wanted.items()):
         return packet
     for each, word in wanted.items():
@@ -176,6 +174,11 @@ def _items(rdf: Element, of: Property) -> Iterator[Element]:
         for element in _children(description, of.uri, of.local):
             for container in _children(element, _RDF, *_LISTS):
                 yield from _children(container, _RDF, "li")
+
+
+def properties_for(has_others: Callable[[Property], bool]) -> Collection[Property]:
+    """Return the properties for the keyword: those with keywords of others, or all if none has."""
+    return [each for each in PROPERTIES if has_others(each)] or PROPERTIES
 
 
 def is_ours(value: str, of: Property) -> bool:
