@@ -25,7 +25,8 @@ from urllib.parse import urlsplit
 from synthetic import fill
 
 from storage.database.store import Store
-from storage.reads.gallery import Position, page
+from storage.reads.gallery import page
+from storage.reads.order import Position
 from storage.reads.selection import Selection
 from storage.records import Outcome
 from storage.writes.scans import find_scan

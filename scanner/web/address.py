@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.exceptions import HTTPException
 
 from scanner.language import gettext
-from storage.reads.gallery import Position
+from storage.reads.order import Position
 from storage.reads.selection import Reviewed, Selection, Sort, month_span
 from storage.records import ErrorKind, Outcome
 

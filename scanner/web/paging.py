@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.database.store import Store
-    from storage.reads.gallery import Position, Tile
+    from storage.reads.gallery import Tile
+    from storage.reads.order import Position
     from storage.reads.selection import Selection
     from storage.writes.scans import Scan
 

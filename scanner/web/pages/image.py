@@ -16,6 +16,7 @@ from scanner.web.alike import likeness
 from scanner.web.previews import NoPreview, Size, Taken
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
+from storage.reads.order import Position, position_of
 from storage.reads.selection import Selection, Sort
 from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
@@ -68,7 +69,7 @@ def show(request: Request) -> Response:
     address = Address(request)
     selection = address.selection()
     score = None if row.verdict is None else row.verdict.score
-    place = gallery.position_of(listed.outcome, score, image_id)
+    place = position_of(listed.outcome, score, image_id)
     before = gallery.page_before(site.store, scan, selection, 1, place)
     following = gallery.page(site.store, scan, selection, 1, place)
     folder, slash, _ = row.path.rpartition(b"/")
@@ -117,7 +118,7 @@ def _taken(site: Site, scan: Scan, listed: ListedFile) -> Taken:
 def _neighbours(site: Site, scan: Scan, image_id: int) -> list[Neighbour]:
     """Return the judged images before and after an image by name, with it in the middle."""
     by_name = Selection(outcomes=tuple(Outcome), sort=Sort.NAME)
-    place = gallery.Position(None, image_id)
+    place = Position(None, image_id)
     here = gallery.read_tiles(site.store, scan, [image_id])
     tiles = [
         *gallery.page_before(site.store, scan, by_name, NEIGHBOURS, place),

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.web import address
-from storage.reads.gallery import Position, page, page_before, position_of
+from storage.reads.gallery import page, page_before
+from storage.reads.order import Position, position_of
 from storage.reads.selection import Reviewed, Selection
 from storage.reads.verdicts import verdict_row
 from storage.writes.samples import sample_images

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from storage.database.schema import entry
-from storage.reads import gallery
+from storage.reads import gallery, order
 from storage.reads.choices import Choices, read_choices
 from storage.reads.names import suggestions
+from storage.reads.order import Position
 from storage.reads.selection import FEW, Reviewed, Selection, Sort, month_span
 from storage.records import ErrorKind, Finding, ImageError, Outcome, Photograph
 from storage.writes import results
@@ -154,7 +155,7 @@ def test_each_filter_selects_its_images(
 @pytest.mark.parametrize("few", [FEW, 2])
 def test_images_are_sorted(fill: Fill, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each order has every image once, forwards and backwards, be they few or many."""
-    monkeypatch.setattr("storage.reads.gallery.FEW", few)
+    monkeypatch.setattr("storage.reads.order.FEW", few)
     scan, rows = filled(fill)
     with fill.store.write() as connection:
         for n, (image_id, row) in enumerate(rows.items()):
@@ -185,7 +186,7 @@ def test_images_of_a_repeated_scan_are_listed_once(
     fill: Fill, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each order has an image once that two scans of its collection judged."""
-    monkeypatch.setattr("storage.reads.gallery.FEW", few)
+    monkeypatch.setattr("storage.reads.order.FEW", few)
     paths = (b"a.jpg", b"b.jpg")
     for _ in range(2):
         scan = fill.scan("photos")
@@ -325,11 +326,11 @@ def test_a_page_is_read_from_the_index(sqlite_fill: Fill) -> None:
     """A page's query neither sorts nor reads the table, which would take seconds for a million."""
     scan, _ = filled(sqlite_fill)
     for (conditions, flagged), forwards in itertools.product(
-        gallery._ranges(scan, EVERYTHING), (True, False)
+        order._ranges(scan, EVERYTHING), (True, False)
     ):
-        place = gallery.Position(0.5 if flagged else None, 9)
-        step = gallery._Step(place, 60, forwards)
-        query = gallery._part(conditions, step, flagged=flagged)
+        place = Position(0.5 if flagged else None, 9)
+        step = order.Step(place, 60, forwards)
+        query = order._part(conditions, step, flagged=flagged)
         with sqlite_fill.store.read() as connection:
             compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
