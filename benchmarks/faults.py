@@ -172,7 +172,7 @@ def main() -> int:
     common = ["-c", "pyproject.toml", "-q", "-p", "no:cacheprovider"]
     collector = Collector()
     pytest.main([*common, "--collect-only", "-qq", "tests/faults", *arguments], [collector])
-    workers = ["-n", str(given.at_once), "--dist", "loadfile"]
+    workers = ["-n", str(given.at_once), "--dist", "worksteal"]
     tests, known = collector.tests, None
     while (least := least_run(tests, measured, given.runs))[1]:
         if least == known:  # they are skipped here

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ import pytest
 from fleets import Cli, machine, photo, proxy_to, started
 from own_postgres import OwnPostgres
 from stage import RedisServer, Stage, undisturbed
+
+from storage.database.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +84,8 @@ def stage_on(
                 "COLUMNS": "100",
             }
             cli = Cli(dict(os.environ) | named)
-            cli.run("store", "upgrade")
+            with closing(Store.unchecked(store_url)) as store:
+                store.upgrade()
             made = Stage(cli, store_url, photos, tmp_path, record_property)
             ended.callback(made.close)
             return made

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ports import free_port
-from stage import children_of, wait_for
+from stage import broken, children_of, wait_for
 
 from scanner.fleet.hub_config import load_hub
 from workers.broker.app import make_namespace
@@ -48,7 +48,9 @@ def alone(stage: Stage) -> Stage:
 
 def start_scan(stage: Stage) -> subprocess.Popen[bytes]:
     """Start a scan, and wait until it has judged some images."""
-    scan = stage.start("scan", stage.photos, *ASK, "--concurrency", "2")
+    # So slow that it is at work for longer than another command takes to start.
+    slow = broken(PYTHON_FAULTS_SLOW=0.2)
+    scan = stage.start("scan", stage.photos, *ASK, "--concurrency", "2", **slow)
     stage.workers.append(scan)
     stage.wait(lambda seen: seen.judged > 10 or scan.poll() is not None)
     assert scan.poll() is None

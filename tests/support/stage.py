@@ -109,28 +109,39 @@ def _answers(client: redis.Redis) -> bool:
 
 
 class Reads:
-    """How often each file of a folder was opened, by the kernel's count (inotify)."""
+    """How often each file of a folder was opened and read, by the kernel's account (inotify)."""
 
-    _IN_OPEN = 0x20
+    _IN_ACCESS, _IN_OPEN = 0x01, 0x20
 
     def __init__(self, folder: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        libc.inotify_add_watch(self._descriptor, os.fsencode(folder), self._IN_OPEN)
-        self._opened: Counter[str] = Counter()
+        events = self._IN_ACCESS | self._IN_OPEN
+        libc.inotify_add_watch(self._descriptor, os.fsencode(folder), events)
+        self._opened: set[str] = set()
+        self._read: Counter[str] = Counter()
 
     def counts(self) -> Counter[str]:
-        """Return the number of times that each file was opened so far."""
+        """Return the number of times that each file was opened to be read so far.
+
+        A worker also opens files to look at their times alone.
+        """
         while True:
             try:
                 events = os.read(self._descriptor, 2**20)
             except BlockingIOError:
-                return self._opened
+                return self._read
             while events:
-                (size,) = struct.unpack_from("12xI", events)
+                event, size = struct.unpack_from("4xI4xI", events)
                 name = events[16 : 16 + size].rstrip(b"\0").decode()
-                self._opened[name] += bool(name)
                 events = events[16 + size :]
+                if not name:
+                    continue  # the folder itself
+                if event & self._IN_OPEN:
+                    self._opened.add(name)
+                elif name in self._opened:
+                    self._opened.remove(name)
+                    self._read[name] += 1
 
     def close(self) -> None:
         """Stop counting."""
