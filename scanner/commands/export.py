@@ -92,8 +92,15 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
     with open_export(options) as export, stdout() if output is None else written(output) as out:
         wanted = export.wanted(remove=True) if remove else export.chosen()
         left_out = write_arguments(wanted, export.scan.root, out)
-    if left_out:
-        click.echo(f"left out: {_names(left_out)}", err=True)
+    if left_out.names:
+        click.echo(f"left out: {_names(left_out.names)}", err=True)
+    if left_out.signed:
+        images = "1 image" if left_out.signed == 1 else f"{left_out.signed:,} images"
+        click.echo(
+            f"left out: {images} signed with C2PA, which writing would invalidate; sidecars leave "
+            "them as they are: `scanner export xmp`",
+            err=True,
+        )
 
 
 @command.command("xmp", short_help="Write keywords to XMP sidecars, or into the files.")

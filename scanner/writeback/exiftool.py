@@ -16,6 +16,7 @@ from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
 from scanner.writeback.xmp_packet import PROPERTIES, is_ours, properties_for
 from storage.errors import ScannerError
+from workers.provenance import has_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Files of one call of exiftool, which takes 0.2 s to start and may then take a second for each.
 _TOGETHER = 100
 _SECONDS = 600
+# Why such a file is not written to: a manifest is evidence, of a camera as of a generator.
+SIGNED = "it is signed with C2PA, and whatever is written into it makes the signature invalid"
 _GROUPS = {"dc": "XMP-dc", "lr": "XMP-lr", "digiKam": "XMP-digiKam"}
 
 
@@ -63,7 +66,8 @@ def arguments(
 def write_into_files(wanted: Iterable[Wanted], root: bytes, tally: Tally, *, write: bool) -> None:
     """Give each file its keyword; exiftool keeps what it was as NAME_original.
 
-    Raise ScannerError without exiftool, or where it does not work.
+    Files with a C2PA manifest are skipped. Raise ScannerError without exiftool, or where it does
+    not work.
     """
     program = require_exiftool()
     images = iter(wanted)
@@ -123,10 +127,22 @@ def _may_be_written(file: _File, root: bytes, current: dict[bytes, Any], tally: 
     try:
         if file.wanted.keyword is not None:
             require_unchanged(root, file.wanted.image)
+            _require_unsigned(file.path)
     except Skipped as error:
         tally.skip(file.wanted.image.path, str(error))
         return False
     return True
+
+
+def _require_unsigned(path: bytes) -> None:
+    """Raise Skipped for a file that a C2PA manifest signs."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - bytes
+            is_signed = has_manifest(file.read())
+    except OSError as error:
+        raise Skipped(f"the image cannot be read: {error.strerror}") from error
+    if is_signed:
+        raise Skipped(f"{SIGNED}: write a sidecar")
 
 
 def _read(program: str, files: Sequence[_File]) -> dict[bytes, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.writeback import exiftool
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from scanner.writeback.keywords import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many images are not in an argument file of exiftool.
+
+    It takes no names that contain a line break, and would invalidate the signatures of C2PA.
+    """
+
+    names: int
+    signed: int
 
 
 def write_list(wanted: Iterable[Wanted], root: bytes, out: BinaryIO, *, nul: bool) -> int:
@@ -33,16 +45,15 @@ def write_list(wanted: Iterable[Wanted], root: bytes, out: BinaryIO, *, nul: boo
     return left_out
 
 
-def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> int:
-    """Write what `exiftool -@ FILE` needs to give each image its keyword.
-
-    Return how many were left out: exiftool takes no names that contain a line break.
-    """
-    left_out = 0
+def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> LeftOut:
+    """Write what `exiftool -@ FILE` needs to give each image its keyword; return what it lacks."""
+    names = signed = 0
     for each in wanted:
         path = posixpath.join(root, each.image.path)
         if b"\n" in path or b"\r" in path:
-            left_out += 1
-            continue
-        out.writelines(line + b"\n" for line in exiftool.arguments(path, each.keyword))
-    return left_out
+            names += 1
+        elif each.keyword is not None and each.image.is_signed:
+            signed += 1
+        else:
+            out.writelines(line + b"\n" for line in exiftool.arguments(path, each.keyword))
+    return LeftOut(names, signed)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.clauses import ENTRY_VERDICT
-from storage.database.schema import entry, host, image, review, run, verdict
+from storage.database.schema import entry, finding, host, image, review, run, verdict
+from storage.database.store import among
 from storage.reads.filters import to_sql
 from storage.reads.verdicts import PAGE_ROWS
-from storage.records import Outcome
+from storage.records import PROVENANCE, Outcome
 from storage.sidecars import sidecars_from_json
 from storage.writes.reviews import Answer, is_current
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExportedImage:
-    """An image as its scan listed it, with its outcome (None: pending) and all current answers."""
+    """An image as its scan listed it, with its outcome (None: pending) and all current answers.
+
+    `is_signed`: the scan found a C2PA manifest, which fits the file only as it is.
+    """
 
     image_id: int
     path: bytes
@@ -35,6 +39,7 @@ class ExportedImage:
     sidecars: tuple[Sidecar, ...]
     outcome: Outcome | None
     answers: frozenset[Answer]
+    is_signed: bool
 
 
 def exported_images(
@@ -50,7 +55,9 @@ def exported_images(
             page = list(connection.execute(_page(scan_id, after, where)))
             if not page:
                 return
-            answers = _answers(connection, scan_id, [row.image_id for row in page])
+            images = [row.image_id for row in page]
+            answers = _answers(connection, scan_id, images)
+            signed = signed_images(connection, scan_id, images)
         after = page[-1].image_id
         for row in page:
             yield ExportedImage(
@@ -61,7 +68,19 @@ def exported_images(
                 sidecars_from_json(row.sidecars),
                 None if row.outcome is None else Outcome(row.outcome),
                 frozenset(answers[row.image_id]),
+                row.image_id in signed,
             )
+
+
+def signed_images(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
+    """Return those of some images in which a scan found a C2PA manifest."""
+    query = sa.select(finding.c.image_id).where(
+        finding.c.scan_id == scan_id,
+        among(connection, finding.c.image_id, images),
+        finding.c.detector == PROVENANCE,
+        finding.c.kind.startswith("c2pa_"),
+    )
+    return set(connection.scalars(query))
 
 
 def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:

@@ -12,10 +12,13 @@ from workers.images.metadata import find_metadata
 from workers.provenance.trust_lists import NO_LISTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from storage.records import Finding
+    from workers.provenance.metadata_field import Field
     from workers.provenance.trust_lists import Trust
 
-__all__ = ["read"]
+__all__ = ["has_manifest", "read"]
 
 
 def read(data: bytes, trust: Trust = NO_LISTS) -> tuple[Finding, ...]:
@@ -32,7 +35,7 @@ def read(data: bytes, trust: Trust = NO_LISTS) -> tuple[Finding, ...]:
     from workers.provenance import aigc, generators, iptc, metadata_fields  # noqa: PLC0415
 
     texts = metadata_fields.read(data, metadata)
-    link = next((field.text for field in texts if field.where == "xmp:provenance"), "")
+    link = _link(texts)
     findings = [
         *generators.findings(texts),
         *iptc.findings(texts),
@@ -43,3 +46,21 @@ def read(data: bytes, trust: Trust = NO_LISTS) -> tuple[Finding, ...]:
 
         findings += c2pa.findings(data, metadata.mime, link, trust)
     return tuple(sorted(findings, key=lambda finding: finding.score or 0.0, reverse=True))
+
+
+def has_manifest(data: bytes) -> bool:
+    """Check whether a file has a C2PA manifest, or names one on a server.
+
+    A manifest fits the file as it was signed; whatever is written into the file invalidates it.
+    """
+    metadata = find_metadata(data)
+    if metadata.has("c2pa"):
+        return True
+    from workers.provenance import metadata_fields  # noqa: PLC0415
+
+    return bool(_link(metadata_fields.read(data, metadata)))
+
+
+def _link(texts: Iterable[Field]) -> str:
+    """Return the address of a manifest on a server; empty if there is none."""
+    return next((field.text for field in texts if field.where == "xmp:provenance"), "")

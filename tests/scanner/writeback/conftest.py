@@ -19,10 +19,12 @@ from storage.asset_paths import without_key
 from storage.database.store import Store
 from storage.records import ErrorKind, ImageError, ListedImage, Outcome, Plan, Timings, Verdict
 from storage.writes import kept, listing, results, reviews, scans
+from workers import provenance
 
 if TYPE_CHECKING:
     from click.testing import Result
 
+    from storage.records import Finding
     from storage.writes.reviews import Answer
     from workers.sources.location import LibraryLocation
 
@@ -67,7 +69,11 @@ class Photos:
             begun = results.begin_run(store, batch.batch_id, batch.attempt, ("h1", "w1"))
             assert begun is not None
             verdicts = [
-                _verdict(image.image_id, outcomes.get(_key(image.path), "no_evidence"))
+                _verdict(
+                    image.image_id,
+                    outcomes.get(_key(image.path), "no_evidence"),
+                    self._findings(image.path),
+                )
                 for image in batch.images
             ]
             results.record_verdicts(
@@ -100,6 +106,11 @@ class Photos:
         """Return the sidecars in the folder."""
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*.xmp"))
 
+    def _findings(self, path: bytes) -> tuple[Finding, ...]:
+        """Return what the metadata of a file in the folder says."""
+        file = self.root / os.fsdecode(path)
+        return provenance.read(file.read_bytes()) if file.exists() else ()
+
     def _listed(self) -> list[ListedImage]:
         if self.library is not None:
             files = open_listing(ScanRequest(self.library, "photos", Plan(()), "fleet"))
@@ -130,13 +141,15 @@ def _key(path: bytes) -> str:
     return "".join(character for character in plain if character.isalnum())
 
 
-def _verdict(image_id: int, word: str) -> Verdict | None:
+def _verdict(image_id: int, word: str, findings: tuple[Finding, ...]) -> Verdict | None:
     if word == "pending":
         return None
     if word == "error":
         return Verdict.of_error(image_id, ImageError(ErrorKind.TRUNCATED, "is cut off"))
     timings = Timings(1, 1, 1)
-    return Verdict(image_id, Outcome(word), 0.5, "scenes", True, (), None, b"\x01" * 32, timings)
+    return Verdict(
+        image_id, Outcome(word), 0.5, "scenes", True, findings, None, b"\x01" * 32, timings
+    )
 
 
 @pytest.fixture

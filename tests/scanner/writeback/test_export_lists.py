@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Photos
+
+# As a generator signed it.
+SIGNED = Path(__file__).parents[2] / "cases" / "1-gemini-c2pa-chain" / "a_created.jpg"
 
 needs_exiftool = pytest.mark.skipif(
     shutil.which("exiftool") is None, reason="exiftool is not installed"
@@ -98,6 +100,27 @@ def test_keywords_of_others_in_files_are_not_hidden(photos: Photos) -> None:
     assert "1 as they should be" in photos.export("xmp", "--into-files", "--write")
     photos.export("xmp", "--into-files", "--remove", "--write")
     assert ("ann", None) == keywords(image)
+
+
+@needs_exiftool
+def test_signed_files_stay_as_they_are(photos: Photos) -> None:
+    """What is written into a file invalidates its C2PA manifest, which is evidence."""
+    photos.image("b.jpg")
+    signed = Path(shutil.copy(SIGNED, photos.root / "a.jpg"))
+    before = signed.read_bytes()
+    photos.scan(ajpg="ai", bjpg="ai")
+    written = photos.export("xmp", "--into-files", "--write", code=3)
+
+    assert "skipped   a.jpg: it is signed with C2PA" in written
+    assert "1 tagged, 1 skipped" in written
+    assert before == signed.read_bytes()
+    file = photos.root / "tags.args"
+    assert "left out: 1 image signed with C2PA" in photos.export("exiftool", "--output", str(file))
+    assert "a.jpg" not in file.read_text()
+    assert "b.jpg" in file.read_text()
+    photos.export("xmp", "--write", code=3)  # b.jpg has been changed
+    assert ["a.jpg.xmp"] == photos.sidecars()
+    assert before == signed.read_bytes()
 
 
 def test_without_exiftool(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
