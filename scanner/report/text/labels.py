@@ -88,14 +88,18 @@ SKIPPED = {
 }
 
 
-def skipped(kinds: Mapping[str, int], most: int | None = None) -> str:
-    """Return what was skipped and how often, the most frequent kind first, `most` kinds by name."""
-    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    named = [
-        f"{gettext(SKIPPED.get(kind, kind.replace('_', ' ')))} {number:,}"
-        for kind, number in ordered[:most]
-        if number
-    ]
+def skipped(found: Mapping[str, int], most: int | None = None) -> str:
+    """Return what was skipped and how often, see `kinds`."""
+    named = {
+        gettext(SKIPPED.get(kind, kind.replace("_", " "))): number for kind, number in found.items()
+    }
+    return kinds(named, most)
+
+
+def kinds(found: Mapping[str, int], most: int | None = None) -> str:
+    """Return kinds and their numbers, the most frequent first, `most` of them by name."""
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{kind} {number:,}" for kind, number in ordered[:most] if number]
     if rest := sum(number for _, number in ordered[len(ordered) if most is None else most :]):
         named.append(gettext("others {number}").format(number=f"{rest:,}"))
     return ", ".join(named)

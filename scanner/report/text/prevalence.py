@@ -37,16 +37,22 @@ SILENT = (Standing.CONTRADICTED, Standing.TOO_WIDE, Standing.TOO_FEW)
 def short_estimate(report: Report) -> Iterator[str]:
     """Yield the share by a reviewed sample, else by the detectors, and what these miss."""
     share = report.corrected
-    if report.recall is not None:
-        yield found(report.recall)
-    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
-        yield reviewed
+    yield from headline(report)
+    if report.sample is not None and _reviewed(report.sample) is not None:
         if share is not None:
             yield _compared(report, report.sample, share)
     elif share is not None:
         yield _by_detectors(share)
         if share.flagged and share.standing is not Standing.CONTRADICTED:
             yield false_positives(share)
+
+
+def headline(report: Report) -> Iterator[str]:
+    """Yield what the detectors miss, and the share by a reviewed sample."""
+    if report.recall is not None:
+        yield found(report.recall)
+    if report.sample is not None and (reviewed := _reviewed(report.sample)) is not None:
+        yield reviewed
 
 
 def estimate(report: Report) -> Iterator[str]:

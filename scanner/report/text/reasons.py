@@ -28,17 +28,20 @@ def reason_counts(evidence: Iterable[EvidenceCount]) -> Counter[str]:
 
 def not_examined(report: Report) -> str:
     """Return how many images were not examined, and why."""
-    unseen = report.counts.not_examined
     rows = [row for row in report.evidence if row.kind not in (DEGRADED, PREVIEW)]
     reasons = reason_counts(rows).most_common()
     # Images with evidence in their metadata have a reason as well, but count by their verdict.
-    is_complete = sum(images for _, images in reasons) == unseen
+    is_complete = sum(images for _, images in reasons) == report.counts.not_examined
     named = [f"{reason} ({images:,})" if is_complete else reason for reason, images in reasons]
-    images = labels.count(unseen, "image", "images")
-    text = gettext("Not examined: {images}; only metadata and marks were read.").format(
+    if not named:
+        return unseen(report)
+    why = gettext("Why: {reasons}.").format(reasons=gettext("; ").join(named))
+    return f"{unseen(report)} {why}"
+
+
+def unseen(report: Report) -> str:
+    """Return how many images were not examined."""
+    images = labels.count(report.counts.not_examined, "image", "images")
+    return gettext("Not examined: {images}; only metadata and marks were read.").format(
         images=images
     )
-    if not named:
-        return text
-    why = gettext("Why: {reasons}.").format(reasons=gettext("; ").join(named))
-    return f"{text} {why}"

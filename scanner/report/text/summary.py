@@ -12,7 +12,7 @@ from rich.text import Text
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.accuracy import short_accuracy
-from scanner.report.text.reasons import not_examined
+from scanner.report.text.reasons import not_examined, unseen
 from scanner.report.text.tables import safe
 from scanner.report.text.why import short_reason
 from storage.asset_paths import shown_image
@@ -26,20 +26,22 @@ if TYPE_CHECKING:
     from storage.reads.verdicts import VerdictRow
     from storage.records import Thresholds
 
-# Lines of the report at 80 columns, and findings that it has to have room for.
-MAX_LINES, FEWEST_FINDINGS = 25, 3
+# Lines of the report at 80 columns.
+MAX_LINES = 25
 # Kinds of errors that are listed, and kinds of skipped files.
 ERROR_KINDS, SKIPPED_KINDS = 3, 4
-# Columns that a finding's verdict, score and reason take, and the path at least.
-BESIDE_PATH, SHORTEST_PATH = 50, 16
+# Columns that a finding's verdict and score take, with the gaps; the most that is left to its
+# reason, and the least that is left to its path.
+BESIDE_PATH, LONGEST_REASON, SHORTEST_PATH = 23, 36, 16
 
 
 class Detail(IntEnum):
-    """How much is said beside the findings, so that some of these have room."""
+    """How much is said beside the findings, so that all of these have room."""
 
-    LEAST = 0
-    LESS = 1
-    ALL = 2
+    LEAST = 0  # what was found, and what could not be looked at
+    LESS = 1  # and how much of what is there such detectors find, and what was kept
+    MORE = 2  # and why images were not examined, and an estimate
+    ALL = 3  # and an example of each kind of error
 
 
 def print_summary(report: Report, console: Console) -> None:
@@ -48,12 +50,12 @@ def print_summary(report: Report, console: Console) -> None:
         console.print(Group(title(report), *notes(report, SKIPPED_KINDS)))
         return
     answer = Text(sentences.answer(report), style="bold")
-    top: list[RenderableType] = [title(report), answer, *_remarks(report)]
     for detail in reversed(Detail):
+        top: list[RenderableType] = [title(report), answer, *_remarks(report, detail)]
         rest = list(_rest(report, console.width, detail))
         # Less an empty line and a heading.
         room = MAX_LINES - 2 - len(console.render_lines(Group(*top, *rest)))
-        if room >= min(FEWEST_FINDINGS, len(report.findings)):
+        if room >= len(report.findings):
             break
     if findings := report.findings[: max(1, room)]:
         lines = findings_lines(findings, report.scan.plan.thresholds(), console.width)
@@ -70,12 +72,18 @@ def _rest(report: Report, width: int, detail: Detail) -> Iterator[RenderableType
         yield Text()
         yield from short_accuracy(report.evaluation, compact=detail is Detail.LEAST)
     yield Text()
-    if detail is Detail.ALL:
+    unreadable = f"`scanner verdicts {report.scan.scan_id} --where verdict=error`"
+    if report.errors and detail is not Detail.ALL:
+        kinds = {labels.error(error.kind): error.images for error in report.errors}
+        yield Text(f"Could not be read: {labels.kinds(kinds, ERROR_KINDS)}; {unreadable}")
+    if detail is not Detail.LEAST:
         yield from notes(report, SKIPPED_KINDS)
+    else:
+        yield from _not_looked_at(report, SKIPPED_KINDS)
     if (hint := by_name(report)) is not None:
         yield hint.append("; to review: `scanner serve`")
-    if report.errors:
-        yield Text(f"Unreadable: `scanner verdicts {report.scan.scan_id} --where verdict=error`")
+    if report.errors and detail is Detail.ALL:
+        yield Text(f"Unreadable: {unreadable}")
     yield Text(f"All figures: `scanner report {report.scan.scan_id} --full`")
 
 
@@ -91,24 +99,24 @@ def findings_lines(
     findings: Sequence[VerdictRow], thresholds: Mapping[str, Thresholds], width: int
 ) -> list[Text]:
     """Return a line per finding: verdict, score, path and reason, cut to the width."""
-    longest = max(SHORTEST_PATH, width - BESIDE_PATH)
-    paths = [_cut(shown_image(row.path), longest) for row in findings]
+    judged = [(row.path, row.verdict) for row in findings if row.verdict is not None]
+    reasons = [short_reason(verdict, thresholds) for _, verdict in judged]
+    beside = BESIDE_PATH + min(LONGEST_REASON, max(map(cell_len, reasons), default=0))
+    paths = [_cut(shown_image(path), max(SHORTEST_PATH, width - beside)) for path, _ in judged]
     column = max(map(cell_len, paths), default=0)
     lines = []
-    for row, path in zip(findings, paths, strict=True):
-        if row.verdict is not None:
-            name = labels.VERDICTS[row.verdict.outcome][0]
-            finding = heading(row.verdict, thresholds)
-            score = labels.score(row.verdict.score if finding is None else finding.score)
-            line = f"{name:<12}  {score:>5}  {set_cell_size(path, column)}"
-            line += f"  {short_reason(row.verdict, thresholds)}"
-            lines.append(Text(line, no_wrap=True, overflow="ellipsis"))
+    for (_, verdict), path, reason in zip(judged, paths, reasons, strict=True):
+        name = labels.VERDICTS[verdict.outcome][0]
+        finding = heading(verdict, thresholds)
+        score = labels.score(verdict.score if finding is None else finding.score)
+        line = f"{name:<12}  {score:>5}  {set_cell_size(path, column)}  {reason}"
+        lines.append(Text(line, no_wrap=True, overflow="ellipsis"))
     return lines
 
 
 def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
     """Yield what else happened: errors beside verdicts, what was kept, skipped, not opened."""
-    scan, counts = report.scan, report.counts
+    counts = report.counts
     if (settled := sentences.settled(report)) is not None:
         yield Text(settled)
     if counts.kept:
@@ -116,6 +124,12 @@ def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
         yield Text(f"{verdicts} kept from an earlier scan: the files are unchanged.")
     if (edited := sentences.edited(report)) is not None:
         yield Text(edited)
+    yield from _not_looked_at(report, kinds)
+
+
+def _not_looked_at(report: Report, kinds: int | None) -> Iterator[Text]:
+    """Yield which files were skipped, and how many folders could not be opened."""
+    scan = report.scan
     if scan.skipped:
         files = labels.count(sum(scan.skipped.values()), "file or folder", "files and folders")
         hint = " RAW files are scanned with --raw." if scan.skipped.get("raw") else ""
@@ -138,10 +152,13 @@ def _heading(report: Report, findings: int) -> Text:
     return text.append(f" ({findings} of {flagged:,})") if findings < flagged else text
 
 
-def _remarks(report: Report) -> Iterator[Text]:
+def _remarks(report: Report, detail: Detail) -> Iterator[Text]:
     if report.counts.not_examined:
-        yield Text(not_examined(report))
-    yield from map(Text, prevalence.short_estimate(report))
+        yield Text(not_examined(report) if detail >= Detail.MORE else unseen(report))
+    if detail >= Detail.MORE:
+        yield from map(Text, prevalence.short_estimate(report))
+    elif detail is Detail.LESS:
+        yield from map(Text, prevalence.headline(report))
 
 
 def _errors(report: Report, width: int) -> Iterator[Text]:
@@ -150,14 +167,16 @@ def _errors(report: Report, width: int) -> Iterator[Text]:
     for error in report.errors[:ERROR_KINDS]:
         line = f"{labels.error(error.kind)}: {labels.count(error.images, 'image', 'images')}"
         for path, _ in error.examples[:1]:
-            line += (
-                f", such as {_cut(shown_image(path), max(SHORTEST_PATH, width - len(line) - 10))}"
-            )
+            room = max(SHORTEST_PATH, width - cell_len(line) - 10)
+            line += f", such as {_cut(shown_image(path), room)}"
         yield Text(line)
     if others := sum(error.images for error in report.errors[ERROR_KINDS:]):
         yield Text(f"other kinds: {labels.count(others, 'image', 'images')}")
 
 
 def _cut(path: str, longest: int) -> str:
-    """Return a path without its beginning where it is too long."""
-    return path if len(path) <= longest else f"…{path[1 - longest :]}"
+    """Return a path without its beginning where it takes more columns."""
+    if cell_len(path) <= longest:
+        return path
+    start = next(start for start in range(len(path)) if cell_len(path[start:]) < longest)
+    return f"…{path[start:]}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from scanner.report.figures.build import build
@@ -60,6 +61,8 @@ def test_at_most_25_lines(report: Report, unlabelled: Report, labelled: bool) ->
     lines = printed(busy(report if labelled else unlabelled))
 
     assert len(lines) <= MAX_LINES == 25
+    assert any(line.startswith("Could not be read: ") for line in lines)
+    assert any(line.startswith("Skipped 111,111,111 files") for line in lines)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("Most certain (") for line in lines)
 
@@ -109,6 +112,21 @@ def test_errors_say_how_to_look_further(unlabelled: Report) -> None:
     assert "Unreadable: `scanner verdicts 1 --where verdict=error`" in lines
 
 
+def test_ten_findings_before_details(report: Report) -> None:
+    """Ten findings have room; what cannot be looked at is said all the same, in fewer words."""
+    (named, *_) = report.findings
+    path = "文件夹/".encode() * 30 + b"name.png"
+    lines = printed(
+        replace(busy(report), evaluation=None, findings=(replace(named, path=path),) * 10)
+    )
+    start = lines.index("Most certain (10 of 123,457)") + 1
+
+    assert all(line.endswith("name.png  tag of ComfyUI") for line in lines[start : start + 10])
+    assert all(cell_len(line) <= 80 for line in lines)
+    assert any(line.startswith("Could not be read: ") for line in lines)
+    assert any(line.startswith("Skipped 111,111,111 files") for line in lines)
+
+
 def test_accuracy_is_a_short_table(report: Report, unlabelled: Report) -> None:
     """With labels the main figures are shown with their intervals, in at most eight lines."""
     lines = printed(report)
@@ -142,11 +160,11 @@ def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("images", "estimated"), [(2, False), (2_000, True)])
-def test_estimate_needs_enough_images(report: Report, images: int, *, estimated: bool) -> None:
+def test_estimate_needs_enough_images(unlabelled: Report, images: int, *, estimated: bool) -> None:
     """The share of two images is not estimated, that of two thousand is."""
     rates = Rates((Share(90, 100),) * 9, (Share(10, 100),) * 9)
     scored = Scored(("objects-32",), images, images // 2)
-    lines = printed(replace(report, corrected=corrected_share([scored], lambda _: rates)))
+    lines = printed(replace(unlabelled, corrected=corrected_share([scored], lambda _: rates)))
 
     assert any(line.startswith("Estimate: ") for line in lines) is estimated
     assert any(line.startswith("No estimate: ") for line in lines) is not estimated
@@ -154,10 +172,9 @@ def test_estimate_needs_enough_images(report: Report, images: int, *, estimated:
 
 def test_last_lines_say_how_to_see_more(report: Report) -> None:
     """The commands that name the images and print all figures come last."""
-    which, errors, full = printed(report)[-3:]
+    which, full = printed(report)[-2:]
     nothing = replace(report, counts=replace(report.counts, ai=0, unsure=0), findings=())
 
     assert which == "Which ones: `scanner verdicts 1 --format csv`; to review: `scanner serve`"
-    assert errors == "Unreadable: `scanner verdicts 1 --where verdict=error`"
     assert full == "All figures: `scanner report 1 --full`"
     assert not any("Which ones" in line for line in printed(nothing))
