@@ -281,7 +281,8 @@ def test_visible_too_early(stage: Stage, expected: Verdicts) -> None:
     slow = broken(PYTHON_FAULTS_SLOW=0.7, PYTHON_FAULTS_VISIBLE=1)
     stage.start_module("scanner.fleet.rescuer")
     work = ("worker", "--concurrency", "1", "--no-rescuer", "--verbose")
-    stage.workers += [stage.start(*work, **slow) for _ in range(2)]
+    # As many as there are batches, of different sizes: one of them soon has nothing else to do.
+    stage.workers += [stage.start(*work, **slow) for _ in range(3)]
     with stage.fault():
         stage.enqueue()
 

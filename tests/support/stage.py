@@ -273,6 +273,8 @@ class Stage:
         wait_for(self.at_work, self._at_work.isdisjoint, self.log)
         recovery = 0.0 if self._broken_at is None else time.monotonic() - self._broken_at
         self.wait(lambda seen: seen.pending == 0)
+        # A worker that lost its batch has judged the last image, and another one ends the batch.
+        wait_for(self.unfinished, lambda left: not left, self.log)
         self.stop()
         self.assert_sound(expected, {os.fsencode(name) for name in errors})
         counts = self._reads.counts()
@@ -295,9 +297,9 @@ class Stage:
         assert (len(expected), len(expected)) == (images, judged)
         assert 0 == report["verdicts"]["pending"]
         assert len(expected) == sum(report["verdicts"].values())
-        assert [] == self.at_work_at_end()
+        assert [] == self.unfinished()
 
-    def at_work_at_end(self) -> list[int]:
+    def unfinished(self) -> list[int]:
         """Return the batches that are not marked as done."""
         query = sa.select(batch.c.id).where(
             batch.c.scan_id == self.scan_id, batch.c.done_at.is_(None)
