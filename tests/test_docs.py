@@ -74,7 +74,7 @@ def runnable(line: str) -> str | None:
     for documented, used in REPLACEMENTS.items():
         line = re.sub(rf"(?<![\w$/]){re.escape(documented)}(?![\w/])", used, line)
     # A hub runs in the background; the default port of `serve` may be in use.
-    line = re.sub(r"^(scanner hub --listen .* > (\w+))$", rf"\1 & {UNTIL_WRITTEN}", line)
+    line = re.sub(r"^(scanner hub --listen .* --write-line (\w+))$", rf"\1 & {UNTIL_WRITTEN}", line)
     # The machine that joins is another one.
     line = re.sub(r"^scanner join", "XDG_CONFIG_HOME=$PWD/pi XDG_STATE_HOME=$PWD/pi \\g<0>", line)
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from scanner.options.record import as_record
 from scanner.options.store import open_store, require_own_store, store_option
 from scanner.options.work import root_option
 from storage.errors import ScannerError
+from storage.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +166,10 @@ def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet
             runs,
         )
         app = make_app(site, token, accounts if has_users else None)
+        for name, root in options.roots.items():
+            if isinstance(root, Path) and not root.is_dir():
+                folder = shown(os.fsencode(root))
+                click.echo(f"the folder of --root {name}={folder} is not there", err=True)
         # It listens already. On stdout, since a program may wait for it.
         is_in_url = token is not None and not has_users
         click.echo(f"{listener.url}?token={token}" if is_in_url else listener.url)

@@ -7,7 +7,7 @@ BrokerUnavailable   the server does not answer, or refuses the password
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ import redis
 from kombu.exceptions import OperationalError
 from redis.sentinel import MasterNotFoundError
 
+from scanner.fleet.hub_config import JoinError, load_hub
 from scanner.processes.addresses import is_loopback
 from storage.errors import InvalidInput, ServiceUnavailable
 from workers.broker.address import one_netloc, parse_address
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from scanner.fleet.hub_config import HubConfig
     from workers.broker.namespace import Namespace
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ OPEN_BROKER = "the broker %s has no password: everyone who reaches it can send w
 # Shown in place of a URL that may be a password in part.
 HIDDEN = "(a URL that is not shown)"
 # What to do about a broker that does not answer.
+HUB_ADVICE = "This machine has joined the hub there: is `scanner hub` running?"
 ADVICE = "Start a Redis server there or name another with --broker; `scanner scan` needs none"
 
 
@@ -56,12 +59,19 @@ class Broker:
 
 
 @contextmanager
-def open_broker(url: str, store_id: str, advice: str = ADVICE) -> Iterator[Broker]:
+def open_broker(url: str, store_id: str, advice: str | None = None) -> Iterator[Broker]:
     """Open a store's part of the broker at a URL. Raise InvalidBroker and BrokerUnavailable.
 
     A broker that goes away while the context lasts raises BrokerUnavailable, too. Its message ends
-    with the `advice`.
+    with the `advice`. Raise InvalidInput for the broker of a hub that has another store.
     """
+    hub = _hub_at(url)
+    if hub is not None and hub.store != store_id:
+        raise InvalidInput(
+            "the hub that this machine has joined has a store of its own: run the command there, "
+            "or name both --broker and --store"
+        )
+    advice = advice or (ADVICE if hub is None else HUB_ADVICE)
     try:
         namespace = make_namespace(url, store_id)
         is_open = lacks_password(url)
@@ -77,6 +87,15 @@ def open_broker(url: str, store_id: str, advice: str = ADVICE) -> Iterator[Broke
         raise broker_error(without_password(url), error, advice) from error
     finally:
         namespace.client.close()
+
+
+def _hub_at(url: str) -> HubConfig | None:
+    """Return the hub that this machine has joined, if its broker has this URL."""
+    with suppress(JoinError):
+        hub = load_hub()
+        if hub is not None and hub.broker_url() == url:
+            return hub
+    return None
 
 
 def lacks_password(url: str) -> bool:

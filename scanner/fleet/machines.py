@@ -24,7 +24,8 @@ def find_machines(store: Store, namespace: Namespace, name: str) -> list[str]:
     labels = {host.label for host in hosts} | {state.host for state in worker_states(namespace)}
     if name not in labels | {host.host_id for host in hosts}:
         meant = nearest(name, labels)
-        known = ", ".join(sorted(labels)) or "none has worked yet"
-        hint = f"did you mean {meant}?" if meant else f"expected one of: {known}"
+        hint = f"did you mean {meant}?" if meant else "no machine has worked yet"
+        if labels and not meant:
+            hint = f"expected one of: {', '.join(sorted(labels))}"
         raise InvalidInput(f"invalid host {name!r}: {hint}")
     return [host.host_id for host in hosts if name in (host.label, host.host_id)]

@@ -18,7 +18,7 @@ from celery.worker import state
 
 from scanner.config import DEFAULT_BROKER
 from scanner.exits import INTERRUPTED
-from scanner.fleet.broker import ADVICE, open_broker, without_password
+from scanner.fleet.broker import open_broker, without_password
 from scanner.fleet.hub_config import load_hub
 from scanner.fleet.joining import membership_of
 from scanner.fleet.preflight import preflight, speed_line
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NOT_JOINED = (
+    "This machine has not joined a hub: run the line that `scanner hub` prints, or name --broker "
+    "and --store"
+)
 # After a signal to stop: less than systemd's 90 s and the 60 s of docker-compose.yml, and enough
 # for an image and its commit, which usually take two seconds.
 STOP_SECONDS = 40.0
@@ -96,30 +100,19 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         processes = (
             "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
         )
-        say(
-            f"{settings.label} works with {processes} on the batches of "
-            f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"
-        )
-        advice = _advice(settings.broker_url)
+        advice = None
+        if load_hub() is None and settings.broker_url == DEFAULT_BROKER:
+            advice = NOT_JOINED
         with open_broker(settings.broker_url, settings.store_id, advice) as broker:
+            say(
+                f"{settings.label} works with {processes} on the batches of "
+                f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"
+            )
             preflight(broker.namespace, settings, say)
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
             return _consume(settings, process, heartbeat, say)
-
-
-def _advice(broker_url: str) -> str:
-    """Return what to do if the broker does not answer."""
-    hub = load_hub()
-    if hub is not None and hub.broker_url() == broker_url:
-        return "This machine has joined the hub there: is `scanner hub` running?"
-    if hub is None and broker_url == DEFAULT_BROKER:
-        return (
-            "This machine has not joined a hub: run the line that `scanner hub` prints, or name "
-            "--broker and --store"
-        )
-    return ADVICE
 
 
 @contextmanager

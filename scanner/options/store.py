@@ -10,12 +10,22 @@ import click
 
 from scanner.config import default_store
 from scanner.options.completion import complete_scan
-from storage.errors import ScannerError
+from storage.errors import NotFound, ScannerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from storage.database.store import Store
+
+
+ON_THE_HUB = (
+    "the store is on the hub that this machine has joined: run the command there, or name a store "
+    "with --store"
+)
+BESIDE_A_HUB = (
+    "This is the store of this machine alone; the hub that it has joined has another: run the "
+    "command there for the hub's scans."
+)
 
 
 def _default_store() -> str:
@@ -65,15 +75,34 @@ def open_store(url: str, *, make: bool = False, answer_s: float | None = None) -
     if not make:
         require_own_store(url)
     with closing(Store.open(url, make=make, answer_s=answer_s or COMMAND_ANSWER_S)) as store:
+        if not make and _is_beside_a_hub(url):
+            if not _has_scans(store):
+                raise ScannerError(ON_THE_HUB)
+            click.echo(BESIDE_A_HUB, err=True)
         yield store
 
 
 def require_own_store(url: str) -> None:
-    """Raise ScannerError where the hub that this machine has joined has the store."""
+    """Raise ScannerError where only the hub that this machine has joined has a store."""
+    if _is_beside_a_hub(url) and not Path(url).exists():
+        raise ScannerError(ON_THE_HUB)
+
+
+def _has_scans(store: Store) -> bool:
+    from storage.writes.scans import find_scan  # noqa: PLC0415 - as above
+
+    try:
+        find_scan(store)
+    except NotFound:
+        return False
+    return True
+
+
+def _is_beside_a_hub(url: str) -> bool:
+    """Check whether a store is this machine's own, though the machine has joined a hub."""
     from scanner.fleet.hub_config import load_hub  # noqa: PLC0415 - as above
 
-    if url == default_store() and not Path(url).exists() and load_hub() is not None:
-        raise ScannerError(
-            "the store is on the hub that this machine has joined: run the command there, or name "
-            "a store with --store"
-        )
+    if url != default_store():
+        return False
+    hub = load_hub()
+    return hub is not None and hub.store_url != url

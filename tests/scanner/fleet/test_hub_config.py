@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import stat
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from scanner.cli import cli
-from scanner.config import state_dir
+from scanner.config import default_store, state_dir
 from scanner.fleet.hub_config import (
     HubConfig,
     JoinError,
@@ -21,6 +22,8 @@ from scanner.fleet.hub_config import (
 )
 from scanner.fleet.joining import ensure_machine_key
 from storage.database.store import Store
+from storage.records import Plan
+from storage.writes import scans
 from workers.host.identity import this_host
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ def test_worker_that_has_not_joined(home: Path, monkeypatch: pytest.MonkeyPatch)
     assert (4, 4) == (alone.exit_code, away.exit_code)
     assert "This machine has not joined a hub: run the line" in alone.stderr
     assert "This machine has joined the hub there: is `scanner hub` running?" in away.stderr
+    assert "works with" not in alone.stderr + away.stderr
 
 
 def test_store_on_the_hub(home: Path) -> None:
@@ -83,6 +87,26 @@ def test_store_on_the_hub(home: Path) -> None:
 
         assert 1 == result.exit_code
         assert "the store is on the hub that this machine has joined" in result.stderr
+
+
+def test_own_store_beside_a_hub(home: Path, tmp_path: Path) -> None:
+    """A store of this machine's own does not pass for the hub's, whose queue is not for it."""
+    save_hub(PLAIN)
+    with closing(Store.open(default_store())) as store:
+        empty = CliRunner().invoke(cli, ["report"])
+        collection = scans.ensure_collection(store, "photos", b"/photos")
+        scans.new_scan(store, collection, scans.ensure_plan(store, Plan(())), "fleet")
+    own = CliRunner().invoke(cli, ["scans"])
+
+    assert 1 == empty.exit_code
+    assert "the store is on the hub that this machine has joined" in empty.stderr
+    assert 0 == own.exit_code
+    assert "the hub that it has joined has another" in own.stderr
+    for words in (["pause", "attic"], ["enqueue", str(tmp_path)]):
+        refused = CliRunner().invoke(cli, words)
+
+        assert 2 == refused.exit_code
+        assert "the hub that this machine has joined has a store of its own" in refused.stderr
 
 
 def test_store_without_its_broker(home: Path, tmp_path: Path) -> None:
