@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from scanner.language import gettext
 from scanner.web.address import Address, query, row_id
-from scanner.web.forms import read_form
+from scanner.web.forms import read_form, read_pairs
 from scanner.web.pages.image import Looked, listed_of, looked_of, no_image
 from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
@@ -90,25 +90,34 @@ def show(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """Store an answer, and go on to the next image without one; a script gets JSON instead."""
-    form = await read_form(request)
-    return await run_in_threadpool(_answer, request, form)
+    """Store an answer, and go on to the next image without one; a script gets JSON instead.
+
+    A script may send several, each with its image, which are stored one after the other.
+    """
+    pairs = await read_pairs(request)
+    return await run_in_threadpool(_answer, request, pairs)
 
 
-def _answer(request: Request, form: dict[str, str]) -> Response:
+def _answer(request: Request, pairs: list[tuple[str, str]]) -> Response:
+    form = dict(pairs)
     site, scan, address = site_of(request), scan_of(request), Address(request)
     reviewer = reviewer_of(request)
     if not reviewer:
         raise HTTPException(400, gettext("Enter your name first."))
     try:
-        image_id, chosen = row_id(form.get("image", "")), Answer(form.get("answer", ""))
-        reviews.record_answer(site.store, scan.scan_id, image_id, chosen, reviewer)
+        images = [row_id(value) for name, value in pairs if name == "image"]
+        chosen = [Answer(value) for name, value in pairs if name == "answer"]
+        given = list(zip(images, chosen, strict=True))
+        for image_id, each in given:
+            reviews.record_answer(site.store, scan.scan_id, image_id, each, reviewer)
     except ValueError as error:
         raise HTTPException(400, gettext("Unknown answer.")) from error
     except NotFound as error:
         raise HTTPException(404, str(error)) from error
+    if not given:
+        raise HTTPException(400, gettext("Unknown answer."))
     if request.headers.get("accept") == "application/json":
-        return JSONResponse({"image": image_id, "answer": chosen})
+        return JSONResponse([{"image": image_id, "answer": each} for image_id, each in given])
     if form.get("back") == "image":
         return _to(f"/scan/{scan.scan_id}/image/{image_id}", query(address.selection()))
     sample = read_sample(site.store, scan.scan_id)

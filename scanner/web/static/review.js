@@ -1,16 +1,24 @@
-// Answers and moves without loading a page. Answers are sent one after the other, in order; keys
-// that are pressed before the next image is there wait for it.
+// Answers and moves without loading a page. An answer is for the image on the screen: it is taken at
+// once, or, where the next image is not shown yet, not at all, which is said. Answers are sent one
+// after the other, in order; those that are left when the page is left are sent together.
 "use strict";
 (() => {
-  const AHEAD = 3; // images that are loaded in advance
+  const AHEAD = 5; // images that are loaded in advance
   const TRIES = 3;
+  const MISSED_MS = 3000; // for which keys that were not taken are counted together
+  const TOGETHER = 200; // answers in one request when the page is left
   const notice = document.getElementById("unsent");
   const trouble = notice.querySelector("p");
   const answered = document.getElementById("answered");
+  const missed = document.getElementById("missed");
   const pages = new Map(); // by address: the promise of a document
   const queue = []; // answers that are not stored yet
   let steps = Promise.resolve();
+  let moving = 0; // steps to another image or page that are not done yet
   let sending = false;
+  let underWay = false; // whether the first answer of the queue is being sent
+  let misses = 0;
+  let lastMiss = 0;
 
   const work = () => document.getElementById("work");
   const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -64,24 +72,53 @@
     return new Promise(() => {}); // no further key is for this page
   }
 
-  async function answer(value) {
+  function step(action) {
+    moving += 1;
+    steps = steps.then(action).finally(() => { moving -= 1; });
+  }
+
+  function isShown() {
+    const image = document.querySelector("#work .frame img");
+    return !moving && (!image || image.complete);
+  }
+
+  function answer(value) {
     const form = document.querySelector("form.answers");
     if (!form) return;
-    const body = new URLSearchParams(new FormData(form));
-    body.set("answer", value);
-    queue.push({ address: form.action, body });
+    if (!isShown()) {
+      miss();
+      return;
+    }
+    if (performance.now() - lastMiss > MISSED_MS) missed.textContent = "";
+    queue.push({ address: form.action, image: form.elements.image.value, answer: value });
     send();
     form.querySelectorAll("[name=answer]").forEach((each) => {
       if (each.value === value) each.setAttribute("aria-pressed", "true");
       else each.removeAttribute("aria-pressed");
     });
-    const region = work();
-    if (region && region.dataset.open) await show(region.dataset.open);
-    else if (region) await leave(region.dataset.end);
+    const { open, end } = work().dataset;
+    step(() => open ? show(open) : leave(end));
+  }
+
+  function miss() {
+    misses = performance.now() - lastMiss > MISSED_MS ? 1 : misses + 1;
+    lastMiss = performance.now();
+    missed.textContent = misses === 1 ? missed.dataset.one : missed.dataset.several.replace("{number}", misses);
   }
 
   function tell() {
     answered.textContent = queue.length ? answered.dataset.sending : answered.dataset.stored;
+  }
+
+  // Store answers; the request goes on when the page is left.
+  function post(answers) {
+    const body = new URLSearchParams();
+    answers.forEach((each) => {
+      body.append("image", each.image);
+      body.append("answer", each.answer);
+    });
+    const headers = { Accept: "application/json" };
+    return fetch(answers[0].address, { method: "POST", body, headers, keepalive: true }).catch(() => null);
   }
 
   async function send() {
@@ -90,8 +127,9 @@
     notice.hidden = true;
     tell();
     for (let tries = 1; queue.length;) {
-      const { address, body } = queue[0];
-      const said = await fetch(address, { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
+      underWay = true;
+      const said = await post([queue[0]]);
+      underWay = false;
       if (said && said.ok) {
         queue.shift();
         tries = 1;
@@ -102,6 +140,10 @@
     }
     sending = false;
     if (!queue.length) refresh().then(tell, tell);
+  }
+
+  function sendTheRest() {
+    for (let rest = queue.slice(underWay ? 1 : 0); rest.length;) post(rest.splice(0, TOGETHER));
   }
 
   function fail() {
@@ -129,11 +171,10 @@
     const form = event.target;
     if (form.matches("form.answers")) {
       event.preventDefault();
-      const { value } = event.submitter;
-      steps = steps.then(() => answer(value));
+      answer(event.submitter.value);
     } else if (form.matches("form.undo")) {
       event.preventDefault();
-      steps = steps.then(async () => { await sent(); form.submit(); });
+      step(async () => { await sent(); form.submit(); });
     }
   });
   document.addEventListener("click", (event) => {
@@ -144,14 +185,15 @@
     else if (target.rel) {
       event.preventDefault();
       const { rel } = target;
-      steps = steps.then(() => {
+      step(() => {
         const link = work().querySelector(`a[rel=${rel}]`);
         return link && show(link.href);
       });
     }
   });
   document.getElementById("retry").addEventListener("click", () => send());
-  addEventListener("popstate", () => { steps = steps.then(() => work() ? show(location.href, true) : null); });
+  addEventListener("popstate", () => { step(() => work() ? show(location.href, true) : null); });
   addEventListener("beforeunload", (event) => { if (queue.length) event.preventDefault(); });
+  addEventListener("pagehide", sendTheRest);
   loadAhead(work(), AHEAD).catch(() => {});
 })();

@@ -32,7 +32,7 @@ from storage.database.store import Store
 from workers.detectors.installed import built_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from playwright.sync_api import Browser, Page
 
@@ -139,7 +139,9 @@ class Served:
         """GET an address, exactly as it is written."""
         return self._ask("GET", address, None, headers)
 
-    def post(self, address: str, form: Mapping[str, str], **headers: str) -> Answer:
+    def post(
+        self, address: str, form: Mapping[str, str] | Sequence[tuple[str, str]], **headers: str
+    ) -> Answer:
         """POST a form as a page of the site does, unless `headers` say otherwise."""
         given = {"Origin": self.url.rstrip("/")} | headers
         given["Content-Type"] = "application/x-www-form-urlencoded"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,8 @@ from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
 
     from tests.scanner.web.conftest import Scanned, Served, Visitor
 
@@ -60,6 +64,18 @@ def unsure(store: Store) -> list[int]:
     unsure = [row for row in rows if row.verdict and row.verdict.outcome is Outcome.UNSURE]
     ordered = sorted(unsure, key=lambda row: (row.verdict.score, row.image_id), reverse=True)  # type: ignore[union-attr]
     return [row.image_id for row in ordered]
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, function: str, seconds: float) -> None:
+    """Let each call of a function of the server take some seconds longer."""
+    module, _, name = function.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+
+    def slow(*arguments: object) -> object:
+        time.sleep(seconds)
+        return original(*arguments)
+
+    monkeypatch.setattr(function, slow)
 
 
 @pytest.mark.parametrize(
@@ -319,16 +335,36 @@ def test_a_review_by_keyboard(serve: Callable[..., Served], store: Store, visito
     assert [] == visitor.violations()
 
 
-def test_no_quick_key_is_lost(serve: Callable[..., Served], large: Store, visitor: Visitor) -> None:
-    """Fifty keys in a row are fifty answers, each for the next image, in order."""
+def press_when_shown(page: Page, key: str, image_id: int) -> None:
+    """Press a key once an image is on the screen."""
+    image = f"#work:has(input[value='{image_id}']) .frame img"
+    page.wait_for_function("image => document.querySelector(image)?.complete", arg=image)
+    page.keyboard.press(key)
+
+
+# Notes, for each key, the image on the screen, None where it is not shown yet.
+NOTE_SEEN = """() => {
+  window.seen = [];
+  addEventListener("keydown", () => {
+    const image = document.querySelector("#work .frame img");
+    const { value } = document.querySelector("input[name=image]");
+    window.seen.push(image.complete ? Number(value) : null);
+  }, true);
+}"""
+
+
+def test_no_key_for_an_image_that_is_shown_is_lost(
+    serve: Callable[..., Served], large: Store, visitor: Visitor
+) -> None:
+    """Fifty keys, each when its image is there, are fifty answers without a page load."""
     page = visitor.page
     images = [tile.image_id for tile in gallery.page(large, find_scan(large, 1), UNSURE, 51)]
     before = list_reviews(large, 1, images[0])
     page.goto(f"{serve(large).url}scan/1/review")
     page.evaluate("window.here = 1")  # which a page load would lose
     keys = "anc" * 16 + "an"
-    for key in keys:
-        page.keyboard.press(key)
+    for image, key in zip(images, keys, strict=False):
+        press_when_shown(page, key, image)
     page.locator(f"input[name=image][value='{images[50]}']").wait_for(state="attached")
     page.get_by_text("All answers are stored.").wait_for()
     answers = {"a": "ai", "n": "not_ai", "c": "cant_tell"}
@@ -339,6 +375,68 @@ def test_no_quick_key_is_lost(serve: Callable[..., Served], large: Store, visito
     assert [[answers[key]] for key in keys] == stored[:50]
     assert [] == stored[50]
     assert "50 of" in page.locator("#tabs").inner_text()
+    assert "" == page.locator("#missed").inner_text()
+
+
+def test_no_answer_is_for_an_image_that_was_not_shown(
+    serve: Callable[..., Served], large: Store, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that come before their image are counted on the page, and are no answers."""
+    page = visitor.page
+    sample = Selection(outcomes=(Outcome.UNSURE,), folder=b"2021")
+    images = [tile.image_id for tile in gallery.page(large, find_scan(large, 1), sample, 41)]
+    slow_down(monkeypatch, "scanner.web.pages.image._preview", 0.4)
+    page.goto(f"{serve(large).url}scan/1/review?verdict=unsure&folder=2021")
+    page.evaluate(NOTE_SEEN)
+    for _ in range(40):
+        page.keyboard.press("n")
+    said = page.locator("#missed").inner_text()
+    place = page.locator("#missed").bounding_box()
+    page.get_by_text("All answers are stored.").wait_for()
+    seen = {image for image in page.evaluate("window.seen") if image is not None}
+    stored = {image for image in images if list_reviews(large, 1, image)}
+    visitor.shoot("review-too-quick")
+
+    assert 41 == len(images)
+    assert place is not None
+    assert place["y"] + place["height"] <= 900  # in sight
+    assert stored
+    assert stored <= seen
+    assert f"{40 - len(stored)} answers were not taken" in said
+    assert [] == visitor.violations()
+
+
+def test_leaving_a_review_asks_and_sends_what_is_left(
+    serve: Callable[..., Served], store: Store, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While answers are not stored the page says so; leaving asks, and sends them together."""
+    page = visitor.page.context.new_page()
+    images = unsure(store)[:4]
+    slow_down(monkeypatch, "storage.writes.reviews.record_answer", 0.7)
+    page.goto(f"{serve(store).url}scan/1/review")
+    for image in images:
+        press_when_shown(page, "n", image)
+    said = page.locator("#answered").inner_text()
+    before = [bool(list_reviews(store, 1, image)) for image in images]
+    asked: list[str] = []
+    leave = page.get_by_role("link", name="Gallery")
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    leave.click(no_wait_after=True)
+    page.wait_for_timeout(300)
+    stayed = page.url
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    leave.click()
+    page.wait_for_url("**/gallery")
+    meanwhile = [bool(list_reviews(store, 1, image)) for image in images]
+    page.wait_for_timeout(4_000)
+    after = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images]
+
+    assert "Storing …" == said
+    assert "/review" in stayed
+    assert ["beforeunload", "beforeunload"] == asked
+    assert not all(before)
+    assert not all(meanwhile)
+    assert [["not_ai"]] * 4 == after
 
 
 def test_an_answer_that_is_not_stored_is_said(
@@ -351,8 +449,8 @@ def test_an_answer_that_is_not_stored_is_said(
         route.fulfill(status=403) if route.request.method == "POST" else route.continue_()
     ))  # fmt: skip
     page.goto(f"{serve(store).url}scan/1/review")
-    page.keyboard.press("a")
-    page.keyboard.press("n")
+    press_when_shown(page, "a", images[0])
+    press_when_shown(page, "n", images[1])
     page.get_by_text("2 answers are not stored").wait_for()
     found = visitor.violations()
     visitor.shoot("review-not-stored")

@@ -417,6 +417,19 @@ def test_invalid_answer_is_refused(site: Served, form: dict[str, str]) -> None:
     assert 400 == site.post("/scan/1/review", form).status
 
 
+def test_a_script_sends_several_answers_at_once(site: Served, store: Store) -> None:
+    """Each image gets its own answer, and each is undone by itself."""
+    form = [("image", "1"), ("answer", "ai"), ("image", "2"), ("answer", "not_ai")]
+    answer = site.post("/scan/1/review", form, Accept="application/json")
+    before = [[one.answer.value for one in list_reviews(store, 1, image)] for image in (1, 2)]
+    site.post("/scan/1/review/undo", {})
+    after = [[one.is_current for one in list_reviews(store, 1, image)] for image in (1, 2)]
+
+    assert 200 == answer.status
+    assert [["ai"], ["not_ai"]] == before
+    assert [[True], [False]] == after
+
+
 @pytest.mark.parametrize(
     ("form", "status"),
     [
