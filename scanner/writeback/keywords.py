@@ -62,15 +62,25 @@ def choose(images: Iterable[ExportedImage], choice: Choice) -> Iterator[Wanted]:
     they have stays. By reviews, an image without an answer is to have no keyword.
     """
     for image in images:
-        word: str | None
-        if choice.source is Source.REVIEWS:
-            word = answer_of(image.answers)
-        elif image.outcome in (None, Outcome.ERROR):
+        word = word_of(image, choice.source)
+        if word is None and choice.source is Source.VERDICTS:
             continue
-        else:
-            word = str(image.outcome)
         is_chosen = word is not None and word in choice.words
         yield Wanted(image, KEYWORDS[choice.source][word] if is_chosen and word else None)
+
+
+def keyword_of(image: ExportedImage) -> str | None:
+    """Return an image's keyword by what its reviewers agree on; of one without, by its verdict."""
+    source = Source.REVIEWS if image.answers else Source.VERDICTS
+    word = word_of(image, source)
+    return None if word is None else KEYWORDS[source][word]
+
+
+def word_of(image: ExportedImage, source: Source) -> str | None:
+    """Return what a source says of an image; None where it says nothing."""
+    if source is Source.REVIEWS:
+        return answer_of(image.answers)
+    return None if image.outcome in (None, Outcome.ERROR) else str(image.outcome)
 
 
 def answer_of(answers: frozenset[Answer]) -> Answer | None:

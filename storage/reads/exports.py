@@ -51,25 +51,43 @@ def exported_images(
     """
     after = 0
     while True:
+        conditions = (entry.c.image_id > after, *map(to_sql, where))
+        query = _listed(scan_id).where(*conditions).order_by(entry.c.image_id).limit(PAGE_ROWS)
         with store.read() as connection:
-            page = list(connection.execute(_page(scan_id, after, where)))
-            if not page:
-                return
-            images = [row.image_id for row in page]
-            answers = _answers(connection, scan_id, images)
-            signed = signed_images(connection, scan_id, images)
+            page = _exported(connection, scan_id, query)
+        if not page:
+            return
         after = page[-1].image_id
-        for row in page:
-            yield ExportedImage(
-                row.image_id,
-                bytes(row.path),
-                row.size_bytes,
-                row.mtime_ns,
-                sidecars_from_json(row.sidecars),
-                None if row.outcome is None else Outcome(row.outcome),
-                frozenset(answers[row.image_id]),
-                row.image_id in signed,
-            )
+        yield from page
+
+
+def read_exported(store: Store, scan_id: int, images: Sequence[int]) -> dict[int, ExportedImage]:
+    """Return those of some images that a scan listed, by their ids; for PAGE_ROWS at most."""
+    with store.read() as connection:
+        query = _listed(scan_id).where(among(connection, entry.c.image_id, images))
+        return {each.image_id: each for each in _exported(connection, scan_id, query)}
+
+
+def _exported(
+    connection: sa.Connection, scan_id: int, query: sa.Select[Any]
+) -> list[ExportedImage]:
+    rows = list(connection.execute(query))
+    images = [row.image_id for row in rows]
+    answers = _answers(connection, scan_id, images)
+    signed = signed_images(connection, scan_id, images)
+    return [
+        ExportedImage(
+            row.image_id,
+            bytes(row.path),
+            row.size_bytes,
+            row.mtime_ns,
+            sidecars_from_json(row.sidecars),
+            None if row.outcome is None else Outcome(row.outcome),
+            frozenset(answers[row.image_id]),
+            row.image_id in signed,
+        )
+        for row in rows
+    ]
 
 
 def signed_images(connection: sa.Connection, scan_id: int, images: Sequence[int]) -> set[int]:
@@ -83,7 +101,7 @@ def signed_images(connection: sa.Connection, scan_id: int, images: Sequence[int]
     return set(connection.scalars(query))
 
 
-def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any]:
+def _listed(scan_id: int) -> sa.Select[Any]:
     return (
         sa.select(
             entry.c.image_id,
@@ -99,9 +117,7 @@ def _page(scan_id: int, after: int, where: Sequence[Condition]) -> sa.Select[Any
             .outerjoin(run, run.c.id == verdict.c.run_id)
             .outerjoin(host, host.c.id == run.c.host_id)
         )
-        .where(entry.c.scan_id == scan_id, entry.c.image_id > after, *map(to_sql, where))
-        .order_by(entry.c.image_id)
-        .limit(PAGE_ROWS)
+        .where(entry.c.scan_id == scan_id)
     )
 
 

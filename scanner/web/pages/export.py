@@ -11,8 +11,8 @@ import os
 import posixpath
 import shlex
 import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from scanner.language import marked
@@ -20,16 +20,24 @@ from scanner.report.formats.csv_lines import csv_line
 from scanner.report.formats.json_parts import share
 from scanner.report.formats.stream import cell
 from scanner.writeback import exiftool
-from scanner.writeback.keywords import KEYWORDS, Source
+from scanner.writeback.keywords import Wanted, answer_of, keyword_of
+from scanner.writeback.sidecars import Program, Skipped, plan_change, real_root
 from scanner.writeback.xmp_packet import new_packet
-from storage.paths import fields
-from storage.records import Outcome
+from storage.errors import ScannerError
+from storage.paths import fields, shown
+from storage.reads.exports import read_exported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from storage.database.store import Store
+    from storage.reads.exports import ExportedImage
     from storage.reads.gallery import Tile
 
+# Images that are read together.
+_TOGETHER = 1000
+# In the ZIP file of sidecars: what is not in it, and why.
+LEFT_OUT = "scanner-left-out.txt"
 CSV_COLUMNS = ("path", "path_b64", "verdict", "score", "detector", "error", "review")
 
 _MOVE = b"""#!/bin/sh
@@ -47,8 +55,8 @@ move() { # FILE FOLDER NAME
 }
 """
 _TAG = b"""#!/bin/sh
-# Writes an XMP sidecar (NAME.xmp) with the verdict as a keyword next to each selected image:
-# `sh tag.sh`. Existing sidecars are not overwritten.
+# Writes an XMP sidecar (NAME.xmp) with the keyword of `scanner export` next to each selected image,
+# by its reviews, else by its verdict: `sh tag.sh`. Existing sidecars are not overwritten.
 failed=0
 tag() { # FILE KEYWORD
     if [ -e "$1.xmp" ] || [ -L "$1.xmp" ]; then
@@ -57,19 +65,34 @@ tag() { # FILE KEYWORD
         return
     fi
     cat >"$1.xmp" <<END || failed=1
-<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
-   <dc:subject><rdf:Bag><rdf:li>$2</rdf:li></rdf:Bag></dc:subject>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="w"?>
+PACKET
 END
 }
 """
 _END = b"exit $failed\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """An image that is exported: as the gallery shows it, and as `scanner export` sees it."""
+
+    tile: Tile
+    image: ExportedImage
+
+    @property
+    def wanted(self) -> Wanted:
+        """Return the image with the keyword that it is to have."""
+        return Wanted(self.image, keyword_of(self.image))
+
+
+def read_selected(store: Store, scan_id: int, tiles: Iterable[Tile]) -> Iterator[Selected]:
+    """Yield images of a scan for an export."""
+    every = iter(tiles)
+    while part := list(islice(every, _TOGETHER)):
+        images = read_exported(store, scan_id, [tile.image_id for tile in part])
+        for tile in part:
+            if tile.image_id in images:
+                yield Selected(tile, images[tile.image_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +105,14 @@ class Format:
     file: str
     media_type: str
     description: str
-    write: Callable[[Iterable[Tile], bytes], Iterator[bytes]]
+    write: Callable[[Iterable[Selected], bytes], Iterator[bytes]]
 
 
-def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
+def as_csv(selected: Iterable[Selected], _root: bytes) -> Iterator[bytes]:
     """Yield a row per image; spreadsheets take no cell for a formula."""
     yield _row(CSV_COLUMNS)
-    for tile in tiles:
+    for each in selected:
+        tile = each.tile
         path = fields(tile.path)
         yield _row(
             (
@@ -98,71 +122,98 @@ def as_csv(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
                 share(tile.score),
                 tile.detector,
                 tile.error,
-                tile.answer,
+                answer_of(each.image.answers),
             )
         )
 
 
-def as_lines(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+def as_lines(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
     """Yield a path per line; names with a line break are left out."""
-    for tile in tiles:
-        if b"\n" not in tile.path:
-            yield posixpath.join(root, tile.path) + b"\n"
+    for each in selected:
+        if b"\n" not in each.tile.path:
+            yield posixpath.join(root, each.tile.path) + b"\n"
 
 
-def as_nul(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+def as_nul(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
     """Yield every path, each followed by a NUL, for `xargs -0`."""
-    for tile in tiles:
-        yield posixpath.join(root, tile.path) + b"\0"
+    for each in selected:
+        yield posixpath.join(root, each.tile.path) + b"\0"
 
 
-def as_move(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+def as_move(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
     """Yield a shell script that moves the files, with their folders, to another folder."""
     yield _MOVE
-    for tile in tiles:
-        folder, name = posixpath.split(tile.path)
-        arguments = (posixpath.join(root, tile.path), folder or b".", name)
+    for each in selected:
+        folder, name = posixpath.split(each.tile.path)
+        arguments = (posixpath.join(root, each.tile.path), folder or b".", name)
         yield b"move " + b" ".join(map(quoted, arguments)) + b"\n"
     yield _END
 
 
-def as_tag(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
-    """Yield a shell script that writes a sidecar for each file, with verdict or review."""
-    yield _TAG
-    for tile in tiles:
-        keyword = f"scanner:{tile.outcome}" if tile.answer is None else f"reviewed:{tile.answer}"
-        path = quoted(posixpath.join(root, tile.path))
-        yield b"tag " + path + b" " + quoted(keyword.encode()) + b"\n"
+def as_tag(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
+    """Yield a shell script that writes a sidecar for each file that has none."""
+    yield _TAG.replace(b"PACKET", new_packet("$2").strip())
+    for each in selected:
+        wanted = each.wanted
+        if wanted.keyword is not None:
+            path = quoted(posixpath.join(root, wanted.image.path))
+            yield b"tag " + path + b" " + quoted(wanted.keyword.encode()) + b"\n"
     yield _END
 
 
-def as_exiftool(tiles: Iterable[Tile], root: bytes) -> Iterator[bytes]:
+def as_exiftool(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
     """Yield an argument file of exiftool that gives the files their keywords.
 
-    exiftool takes no names with a line break: they are left out.
+    exiftool takes no names with a line break, and would invalidate signatures: such files are left
+    out, which comments in the file say.
     """
-    for tile in tiles:
-        if tile.answer is None and tile.outcome is Outcome.ERROR:
+    for each in selected:
+        wanted = each.wanted
+        name = wanted.image.path
+        if wanted.keyword is None:
             continue
-        if b"\n" not in tile.path and b"\r" not in tile.path:
-            path = posixpath.join(root, tile.path)
-            yield b"".join(line + b"\n" for line in exiftool.arguments(path, _keyword(tile)))
+        if wanted.image.is_signed:
+            yield f"# left out: {shown(name)}: {exiftool.SIGNED}\n".encode()
+        elif b"\n" in name or b"\r" in name:
+            yield f"# left out: {shown(name)}: its name has a line break\n".encode()
+        else:
+            lines = exiftool.arguments(posixpath.join(root, name), wanted.keyword)
+            yield b"".join(line + b"\n" for line in lines)
 
 
-def as_xmp_zip(tiles: Iterable[Tile], _root: bytes) -> Iterator[bytes]:
-    """Yield a ZIP file of XMP sidecars, in the folders of their images.
+def as_xmp_zip(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
+    """Yield a ZIP file of the sidecars that `scanner export xmp` would write.
 
-    Names that are not UTF-8 are left out, since no ZIP file holds them.
+    Sidecars that exist are in it with what others wrote into them. What cannot be in it, as one
+    that cannot be read, or an image that has changed, is listed in a file of its own.
     """
     out = _Parts()
+    left_out: list[str] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for tile in tiles:
-            if tile.answer is None and tile.outcome is Outcome.ERROR:
+        for each in selected:
+            try:
+                packet = _packet(each.wanted, root)
+            except (Skipped, ScannerError) as error:
+                left_out.append(f"{shown(each.tile.path)}: {error}\n")
                 continue
-            with suppress(UnicodeDecodeError):
-                archive.writestr(tile.path.decode() + ".xmp", new_packet(_keyword(tile)))
-            yield out.take()
+            if packet is not None:
+                archive.writestr(each.tile.path.decode() + ".xmp", packet)
+                yield out.take()
+        if left_out:
+            archive.writestr(LEFT_OUT, "".join(left_out))
     yield out.take()
+
+
+def _packet(wanted: Wanted, root: bytes) -> bytes | None:
+    """Return what an image's sidecar is to hold; None where nothing is to change."""
+    if wanted.keyword is None:
+        return None
+    try:
+        wanted.image.path.decode()
+    except UnicodeDecodeError as error:
+        raise Skipped("its name is not UTF-8, which no ZIP file holds") from error
+    change = plan_change(real_root(root), wanted, Program.DIGIKAM)
+    return None if change is None else change.after
 
 
 class _Parts(io.RawIOBase):
@@ -184,13 +235,6 @@ class _Parts(io.RawIOBase):
         """Return what was written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
-
-
-def _keyword(tile: Tile) -> str:
-    """Return the keyword of `scanner export`: by the review, else by the verdict."""
-    if tile.answer is not None:
-        return KEYWORDS[Source.REVIEWS][tile.answer.value]
-    return KEYWORDS[Source.VERDICTS][tile.outcome.value]
 
 
 FORMATS = {
@@ -230,7 +274,7 @@ FORMATS = {
     "tag": Format(
         "tag.sh",
         "text/x-shellscript",
-        marked("script that writes XMP sidecars next to them"),
+        marked("script that writes XMP sidecars next to those that have none"),
         as_tag,
     ),
 }

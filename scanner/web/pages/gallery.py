@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from scanner.language import gettext, marked
 from scanner.report.text.labels import EVIDENCE
 from scanner.web.address import Address
-from scanner.web.pages.export import FORMATS
+from scanner.web.pages.export import FORMATS, read_selected
 from scanner.web.paging import Pager
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.paths import shown
@@ -107,7 +107,7 @@ def exported(site: Site, scan: Scan, form: str, tiles: Iterable[Tile]) -> Respon
     file = f"scan-{scan.scan_id}-{chosen.file}"
     root = os.fsencode(str(site.previews.root(scan)))
     return StreamingResponse(
-        chosen.write(tiles, root),
+        chosen.write(read_selected(site.store, scan.scan_id, tiles), root),
         media_type=chosen.media_type,
         headers={"content-disposition": f'attachment; filename="{file}"'},
     )

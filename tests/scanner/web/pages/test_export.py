@@ -7,12 +7,14 @@ import io
 import os
 import subprocess
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 import pytest
 
 from scanner.web.pages.export import (
+    LEFT_OUT,
+    Selected,
     as_csv,
     as_exiftool,
     as_lines,
@@ -20,11 +22,15 @@ from scanner.web.pages.export import (
     as_nul,
     as_tag,
     as_xmp_zip,
+    read_selected,
 )
-from storage.reads.gallery import Tile
+from scanner.writeback.xmp_packet import new_packet, with_keyword
+from storage.reads.exports import ExportedImage
+from storage.reads.gallery import Tile, read_tiles
 from storage.reads.verdicts import verdict_rows
-from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer
+from storage.records import Outcome
+from storage.writes.reviews import Answer, record_answer
+from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,21 +53,31 @@ NAMES = (
 
 
 @pytest.fixture
-def tiles(tmp_path: Path) -> list[Tile]:
+def tiles(tmp_path: Path) -> list[Selected]:
     """Return files with hostile names below `root`, as selected images."""
     for name in NAMES:
         file = tmp_path / "root" / os.fsdecode(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(name)
     return [
-        Tile(n, name, Outcome.AI, 0.95, "objects-32", None, Answer.NOT_AI if n == 0 else None)
+        selected(tmp_path / "root", name, Outcome.AI, *([Answer.NOT_AI] if n == 0 else []))
         for n, name in enumerate(NAMES)
     ]
 
 
+def selected(root: Path, name: bytes, outcome: Outcome, *answers: Answer) -> Selected:
+    """Return a file as a selected image with some answers, of which the last is on its tile."""
+    status = (root / os.fsdecode(name)).stat()
+    size, changed = status.st_size, status.st_mtime_ns
+    last = answers[-1] if answers else None
+    tile = Tile(1, name, outcome, 0.95, "objects-32", None, last, size, changed)
+    image = ExportedImage(1, name, size, changed, (), outcome, frozenset(answers), is_signed=False)
+    return Selected(tile, image)
+
+
 def run(
-    make: Callable[[Iterable[Tile], bytes], Iterator[bytes]],
-    tiles: list[Tile],
+    make: Callable[[Iterable[Selected], bytes], Iterator[bytes]],
+    tiles: list[Selected],
     folder: Path,
     *arguments: str,
 ) -> subprocess.CompletedProcess[bytes]:
@@ -72,12 +88,20 @@ def run(
     )
 
 
+def packets(tiles: Iterable[Selected], root: Path) -> dict[str, bytes]:
+    """Return the content of the ZIP file of sidecars by name."""
+    parts = b"".join(as_xmp_zip(tiles, os.fsencode(root)))
+    with zipfile.ZipFile(io.BytesIO(parts)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def files(folder: Path) -> set[bytes]:
     """Return every file below a folder, by its relative path."""
     return {os.fsencode(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def test_script_moves_files_with_any_name(tiles: list[Tile], tmp_path: Path) -> None:
+def test_script_moves_files_with_any_name(tiles: list[Selected], tmp_path: Path) -> None:
     """The script moves all files below the other folder, and does nothing else."""
     done = run(as_move, tiles, tmp_path, "-moved")
 
@@ -87,7 +111,7 @@ def test_script_moves_files_with_any_name(tiles: list[Tile], tmp_path: Path) -> 
     assert {"root", "-moved", "script.sh"} == {one.name for one in tmp_path.iterdir()}
 
 
-def test_script_overwrites_nothing(tiles: list[Tile], tmp_path: Path) -> None:
+def test_script_overwrites_nothing(tiles: list[Selected], tmp_path: Path) -> None:
     """Existing files are kept and reported; without a folder the script does nothing."""
     (tmp_path / "moved").mkdir()
     (tmp_path / "moved" / "plain.jpg").write_bytes(b"another")
@@ -102,26 +126,43 @@ def test_script_overwrites_nothing(tiles: list[Tile], tmp_path: Path) -> None:
     assert {b"plain.jpg"} == files(tmp_path / "root")
 
 
-def test_script_tags_every_file(tiles: list[Tile], tmp_path: Path) -> None:
+def test_script_tags_every_file(tiles: list[Selected], tmp_path: Path) -> None:
     """Each image gets a sidecar of valid XMP; images and old sidecars are unchanged."""
     (tmp_path / "root" / "-rf.jpg.xmp").write_bytes(b"mine")
     done = run(as_tag, tiles, tmp_path)
-    subject = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
-    keywords = []
+    written = []
     for name in NAMES:
         file = tmp_path / "root" / os.fsdecode(name)
         assert name == file.read_bytes()
-        sidecar = file.with_name(f"{file.name}.xmp").read_text()
         if name != b"-rf.jpg":
-            keywords += [each.text for each in ET.fromstring(sidecar).iter(subject)]
+            written.append(file.with_name(f"{file.name}.xmp").read_bytes())
+    reviewed, judged = new_packet("scanner:reviewed_not_ai"), new_packet("scanner:ai")
 
     assert 1 == done.returncode
     assert b"mine" == (tmp_path / "root" / "-rf.jpg.xmp").read_bytes()
-    assert ["reviewed:not_ai", *["scanner:ai"] * 7] == keywords
+    assert [reviewed, *[judged] * 7] == written
     assert not (tmp_path / "pwned").exists()
 
 
-def test_lists_have_every_file(tiles: list[Tile]) -> None:
+def test_every_keyword_of_a_script_can_be_taken_back(tmp_path: Path) -> None:
+    """What tag.sh writes is what `scanner export xmp --remove` removes; errors get no sidecar."""
+    root = tmp_path / "root"
+    root.mkdir()
+    answered = [(Outcome.UNSURE, answer) for answer in Answer]
+    judged = [(outcome,) for outcome in Outcome]
+    images = []
+    for n, words in enumerate([*answered, *judged]):
+        name = f"{n}.jpg".encode()
+        (root / f"{n}.jpg").write_bytes(name)
+        images.append(selected(root, name, *words))
+    run(as_tag, images, tmp_path)
+    sidecars = sorted(root.glob("*.xmp"))
+
+    assert len(answered) + len(judged) - 1 == len(sidecars)
+    assert all(with_keyword(each.read_bytes(), None) is None for each in sidecars)
+
+
+def test_lists_have_every_file(tiles: list[Selected]) -> None:
     """The list by NUL has all paths, the list by line those without a line break."""
     wanted = [b"/root/" + name for name in NAMES]
 
@@ -131,35 +172,92 @@ def test_lists_have_every_file(tiles: list[Tile]) -> None:
     ).split(b"\n")[:-1]
 
 
-def test_arguments_for_exiftool_have_every_name_on_a_line(tiles: list[Tile]) -> None:
-    """Each file ends its own command; names with a line break are left out."""
-    failed = Tile(99, b"failed.jpg", Outcome.ERROR, None, None, ErrorKind.DAMAGED, None)
-    lines = b"".join(as_exiftool([*tiles, failed], b"/root")).split(b"\n")[:-1]
+def test_arguments_for_exiftool_have_every_name_on_a_line(tiles: list[Selected]) -> None:
+    """Each file ends its own command; names with a line break and signed files are left out."""
+    failed = replace(tiles[0], image=replace(tiles[0].image, outcome=Outcome.ERROR, answers=()))
+    signed = replace(tiles[0], image=replace(tiles[0].image, path=b"signed.jpg", is_signed=True))
+    text = b"".join(as_exiftool([failed, signed, *tiles], b"/root"))
+    comments = [line for line in text.split(b"\n") if line.startswith(b"# ")]
+    lines = [line for line in text.split(b"\n") if not line.startswith(b"# ")][:-1]
     commands = b"\n".join(lines).split(b"\n-execute")[:-1]
 
     assert [b"/root/" + name for name in NAMES if b"\n" not in name] == [
         command.rpartition(b"\n")[2] for command in commands
     ]
+    assert 2 == len(comments)
+    assert comments[0].startswith(b"# left out: signed.jpg: it is signed with C2PA")
     assert b"-XMP-dc:Subject+=scanner:reviewed_not_ai" in commands[0]
     assert all(b"-XMP-dc:Subject+=scanner:ai" in command for command in commands[1:])
 
 
-def test_sidecars_in_a_zip_file(tiles: list[Tile]) -> None:
-    """There is a sidecar of valid XMP for each name that is UTF-8, in its folder."""
-    with zipfile.ZipFile(io.BytesIO(b"".join(as_xmp_zip(tiles, b"/root")))) as archive:
-        damaged = archive.testzip()
-        packets = {name: archive.read(name) for name in archive.namelist()}
-    subject = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
-    words = [{each.text for each in ET.fromstring(one).iter(subject)} for one in packets.values()]
+def test_sidecars_in_a_zip_file(tiles: list[Selected], tmp_path: Path) -> None:
+    """There is a sidecar for each name that is UTF-8, in its folder; others are listed."""
+    made = packets(tiles, tmp_path / "root")
+    left_out = made.pop(LEFT_OUT).decode()
     names = [name for name in NAMES if name.decode(errors="replace").encode() == name]
 
-    assert damaged is None
-    assert [name.decode() + ".xmp" for name in names] == list(packets)
-    assert "scanner:reviewed_not_ai" in words[0]
-    assert all("scanner:ai" in each for each in words[1:])
+    assert [name.decode() + ".xmp" for name in names] == list(made)
+    assert new_packet("scanner:reviewed_not_ai") == made.pop("plain.jpg.xmp")
+    assert {new_packet("scanner:ai")} == set(made.values())
+    assert r"not-utf8-\xff\xfe.jpg: its name is not UTF-8, which no ZIP file holds" in left_out
 
 
-def test_csv_has_no_formulas(tiles: list[Tile]) -> None:
+def test_sidecars_that_exist_are_in_the_zip_file_with_all_they_have(
+    tiles: list[Selected], tmp_path: Path
+) -> None:
+    """Unpacked over the folder, others' fields stay; what cannot be read is only listed."""
+    root = tmp_path / "root"
+    mine = new_packet("scanner:unsure").replace(
+        b'rdf:about=""', b'rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"'
+    )
+    (root / "plain.jpg.xmp").write_bytes(mine)
+    (root / "-rf.jpg.xmp").write_bytes(b"mine")
+    (root / "=1+1.jpg.xmp").symlink_to("plain.jpg.xmp")
+    (root / "a" / "b" / "--help").write_bytes(b"changed since")
+    (root / "a b" / "'quoted' \"twice\".jpg.xmp").write_bytes(new_packet("scanner:ai"))
+    made = packets(tiles, root)
+    left_out = made[LEFT_OUT].decode()
+
+    assert b'xmp:Rating="4"' in made["plain.jpg.xmp"]
+    assert b"scanner:reviewed_not_ai" in made["plain.jpg.xmp"]
+    assert b"scanner:unsure" not in made["plain.jpg.xmp"]
+    assert "-rf.jpg: the sidecar is not well-formed XML" in left_out
+    assert "=1+1.jpg: the sidecar is a link" in left_out
+    assert "a/b/--help: the image has changed since the scan" in left_out
+    assert {LEFT_OUT, "plain.jpg.xmp", "$(touch pwned)`touch pwned`.jpg.xmp",
+            "line\nbreak/;touch pwned\n.jpg.xmp",
+            "back\\slash!*?[x]{a,b}~&|<>#.jpg.xmp"} == set(made)  # fmt: skip
+
+
+def test_no_sidecars_in_a_zip_file_where_the_folder_is_elsewhere(
+    tiles: list[Selected], tmp_path: Path
+) -> None:
+    """Where the server cannot look for sidecars, none is in the file, and the reason is."""
+    made = packets(tiles, tmp_path / "nowhere")
+
+    assert [LEFT_OUT] == list(made)
+    assert len(NAMES) - 1 == made[LEFT_OUT].decode().count("folder not found: ")
+
+
+def test_reviewers_who_contradict_each_other_have_no_answer(store: Store) -> None:
+    """All exports say of two reviewers what `scanner export --from reviews` says."""
+    for image_id, answer, reviewer in [
+        (2, Answer.AI, "ann"), (2, Answer.NOT_AI, "bob"),
+        (3, Answer.CANT_TELL, "ann"), (3, Answer.AI, "bob"), (3, Answer.CANT_TELL, "cy"),
+    ]:  # fmt: skip
+        record_answer(store, 1, image_id, answer, reviewer)
+    images = list(read_selected(store, 1, read_tiles(store, find_scan(store, 1), [2, 3, 4])))
+    rows = list(csv.DictReader(io.StringIO(b"".join(as_csv(images, b"/root")).decode())))
+    keywords = [each.wanted.keyword for each in images]
+
+    assert ["", "ai", ""] == [row["review"] for row in rows]
+    assert [None, "scanner:reviewed_ai"] == keywords[:2]
+    assert images[2].tile.outcome is Outcome.ERROR or keywords[2] == f"scanner:{rows[2]['verdict']}"
+    assert 1 == b"".join(as_tag(images[:2], b"/root")).count(b"\ntag /root/")
+    assert 1 == b"".join(as_exiftool(images[:2], b"/root")).count(b"-execute")
+
+
+def test_csv_has_no_formulas(tiles: list[Selected]) -> None:
     """CSV can be read back row by row; no cell begins like a formula."""
     text = b"".join(as_csv(tiles, b"/root")).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
