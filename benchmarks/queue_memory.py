@@ -48,6 +48,11 @@ def size_of(number: int) -> int:
     return 2_000_000 + zlib.crc32(b"%d" % number) % 4_000_000
 
 
+def written_at(number: int) -> int:
+    """Return when a photograph was written (epoch seconds): a few minutes after the one before."""
+    return 1_600_000_000 + 150 * number + zlib.crc32(b"at %d" % number) % 300
+
+
 NAMES: dict[str, Callable[[int], bytes]] = {
     "numbered": numbered,
     "of a camera, in folders": path_of,
@@ -69,7 +74,7 @@ def bytes_an_image(name: Callable[[int], bytes], batches: int) -> float:
         def publish(number: int) -> None:
             first = number * BATCH_IMAGES
             images = tuple(
-                BatchImage(10**6 + one, name(one), size_of(one))
+                BatchImage(10**6 + one, name(one), size_of(one), mtime_s=written_at(one))
                 for one in range(first, first + BATCH_IMAGES)
             )
             message = BatchMessage(1, number + 1, 1, "photos", plan, images)

@@ -8,7 +8,7 @@ so that it can leave images out, and neither add nor change any.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct, convert, json, to_builtins
 
@@ -35,6 +35,9 @@ from workers.broker.field_types import (
 )
 from workers.broker.signatures import STORE, Purpose, SignedBody, Signer, batch_ticket, verify
 from workers.pipeline.plan import NewerRules, require_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # More images than any producer puts into one batch.
 MAX_IMAGES = 100_000
@@ -82,6 +85,7 @@ class BatchMessage:
 
 
 _WholeSeconds = Annotated[int, Meta(ge=-(2**40), le=2**40)]
+_Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Nanoseconds = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 # Name, size in bytes and time of change in nanoseconds.
 _Sidecar = tuple[WirePath, Annotated[int, Meta(ge=0, le=MAX_SIDECAR_BYTES)], _Nanoseconds]
@@ -91,23 +95,33 @@ class _Versioned(Struct):
     v: Id
 
 
+class _Images(Struct):
+    """Images by columns, which take half the memory of rows once they are compressed.
+
+    Ids and times are the first one, then the steps from each to the next.
+    """
+
+    ids: Annotated[list[_Step], Meta(max_length=MAX_IMAGES)]
+    paths: Annotated[list[WirePath], Meta(max_length=MAX_IMAGES)]
+    # In bytes.
+    sizes: Annotated[list[Id], Meta(max_length=MAX_IMAGES)]
+    # When the files were written, in whole seconds; None where that is not known.
+    times: Annotated[list[_Step | None], Meta(max_length=MAX_IMAGES)]
+
+
 class _BatchBody(Struct):
     scan: Id
     batch: Id
     attempt: Attempt
     collection: Text
     plan: dict[str, Any]
-    # Id, path and size in bytes of each.
-    images: Annotated[list[tuple[Id, WirePath, Id]], Meta(max_length=MAX_IMAGES)]
+    images: _Images
     # By the id of their image.
     sidecars: Annotated[
         dict[str, Annotated[list[_Sidecar], Meta(max_length=MAX_SIDECARS)]],
         Meta(max_length=MAX_IMAGES),
     ]
     ticket: Digest
-    # When the files were written, in whole seconds, by the id of the image. Earlier versions do not
-    # know the field, and ignore it.
-    times: Annotated[dict[str, _WholeSeconds], Meta(max_length=MAX_IMAGES)] = {}
 
 
 class _Batch(Struct):
@@ -130,23 +144,21 @@ def sign_batch(message: BatchMessage, store_id: str, private_key: bytes) -> Batc
         *ids,
         collection=message.collection,
         plan=message.plan.to_json(),
-        images=[
-            (image.image_id, to_wire(image.path), image.size_bytes) for image in message.images
-        ],
+        images=_Images(
+            ids=_steps([image.image_id for image in message.images]),
+            paths=[to_wire(image.path) for image in message.images],
+            sizes=[image.size_bytes for image in message.images],
+            times=_steps([image.mtime_s for image in message.images]),
+        ),
         sidecars={
             str(image.image_id): sidecars
             for image in message.images
             if (sidecars := sidecars_to_json(image.sidecars))
         },
         ticket=ticket,
-        times={
-            str(image.image_id): image.mtime_s
-            for image in message.images
-            if image.mtime_s is not None
-        },
     )
     signed = Signer(STORE, private_key).sign(Purpose("batch", store_id), json.encode(body).decode())
-    return replace(message, ticket=ticket, listed=len(body.images), signed=signed)
+    return replace(message, ticket=ticket, listed=len(message.images), signed=signed)
 
 
 def encode_batch(message: BatchMessage) -> Any:  # noqa: ANN401 - JSON
@@ -191,17 +203,40 @@ def decode_batch(raw: object, store_id: str, public_key: bytes) -> BatchMessage:
         )
 
 
+def _steps(values: Iterable[int | None]) -> list[Any]:
+    """Return the first value, then the steps from each to the next; None stays."""
+    steps = []
+    last = 0
+    for value in values:
+        steps.append(None if value is None else value - last)
+        last = last if value is None else value
+    return steps
+
+
+def _values(steps: Iterable[int | None], expected: Any) -> list[Any]:  # noqa: ANN401 - a type
+    """Undo `_steps`. Raise ValueError where the values are not of the type for msgspec."""
+    values = []
+    last = 0
+    for step in steps:
+        last += step or 0
+        values.append(None if step is None else last)
+    return list(convert(values, expected))
+
+
 def _images(body: _BatchBody) -> tuple[BatchImage, ...]:
-    """Return all images of a batch. Raise ValueError for an invalid path."""
+    """Return all images of a batch. Raise ValueError for an invalid path, id or time."""
+    images = body.images
+    ids = _values(images.ids, list[Id])
+    times = _values(images.times, list[_WholeSeconds | None])
     return tuple(
         BatchImage(
             image_id,
             from_wire(path),
             size,
             sidecars_from_json(body.sidecars.get(str(image_id))),
-            body.times.get(str(image_id)),
+            time,
         )
-        for image_id, path, size in body.images
+        for image_id, path, size, time in zip(ids, images.paths, images.sizes, times, strict=True)
     )
 
 

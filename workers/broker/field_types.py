@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Version of all messages; those of another version are refused, not guessed at.
-VERSION = 4
+VERSION = 5
 
 # The largest size of a message, packed or not; a batch or a result has less than a megabyte.
 MAX_BYTES = 16 * 2**20

@@ -89,7 +89,7 @@ def encode_batch(message: BatchMessage) -> Any:  # noqa: ANN401 - JSON
 def decode_batch(body: object) -> BatchMessage:
     """Return the batch message with a body, which the store has signed."""
     signed = Signer(STORE, KEY).sign(Purpose("batch", STORE_ID), json.dumps(body))
-    wire = {"v": 4, "part": 0, "only": None, "signed": to_builtins(signed)}
+    wire = {"v": 5, "part": 0, "only": None, "signed": to_builtins(signed)}
     return batch_message.decode_batch(sent(wire), STORE_ID, PUBLIC)
 
 
@@ -144,7 +144,7 @@ VERDICT_BODY = sent(encode_verdict(VERDICT))
 
 
 def test_json_of_a_batch() -> None:
-    """The JSON of a batch changes together with the version of messages, but for `times`."""
+    """The JSON of a batch changes together with the version of messages."""
     body = {
         "scan": 7,
         "batch": 12,
@@ -161,21 +161,23 @@ def test_json_of_a_batch() -> None:
                 }
             ],
         },
-        "images": [[5, "a/b.jpg", 1000], [6, {"b64": "/w=="}, 0]],
+        "images": {
+            "ids": [5, 1, -2],
+            "paths": ["a/b.jpg", {"b64": "/w=="}, "c.jpg"],
+            "sizes": [1000, 0, 7],
+            "times": [None, -7, 10],
+        },
         "sidecars": {"6": [["c.xmp", 5, -7], [{"b64": "/y50eHQ="}, 2**20, 2**63 - 1]]},
         "ticket": base64.b64encode(batch_ticket(KEY, 7, 12, 1)).decode(),
-        "times": {"6": -7},
     }
     sidecars = (Sidecar(b"c.xmp", 5, -7), Sidecar(b"\xff.txt", 2**20, 2**63 - 1))
-    message = replace(MESSAGE, images=(*MESSAGE.images, BatchImage(6, b"\xff", 0, sidecars, -7)))
+    more = BatchImage(6, b"\xff", 0, sidecars, -7), BatchImage(4, b"c.jpg", 7, (), 3)
+    message = replace(MESSAGE, images=(*MESSAGE.images, *more))
     decoded = decode_batch(body)
-    del body["times"]
-    earlier = decode_batch(body)
 
-    assert body | {"times": {"6": -7}} == sent(encode_batch(message))
-    assert message == decoded == earlier
-    assert [None, -7] == [image.mtime_s for image in decoded.images]
-    assert [None, None] == [image.mtime_s for image in earlier.images]
+    assert body == sent(encode_batch(message))
+    assert message == decoded
+    assert [None, -7, 3] == [image.mtime_s for image in decoded.images]
 
 
 @pytest.mark.parametrize(
@@ -347,13 +349,10 @@ def test_junk_inside_a_verdict(way: tuple[str | int, ...], junk: object) -> None
 
 @pytest.mark.parametrize("way", places(BATCH_BODY), ids=str)
 def test_batch_with_a_missing_field(way: tuple[str | int, ...]) -> None:
-    """All fields of a batch but `times` are required; it may have fewer images or detectors."""
+    """All fields of a batch are required; it may have fewer detectors."""
     body = without(BATCH_BODY, way)
-    if way == ("times",):
-        assert MESSAGE == decode_batch(body)
-        return
-    if way in {("images", 0), ("plan", "detectors", 0)}:
-        assert () in {decode_batch(body).images, decode_batch(body).plan.detectors}
+    if way == ("plan", "detectors", 0):
+        assert () == decode_batch(body).plan.detectors
         return
 
     with pytest.raises(MessageError):
@@ -375,15 +374,18 @@ def test_numbers_of_a_batch(name: str, value: object) -> None:
         (("collection",), 5),
         (("collection",), "half \ud800"),
         (("collection",), "nul \0"),
-        (("images",), {"0": [5, "a.jpg", 1]}),
+        (("images",), [[5, "a.jpg", 1]]),
         (("images",), "abc"),
-        (("images", 0), 5),
-        (("images", 0), [5, "a.jpg"]),
-        (("images", 0), [5, "a.jpg", 1, 1]),
-        (("images", 0, 1), "half \ud800"),
-        (("images", 0, 1), {"b64": "YQ=="}),  # "a" is UTF-8: one form on the wire
-        (("images", 0, 1), {"b64": "?"}),
-        (("images", 0, 2), -1),
+        (("images", "ids"), []),
+        (("images", "ids"), [5, 1]),
+        (("images", "ids", 0), -1),
+        (("images", "ids", 0), None),
+        (("images", "paths", 0), "half \ud800"),
+        (("images", "paths", 0), {"b64": "YQ=="}),  # "a" is UTF-8: one form on the wire
+        (("images", "paths", 0), {"b64": "?"}),
+        (("images", "sizes", 0), -1),
+        (("images", "times", 0), 2**40 + 1),
+        (("images", "times", 0), 1.5),
         (("plan",), None),
         (("plan", "rules"), 0),
         (("plan", "detectors"), 5),
@@ -477,11 +479,24 @@ def test_part_of_a_batch() -> None:
 
 def test_too_many_images() -> None:
     """A batch with the maximum number of images is accepted, one with more is refused."""
-    images = BATCH_BODY["images"] * MAX_IMAGES
+    most, more = (
+        {name: column * number for name, column in BATCH_BODY["images"].items()}
+        for number in (MAX_IMAGES, MAX_IMAGES + 1)
+    )
 
-    assert MAX_IMAGES == len(decode_batch(BATCH_BODY | {"images": images}).images)
+    assert MAX_IMAGES == len(decode_batch(BATCH_BODY | {"images": most}).images)
     with pytest.raises(MessageError):
-        decode_batch(BATCH_BODY | {"images": [*images, images[0]]})
+        decode_batch(BATCH_BODY | {"images": more})
+
+
+def test_ids_and_times_stay_in_their_bounds() -> None:
+    """Steps that add up to more than a number of the store are refused."""
+    two = {"ids": [2**63 - 1, 1], "paths": ["a", "b"], "sizes": [1, 1], "times": [None, None]}
+    with pytest.raises(MessageError):
+        decode_batch(BATCH_BODY | {"images": two})
+    late = two | {"ids": [1, 1], "times": [2**40, 1]}
+    with pytest.raises(MessageError):
+        decode_batch(BATCH_BODY | {"images": late})
 
 
 def test_producers_stay_below_the_bound() -> None:

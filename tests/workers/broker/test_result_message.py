@@ -55,7 +55,7 @@ def decode(wire: object) -> Received:
 def wire_of(body: object, signer: Signer = MACHINE) -> Any:  # noqa: ANN401 - JSON
     """Return what is on the queue for a body that a machine has signed."""
     signed = signer.sign(Purpose("result", STORE_ID), json.dumps(body))
-    return json.loads(json.dumps({"v": 4, "signed": to_builtins(signed)}))
+    return json.loads(json.dumps({"v": 5, "signed": to_builtins(signed)}))
 
 
 def sent(received: Received) -> Any:  # noqa: ANN401 - JSON
@@ -205,6 +205,6 @@ def test_signatures() -> None:
     for forged in (altered, wire_of(body, Signer(HOST.host_id, b"c" * 32))):
         with pytest.raises(MessageError, match="the signature of the result is wrong"):
             decode(forged)
-    for other in ({"v": 3}, {"v": 5}, {"signed": None}):
+    for other in ({"v": 4}, {"v": 6}, {"signed": None}):
         with pytest.raises(MessageError):
             decode(wire_of(body) | other)
