@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import logging
 import os
 import platform
 import re
@@ -40,6 +41,8 @@ from storage.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+log = logging.getLogger(__name__)
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0  # usually 0.1 s; longer with a slow SD card and a large append-only file
 STOP_GRACE_S = 10.0
@@ -49,6 +52,9 @@ MAX_RESTARTS = 10
 WATCH_EVERY_S = 0.2
 POLL_EVERY_S = 0.01
 LOG_LINES_SHOWN = 5
+# The folder of the append-only file, and what the server's log says of a damaged one.
+QUEUE_FOLDER = "appendonlydir"
+DAMAGED = re.compile(rb"(Bad file format|Error) reading the append only file")
 
 # Passed on stdin, so that the password is neither in `ps` nor on disk. The server runs in its
 # folder, so there are no paths to quote.
@@ -232,7 +238,7 @@ class EmbeddedServer:
             if self._persistent:
                 self._folder, self._port = self._persistent.folder, self._persistent.port
                 self._lock = self._cleanup.enter_context(_lock_files(self._folder))
-                self._start()
+                self._start_with_files()
             else:
                 folder = private_folder(self._state_folder, "queue")
                 self._folder = self._cleanup.enter_context(folder)
@@ -247,6 +253,30 @@ class EmbeddedServer:
             self._stopping.set()
             self._watcher.join()
             children.stop(self._process, STOP_GRACE_S)
+
+    def _start_with_files(self) -> None:
+        """Start with the queue of an earlier server, or an empty one if its file is damaged.
+
+        A loss of power can leave zeros at its end, with which a server refuses to start. What was
+        on the queue is in the store too, or is done again; dead letters of messages are lost.
+        """
+        output = self._folder / "server.log"
+        earlier = output.stat().st_size if output.exists() else 0
+        try:
+            self._start()
+        except _ServerExited:
+            if not DAMAGED.search(output.read_bytes()[earlier:]):
+                raise
+            queue = self._folder / QUEUE_FOLDER
+            damaged = self._folder / f"{QUEUE_FOLDER}.damaged"
+            shutil.rmtree(damaged, ignore_errors=True)
+            queue.rename(damaged)
+            log.warning(
+                "the queue's file was damaged, as by a loss of power, and is now in %s; "
+                "the queue is filled again from the store",
+                damaged,
+            )
+            self._start()
 
     def _start_on_free_port(self) -> None:
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
@@ -268,12 +298,12 @@ class EmbeddedServer:
         os.write(writer, config.encode())  # fits into the pipe's buffer, so this does not block
         os.close(writer)
         try:
-            with (self._folder / "server.log").open("ab") as log:
+            with (self._folder / "server.log").open("ab") as output:
                 self._process = children.start(
                     [str(self._program), "-"],
                     cwd=self._folder,
                     stdin=reader,
-                    output=log,
+                    output=output,
                     inherited=[self._lock.fileno()] if self._lock else [],
                 )
         finally:

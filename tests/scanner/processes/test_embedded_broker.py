@@ -204,6 +204,28 @@ def test_server_of_a_killed_hub_keeps_its_files(
     assert answers
 
 
+@pytest.mark.parametrize("end", [bytes(100), b"*1\r\n$3\r\nfoo\r\n"], ids=["zeros", "command"])
+def test_server_with_a_damaged_queue_starts_with_an_empty_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, end: bytes
+) -> None:
+    """What a loss of power leaves at the end of its file does not keep it from starting."""
+    (tmp_path / "users.acl").write_text("user ann on >secret ~* &* +@all\n")
+    persistent = PersistentServer(tmp_path, "127.0.0.1", free_port(), "ann", "secret")
+    for _ in range(2):
+        with (
+            EmbeddedServer(tmp_path, persistent=persistent) as server,
+            redis.Redis.from_url(server.url, retry=NO_RETRY) as client,
+        ):
+            before = client.dbsize()
+            client.set("a", "kept")
+        with (tmp_path / "appendonlydir" / "appendonly.aof.1.incr.aof").open("ab") as file:
+            file.write(end)
+
+    assert 0 == before
+    assert (tmp_path / "appendonlydir.damaged").is_dir()
+    assert "damaged, as by a loss of power" in caplog.text
+
+
 def test_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     """A start removes the folder of a killed process, and not that of a running one."""
     orphan = tmp_path / "queue-orphan"
