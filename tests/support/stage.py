@@ -163,7 +163,7 @@ class Stage:
         self.record = record
         self.store_url = store_url
         self.photos = photos
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[subprocess.Popen[Any]] = []
         self._folder = folder
         # Read again and again, so that workers recognise the folder.
         request = ScanRequest(photos, photos.name, Plan(()), owner="")
