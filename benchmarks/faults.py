@@ -3,8 +3,9 @@
     python benchmarks/faults.py [--runs 10] [--at-once 2] [--measured FILE] [PYTEST ARGUMENT…]
 
 Each test that ends adds a line to the file, whether it passed or failed, so a run that was stopped
-goes on where it was: the tests with the fewest runs come first, until each has so many. `--runs 0`
-makes the table from what is there. The reasons of failures are next to the file, one text each.
+goes on where it was: the tests with the fewest runs come first, until each has so many. The file of
+the table is in the repository, so that further runs add to it; `--runs 0` makes the table from what
+is there. The reasons of failures are next to the file, one text each, on this machine alone.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "reliability.md"
+MEASURED = ROOT / "benchmarks" / "measured" / "faults.jsonl"
 BEGIN, END = "<!-- table -->\n", "<!-- end of the table -->\n"
 HEAD = """\
 | what breaks | runs | failed | recovery, p50 | p95 | images read twice, p50 | at most |
@@ -79,7 +81,7 @@ class Recorder:
             "test": report.nodeid,
             "passed": failure is None,
             "measured": measured,
-            "reason": "" if failure is None else reason_of(failure),
+            "reason": "" if failure is None else shown(reason_of(failure)),
             "commit": self._commit,
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "cores": os.cpu_count(),
@@ -164,9 +166,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--at-once", type=int, default=2)
-    parser.add_argument("--measured", type=Path, default=ROOT / "faults.jsonl")
+    parser.add_argument("--measured", type=Path, default=MEASURED)
     given, arguments = parser.parse_known_args()
     measured: Path = given.measured.resolve()
+    measured.parent.mkdir(exist_ok=True)
     os.chdir(ROOT)
     measured.touch()
     common = ["-c", "pyproject.toml", "-q", "-p", "no:cacheprovider"]
