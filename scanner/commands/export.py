@@ -164,7 +164,8 @@ def xmp_command(  # noqa: PLR0913 - one for each option
             )
             write_sidecars(into, wanted, tally, write=write)
         things = "files" if into_files else "sidecars"
-        click.echo(tally.summary(f"scan {export.scan.scan_id}, {things}"))
+        plan = "" if write else "plan for "
+        click.echo(tally.summary(f"{plan}scan {export.scan.scan_id}, {things}"))
     if tally.done and not write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)

@@ -35,6 +35,7 @@ def test_only_shown(photos: Photos) -> None:
 
     assert [] == photos.sidecars()
     assert "new       a.jpg.xmp" in shown
+    assert "plan for scan 1, sidecars: " in shown
     assert "Nothing was written" in shown
 
 
