@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
-from stage import broken
+from stage import broken, wait_for
 
 from workers.broker.field_types import VERSION
 
@@ -123,3 +123,17 @@ def test_mixed_versions(stage: Stage, server: RedisServer, expected: Verdicts) -
     stage.wait(lambda seen: seen.pending == 0)
     assert old.poll() is None
     stage.finish("an older worker in the fleet", expected)
+
+
+@pytest.mark.faults
+def test_mixed_models(stage: Stage, expected: Verdicts) -> None:
+    """A worker whose models are others than those of the scan leaves it to the others."""
+    other = stage.work(**broken(PYTHON_FAULTS_MODELS="other"))
+    stage.enqueue()
+    wait_for(stage.log, lambda said: "faces" in said, stage.log)
+    with stage.fault():
+        stage.work()
+
+    stage.wait(lambda seen: seen.pending == 0)
+    assert other.poll() is None
+    stage.finish("a worker with other models in the fleet", expected)

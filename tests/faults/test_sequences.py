@@ -86,7 +86,8 @@ class Sequence(RuleBasedStateMachine):
         if self.stage.scan_id:
             with self.stage.fault():
                 pass
-            self.stage.finish(f"random sequences of up to {STEPS} faults", self.expected)
+            on = "" if self.stage.store_url.startswith("sqlite") else " (Postgres)"
+            self.stage.finish(f"random sequences of up to {STEPS} faults{on}", self.expected)
 
 
 @pytest.mark.faults
@@ -95,16 +96,25 @@ def test_random_sequences(
     stage_on: Callable[..., Stage], server: RedisServer, expected: Verdicts, tmp_path: Path
 ) -> None:
     """Nothing is lost or doubled, whatever happens one after the other."""
-    numbers = itertools.count()
+    urls = (f"sqlite:///{tmp_path}/{number}.db" for number in itertools.count())
+    run_sequences(lambda: Sequence(stage_on(next(urls)), server, expected), SEQUENCES)
 
-    def begin() -> Sequence:
-        stage = stage_on(f"sqlite:///{tmp_path}/{next(numbers)}.db")
-        return Sequence(stage, server, expected)
 
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_random_sequence_on_postgres(
+    stage_on: Callable[..., Stage], server: RedisServer, expected: Verdicts, postgres_url: str
+) -> None:
+    """The same with a Postgres, in which a second sequence would find the images judged."""
+    run_sequences(lambda: Sequence(stage_on(postgres_url), server, expected), 1)
+
+
+def run_sequences(begin: Callable[[], Sequence], sequences: int) -> None:
+    """Run so many random sequences, each on what `begin` returns."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         begin,
         settings=settings(
-            max_examples=SEQUENCES,
+            max_examples=sequences,
             stateful_step_count=STEPS,
             deadline=None,
             database=None,

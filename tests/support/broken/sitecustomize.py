@@ -7,6 +7,7 @@ PYTHON_FAULTS_DECODER   images say in a JPEG comment how their decoder fails; th
 PYTHON_FAULTS_SLOW      seconds that each image takes longer
 PYTHON_FAULTS_CLOCK     a file with the seconds by which the clock is wrong; right without it
 PYTHON_FAULTS_VERSION   the version of messages that this process knows
+PYTHON_FAULTS_MODELS    any text: all models are others than those of the same name elsewhere
 PYTHON_FAULTS_SIGTERM   any text: SIGTERM comes while the worker starts, in a destructor
 PYTHON_FAULTS_VISIBLE   seconds after which a message that was not acknowledged counts as lost
 """
@@ -116,6 +117,12 @@ def _break_version(version: int) -> None:
     field_types.VERSION = version
 
 
+def _exchange_models() -> None:
+    from workers.detectors.card import Card  # noqa: PLC0415 - as above
+
+    Card.sha256 = property(lambda _: "0" * 64)
+
+
 def _hurry(seconds: int) -> None:
     from workers.broker import app  # noqa: PLC0415 - as above
 
@@ -144,6 +151,8 @@ if file := os.environ.get("PYTHON_FAULTS_CLOCK"):
     _break_clock(file)
 if version := os.environ.get("PYTHON_FAULTS_VERSION"):
     _break_version(int(version))
+if os.environ.get("PYTHON_FAULTS_MODELS"):
+    _exchange_models()
 if seconds := os.environ.get("PYTHON_FAULTS_SLOW"):
     _slow_down(float(seconds))
 if os.environ.get("PYTHON_FAULTS_SIGTERM"):
