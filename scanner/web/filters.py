@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 from scanner.language import gettext, marked
 from scanner.report.text import labels
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_IN_BACKTICKS = re.compile(r"`([^`]+)`")
 ANSWERS = {
     Answer.AI: marked("AI"),
     Answer.NOT_AI: marked("not AI"),
@@ -123,8 +127,23 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
     return rows
 
 
+def commands(text: str) -> Markup:
+    """Return a message with what is in backticks as code."""
+    # What is not code is escaped before.
+    return Markup(_IN_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def name_parts(path: bytes) -> tuple[str, str]:
+    """Return the folder of an image, with a slash at its end, and its name."""
+    folder, slash, name = shown_image(path).rpartition("/")
+    return folder + slash, name
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "plain": plain,
+    "commands": commands,
+    "skipped": labels.skipped,
+    "name_parts": name_parts,
     "health": health,
     "path": shown,
     "image_path": shown_image,

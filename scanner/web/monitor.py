@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.follow.progress import read_progress
 from scanner.follow.queue_state import read_queue_state
+from scanner.report.figures.build import MOSTLY_ACTIVE
 from scanner.web.memory_cache import MemoryCache
 from storage.reads.gallery import page
 from storage.reads.progress import read_activity
@@ -59,9 +60,9 @@ class LiveStatus:
 
     @property
     def images_per_second(self) -> float | None:
-        """Return the rate of the busy hosts; once the scan is over, the mean of all its time."""
+        """Return the rate of the busy hosts; of a scan that is over, of its time at work."""
         if self.is_over:
-            seconds = self.activity.seconds
+            seconds = self.activity.active_seconds
             return self.counts.judged_here / seconds if seconds > 0 else None
         return sum(map(self.rate_of, self.activity.hosts)) or None
 
@@ -87,6 +88,11 @@ class LiveStatus:
         if self.is_over or self.scan.listed_at is None or not rate:
             return None
         return self.counts.pending / rate
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether nothing was at work for a considerable part of the scan's time."""
+        return self.activity.active_seconds < MOSTLY_ACTIVE * self.activity.seconds
 
     @property
     def oldest_seconds(self) -> float | None:

@@ -72,10 +72,15 @@ def read_runs(connection: sa.Connection, scan_id: int) -> list[RunFigures]:
 
 def active_seconds(runs: Iterable[RunFigures]) -> float:
     """Return the time in which at least one of the runs was at work."""
+    return covered_seconds((work.started_at, work.ended_at) for work in runs)
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the time that lies in at least one of the spans, each from its start to its end."""
     total, until = 0.0, float("-inf")
-    for work in sorted(runs, key=lambda work: work.started_at):
-        total += max(0.0, work.ended_at - max(work.started_at, until))
-        until = max(until, work.ended_at)
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import sqlalchemy as sa
 from storage.database.clauses import failed_images
 from storage.database.schema import batch, entry, host, run, scan, verdict
 from storage.errors import NotFound
+from storage.reads.hosts import RunFigures, active_seconds, covered_seconds
 from storage.reads.verdicts import FailedImage, read_errors
 from storage.records import ErrorKind, Outcome
 from storage.writes.results import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from storage.database.store import Store
 
@@ -82,7 +84,8 @@ class ScanActivity:
     """The state of a scan.
 
     `oldest_at` is when the oldest unfinished batch was published; `seconds` is the time from the
-    start of the first batch to the last commit.
+    start of the first batch to the last commit, `active_seconds` that of it in which at least one
+    batch was at work.
     """
 
     hosts: tuple[HostActivity, ...]
@@ -90,6 +93,7 @@ class ScanActivity:
     errors: Mapping[ErrorKind, int]
     latest_errors: tuple[FailedImage, ...]
     seconds: float
+    active_seconds: float
 
 
 def number_of(info: Mapping[str, Any], key: str) -> float | None:
@@ -147,6 +151,7 @@ def read_activity(store: Store, scan_id: int) -> ScanActivity:
     """Return the state of a scan."""
     unfinished = (batch.c.scan_id == scan_id) & batch.c.done_at.is_(None)
     oldest = sa.select(sa.func.min(batch.c.published_at)).where(unfinished)
+    times = sa.select(run.c.started_at, run.c.ended_at).where(run.c.scan_id == scan_id)
     latest = failed_images(scan_id).order_by(verdict.c.image_id.desc()).limit(LATEST_ERRORS)
     with store.read() as connection:
         span = read_span(connection, scan_id)
@@ -156,6 +161,9 @@ def read_activity(store: Store, scan_id: int) -> ScanActivity:
             errors=_errors(connection, scan_id),
             latest_errors=tuple(read_errors(connection, scan_id, latest)[::-1]),
             seconds=0.0 if span is None else span[1] - span[0],
+            active_seconds=covered_seconds(
+                (row.started_at, row.ended_at) for row in connection.execute(times)
+            ),
         )
 
 
@@ -174,42 +182,31 @@ def _hosts(connection: sa.Connection, scan_id: int) -> tuple[HostActivity, ...]:
         .scalar_subquery()
     )
     recent = (
-        sa.select(
-            run.c.host_id,
-            run.c.started_at,
-            run.c.ended_at,
-            run_images.label("images"),
-        )
+        sa.select(run.c.host_id, run.c.started_at, run.c.ended_at, run_images.label("images"))
         .join(last, last.c.host_id == run.c.host_id)
         .where(of_scan, run.c.ended_at > last.c.at - RATE_SECONDS)
-        .subquery()
     )
-    images, ended_at = sa.func.sum(recent.c.images), sa.func.max(recent.c.ended_at)
-    query = (
-        sa.select(
-            host.c.id,
-            host.c.label,
-            host.c.arch,
-            host.c.info,
-            images.label("images"),
-            (ended_at - sa.func.min(recent.c.started_at)).label("seconds"),
-            ended_at.label("last_at"),
-        )
-        .join(recent, recent.c.host_id == host.c.id)
-        .group_by(host.c.id)
-        .order_by(host.c.label, host.c.id)
-    )
+    runs: dict[str, list[RunFigures]] = defaultdict(list)
+    for row in connection.execute(recent):
+        runs[row.host_id].append(RunFigures(*row))
+    hosts = sa.select(host).where(host.c.id.in_(runs)).order_by(host.c.label, host.c.id)
     return tuple(
         HostActivity(
             host_id=row.id,
             label=row.label,
             arch=row.arch,
-            images_per_second=int(row.images) / row.seconds if row.seconds > 0 else 0.0,
-            last_at=row.last_at,
+            images_per_second=_rate(runs[row.id]),
+            last_at=max(work.ended_at for work in runs[row.id]),
             info=row.info,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(hosts)
     )
+
+
+def _rate(runs: Sequence[RunFigures]) -> float:
+    """Return images per second of the time at work: what was between two runs says nothing."""
+    seconds = active_seconds(runs)
+    return sum(work.images for work in runs) / seconds if seconds > 0 else 0.0
 
 
 def _errors(connection: sa.Connection, scan_id: int) -> dict[ErrorKind, int]:

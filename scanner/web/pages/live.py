@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from scanner.web.monitor import LiveStatus
     from scanner.web.site import Site
+    from storage.writes.scans import Scan
 
 # Milliseconds until a browser reconnects after its stream has ended.
 RETRY_MS = 3_000
@@ -40,7 +41,10 @@ def home(request: Request) -> Response:
 
 def scans(request: Request) -> Response:
     """List every scan of the store."""
-    return html("scans.html", listed=listed_scans(site_of(request).store))
+    site = site_of(request)
+    listed = listed_scans(site.store)
+    states = {scan.scan_id: listed_state(site, scan) for scan, _ in listed}
+    return html("scans.html", listed=listed, states=states)
 
 
 def live(request: Request) -> Response:
@@ -93,9 +97,32 @@ def _values(site: Site, status: LiveStatus) -> dict[str, Any]:
         "scan": status.scan,
         "live": status,
         "phase": phase(status),
+        "is_stopped": steer.is_stopped_here(site, status),
+        "nothing": _nothing(status),
         "controls": steer.controls(site, status),
         "note": steer.note(site, status),
     }
+
+
+def _nothing(status: LiveStatus) -> str:
+    """Return that a scan has no images, once that is known; empty where it has some."""
+    if status.counts.images or status.scan.listed_at is None:
+        return ""
+    return gettext("Nothing to judge: no images were found")
+
+
+def listed_state(site: Site, scan: Scan) -> str:
+    """Return the state of a scan in a word or two."""
+    if scan.state != UNFINISHED:
+        return labels.state(scan.state)
+    status = site.monitor.live(scan.scan_id)
+    if steer.is_stopped_here(site, status):
+        return gettext("paused")
+    if status.images_per_second:
+        return gettext("running")
+    if status.queue is not None:
+        return gettext("waiting for workers")
+    return labels.state(scan.state)
 
 
 def phase(status: LiveStatus) -> str:

@@ -50,6 +50,14 @@ def is_running_here(site: Site, scan_id: int) -> bool:
     return run is not None and run.is_running
 
 
+def is_stopped_here(site: Site, status: LiveStatus) -> bool:
+    """Return whether the process that worked on a scan here was paused, or has ended too early."""
+    run = site.runs.of(status.scan.scan_id)
+    if run is None or status.is_over or status.scan.owner == FLEET:
+        return False
+    return run.is_paused or not run.is_running
+
+
 def controls(site: Site, status: LiveStatus) -> list[Control]:
     """Return what can be done with a scan now."""
     scan, is_running = status.scan, is_running_here(site, status.scan.scan_id)

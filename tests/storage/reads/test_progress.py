@@ -44,6 +44,24 @@ def test_a_host_has_the_rate_of_its_last_minute(fill: Fill) -> None:
     assert {"load": 0.5} == seen["behind"].info
 
 
+def test_a_rate_is_of_the_time_at_work(fill: Fill) -> None:
+    """What was between two runs, as a pause, is no part of it."""
+    scan = fill.scan()
+    for images, began, ended in ((4, 1000.0, 1002.0), (4, 1040.0, 1042.0)):
+        made = fill.batch(scan, *(f"{began}-{n}".encode() for n in range(images)))
+        assert made is not None
+        at = fill.run(made, "h1")
+        results.record_verdicts(fill.store, at, [fill.verdict(one.image_id) for one in made.images])
+        with fill.store.write() as connection:
+            connection.execute(
+                sa.update(run).where(run.c.id == at.run_id).values(started_at=began, ended_at=ended)
+            )
+    seen = read_activity(fill.store, scan.scan_id)
+
+    assert (42.0, 4.0) == (seen.seconds, seen.active_seconds)
+    assert [8 / 4] == [pytest.approx(host.images_per_second) for host in seen.hosts]
+
+
 @pytest.mark.parametrize(
     ("info", "celsius"),
     [
