@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Rows of a table; the JSON has all.
 ROWS = 40
+# The scanned folder, for its images that are in no folder below it.
+NO_FOLDER = language.marked("(in no folder)")
 
 
 class NamedFinding(NamedTuple):
@@ -124,15 +126,21 @@ def _environment() -> Environment:
 def _values(report: Report) -> dict[str, Any]:
     """Return the template's values of one scan."""
     evidence = evidence_counts(report.evidence)
-    folders = by_flagged(report.breakdown.folders)
+    folders = [
+        (language.gettext(NO_FOLDER) if name == "." else name, counts)
+        for name, counts in by_flagged(report.breakdown.folders)
+    ]
     months, throughput = months_chart(report.breakdown.months), throughput_chart(report)
     evaluation = None if report.evaluation is None else _evaluation(report.evaluation)
     return {
         "report": report,
         "scan": report.scan,
         "counts": report.counts,
+        # Of the time at work: a pause says nothing of the machines.
+        "rate": report.counts.judged_here / report.active_seconds if report.active_seconds else 0.0,
         "created_at": time.time(),
         "answer": sentences.answer(report),
+        "headline": tuple(prevalence.headline(report)),
         "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
         "settled": sentences.settled(report),
@@ -176,7 +184,10 @@ def _data_url(body: bytes) -> str:
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     figures = accuracy.figures_of(evaluation)
-    by_folder = {shown(name or b"."): matrix for name, matrix in evaluation.by_folder.items()}
+    by_folder = {
+        shown(name) if name else language.gettext(NO_FOLDER): matrix
+        for name, matrix in evaluation.by_folder.items()
+    }
     return {
         "all": evaluation,
         "title": accuracy.heading_of(evaluation),

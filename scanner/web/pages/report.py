@@ -10,7 +10,7 @@ from scanner.language import gettext
 from scanner.report.figures.build import build
 from scanner.report.figures.compare import compare
 from scanner.report.formats.html import comparison_body, report_body
-from scanner.report.text import sentences
+from scanner.report.text import prevalence, sentences
 from scanner.report.text.reasons import not_examined
 from scanner.report.text.why import why
 from scanner.web.site import html, scan_of, site_of
@@ -36,6 +36,7 @@ def report(request: Request) -> Response:
         "report.html",
         scan=scan,
         answer=sentences.answer(known),
+        headline=list(prevalence.headline(known)),
         unseen=not_examined(known) if known.counts.not_examined else "",
         body=report_body(known),
         others=others[:MAX_OTHERS],
