@@ -112,16 +112,20 @@ def _sign_in_by_name(_request: Request, trouble: str) -> Response:
 def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    title = (
-        gettext("Page not found") if error.status_code == 404 else gettext("Bad request")  # noqa: PLR2004
-    )
+    is_missing = error.status_code == 404  # noqa: PLR2004
+    title = gettext("Page not found") if is_missing else gettext("Bad request")
     is_unknown = error.detail == "Not Found"
     text = gettext("There is nothing at this address.") if is_unknown else error.detail
-    return message(title, text, error.status_code)
+    return message(title, text, error.status_code, _all_scans() if is_missing else None)
 
 
 def _not_found(_request: Request, error: Exception) -> Response:
-    return message(gettext("Page not found"), str(error), 404)
+    # Without the command that lists what there is, for which there is a link.
+    return message(gettext("Page not found"), str(error).partition(" (`")[0], 404, _all_scans())
+
+
+def _all_scans() -> tuple[str, str]:
+    return "/scans", gettext("All scans")
 
 
 def _unavailable(_request: Request, _error: Exception) -> Response:

@@ -32,7 +32,11 @@ MAX_LINE = 2**20
 
 
 class Busy(ScannerError):
-    """Another scan that was started from the pages is running."""
+    """Another scan that was started from the pages is running; its number, where it is known."""
+
+    def __init__(self, message: str, scan_id: int | None) -> None:
+        super().__init__(message)
+        self.scan_id = scan_id
 
 
 class Run:
@@ -131,8 +135,9 @@ class Runs:
         if resume is not None:
             command = ["resume", str(resume)]
         with self._lock:
-            if any(run.is_running for run in self._runs):
-                raise Busy(gettext("A scan is running already: wait until it ends, or pause it."))
+            if (busy := next((run for run in self._runs if run.is_running), None)) is not None:
+                text = gettext("A scan is running already: wait until it ends, or pause it.")
+                raise Busy(text, busy.scan_id)
             run = Run(self._starter.submit(self._start, command).result())
             run.scan_id = resume
             self._runs = [*self._runs[-99:], run]

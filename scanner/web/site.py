@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from scanner import language
+from scanner.language import gettext
 from scanner.web import address, filters
 from scanner.web.forms import MAX_NAME_CHARACTERS
 from scanner.web.memory_cache import MemoryCache
@@ -76,7 +77,7 @@ def scan_of(request: Request) -> Scan:
         # Stores hold no larger number.
         return find_scan(site_of(request).store, min(number, 2**31 - 1))
     except NotFound as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, gettext("Scan not found: {id}").format(id=number)) from error
 
 
 def reviewer_of(request: Request) -> str:
@@ -86,15 +87,16 @@ def reviewer_of(request: Request) -> str:
     """
     if user := signed_in_user():
         return user
-    return reviewer_name(request.cookies.get(REVIEWER_COOKIE, "")) or site_of(request).reviewer
+    cookie = request.cookies.get(REVIEWER_COOKIE, "")
+    try:
+        name = json.loads(cookie) if cookie.startswith('"') else cookie
+    except ValueError:
+        name = ""
+    return reviewer_name(name) or site_of(request).reviewer
 
 
 def reviewer_name(text: str) -> str:
-    """Return a name that is safe to store and show, from a cookie (JSON) or as typed."""
-    try:
-        text = json.loads(text) if text.startswith('"') else text
-    except ValueError:
-        return ""
+    """Return a typed name as it is safe to store and show."""
     return filters.plain(text.strip()[:MAX_NAME_CHARACTERS])
 
 
@@ -139,6 +141,8 @@ def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
     return HTMLResponse(rendered(template, **values), status)
 
 
-def message(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """Return a page with a single message."""
-    return html("message.html", status, title=title, text=text)
+def message(
+    title: str, text: str, status: int = 200, link: tuple[str, str] | None = None
+) -> HTMLResponse:
+    """Return a page with a single message, and a link as its address and text."""
+    return html("message.html", status, title=title, text=text, link=link)

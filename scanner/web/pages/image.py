@@ -175,7 +175,7 @@ def _placeholder(reason: str) -> Response:
         for n, row in enumerate(rows)
     )
     svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240" viewBox="0 0 320 240" '
         # Legible on light and on dark pages.
         'font-family="sans-serif" font-size="17" fill="#fff">'
         f'<rect width="320" height="240" fill="#63676d"/>{texts}</svg>'

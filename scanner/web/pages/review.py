@@ -24,6 +24,7 @@ from scanner.web.site import (
     site_of,
 )
 from storage.errors import NotFound
+from storage.reads import gallery
 from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_row
 from storage.records import Outcome
@@ -74,6 +75,7 @@ def show(request: Request) -> Response:
         reviews=answers,
         blind=blind,
         is_sample=is_sample,
+        is_empty=row is None and not is_sample and not _has_any(site, scan, address),
         sample=sample,
         interval=None if sample is None else wilson(sample.ai, sample.ai + sample.not_ai),
         progress=progress,
@@ -155,7 +157,7 @@ async def set_reviewer(request: Request) -> Response:
     scan = await run_in_threadpool(scan_of, request)
     response = _to(f"/scan/{scan.scan_id}/review", request.url.query)
     # As JSON, which is ASCII: cookies allow no other characters.
-    name = json.dumps(reviewer_name(form.get("name", "").replace('"', "'")))
+    name = json.dumps(reviewer_name(form.get("name", "")))
     response.set_cookie(REVIEWER_COOKIE, name, REVIEWER_SECONDS, httponly=True, samesite="lax")
     return response
 
@@ -169,12 +171,13 @@ def _queue(
     if sample is None:
         raise HTTPException(
             404,
-            gettext(
-                "Sample not found: draw one of scan {scan} with `scanner review {scan} "
-                "--sample 200`."
-            ).format(scan=scan.scan_id),
+            gettext("Sample not found: draw one under Review."),
         )
     return SampleQueue(site.store, sample), True
+
+
+def _has_any(site: Site, scan: Scan, address: Address) -> bool:
+    return bool(gallery.page(site.store, scan, address.selection(UNSURE), 1))
 
 
 def _to(path: str, query: str) -> RedirectResponse:

@@ -76,7 +76,11 @@ def started(site: Site, arguments: Sequence[str], resume: int | None = None) -> 
     try:
         run = site.runs.start(arguments, resume=resume)
     except Busy as error:
-        return message(gettext("The scan was not started"), str(error), 409)
+        link = None
+        if error.scan_id is not None:
+            text = gettext("Scan {id}").format(id=error.scan_id)
+            link = (f"/scan/{error.scan_id}", text)
+        return message(gettext("The scan was not started"), str(error), 409, link)
     run.wait_until_known(START_SECONDS)
     if not run.is_running and (trouble := run.trouble()):
         return message(gettext("The scan was not started"), trouble, 409)

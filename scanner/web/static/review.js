@@ -96,7 +96,9 @@
       if (each.value === value) each.setAttribute("aria-pressed", "true");
       else each.removeAttribute("aria-pressed");
     });
-    const { open, end } = work().dataset;
+    const region = work();
+    if (!region) return;
+    const { open, end } = region.dataset;
     step(() => open ? show(open) : leave(end));
   }
 

@@ -233,7 +233,10 @@ class Visitor:
     def violations(self) -> list[str]:
         """Return the violations of WCAG 2.2 AA, wide and light, narrow and dark, by axe-core."""
         found = []
-        options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        options = {
+            "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+            "rules": {"landmark-unique": {"enabled": True}},
+        }
         for scheme, width in (("light", 1280), ("dark", 390)):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             self.page.set_viewport_size({"width": width, "height": 900})

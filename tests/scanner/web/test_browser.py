@@ -137,6 +137,63 @@ def test_wide_tables_scroll_on_a_telephone(site: Served, visitor: Visitor) -> No
     assert re.search(r"\d\d:\d\d:\d\d UTC", region.inner_text())
 
 
+def test_wide_tables_of_a_report_show_that_they_scroll(site: Served, visitor: Visitor) -> None:
+    """Each table of a report has the shadows at its sides."""
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{site.url}scan/1/report")
+    shadows = page.locator(".report .wide").evaluate_all(
+        "all => all.map((each) => getComputedStyle(each).backgroundAttachment)"
+    )
+
+    assert {"local, local, scroll, scroll"} == set(shadows)
+
+
+def test_an_image_that_cannot_be_shown_says_why(
+    serve: Callable[..., Served], store: Store, visitor: Visitor, tmp_path: Path
+) -> None:
+    """The reason has the room of an image, on its page and under Review."""
+    site = serve(store, roots={"photos": tmp_path / "nowhere"})
+    for address in ("scan/1/image/2", "scan/1/review"):
+        visitor.page.goto(f"{site.url}{address}")
+        box = visitor.page.locator(".frame img").bounding_box()
+
+        assert box is not None
+        assert box["height"] > 150
+        assert box["width"] > 200
+    visitor.shoot("unreachable")
+
+
+def test_names_of_files_are_not_cut(site: Served, visitor: Visitor) -> None:
+    """In a narrow tile the folder is cut where a path is too long, and the name is whole."""
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{site.url}scan/1/gallery?{ALL}")
+    page.locator(".tiles .folder").first.evaluate(
+        "one => { one.textContent = 'a-folder-with-a-very-long-name-indeed-2019/'; "
+        "one.nextSibling.textContent = 'and-an-image-with-another-long-name-00001.jpg'; }"
+    )
+    folder, name = page.locator(".tiles .name").filter(has_text="00001.jpg").locator("span").all()
+    cut = [one.evaluate("one => one.scrollWidth > one.clientWidth") for one in (folder, name)]
+
+    assert [True, False] == cut
+    assert [] == visitor.violations()
+
+
+def test_an_answer_on_the_page_of_an_image(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """A key answers there, too, and the page stays."""
+    page = visitor.page
+    page.goto(f"{serve(store).url}scan/1/image/2")
+    page.keyboard.press("n")
+    page.get_by_text("All answers are stored.").wait_for()
+
+    assert ["not_ai"] == [one.answer.value for one in list_reviews(store, 1, 2)]
+    assert "/image/2" in page.url
+    assert "not AI" in page.locator("#history").inner_text()
+
+
 def test_the_token_page_is_accessible(
     serve: Callable[..., Served], store: Store, visitor: Visitor
 ) -> None:
@@ -232,7 +289,7 @@ def test_filters_by_keyboard(serve: Callable[..., Served], large: Store, visitor
     page.keyboard.type("2020/05")
     page.keyboard.press("Enter")
     page.wait_for_url("**folder=2020**")
-    names = page.locator(".tiles .name").all_inner_texts()
+    names = page.locator(".tiles .name").all_text_contents()
 
     assert "Skip to the content" == skips
     assert "?name=52.JPG&verdict=error&folder=2020%2F05" in page.url
@@ -258,7 +315,7 @@ def test_search_suggests_and_sorts(
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**camera=Canon**")
     sizes = [float(text.split()[0]) for text in page.locator(".tiles .fact").all_inner_texts()]
-    names = page.locator(".tiles .name").all_inner_texts()
+    names = page.locator(".tiles .name").all_text_contents()
 
     assert "2020/01" in suggested
     assert all(one.startswith("2020/0") for one in suggested)
@@ -276,7 +333,7 @@ def test_folders_are_a_tree(serve: Callable[..., Served], large: Store, visitor:
     page.get_by_role("link", name="2020", exact=True).click()
     page.get_by_role("link", name="2020/05", exact=True).click()
     page.wait_for_url("**folder=2020%2F05**")
-    names = page.locator(".tiles > li > a .name").all_inner_texts()
+    names = page.locator(".tiles > li > a .name").all_text_contents()
     way = page.locator(".tree a").all_inner_texts()
     visitor.shoot("gallery-tree")
 

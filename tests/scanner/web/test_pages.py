@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from scanner.report.figures.build import build
+from scanner.report.figures.recall import Recall
 from scanner.report.formats.html import report_html
 from scanner.web import score_maps
+from scanner.web.filters import commands
 from scanner.web.looked_at import further_views
 from scanner.web.memory_cache import MemoryCache
 from scanner.web.pages import selected
@@ -180,6 +182,95 @@ def test_report_page(serve: Callable[..., Served], store: Store) -> None:
     certain = re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL)[0]
     assert re.search(r'href="/scan/1/image/\d+\?', certain)
     assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
+    assert re.findall(r"/image/\d+\?", certain) == [
+        each.removesuffix("/thumbnail") + "?"
+        for each in re.findall(r"/image/\d+/thumbnail", certain)
+    ]
+
+
+def test_the_headline_says_how_much_is_found(
+    serve: Callable[..., Served], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page and HTML file say once, above all figures, how much of what is there is found."""
+    known = build(store, find_scan(store, 1))
+    measured = replace(known, recall=Recall(0.5, 0.05, 0.9, 12, counts_unsure=True))
+    monkeypatch.setattr("scanner.web.pages.report.build", lambda *_: measured)
+    for page in (serve(store).get("/scan/1/report").text, report_html(measured)):
+        sentence = "like those that the detectors were measured on, about 1 in 2 is found"
+
+        assert 1 == page.count(sentence)
+        assert page.index(sentence) < page.index("<h2")
+
+
+def test_figures_of_a_report_do_not_contradict_each_other(
+    serve: Callable[..., Served], store: Store
+) -> None:
+    """The rate is of the time at work; reasons say why they add up to more; no folder is `.`."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE run SET started_at = 1000, ended_at = 1010")
+        connection.exec_driver_sql(
+            "UPDATE run SET started_at = 1090, ended_at = 1100 WHERE id = (SELECT max(id) FROM run)"
+        )
+    report = build(store, find_scan(store, 1))
+    site = serve(store)
+    page, live = site.get("/scan/1/report").text, site.get("/scan/1").text
+    seconds = 20 if len(report.breakdown.runs) > 1 else 10
+    rate = report.counts.judged_here / seconds
+    (said,) = re.findall(r"at work: ([\d.]+) images/s", page) or [f"{rate:.1f}"]
+
+    assert abs(float(said) - rate) < 0.06
+    assert re.search(rf"<dt>Rate</dt><dd>{rate:.1f}".replace(".", r"\."), live)
+    assert '<th scope="col" class="number">Rate</th>' not in live
+    assert f"{report.counts.not_examined} of the images without evidence were not examined" in page
+    assert '<th scope="row">(in no folder)</th>' in page
+    assert '<th scope="row">.</th>' not in page
+
+
+def test_a_scan_without_images_says_so(serve: Callable[..., Served], store: Store) -> None:
+    """An empty scan is no table of zeros, and has no images that are reviewed."""
+    with store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM finding")
+        connection.exec_driver_sql("DELETE FROM verdict")
+        connection.exec_driver_sql("DELETE FROM entry")
+        connection.exec_driver_sql("UPDATE scan SET images = 0, skipped = '{\"raw\": 3}'")
+    site = serve(store)
+    live, review = site.get("/scan/1").text, site.get("/scan/1/review").text
+
+    assert "Nothing to judge: no images were found" in live
+    assert "Skipped: " in live
+    assert "0 of 0" not in live
+    assert "Verdicts" not in live
+    assert "There are no such images in this scan." in review
+    assert "All these images are reviewed." not in review
+
+
+def test_the_list_of_scans_says_what_waits(
+    serve: Callable[..., Served], store: Store, clean_redis: str
+) -> None:
+    """A scan of the fleet whose queue answers waits for workers, and is not just unfinished."""
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
+        connection.exec_driver_sql("UPDATE run SET ended_at = started_at + 1 - 1000")
+    page = serve(store, broker=clean_redis).get("/scans").text
+
+    assert "<td>waiting for workers</td>" in page
+
+
+@pytest.mark.parametrize(
+    "address", ["/nowhere", "/scan/99", "/scan/99/report", "/scan/1/image/99999"]
+)
+def test_what_is_not_found_leads_to_the_scans(site: Served, address: str) -> None:
+    """No command, with raw backticks, but a link."""
+    answer = site.get(address)
+
+    assert 404 == answer.status
+    assert '<a href="/scans">All scans</a>' in answer.text
+    assert "`" not in answer.text
+
+
+def test_commands_in_messages_are_code() -> None:
+    """What is in backticks is code; tags in a message are only text."""
+    assert "a <code>scanner serve</code> &lt;b&gt;" == commands("a `scanner serve` <b>")
 
 
 def test_report_page_has_all_figures(serve: Callable[..., Served], store: Store) -> None:
@@ -516,7 +607,7 @@ def test_reviewer_needs_a_name_beyond_loopback(serve: Callable[..., Served], sto
 
     assert (400, 303, 303) == (refused.status, named.status, taken.status)
     assert "/scan/1/review?verdict=ai" == named.headers["location"]
-    assert [r"Zoë '\u202e<b>"] == [one.reviewer for one in list_reviews(store, 1, 1)]
+    assert [r'Zoë "\u202e<b>'] == [one.reviewer for one in list_reviews(store, 1, 1)]
 
 
 def test_results_are_cached() -> None:

@@ -83,6 +83,7 @@ def test_from_an_empty_store_to_a_report(
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("Paused.").wait_for(timeout=PATIENCE * 1000)
     visitor.shoot("paused")
+    paused, listed = site.get("/scan/1").text, site.get("/scans").text
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Pause").wait_for()
     run = runs.of(1)
@@ -100,6 +101,9 @@ def test_from_an_empty_store_to_a_report(
     assert [] == found
     assert 409 == second.status
     assert "A scan is running already" in second.text
+    assert '<a href="/scan/1">Scan 1</a>' in second.text
+    assert "Time left" not in paused
+    assert "<td>paused</td>" in listed
     assert ["photos/photos"] == [scan.collection for scan in list_scans(empty)]
     assert "unfinished" == find_scan(empty, 1).state
 
