@@ -5,8 +5,8 @@ Valid files are changed at random, and judged as a worker judges an image that h
 `tests/cases`, of these folders and own ones. The kinds are formats of images, RAW files, sidecars
 by their extension, and settings hidden in pixels. The same `--seed` gives the same files, a
 thousand with each number from it on. What kills the process, hangs or is an internal error is kept
-in `--keep`, and so is what was done, so that a run that was stopped goes on where it was. Prints a
-Markdown table.
+in `--keep`, and so is what was done, so that a run goes on where the last one was stopped: by
+default those whose blocks are in the repository. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
 
     from storage.records import Verdict
 
+KEPT = Path(__file__).parent / "measured" / "fuzz"
 CASES = Path(__file__).parents[1] / "tests" / "cases"
 # Larger files would have most of their changes in the pixels.
 MAX_SEED_BYTES = 200_000
@@ -361,7 +361,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="inputs of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--formats", help="comma-separated; all that there are files of")
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir(), "fuzz"))
+    parser.add_argument("--keep", type=Path, default=KEPT)
     options = parser.parse_args()
     found = seeds(options.folders)
     kinds = options.formats.split(",") if options.formats else sorted(found)
