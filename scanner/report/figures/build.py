@@ -103,6 +103,11 @@ class Report:
         """Return the images judged in this scan per second of `seconds`; None in no time."""
         return self.counts.judged_here / self.seconds if self.seconds > 0 else None
 
+    @property
+    def rate_at_work(self) -> float | None:
+        """Return the same of `active_seconds`: a pause says nothing of the machines."""
+        return self.counts.judged_here / self.active_seconds if self.active_seconds > 0 else None
+
 
 def build(
     store: Store, scan: Scan, rates: Callable[[PlannedDetector], Rates | None] = card_rates

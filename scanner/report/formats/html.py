@@ -136,8 +136,7 @@ def _values(report: Report) -> dict[str, Any]:
         "report": report,
         "scan": report.scan,
         "counts": report.counts,
-        # Of the time at work: a pause says nothing of the machines.
-        "rate": report.counts.judged_here / report.active_seconds if report.active_seconds else 0.0,
+        "rate": report.rate_at_work,
         "created_at": time.time(),
         "answer": sentences.answer(report),
         "headline": tuple(prevalence.headline(report)),

@@ -69,4 +69,4 @@ def _estimate(report: Report) -> str:
 
 
 def _speed(report: Report) -> str:
-    return "-" if report.images_per_second is None else f"{report.images_per_second:,.1f}"
+    return "-" if report.rate_at_work is None else f"{report.rate_at_work:,.1f}"

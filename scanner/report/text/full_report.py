@@ -198,8 +198,8 @@ def _print_course(report: Report, console: Console) -> None:
         line += f" in {labels.duration(report.seconds)}"
         if report.is_interrupted:
             line += f", {labels.duration(report.active_seconds)} of it at work"
-        if report.images_per_second is not None:
-            line += f": {report.images_per_second:,.1f} images/s"
+        if report.rate_at_work is not None:
+            line += f": {report.rate_at_work:,.1f} images/s"
         listing = labels.duration(report.scan.enqueue_seconds)
         lines.append(Text(f"{line}. Listing took {listing}."))
     lines += notes(report)

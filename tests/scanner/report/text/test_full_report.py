@@ -207,7 +207,7 @@ def test_duration_and_skipped_files(report: Report) -> None:
     counts = replace(report.counts, kept=1)
     text = " ".join(printed(replace(report, counts=counts)).split())
 
-    assert "Judged 6 images in 3.5 s, 2.0 s of it at work: 1.7 images/s." in text
+    assert "Judged 6 images in 3.5 s, 2.0 s of it at work: 3.0 images/s." in text
     assert "Listing took 0.4 s." in text
     assert "1 verdict was kept from an earlier scan" in text
     assert "Skipped 7 files and folders: video 4, RAW 3." in text
