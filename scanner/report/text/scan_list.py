@@ -72,7 +72,7 @@ def print_scans(scans: list[ListedScan], console: Console) -> None:
         table.add_row(
             str(scan.scan_id),
             Text(safe(scan.collection)),
-            time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(scan.created_at)),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(scan.created_at)),
             scan.state,
             *(f"{number:,}" for number in numbers),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,7 +23,10 @@ UNNEEDED = {"ai_edge_litert", "alembic", "psycopg", "starlette"}
 @pytest.fixture
 def worker(tmp_path: Path) -> LocalWorker:
     """Return a worker that waits."""
-    return LocalWorker(WorkerOptions(str(tmp_path / "store.db"), 1, tmp_path, roots={}))
+    started = LocalWorker(WorkerOptions(str(tmp_path / "store.db"), 1, tmp_path, roots={}))
+    while not waiting():
+        time.sleep(0.01)  # its process was forked, and does not show its command yet
+    return started
 
 
 def waiting() -> list[psutil.Process]:
