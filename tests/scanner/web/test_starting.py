@@ -207,7 +207,7 @@ def test_a_fleet_scans(
         without_broker = site.post("/scan/1/resume", {})
 
         assert 409 == without_broker.status
-        assert "see the output of `scanner serve`" in without_broker.text
+        assert "see the output of <code>scanner serve</code>" in without_broker.text
         assert ["/scan/1"] * 3 == [
             said.headers["location"] for said in (started, cancelled, resumed)
         ]
