@@ -87,6 +87,7 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
       scanner export exiftool --remove --output no-tags.args
     """
     from scanner.report.formats.stream import stdout, written
+    from scanner.report.text.labels import count
     from scanner.writeback.lists import write_arguments
 
     with open_export(options) as export, stdout() if output is None else written(output) as out:
@@ -95,7 +96,7 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
     if left_out.names:
         click.echo(f"left out: {_names(left_out.names)}", err=True)
     if left_out.signed:
-        images = "1 image" if left_out.signed == 1 else f"{left_out.signed:,} images"
+        images = count(left_out.signed, "image", "images")
         click.echo(
             f"left out: {images} signed with C2PA, which writing would invalidate; sidecars leave "
             "them as they are: `scanner export xmp`",
@@ -164,8 +165,7 @@ def xmp_command(  # noqa: PLR0913 - one for each option
             )
             write_sidecars(into, wanted, tally, write=write)
         things = "files" if into_files else "sidecars"
-        plan = "" if write else "plan for "
-        click.echo(tally.summary(f"{plan}scan {export.scan.scan_id}, {things}"))
+        click.echo(tally.summary(f"scan {export.scan.scan_id}, {things}", written=write))
     if tally.done and not write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)

@@ -145,8 +145,8 @@ def _export(
         server = Server(location or _listed_from(listed, export), key, into.ca_file)
         target = LibraryExport(library(server), root, into.album, into.write)
         write_to_library(target, lambda: export.wanted(remove=into.remove), tally)
-        plan = "" if into.write else "plan for "
-        click.echo(tally.summary(f"{plan}scan {export.scan.scan_id}, {server.name}"))
+        things = f"scan {export.scan.scan_id}, {server.name}"
+        click.echo(tally.summary(things, written=into.write))
     if tally.done and not into.write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)

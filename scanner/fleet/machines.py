@@ -24,8 +24,11 @@ def find_machines(store: Store, namespace: Namespace, name: str) -> list[str]:
     labels = {host.label for host in hosts} | {state.host for state in worker_states(namespace)}
     if name not in labels | {host.host_id for host in hosts}:
         meant = nearest(name, labels)
-        hint = f"did you mean {meant}?" if meant else "no machine has worked yet"
-        if labels and not meant:
+        if meant:
+            hint = f"did you mean {meant}?"
+        elif labels:
             hint = f"expected one of: {', '.join(sorted(labels))}"
+        else:
+            hint = "no machine has worked yet"
         raise InvalidInput(f"invalid host {name!r}: {hint}")
     return [host.host_id for host in hosts if name in (host.label, host.host_id)]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 # Files of one call of exiftool, which takes 0.2 s to start and may then take a second for each.
 _TOGETHER = 100
 _SECONDS = 600
-# Why such a file is not written to: a manifest is evidence, of a camera as of a generator.
+# Why a file is not written to. A manifest is evidence, of a camera as of a generator.
+LINE_BREAK = "exiftool takes no name with a line break"
 SIGNED = "it is signed with C2PA, and whatever is written into it makes the signature invalid"
 _GROUPS = {"dc": "XMP-dc", "lr": "XMP-lr", "digiKam": "XMP-digiKam"}
 
@@ -48,6 +49,11 @@ def require_exiftool() -> str:
             "without --into-files"
         )
     return found
+
+
+def has_line_break(path: bytes) -> bool:
+    """Check whether a name cannot stand in an argument file."""
+    return b"\n" in path or b"\r" in path
 
 
 def arguments(
@@ -101,8 +107,8 @@ def _file(root: bytes, wanted: Wanted, tally: Tally) -> _File | None:
     path = wanted.image.path
     try:
         path.decode()
-        if b"\n" in path or b"\r" in path:
-            raise Skipped("exiftool takes no name with a line break")  # noqa: TRY301
+        if has_line_break(path):
+            raise Skipped(LINE_BREAK)  # noqa: TRY301
         folder, name = os.path.split(path)
         found = os.path.join(resolve_below(root, folder), name)
         if not stat.S_ISREG(os.lstat(found).st_mode):

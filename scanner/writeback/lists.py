@@ -50,7 +50,7 @@ def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> Lef
     names = signed = 0
     for each in wanted:
         path = posixpath.join(root, each.image.path)
-        if b"\n" in path or b"\r" in path:
+        if exiftool.has_line_break(path):
             names += 1
         elif each.keyword is not None and each.image.is_signed:
             signed += 1

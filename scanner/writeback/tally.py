@@ -35,12 +35,12 @@ class Tally:
         self.skipped += 1
         self._line(self.skipped, "skipped", f"{shown_image(path)}: {why}")
 
-    def summary(self, things: str) -> str:
-        """Return the counts as one line."""
+    def summary(self, things: str, *, written: bool) -> str:
+        """Return the counts as one line; unless something was written, they are a plan."""
         parts = [f"{number:,} {word}" for word, number in self.done.items()] or ["nothing to do"]
         parts += [f"{self.unchanged:,} as they should be"] if self.unchanged else []
         parts += [f"{self.skipped:,} skipped"] if self.skipped else []
-        return f"{things}: {', '.join(parts)}"
+        return f"{'' if written else 'plan for '}{things}: {', '.join(parts)}"
 
     def _line(self, number: int, word: str, text: str) -> None:
         if number <= MAX_LINES:

@@ -174,7 +174,7 @@ def as_exiftool(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
             continue
         if wanted.image.is_signed:
             yield f"# left out: {shown(name)}: {exiftool.SIGNED}\n".encode()
-        elif b"\n" in name or b"\r" in name:
+        elif exiftool.has_line_break(name):
             yield f"# left out: {shown(name)}: its name has a line break\n".encode()
         else:
             lines = exiftool.arguments(posixpath.join(root, name), wanted.keyword)
