@@ -19,7 +19,7 @@ from workers.batch.retry import RequeueBatch
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import WorkerContexts, make_worker_app, run_batch
 from workers.broker.app import SCAN_BATCH
-from workers.broker.batch_message import BatchMessage, encode_batch, sign_batch
+from workers.broker.batch_message import VERSION, BatchMessage, encode_batch, sign_batch
 from workers.broker.signatures import STORE, Signer
 from workers.settings import WorkerSettings
 from workers.sources.source import SourceUnavailable
@@ -123,46 +123,42 @@ def test_hostile_messages(process: Process, raw: object) -> None:
     assert ("batch", "pi4:1", raw) == (letter.kind, letter.by, letter.message())
 
 
-NEWER = {
-    "version 5": {"v": 5, "whatever": "comes then"},
-    "version 6": encode_batch(MESSAGE) | {"v": 6},
-    "version 7": encode_batch(sign_batch(MESSAGE, "s1", bytes(32))) | {"v": 7},
-    "rules 99": encode_batch(sign_batch(NEWER_RULES, "s1", STORE_KEY)),
+# What a machine that was not upgraded gets from newer ones, by what it needs to understand it, and
+# the batch that it finds in it, which it trusts only where the store has signed it.
+NEWER: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    f"version {VERSION + 1}": ({"v": VERSION + 1, "whatever": "comes then"}, (0, 0)),
+    f"version {VERSION + 2}": (encode_batch(MESSAGE) | {"v": VERSION + 2}, (7, 12)),
+    f"version {VERSION + 3}": (
+        encode_batch(sign_batch(MESSAGE, "s1", bytes(32))) | {"v": VERSION + 3},
+        (0, 0),
+    ),
+    "rules 99": (encode_batch(sign_batch(NEWER_RULES, "s1", STORE_KEY)), (7, 12)),
 }
 
 
 @pytest.mark.parametrize("needs", NEWER)
 def test_messages_of_a_newer_version(process: Process, needs: str) -> None:
     """A machine that was not upgraded requeues newer messages for other machines."""
+    message, _ = NEWER[needs]
     with pytest.raises(Reject) as caught:
-        process.do(NEWER[needs])
+        process.do(message)
 
     assert caught.value.requeue
     assert [2.0] == process.delays
     assert [] == process.letters
 
 
-@pytest.mark.parametrize(
-    ("needs", "batch"),
-    [
-        ("version 5", (0, 0)),
-        ("version 6", (7, 12)),
-        # Another key has signed it.
-        ("version 7", (0, 0)),
-        ("rules 99", (7, 12)),
-    ],
-)
-def test_newer_messages_that_nobody_understands(
-    process: Process, needs: str, batch: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize("needs", NEWER)
+def test_newer_messages_that_nobody_understands(process: Process, needs: str) -> None:
     """A newer message becomes a dead letter when no machine has understood such ones for long."""
+    message, batch = NEWER[needs]
     process.needs[needs] = True
-    process.do(NEWER[needs])
+    process.do(message)
     (letter,) = process.letters
 
     assert batch == (letter.scan_id, letter.batch_id)
     assert "older machine" in letter.reason
-    assert NEWER[needs] == letter.message()
+    assert message == letter.message()
 
 
 @pytest.mark.parametrize(
