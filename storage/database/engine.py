@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -10,11 +11,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from storage.database.schema import HEAD
+from storage.database.schema import HEAD, metadata
+from storage.database.schema import store as store_table
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 from storage.optional_packages import with_extra
 
@@ -271,27 +274,47 @@ def _version(connection: sa.Connection) -> str | None:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Upgrade the schema to HEAD; of several processes at once, one does it.
+    """Make the schema, or upgrade it to HEAD; of several processes at once, one does it.
 
     Raises StoreTooNew, and StoreError where the database is not a store.
     """
-    from alembic import command  # noqa: PLC0415 - 0.4 s that only a first start should cost
+    with transaction(engine, writes=True) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226)")
+        _require_store(connection)
+        if _version(connection) is None:
+            _make_schema(connection)
+        else:
+            _migrate(connection)
+
+
+def _make_schema(connection: sa.Connection) -> None:
+    """Make the tables of HEAD at once, as all migrations one after the other would."""
+    metadata.create_all(connection)
+    new = store_table.insert().values(id=uuid4().hex, signing_key=secrets.token_bytes(32))
+    connection.execute(new)
+    # The table is Alembic's own; its import and its migrations take half a second.
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def _migrate(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - 0.4 s that only an upgrade should cost
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with transaction(engine, writes=True) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226)")
-        _require_store(connection)
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreError(
-                f"{_shown(engine)} was made by an unknown version of scanner: {error}"
-            ) from error
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(
+            f"{_shown(connection.engine)} was made by an unknown version of scanner: {error}"
+        ) from error
 
 
 def _require_store(connection: sa.Connection) -> None:

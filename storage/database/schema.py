@@ -44,7 +44,7 @@ store = Table(
     "store",
     metadata,
     Column("id", Text, primary_key=True),  # random, created with the schema
-    Column("signing_key", LargeBinary),  # the private key of its batches, created by a migration
+    Column("signing_key", LargeBinary),  # the private key of its batches, created with it
 )
 
 # A machine without the store that joined its hub: its results are signed with its own key.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -32,9 +33,12 @@ from storage.database.store import Store
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
+CONFIG = Config()
+CONFIG.set_main_option("script_location", f"{storage.__path__[0]}/database/migrations")
 # What a process does that comes first; a lock decides who migrates.
 OPEN_AND_CLOSE = """
 import sys
@@ -125,21 +129,65 @@ def test_older_postgres_is_refused(postgres_url: str) -> None:
         Store.open(postgres_url)
 
 
-def test_migrations_make_the_schema_that_the_code_has(store: Store) -> None:
-    """The migrations create the tables of `schema.py`."""
+@pytest.fixture
+def migrated(store_url: str) -> Iterator[Store]:
+    """Return a store that the migrations made, one after the other."""
+    store = Store.unchecked(store_url)
+    with store.write() as connection:
+        CONFIG.attributes["connection"] = connection
+        command.upgrade(CONFIG, "head")
+    yield store
+    store.close()
+
+
+def tables(store: Store) -> object:
+    """Return the tables, with their columns, keys and indexes, in the order of their names."""
     with store.read() as connection:
+        reflected = sa.MetaData()
+        reflected.reflect(connection)
+    return {
+        table.name: (
+            sorted((column.name, str(column.type), column.nullable) for column in table.columns),
+            sorted(f"{type(one).__name__} {one.name}" for one in table.constraints),
+            sorted(
+                f"{one.name} {one.expressions} {one.unique} "
+                + "".join(f"{name} {value}" for name, value in one.dialect_kwargs.items())
+                for one in table.indexes
+            ),
+        )
+        for table in reflected.sorted_tables
+    }
+
+
+def test_migrations_make_the_schema_that_the_code_has(migrated: Store) -> None:
+    """The migrations create the tables of `schema.py`."""
+    with migrated.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = compare_metadata(context, metadata)
 
-    assert differences == []
+    assert [] == differences
+
+
+def test_new_stores_are_as_migrated_ones(migrated: Store, store_url: str) -> None:
+    """A store that is made at once has the tables of one that the migrations made, and its id."""
+    expected = tables(migrated)
+    identity, key = migrated.identity, migrated.signing_key
+    with migrated.write() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        metadata.drop_all(connection)
+    with closing(Store.unchecked(store_url)) as made:
+        made.upgrade()
+
+        assert expected == tables(made)
+        assert len(identity) == len(made.identity)
+        assert len(key) == len(made.signing_key)
+        assert identity != made.identity
+        assert key != made.signing_key
 
 
 def test_head_is_the_newest_migration() -> None:
     """HEAD is the version of the latest migration."""
-    config = Config()
-    config.set_main_option("script_location", f"{storage.__path__[0]}/database/migrations")
-
-    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+    assert ScriptDirectory.from_config(CONFIG).get_current_head() == HEAD
 
 
 def test_password_is_not_shown() -> None:

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["scan_id"],
             ["scan.id"],
-            name=op.f("fk_kept_figures_scan_id_scan"),
+            name=op.f("fk_kept_figures_scan_id"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("scan_id", name=op.f("pk_kept_figures")),
