@@ -24,11 +24,23 @@ LIMITS = {
     # and sent data has to be acknowledged within these milliseconds.
     "tcp_user_timeout": 15_000,
 }
+# The server probes its side as often. By its own defaults it would keep the locks of a machine that
+# lost its power in the middle of a transaction for two hours, and others would wait for them.
+SERVER_PROBES = "".join(
+    f"SET {setting} = {value};"
+    for setting, value in (
+        ("tcp_keepalives_idle", LIMITS["keepalives_idle"]),
+        ("tcp_keepalives_interval", LIMITS["keepalives_interval"]),
+        ("tcp_keepalives_count", LIMITS["keepalives_count"]),
+        ("tcp_user_timeout", LIMITS["tcp_user_timeout"]),
+    )
+)
 # Of a database in SQL_ASCII, which Debian makes where the locale is C, psycopg returns bytes
 # otherwise. Its texts are stored as they are.
 TEXT = {"client_encoding": "utf8"}
 # The kernel of a server that hangs acknowledges data and probes all the same. So the server ends a
-# statement that takes too long, and this side stops to wait for the answer somewhat later.
+# statement that takes too long, and this side stops to wait for the answer somewhat later. Nor does
+# the server wait any longer for the next statement of a transaction, from a process that hangs.
 ANSWER_MARGIN_S = 5.0
 
 
@@ -63,8 +75,13 @@ def connect(answer_s: float, *arguments: Any, **options: Any) -> BoundedConnecti
     connection = BoundedConnection.connect(*arguments, **options | LIMITS | TEXT)
     connection.answer_s = answer_s
     try:
-        # Not as an option of the connection, which poolers refuse.
-        connection.execute(f"SET statement_timeout = {answer_s * 1000:.0f}".encode())
+        # Not as options of the connection, which poolers refuse.
+        answer_ms = f"{answer_s * 1000:.0f}"
+        connection.execute(
+            f"SET statement_timeout = {answer_ms};"
+            f"SET idle_in_transaction_session_timeout = {answer_ms};"
+            f"{SERVER_PROBES}".encode()
+        )
         connection.commit()
     except BaseException:
         connection.close()

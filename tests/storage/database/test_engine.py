@@ -33,7 +33,7 @@ from storage.database.store import Store
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -324,6 +324,26 @@ def test_slow_statement_is_ended(postgres_url: str) -> None:
     with store.read() as connection:
         assert 1 == connection.exec_driver_sql("SELECT 1").scalar_one()
     store.close()
+
+
+def hang(store: Store, meanwhile: Callable[[], None]) -> None:
+    """Change the same row before and after what others do, in one transaction."""
+    with store.write() as connection:
+        connection.execute(sa.text("UPDATE store SET id = id"))
+        meanwhile()
+        connection.execute(sa.text("UPDATE store SET id = id"))
+
+
+def test_locks_of_a_client_that_hangs_are_given_up(postgres_url: str) -> None:
+    """Others go on where a process hangs in a transaction; it is told, and may try again."""
+    hanging = Store.unchecked(postgres_url, answer_s=0.5)
+    hanging.upgrade()
+    other = Store.unchecked(postgres_url, answer_s=30.0)
+    with pytest.raises(StoreUnavailable, match="idle-in-transaction timeout"):
+        hang(hanging, other.require_writable)
+    hanging.require_writable()
+    hanging.close()
+    other.close()
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
