@@ -104,7 +104,10 @@ def main() -> None:
 
 def _converted(source: Path, description: dict[str, Any], to: Path) -> str:
     from workers.training import environment  # noqa: PLC0415 - once the process is confined
+    from workers.training.export.keras_files import known_version  # noqa: PLC0415
 
+    if source.is_file():
+        known_version(source)  # refuses in a second what TensorFlow is not needed for
     environment.prepare()
     # TensorFlow reads what `prepare` sets when it is imported.
     from workers.detectors.adding import ModelDescription  # noqa: PLC0415

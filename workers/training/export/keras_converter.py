@@ -19,8 +19,8 @@ from workers.detectors.custom_model import prepared
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import open_session
 from workers.detectors.trial_run import Examined
-from workers.training.export.keras_config import ConversionError, require_known
-from workers.training.export.keras_files import read_config
+from workers.training.export.keras_config import ConversionError
+from workers.training.export.keras_files import known_version
 from workers.training.export.saved_model import Signature, load_signature
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def require_same(
 def _load(source: Path) -> tuple[Any, str]:
     if source.is_dir():
         return load_signature(source), "TensorFlow SavedModel"
-    config, version = read_config(source)
-    require_known(config, source.name)
+    version = known_version(source)
     if version.startswith("3"):
         return keras.models.load_model(source, compile=False, safe_mode=True), f"Keras {version}"
     # Late: it takes seconds, and only old models need it.

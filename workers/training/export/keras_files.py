@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import h5py
 
-from workers.training.export.keras_config import ConversionError
+from workers.training.export.keras_config import ConversionError, require_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,16 @@ _MEMBERS = {
     _METADATA: MAX_CONFIG_BYTES,
     _WEIGHTS: MAX_WEIGHTS_BYTES,
 }
+
+
+def known_version(source: Path) -> str:
+    """Return the version of the Keras that wrote a model of known layers.
+
+    Raises ConversionError for any other file. Needs neither Keras nor TensorFlow.
+    """
+    config, version = read_config(source)
+    require_known(config, source.name)
+    return version
 
 
 def read_config(source: Path) -> tuple[Any, str]:
