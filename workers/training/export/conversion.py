@@ -107,7 +107,7 @@ def _converted(source: Path, description: dict[str, Any], to: Path) -> str:
     from workers.training.export.keras_files import known_version  # noqa: PLC0415
 
     if source.is_file():
-        known_version(source)  # refuses in a second what TensorFlow is not needed for
+        known_version(source)  # refuses it before TensorFlow is imported, which takes seconds
     environment.prepare()
     # TensorFlow reads what `prepare` sets when it is imported.
     from workers.detectors.adding import ModelDescription  # noqa: PLC0415

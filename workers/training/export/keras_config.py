@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import ScannerError
@@ -47,6 +48,19 @@ _MAX_TEXT = 60
 
 class ConversionError(ScannerError):
     """The model cannot be converted; the message is one sentence."""
+
+
+@contextmanager
+def conversion_errors(name: str) -> Iterator[None]:
+    """Raise ConversionError for what else a library raises over the file `name`."""
+    try:
+        yield
+    except (ConversionError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        # HDF5, Keras and TensorFlow raise errors of many types.
+        text = str(error).strip().partition("\n")[0][:200]
+        raise ConversionError(f"{name} cannot be converted: {text}") from error
 
 
 def require_known(config: object, name: str) -> None:

@@ -19,7 +19,7 @@ from workers.detectors.custom_model import prepared
 from workers.detectors.runtimes import ModelError
 from workers.detectors.sessions import open_session
 from workers.detectors.trial_run import Examined
-from workers.training.export.keras_config import ConversionError
+from workers.training.export.keras_config import ConversionError, conversion_errors
 from workers.training.export.keras_files import known_version
 from workers.training.export.saved_model import Signature, load_signature
 
@@ -49,7 +49,7 @@ def convert(source: Path, size: tuple[int, int] | None, to: Path) -> Original:
     Raises ConversionError for a file without a model, with code, or with operations that LiteRT
     lacks.
     """
-    try:
+    with conversion_errors(source.name):
         model, made_by = _load(source)
         shape = _shape(model, size, source.name)
         numbers = tf.function(
@@ -62,12 +62,6 @@ def convert(source: Path, size: tuple[int, int] | None, to: Path) -> Original:
         holder.variables_of_model = list(function.variables)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
         to.write_bytes(converter.convert())
-    except (ConversionError, MemoryError, OSError):
-        raise
-    except Exception as error:
-        # Keras and TensorFlow raise errors of many types.
-        text = str(error).strip().partition("\n")[0][:200]
-        raise ConversionError(f"{source.name} cannot be converted: {text}") from error
     return Original(
         made_by,
         lambda values: np.concatenate([np.asarray(numbers(image[None])) for image in values]),

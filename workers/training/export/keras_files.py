@@ -11,7 +11,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import h5py
 
-from workers.training.export.keras_config import ConversionError, require_known
+from workers.training.export.keras_config import (
+    ConversionError,
+    conversion_errors,
+    require_known,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +37,9 @@ def known_version(source: Path) -> str:
 
     Raises ConversionError for any other file. Needs neither Keras nor TensorFlow.
     """
-    config, version = read_config(source)
-    require_known(config, source.name)
+    with conversion_errors(source.name):
+        config, version = read_config(source)
+        require_known(config, source.name)
     return version
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,12 @@ pytest.importorskip("h5py", reason="needs the `train` extra")
 import h5py
 
 from workers.training.export.keras_config import ConversionError, require_known
-from workers.training.export.keras_files import read_config
+from workers.training.export.keras_files import known_version, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+MODELS = Path(__file__).parents[2] / "detectors" / "models"
 
 
 def layer(kind: str, name: str, *, inbound: object = (), **config: object) -> dict[str, Any]:
@@ -219,3 +221,12 @@ def test_a_damaged_configuration_is_one_sentence(config: bytes, tmp_path: Path) 
     """Text that is not JSON, or nested beyond reason."""
     with pytest.raises(ConversionError, match="has no valid configuration"):
         read_config(keras_file(tmp_path / "a.keras", config))
+
+
+def test_a_file_damaged_within_is_one_sentence(tmp_path: Path) -> None:
+    """HDF5's own errors, of other types than a system's, do not end the process that reads it."""
+    net = tmp_path / "net.h5"
+    net.write_bytes((MODELS / "keras2.h5").read_bytes().replace(b"TREE", b"tree"))
+
+    with pytest.raises(ConversionError, match=r"^net\.h5 cannot be converted: Unable to"):
+        known_version(net)
