@@ -281,8 +281,7 @@ def upgrade(engine: sa.Engine) -> None:
     with transaction(engine, writes=True) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7226)")
-        _require_store(connection)
-        if _version(connection) is None:
+        if _version_of_store(connection) is None:
             _make_schema(connection)
         else:
             _migrate(connection)
@@ -317,12 +316,13 @@ def _migrate(connection: sa.Connection) -> None:
         ) from error
 
 
-def _require_store(connection: sa.Connection) -> None:
-    """Reject a database with other contents, and a store of a newer version."""
+def _version_of_store(connection: sa.Connection) -> str | None:
+    """Return its version; reject a database with other contents, and a newer version."""
     schema = _version(connection)
     if schema is None and sa.inspect(connection).get_table_names():
         raise StoreError(f"{_shown(connection.engine)} is not a store: it has other tables")
     _require_known(connection.engine, schema)
+    return schema
 
 
 def _require_known(engine: sa.Engine, schema: str | None) -> None:

@@ -26,15 +26,12 @@ LIMITS = {
 }
 # The server probes its side as often. By its own defaults it would keep the locks of a machine that
 # lost its power in the middle of a transaction for two hours, and others would wait for them.
-SERVER_PROBES = "".join(
-    f"SET {setting} = {value};"
-    for setting, value in (
-        ("tcp_keepalives_idle", LIMITS["keepalives_idle"]),
-        ("tcp_keepalives_interval", LIMITS["keepalives_interval"]),
-        ("tcp_keepalives_count", LIMITS["keepalives_count"]),
-        ("tcp_user_timeout", LIMITS["tcp_user_timeout"]),
-    )
-)
+SERVER_PROBES = {
+    "tcp_keepalives_idle": LIMITS["keepalives_idle"],
+    "tcp_keepalives_interval": LIMITS["keepalives_interval"],
+    "tcp_keepalives_count": LIMITS["keepalives_count"],
+    "tcp_user_timeout": LIMITS["tcp_user_timeout"],
+}
 # Of a database in SQL_ASCII, which Debian makes where the locale is C, psycopg returns bytes
 # otherwise. Its texts are stored as they are.
 TEXT = {"client_encoding": "utf8"}
@@ -76,12 +73,10 @@ def connect(answer_s: float, *arguments: Any, **options: Any) -> BoundedConnecti
     connection.answer_s = answer_s
     try:
         # Not as options of the connection, which poolers refuse.
-        answer_ms = f"{answer_s * 1000:.0f}"
-        connection.execute(
-            f"SET statement_timeout = {answer_ms};"
-            f"SET idle_in_transaction_session_timeout = {answer_ms};"
-            f"{SERVER_PROBES}".encode()
-        )
+        timeouts = ("statement_timeout", "idle_in_transaction_session_timeout")
+        settings = SERVER_PROBES | dict.fromkeys(timeouts, round(answer_s * 1000))
+        together = "".join(f"SET {name} = {value};" for name, value in settings.items())
+        connection.execute(together.encode())
         connection.commit()
     except BaseException:
         connection.close()
