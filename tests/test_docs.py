@@ -122,6 +122,9 @@ def pages_to_run() -> list[Path]:
     ]
 
 
+PAGES_TO_RUN = pages_to_run()
+
+
 @pytest.fixture
 def working_folder(drawn_samples: Path, tmp_path: Path) -> Path:
     """Return a folder with the images and labels that the documentation mentions."""
@@ -133,7 +136,7 @@ def working_folder(drawn_samples: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(550)
 @pytest.mark.parametrize(
-    "page", pages_to_run(), ids=[str(page.relative_to(ROOT)) for page in pages_to_run()]
+    "page", PAGES_TO_RUN, ids=[str(page.relative_to(ROOT)) for page in PAGES_TO_RUN]
 )
 def test_commands_run(
     page: Path, working_folder: Path, test_data: Path, clean_redis: str, postgres_url: str
