@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, NoReturn
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from migrating import CONFIG, migrate
 
-import storage
 from storage.database import postgres
 from storage.database.engine import shown_url, version
 from storage.database.engine import store_url as parse_url
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-CONFIG = Config()
-CONFIG.set_main_option("script_location", f"{storage.__path__[0]}/database/migrations")
 # What a process does that comes first; a lock decides who migrates.
 OPEN_AND_CLOSE = """
 import sys
@@ -134,8 +130,7 @@ def migrated(store_url: str) -> Iterator[Store]:
     """Return a store that the migrations made, one after the other."""
     store = Store.unchecked(store_url)
     with store.write() as connection:
-        CONFIG.attributes["connection"] = connection
-        command.upgrade(CONFIG, "head")
+        migrate(connection, "head")
     yield store
     store.close()
 

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
+from migrating import migrate
 
-from storage.database import migrations
 from storage.database.schema import HEAD
 from storage.database.store import Store
 from storage.reads.progress import count_images
@@ -42,11 +40,8 @@ JUDGED = [
 def store_0002(store_url: str) -> Store:
     """Return a store of version 0002 with a finished scan of two stages, and one of one stage."""
     opened = Store.unchecked(store_url)
-    config = Config()
-    config.set_main_option("script_location", migrations.__path__[0])
     with opened.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+        migrate(connection, "0002")
         for table, rows in _rows().items():
             for row in rows:
                 connection.execute(sa.insert(sa.table(table, *map(sa.column, row))).values(row))
