@@ -8,4 +8,6 @@ _MAX_NS = 2**63 - 1
 
 def clamp_mtime(mtime_ns: int) -> int:
     """Return the modification time nearest to the given one that a store can hold."""
-    return max(-_MAX_NS, min(mtime_ns, _MAX_NS))
+    if -_MAX_NS <= mtime_ns <= _MAX_NS:
+        return mtime_ns
+    return _MAX_NS if mtime_ns > 0 else -_MAX_NS

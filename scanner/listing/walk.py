@@ -37,7 +37,8 @@ _LATE_FOLDER, _LATE = b"\0y", b"\xff"
 _MARK_BYTES = 2
 _DOT = ord(".")
 # What sidecars are for the walk itself: skipped by their extension, or files among all files.
-_WITH_SIDECARS = ("document", "sidecar", _FILE)
+_SIDECARS_SKIPPED: tuple[bytes | str, ...] = ("document", "sidecar")
+_SIDECARS_LISTED = (*_SIDECARS_SKIPPED, _FILE)
 
 # The entry was removed after its folder was listed.
 _VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -116,8 +117,9 @@ class Walk:
         self.unreadable: list[Unreadable] = []
         self.unreadable_count = 0
         try:
-            self._included = compile_patterns(self._options.include)
-            self._excluded = compile_patterns(self._options.exclude)
+            # None where there are no patterns, as is asked for each entry.
+            self._included = compile_patterns(self._options.include) or None
+            self._excluded = compile_patterns(self._options.exclude) or None
         except ValueError as error:
             raise WalkError(f"{error}.") from error
 
@@ -185,6 +187,7 @@ class Walk:
 
     def _entries(self, prefix: bytes) -> Iterator[bytes]:
         """Yield the selected names in one folder, unsorted, each with its mark."""
+        may_be_sidecars = _SIDECARS_LISTED if self._options.all_files else _SIDECARS_SKIPPED
         try:
             if self._options.follow_symlinks and self._is_repeated(prefix):
                 return
@@ -197,7 +200,7 @@ class Walk:
                         yield entry.name + mark
                     else:
                         self.skipped[mark] += 1
-                    if mark in _WITH_SIDECARS and is_sidecar(entry.name):
+                    if mark in may_be_sidecars and is_sidecar(entry.name):
                         for beginning in common_beginnings(entry.name):
                             yield beginning + _SIDECAR + entry.name
         except OSError as error:
@@ -222,8 +225,8 @@ class Walk:
             mark = self._mark_other(prefix, entry)
             if isinstance(mark, str):
                 return mark
-        path = os.fsdecode(prefix + name) + ("/" if mark == _FOLDER else "")
-        if self._excluded and self._excluded.match_file(path):
+        path = prefix + name + b"/" if mark == _FOLDER else prefix + name
+        if self._excluded and self._excluded.match_file(os.fsdecode(path)):
             return "excluded"
         if mark == _FOLDER:
             return mark
@@ -231,7 +234,8 @@ class Walk:
             kind = file_kind(name)
             if kind != IMAGE and not (kind == RAW and self._options.raw):
                 return kind
-        return "excluded" if self._included and not self._included.match_file(path) else mark
+        is_left_out = self._included and not self._included.match_file(os.fsdecode(path))
+        return "excluded" if is_left_out else mark
 
     def _mark_other(self, prefix: bytes, entry: os.DirEntry[bytes] | _Named) -> bytes | str:
         if entry.is_dir(follow_symlinks=False):

@@ -234,12 +234,21 @@ def _image_ids(
 ) -> tuple[dict[bytes, int], set[int]]:
     """Return the ids of images by path, and those that were added now."""
     paths = [item.path for item in listed]
-    ids = _read_ids(connection, collection_id, paths)
+    ids = {}
+    if _has_between(connection, collection_id, min(paths, default=b""), max(paths, default=b"")):
+        ids = _read_ids(connection, collection_id, paths)
     new = [path for path in paths if path not in ids]
     added = _insert_images(connection, collection_id, new)
     # Another producer added the others at the same time.
     others = [path for path in new if path not in added]
     return ids | added | _read_ids(connection, collection_id, others), set(added.values())
+
+
+def _has_between(connection: sa.Connection, collection_id: int, first: bytes, last: bytes) -> bool:
+    """Return whether the collection has any path between two; in a first scan it has none."""
+    is_between = image.c.path.between(first, last)
+    query = sa.select(sa.true()).where(image.c.collection_id == collection_id, is_between).limit(1)
+    return connection.scalar(query) is not None
 
 
 def _read_ids(
@@ -251,14 +260,14 @@ def _read_ids(
     query = "SELECT path, id FROM image WHERE collection_id = "
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(
-            query + "%s AND path = ANY(%s)", (collection_id, list(paths))
+            query + "%s AND path = ANY(%b)", (collection_id, list(paths))
         )
     else:
         marks = ",".join("?" * len(paths))
         rows = connection.exec_driver_sql(
             query + f"? AND path IN ({marks})", (collection_id, *paths)
         )
-    return {bytes(path): image_id for path, image_id in rows}
+    return {bytes(path): image_id for path, image_id in rows.all()}
 
 
 def _insert_images(
@@ -271,13 +280,13 @@ def _insert_images(
     end += "RETURNING path, id"
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(
-            into + "SELECT %s, unnest(%s::bytea[])" + end, (collection_id, list(paths))
+            into + "SELECT %s, unnest(%b::bytea[])" + end, (collection_id, list(paths))
         )
     else:
         marks = ",".join(["(?,?)"] * len(paths))
         values = tuple(value for path in paths for value in (collection_id, path))
         rows = connection.exec_driver_sql(into + f"VALUES {marks}" + end, values)
-    return {bytes(path): image_id for path, image_id in rows}
+    return {bytes(path): image_id for path, image_id in rows.all()}
 
 
 def _insert_batch(
