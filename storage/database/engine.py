@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 from contextlib import contextmanager, suppress
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 30_000
 # Seconds between two tries to switch a new file to a write-ahead log.
 WAL_RETRY_S = 0.01
+# Seconds after which a connection to Postgres counts as idle: it may have died in the meantime.
+IDLE_S = 1.0
 # Seconds that Postgres may take for one statement of a command: those of a report on millions of
 # images, or of an upgrade, take minutes;
 COMMAND_ANSWER_S = 3600.0
@@ -103,8 +106,7 @@ def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        # A connection that died while idle is replaced before it is used.
-        engine = sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url)
     except ModuleNotFoundError as error:
         raise StoreError(f"A Postgres store needs psycopg: {with_extra('postgres')}") from error
 
@@ -114,7 +116,29 @@ def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
     def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:  # noqa: ANN401 - SQLAlchemy's
         return postgres.connect(answer_s, *arguments, **options)
 
+    _replace_dead_connections(engine)
     return engine
+
+
+def _replace_dead_connections(engine: sa.Engine) -> None:
+    """Replace a connection that died while idle before it is used.
+
+    As `pool_pre_ping` does, but not for each transaction of a process that has much to write.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's
+        if monotonic() < record.info.get("used_at", inf) + IDLE_S:
+            return
+        driver: Any = engine.dialect.loaded_dbapi
+        try:
+            engine.dialect.do_ping(connection)
+        except driver.Error as error:
+            raise exc.InvalidatePoolError from error
+
+    @event.listens_for(engine, "checkin")
+    def remember(_connection: object, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+        record.info["used_at"] = monotonic()
 
 
 def _may_only_read(file: Path) -> bool:

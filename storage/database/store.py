@@ -166,8 +166,9 @@ def among(
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a column is one of many ids, with one parameter for all of them."""
     if connection.dialect.name == "postgresql":
-        array = sa.bindparam(None, list(ids), postgresql.ARRAY(sa.BigInteger))
-        return column == sa.func.any(array)
+        # As text: of a list, psycopg would quote and look at each number by itself.
+        text = sa.literal("{" + ",".join(map(str, ids)) + "}", sa.Text)
+        return column == sa.func.any(sa.cast(text, postgresql.ARRAY(sa.BigInteger)))
     listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 

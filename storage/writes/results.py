@@ -223,13 +223,15 @@ def finish_batch(store: Store, current: Run) -> bool:
 
 def finish_batch_if_done(connection: sa.Connection, scan_id: int, batch_id: int) -> bool:
     """Do the same within a transaction."""
-    if connection.execute(_pending(batch_id).limit(1)).first() is not None:
-        return False
-    connection.execute(
+    is_pending = _pending(batch_id).exists()
+    done = connection.execute(
         sa.update(batch)
-        .where(batch.c.id == batch_id, batch.c.done_at.is_(None))
+        .where(batch.c.id == batch_id, batch.c.done_at.is_(None), ~is_pending)
         .values(done_at=time.time())
     )
+    # None is updated where images are pending, and where another worker was first.
+    if not done.rowcount and connection.scalar(sa.select(is_pending)):
+        return False
     finish_if_done(connection, scan_id)
     return True
 

@@ -23,7 +23,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from migrating import CONFIG, migrate
 
-from storage.database import postgres
+from storage.database import engine, postgres
 from storage.database.engine import shown_url, version
 from storage.database.engine import store_url as parse_url
 from storage.database.schema import HEAD, metadata
@@ -318,6 +318,26 @@ def test_slow_statement_is_ended(postgres_url: str) -> None:
         connection.exec_driver_sql("SELECT pg_sleep(60)")
     with store.read() as connection:
         assert 1 == connection.exec_driver_sql("SELECT 1").scalar_one()
+    store.close()
+
+
+def test_connection_that_died_while_idle_is_replaced(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection is tried before it is used, unless it was used a moment ago."""
+    monkeypatch.setattr(engine, "IDLE_S", 0.0)
+    store = Store.unchecked(postgres_url)
+    store.upgrade()
+    with store.read() as connection:
+        ended = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    other = Store.unchecked(postgres_url)
+    with other.read() as connection:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(%s)", (ended,))
+    other.close()
+    store.require_writable()
+
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() != ended
     store.close()
 
 

@@ -156,8 +156,9 @@ def test_batch_is_done_with_its_last_verdict(fill: Fill) -> None:
     early = results.finish_batch(fill.store, run)
     results.record_verdicts(fill.store, run, [fill.failed(second, CUT)])
     late = results.finish_batch(fill.store, run)
+    again = results.finish_batch(fill.store, run)
 
-    assert (early, late) == (False, True)
+    assert (early, late, again) == (False, True, True)
     assert results.begin_run(fill.store, batch.batch_id, 2, ("h1", "w1")) is None
 
 
