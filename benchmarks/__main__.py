@@ -1,10 +1,11 @@
 """Run comparisons, print a Markdown table of each, and draw how things grow.
 
-    python -m benchmarks [NAME …] [--out FOLDER] [--list]
+    python -m benchmarks [NAME …] [--data FOLDER] [--out FOLDER] [--list]
 
 Each comparison is a script of this folder with the arguments that give an answer within minutes;
-run the script itself for others. Its sides take turns in one run: trust the ratios. With --out,
-the curves are written to FOLDER as SVG.
+run the script itself for others. Its sides take turns in one run: trust the ratios. Some need the
+images of --data, or packages that their scripts name. With --out, the curves are written to FOLDER
+as SVG.
 """
 
 from __future__ import annotations
@@ -31,16 +32,29 @@ COMPARISONS: dict[str, tuple[str, ...]] = {
     "images": ("growth.py", "images", "--store", "sqlite"),
     "workers": ("growth.py", "workers"),
 }
+# Those that need a folder of images.
+WITH_DATA: dict[str, tuple[str, ...]] = {
+    "photographs": ("photographs.py",),
+    "ray": ("alternatives.py", "ray"),
+    "keras": ("alternatives.py", "keras", "faces-32", "faces-224"),
+}
 # What is drawn: the title of the picture, and the columns of its axes.
 CURVES = {
     "images": ("Listing: microseconds an image", "images", "list, µs"),
     "workers": ("Images per second by workers", "workers", "images/s"),
+    "photographs": ("Images per second by size", "megapixels", "scan, images/s"),
 }
 
 
-def rows_of(name: str) -> list[dict[str, Any]]:
+def command_of(name: str, data: Path | None) -> list[str]:
+    """Return the script of a comparison, and its arguments."""
+    if name in COMPARISONS:
+        return list(COMPARISONS[name])
+    return [*WITH_DATA[name], "--data", "FOLDER" if data is None else str(data)]
+
+
+def rows_of(script: str, *arguments: str) -> list[dict[str, Any]]:
     """Run a comparison; return its rows."""
-    script, *arguments = COMPARISONS[name]
     command = [sys.executable, str(HERE / script), *arguments]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [flat(json.loads(line)) for line in printed.splitlines() if line.startswith("{")]
@@ -81,15 +95,20 @@ def draw(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("names", nargs="*", choices=[*COMPARISONS, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[*COMPARISONS, *WITH_DATA, []], metavar="NAME")
+    parser.add_argument("--data", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     parser.add_argument("--list", action="store_true", help="say what there is, and run nothing")
     given = parser.parse_args()
-    for name in given.names or COMPARISONS:
-        print(f"\n**{name}**: `python benchmarks/{' '.join(COMPARISONS[name])}`\n")
+    names = given.names or [*COMPARISONS, *(WITH_DATA if given.data or given.list else ())]
+    if given.data is None and not given.list and not WITH_DATA.keys().isdisjoint(names):
+        parser.error("--data is missing: expected the folder with the images to measure on")
+    for name in names:
+        command = command_of(name, given.data)
+        print(f"\n**{name}**: `python benchmarks/{' '.join(command)}`\n")
         if given.list:
             continue
-        rows = rows_of(name)
+        rows = rows_of(*command)
         print(markdown(rows), flush=True)
         if given.out is not None and name in CURVES:
             print(f"\n{draw(name, rows, given.out)}")

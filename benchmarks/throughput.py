@@ -50,6 +50,7 @@ from workers.pipeline.plan import make_plan
 from workers.sources.local import LocalSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Barrier
 
@@ -133,6 +134,13 @@ def stage_means(store: Path) -> dict[str, float]:
     return dict(zip(("fetch", "decode", "infer"), map(float, row), strict=True))
 
 
+def listed_image(folder: Path, file: str) -> ListedImage:
+    """Return a file as a scan lists it."""
+    status = Path(file).stat()
+    path = os.fsencode(os.path.relpath(file, folder))
+    return ListedImage(path, status.st_size, status.st_mtime_ns)
+
+
 @dataclass(frozen=True, slots=True)
 class Alone:
     """Microseconds per image of one process with nothing else running."""
@@ -155,12 +163,7 @@ def alone(folder: Path, files: list[str], home: Path) -> Alone:
     count = 0
     with LocalSource(folder) as root:
         for first in range(0, len(files), BATCH):
-            listed = [
-                ListedImage(
-                    os.fsencode(os.path.relpath(file, folder)), Path(file).stat().st_size, 0
-                )
-                for file in files[first : first + BATCH]
-            ]
+            listed = [listed_image(folder, file) for file in files[first : first + BATCH]]
             batch = listing.add_batch(store, of, listed, None)
             if batch is None:
                 continue
@@ -213,40 +216,50 @@ def main() -> None:
             names = [name for name in archive.namelist() if name.endswith(".jpg")]
             archive.extractall(folder, names[: given.images])
         files = sorted(str(file) for file in folder.rglob("*.jpg"))
-        print(f"{len(files):,} images, {CORES} cores, {given.rounds} rounds\n")
-        print("round  bare loop  work alone  ratio  scan     ratio  listing")
-        loops, works, scans_ = [], [], []
+        print(f"{len(files):,} images, {CORES} cores\n")
+        print_row("round", "bare loop, images/s", "work alone", "scan", "of the loop: work", "scan")
+        print_row(*["---"] * 6)
+        sides: dict[str, list[float]] = {"loop": [], "work": [], "scan": []}
         for number in range(given.rounds):
-            loops.append(len(files) / bare_seconds(files))
+            sides["loop"].append(len(files) / bare_seconds(files))
             report, store = work(folder, Path(home))
-            works.append(rate(report, len(files)))
+            sides["work"].append(rate(report, len(files)))
             whole, _ = scan(folder, Path(home))
-            scans_.append(rate(whole, len(files)))
-            print(
-                f"{number + 1:5}  {loops[-1]:7,.0f}/s   {works[-1]:7,.0f}/s  "
-                f"{works[-1] / loops[-1]:.3f}  {scans_[-1]:6,.0f}/s {scans_[-1] / loops[-1]:.3f}"
-                f"  {report['enqueue_seconds']:5.1f} s"
-            )
-        ratio = median(one / loop for one, loop in zip(works, loops, strict=True))
-        with_listing = median(one / loop for one, loop in zip(scans_, loops, strict=True))
-        print(f"\nmedian ratio: work alone {ratio:.3f}, scan {with_listing:.3f}")
+            sides["scan"].append(rate(whole, len(files)))
+            rates = [side[-1] for side in sides.values()]
+            print_rates(str(number + 1), rates, [one / rates[0] for one in rates[1:]])
+        rates = [median(side) for side in sides.values()]
+        ratios = [
+            median(one / loop for one, loop in zip(sides[side], sides["loop"], strict=True))
+            for side in ("work", "scan")
+        ]
+        print_rates("median", rates, ratios)
+        print("\n| µs an image and core | |")
+        print_row("---", "---")
+        loop_us, work_us, _ = (CORES * 1e6 / one for one in rates)
         means = stage_means(store)
-        loop_us, work_us = CORES * 1e6 / median(loops), CORES * 1e6 / median(works)
-        print(
-            f"\nMicroseconds an image and core: bare loop {loop_us:.0f}, work alone {work_us:.0f}"
-        )
-        for stage, value in means.items():
-            print(f"  {stage:<42}{value:7.1f}")
-        print(f"  {'outside the stages':<42}{work_us - sum(means.values()):7.1f}")
         one = alone(folder, files[:10_000], Path(home))
-        print("\nOne process alone, nothing beside it:")
-        for what, value in (
-            ("the three stages", one.stages),
-            ("between the stages (verdicts made, decided)", one.between),
-            ("commit of verdicts and findings", one.commit),
-            ("batch: message, run, done", one.batch),
-        ):
-            print(f"  {what:<44}{value:7.1f}")
+        for what, value in {
+            "bare loop": loop_us,
+            "work alone": work_us,
+            **means,
+            "outside these stages": work_us - sum(means.values()),
+            "one process, nothing beside it: these stages": one.stages,
+            "verdicts made and decided": one.between,
+            "commit of verdicts and findings": one.commit,
+            "batch: message, run, done": one.batch,
+        }.items():
+            print_row(what, f"{value:.1f}")
+
+
+def print_rates(name: str, rates: Sequence[float], ratios: Sequence[float]) -> None:
+    """Print a row of images per second, and of ratios to the bare loop."""
+    print_row(name, *(f"{one:,.0f}" for one in rates), *(f"{one:.3f}" for one in ratios))
+
+
+def print_row(*cells: str) -> None:
+    """Print a row of a table in Markdown."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
