@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from scanner.listing.immich_search import search_pages, size_of, text_of
+from scanner.listing.immich_search import LISTED, search_pages, size_of, text_of
 from scanner.listing.library_listing import LibraryImage, known_size
 from scanner.listing.times import clamp_mtime
 from storage.asset_paths import CHECKSUM_BYTES, AssetKey
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from scanner.listing.library_server import Server
     from storage.errors import ScannerError
 
-# What is listed; `hidden` are the films of Live Photos, `locked` needs a PIN.
-_LISTED = ("timeline", "archive")
 _NO_ALBUM = "no date"
 
 
@@ -39,18 +37,20 @@ class ImmichImages:
         for album in sorted(
             albums, key=lambda one: (text_of(one, "albumName"), text_of(one, "id"))
         ):
-            yield self._pages({"albumIds": [text_of(album, "id")]}, text_of(album, "albumName"))
-        for visibility in _LISTED:
-            yield self._pages({"visibility": visibility}, None)
+            condition = {"albumIds": [text_of(album, "id")]}
+            for visibility in LISTED:
+                yield self._pages(visibility, condition, text_of(album, "albumName"))
+        for visibility in LISTED:
+            yield self._pages(visibility, {}, None)
 
     def unexpected(self) -> ScannerError:
         """Return the error for an answer of another form."""
         return self._server.unexpected()
 
     def _pages(
-        self, conditions: Mapping[str, object], folder: str | None
+        self, visibility: str, conditions: Mapping[str, object], folder: str | None
     ) -> Iterator[list[LibraryImage]]:
-        for assets in search_pages(self._server, {**conditions, "type": "IMAGE"}):
+        for assets in search_pages(self._server, visibility, {**conditions, "type": "IMAGE"}):
             yield [self._image(asset, folder) for asset in assets]
 
     def _image(self, asset: Mapping[str, Any], folder: str | None) -> LibraryImage:
@@ -60,7 +60,7 @@ class ImmichImages:
             text_of(asset, "originalFileName"),
             known_size(size_of(asset)),
             _time(asset),
-            bool(asset.get("isTrashed")) or asset.get("visibility", _LISTED[0]) not in _LISTED,
+            bool(asset.get("isTrashed")),
         )
 
     def _id(self, asset: Mapping[str, Any]) -> UUID:

@@ -9,17 +9,24 @@ if TYPE_CHECKING:
 
     from scanner.listing.library_server import Server
 
+# What is listed; `hidden` are the films of Live Photos, `locked` needs a PIN.
+LISTED = ("timeline", "archive")
 # The most that the API returns at once.
 _PAGE = 1000
 
 
 def search_pages(
-    server: Server, conditions: Mapping[str, object]
+    server: Server, visibility: str, conditions: Mapping[str, object]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the assets that meet conditions, a page at a time; raise ScannerError."""
+    """Yield the assets that meet conditions, a page at a time; raise ScannerError.
+
+    Always of one visibility: without, versions 1.133 to 2 search the timeline only, version 3 all
+    but the locked folder.
+    """
     page: int | None = 1
+    own = {**conditions, "visibility": visibility, "size": _PAGE, "withExif": True}
     while page is not None:
-        body = {**conditions, "page": page, "size": _PAGE, "withExif": True}
+        body = {**own, "page": page}
         answer = server.call("POST", "/api/search/metadata", body)
         assets = answer.get("assets") if isinstance(answer, dict) else None
         items = server.objects(assets.get("items") if isinstance(assets, dict) else None)

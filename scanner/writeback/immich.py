@@ -7,7 +7,7 @@ import binascii
 import os
 from typing import TYPE_CHECKING, Any
 
-from scanner.listing.immich_search import search_pages, size_of, text_of
+from scanner.listing.immich_search import LISTED, search_pages, size_of, text_of
 from scanner.writeback.keywords import PARENT
 from scanner.writeback.library import Asset
 from storage.asset_paths import key_of
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
+
+# Where assets are looked for; the locked folder needs a PIN.
+_VISIBILITIES = (*LISTED, "hidden")
 
 
 class Immich:
@@ -123,8 +126,9 @@ class Immich:
         return self._tags
 
     def _search(self, conditions: Mapping[str, object]) -> Iterator[Asset]:
-        for items in search_pages(self._server, conditions):
-            yield from map(_asset, items)
+        for visibility in _VISIBILITIES:
+            for items in search_pages(self._server, visibility, conditions):
+                yield from map(_asset, items)
 
     def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         return self._server.call(method, path, body)

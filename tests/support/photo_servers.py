@@ -51,6 +51,8 @@ class PhotoServer:
     refusals: list[int] = field(default_factory=list)
     # Requests that change something are refused with 500 after so many.
     changes_left: int = 1_000_000
+    # immich's; 2 stands for 1.133 to 2.
+    version: int = 3
     # PhotoPrism's token for downloads.
     token: str = "4fxq1dkr"
     url: str = ""
@@ -148,17 +150,20 @@ def _immich_search(state: PhotoServer, body: Any) -> dict[str, Any]:
         "originalFileName": str,
         "albumIds": [str],
         "visibility": str,
+        "type": str,
     }
-    (condition,) = conditions.keys() & body.keys()
-    by_type = {"type": str} if condition in ("albumIds", "visibility") else {}
-    form(body, page=int, size=int, withExif=bool, **{condition: conditions[condition]}, **by_type)
+    chosen = {name: kind for name, kind in conditions.items() if name in body}
+    form(body, page=int, size=int, withExif=bool, **chosen)
+    where = _immich_where(state, body)
+    if "locked" in where:
+        raise Refused(403, "Elevated permission is required")
     found = [
         asset
         for asset_id, asset in state.assets.items()
         if not asset.get("trashed")
         and asset.get("type", "IMAGE") == body.get("type", "IMAGE")
         and asset["name"] == body.get("originalFileName", asset["name"])
-        and ("visibility" not in body or body["visibility"] == asset.get("visibility", "timeline"))
+        and asset.get("visibility", "timeline") in where
         and all(asset_id in state.keywords[state.named(tag)] for tag in body.get("tagIds", ()))
         and all(asset_id in state.albums[state.named(one)] for one in body.get("albumIds", ()))
     ]
@@ -177,6 +182,13 @@ def _immich_search(state: PhotoServer, body: Any) -> dict[str, Any]:
             "nextPage": following,
         },
     }
+
+
+def _immich_where(state: PhotoServer, body: Any) -> tuple[str, ...]:
+    """Return the visibilities that are searched; versions differ where none is asked for."""
+    if "visibility" in body:
+        return (body["visibility"],)
+    return ("timeline",) if state.version == 2 else ("timeline", "archive", "hidden")
 
 
 def _immich_asset(asset: dict[str, Any]) -> dict[str, Any]:

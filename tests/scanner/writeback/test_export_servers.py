@@ -287,6 +287,24 @@ def test_external_library(photos: Photos, server: PhotoServer, kind: str) -> Non
     assert set() == server.of(AI[kind])
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kind", ["immich"])
+def test_archived(photos: Photos, server: PhotoServer, kind: str, version: int) -> None:
+    """Archived images, of an external library too, are tagged once, and untagged."""
+    server.version = version
+    server.add(photos.image("a.jpg"), visibility="archive")
+    server.add(photos.image("b.jpg", 20), visibility="archive", path="/mnt/nas/b.jpg")
+    server.add(photos.image("c.jpg", 30), visibility="hidden")
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="ai")
+    photos.export("immich", "--album", "AI", "--write")
+    second = photos.export("immich", "--album", "AI", "--write")
+
+    assert {"a.jpg", "b.jpg", "c.jpg"} == server.of(AI[kind]) == server.in_album("AI")
+    assert "nothing to do, 3 as they should be" in second
+    photos.export("immich", "--remove", "--album", "AI", "--write")
+    assert set() == server.of(AI[kind]) | server.in_album("AI")
+
+
 @pytest.mark.parametrize("kind", ["immich"])
 def test_refused_assets(photos: Photos, server: PhotoServer, kind: str) -> None:
     """An asset in the bin, or of another user, is skipped; of many, all pages are read."""
