@@ -115,7 +115,9 @@ class Immich:
 
     def _album(self, name: str) -> str | None:
         if name not in self._albums:
-            for one in self._server.objects(self._call("GET", "/api/albums")):
+            # Versions before 3 ignore the word, and list no others anyway.
+            answer = self._server.call("GET", "/api/albums", query={"isOwned": "true"})
+            for one in self._server.objects(answer):
                 self._albums.setdefault(text_of(one, "albumName"), text_of(one, "id"))
         return self._albums.get(name)
 

@@ -51,6 +51,8 @@ class PhotoServer:
     refusals: list[int] = field(default_factory=list)
     # Requests that change something are refused with 500 after so many.
     changes_left: int = 1_000_000
+    # Ids of albums by name that others share with the user of the key, who only views them.
+    shared: dict[str, str] = field(default_factory=dict)
     # immich's; 2 stands for 1.133 to 2.
     version: int = 3
     # PhotoPrism's token for downloads.
@@ -91,11 +93,13 @@ class PhotoServer:
         return self.ids.setdefault(name, number)
 
 
-def immich(state: PhotoServer, method: str, path: str, _query: Any, body: Any) -> Any:
+def immich(state: PhotoServer, method: str, path: str, query: Any, body: Any) -> Any:
     """Answer as immich does."""
     match = re.fullmatch(r"/api/(tags|albums)/([0-9a-f-]{36})/assets", path)
     if match and method in ("PUT", "DELETE"):
         form(body, ids=[str])
+        if match[2] in state.shared.values():
+            raise Refused(400, "Not found or no albumAsset.create access")
         kept = state.keywords if match[1] == "tags" else state.albums
         return [
             _immich_bulk(state, kept[state.named(match[2])], one, add=method == "PUT")
@@ -122,7 +126,13 @@ def immich(state: PhotoServer, method: str, path: str, _query: Any, body: Any) -
                 state.keywords.setdefault(value, set())
             return [_immich_tag(state, value) for value in body["tags"]]
         case ("GET", "/api/albums"):
-            return [_immich_album(state, name) for name in state.albums]
+            # Version 2 knows no such word, and lists no album of another user's.
+            only_own = state.version == 2 or query == {"isOwned": "true"}
+            others = {} if only_own else state.shared
+            return [
+                *({"id": number, "albumName": name} for name, number in others.items()),
+                *(_immich_album(state, name) for name in state.albums),
+            ]
         case ("POST", "/api/albums"):
             form(body, albumName=str, assetIds=[str])
             state.albums[body["albumName"]] = set(body["assetIds"])

@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import threading
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -303,6 +304,20 @@ def test_archived(photos: Photos, server: PhotoServer, kind: str, version: int) 
     assert "nothing to do, 3 as they should be" in second
     photos.export("immich", "--remove", "--album", "AI", "--write")
     assert set() == server.of(AI[kind]) | server.in_album("AI")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kind", ["immich"])
+def test_album_of_another_user(
+    photos: Photos, server: PhotoServer, kind: str, version: int
+) -> None:
+    """An album of the same name that somebody shares is left alone; the user's own is made."""
+    server.version = version
+    server.shared = {"AI": str(uuid.uuid4())}
+    fill(photos, server)
+    photos.export("immich", "--album", "AI", "--write", code=3)
+
+    assert {"a.jpg", "b.jpg"} == server.of(AI[kind]) == server.in_album("AI")
 
 
 @pytest.mark.parametrize("kind", ["immich"])
