@@ -129,7 +129,7 @@ def _export(
     library: Callable[[Server], Library],
 ) -> None:
     from scanner.listing.library_server import Server, base_url, library_key, require_authorities
-    from scanner.writeback.library import LibraryExport, write_to_library
+    from scanner.writeback.library import OUT_OF_ALBUM, LibraryExport, write_to_library
     from scanner.writeback.tally import NOTHING_WRITTEN, Tally
     from workers.sources.location import LibraryLocation
 
@@ -147,6 +147,8 @@ def _export(
         write_to_library(target, lambda: export.wanted(remove=into.remove), tally)
         things = f"scan {export.scan.scan_id}, {server.name}"
         click.echo(tally.summary(things, written=into.write))
+    if into.remove and tally.done[OUT_OF_ALBUM]:
+        click.echo(f"The album {into.album!r} stays: scanner deletes no album.", err=True)
     if tally.done and not into.write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)

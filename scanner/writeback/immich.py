@@ -97,6 +97,11 @@ class Immich:
         if tag is not None:
             self._call("DELETE", f"/api/tags/{tag}/assets", {"ids": list(assets)})
 
+    def in_album(self, album: str) -> Collection[str]:
+        """Return the assets of an album of the user's own."""
+        found = self._album(album)
+        return [] if found is None else [one.asset_id for one in self._search({"albumIds": [found]})]
+
     def add_to_album(self, album: str, assets: Sequence[str]) -> int:
         """Put assets in an album of the user's own, which is made if needed."""
         found = self._album(album)

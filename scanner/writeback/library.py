@@ -13,7 +13,7 @@ import stat
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from scanner.writeback.keywords import ALL_KEYWORDS
 from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from scanner.writeback.tally import Tally
     from storage.reads.exports import ExportedImage
 
-# Images that are looked up and tagged together.
+_Thing = TypeVar("_Thing")
+
+# Images that are looked up, tagged and untagged together.
 _TOGETHER = 200
+# What a tally has of them.
+OUT_OF_ALBUM = "taken out of the album"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class Library(Protocol):
     def untag(self, keyword: str, assets: Sequence[str]) -> None:
         """Take a keyword from assets."""
 
+    def in_album(self, album: str) -> Collection[str]:
+        """Return the ids of the assets in an album; none where there is no such album."""
+
     def add_to_album(self, album: str, assets: Sequence[str]) -> int:
         """Put assets in an album, which is made if needed; return how many were not in it."""
 
@@ -123,26 +130,43 @@ def write_to_library(
         for asset in into.library.tagged(keyword):
             current[asset.asset_id].add(keyword)
             assets[asset.asset_id].append(asset)
-    wanted = _tag_chosen(into, images(), current, tally)
-    for asset_id in wanted:
-        stale = current.get(asset_id, set()) - wanted[asset_id]
-        if stale:
-            _untag(into, asset_id, stale, leaves_album=False)
+    inside = set(into.library.in_album(into.album)) if into.album is not None else set()
+    wanted = _tag_chosen(into, images(), current, inside, tally)
+    stale = ((one, current.get(one, set()) - words) for one, words in wanted.items())
+    for group in _groups((one, words) for one, words in stale if words):
+        _untag(into, dict(group))
+        for asset_id, _ in group:
             tally.add("changed", assets[asset_id][0].path.encode(errors="replace"))
     others = {asset_id: assets[asset_id] for asset_id in current if asset_id not in wanted}
-    _untag_others(into, images(), others, current, tally)
+    for paths in _groups(_not_chosen(into, images(), others)):
+        leaving = [asset_id for asset_id, _ in paths if asset_id in inside]
+        # The keywords last: while an asset has one, a further run does the rest.
+        _take_out(into, leaving, tally)
+        _untag(into, {asset_id: current[asset_id] for asset_id, _ in paths})
+        for _, path in paths:
+            tally.add("untagged", path)
+
+
+def _groups(things: Iterable[_Thing]) -> Iterator[list[_Thing]]:
+    """Yield what is done together."""
+    every = iter(things)
+    while group := list(islice(every, _TOGETHER)):
+        yield group
 
 
 def _tag_chosen(
     into: LibraryExport,
     images: Iterable[Wanted],
     current: Mapping[str, set[str]],
+    inside: set[str],
     tally: Tally,
 ) -> Mapping[str, set[str]]:
-    """Tag the chosen images; return the keywords that assets are to have."""
+    """Tag the chosen images, and put them into the album; return the keywords that assets get.
+
+    `inside` are those that are in the album; those that come are added to it.
+    """
     wanted: dict[str, set[str]] = defaultdict(set)
-    chosen = (each for each in images if each.keyword is not None)
-    while group := list(islice(chosen, _TOGETHER)):
+    for group in _groups(each for each in images if each.keyword is not None):
         found = _find(into, group, tally)
         missing: dict[str, dict[str, bytes]] = defaultdict(dict)
         for each, asset_id in found.items():
@@ -156,10 +180,11 @@ def _tag_chosen(
             else:
                 missing[keyword][asset_id] = path
             wanted[asset_id].add(keyword)
-        present = sorted(set(filter(None, found.values())))
-        if into.write and into.album is not None and present:
-            added = into.library.add_to_album(into.album, present)
+        coming = sorted({one for one in found.values() if one is not None} - inside)
+        if into.album is not None and coming:
+            added = into.library.add_to_album(into.album, coming) if into.write else len(coming)
             tally.done.update({"added to the album": added} if added else {})
+            inside.update(coming)
         for keyword, paths in missing.items():
             refused = into.library.tag(keyword, list(paths)) if into.write else ()
             for asset_id, path in paths.items():
@@ -184,14 +209,10 @@ def _find(
     return {each: found.get(file.sha1) for each, file in files.items()}
 
 
-def _untag_others(
-    into: LibraryExport,
-    images: Iterable[Wanted],
-    others: Mapping[str, Sequence[Asset]],
-    current: Mapping[str, set[str]],
-    tally: Tally,
-) -> None:
-    """Take keywords from those of the other assets that are images which are not chosen."""
+def _not_chosen(
+    into: LibraryExport, images: Iterable[Wanted], others: Mapping[str, Sequence[Asset]]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield those of the other assets that are images which are not chosen, with a path of each."""
     by_name: dict[str, set[str]] = defaultdict(set)
     by_reference: dict[str | None, set[str]] = defaultdict(set)
     done: set[str] = set()
@@ -209,9 +230,8 @@ def _untag_others(
             named = by_name.get(os.fsdecode(os.path.basename(each.image.path)), ())  # noqa: PTH119
             same = _same(into.root, each.image, {one: others[one] for one in named})
         for asset_id in sorted(same - done):
-            _untag(into, asset_id, current[asset_id], leaves_album=True)
-            tally.add("untagged", each.image.path)
             done.add(asset_id)
+            yield asset_id, each.image.path
 
 
 def _same(root: bytes, image: ExportedImage, others: Mapping[str, Sequence[Asset]]) -> set[str]:
@@ -225,16 +245,19 @@ def _same(root: bytes, image: ExportedImage, others: Mapping[str, Sequence[Asset
     return {one for one, assets in others.items() if any(asset.is_of(file) for asset in assets)}
 
 
-def _untag(
-    into: LibraryExport, asset_id: str, keywords: Iterable[str], *, leaves_album: bool
-) -> None:
-    if not into.write:
-        return
-    # The keyword last: while an asset has it, a further run does the rest.
-    if leaves_album and into.album is not None:
-        into.library.remove_from_album(into.album, [asset_id])
-    for keyword in sorted(keywords):
-        into.library.untag(keyword, [asset_id])
+def _take_out(into: LibraryExport, assets: Sequence[str], tally: Tally) -> None:
+    """Take assets out of the album in which they are."""
+    if into.album is not None and assets:
+        if into.write:
+            into.library.remove_from_album(into.album, assets)
+        tally.done[OUT_OF_ALBUM] += len(assets)
+
+
+def _untag(into: LibraryExport, stale: Mapping[str, Collection[str]]) -> None:
+    """Take keywords from assets, all assets of a keyword at once."""
+    if into.write:
+        for keyword in sorted(set().union(*stale.values())):
+            into.library.untag(keyword, [one for one, words in stale.items() if keyword in words])
 
 
 def _read(root: bytes, image: ExportedImage, tally: Tally) -> LocalFile | None:

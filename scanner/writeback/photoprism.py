@@ -89,6 +89,12 @@ class PhotoPrism:
         for asset in assets:
             self._server.call("DELETE", f"/api/v1/photos/{quote(asset)}/label/{label[0]}")
 
+    def in_album(self, album: str) -> Collection[str]:
+        """Return the photos of an album."""
+        found = self._all_albums().get(album)
+        pages = [] if found is None else search_pages(self._server, {"s": found})
+        return [str(photo.get("UID", "")) for photos in pages for photo in photos]
+
     def add_to_album(self, album: str, assets: Sequence[str]) -> int:
         """Put photos in an album, which is made if needed."""
         known = self._all_albums()

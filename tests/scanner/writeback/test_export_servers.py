@@ -60,6 +60,8 @@ def test_only_shown(photos: Photos, server: PhotoServer, kind: str) -> None:
 
     assert 0 == server.changes()
     assert "tagged    2019/b.jpg" in shown
+    assert "plan for scan 1, " in shown
+    assert ": 2 added to the album, 2 tagged, 1 skipped" in shown
     assert "Nothing was written" in shown
 
 
@@ -96,6 +98,25 @@ def test_keywords_follow(photos: Photos, server: PhotoServer, kind: str) -> None
     photos.export(kind, "--remove", "--album", "AI", "--write")
     assert set() == server.of(AI[kind].replace(":ai", ":reviewed_ai"))
     assert set() == server.in_album("AI")
+
+
+def test_taken_back_together(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """What is taken back is shown first, and needs few requests; the album stays, and is named."""
+    fill(photos, server)
+    words = ("--remove", "--album", "AI")
+    photos.export(kind, "--album", "AI", "--write", code=3)
+    server.requests.clear()
+    plan = photos.export(kind, *words)
+
+    assert 0 == server.changes()
+    written = photos.export(kind, *words, "--write")
+    for shown in (plan, written):
+        assert ": 2 taken out of the album, 2 untagged" in shown
+        assert "The album 'AI' stays: scanner deletes no album." in shown
+    # PhotoPrism takes a label from one photo at a time.
+    assert {"immich": 2, "photoprism": 3}[kind] == server.changes()
+    assert {"AI": set()} == server.albums
+    assert "album" not in photos.export(kind, *words, "--write")
 
 
 def test_broken_off(photos: Photos, server: PhotoServer, kind: str) -> None:
