@@ -41,8 +41,7 @@ def search_pages(
 
 def albums(server: Server) -> Iterator[tuple[str, str]]:
     """Yield the titles and ids of the albums that people made; raise ScannerError."""
-    found = server.call("GET", "/api/v1/albums", query={"count": MOST})
-    for one in server.objects(found):
-        # Months, places and folders are there, too.
-        if one.get("Type") == "album":
-            yield str(one.get("Title", "")), str(one.get("UID", ""))
+    # Without the type, months, places and folders are there, too, for those who may see all kinds.
+    query = {"count": MOST, "type": "album"}
+    for one in server.objects(server.call("GET", "/api/v1/albums", query=query)):
+        yield str(one.get("Title", "")), str(one.get("UID", ""))

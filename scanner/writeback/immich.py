@@ -100,7 +100,8 @@ class Immich:
     def in_album(self, album: str) -> Collection[str]:
         """Return the assets of an album of the user's own."""
         found = self._album(album)
-        return [] if found is None else [one.asset_id for one in self._search({"albumIds": [found]})]
+        assets = [] if found is None else self._search({"albumIds": [found]})
+        return [one.asset_id for one in assets]
 
     def add_to_album(self, album: str, assets: Sequence[str]) -> int:
         """Put assets in an album of the user's own, which is made if needed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scanner.listing.library_server import Server
     from scanner.writeback.library import LocalFile
 
+# In percent: PhotoPrism makes no title of a label above 85, and finds no photo by one of 100.
+_UNCERTAINTY = 99
 _OTHER_CHARACTERS = re.compile(r"[^a-z0-9]+")
 
 
@@ -71,7 +74,7 @@ class PhotoPrism:
 
     def tag(self, keyword: str, assets: Sequence[str]) -> Collection[str]:
         """Give photos a label; return those that are no longer there."""
-        body = {"Name": keyword, "Priority": 0, "Uncertainty": 0}
+        body = {"Name": keyword, "Priority": 0, "Uncertainty": _UNCERTAINTY}
         gone = set()
         for asset in assets:
             try:
@@ -87,7 +90,9 @@ class PhotoPrism:
         if label is None:
             return
         for asset in assets:
-            self._server.call("DELETE", f"/api/v1/photos/{quote(asset)}/label/{label[0]}")
+            # Somebody may have taken the label, or the photo, away meanwhile.
+            with suppress(NotThere):
+                self._server.call("DELETE", f"/api/v1/photos/{quote(asset)}/label/{label[0]}")
 
     def in_album(self, album: str) -> Collection[str]:
         """Return the photos of an album."""

@@ -278,9 +278,9 @@ def photoprism(state: PhotoServer, method: str, path: str, query: Any, body: Any
                     return asset["data"]
             raise Refused(404, "record not found")
         case ("GET", "/api/v1/albums"):
-            form(query, count=str)
-            month = {"UID": "a0", "Title": "AI", "Type": "month"}
-            return [month, *(_photoprism_album(state, name) for name in state.albums)]
+            form(query, count=str, type=str)
+            assert "album" == query["type"]  # others are months, places and folders
+            return [_photoprism_album(state, name) for name in state.albums]
         case ("POST", "/api/v1/albums"):
             form(body, Title=str)
             state.albums[body["Title"]] = set()
@@ -335,8 +335,12 @@ def _photoprism_label(state: PhotoServer, method: str, match: re.Match[str], bod
         form(body, Name=str, Priority=int, Uncertainty=int)
         state.keywords.setdefault(body["Name"], set()).add(match[1])
         state.id_of(body["Name"], str(len(state.ids) + 1))
+        if body["Uncertainty"] <= 85:
+            state.assets[match[1]]["title"] = body["Name"].title()
     elif method == "DELETE" and match[2] is not None:
-        state.keywords[state.named(match[2])].remove(match[1])
+        if match[1] not in (labelled := state.keywords[state.named(match[2])]):
+            raise Refused(404, "record not found")
+        labelled.remove(match[1])
     else:
         raise Refused(404, "Route not found")
     return {"UID": match[1]}

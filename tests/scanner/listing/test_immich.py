@@ -53,7 +53,7 @@ def add(state: PhotoServer, folder: Path, name: str, *albums: str, **fields: Any
 def test_albums_are_folders_and_assets_are_listed_once(
     server: PhotoServer, tmp_path: Path, version: int
 ) -> None:
-    """An asset of three albums is in the first by name, archived or not; one of none in its year."""
+    """Of three albums, the first by name has an asset, archived or not; of none, its year."""
     server.version = version
     add(server, tmp_path, "everywhere.jpg", "Zoo", "Alps", "Coast")
     for number in range(5):  # pages have two

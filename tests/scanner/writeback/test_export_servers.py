@@ -15,6 +15,8 @@ import pytest
 from photo_servers import KEY, PhotoServer, immich, photoprism, serve
 
 from scanner.listing import library_server as module
+from scanner.listing.library_server import Server
+from scanner.writeback.photoprism import PhotoPrism
 from storage.writes.reviews import Answer
 from workers.sources.location import LibraryKind, LibraryLocation
 
@@ -306,6 +308,29 @@ def test_external_library(photos: Photos, server: PhotoServer, kind: str) -> Non
     assert "b.jpg: it is not in immich" in shown
     assert "\\xff.jpg: it is not in immich" in shown
     photos.export("immich", "--remove", "--write")
+    assert set() == server.of(AI[kind])
+
+
+@pytest.mark.parametrize("kind", ["photoprism"])
+def test_titles(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """No photo is called by its label, as PhotoPrism would from one that is certain."""
+    fill(photos, server)
+    photos.export(kind, "--write", code=3)
+
+    assert {"a.jpg", "b.jpg"} == server.of(AI[kind])
+    assert not any("title" in asset for asset in server.assets.values())
+
+
+@pytest.mark.parametrize("kind", ["photoprism"])
+def test_label_that_is_gone(photos: Photos, server: PhotoServer, kind: str) -> None:
+    """A label that somebody took away meanwhile does not keep others from going."""
+    fill(photos, server)
+    photos.export(kind, "--write", code=3)
+    labelled = server.keywords[AI[kind]]
+    without = next(one for one in server.assets if one not in labelled)
+    api = Server(LibraryLocation(LibraryKind.PHOTOPRISM, server.url), KEY)
+    PhotoPrism(api).untag("scanner:ai", [without, *labelled])
+
     assert set() == server.of(AI[kind])
 
 
