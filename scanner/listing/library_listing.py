@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from scanner.listing.edited import original_stems
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.globs import compile_patterns
-from scanner.listing.libraries import original_stems
 from scanner.listing.scratch import scratch_database
 from scanner.listing.walk import Candidate
 from storage.asset_paths import asset_path, key_text, without_key

@@ -10,10 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scanner.listing.copies import Copies
+from scanner.listing.edited import is_edited
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.external_sort import sort_names
 from scanner.listing.globs import compile_patterns
-from scanner.listing.libraries import Copies, is_edited, is_year
+from scanner.listing.libraries import is_trash, is_year
 from scanner.listing.sidecars import WaitingSidecars, common_beginnings, is_sidecar
 from scanner.listing.times import clamp_mtime
 from storage.errors import ScannerError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scanner.listing.copies import Digests
     from storage.records import Sidecar
 
 # Unreadable paths that are kept; all are counted.
@@ -98,21 +101,26 @@ class Walk:
 
     - `skipped`: entries by kind: `hidden`, `excluded` (by a pattern), `symlink` (not followed, or
       broken), `outside` (a link out of the root), `repeated` (a folder walked before), `copy` (of a
-      file that is listed), `special` (FIFO, socket, device), or by extension `raw`, `video`, …
-      (`scanner.listing.extensions`). A skipped folder counts once, its content not at all.
+      file that is listed), `trash` (what was deleted in a library), `special` (FIFO, socket,
+      device), or by extension `raw`, `video`, … (`scanner.listing.extensions`). A skipped folder
+      counts once, its content not at all. Sidecars of images do not count.
     - `unreadable`: the first MAX_EXAMPLES entries that could not be read; `unreadable_count`: all.
 
     Raise WalkError at once for an invalid pattern or a root that cannot be read, and during
     iteration if the root goes away: a mount that vanishes is not an empty folder.
     """
 
-    def __init__(self, root: Path, options: WalkOptions | None = None) -> None:
+    def __init__(
+        self, root: Path, options: WalkOptions | None = None, digests: Digests | None = None
+    ) -> None:
         self._options = options or WalkOptions()
         self._root = os.path.realpath(os.fsencode(root))
         self._base = os.path.join(self._root, b"")
         self._identity = _root_identity(self._root, shown(os.fsencode(root)))
         self._seen: set[tuple[int, int]] = set()
-        self._copies = Copies(self._base) if self._options.library else None
+        self._copies = Copies(self._base, digests) if self._options.library else None
+        # The folders of years below the folders that have such, of a library.
+        self._years: dict[bytes, list[bytes]] = {}
         self.skipped: Counter[str] = Counter()
         self.unreadable: list[Unreadable] = []
         self.unreadable_count = 0
@@ -170,16 +178,17 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             return None
         beside = sidecars.of(name)
-        if self._copies is not None and self._copies.add(prefix + name, status.st_size):
-            self.skipped["copy"] += 1
-            return None
-        return Candidate(
-            prefix + name,
-            status.st_size,
-            clamp_mtime(status.st_mtime_ns),
-            beside,
-            self._copies is not None and is_edited(start, name),
-        )
+        if beside and not self._options.all_files:
+            self.skipped -= Counter(map(file_kind, sidecars.first_used(name, beside)))
+        mtime_ns = clamp_mtime(status.st_mtime_ns)
+        edited = False
+        if self._copies is not None:
+            if self._copies.add(prefix + name, status.st_size, mtime_ns):
+                self.skipped["copy"] += 1
+                return None
+            parent = os.path.dirname(prefix[:-1])  # noqa: PTH120
+            edited = is_edited(start, name, self._years.get(parent, ()))
+        return Candidate(prefix + name, status.st_size, mtime_ns, beside, edited)
 
     def _open(self, prefix: bytes) -> tuple[bytes, Iterator[bytes], WaitingSidecars]:
         """Return a folder with its sorted entries and their sidecars."""
@@ -194,7 +203,8 @@ class Walk:
             with os.scandir(self._base + prefix) as entries:
                 for entry in entries:
                     mark = self._mark(prefix, entry)
-                    if mark == _FOLDER and self._options.library and is_year(entry.name):
+                    if mark == _FOLDER and self._options.library and is_year(entry.path):
+                        self._years.setdefault(prefix[:-1], []).append(entry.path)
                         yield _LATE + entry.name + _LATE_FOLDER
                     elif isinstance(mark, bytes):
                         yield entry.name + mark
@@ -229,7 +239,8 @@ class Walk:
         if self._excluded and self._excluded.match_file(os.fsdecode(path)):
             return "excluded"
         if mark == _FOLDER:
-            return mark
+            is_deleted = self._options.library and is_trash(self._base + path[:-1])
+            return "trash" if is_deleted else mark
         if not self._options.all_files:
             kind = file_kind(name)
             if kind != IMAGE and not (kind == RAW and self._options.raw):

@@ -142,11 +142,12 @@ _OPTIONS = (
     ),
     click.option(
         "--library",
-        type=click.Choice(["auto", "none"]),
+        type=click.Choice(["auto", "google", "apple", "none"]),
         default="auto",
         show_default=True,
         help="Where Google Takeout or Apple Photos wrote the folder, list an image that is in "
-        "several folders once, and mark edited versions; 'none' lists every file.",
+        "several folders once, leave out what was deleted, and mark edited versions; 'none' lists "
+        "every file.",
     ),
     click.option(
         "--key-file",
@@ -190,7 +191,7 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     """Return the request for a scan of `owner`; refuse options that do not fit."""
     from scanner.detectors.plan import plan_for  # noqa: PLC0415 - `--help` should not cost it
     from scanner.fleet.producer import ScanRequest  # noqa: PLC0415
-    from scanner.listing.libraries import find_library  # noqa: PLC0415
+    from scanner.listing.libraries import APPLE, GOOGLE, find_library  # noqa: PLC0415
     from scanner.listing.walk import WalkOptions  # noqa: PLC0415
     from storage.paths import shown  # noqa: PLC0415
 
@@ -203,8 +204,9 @@ def make_request(requested: ScanRequestOptions, owner: str) -> ScanRequest:
     _require_patterns(requested)
     root = folder.resolve() if isinstance(folder, Path) else folder
     folder_name = root.name if isinstance(root, Path) else root.host
-    is_folder = isinstance(root, Path) and requested.library == "auto"
-    library = find_library(root) if is_folder and isinstance(root, Path) else None
+    library = {"google": GOOGLE, "apple": APPLE}.get(requested.library)
+    if requested.library == "auto" and isinstance(root, Path):
+        library = find_library(root)
     if library is not None:
         click.echo(
             f"{library}: an image in several folders is listed once, edited versions are marked "

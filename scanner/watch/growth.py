@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from scanner.fleet.producer import MAX_BYTES, MAX_IMAGES, list_images, publish_unfinished
 from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
+from scanner.listing.copies import Digests
 from scanner.listing.walk import Walk
 from storage.paths import shown
 from storage.writes import growing, kept, listing, results, scans
@@ -87,6 +88,7 @@ class Growth:
         self._request = request
         self._stillness = Stillness(settle)
         self._earlier = None if scan.keep_from is None else kept.earlier_scans(store, scan)
+        self._digests = Digests()
         self._unreadable: set[bytes] = set()
         # Batches are in the store that may not be on the queue.
         self._must_publish = True
@@ -102,7 +104,7 @@ class Growth:
         # Of a folder that is a link, or a file that is a copy, the walk from the root takes one.
         if self._request.walk.follow_symlinks or self._request.walk.library:
             folders = {b"": True}
-        walk = Walk(self._request.folder, self._request.walk)
+        walk = Walk(self._request.folder, self._request.walk, self._digests)
         look = Look()
         for folder in _uncovered(folders):
             files = list_images(walk.below(folder, deep=folders[folder]), self._request)

@@ -80,11 +80,12 @@ STATES = {
 
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
-    "copy": marked("copies in other folders"),
+    "copy": marked("copies of images that are listed"),
     "none": marked("without an extension"),
     "other": marked("other types"),
     "other_image": marked("unsupported image formats"),
     "raw": marked("RAW"),
+    "trash": marked("folders of deleted images"),
 }
 
 

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 MAX_LINES = 25
 # Kinds of errors that are listed, and kinds of skipped files.
 ERROR_KINDS, SKIPPED_KINDS = 3, 4
+# What to do about skipped files, by their kind.
+_HINTS = {
+    "raw": " RAW files are scanned with --raw.",
+    "archive": " Unpack archives first.",
+}
 # Columns that a finding's verdict and score take, with the gaps; the most that is left to its
 # reason, and the least that is left to its path.
 BESIDE_PATH, LONGEST_REASON, SHORTEST_PATH = 23, 36, 16
@@ -132,8 +137,8 @@ def _not_looked_at(report: Report, kinds: int | None) -> Iterator[Text]:
     scan = report.scan
     if scan.skipped:
         files = labels.count(sum(scan.skipped.values()), "file or folder", "files and folders")
-        hint = " RAW files are scanned with --raw." if scan.skipped.get("raw") else ""
-        yield Text(f"Skipped {files}: {labels.skipped(scan.skipped, kinds)}.{hint}")
+        hints = "".join(hint for kind, hint in _HINTS.items() if scan.skipped.get(kind))
+        yield Text(f"Skipped {files}: {labels.skipped(scan.skipped, kinds)}.{hints}")
     if scan.unreadable_folders:
         folders = labels.count(scan.unreadable_folders, "folder", "folders")
         yield Text(f"{folders} could not be opened; images in there are not counted.")

@@ -108,6 +108,8 @@ def _nothing(status: LiveStatus) -> str:
     """Return that a scan has no images, once that is known; empty where it has some."""
     if status.counts.images or status.scan.listed_at is None:
         return ""
+    if status.scan.skipped.get("archive"):
+        return gettext("Nothing to judge: no images were found, and archives are to be unpacked")
     return gettext("Nothing to judge: no images were found")
 
 

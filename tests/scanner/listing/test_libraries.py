@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.listing.libraries import APPLE, GOOGLE, Copies, find_library, is_edited
+from scanner.listing.copies import Copies, Digests
+from scanner.listing.edited import is_edited
+from scanner.listing.libraries import APPLE, GOOGLE, find_library
 from scanner.listing.walk import Walk, WalkOptions
 
 if TYPE_CHECKING:
@@ -50,6 +53,65 @@ def test_image_in_albums_is_listed_in_the_first(tmp_path: Path) -> None:
     assert 3 == walk.skipped["copy"]
 
 
+ALBUM = b'{"title": "an album", "access": "protected"}'
+
+
+@pytest.mark.parametrize(
+    ("folder", "json", "is_listed"),
+    [
+        ("Summer 2019", "metadata.json", True),
+        ("Summer 2019", "métadonnées.json", True),
+        ("2019 Wedding", "Metadaten(1).json", True),
+        ("Photos from 2018", "metadata.json", False),  # until 2020 each folder had one
+        ("Summer 2019", "IMG_1.jpg.json", False),  # it may be the year's in another language
+        ("2019-08-01", "metadata.json", False),
+    ],
+)
+def test_album_with_a_year_in_its_name(
+    tmp_path: Path, folder: str, json: str, *, is_listed: bool
+) -> None:
+    """An album has a JSON file of its own, and comes before the folder of the year."""
+    _make(tmp_path, {f"{folder}/IMG_1.jpg": "one", "Alps of 1900 m/IMG_1.jpg": "one"})
+    (tmp_path / folder / json).write_bytes(ALBUM)
+    _make(tmp_path, {"Zoo/IMG_1.jpg": "one"})
+    (tmp_path / "Alps of 1900 m/IMG_1.jpg").unlink()
+
+    assert [folder if is_listed else "Zoo"] == [
+        file.path.decode().partition("/")[0] for file in Walk(tmp_path, LISTED)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_listed"),
+    [("Trash", False), ("Papierkorb", False), ("Recently Deleted", False), ("Trashed", True)],
+)
+def test_what_was_deleted_is_left_out(tmp_path: Path, folder: str, *, is_listed: bool) -> None:
+    """It is counted, but listed where an album or an ordinary folder has that name."""
+    _make(tmp_path, {f"{folder}/IMG_1.jpg": "one"})
+    walk, plain = Walk(tmp_path, LISTED), Walk(tmp_path)
+    found = len(list(walk)), len(list(plain))
+    (tmp_path / folder / "metadata.json").write_bytes(ALBUM)
+
+    assert (int(is_listed), 1) == found
+    assert int(not is_listed) == walk.skipped["trash"]
+    assert 1 == len(list(Walk(tmp_path, LISTED)))
+
+
+def test_edited_version_alone_in_an_album(tmp_path: Path) -> None:
+    """It is marked by its original in the folder of the year, where its copy is."""
+    files = {
+        "Google Photos/Photos from 2019/IMG_1.jpg": "1",
+        "Google Photos/Photos from 2019/IMG_1-edited.jpg": "2",
+        "Google Photos/Photos from 2018/IMG_2.jpg": "3",
+        "Google Photos/Zoo/IMG_1-edited.jpg": "2",
+        "Google Photos/Zoo/IMG_2-edited.jpg": "4",
+    }
+    listed = {file.path: file.edited for file in Walk(_make(tmp_path, files), LISTED)}
+
+    assert 4 == len(listed)
+    assert {b"Google Photos/Zoo/IMG_1-edited.jpg"} == {path for path in listed if listed[path]}
+
+
 def test_every_file_is_listed_without_a_library(tmp_path: Path) -> None:
     """An ordinary folder lists copies, and marks nothing."""
     walk = Walk(_make(tmp_path, TAKEOUT))
@@ -87,6 +149,9 @@ def test_edited_versions_are_marked(tmp_path: Path) -> None:
         ("a.JPG", "a-edited.jpg"),
         # Of 47 characters, the word has been cut.
         (f"{'x' * 43}.jpg", f"{'x' * 43}-edi.jpg"),
+        (f"{'x' * 46}.jpg", f"{'x' * 46}-.jpg"),
+        ("a.jpg", "a-измененный.jpg"),
+        ("a.jpg", "a-수정됨.jpg"),
         ("wedding.heic", "wedding_edited.jpeg"),
         ("IMG_0001.PNG", "IMG_E0001.PNG"),
     ],
@@ -112,19 +177,39 @@ def test_other_names_next_to_an_original(tmp_path: Path, name: str) -> None:
 
 
 def test_same_size_is_no_copy(tmp_path: Path) -> None:
-    """Files of one size that differ at either end are all listed, in whatever order they come."""
+    """Files of one size that differ anywhere are all listed, in whatever order they come."""
     files = {
-        "a.jpg": b"1" * 300_000,
-        "b.jpg": b"1" * 299_999 + b"2",
-        "c.jpg": b"2" + b"1" * 299_999,
+        "a.bmp": b"1" * 300_000,
+        "b.bmp": b"1" * 299_999 + b"2",
+        "c.bmp": b"2" + b"1" * 299_999,
+        "d.bmp": b"1" * 150_000 + b"2" + b"1" * 149_999,
+        "e.bmp": b"1" * 150_001 + b"2" + b"1" * 149_998,
     }
-    for name, data in (files | {"d.jpg": files["a.jpg"], "e.jpg": files["c.jpg"]}).items():
-        (tmp_path / name).write_bytes(data)
+    names = [*files, "copy of a.bmp", "copy of d.bmp", "copy of e.bmp"]
+    for name in names:
+        (tmp_path / name).write_bytes(files[name[-5:]])
     copies = Copies(bytes(tmp_path) + b"/")
 
-    assert [False, False, False, True, True] == [
-        copies.add(name, 300_000) for name in (b"a.jpg", b"b.jpg", b"c.jpg", b"d.jpg", b"e.jpg")
-    ]
+    assert [False] * 5 + [True] * 3 == [copies.add(name.encode(), 300_000, 0) for name in names]
+
+
+def test_whole_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another look at a folder reads only what has changed since."""
+    for name in (b"a.jpg", b"b.jpg", b"c.jpg"):
+        (tmp_path / name.decode()).write_bytes(bytes(200_000))
+    read: list[str] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, kind: read.append(kind) or digest(file, kind)
+    )
+    digests = Digests()
+    for mtime_ns in (1, 1, 2):
+        copies = Copies(bytes(tmp_path) + b"/", digests)
+        found = [copies.add(b"a.jpg", 200_000, 1), copies.add(b"b.jpg", 200_000, mtime_ns)]
+
+        assert [False, True] == found
+
+    assert 3 == len(read)
 
 
 def test_file_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
@@ -133,28 +218,38 @@ def test_file_that_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     copies = Copies(bytes(tmp_path) + b"/")
 
-    assert not any(copies.add(name, 5) for name in (b"gone.jpg", b"link.jpg", b"folder.jpg"))
-    assert not any(copies.add(name, 0) for name in (b"empty.jpg", b"empty too.jpg"))
+    assert not any(copies.add(name, 5, 0) for name in (b"gone.jpg", b"link.jpg", b"folder.jpg"))
+    assert not any(copies.add(name, 0, 0) for name in (b"empty.jpg", b"empty too.jpg"))
 
 
 @pytest.mark.parametrize(
-    ("expected", "file"),
+    ("expected", "files"),
     [
-        (GOOGLE, "Takeout/Google Photos/Photos from 2019/a.jpg"),
-        (GOOGLE, "part 1/Takeout/Google Fotos/Fotos von 2019/a.jpg"),
-        (GOOGLE, "Google 相簿/2019 年的相片/a.jpg"),
-        (GOOGLE, "Alps/a.jpg.supplemental-metadata.json"),
-        (APPLE, "export/IMG_0001.AAE"),
-        (APPLE, ".osxphotos_export.db"),
-        (None, "Photos from 2019/a.jpg"),
-        (None, "Takeout/pizza.jpg"),
-        (None, "IMG_E0001.JPG"),
-        (None, "a/b/c/d/IMG_0001.AAE"),
+        (GOOGLE, ["Takeout/Google Photos/Photos from 2019/a.jpg"]),
+        (GOOGLE, ["part 1/Takeout/Google Fotos/Fotos von 2019/a.jpg"]),
+        (GOOGLE, ["Takeout/Zdjęcia Google/Zdjęcia z 2019/a.jpg"]),
+        (GOOGLE, ["Fotky Google/Fotky z roku 2019/a.jpg"]),
+        (GOOGLE, ["Google 相簿/2019 年的相片/a.jpg"]),
+        (GOOGLE, [f"Alps/{name}.jpg.supplemental-metadata.json" for name in "ab"]),
+        (APPLE, ["export/IMG_0001.AAE", "export/IMG_0002.AAE"]),
+        (APPLE, ["Photos/Photo Details.csv", "Photos/a.jpg", "Recently Deleted/a.jpg"]),
+        (APPLE, [".osxphotos_export.db"]),
+        (None, ["Photos from 2019/a.jpg"]),
+        (None, ["Google Pixel/Summer 2019/a.jpg"]),
+        (None, ["Takeout/pizza.jpg"]),
+        (None, ["IMG_E0001.JPG"]),
+        (None, ["a/b/c/d/IMG_0001.AAE", "a/b/c/d/IMG_0002.AAE"]),
+        # Strays, and a small part of a collection.
+        (None, ["2019/IMG_0001.AAE", "2019/a.jpg"]),
+        (None, ["a.jpg", "a.jpg.supplemental-metadata.json"]),
+        (None, ["2018/a.jpg", "2019/a.jpg", "phone/IMG_0001.AAE", "phone/IMG_0002.AAE"]),
     ],
 )
-def test_library_that_wrote_a_folder(tmp_path: Path, expected: str | None, file: str) -> None:
-    """It is recognised by names, up to three levels below the folder."""
-    _make(tmp_path, {file: "1"})
+def test_library_that_wrote_a_folder(
+    tmp_path: Path, expected: str | None, files: list[str]
+) -> None:
+    """It is recognised by names in most of the folders, up to three levels below the first."""
+    _make(tmp_path, dict.fromkeys(files, "1"))
 
     assert expected == find_library(tmp_path)
 

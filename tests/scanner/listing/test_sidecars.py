@@ -42,6 +42,15 @@ PAIRS = [
     (f"{LONG[:47]}.jpg", f"{LONG[:46]}.json"),
     (f"{LONG[:47]}(1).jpg", f"{LONG[:46]}(1).json"),
     (f"{'ü' * 47}.jpg", f"{'ü' * 46}.json"),
+    # An edited version has that of its original.
+    ("IMG_1-edited.jpg", "IMG_1.jpg.supplemental-metadata.json"),
+    ("IMG_1-edited.jpg", "IMG_1.HEIC.json"),
+    ("IMG_1-edited(1).jpg", "IMG_1.jpg.supplemental-metadata(1).json"),
+    ("IMG_1(1)-bearbeitet.jpg", "IMG_1.jpg(1).json"),
+    (f"{'b' * 46}-.jpg", f"{'b' * 46}.json"),
+    # Takeout wrote a JPEG of a HEIC.
+    ("IMG_7.jpg", "IMG_7.HEIC.supplemental-metadata.json"),
+    ("IMG_7(1).jpg", "IMG_7.HEIC.supplemental-metadata(1).json"),
 ]  # fmt: skip
 STRANGERS = [
     ("IMG_1.jpg", "IMG_10.xmp"),
@@ -54,7 +63,25 @@ STRANGERS = [
     ("IMG_1.jpg", "IMG_1.jpg.supplies.json"),
     ("IMG_123.jpg", "IMG_1.json"),
     ("IMG_1.jpg", "metadata.json"),
+    ("IMG_1-edited.jpg", "IMG_1.jpg.supplemental-metadata(1).json"),
+    ("IMG_1-edited(1).jpg", "IMG_1.jpg.supplemental-metadata.json"),
+    ("IMG_1-2.jpg", "IMG_1.jpg.json"),
+    ("IMG_1.png", "IMG_1.HEIC.json"),
+    # The title was cut before a number, and another image of the name has none.
+    (f"{LONG[:47]}(1).jpg", f"{LONG[:46]}.json"),
+    (f"{LONG[:47]}.jpg", f"{LONG[:46]}(1).json"),
 ]
+
+
+def test_json_of_a_heic_next_to_a_jpeg(tmp_path: Path) -> None:
+    """It belongs to the HEIC where that is there, and to the edited version of that."""
+    names = ("IMG_1.HEIC", "IMG_1.HEIC.json", "IMG_1.jpg", "IMG_1-edited.jpg")
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+
+    assert {
+        "IMG_1-edited.jpg": ["IMG_1.HEIC.json"], "IMG_1.HEIC": ["IMG_1.HEIC.json"], "IMG_1.jpg": []
+    } == listed(tmp_path)  # fmt: skip
 
 
 def listed(root: Path, **options: bool) -> dict[str, list[str]]:
@@ -91,17 +118,19 @@ def test_strangers(tmp_path: Path, image: str, stranger: str) -> None:
 
 
 def test_all_sidecars_of_an_image(tmp_path: Path) -> None:
-    """An image may have several, in a folder of its own; they count as skipped all the same."""
+    """An image may have several, in a folder of its own; only those of no image are skipped."""
     (tmp_path / "b").mkdir()
-    for name in ("a.jpg", "b/a.jpg", "b/a.jpg.json", "b/a.jpg.xmp", "b/a.txt", "b/a.xmp", "c.jpg"):
+    for name in ("a.jpg", "b/a.jpg", "b/a.jpg.json", "b/a.jpg.xmp", "b/a.txt", "b/a.xmp", "c.jpg",
+                 "b/a.dng", "b/z.txt", "b/z.xmp", "b/a-edited.jpg"):  # fmt: skip
         (tmp_path / name).write_bytes(b"x")
     walk = Walk(tmp_path)
 
     found = {file.path: {sidecar.name for sidecar in file.sidecars} for file in walk}
 
     expected = {b"a.jpg.json", b"a.jpg.xmp", b"a.txt", b"a.xmp"}
-    assert {b"a.jpg": set(), b"b/a.jpg": expected, b"c.jpg": set()} == found
-    assert {"document": 2, "sidecar": 2} == walk.skipped
+    edited = {b"b/a-edited.jpg": {b"a.jpg.json"}}
+    assert {b"a.jpg": set(), **edited, b"b/a.jpg": expected, b"c.jpg": set()} == found
+    assert {"document": 1, "sidecar": 1, "raw": 1} == walk.skipped
 
 
 def test_size_and_time(tmp_path: Path) -> None:

@@ -35,3 +35,15 @@ def test_folder_of_a_library_is_announced(tmp_path: Path, command: str) -> None:
     assert 1 == len(once.stderr.splitlines())
     assert "2 images" in plain.stdout
     assert "" == plain.stderr
+
+
+@pytest.mark.parametrize(("library", "name"), [("google", "Google Takeout"), ("apple", "Apple P")])
+def test_library_that_is_not_recognised(tmp_path: Path, library: str, name: str) -> None:
+    """`--library` lists an ordinary folder as one of a library, where it says so."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").write_bytes(b"a picture")
+    forced = CliRunner().invoke(cli, ["scan", str(tmp_path), "--dry-run", "--library", library])
+
+    assert "1 image," in forced.stdout
+    assert forced.stderr.startswith(name)

@@ -138,16 +138,23 @@ def test_accuracy_is_a_short_table(report: Report, unlabelled: Report) -> None:
     assert not any("Accuracy" in line for line in printed(unlabelled))
 
 
-def test_nothing_to_judge_is_said_first(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("raw", "RAW 3. RAW files are scanned with --raw."),
+        ("archive", "archive 3. Unpack archives first."),
+    ],
+)
+def test_nothing_to_judge_is_said_first(store: Store, kind: str, hint: str) -> None:
     """A scan without images is one line, and why files were skipped; no table of zeros."""
     collection_id = scans.ensure_collection(store, "empty", b"/empty")
     empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
-    scans.mark_listed(store, empty.scan_id, {"raw": 3}, 0)
+    scans.mark_listed(store, empty.scan_id, {kind: 3}, 0)
     lines = printed(build(store, scans.find_scan(store, empty.scan_id)))
 
     assert lines[0].startswith("Scan 1 of empty")
     assert lines[0].endswith("nothing to judge, no images were found")
-    assert lines[1:] == ["Skipped 3 files and folders: RAW 3. RAW files are scanned with --raw."]
+    assert " ".join(lines[1:]) == f"Skipped 3 files and folders: {hint}"
 
 
 def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
