@@ -86,7 +86,7 @@ def is_year(folder: bytes) -> bool:
 
 
 def is_trash(folder: bytes) -> bool:
-    """Check whether a folder has what was deleted in a library, and is no album of that name."""
+    """Check whether a folder has what was deleted in a library, and not an album of that name."""
     return _plain(os.path.basename(folder)) in _TRASH and not _is_album(folder)
 
 

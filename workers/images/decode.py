@@ -80,7 +80,7 @@ def decode(
     times that; `native` adds the image at full resolution, which takes a large JPEG several times
     as long. Raise `DecodeError`: `not_an_image`, `unsupported` (with the name of the format),
     `truncated`, `damaged`, `too_large` (more than `max_pixels`, fewer for WebP, many more for
-    JPEG).
+    JPEG, and for TIFF in strips or tiles).
     """
     form = decodable_format(data)
     if form in {None, "TIFF"} and (preview := find_preview(data)) is not None:
@@ -98,6 +98,11 @@ def decode(
                 return _from_array(array, data, long_side, native=native)
         image = open_image(form, data, max_pixels)
         header = Header(form, *image.size)
+        if form == "TIFF" and header.width * header.height > max_pixels:
+            from workers.images.large_tiff import decode_bands  # noqa: PLC0415 - they are rare
+
+            shrink = max(1, max(image.size) // long_side)
+            return Decoded(header, decode_bands(image, data, shrink, max_pixels))
         if native and header.width * header.height <= max_pixels:
             decoded = _decode_native(header, image, long_side)
             has_exif = "exif" in image.info

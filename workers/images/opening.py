@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-# A JPEG in one scan is decoded at an eighth of its size if need be, so memory does not limit it;
-# this limits the time: 512 megapixels take a few seconds.
-_JPEG_FACTOR = 8
+# A JPEG in one scan is decoded at an eighth of its size if need be, and a TIFF in bands, so memory
+# does not limit them; this limits the time: 512 megapixels take a few seconds as JPEG.
+_FACTOR = 8
 
 # Each scan of a JPEG goes over the whole image; files with more scans are made to waste time.
 _MAX_SCANS = 500
@@ -94,7 +94,13 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
             _limit(_avif_size(data), min(limit, _AVIF_PIXELS))
             _limit_side(_avif_size(data), _AVIF_SIDE)
         raise
-    _limit(opened.size, limit)
+    if form == "TIFF" and opened.width * opened.height > limit:
+        from workers.images.large_tiff import require_bands  # noqa: PLC0415 - they are rare
+
+        _limit(opened.size, _FACTOR * limit)
+        require_bands(opened, limit)
+    else:
+        _limit(opened.size, limit)
     return opened
 
 
@@ -141,7 +147,7 @@ def _limit_jpeg(image: JpegImageFile, data: bytes, max_pixels: int) -> None:
         raise ValueError("not opened")
     scan = data.rfind(b"\xff\xda", 0, image.fp.tell())
     if "progressive" not in image.info and data[scan + 4] == image.layers:
-        _limit(image.size, _JPEG_FACTOR * max_pixels)
+        _limit(image.size, _FACTOR * max_pixels)
         return
     largest = max(h * v for _, h, v, _ in image.layer)
     samples = sum(h * v for _, h, v, _ in image.layer)
