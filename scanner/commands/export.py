@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def command(ctx: click.Context) -> None:
     """Take findings to where the photographs live: as a keyword of each image, or as a list.
 
-    The keyword is `scanner:ai`, `scanner:unsure`, …, or by reviews `scanner:reviewed_ai`, …, below
-    the parent `ai-photo-scanner`. A later export takes it back where the verdict has changed.
-    Nothing is written without --write.
+    The keyword is `scanner:ai`, `scanner:unsure`, …, or of an image that people have reviewed
+    `scanner:reviewed_ai`, …, below the parent `ai-photo-scanner`. A later export takes it back
+    where verdict or answer have changed. Nothing is written without --write.
 
     \b
     Examples:
@@ -143,7 +143,7 @@ def xmp_command(  # noqa: PLR0913 - one for each option
     Examples:
       scanner export xmp
       scanner export xmp --write
-      scanner export xmp 7 --from reviews --which ai,not_ai --write
+      scanner export xmp 7 --which ai,not_ai --write
       scanner export xmp --for lightroom --write
       scanner export xmp --into-files --write
       scanner export xmp --remove --write

@@ -47,14 +47,26 @@ class Export:
     options: ExportOptions
 
     def wanted(self, *, remove: bool = False) -> Iterator[Wanted]:
-        """Yield the images in question with their keyword, None for those not chosen."""
+        """Yield the images in question with their keyword, None for those not chosen.
+
+        Raise ScannerError where reviews are asked for and there are none: nobody wants all keywords
+        away for that.
+        """
         from scanner.options.where import parse_where  # noqa: PLC0415 - `--help` should not cost it
         from scanner.writeback.keywords import Choice, Source, choose  # noqa: PLC0415
-        from storage.reads.exports import exported_images  # noqa: PLC0415
+        from storage.errors import ScannerError  # noqa: PLC0415
+        from storage.reads.exports import any_reviewed, exported_images  # noqa: PLC0415
 
         source = Source(self.options.source)
         words = frozenset() if remove else _words(self.options.which, source)
         where = parse_where(self.options.where)
+        by_reviews = source is Source.REVIEWS and not remove
+        if by_reviews and not any_reviewed(self.store, self.scan.scan_id, where):
+            which = " that matches --where" if where else ""
+            raise ScannerError(
+                f"no image of scan {self.scan.scan_id}{which} has been reviewed: answer on the "
+                "pages (`scanner serve`), or take --from both or verdicts"
+            )
         images = exported_images(self.store, self.scan.scan_id, where)
         return choose(images, Choice(source, words))
 
@@ -102,16 +114,17 @@ _OPTIONS = (
         default="ai",
         show_default=True,
         metavar="WORDS",
-        help="Which images: ai, unsure, no_evidence; from reviews ai, not_ai, cant_tell. Several "
-        "are separated by commas.",
+        help="Which images: by verdicts ai, unsure, no_evidence; by reviews ai, not_ai, cant_tell. "
+        "Several are separated by commas.",
     ),
     click.option(
         "--from",
         "source",
-        type=click.Choice(["verdicts", "reviews"]),
-        default="verdicts",
+        type=click.Choice(["both", "verdicts", "reviews"]),
+        default="both",
         show_default=True,
-        help="Whose word counts. Reviewers who contradict each other have none.",
+        help="Whose word counts; both: that of an image's reviewers, or of one without reviews the "
+        "verdict. Reviewers who contradict each other have none.",
     ),
     click.option(
         "--where",
@@ -144,10 +157,10 @@ def open_export(options: ExportOptions) -> Iterator[Export]:
 
 
 def _words(which: str, source: Any) -> frozenset[str]:  # noqa: ANN401 - a Source
-    from scanner.writeback.keywords import KEYWORDS  # noqa: PLC0415
+    from scanner.writeback.keywords import WORDS  # noqa: PLC0415
 
     words = [word.strip() for word in which.split(",")]
-    known = list(KEYWORDS[source])
+    known = WORDS[source]
     for word in words:
         if word not in known:
             raise click.BadParameter(

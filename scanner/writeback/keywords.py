@@ -22,13 +22,14 @@ PARENT = "ai-photo-scanner"
 
 
 class Source(StrEnum):
-    """Whose word counts: that of the detectors, or that of the reviewers."""
+    """Whose word counts: that of the reviewers, that of the detectors, or the former if any."""
 
+    BOTH = "both"
     VERDICTS = "verdicts"
     REVIEWS = "reviews"
 
 
-# The keyword of each word, by source.
+# The keyword of each word, by the source that said it.
 KEYWORDS = {
     Source.VERDICTS: {
         outcome.value: f"scanner:{outcome}"
@@ -37,6 +38,10 @@ KEYWORDS = {
     Source.REVIEWS: {answer.value: f"scanner:reviewed_{answer}" for answer in Answer},
 }
 ALL_KEYWORDS = frozenset(keyword for keywords in KEYWORDS.values() for keyword in keywords.values())
+# The words of each source.
+WORDS = {source: tuple(keywords) for source, keywords in KEYWORDS.items()} | {
+    Source.BOTH: tuple(dict.fromkeys(word for keywords in KEYWORDS.values() for word in keywords))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +63,35 @@ class Wanted:
 def choose(images: Iterable[ExportedImage], choice: Choice) -> Iterator[Wanted]:
     """Yield the images with the keyword that each is to have.
 
-    Pending images and those with an error are left out, because nothing is known about them: what
-    they have stays. By reviews, an image without an answer is to have no keyword.
+    Pending images and those with an error are left out where a verdict would count, because nothing
+    is known about them: what they have stays. By reviews, an image without an answer is to have no
+    keyword.
     """
     for image in images:
-        word = word_of(image, choice.source)
-        if word is None and choice.source is Source.VERDICTS:
+        source = _who_says(image, choice.source)
+        word = _word_of(image, source)
+        if word is None and source is Source.VERDICTS:
             continue
         is_chosen = word is not None and word in choice.words
-        yield Wanted(image, KEYWORDS[choice.source][word] if is_chosen and word else None)
+        yield Wanted(image, KEYWORDS[source][word] if is_chosen and word else None)
 
 
 def keyword_of(image: ExportedImage) -> str | None:
-    """Return an image's keyword by what its reviewers agree on; of one without, by its verdict."""
-    source = Source.REVIEWS if image.answers else Source.VERDICTS
-    word = word_of(image, source)
+    """Return an image's keyword by both sources."""
+    source = _who_says(image, Source.BOTH)
+    word = _word_of(image, source)
     return None if word is None else KEYWORDS[source][word]
 
 
-def word_of(image: ExportedImage, source: Source) -> str | None:
-    """Return what a source says of an image; None where it says nothing."""
+def _who_says(image: ExportedImage, source: Source) -> Source:
+    """Return whose word counts for an image, where both may: of one with answers, reviewers'."""
+    if source is Source.BOTH:
+        return Source.REVIEWS if image.answers else Source.VERDICTS
+    return source
+
+
+def _word_of(image: ExportedImage, source: Source) -> str | None:
+    """Return what reviewers or detectors say of an image; None where that is nothing."""
     if source is Source.REVIEWS:
         return answer_of(image.answers)
     return None if image.outcome in (None, Outcome.ERROR) else str(image.outcome)

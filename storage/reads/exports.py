@@ -61,6 +61,16 @@ def exported_images(
         yield from page
 
 
+def any_reviewed(store: Store, scan_id: int, where: Sequence[Condition] = ()) -> bool:
+    """Check whether any image of a scan that meets all conditions has a current answer."""
+    answered = sa.exists().where(
+        review.c.scan_id == scan_id, review.c.image_id == entry.c.image_id, is_current()
+    )
+    query = _listed(scan_id).where(answered, *map(to_sql, where)).limit(1)
+    with store.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def read_exported(store: Store, scan_id: int, images: Sequence[int]) -> dict[int, ExportedImage]:
     """Return those of some images that a scan listed, by their ids; for PAGE_ROWS at most."""
     with store.read() as connection:

@@ -7,13 +7,16 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from scanner.writeback import sidecars as module
-from scanner.writeback.keywords import ALL_KEYWORDS
+from scanner.writeback.keywords import ALL_KEYWORDS, WORDS, Source, keyword_of
 from scanner.writeback.xmp_packet import new_packet
+from storage.database.store import Store
+from storage.reads.exports import exported_images
 from storage.writes.reviews import Answer
 from workers.provenance import sidecars as provenance
 
@@ -101,6 +104,49 @@ def test_reviews(photos: Photos) -> None:
     assert ["a.jpg.xmp", "b.jpg.xmp"] == photos.sidecars()
     assert b">scanner:reviewed_not_ai<" in (photos.root / "a.jpg.xmp").read_bytes()
     assert b">scanner:reviewed_ai<" in (photos.root / "b.jpg.xmp").read_bytes()
+
+
+def test_reviews_else_verdicts(photos: Photos) -> None:
+    """Where nothing is said of it, an answer wins over the verdict, as on the pages."""
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"):
+        photos.image(name)
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="no_evidence", djpg="ai", ejpg="pending")
+    photos.export("xmp", "--from", "verdicts", "--write")
+    photos.answer("a.jpg", Answer.NOT_AI)
+    photos.answer("c.jpg", Answer.AI)
+    photos.answer("d.jpg", Answer.AI)
+    photos.answer("d.jpg", Answer.NOT_AI, "ben")
+    photos.export("xmp", "--write")
+
+    assert ["b.jpg.xmp", "c.jpg.xmp"] == photos.sidecars()
+    assert b">scanner:ai<" in (photos.root / "b.jpg.xmp").read_bytes()
+    assert b">scanner:reviewed_ai<" in (photos.root / "c.jpg.xmp").read_bytes()
+    photos.export("xmp", "--which", ",".join(WORDS[Source.BOTH]), "--write")
+    with closing(Store.open(str(photos.file))) as store:
+        on_pages = [keyword_of(image) for image in exported_images(store, 1)]
+    assert on_pages == [
+        "scanner:reviewed_not_ai", "scanner:ai", "scanner:reviewed_ai", None, None
+    ]  # fmt: skip
+    assert ["a.jpg.xmp", "b.jpg.xmp", "c.jpg.xmp"] == photos.sidecars()
+
+
+@pytest.mark.parametrize("export", ["xmp", "list", "exiftool"])
+def test_nobody_reviewed(photos: Photos, export: str) -> None:
+    """Without any answer, reviews say nothing: one sentence, and no keyword goes."""
+    for name in ("a.jpg", "2019/b.jpg"):
+        photos.image(name)
+    photos.scan(ajpg="ai", **{"2019bjpg": "ai"})
+    photos.export("xmp", "--write")
+    words = (export, "--from", "reviews")
+
+    assert "no image of scan 1 has been reviewed" in photos.export(*words, code=1)
+    photos.answer("a.jpg", Answer.NOT_AI)
+    photos.export(*words)
+    narrowed = photos.export(*words, "--where", "folder=2019", code=1)
+    assert "no image of scan 1 that matches --where has been reviewed" in narrowed
+    assert ["2019/b.jpg.xmp", "a.jpg.xmp"] == photos.sidecars()
+    photos.export("xmp", "--from", "reviews", "--where", "folder=2019", "--remove", "--write")
+    assert ["a.jpg.xmp"] == photos.sidecars()
 
 
 def test_existing_sidecar(photos: Photos) -> None:
@@ -222,14 +268,21 @@ def test_no_evidence(keyword: str) -> None:
     assert [] == list(provenance.read(new_packet(keyword), b"a.jpg.xmp", b"a.jpg"))
 
 
-@pytest.mark.parametrize("words", [("--which", "not_ai"), ("--which", "ai,,unsure")])
-def test_words(photos: Photos, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("not_ai", "--from", "verdicts"), "ai, unsure, no_evidence for --from verdicts"),
+        (("ai,,unsure", "--from", "verdicts"), "ai, unsure, no_evidence for --from verdicts"),
+        (("unsure", "--from", "reviews"), "ai, not_ai, cant_tell for --from reviews"),
+        (("real",), "ai, unsure, no_evidence, not_ai, cant_tell for --from both"),
+    ],
+)
+def test_words(photos: Photos, words: tuple[str, ...], expected: str) -> None:
     """A word that does not fit is one sentence with those that do."""
     photos.scan()
+    said = photos.export("xmp", "--which", *words, code=2)
 
-    assert "expected ai, unsure, no_evidence for --from verdicts" in (
-        photos.export("xmp", *words, code=2)
-    )
+    assert f"expected {expected}" in " ".join(said.split())
 
 
 def test_read_by_other_programs(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
