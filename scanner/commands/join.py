@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, line: str, name: str, work: bool) -> None:
       scanner join --work scanner+redis://join:secret@laptop:6380/0?store=…
     """
     from scanner.config import state_dir
-    from scanner.fleet.broker import open_broker, without_password
+    from scanner.fleet.broker import JOIN_ADVICE, open_broker, without_password
     from scanner.fleet.hub_config import INVALID_LINE, JoinError, parse_join_line, save_hub
     from scanner.fleet.joining import ensure_machine_key, request_to_join
     from workers.host.identity import this_host
@@ -46,7 +46,7 @@ def command(ctx: click.Context, *, line: str, name: str, work: bool) -> None:
             cert.write_text(hub.cert or "", encoding="ascii")
             host, key = this_host(state_dir(), name), ensure_machine_key(state_dir())
             # Only a hub that admits this machine replaces another one.
-            with open_broker(hub.broker_url(cert), hub.store) as broker:
+            with open_broker(hub.broker_url(cert), hub.store, JOIN_ADVICE) as broker:
                 hub = request_to_join(hub, broker.namespace, host, key)
             file = save_hub(hub)
     except OSError as error:

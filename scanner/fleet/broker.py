@@ -38,6 +38,8 @@ OPEN_BROKER = "the broker %s has no password: everyone who reaches it can send w
 HIDDEN = "(a URL that is not shown)"
 # What to do about a broker that does not answer.
 HUB_ADVICE = "This machine has joined the hub there: is `scanner hub` running?"
+JOIN_ADVICE = "Is `scanner hub` running there, at the address of the line, and its port open?"
+OF_HUB_ADVICE = "Start a Redis server there, or leave --broker out: the hub then starts one"
 ADVICE = "Start a Redis server there or name another with --broker; `scanner scan` needs none"
 
 

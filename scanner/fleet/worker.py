@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import redis
 from billiard import active_children
@@ -18,7 +20,7 @@ from celery.worker import state
 
 from scanner.config import DEFAULT_BROKER
 from scanner.exits import INTERRUPTED
-from scanner.fleet.broker import open_broker, without_password
+from scanner.fleet.broker import BrokerUnavailable, open_broker, without_password
 from scanner.fleet.hub_config import load_hub
 from scanner.fleet.joining import membership_of
 from scanner.fleet.preflight import preflight, speed_line
@@ -68,9 +70,12 @@ def connection(
 ) -> Connection:
     """Return the hub's broker and store, or those given if `broker` or `store` is in `named`.
 
-    Raise InvalidInput if only one is named and does not belong to the hub, and JoinError.
+    Raise InvalidInput if only one is named and does not belong to the hub, JoinError, and
+    BrokerUnavailable where there is neither a hub nor a server at the default URL.
     """
     hub = load_hub()
+    if hub is None and broker_url == DEFAULT_BROKER and not _has_default_broker():
+        raise BrokerUnavailable(NOT_JOINED)
     if hub is not None and not named:
         if hub.store_url is not None:
             return Connection(broker_url, hub.store_url, hub.store)
@@ -91,6 +96,16 @@ def connection(
         return Connection(broker_url, store_url, store.identity, membership=membership)
 
 
+def _has_default_broker() -> bool:
+    """Return whether anything listens at the default URL, without a client's seconds of retries."""
+    address = urlsplit(DEFAULT_BROKER)
+    try:
+        socket.create_connection((address.hostname, address.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescuer: bool) -> int:
     """Work until stopped; return the exit code, 130 after Ctrl-C. Raise PreflightError.
 
@@ -100,10 +115,7 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         processes = (
             "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
         )
-        advice = None
-        if load_hub() is None and settings.broker_url == DEFAULT_BROKER:
-            advice = NOT_JOINED
-        with open_broker(settings.broker_url, settings.store_id, advice) as broker:
+        with open_broker(settings.broker_url, settings.store_id) as broker:
             say(
                 f"{settings.label} works with {processes} on the batches of "
                 f"{without_password(settings.broker_url)}; Ctrl-C stops it after the images at work"

@@ -18,9 +18,9 @@ from scanner.cli import cli
 from scanner.commands.hub import command
 from scanner.fleet import hub
 from scanner.fleet.access_list import AccessList
-from scanner.fleet.broker import InvalidBroker
+from scanner.fleet.broker import BrokerUnavailable, InvalidBroker
 from scanner.fleet.hub import HubError, HubOptions, run_hub
-from scanner.fleet.hub_config import load_hub
+from scanner.fleet.hub_config import HubConfig, load_hub, save_hub
 from scanner.processes import embedded_broker
 from scanner.processes.embedded_broker import PersistentServer, TlsNotFound, find_tls_program
 from storage.database.store import Store
@@ -148,6 +148,17 @@ def test_named_broker(options: HubOptions, store: Store, tmp_path: Path, clean_r
     with run_hub(other, store, tmp_path / "state") as running:
         assert clean_redis == running.config.broker
     assert 1 == redis.Redis.from_url(clean_redis).ping()
+
+
+def test_named_broker_that_is_away(options: HubOptions, store: Store, tmp_path: Path) -> None:
+    """A hub whose Redis is away says what a hub can do, at its second start, too."""
+    away = f"redis://:s3cret@127.0.0.1:{free_port()}/0"
+    save_hub(HubConfig(away, store.identity, "key", store_url="store.db"))
+    with (
+        pytest.raises(BrokerUnavailable, match="Start a Redis server there, or leave --broker out"),
+        run_hub(replace(options, broker_url=away), store, tmp_path / "state"),
+    ):
+        pass
 
 
 def test_port_in_use(options: HubOptions, store: Store, tmp_path: Path) -> None:

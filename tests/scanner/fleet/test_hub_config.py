@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import stat
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -25,9 +25,6 @@ from storage.database.store import Store
 from storage.records import Plan
 from storage.writes import scans
 from workers.host.identity import this_host
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 PLAIN = HubConfig("redis://:s3cret@laptop:6380/0", "0123abcd", KEY, join="j0in")
@@ -51,13 +48,15 @@ def test_round_trip(hub: HubConfig, home: Path) -> None:
 
 
 def test_hub_that_does_not_answer(home: Path) -> None:
-    """A hub that does not answer is not saved."""
+    """A hub that does not answer is not saved, and the message says where to look."""
     save_hub(PLAIN)
     away = HubConfig("rediss://:s3cret@127.0.0.1:9/0", "4567", KEY, join="j", cert=WHOLE.cert)
     result = CliRunner().invoke(cli, ["join", away.join_line()])
 
     assert 4 == result.exit_code
     assert "is not available" in result.stderr
+    assert "Is `scanner hub` running there" in result.stderr
+    assert "--broker" not in result.stderr
     assert PLAIN == load_hub()
     assert not hub_file().with_name("hub.pem").exists()
 
@@ -74,7 +73,8 @@ def test_worker_that_has_not_joined(home: Path, monkeypatch: pytest.MonkeyPatch)
     away = CliRunner().invoke(cli, ["worker"])
 
     assert (4, 4) == (alone.exit_code, away.exit_code)
-    assert "This machine has not joined a hub: run the line" in alone.stderr
+    assert alone.stderr.startswith("Error: This machine has not joined a hub: run the line")
+    assert not Path(default_store()).exists()
     assert "This machine has joined the hub there: is `scanner hub` running?" in away.stderr
     assert "works with" not in alone.stderr + away.stderr
 
