@@ -7,13 +7,14 @@ import sys
 import click
 
 from scanner.options.broker import broker_option
-from scanner.options.store import open_store, scan_argument, store_option
+from scanner.options.completion import complete_running_scan
+from scanner.options.store import open_store, scan_argument_of, store_option
 from storage.errors import ScannerError
 from workers.settings import FLEET
 
 
 @click.command()
-@scan_argument
+@scan_argument_of(complete_running_scan)
 @store_option
 @broker_option
 @click.option("--yes", is_flag=True, help="Without SCAN: do not ask for confirmation.")

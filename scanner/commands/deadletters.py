@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.options.broker import broker_option
+from scanner.options.completion import complete_letter
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
 from scanner.options.store import open_store, store_option
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from workers.broker.dead_letters import DeadLetter
 
 ALL = "all"
-letter_argument = click.argument("letter", metavar="ID|all")
+letter_argument = click.argument("letter", metavar="ID|all", shell_complete=complete_letter)
 
 
 @click.group(invoke_without_command=True)
@@ -67,7 +68,7 @@ def command(ctx: click.Context, *, store: str, broker: str, as_json: bool) -> No
 
 
 @command.command()
-@click.argument("letter", metavar="ID")
+@click.argument("letter", metavar="ID", shell_complete=complete_letter)
 @store_option
 @broker_option
 def show(*, letter: str, store: str, broker: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from scanner.exits import DONE, INTERRUPTED
+from scanner.options.completion import complete_member
 from scanner.options.output import json_option
 from scanner.options.parameters import FiniteRange, refuse_before_subcommand
 from scanner.options.record import as_record
@@ -230,7 +231,7 @@ def machines(*, store: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("host")
+@click.argument("host", shell_complete=complete_member)
 @store_option
 def revoke(*, host: str, store: str) -> None:
     """Shut out HOST, a machine that has joined, by its name or id.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from scanner.options.broker import broker_option
-from scanner.options.store import open_store, scan_argument, store_option
+from scanner.options.completion import complete_stopped_scan
+from scanner.options.store import open_store, scan_argument_of, store_option
 from workers.settings import FLEET
 
 
 @click.command()
-@scan_argument
+@scan_argument_of(complete_stopped_scan)
 @store_option
 @broker_option
 def command(*, scan_id: int | None, store: str, broker: str) -> None:

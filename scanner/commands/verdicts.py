@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.options.completion import complete_condition
 from scanner.options.output import output_option, refuse_parquet_on_terminal
 from scanner.options.store import open_store, scan_argument, store_option
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--where",
     multiple=True,
+    shell_complete=complete_condition,
     metavar="FIELD=VALUE",
     help="Only images that match: verdict, score, folder, detector, host, error, label, reviewed. "
     "Repeatable: all have to match; VALUE may be a list, separated by commas.",

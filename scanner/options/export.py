@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.options.completion import complete_condition
 from scanner.options.record import as_record
 from scanner.options.store import open_store, scan_argument, store_option
 
@@ -129,6 +130,7 @@ _OPTIONS = (
     click.option(
         "--where",
         multiple=True,
+        shell_complete=complete_condition,
         metavar="FIELD=VALUE",
         help="Only images that match, as for `scanner verdicts`: --where folder=2019.",
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options.completion import complete_detector
+from scanner.options.completion import complete_collection, complete_detector
 from scanner.options.record import as_record
 
 if TYPE_CHECKING:
@@ -108,7 +108,11 @@ _AGAIN = (
 
 _OPTIONS = (
     click.argument("folder", type=FolderOrLibrary()),
-    click.option("--name", help="Name of the collection.  [default: the folder's name]"),
+    click.option(
+        "--name",
+        shell_complete=complete_collection,
+        help="Name of the collection.  [default: the folder's name]",
+    ),
     detectors_option,
     context_option,
     file_names_option,

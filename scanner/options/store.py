@@ -15,6 +15,7 @@ from storage.errors import NotFound, ScannerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scanner.options.completion import Complete
     from storage.database.store import Store
 
 
@@ -56,11 +57,14 @@ class ScanNumber(click.IntRange):
         super().__init__(1)
 
 
-def scan_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the optional argument SCAN, passed as `scan_id`."""
+def scan_argument_of(complete: Complete) -> Callable[..., Any]:
+    """Return the optional argument SCAN, passed as `scan_id`, of which the Tab key offers some."""
     return click.argument(
-        "scan_id", metavar="[SCAN]", type=ScanNumber(), required=False, shell_complete=complete_scan
-    )(function)
+        "scan_id", metavar="[SCAN]", type=ScanNumber(), required=False, shell_complete=complete
+    )
+
+
+scan_argument = scan_argument_of(complete_scan)
 
 
 @contextmanager

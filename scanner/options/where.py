@@ -16,9 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _CONDITION = re.compile(r"\s*([a-z]+)\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
-VERDICTS = (*Outcome, "pending")
 LABELS = {"ai": True, "real": False}
 YES_OR_NO = {"yes": True, "no": False}
+# Of the fields that have few values.
+VALUES: dict[str, tuple[str, ...]] = {
+    "verdict": (*Outcome, "pending"),
+    "error": tuple(ErrorKind),
+    "label": tuple(LABELS),
+    "reviewed": (*Answer, NOT_REVIEWED),
+    "edited": tuple(YES_OR_NO),
+}
 
 
 def parse_where(texts: Iterable[str]) -> list[Condition]:
@@ -26,11 +33,17 @@ def parse_where(texts: Iterable[str]) -> list[Condition]:
     return [_condition(text) for text in texts]
 
 
+def names() -> list[str]:
+    """Return the names of the fields, without that of 0.1."""
+    return [name for name in FIELDS if name != "truth"]
+
+
 def _condition(text: str) -> Condition:
     match = _CONDITION.fullmatch(text)
     if match is None or match[1] not in FIELDS:
-        names = ", ".join(name for name in FIELDS if name != "truth")
-        raise _invalid("condition", text, f"FIELD=VALUE with one of the fields {names}")
+        raise _invalid(
+            "condition", text, f"FIELD=VALUE with one of the fields {', '.join(names())}"
+        )
     name, comparison, typed = match.groups()
     if comparison not in ("=", "!=") and name != "score":
         raise _invalid("condition", text, f"= or != for {name}, only scores can be compared")
@@ -86,15 +99,15 @@ def _invalid(kind: str, value: str, expected: str) -> click.BadParameter:
 
 # By the name that a user types: the name in the store's filters, and the parser of a value.
 FIELDS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "verdict": ("verdict", _one_of(VERDICTS)),
+    "verdict": ("verdict", _one_of(VALUES["verdict"])),
     "score": ("score", _score),
     "folder": ("folder", _folder),
     "detector": ("detector", str),
     "host": ("host", str),
-    "error": ("error", _one_of(ErrorKind)),
+    "error": ("error", _one_of(VALUES["error"])),
     "label": ("truth", _label),
     # Its name in 0.1.
     "truth": ("truth", _label),
-    "reviewed": ("reviewed", _one_of((*Answer, NOT_REVIEWED))),
+    "reviewed": ("reviewed", _one_of(VALUES["reviewed"])),
     "edited": ("edited", _yes_or_no),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.config import parse_roots
+from scanner.options.completion import complete_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ root_option = click.option(
     "--root",
     "roots",
     type=_Pair(),
+    shell_complete=complete_root,
     multiple=True,
     callback=_roots,
     envvar="SCANNER_ROOTS",

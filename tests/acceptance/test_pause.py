@@ -42,7 +42,7 @@ def test_unknown_host(fleet_on: Callable[[str], Fleet], photos: Path, tmp_path: 
     fleet = fleet_on(f"sqlite:///{tmp_path}/store.db")
 
     said = fleet.cli.run("pause", "attic", check=2).stderr
-    assert "invalid host 'attic': no machine has worked yet" in said
+    assert "invalid host 'attic': no machine has joined or worked yet" in said
 
     fleet.work("--name", "attic")
     scan_id = fleet.cli.json("enqueue", photos, "--include", "00*.jpg", "--json")["scan"]

@@ -108,22 +108,27 @@ def make_result_writer_app(broker_url: str, store_id: str) -> Celery:
     return app
 
 
-def make_namespace(broker_url: str, store_id: str) -> Namespace:
-    """Return a store's keys at a broker. Raise ValueError as make_redis does."""
-    return Namespace(make_redis(broker_url), store_id, parse_address(broker_url).prefix)
+def make_namespace(broker_url: str, store_id: str, answer_s: float | None = None) -> Namespace:
+    """Return a store's keys at a broker. Arguments and errors are those of make_redis."""
+    return Namespace(make_redis(broker_url, answer_s), store_id, parse_address(broker_url).prefix)
 
 
-def make_redis(broker_url: str) -> redis.Redis:
+def make_redis(broker_url: str, answer_s: float | None = None) -> redis.Redis:
     """Return a Redis client for leases and controls, with the same timeouts as Celery's.
 
-    It connects when it is first used. Raises ValueError with one sentence that does not quote the
-    URL: it may contain a password.
+    With `answer_s` it waits for no longer, and tries once. It connects when it is first used.
+    Raises ValueError with one sentence that does not quote the URL: it may contain a password.
     """
     import redis  # noqa: PLC0415 - not needed by processes that only publish
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
     from redis.sentinel import Sentinel  # noqa: PLC0415
 
     address = parse_address(broker_url)
     options = _redis_options()
+    if answer_s is not None:
+        options |= {"socket_timeout": answer_s, "socket_connect_timeout": answer_s}
+        options["retry"] = Retry(NoBackoff(), 0)
     # Unix sockets have no keepalive.
     if address.hosts:
         options["socket_keepalive"] = True
