@@ -65,7 +65,7 @@ def test_health_of_a_broken_worker(
     back = health_of(cli, until="works")
     with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
+    log = worker.communicate()[1]
     dead = health_of(cli, until="dead")
 
     assert (1, "no worker runs on this machine\n") == none
@@ -74,6 +74,8 @@ def test_health_of_a_broken_worker(
     assert "hangs: it has done nothing for" in hung[1]
     assert "runs, and has not reached its broker for" in silent[1]
     assert "is gone without having stopped" in dead[1]
+    assert 1 == log.count("the queue does not answer, waiting until it does")
+    assert not [word for word in ("Celery", "consumer:", "Trying again") if word in log], log
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 from kombu import compression
 from kombu.transport import redis as redis_transport
 from kombu.transport.redis import get_redis_error_classes
@@ -38,6 +41,8 @@ log = logging.getLogger(__name__)
 
 # Until the next attempt after an error of the broker.
 RECONNECT_SECONDS = 2.0
+# For which the queue has to answer before it is said to be back: a full one fails again at once.
+STEADY_SECONDS = 3.0
 # Of a message that becomes a dead letter.
 MAX_SHOWN = 1_000
 
@@ -75,16 +80,51 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     task = SCAN_BATCH
     kind = "batch"
+    # When the queue was said to be away; None while it answers.
+    _away_since: float | None = None
+    # The timer of the words that it is back.
+    _back: Any = None
+
+    def connect(self) -> Any:  # noqa: ANN401 - kombu's
+        """Connect, and say that the queue is back once it has answered for a while."""
+        connection = super().connect()
+        if self._away_since is not None:
+            self._back = self.timer.call_after(STEADY_SECONDS, self._say_back)
+        return connection
+
+    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu's
+        """Try until the queue answers, with one line in the log, not one for each attempt."""
+        retries = self.app.conf.broker_connection_max_retries
+        return conn.ensure_connection(self._say_away, retries, callback=maybe_shutdown)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Wait before the next attempt: a Redis whose memory is full answers at once."""
-        super().on_connection_error_before_connected(exc)
+        self._say_away(exc)
         time.sleep(RECONNECT_SECONDS)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Wait before the next attempt: a full Redis loses each message that it gives."""
-        super().on_connection_error_after_connected(exc)
+        self._say_away(exc)
+        # Not by a filter: Celery sets its own, for this warning too, when its worker starts.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
         time.sleep(RECONNECT_SECONDS)
+
+    def _say_away(self, error: Exception, _next_s: float = 0.0) -> None:
+        """Log that the queue is away, unless that is known."""
+        if self._back is not None:
+            self._back.cancel()
+            self._back = None
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            reason = shown(str(error).encode()).rstrip(".")
+            log.warning("the queue does not answer, waiting until it does: %s", reason)
+
+    def _say_back(self) -> None:
+        since, self._away_since, self._back = self._away_since, None, None
+        if since is not None:
+            log.warning("the queue answers again, after %.0f s", time.monotonic() - since)
 
     def create_task_handler(self, *args: object, **options: object) -> Callable[[Message], None]:
         """Return Celery's handler of messages, behind a check of each message."""
