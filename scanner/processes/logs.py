@@ -98,6 +98,7 @@ def log_to_stderr(*, verbose: bool, host: str | None = None) -> None:
     for name in ("celery", "kombu", "amqp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.app.trace").addFilter(_is_not_a_reject)
+    logging.getLogger("celery.worker.request").addFilter(_shorten_lost_process)
 
 
 def _is_not_a_reject(record: logging.LogRecord) -> bool:
@@ -106,3 +107,16 @@ def _is_not_a_reject(record: logging.LogRecord) -> bool:
 
     error = record.exc_info[0] if record.exc_info else None
     return error is None or not issubclass(error, Reject)
+
+
+def _shorten_lost_process(record: logging.LogRecord) -> bool:
+    """Say in one line that a process was lost: Celery's traceback is of its own main loop."""
+    from billiard.exceptions import WorkerLostError  # noqa: PLC0415 - as above
+
+    error = record.exc_info[1] if record.exc_info else None
+    # billiard wraps it, with its traceback as text.
+    error = getattr(error, "exc", error)
+    if isinstance(error, WorkerLostError):
+        record.msg, record.args = "a process was lost, and its batch is done again: %s", (error,)
+        record.exc_info = record.exc_text = None
+    return True

@@ -14,6 +14,7 @@ import pytest
 from stage import broken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     # The types of the fixtures, see conftest.py.
@@ -21,8 +22,22 @@ if TYPE_CHECKING:
     Fleet = Any
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("kill", "sent", "code"),
+    [
+        (os.killpg, signal.SIGINT, 130),
+        (os.kill, signal.SIGTERM, 0),
+        (os.killpg, signal.SIGTERM, 0),
+    ],
+    ids=["Ctrl-C", "a service manager", "timeout"],
+)
+def test_stopped_in_a_batch(
+    fleet: Fleet,
+    photos: Path,
+    kill: Callable[[int, int], None],
+    sent: signal.Signals,
+    code: int,
+) -> None:
     """A stopped worker requeues its batch without a traceback; its exit code says why."""
     scan_id = fleet.cli.json("enqueue", photos, "--json")["scan"]
     about = rf"host={re.escape(socket.gethostname())} scan={scan_id} batch=\d+"
@@ -33,7 +48,7 @@ def test_stopped_in_a_batch(fleet: Fleet, photos: Path, sent: signal.Signals, co
         before = fleet.counts(scan_id).judged
         worker = fleet.work()
         fleet.wait(scan_id, lambda seen, before=before: seen.judged >= before + 10)
-        worker.send_signal(sent)
+        kill(worker.pid, sent)
         printed, said = worker.communicate(timeout=60)
 
         assert code == worker.returncode

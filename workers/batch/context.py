@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.batch.allocator import keep_freed_memory
+from workers.batch.retry import SaidReasons
 from workers.batch.sinks import QueueSink, StoreSink
 from workers.batch.throughput import Throughput
 from workers.broker.app import make_app, make_namespace
@@ -41,11 +42,18 @@ class WorkerContext:
     To be created after the fork: neither connections nor interpreters survive one.
     """
 
-    def __init__(self, settings: WorkerSettings, name: str, stop: StopFlag) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        name: str,
+        stop: StopFlag,
+        said: SaidReasons | None = None,
+    ) -> None:
         keep_freed_memory()
         self.settings = settings
         self.name = name
         self.stop = stop
+        self.said = said or SaidReasons()
         self.namespace = make_namespace(settings.broker_url, settings.store_id)
         self.app = make_app(settings.broker_url, settings.store_id, settings.machine_id)
         facts: dict[str, object] = {"processes": settings.concurrency, "threads": THREADS}

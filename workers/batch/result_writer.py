@@ -18,7 +18,7 @@ from celery.signals import worker_shutting_down
 from storage.errors import StoreError
 from storage.writes.machines import find_machine
 from storage.writes.received import receive
-from workers.batch.retry import RequeueBatch, Retry
+from workers.batch.retry import RequeueBatch, Retry, SaidReasons
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import REQUEUE_DELAY_SECONDS, unregister_other_tasks
 from workers.broker.app import RECORD_BATCH, make_namespace, make_result_writer_app
@@ -46,7 +46,7 @@ class ResultWriter:
         self._store = store
         self._namespace = namespace
         self._stop = stop
-        self._retry = Retry(stop, lambda _note: None)
+        self._retry = Retry(stop, lambda _note: None, SaidReasons())
 
     def write(self, raw: object) -> None:
         """Write one result. Raises Reject to requeue it; otherwise it is acknowledged."""

@@ -134,7 +134,7 @@ class BatchRunner:
         self._context = context
         self._message = message
         self._timer = ImageTimer(context.settings.limits.image_seconds)
-        self._retry = Retry(context.stop, self._report)
+        self._retry = Retry(context.stop, self._report, context.said)
         self._written: set[int] = set()
         # Images that were split off as a message of their own.
         self._split_off: set[int] = set()

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import redis
 from celery.exceptions import Reject
-from celery.signals import worker_shutting_down
+from celery.signals import worker_process_init, worker_shutting_down
 
 from storage.errors import StoreError
 from workers.batch.context import WorkerContext, process_name
 from workers.batch.lost_process import batch_request
-from workers.batch.retry import TRANSIENT_ERRORS, BatchGivenUp, RequeueBatch
+from workers.batch.retry import TRANSIENT_ERRORS, BatchGivenUp, RequeueBatch, SaidReasons
 from workers.batch.runner import BatchRunner
 from workers.batch.stopping import StopFlag
 from workers.broker.app import SCAN_BATCH, make_app, make_namespace
@@ -45,6 +46,7 @@ class WorkerContexts:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self.stop = StopFlag()
+        self.said = SaidReasons()
         self._context: WorkerContext | None = None
         self._pid = 0
 
@@ -52,7 +54,7 @@ class WorkerContexts:
         """Return the context of the calling process."""
         if self._context is None or self._pid != os.getpid():
             name = process_name(self._settings, os.getpid())
-            self._context = WorkerContext(self._settings, name, self.stop)
+            self._context = WorkerContext(self._settings, name, self.stop, self.said)
             self._pid = os.getpid()
         return self._context
 
@@ -79,6 +81,14 @@ def make_worker_app(settings: WorkerSettings) -> Celery:
         run_batch(contexts, message)
 
     unregister_other_tasks(app, SCAN_BATCH)
+
+    # A SIGTERM to the worker's whole process group, as by `timeout`, is for the main process alone,
+    # which lets its children finish their images.
+    @worker_process_init.connect(weak=False)
+    def leave_group(**_: object) -> None:
+        # Only there does the kernel end them with it.
+        if sys.platform.startswith("linux"):
+            os.setpgid(0, 0)
 
     # Without `weak=False` the closure would be garbage-collected at once.
     @worker_shutting_down.connect(weak=False)
@@ -130,7 +140,10 @@ def _is_over(context: WorkerContext, needs: str) -> bool:
 
 
 def _requeued(contexts: WorkerContexts, error: Exception) -> Reject:
-    log.warning("batch returned to the queue: %s", error)
-    if not contexts.stop.is_set():
+    is_stopping = contexts.stop.is_set()
+    # It comes back in two seconds, for as long as this machine lacks what another may have.
+    level = logging.WARNING if contexts.said.is_new(str(error)) or is_stopping else logging.INFO
+    log.log(level, "batch returned to the queue: %s", error)
+    if not is_stopping:
         time.sleep(REQUEUE_DELAY_SECONDS)
     return Reject(str(error), requeue=True)

@@ -8,8 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import WorkerLostError
 
-from scanner.processes.logs import make_formatter
+from scanner.processes.logs import _shorten_lost_process, make_formatter
 from workers.log_context import log_batch, with_log_context
 
 if TYPE_CHECKING:
@@ -95,3 +97,17 @@ def test_traceback_is_one_value(lines: io.StringIO) -> None:
     assert 1 == line.count("\n")
     assert 'msg=failed trace="Traceback (most recent call last):\\n' in line
     assert line.endswith("""ValueError: invalid literal for int() with base 10: 'no'"\n""")
+
+
+def test_lost_process_is_one_sentence(lines: io.StringIO) -> None:
+    """Of a process that was killed the log has what Celery knows, without Celery's own stack."""
+    celery = logging.getLogger("test")
+    error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL)")
+    celery.addFilter(_shorten_lost_process)
+    wrapped = (WorkerLostError, ExceptionWithTraceback(error, "Traceback"), None)
+    celery.error("Task handler raised error: %r", error, exc_info=wrapped)
+    celery.removeFilter(_shorten_lost_process)
+    line = logged(lines)
+
+    assert "a process was lost, and its batch is done again: Worker exited prematurely" in line
+    assert "trace=" not in line

@@ -7,7 +7,7 @@ import redis
 
 from storage.errors import NotFound, StoreUnavailable
 from workers.batch import retry
-from workers.batch.retry import RETRY_SECONDS, RequeueBatch, Retry
+from workers.batch.retry import FORGET_SECONDS, RETRY_SECONDS, RequeueBatch, Retry, SaidReasons
 from workers.batch.stopping import StopFlag
 from workers.sources.source import FetchError, SourceUnavailable
 
@@ -30,7 +30,7 @@ class Environment:
         self.told: list[str] = []
         self.tries = 0
         self.stop = StopFlag()
-        self.retry = Retry(self.stop, self.told.append)
+        self.retry = Retry(self.stop, self.told.append, SaidReasons())
         monkeypatch.setattr(retry.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(retry.time, "sleep", self.sleep)
 
@@ -88,6 +88,22 @@ def test_delays_grow(environment: Environment) -> None:
 
     assert [0.5, 1.0, 2.0, 4.0, 5.0, 5.0] == environment.pauses[:6]
     assert 5.0 == max(environment.pauses)
+
+
+def test_log(environment: Environment, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the beginning and the end of a wait, and one line for batches that return."""
+    error = AWAY[1]
+    environment.until(environment.now + 30, error)
+    assert ["waiting: the disk is away", "goes on after 32 s: the disk is away"] == caplog.messages
+
+    caplog.clear()
+    for _ in range(2):
+        with pytest.raises(RequeueBatch):
+            environment.until(10**9, error)
+    environment.now += FORGET_SECONDS
+    with pytest.raises(RequeueBatch):
+        environment.until(10**9, error)
+    assert ["waiting: the disk is away"] * 2 == caplog.messages
 
 
 def test_no_wait_when_stopping(environment: Environment) -> None:

@@ -15,7 +15,7 @@ from celery.signals import worker_shutting_down
 from storage.errors import NotFound, StoreOutdated, StoreUnavailable
 from storage.records import BatchImage, Plan
 from workers.batch import tasks
-from workers.batch.retry import RequeueBatch
+from workers.batch.retry import RequeueBatch, SaidReasons
 from workers.batch.stopping import StopFlag
 from workers.batch.tasks import WorkerContexts, make_worker_app, run_batch
 from workers.broker.app import SCAN_BATCH
@@ -44,6 +44,7 @@ class Process:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stop = StopFlag()
+        self.said = SaidReasons()
         self.done: list[BatchMessage] = []
         self.delays: list[float] = []
         # Whether what messages need has been missing for too long.
@@ -101,6 +102,21 @@ def settings(tmp_path: Path) -> WorkerSettings:
 def app(settings: WorkerSettings) -> Celery:
     """Return that worker's app."""
     return make_worker_app(settings)
+
+
+def test_returned_again(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch that returns again and again for one reason is logged once; a stop each time."""
+    process.work_error = RequeueBatch("no folder")
+    for _ in range(3):
+        with pytest.raises(Reject):
+            process.do(encode_batch(MESSAGE))
+    process.stop.set()
+    process.work_error = RequeueBatch("the worker is stopping")
+    for _ in range(2):
+        with pytest.raises(Reject):
+            process.do(encode_batch(MESSAGE))
+
+    assert [1, 2] == [caplog.text.count(text) for text in ("no folder", "is stopping")]
 
 
 def test_a_batch(process: Process) -> None:
