@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.errors import ScannerError
+from storage.private import make_private_folder
 from storage.reads.answers import agreed_answers
 from workers.detectors import custom, installed, refit
 from workers.detectors.card import DataSet, Thresholds, load_card, sha256_of
@@ -235,7 +236,7 @@ def _gain(judged: refit.CrossValidated, answers: refit.Answers) -> float:
 def _write(card: Card, head: Head, thresholds: Thresholds, result: Learned) -> Card:
     """Write the fitted detector as a custom one, in place of an earlier one of that name."""
     name = card.name + SUFFIX
-    custom.folder().mkdir(parents=True, exist_ok=True)
+    make_private_folder(custom.folder())
     with tempfile.TemporaryDirectory(dir=custom.folder(), prefix=".learning-") as partial:
         folder = Path(partial, name)
         folder.mkdir()

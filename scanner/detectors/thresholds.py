@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from scanner.config import config_file
 from scanner.processes.atomic_write import atomic_write
 from storage.errors import ScannerError
+from storage.private import make_private_folder
 from storage.records import NEVER, Thresholds
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def write_thresholds(thresholds: Mapping[str, CustomThresholds]) -> None:
         lines += ["", f"[{json.dumps(name)}]", f'sha256 = "{custom.sha256}"']
         lines += [f"unsure = {custom.unsure!r}", f"ai = {custom.ai!r}"]
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
         with atomic_write(file) as stream:
             stream.write(("\n".join(lines) + "\n").encode())
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.processes.atomic_write import atomic_write
 from storage.errors import InvalidInput, ScannerError
 from storage.paths import shown
+from storage.private import make_private_folder
 from workers.provenance import trust_lists
 from workers.provenance.trust_lists import MAX_LIST_BYTES, TrustList, TrustListError, certificates
 
@@ -236,7 +237,7 @@ def _limited(source: str, body: bytes) -> bytes:
 
 def _write(file: Path, trust_list: TrustList) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
         with atomic_write(file, _PUBLIC_FILE) as stream:
             stream.write(trust_list.to_json())
     except OSError as error:

@@ -30,6 +30,7 @@ from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
 from storage.database.engine import store_url
 from storage.errors import InvalidInput
+from storage.private import make_private_folder, open_private
 from storage.writes.machines import list_machines
 from workers.broker.address import parse_address
 from workers.broker.app import make_redis
@@ -162,7 +163,7 @@ def _queue(options: HubOptions, store: Store, folder: Path) -> Iterator[_Queue]:
 def _lock_folder(state_dir: Path) -> Iterator[Path]:
     """Yield the hub's folder, locked; raise HubError if another hub runs."""
     folder = hub_folder(state_dir)
-    with (folder / "lock").open("ab") as handle:
+    with open_private(folder / "lock", "ab") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -173,7 +174,7 @@ def _lock_folder(state_dir: Path) -> Iterator[Path]:
 def _queue_folder(folder: Path, *, tls: bool) -> Path:
     """Return the folder of the queue's files; the server with TLS may be another program."""
     queue_folder = folder / ("queue-tls" if tls else "queue")
-    queue_folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(queue_folder)
     return queue_folder
 
 

@@ -23,6 +23,7 @@ from scanner.config import APP
 from scanner.processes.atomic_write import atomic_write
 from storage.errors import ScannerError
 from storage.paths import shown
+from storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +143,7 @@ def certificate_file() -> Path:
 def save_hub(hub: HubConfig) -> Path:
     """Save the hub's configuration in a private file, and return its path."""
     file = hub_file()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(file.parent)
     if hub.cert is not None:
         write_private(certificate_file(), hub.cert)
     write_private(file, json.format(json.encode(hub), indent=1).decode() + "\n")

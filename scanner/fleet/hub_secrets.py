@@ -12,6 +12,7 @@ from msgspec import Struct, json
 from scanner.fleet.access_list import JOIN
 from scanner.fleet.hub_config import parse_join_line, write_private
 from storage.errors import ScannerError
+from storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ class HubSecrets(Struct, frozen=True):
 def hub_folder(state_dir: Path) -> Path:
     """Return the folder of the hub's files, which only its user can open. Raise OSError."""
     folder = state_dir / "hub"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     folder.chmod(0o700)
     return folder
 

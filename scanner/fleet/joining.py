@@ -19,6 +19,7 @@ from msgspec import Meta, Struct, json
 
 from scanner.fleet.hub_config import HubConfig, JoinError
 from scanner.processes.atomic_write import atomic_write
+from storage.private import make_private_folder
 from storage.writes.machines import KeyChanged, Machine, admit
 from workers.broker.field_types import (
     VERSION,
@@ -187,7 +188,7 @@ def ensure_machine_key(state_dir: Path) -> bytes:
     key = read_machine_key(state_dir)
     if key is None:
         key = secrets.token_bytes(KEY_BYTES)
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(state_dir)
         with atomic_write(_key_file(state_dir)) as output:
             output.write(key)
     return key

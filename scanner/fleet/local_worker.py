@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from scanner.config import root_arguments
 from scanner.processes import children
 from storage.errors import ScannerError
+from storage.private import make_private_folder, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,8 +83,8 @@ class LocalWorker:
         environment = children.environment(
             SCANNER_BROKER_URL=broker_url, SCANNER_STORE_URL=self._store_url
         )
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._log.write_bytes(b"")
+        make_private_folder(self._log.parent)
+        open_private(self._log, "wb").close()
         pipe = self._process.stdin
         assert pipe is not None  # noqa: S101 - it is a pipe
         # A worker that has exited is noticed by `check`.

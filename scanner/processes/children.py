@@ -24,10 +24,12 @@ def start(  # noqa: PLR0913 - named, as those of Popen are
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     output: int | IO[bytes] | None = None,
     inherited: Sequence[int] = (),
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
     """Start a program in its own session, with stdout and stderr going to `output`.
 
-    It keeps the file descriptors `inherited` open, and with them the locks on these files.
+    It keeps the file descriptors `inherited` open, and with them the locks on these files; its
+    `umask` is this process' own by default.
 
     On Linux the program gets SIGTERM when the calling *thread* ends, so call from a thread that
     lives long enough, usually the main thread. A program that cannot be started exits with 1 and
@@ -44,6 +46,7 @@ def start(  # noqa: PLR0913 - named, as those of Popen are
         stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
         pass_fds=inherited,
+        umask=umask,
     )
 
 

@@ -37,6 +37,7 @@ from scanner.processes import children
 from scanner.processes.addresses import is_wildcard
 from scanner.processes.private_folder import private_folder
 from storage.errors import ServiceUnavailable
+from storage.private import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,13 +299,15 @@ class EmbeddedServer:
         os.write(writer, config.encode())  # fits into the pipe's buffer, so this does not block
         os.close(writer)
         try:
-            with (self._folder / "server.log").open("ab") as output:
+            with open_private(self._folder / "server.log", "ab") as output:
                 self._process = children.start(
                     [str(self._program), "-"],
                     cwd=self._folder,
                     stdin=reader,
                     output=output,
                     inherited=[self._lock.fileno()] if self._lock else [],
+                    # Its files hold the batches.
+                    umask=0o077,
                 )
         finally:
             os.close(reader)
@@ -372,7 +375,7 @@ def _lock_files(folder: Path) -> Iterator[BinaryIO]:
     A server whose hub was killed may still run, and two servers would damage the files. Raise
     ServerFailed where it does not end in time.
     """
-    with (folder / "server.lock").open("a+b") as lock:
+    with open_private(folder / "server.lock", "a+b") as lock:
         deadline = time.monotonic() + EARLIER_SERVER_S
         while True:
             try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import ScannerError
 from storage.paths import shown
+from storage.private import make_private_folder, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,18 +29,18 @@ def lock_scan(state_dir: Path, store_id: str, folder: object, plan: str) -> Iter
     """
     key = b"\0".join((store_id.encode(), os.fsencode(str(folder)), plan.encode()))
     file = state_dir / "locks" / f"scan-{hashlib.sha256(key).hexdigest()[:16]}"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+") as handle:
+    make_private_folder(file.parent)
+    with open_private(file, "a+b") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
             raise AlreadyRunning(
                 f"A scan of {shown(os.fsencode(str(folder)))} is running already (process "
-                f"{handle.read()}): follow it with `scanner status --watch`"
+                f"{handle.read().decode()}): follow it with `scanner status --watch`"
             ) from error
         handle.seek(0)
         handle.truncate()
-        handle.write(str(os.getpid()))
+        handle.write(str(os.getpid()).encode())
         handle.flush()
         yield

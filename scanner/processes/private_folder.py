@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.private import make_private_folder, open_private
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,8 +25,8 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
     Remove folders of the same prefix that killed processes left behind: each folder contains a
     file that its process keeps locked, and a lock ends with its process.
     """
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (parent / f"{prefix}.lock").open("ab") as gate:
+    make_private_folder(parent)
+    with open_private(parent / f"{prefix}.lock", "ab") as gate:
         # One process at a time, so that no folder is removed before its owner has locked it.
         fcntl.flock(gate, fcntl.LOCK_EX)
         for orphan in parent.glob(f"{prefix}-*"):

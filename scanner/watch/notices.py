@@ -19,6 +19,7 @@ from scanner.report.formats.row import row_json
 from scanner.report.text.why import why
 from storage.errors import StoreError
 from storage.paths import shown
+from storage.private import make_private_folder
 from storage.reads.verdicts import images_with, verdict_row
 from storage.records import Outcome
 
@@ -145,7 +146,7 @@ class Notices(threading.Thread):
 
         At the first start what the scan has found already counts as sent.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._file = folder / f"{self._store.identity}-{self._scan.scan_id}-{self.name}.json"
         try:
             self._sent = set(map(int, json.loads(self._file.read_text(encoding="utf-8"))))

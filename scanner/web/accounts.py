@@ -21,6 +21,7 @@ from scanner.processes.atomic_write import atomic_write
 from scanner.web.forms import MAX_NAME_CHARACTERS
 from storage.errors import InvalidInput, NotFound, ScannerError
 from storage.paths import shown
+from storage.private import make_private_folder, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +102,8 @@ class Accounts:
     def _change(self) -> Iterator[dict[str, str]]:
         """Yield the users, and write them at the end; one process at a time."""
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._file.with_suffix(".lock").open("ab") as lock:
+            make_private_folder(self._file.parent)
+            with open_private(self._file.with_suffix(".lock"), "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 users = self.hashes()
                 yield users

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from scanner.processes.atomic_write import atomic_write
+from storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +45,7 @@ class DiskCache:
         """Write a file, if the disk has room."""
         folder = self._folder / name[:2]
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.mkdir(mode=0o700, exist_ok=True)
+            make_private_folder(folder)
             # Atomically: other threads may read it meanwhile.
             with atomic_write(folder / name, durable=False) as file:
                 file.write(data)

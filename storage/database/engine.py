@@ -21,6 +21,7 @@ from storage.database.schema import HEAD, metadata
 from storage.database.schema import store as store_table
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 from storage.optional_packages import with_extra
+from storage.private import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,7 @@ def _connect_to_read(file: Path) -> sqlite3.Connection:
 
 def _make_folder(file: Path) -> None:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(file.parent)
     except OSError as error:
         raise StoreUnavailable(
             f"The store {file} cannot be used: its folder cannot be created: {error.strerror}"

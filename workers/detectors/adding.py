@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from storage.errors import ScannerError
+from storage.private import make_private_folder
 from storage.records import AI_NAMES, NEVER, REAL_NAMES, SCORE_THRESHOLD
 from workers.detectors import custom
 from workers.detectors.card import (
@@ -213,7 +214,7 @@ def _write(
     images: list[NDArray[np.uint8]],
 ) -> Card:
     """Write model and card, load them as a worker would, and move them into place."""
-    custom.folder().mkdir(parents=True, exist_ok=True)
+    make_private_folder(custom.folder())
     with tempfile.TemporaryDirectory(dir=custom.folder(), prefix=".adding-") as partial:
         folder = Path(partial, description.name)
         folder.mkdir()

@@ -19,6 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.private import make_private_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,7 +79,7 @@ def heartbeat_file(state_dir: Path, name: str) -> Iterator[HeartbeatFile]:
     that are forked do not inherit the timer.
     """
     folder = _folder(state_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     _remove_old(folder)
     file = folder / f"{_namespace()}-{os.getpid()}"
     file.write_text(json.dumps({"name": name, "started": _started(os.getpid())}), encoding="utf-8")

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from storage.private import make_private_folder, open_private
 from storage.writes.results import Host
 from workers.host.health import hardware, health
 
@@ -81,8 +82,8 @@ def _host_id(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
         if host_id := _read_id(handle):
             return host_id
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+b") as handle:
+    make_private_folder(file.parent)
+    with open_private(file, "a+b") as handle:
         # Of processes that start together, the first one writes; the others wait and read.
         fcntl.flock(handle, fcntl.LOCK_EX)
         handle.seek(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -266,3 +267,17 @@ def test_tls_with_a_named_broker(home: Path) -> None:
 
     assert 2 == done.exit_code
     assert "--tls and --broker exclude each other" in done.output
+
+
+def test_files_are_private(options: HubOptions, store: Store, tmp_path: Path) -> None:
+    """Whatever the umask, only the hub's user can open its folders, its queue and its locks."""
+    before = os.umask(0)
+    try:
+        with run_hub(options, store, tmp_path / "state" / "scanner"):
+            pass
+    finally:
+        os.umask(before)
+
+    made = [*(tmp_path / "state").rglob("*"), tmp_path / "state"]
+    assert {"lock", "appendonlydir", "server.log"} <= {path.name for path in made}
+    assert [] == [path for path in made if path.stat().st_mode & 0o077]
