@@ -17,8 +17,10 @@ import redis
 
 from scanner.config import ConfigError, config_file, file_settings, state_dir
 from scanner.fleet.broker import (
+    KEEPING,
     OPEN_BROKER,
     error_text,
+    evicting_policy,
     lacks_password,
     open_broker,
     without_password,
@@ -268,6 +270,11 @@ def _broker(url: str | None) -> Check:
 
 def _running_broker(where: str, info: Mapping[str, Any], *, is_open: bool) -> Check:
     result = f"{where}, Redis {info['redis_version']}"
+    if policy := evicting_policy(info):
+        fix = f"set `maxmemory-policy {KEEPING}` there: it may drop batches, results and pauses"
+        return Check(
+            "broker", Level.WRONG, f"{result}, which drops keys when it is full ({policy})", fix
+        )
     if is_open:
         fix = "set `requirepass` there, and write redis://:PASSWORD@HOST"
         return Check("broker", Level.NOTE, OPEN_BROKER % where, fix)

@@ -68,7 +68,7 @@ def command(ctx: click.Context, *, requested: ScanRequestOptions, options: Enque
 def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
     """Enqueue and report; return how many folders could not be read."""
     from scanner.fleet import producer
-    from scanner.fleet.broker import open_broker
+    from scanner.fleet.broker import open_broker, warn_of_eviction
     from scanner.fleet.fingerprint import take_fingerprint
     from scanner.follow.events import Events
     from scanner.report.text import labels
@@ -81,6 +81,7 @@ def _enqueue(request: ScanRequest, options: EnqueueOptions) -> int:
         open_store(options.store, make=True) as store,
         open_broker(options.broker, store.identity) as broker,
     ):
+        warn_of_eviction(broker)
         opened = producer.open_scan(store, request)
         uncancel(broker.namespace, opened.scan.scan_id)
         # Before the first batch: a worker may take it at once.

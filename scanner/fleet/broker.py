@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import redis
@@ -23,7 +23,7 @@ from workers.broker.address import one_netloc, parse_address
 from workers.broker.app import make_app, make_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from celery import Celery
 
@@ -34,6 +34,12 @@ log = logging.getLogger(__name__)
 
 # Said each time, since whoever reaches the broker can send work and results.
 OPEN_BROKER = "the broker %s has no password: everyone who reaches it can send work to your workers"
+# Said where something is put on a queue, which would look finished with batches dropped.
+KEEPING = "noeviction"
+EVICTING_BROKER = (
+    "the broker %s drops batches when its memory is full (maxmemory-policy %s): set "
+    f"`maxmemory-policy {KEEPING}` there"
+)
 # Shown in place of a URL that may be a password in part.
 HIDDEN = "(a URL that is not shown)"
 # What to do about a broker that does not answer.
@@ -115,6 +121,23 @@ def lacks_password(url: str) -> bool:
             "the URL where everyone on the network is trusted"
         )
     return True
+
+
+def evicting_policy(info: Mapping[str, Any]) -> str | None:
+    """Return the policy by which a server drops keys once its memory is full; None if it keeps all.
+
+    `info` is the server's INFO.
+    """
+    policy = str(info.get("maxmemory_policy", KEEPING))
+    return policy if info.get("maxmemory") and policy != KEEPING else None
+
+
+def warn_of_eviction(broker: Broker) -> None:
+    """Warn of a server that may drop batches; a server may forbid to ask."""
+    with suppress(redis.RedisError):
+        policy = evicting_policy(broker.namespace.client.info("memory"))
+        if policy is not None:
+            log.warning(EVICTING_BROKER, without_password(broker.url), policy)
 
 
 def broker_error(where: str, error: Exception, advice: str = ADVICE) -> BrokerUnavailable:

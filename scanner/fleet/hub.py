@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from scanner.fleet.access_list import ADMIN, JOIN, PRODUCER, RESULTS, AccessList
-from scanner.fleet.broker import OF_HUB_ADVICE, open_broker, without_password
+from scanner.fleet.broker import OF_HUB_ADVICE, open_broker, warn_of_eviction, without_password
 from scanner.fleet.certificate import ensure_certificate
 from scanner.fleet.file_server import Access, FileServer, Rate
 from scanner.fleet.hub_config import HubConfig, save_hub
@@ -97,6 +97,8 @@ def run_hub(options: HubOptions, store: Store, state_dir: Path) -> Iterator[Runn
         cert = ensure_certificate(_queue_folder(folder, tls=True)) if options.tls else None
         queue = parts.enter_context(_queue(options, store, folder))
         broker = parts.enter_context(open_broker(queue.url, store.identity, OF_HUB_ADVICE))
+        if options.broker_url is not None:
+            warn_of_eviction(broker)
         check_rescuer = parts.enter_context(local_rescuer(store, broker, FLEET))
         module = ["scanner.fleet.result_writer"]
         result_writer = parts.enter_context(

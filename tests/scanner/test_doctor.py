@@ -175,3 +175,16 @@ def test_redis_without_a_password(store: str, open_redis: str) -> None:
 
     assert (Level.NOTE, True) == (here.level, "has no password" in here.result)
     assert (Level.WRONG, True) == (beyond.level, "has no password" in beyond.result)
+
+
+def test_redis_that_evicts(store: str, open_redis: str) -> None:
+    """A server that drops keys when its memory is full is wrong; one without a limit drops none."""
+    with redis.Redis.from_url(open_redis) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        unlimited = checks(store, open_redis)["broker"]
+        client.config_set("maxmemory", "100mb")
+        limited = checks(store, open_redis)["broker"]
+
+    assert (Level.NOTE, Level.WRONG) == (unlimited.level, limited.level)
+    assert limited.result.endswith(", which drops keys when it is full (allkeys-lru)")
+    assert "set `maxmemory-policy noeviction` there" in limited.fix

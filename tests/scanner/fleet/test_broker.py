@@ -9,6 +9,7 @@ from scanner.fleet.broker import (
     InvalidBroker,
     lacks_password,
     open_broker,
+    warn_of_eviction,
     without_password,
 )
 
@@ -45,6 +46,18 @@ def test_broker_without_a_password(open_redis: str, caplog: pytest.LogCaptureFix
             assert broker.namespace.client.ping()
 
     assert 2 == caplog.text.count("has no password: everyone who reaches it can send work")
+
+
+def test_broker_that_evicts(open_redis: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that drops keys once its memory is full is said to, where something is put on it."""
+    with open_broker(open_redis, "s1") as broker:
+        warn_of_eviction(broker)
+        client = broker.namespace.client
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "volatile-ttl")
+        warn_of_eviction(broker)
+
+    assert 1 == caplog.text.count("when its memory is full (maxmemory-policy volatile-ttl)")
 
 
 @pytest.mark.parametrize(
