@@ -29,11 +29,12 @@ NOT_RUN = {
     r"bin/(test|lint|docs|release)|\.ci/run|nox|pre-commit": "is a task of the repository",
     r"bin/picture|benchmarks/house\.py": "is no part of the product",
     r"bin/scan ~/Pictures|bin/scanner": "test_first_command.py runs it in a new clone",
-    r"pipx? install|uv tool|venv ~/scanner": "changes the user's home; tests run on the wheel",
+    r"pipx? install|uv tool|uvx|venv ~/scanner": "changes the user's home; tests run on the wheel",
     r"docker ": "needs a Docker engine; test_compose.py checks the files",
     r"pip download": "downloads from the package index",
     r"scaled_photographs\.py": "needs whole photographs, which are not among the data sets",
     r"scanner train": "takes an hour; tests/workers/training trains on a few images",
+    r"evaluate scenes --data labelled": "refuses damaged images; test_evaluate.py has a folder",
     r"scanner bench (--make|\w+/)": "takes minutes; test_benchmark_nets.py makes a smaller model",
     r"scanner detectors get": "fetches 75 MB; test_published.py fetches from mirrors",
     r"scanner hub revoke": "needs that machine; tests/scanner/fleet/test_members.py has one",
@@ -51,6 +52,7 @@ NOT_RUN = {
 REPLACEMENTS = {
     "redis://:secret@laptop:6379/0": "$TEST_BROKER",
     "postgresql://scanner:secret@laptop/scanner": "$TEST_STORE",
+    "~/datasets": "$SCANNER_TEST_DATA",
     "/mnt/nas/photos": "$PWD/photos",
     "/photos": "$PWD/photos",
     "192.168.1.5": "127.0.0.1:$TEST_PORT",
@@ -108,7 +110,6 @@ SETUP = {
             "print(trust_lists.load().authorities)' > C2PA-TRUST-LIST.pem"
         ),
     ],
-    "docker.md": ["touch line"],
 }
 
 
