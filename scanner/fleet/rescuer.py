@@ -66,12 +66,19 @@ class Rescuer:
         self._idle: set[int] = set()
 
     def run_until(self, stop: threading.Event) -> None:
-        """Run rounds until stopped; wait while the store or the broker is unavailable."""
+        """Run rounds until stopped; wait, and say so once, while store or broker is unavailable."""
+        waits = False
         while not stop.wait(ROUND_SECONDS):
             try:
                 self.round()
             except (StoreError, redis.RedisError, OperationalError) as error:
-                log.warning("the rescuer waits: %s", error)
+                if not waits:
+                    log.warning("the rescuer waits: %s", error)
+                waits = True
+            else:
+                if waits:
+                    log.warning("the rescuer works again")
+                waits = False
 
     def round(self) -> None:
         """Publish batches of dead workers and, if the queue is empty, all other lost batches."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from base64 import b64decode
 from typing import TYPE_CHECKING
+
+import redis
 
 from scanner.fleet.rescuer import Rescuer
 from storage.records import ListedImage, Plan
@@ -137,3 +140,23 @@ def test_scan_of_another_version(
 
     assert 1 == queue_length(broker)
     assert "planned by another version" in caplog.text
+
+
+def test_waiting_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the beginning and the end of a wait, and no line for each round between."""
+    stop = threading.Event()
+    rounds = iter([redis.ConnectionError("closed"), redis.ConnectionError("refused"), None])
+
+    def next_round(_rescuer: Rescuer) -> None:
+        error = next(rounds)
+        if error is not None:
+            raise error
+        stop.set()
+
+    monkeypatch.setattr(Rescuer, "round", next_round)
+    monkeypatch.setattr("scanner.fleet.rescuer.ROUND_SECONDS", 0.0)
+    Rescuer.__new__(Rescuer).run_until(stop)
+
+    assert ["the rescuer waits: closed", "the rescuer works again"] == caplog.messages
