@@ -10,6 +10,7 @@ import click
 
 from scanner.exits import DONE, FAIL_ON
 from scanner.language import ENGLISH, LANGUAGES, speaking
+from scanner.options.broker import broker_option
 from scanner.options.completion import complete_scan
 from scanner.options.output import (
     fail_on_option,
@@ -41,6 +42,7 @@ class Options:
     language: str
     full: bool
     fail_on: str | None
+    broker: str
     as_json: bool
 
 
@@ -68,6 +70,7 @@ class Options:
 )
 @full_option
 @fail_on_option
+@broker_option
 @json_option
 @as_record(Options)
 @click.pass_context
@@ -97,7 +100,7 @@ def command(ctx: click.Context, *, options: Options) -> None:
     output_format = "json" if options.as_json else options.output_format
     refuse_parquet_on_terminal(output_format, options.output)
     with open_store(options.store) as store:
-        report = _report(store, options.scans)
+        report = _report(store, options.scans, options.broker)
         if options.redact:
             report = redacted(report)
         thumbnails = None
@@ -108,15 +111,18 @@ def command(ctx: click.Context, *, options: Options) -> None:
     ctx.exit(FAIL_ON if options.fail_on == "ai" and report.counts.ai else DONE)
 
 
-def _report(store: Store, scans: tuple[int, ...]) -> Report | Comparison:
+def _report(store: Store, scans: tuple[int, ...], broker: str) -> Report | Comparison:
     """Return the report on a scan, or the comparison of two."""
+    from scanner.follow.phase import phases_of
     from scanner.report.figures.build import build
     from scanner.report.figures.compare import compare
     from storage.writes.scans import find_scan
 
+    phase_of = phases_of(store, broker).of
     if len(scans) > 1:
-        return compare(store, *(find_scan(store, scan_id) for scan_id in scans))
-    return build(store, find_scan(store, scans[0] if scans else None))
+        before, after = (find_scan(store, scan_id) for scan_id in scans)
+        return compare(store, before, after, phase_of)
+    return build(store, find_scan(store, scans[0] if scans else None), phase_of=phase_of)
 
 
 def _thumbnails(store: Store, report: Report) -> dict[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from contextlib import contextmanager
@@ -149,13 +150,14 @@ def _scan(requested: ScanRequestOptions, means: _Means) -> int:
     from scanner.fleet import producer
     from scanner.fleet.broker import open_broker
     from scanner.follow.progress import RETRY_SECONDS, ScanProgress, read_progress
-    from scanner.processes.lock import lock_scan
+    from scanner.processes.lock import lock_file, lock_scan
 
     options = means.options
     request = _request(requested, options)
+    root = os.fsencode(str(request.root))
     with (
         open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
-        lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
+        lock_scan(lock_file(state_dir(), store.identity, root, request.plan.digest()), root),
     ):
         if options.broker is not None:
             # Before the scan is in the store: it would stay there unfinished.

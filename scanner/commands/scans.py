@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from scanner.options.broker import broker_option
 from scanner.options.completion import complete_scan
 from scanner.options.output import json_option
 from scanner.options.parameters import refuse_before_subcommand
@@ -15,9 +16,10 @@ from scanner.options.store import ScanNumber, open_store, store_option
 
 @click.group(invoke_without_command=True)
 @store_option
+@broker_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
+def command(ctx: click.Context, *, store: str, broker: str, as_json: bool) -> None:
     """List the scans of a store, or delete one.
 
     \b
@@ -30,13 +32,14 @@ def command(ctx: click.Context, *, store: str, as_json: bool) -> None:
     ctx.default_map = dict.fromkeys(command.commands, ctx.default_map)
     refuse_before_subcommand(ctx)
     if ctx.invoked_subcommand is None:
-        _list(store, as_json=as_json)
+        _list(store, broker, as_json=as_json)
 
 
 @command.command("list")
 @store_option
+@broker_option
 @json_option
-def list_command(*, store: str, as_json: bool) -> None:
+def list_command(*, store: str, broker: str, as_json: bool) -> None:
     """List the scans, latest first.
 
     \b
@@ -44,7 +47,7 @@ def list_command(*, store: str, as_json: bool) -> None:
       scanner scans list
       scanner scans list --json
     """
-    _list(store, as_json=as_json)
+    _list(store, broker, as_json=as_json)
 
 
 @command.command("forget")
@@ -78,12 +81,13 @@ def forget_command(*, scan_id: int, store: str, yes: bool) -> None:
     click.echo(f"Forgot {what}", err=True)
 
 
-def _list(store: str, *, as_json: bool) -> None:
+def _list(store: str, broker: str, *, as_json: bool) -> None:
+    from scanner.follow.phase import phases_of
     from scanner.report.text.console import ReportConsole
     from scanner.report.text.scan_list import listed_scans, print_scans, scans_json
 
     with open_store(store) as opened:
-        scans = listed_scans(opened)
+        scans = listed_scans(opened, phases_of(opened, broker).of)
     if as_json:
         click.echo(json.dumps(scans_json(scans), indent=2))
     else:

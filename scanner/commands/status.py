@@ -17,8 +17,10 @@ from scanner.options.store import open_store, scan_argument, store_option
 from workers.settings import FLEET
 
 if TYPE_CHECKING:
+    from scanner.follow.phase import Phases
     from scanner.follow.progress import ScanProgress
     from scanner.follow.queue_state import QueueState
+    from scanner.report.figures.phase import Phase
     from storage.database.store import Store
 
 
@@ -59,8 +61,9 @@ def command(ctx: click.Context, *, options: Options) -> None:
       scanner status --watch --json-lines
     """
     from scanner.follow.events import Events
+    from scanner.follow.phase import phases_of
     from scanner.follow.progress import Follower, read_progress
-    from scanner.follow.queue_state import read_queue_state
+    from scanner.report.text.next_step import next_step
     from storage.writes.scans import find_scan
 
     with open_store(options.store) as store:
@@ -73,36 +76,43 @@ def command(ctx: click.Context, *, options: Options) -> None:
         # Read again: the scan may have been handed to the fleet meanwhile.
         seen = read_progress(store, scan_id)
         is_of_fleet = seen.scan.owner == FLEET
-        state = read_queue_state(options.broker, store.identity) if is_of_fleet else None
+        phases = phases_of(store, options.broker)
+        phase = phases.of(seen.scan)
+        state = phases.queue if is_of_fleet else None
         if events is not None:
-            events.summary(_body(store, scan_id, state), seen.counts.error)
+            events.summary(_body(store, scan_id, phases), seen.counts.error)
         elif options.as_json:
-            click.echo(json.dumps(_body(store, scan_id, state)))
+            click.echo(json.dumps(_body(store, scan_id, phases)))
         else:
-            _print(seen, state)
+            _print(seen, phase)
             _print_hosts(store, scan_id)
             if is_of_fleet and not seen.is_over:
                 _print_queue(state, options.broker)
+            if (step := next_step(seen.scan, phase)) is not None:
+                click.echo(f"  {step}")
     ctx.exit(seen.exit_code if options.watch else DONE)
 
 
-def _body(store: Store, scan_id: int, state: QueueState | None) -> dict[str, Any]:
+def _body(store: Store, scan_id: int, phases: Phases) -> dict[str, Any]:
     from msgspec import to_builtins
 
     from scanner.report.figures.build import build
     from scanner.report.formats.json import to_json
     from storage.writes.scans import find_scan
 
-    body = to_json(build(store, find_scan(store, scan_id)))
-    body["queue"] = to_builtins(state)
+    scan = find_scan(store, scan_id)
+    body = to_json(build(store, scan, phase_of=phases.of))
+    body["queue"] = to_builtins(phases.queue if scan.owner == FLEET else None)
     return body
 
 
-def _print(seen: ScanProgress, state: QueueState | None) -> None:
+def _print(seen: ScanProgress, phase: Phase) -> None:
     from scanner.report.text import labels
 
     scan, counts = seen.scan, seen.counts
-    click.echo(f"scan {scan.scan_id} of {scan.collection}: {_phase(seen, state)}")
+    is_listing = scan.listed_at is None and not seen.is_over
+    listing = ", folder not fully listed" if is_listing else ""
+    click.echo(f"scan {scan.scan_id} of {scan.collection}: {labels.state(phase)}{listing}")
     judged = f"{counts.judged:,} of {labels.count(counts.images, 'image', 'images')} judged"
     # The total is unknown while the folder is listed.
     if scan.listed_at is not None and counts.images:
@@ -135,7 +145,7 @@ def _print_queue(state: QueueState | None, broker: str) -> None:
     waiting = f"{state.waiting:,} {'batch' if state.waiting == 1 else 'batches'} queued"
     if not state.workers:
         click.echo(f"  {waiting}")
-        click.echo("  no active worker: start one with `scanner worker`")
+        click.echo("  no active worker")
         return
     click.echo(f"  {waiting}; recently active processes:")
     for worker in state.workers:
@@ -144,13 +154,3 @@ def _print_queue(state: QueueState | None, broker: str) -> None:
         # An idle or paused worker has no batch.
         batch = f" batch {worker.batch_id} of scan {worker.scan_id}," if worker.batch_id else ""
         click.echo(f"    {worker.name}{batch} {seconds:.0f} s ago{note}")
-
-
-def _phase(seen: ScanProgress, state: QueueState | None) -> str:
-    if seen.is_over:
-        return seen.scan.state
-    # Of a fleet only: the process of a `scan` may be gone.
-    is_active = state is not None and bool(state.workers)
-    if seen.scan.listed_at is None:
-        return "running, folder not fully listed" if is_active else "folder not fully listed"
-    return "running" if is_active else "unfinished"

@@ -210,7 +210,7 @@ def _watch(request: ScanRequest, options: WatchOptions, ways: list[Way]) -> NoRe
     from scanner.fleet import producer
     from scanner.fleet.local_worker import WorkerOptions
     from scanner.follow.progress import RETRY_SECONDS
-    from scanner.processes.lock import lock_scan
+    from scanner.processes.lock import lock_file, lock_scan
     from scanner.watch.file_systems import silent_file_system
     from scanner.watch.growth import Growth
     from scanner.watch.notices import Notices
@@ -221,10 +221,11 @@ def _watch(request: ScanRequest, options: WatchOptions, ways: list[Way]) -> NoRe
     from storage.writes.scans import find_scan
 
     folder = request.folder
+    root = os.fsencode(folder)
     worker = WorkerOptions(options.store, options.concurrency, state_dir(), roots={})
     with (
         open_store(options.store, make=True, answer_s=RETRY_SECONDS) as store,
-        lock_scan(state_dir(), store.identity, request.root, request.plan.digest()),
+        lock_scan(lock_file(state_dir(), store.identity, root, request.plan.digest()), root),
         open_queue(store, request, options.broker, worker, _say) as queue,
         ExitStack() as running,
     ):
@@ -246,6 +247,6 @@ def _watch(request: ScanRequest, options: WatchOptions, ways: list[Way]) -> NoRe
             progress.step()
 
         growth = Growth(store, queue, scan, request, options.settle)
-        root = Root(folder, lambda: find_scan(store, scan.scan_id).images > 0)
-        watcher = Watcher(root, growth, changes_of(folder, options.settle), _say, step)
+        watched = Root(folder, lambda: find_scan(store, scan.scan_id).images > 0)
+        watcher = Watcher(watched, growth, changes_of(folder, options.settle), _say, step)
         watcher.run(poll)

@@ -27,6 +27,12 @@ def _valid_url(ctx: click.Context, _parameter: click.Parameter, value: str | Non
     return value
 
 
+def names_a_broker(ctx: click.Context) -> bool:
+    """Return whether the user named a broker, or has joined a hub, which has one."""
+    is_default = ctx.get_parameter_source("broker") is click.core.ParameterSource.DEFAULT
+    return not is_default or hub_broker() is not None
+
+
 broker_option = click.option(
     "--broker",
     callback=_valid_url,

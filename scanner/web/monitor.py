@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scanner.follow.phase import IDLE_SECONDS, Phases
 from scanner.follow.progress import read_progress
 from scanner.follow.queue_state import read_queue_state
 from scanner.report.figures.build import MOSTLY_ACTIVE
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from scanner.follow.progress import ScanProgress
     from scanner.follow.queue_state import QueueState
+    from scanner.report.figures.phase import Phase
     from storage.database.store import Store
     from storage.reads.gallery import Tile
     from storage.reads.progress import Counts, HostActivity, ScanActivity
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 1.0
 # Flagged images on the live page.
 TILES = 8
-# A host without a verdict for so many seconds counts as idle.
-IDLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class LiveStatus:
     """The state of a scan at time `at`; `queue` is None where no broker can be asked."""
 
     progress: ScanProgress
+    phase: Phase
     activity: ScanActivity
     queue: QueueState | None
     tiles: tuple[Tile, ...]
@@ -125,12 +126,17 @@ class Monitor:
             "queue", lambda: read_queue_state(self.broker_url, self._store.identity)
         )
 
+    def phase(self, scan: Scan) -> Phase:
+        """Return the phase of a scan."""
+        return Phases(self._store, self.queue).of(scan)
+
     def _status(self, scan_id: int) -> LiveStatus:
         progress = read_progress(self._store, scan_id)
         # An embedded broker's address is not recorded.
         is_of_fleet = progress.scan.owner == FLEET
         return LiveStatus(
             progress=progress,
+            phase=self.phase(progress.scan),
             activity=read_activity(self._store, scan_id),
             queue=self.queue() if is_of_fleet and not progress.is_over else None,
             tiles=tuple(page(self._store, progress.scan, Selection(), TILES)),

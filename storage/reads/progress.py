@@ -147,6 +147,14 @@ def read_span(connection: sa.Connection, scan_id: int) -> tuple[float, float] | 
     return None if first is None else (first, last)
 
 
+def last_work(store: Store, scan_id: int) -> dict[str, float]:
+    """Return when each host last committed verdicts of a scan, by its own clock."""
+    query = sa.select(run.c.host_id, sa.func.max(run.c.ended_at).label("at"))
+    query = query.where(run.c.scan_id == scan_id).group_by(run.c.host_id)
+    with store.read() as connection:
+        return {row.host_id: row.at for row in connection.execute(query)}
+
+
 def read_activity(store: Store, scan_id: int) -> ScanActivity:
     """Return the state of a scan."""
     unfinished = (batch.c.scan_id == scan_id) & batch.c.done_at.is_(None)

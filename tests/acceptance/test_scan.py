@@ -175,6 +175,8 @@ def test_interrupted_scan_is_resumed(cli: Cli, photos: Path) -> None:
     assert "run the same command again to resume" in words
     before = judged(store)
     assert 40 <= before < 400
+    assert f"interrupted, to go on: `scanner scan {photos}`" in cli.run("scans").stdout
+    assert cli.run("report").stdout.startswith("Scan 1 of photos, interrupted\n")
 
     report = cli.json("scan", photos, "--json")
 

@@ -142,5 +142,5 @@ def test_status_without_a_worker(fleet: Fleet, photos: Path) -> None:
     fleet.cli.run("enqueue", photos)
     said = fleet.cli.run("status").stdout
 
-    assert "photos: unfinished\n  0 of 400 images judged (0.0 %)" in said
-    assert "no active worker: start one with `scanner worker`" in said
+    assert "photos: waiting for workers\n  0 of 400 images judged (0.0 %)" in said
+    assert "no active worker\n  to start a worker: `scanner worker`\n" in said

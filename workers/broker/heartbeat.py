@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 STATE_SECONDS = 30
 # Between two heartbeats, and two checks for a cancellation: a batch may have 60 chunks a second.
 HEARTBEAT_SECONDS = 1.0
+# What the note of a paused worker begins with.
+PAUSED = "paused"
 
 
 class WorkerState(Struct, frozen=True):

@@ -15,7 +15,7 @@ import redis
 from celery import bootsteps
 
 from workers.broker.app import make_namespace
-from workers.broker.heartbeat import Heartbeat, control_key
+from workers.broker.heartbeat import PAUSED, Heartbeat, control_key
 from workers.broker.namespace import QUEUE
 from workers.host.autoscale import Autoscaler, Pool, scale_pool
 from workers.host.identity import this_host
@@ -62,7 +62,7 @@ class Availability:
         except redis.RedisError as error:
             log.debug("the broker does not respond: %s", error)
         if self._paused:
-            return "paused; resume with `scanner unpause`"
+            return f"{PAUSED}; resume with `scanner unpause`"
         now = time.localtime()
         if self._hours and not self._hours.includes(now.tm_hour * 60 + now.tm_min):
             return f"waiting for its hours, {self._hours}"

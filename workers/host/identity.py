@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Scanner writes 32 hex digits; anything else of this form is accepted as an id too.
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+FILE_NAME = "host-id"
 # Between two checks of the health: each costs the store a commit.
 HEALTH_SECONDS = 30.0
 # More than an id and its line end.
@@ -35,7 +36,7 @@ def this_host(state_dir: Path, label: str, facts: Mapping[str, Any] | None = Non
     Reads its id from the state folder, or creates it there. Raises OSError.
     """
     return Host(
-        host_id=_host_id(state_dir / "host-id"),
+        host_id=_host_id(state_dir / FILE_NAME),
         label=label,
         arch=platform.machine(),
         info={
@@ -75,6 +76,15 @@ def _runtime() -> str:
         return f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
     except importlib.metadata.PackageNotFoundError:
         return "none"
+
+
+def known_host_id(state_dir: Path) -> str:
+    """Return this machine's id; empty where it has none yet."""
+    try:
+        with (state_dir / FILE_NAME).open("rb") as handle:
+            return _read_id(handle) or ""
+    except OSError:
+        return ""
 
 
 def _host_id(file: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.report.figures.certainty import certainty
 from scanner.report.figures.error_rates import card_of, card_rates
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
+from scanner.report.figures.phase import Phase, stored
 from scanner.report.figures.recall import Recall, recall
 from scanner.report.figures.throughput import Throughput, throughput
 from storage.reads.gallery import page
@@ -92,6 +93,7 @@ class Report:
     throughput: Throughput
     findings: tuple[VerdictRow, ...]
     edited: Mapping[Outcome | None, int]
+    phase: Phase
 
     @property
     def is_interrupted(self) -> bool:
@@ -110,11 +112,15 @@ class Report:
 
 
 def build(
-    store: Store, scan: Scan, rates: Callable[[PlannedDetector], Rates | None] = card_rates
+    store: Store,
+    scan: Scan,
+    rates: Callable[[PlannedDetector], Rates | None] = card_rates,
+    phase_of: Callable[[Scan], Phase] = stored,
 ) -> Report:
     """Return the report of a scan as stored now; raises NotFound where the scan is gone.
 
-    `rates` gives the error rates of a planned detector, for the corrected share.
+    `rates` gives the error rates of a planned detector, for the corrected share; `phase_of` says
+    who works on the scan.
     """
     planned = {detector.name: detector for detector in scan.plan.detectors}
     thresholds = {name: detector.thresholds.flagged_from for name, detector in planned.items()}
@@ -141,6 +147,7 @@ def build(
         throughput=throughput(read.breakdown.runs),
         findings=tuple(_findings(store, scan, read.evidence)),
         edited=read.edited,
+        phase=phase_of(scan),
     )
 
 

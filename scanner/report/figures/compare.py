@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.report.figures.build import build
+from scanner.report.figures.phase import stored
 from storage.reads.compare import compare_scans
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scanner.report.figures.build import Report
+    from scanner.report.figures.phase import Phase
     from storage.database.store import Store
     from storage.reads.compare import Change
     from storage.reads.progress import Counts
@@ -56,7 +60,9 @@ class Comparison:
         return sum(images for before, after, images in self.flips if before != after)
 
 
-def compare(store: Store, before: Scan, after: Scan) -> Comparison:
+def compare(
+    store: Store, before: Scan, after: Scan, phase_of: Callable[[Scan], Phase] = stored
+) -> Comparison:
     """Compare two scans; raises NotFound where one is gone."""
     changed = compare_scans(store, before.scan_id, after.scan_id)
     flips: dict[tuple[Outcome, Outcome], int] = {}
@@ -70,8 +76,8 @@ def compare(store: Store, before: Scan, after: Scan) -> Comparison:
         only_before += pair.images * (pair.correct_before and not pair.correct_after)
         only_after += pair.images * (pair.correct_after and not pair.correct_before)
     return Comparison(
-        before=build(store, before),
-        after=build(store, after),
+        before=build(store, before, phase_of=phase_of),
+        after=build(store, after, phase_of=phase_of),
         both=sum(flips.values()),
         flips=tuple((*key, images) for key, images in sorted(flips.items())),
         examples=changed.examples,

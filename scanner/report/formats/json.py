@@ -46,6 +46,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "collection": scan.collection,
         "root": shown(scan.root),
         "state": report.scan.state,
+        "phase": report.phase.value,
         "created_at": time_json(scan.created_at),
         "finished_at": time_json(scan.finished_at),
         "images": counts.images,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from scanner.language import gettext, marked, ngettext
+from scanner.report.figures.phase import Phase
 from storage.records import NEVER, ErrorKind, Outcome
 
 if TYPE_CHECKING:
@@ -73,9 +74,13 @@ ERRORS = {
 }
 
 STATES = {
-    "unfinished": marked("unfinished"),
-    "finished": marked("finished"),
-    "cancelled": marked("cancelled"),
+    Phase.RUNNING: marked("running"),
+    Phase.WAITING: marked("waiting for workers"),
+    Phase.PAUSED: marked("paused"),
+    Phase.INTERRUPTED: marked("interrupted"),
+    Phase.FINISHED: marked("finished"),
+    Phase.CANCELLED: marked("cancelled"),
+    Phase.UNFINISHED: marked("unfinished"),
 }
 
 # Files that listing skips, by kind; other kinds are shown by their own name.
@@ -116,9 +121,9 @@ def evidence(kind: str, otherwise: str) -> str:
     return gettext(EVIDENCE[kind]) if kind in EVIDENCE else otherwise
 
 
-def state(name: str) -> str:
+def state(phase: Phase) -> str:
     """Return the state of a scan in words."""
-    return gettext(STATES[name])
+    return gettext(STATES[phase])
 
 
 def error(kind: ErrorKind) -> str:

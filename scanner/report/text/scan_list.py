@@ -9,17 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from scanner.report.formats.json import verdicts_json
+from scanner.report.text import labels
+from scanner.report.text.next_step import next_step
 from scanner.report.text.tables import safe
 from storage.paths import shown
 from storage.reads import progress
-from storage.writes.scans import list_scans
+from storage.writes.scans import UNFINISHED, list_scans
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
+    from scanner.report.figures.phase import Phase
     from storage.database.store import Store
     from storage.reads.progress import Counts
     from storage.writes.scans import Scan
+
+
+# Unfinished scans whose next command is named.
+MAX_STEPS = 3
 
 
 class ListedScan(NamedTuple):
@@ -27,12 +36,14 @@ class ListedScan(NamedTuple):
 
     scan: Scan
     counts: Counts
+    phase: Phase
 
 
-def listed_scans(store: Store) -> list[ListedScan]:
+def listed_scans(store: Store, phase_of: Callable[[Scan], Phase]) -> list[ListedScan]:
     """Return every scan, the latest first."""
     return [
-        ListedScan(scan, progress.count_images(store, scan.scan_id)) for scan in list_scans(store)
+        ListedScan(scan, progress.count_images(store, scan.scan_id), phase_of(scan))
+        for scan in list_scans(store)
     ]
 
 
@@ -45,12 +56,13 @@ def scans_json(scans: list[ListedScan]) -> dict[str, Any]:
                 "collection": scan.collection,
                 "root": shown(scan.root),
                 "state": scan.state,
+                "phase": phase.value,
                 "created_at": round(scan.created_at, 3),
                 "images": counts.images,
                 "verdicts": verdicts_json(counts),
                 "kept": counts.kept,
             }
-            for scan, counts in scans
+            for scan, counts, phase in scans
         ]
     }
 
@@ -64,16 +76,22 @@ def print_scans(scans: list[ListedScan], console: Console) -> None:
     table.add_column("Scan", justify="right", no_wrap=True)
     table.add_column("Collection", overflow="fold")
     table.add_column("Started", no_wrap=True)
-    table.add_column("State", no_wrap=True)
+    table.add_column("State", min_width=len("interrupted"))
     for header in ("Images", "AI-generated", "Unsure", "Errors"):
         table.add_column(header, justify="right", no_wrap=True)
-    for scan, counts in scans:
+    for scan, counts, phase in scans:
         numbers = (counts.images, counts.ai, counts.unsure, counts.error)
         table.add_row(
             str(scan.scan_id),
             Text(safe(scan.collection)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(scan.created_at)),
-            scan.state,
+            labels.state(phase),
             *(f"{number:,}" for number in numbers),
         )
     console.print(table)
+    unfinished = [(scan, phase) for scan, _, phase in scans if scan.state == UNFINISHED]
+    for scan, phase in unfinished[:MAX_STEPS]:
+        if (step := next_step(scan, phase)) is not None:
+            console.print(
+                Text(f"Scan {scan.scan_id} is {labels.state(phase)}, {step}"), soft_wrap=True
+            )

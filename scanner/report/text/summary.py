@@ -12,6 +12,7 @@ from rich.text import Text
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.accuracy import short_accuracy
+from scanner.report.text.next_step import next_step
 from scanner.report.text.reasons import not_examined, unseen
 from scanner.report.text.tables import safe
 from scanner.report.text.why import short_reason
@@ -52,7 +53,7 @@ class Detail(IntEnum):
 def print_summary(report: Report, console: Console) -> None:
     """Print the answer and what to do next; nothing in it needs colour to be understood."""
     if not report.counts.images:
-        console.print(Group(title(report), *notes(report, SKIPPED_KINDS)))
+        console.print(Group(title(report), *notes(report, SKIPPED_KINDS), *_next_step(report)))
         return
     answer = Text(sentences.answer(report), style="bold")
     for detail in reversed(Detail):
@@ -85,6 +86,7 @@ def _rest(report: Report, width: int, detail: Detail) -> Iterator[RenderableType
         yield from notes(report, SKIPPED_KINDS)
     else:
         yield from _not_looked_at(report, SKIPPED_KINDS)
+    yield from _next_step(report)
     if (hint := by_name(report)) is not None:
         yield hint.append("; to review: `scanner serve`")
     if report.errors and detail is Detail.ALL:
@@ -96,7 +98,7 @@ def title(report: Report) -> Text:
     """Return a scan's number, collection and state."""
     scan = report.scan
     text = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
-    text.append(f", {scan.state}")
+    text.append(f", {labels.state(report.phase)}")
     return text if report.counts.images else text.append(f": {sentences.nothing(report)}")
 
 
@@ -149,6 +151,11 @@ def by_name(report: Report) -> Text | None:
     if not (report.counts.ai or report.counts.unsure):
         return None
     return Text(f"Which ones: `scanner verdicts {report.scan.scan_id} --format csv`")
+
+
+def _next_step(report: Report) -> Iterator[Text]:
+    if (step := next_step(report.scan, report.phase)) is not None:
+        yield Text(f"Scan {report.scan.scan_id} is {labels.state(report.phase)}, {step}")
 
 
 def _heading(report: Report, findings: int) -> Text:

@@ -8,10 +8,12 @@ import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
+from scanner.follow.phase import IDLE_SECONDS
 from scanner.language import gettext
+from scanner.report.figures.phase import Phase
 from scanner.report.text import labels
 from scanner.report.text.scan_list import listed_scans
-from scanner.web.monitor import IDLE_SECONDS, REFRESH_SECONDS
+from scanner.web.monitor import REFRESH_SECONDS
 from scanner.web.pages import steer
 from scanner.web.pages.metrics import MAX_SCANS, metrics
 from scanner.web.site import html, rendered, scan_of, site_of
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from scanner.web.monitor import LiveStatus
     from scanner.web.site import Site
-    from storage.writes.scans import Scan
 
 # Milliseconds until a browser reconnects after its stream has ended.
 RETRY_MS = 3_000
@@ -42,9 +43,7 @@ def home(request: Request) -> Response:
 def scans(request: Request) -> Response:
     """List every scan of the store."""
     site = site_of(request)
-    listed = listed_scans(site.store)
-    states = {scan.scan_id: listed_state(site, scan) for scan, _ in listed}
-    return html("scans.html", listed=listed, states=states)
+    return html("scans.html", listed=listed_scans(site.store, site.monitor.phase))
 
 
 def live(request: Request) -> Response:
@@ -97,7 +96,7 @@ def _values(site: Site, status: LiveStatus) -> dict[str, Any]:
         "scan": status.scan,
         "live": status,
         "phase": phase(status),
-        "is_stopped": steer.is_stopped_here(site, status),
+        "is_stopped": status.phase in (Phase.PAUSED, Phase.INTERRUPTED),
         "nothing": _nothing(status),
         "controls": steer.controls(site, status),
         "note": steer.note(site, status),
@@ -113,37 +112,25 @@ def _nothing(status: LiveStatus) -> str:
     return gettext("Nothing to judge: no images were found")
 
 
-def listed_state(site: Site, scan: Scan) -> str:
-    """Return the state of a scan in a word or two."""
-    if scan.state != UNFINISHED:
-        return labels.state(scan.state)
-    status = site.monitor.live(scan.scan_id)
-    if steer.is_stopped_here(site, status):
-        return gettext("paused")
-    if status.images_per_second:
-        return gettext("running")
-    if status.queue is not None:
-        return gettext("waiting for workers")
-    return labels.state(scan.state)
-
-
 def phase(status: LiveStatus) -> str:
     """Return the phase of a scan in a sentence."""
     is_listed = status.scan.listed_at is not None
-    if status.is_over:
-        return gettext("This scan is {state}.").format(state=labels.state(status.scan.state))
-    if status.images_per_second and is_listed:
-        return gettext("This scan is running.")
-    if status.images_per_second:
-        return gettext("This scan is running, while its folder is being listed.")
-    if not status.counts.judged and status.at - status.scan.created_at < IDLE_SECONDS:
-        return gettext("This scan is starting.")
-    if is_listed:
-        return gettext("This scan is waiting: no worker has judged an image in the last minute.")
-    return gettext(
-        "This scan is waiting: no worker has judged an image in the last minute, while its folder "
-        "is being listed."
-    )
+    is_new = status.at - status.scan.created_at < IDLE_SECONDS
+    match status.phase:
+        case Phase.RUNNING | Phase.WAITING if is_new and not status.counts.judged:
+            return gettext("This scan is starting.")
+        case Phase.RUNNING if is_listed:
+            return gettext("This scan is running.")
+        case Phase.RUNNING:
+            return gettext("This scan is running, while its folder is being listed.")
+        case Phase.WAITING:
+            return gettext("This scan is waiting for workers: start one with `scanner worker`.")
+        case Phase.INTERRUPTED:
+            return gettext(
+                "This scan was interrupted: scan its folder again, with the same options, to go on."
+            )
+        case _:
+            return gettext("This scan is {state}.").format(state=labels.state(status.phase))
 
 
 def health(request: Request) -> Response:

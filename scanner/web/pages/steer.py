@@ -14,9 +14,11 @@ from starlette.responses import RedirectResponse, Response
 from scanner.detectors.plan import plan_for
 from scanner.fleet.broker import open_broker
 from scanner.fleet.producer import ScanRequest
+from scanner.follow.phase import lock_of
 from scanner.language import gettext
 from scanner.listing.libraries import find_library
 from scanner.listing.walk import WalkOptions
+from scanner.processes.lock import mark_paused
 from scanner.web.folders import is_below
 from scanner.web.forms import read_form
 from scanner.web.pages.start import started
@@ -48,14 +50,6 @@ def is_running_here(site: Site, scan_id: int) -> bool:
     """Return whether a process that was started from the pages works on a scan."""
     run = site.runs.of(scan_id)
     return run is not None and run.is_running
-
-
-def is_stopped_here(site: Site, status: LiveStatus) -> bool:
-    """Return whether the process that worked on a scan here was paused, or has ended too early."""
-    run = site.runs.of(status.scan.scan_id)
-    if run is None or status.is_over or status.scan.owner == FLEET:
-        return False
-    return run.is_paused or not run.is_running
 
 
 def controls(site: Site, status: LiveStatus) -> list[Control]:
@@ -96,6 +90,8 @@ async def pause(request: Request) -> Response:
             gettext("This scan does not run on this server: pause it where it was started."),
             409,
         )
+    if scan.owner != FLEET:
+        mark_paused(lock_of(site_of(request).store, scan))
     run.pause()
     site_of(request).monitor.forget(scan.scan_id)
     return RedirectResponse(f"/scan/{scan.scan_id}", 303)

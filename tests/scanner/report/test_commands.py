@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scanner.cli import cli
-from scanner.exits import CLOSED_OUTPUT
+from scanner.exits import CLOSED_OUTPUT, UNAVAILABLE
 from storage.database.schema import HEAD
 from storage.records import ListedImage, Plan
 from storage.writes import listing, scans
@@ -36,7 +36,9 @@ def test_report_is_a_table(store: Store, scan: Scan) -> None:
     result = scanner("report", store=store)
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("Scan 1 of photos, unfinished\n2 of 8 images look AI-generated")
+    assert result.stdout.startswith(
+        "Scan 1 of photos, waiting for workers\n2 of 8 images look AI-generated"
+    )
 
 
 @pytest.mark.parametrize("asked", [["--json"], ["--format", "json"]])
@@ -123,9 +125,12 @@ def test_scans_are_listed(store: Store, scan: Scan) -> None:
     body = json.loads(scanner("scans", "--json", store=store).stdout)
 
     assert table.stdout.splitlines()[1].split()[:2] == ["1", "photos"]
-    assert table.stdout.splitlines()[1].split()[-5:] == ["unfinished", "8", "2", "1", "1"]
+    assert table.stdout.splitlines()[1].split()[-6:] == ["waiting", "for", "8", "2", "1", "1"]
+    assert table.stdout.endswith(
+        "Scan 1 is waiting for workers, to start a worker: `scanner worker`\n"
+    )
     assert same.stdout == table.stdout
-    assert [(one["scan"], one["state"]) for one in body["scans"]] == [(1, "unfinished")]
+    assert [(one["state"], one["phase"]) for one in body["scans"]] == [("unfinished", "waiting")]
     assert body["scans"][0]["verdicts"]["pending"] == 1
 
 
@@ -239,3 +244,31 @@ def test_backup_of_postgres(postgres_url: str, tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "pg_dump" in result.stderr
+
+
+def test_scan_of_one_machine_is_not_resumed_on_a_queue(store: Store, scan: Scan) -> None:
+    """`resume` names the `scan` that continues it, and opens no broker unless one is named."""
+    scans.change_owner(store, 1, "token")
+    refused = scanner("resume", store=store)
+    named = scanner("resume", "--broker", "redis://127.0.0.1:1/0", store=store)
+
+    assert 1 == refused.exit_code
+    assert refused.stderr.startswith(
+        "Error: scan 1 of photos is interrupted, to go on: `scanner scan /photos`, with the same "
+    )
+    assert UNAVAILABLE == named.exit_code
+    assert "token" == scans.find_scan(store, 1).owner
+
+
+def test_cancel_chooses_among_what_is_not_finished(store: Store, scan: Scan) -> None:
+    """Without a number: the only unfinished scan, however old; of several it takes none."""
+    later = scans.new_scan(store, scan.collection_id, scan.plan_id, "token")
+    unclear = scanner("cancel", "--yes", store=store)
+    scans.mark_listed(store, later.scan_id, {}, 0)
+    scans.change_owner(store, 1, "token")
+    only, none = (scanner("cancel", "--yes", store=store) for _ in range(2))
+
+    assert "any of these could be meant: 2 of photos, 1 of photos" in unclear.stderr
+    assert "scan 1 of photos is cancelled\n" == only.stdout
+    assert "scan 2 of photos is finished already, and no other is left" in none.stderr
+    assert (1, "cancelled") == (none.exit_code, scans.find_scan(store, 1).state)

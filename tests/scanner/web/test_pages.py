@@ -439,7 +439,8 @@ def test_live_page_of_a_new_scan(serve: Callable[..., Served], store: Store) -> 
     """A scan of which nothing is judged yet is starting, and waits after a minute."""
     with store.write() as connection:
         connection.exec_driver_sql("DELETE FROM verdict")
-        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL")
+        connection.exec_driver_sql("UPDATE scan SET finished_at = NULL, broker = 'fleet'")
+        connection.exec_driver_sql("UPDATE run SET ended_at = started_at + 1 - 1000")
     pages = []
     for age in (0, 99):
         with store.write() as connection:
@@ -448,7 +449,7 @@ def test_live_page_of_a_new_scan(serve: Callable[..., Served], store: Store) -> 
     new, old = pages
 
     assert "This scan is starting." in new
-    assert "no worker has judged an image" in old
+    assert "This scan is waiting for workers: start one with <code>scanner worker</code>." in old
 
 
 def test_live_page_with_queue(serve: Callable[..., Served], store: Store, clean_redis: str) -> None:

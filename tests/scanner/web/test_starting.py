@@ -38,12 +38,7 @@ def empty(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Runs]:
     """Return what starts scans into that store."""
-    settings = {
-        "SCANNER_STORE_URL": str(tmp_path / "store.db"),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-    }
-    with Runs(settings) as made:
+    with Runs({"SCANNER_STORE_URL": str(tmp_path / "store.db")}) as made:
         yield made
 
 
