@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.options.output import json_option
-from scanner.options.parameters import FiniteRange
+from scanner.options.parameters import FiniteRange, PathParameter
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ IMAGES = 10_905
 @click.argument(
     "models",
     nargs=-1,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathParameter(exists=True, dir_okay=False, path_type=Path),
     metavar="[MODEL.tflite]...",
 )
 @click.option(
     "--images",
     "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=PathParameter(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
     help="Images to measure with.  [default: generated samples]",
 )
@@ -45,7 +45,7 @@ IMAGES = 10_905
 )
 @click.option(
     "--make",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathParameter(file_okay=False, path_type=Path),
     metavar="DIR",
     help="First write models to measure there, ResNet50 among them (needs the extra `train`).",
 )

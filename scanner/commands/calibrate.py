@@ -12,7 +12,7 @@ import click
 
 from scanner.options.completion import complete_detector
 from scanner.options.output import json_option
-from scanner.options.parameters import FiniteRange
+from scanner.options.parameters import FiniteRange, PathParameter
 from storage.errors import ScannerError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--real",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=PathParameter(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Photos that you know to be real, of the kind that you will scan.",
 )

@@ -13,6 +13,7 @@ import click
 
 from scanner.exits import DONE, FAIL_ON, INCOMPLETE
 from scanner.options.output import fail_on_option, json_option
+from scanner.options.parameters import PathParameter
 from scanner.options.record import as_record
 from scanner.options.scan_request import (
     context_option,
@@ -53,7 +54,7 @@ class CheckOptions:
     nargs=-1,
     required=True,
     # A file that cannot be read is one result among others.
-    type=click.Path(readable=False, path_type=Path),
+    type=PathParameter(readable=False, path_type=Path),
     metavar="FILE...",
 )
 @detectors_option

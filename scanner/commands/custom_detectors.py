@@ -13,7 +13,7 @@ import click
 from scanner.exits import DONE, INCOMPLETE
 from scanner.options.completion import complete_custom_detector, complete_detector
 from scanner.options.output import json_option
-from scanner.options.parameters import FiniteRange
+from scanner.options.parameters import FiniteRange, PathParameter
 from scanner.options.record import as_record
 from scanner.report.text.card import normalisation, suitable_images
 
@@ -115,7 +115,7 @@ class ModelOptions:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("file", type=PathParameter(exists=True, path_type=Path))
 @click.option("--name", required=True, help="Name of the detector.")
 @click.option(
     "--classes",
@@ -236,7 +236,7 @@ def remove(name: str) -> None:
     "images",
     nargs=-1,
     required=True,
-    type=click.Path(readable=False, path_type=Path),
+    type=PathParameter(readable=False, path_type=Path),
     metavar="IMAGE...",
 )
 @json_option

@@ -12,6 +12,7 @@ import click
 from scanner.exits import DONE, FAILED
 from scanner.options.broker import hub_broker
 from scanner.options.output import json_option
+from scanner.options.parameters import PathParameter
 from scanner.options.store import store_option
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(readable=False, path_type=Path))
+@click.argument("folder", required=False, type=PathParameter(readable=False, path_type=Path))
 @store_option
 @click.option(
     "--broker",

@@ -12,6 +12,7 @@ import click
 
 from scanner.options.completion import complete_detector
 from scanner.options.output import json_option
+from scanner.options.parameters import PathParameter
 from storage.errors import ScannerError
 from storage.optional_packages import with_extra
 
@@ -26,7 +27,7 @@ WITHOUT_EXTRA = f"measuring needs packages that are not installed ({{name}}): {w
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathParameter(path_type=Path),
     metavar="FOLDER",
     help="A folder with the detector's test zip, or any zip or folder of images in folders named "
     "FAKE and REAL; a path may lead into a zip.",

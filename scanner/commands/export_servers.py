@@ -16,6 +16,7 @@ from scanner.options.export import (
     remove_option,
     write_option,
 )
+from scanner.options.parameters import PathParameter
 from scanner.options.record import as_record
 from scanner.options.work import root_option
 
@@ -52,12 +53,12 @@ def _server_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
         ),
         click.option(
             "--key-file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=PathParameter(exists=True, dir_okay=False, path_type=Path),
             help=f"File with the server's key.  [default: the key in SCANNER_{name}_KEY]",
         ),
         click.option(
             "--ca-file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=PathParameter(exists=True, dir_okay=False, path_type=Path),
             help="Certificate of the server, or of who signed it, where it is self-signed (PEM).",
         ),
         click.option(

@@ -16,7 +16,7 @@ import click
 from scanner.exits import DONE, INTERRUPTED
 from scanner.options.completion import complete_member
 from scanner.options.output import json_option
-from scanner.options.parameters import FiniteRange, refuse_before_subcommand
+from scanner.options.parameters import FiniteRange, PathParameter, refuse_before_subcommand
 from scanner.options.record import as_record
 from scanner.options.store import open_store, store_option
 from storage.errors import ScannerError
@@ -102,7 +102,7 @@ class Options:
 )
 @click.option(
     "--write-line",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathParameter(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write the join line to FILE, which only you can read, instead of stdout.",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.options.broker import broker_option
+from scanner.options.parameters import PathParameter
 from scanner.options.record import as_record
 from scanner.options.store import open_store, require_own_store, store_option
 from scanner.options.work import root_option
@@ -62,7 +63,7 @@ class Options:
 )
 @click.option(
     "--token-file",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=PathParameter(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE|-",
     help="File whose first line is the token.",
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from scanner.options.parameters import PathParameter
 from scanner.options.store import open_store, store_option
 from storage.errors import ScannerError
 
@@ -50,7 +51,7 @@ def upgrade_command(*, store: str) -> None:
 
 
 @command.command("backup")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=PathParameter(dir_okay=False, path_type=Path))
 @store_option
 def backup_command(*, file: Path, store: str) -> None:
     """Copy an SQLite store to the new FILE; scans may run meanwhile.

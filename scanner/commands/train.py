@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.options.parameters import PathParameter
 from scanner.options.record import as_record
 from storage.errors import InvalidInput, ScannerError
 from storage.optional_packages import with_extra
@@ -36,7 +37,7 @@ class Options:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathParameter(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Folder of the data sets: cifake-train.zip and cifake-test.zip, faces.zip, scenes.zip, "
     "pictures.csv with its images.",
@@ -44,7 +45,7 @@ class Options:
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathParameter(file_okay=False, path_type=Path),
     metavar="RUNDIR",
     help="Folder for checkpoints, curves, the model and its card.",
 )
@@ -54,13 +55,13 @@ class Options:
 @click.option("--seed", type=int, default=1, show_default=True, help="For weights and shuffling.")
 @click.option(
     "--weights",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathParameter(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Folder of packages with pretrained weights.  [default: the data's]",
 )
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=PathParameter(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Folder for the embeddings of images, which runs of faces and scenes may share.  "
     "[default: in RUNDIR]",

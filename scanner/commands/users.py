@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.options.output import json_option
-from scanner.options.parameters import refuse_before_subcommand
+from scanner.options.parameters import PathParameter, refuse_before_subcommand
 
 if TYPE_CHECKING:
     from scanner.web.accounts import Accounts
@@ -40,7 +40,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 @click.argument("user", metavar="NAME")
 @click.option(
     "--password-file",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=PathParameter(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE|-",
     help="File whose first line is the password.  [default: ask for it]",
 )

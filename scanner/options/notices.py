@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scanner.options.parameters import FiniteRange
+from scanner.options.parameters import FiniteRange, PathParameter
 from scanner.options.record import as_record
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ _OPTIONS = (
     ),
     click.option(
         "--mail-password-file",
-        type=click.Path(path_type=Path),
+        type=PathParameter(path_type=Path),
         metavar="FILE",
         help="The file that has the password for e-mail.",
     ),

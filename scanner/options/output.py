@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from scanner.options.parameters import PathParameter
+
 output_option = click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PathParameter(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write to FILE (atomically) instead of stdout.",
 )

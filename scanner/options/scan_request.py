@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.options.completion import complete_collection, complete_detector
+from scanner.options.parameters import PathParameter
 from scanner.options.record import as_record
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from workers.sources.location import LibraryLocation
 
 
-class FolderOrLibrary(click.Path):
+class FolderOrLibrary(PathParameter):
     """A folder that exists, or the URL of a library of immich or PhotoPrism."""
 
     def __init__(self) -> None:
@@ -126,7 +127,7 @@ _OPTIONS = (
     ),
     click.option(
         "--labels",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=PathParameter(exists=True, dir_okay=False, path_type=Path),
         help="Take ground truth from a CSV file with the columns path,label.",
     ),
     click.option("--include", multiple=True, metavar="GLOB", help="Scan only matching files."),
@@ -155,7 +156,7 @@ _OPTIONS = (
     ),
     click.option(
         "--key-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=PathParameter(exists=True, dir_okay=False, path_type=Path),
         help="File with the key of a photo library's API.  [default: the key in "
         "SCANNER_IMMICH_KEY or SCANNER_PHOTOPRISM_KEY]",
     ),

@@ -10,6 +10,7 @@ import click
 
 from scanner.config import default_store
 from scanner.options.completion import complete_scan
+from scanner.options.parameters import require_named
 from storage.errors import NotFound, ScannerError
 
 if TYPE_CHECKING:
@@ -37,8 +38,14 @@ def _default_store() -> str:
     return default_store() if hub is None or hub.store_url is None else hub.store_url
 
 
+def _named(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    require_named(value, parameter, ctx)
+    return value
+
+
 store_option = click.option(
     "--store",
+    callback=_named,
     envvar="SCANNER_STORE_URL",
     show_envvar=True,
     default=_default_store,
