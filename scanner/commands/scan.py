@@ -263,7 +263,7 @@ def _announced_stop() -> Iterator[None]:
 def _report(store: Store, scan_id: int, options: ScanOptions) -> Report:
     """Print the report and send it to the webhook; return it."""
     from scanner.follow.events import Events
-    from scanner.follow.webhook import deliver
+    from scanner.follow.webhook import deliver, origin
     from scanner.report.figures.build import build
     from scanner.report.formats.json import to_json
     from scanner.report.formats.write import write
@@ -275,5 +275,6 @@ def _report(store: Store, scan_id: int, options: ScanOptions) -> Report:
     else:
         write(report, "json" if options.as_json else "table", None, full=options.full)
     if options.webhook is not None:
+        click.echo(f"sending to the webhook at {origin(options.webhook)} …", err=True)
         deliver(options.webhook, to_json(report))
     return report

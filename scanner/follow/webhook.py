@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 SECRET_VARIABLE = "SCANNER_WEBHOOK_SECRET"  # noqa: S105 - its name
 SIGNATURE_HEADER = "X-Scanner-Signature-256"
-# Seconds that a response may take.
+# Seconds that a response may take, and all attempts together: cron and CI wait for them.
 TIMEOUT_SECONDS = 10.0
+TOTAL_SECONDS = 20.0
 # Seconds before each retry.
 PAUSES = (1.0, 3.0, 9.0)
 
@@ -50,22 +51,26 @@ def deliver(
 ) -> bool:
     """Post JSON and return whether that succeeded; print the reason on stderr if not."""
     data = json.dumps(body, allow_nan=False).encode()
+    end = time.monotonic() + TOTAL_SECONDS
     reason = ""
     for pause in (*PAUSES, None):
-        reason, may_retry = _post(url, data)
+        reason, may_retry = _post(url, data, min(TIMEOUT_SECONDS, end - time.monotonic()))
         if not reason:
             return True
-        if pause is None or not may_retry:
+        if pause is None or not may_retry or time.monotonic() + pause >= end:
             break
         sleep(pause)
-    # The path may be a secret, too.
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    print(f"The webhook at {origin} was not delivered: {reason}", file=sys.stderr)  # noqa: T201
+    print(f"The webhook at {origin(url)} was not delivered: {reason}", file=sys.stderr)  # noqa: T201
     return False
 
 
-def _post(url: str, data: bytes) -> tuple[str, bool]:
+def origin(url: str) -> str:
+    """Return the part of a URL that may be shown: its path may be a secret, too."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _post(url: str, data: bytes, timeout: float) -> tuple[str, bool]:
     """Post the data; return why it failed, or an empty string, and whether a retry may help."""
     headers = {"Content-Type": "application/json", "User-Agent": "scanner"}
     if secret := os.environ.get(SECRET_VARIABLE):
@@ -75,7 +80,7 @@ def _post(url: str, data: bytes) -> tuple[str, bool]:
     request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310
     opener = urllib.request.build_opener(NoRedirects)
     try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS):
+        with opener.open(request, timeout=timeout):
             return "", False
     except urllib.error.HTTPError as error:
         error.close()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scanner.follow import webhook
 from scanner.follow.webhook import PAUSES, deliver, require_url
 from storage.errors import InvalidInput
 
@@ -116,6 +119,19 @@ def test_receiver_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     assert not deliver("http://127.0.0.1:9/hook", BODY, pauses.append)
     assert "Connection refused" in capsys.readouterr().err
     assert pauses == list(PAUSES)
+
+
+def test_receiver_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All attempts together have a limit, whoever waits for them."""
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(webhook, "TOTAL_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
+        start = time.monotonic()
+        delivered = deliver(url, BODY, lambda _: time.sleep(0.1))
+
+    assert not delivered
+    assert 0.4 <= time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize(
