@@ -55,6 +55,11 @@ class Comparison:
         return self.after.counts
 
     @property
+    def is_of_one_collection(self) -> bool:
+        """Return whether both are scans of the same images, more or less."""
+        return self.before.scan.collection_id == self.after.scan.collection_id
+
+    @property
     def changed(self) -> int:
         """Return the number of images with another verdict."""
         return sum(images for before, after, images in self.flips if before != after)

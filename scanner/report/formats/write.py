@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scanner.report.figures.build import Report
 
-# Columns of a table at most, however wide the terminal; and in a file.
+# Columns of text at most, however wide the terminal; and in a file.
 MAX_COLUMNS = 100
 FILE_COLUMNS = 80
 # Columns of CSV and Parquet: a figure's path in the JSON, and its value as number or text.
@@ -91,13 +91,15 @@ def _print_table(
     from scanner.report.text.summary import print_summary  # noqa: PLC0415
 
     console = ReportConsole(highlight=False, file=out, width=None if out is None else FILE_COLUMNS)
+    # Lines with paths are cut for a terminal only, to all of its width.
+    columns = console.width if console.is_terminal else None
     console.width = min(console.width, MAX_COLUMNS)
     if isinstance(report, Comparison):
         print_comparison(report, console, full=full)
     elif full:
         print_report(report, console)
     else:
-        print_summary(report, console)
+        print_summary(report, console, columns)
 
 
 def figures(value: Any, path: str = "") -> Iterator[tuple[str, float | int | None, str | None]]:  # noqa: ANN401 - JSON

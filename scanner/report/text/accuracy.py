@@ -54,9 +54,13 @@ def figures_of(evaluation: Evaluation) -> dict[str, float | None]:
 
 
 def heading_of(evaluation: Evaluation) -> str:
-    """Return the title of the figures."""
+    """Return the title of the figures, with the images that they are of."""
     images = labels.count(evaluation.images, "labelled image", "labelled images")
-    return gettext("Accuracy on {images}").format(images=images)
+    if evaluation.scored in (0, evaluation.images):
+        return gettext("Accuracy on {images}").format(images=images)
+    return gettext("Accuracy on the {scored} scored of {images}").format(
+        scored=f"{evaluation.scored:,}", images=images
+    )
 
 
 def basis(evaluation: Evaluation) -> str:
@@ -71,7 +75,7 @@ def short_accuracy(evaluation: Evaluation, *, compact: bool) -> Iterator[Rendera
     """Yield the main figures with their intervals, `compact` without."""
     title = Text(heading_of(evaluation), style="bold")
     if evaluation.scored:
-        title.append(f" (a score of {SCORE_THRESHOLD} or more counts as AI)", style="not bold")
+        title.append(f" (AI from a score of {SCORE_THRESHOLD})", style="not bold")
     yield title
     if evaluation.scored:
         figures = figures_of(evaluation)

@@ -33,11 +33,12 @@ def print_comparison(comparison: Comparison, console: Console, *, full: bool) ->
     if comparison.mcnemar is not None:
         console.print(Text(sentences.mcnemar(comparison.mcnemar)))
     console.print()
-    table = columns("", "Before", "After", "Change")
+    table = columns("", *_headers(comparison))
     for name, first, second in _counts(before, after):
-        table.add_row(name, f"{first:,}", f"{second:,}", f"{second - first:+,}")
-    table.add_row("AI-generated, estimated", _estimate(before), _estimate(after), "")
-    table.add_row("images/s", _speed(before), _speed(after), "")
+        cells = f"{first:,}", f"{second:,}", f"{second - first:+,}"
+        table.add_row(name, *cells[: len(table.columns) - 1])
+    table.add_row("AI-generated, estimated", _estimate(before), _estimate(after))
+    table.add_row("images/s", _speed(before), _speed(after))
     console.print(table)
     if not comparison.changed:
         return
@@ -50,9 +51,15 @@ def print_comparison(comparison: Comparison, console: Console, *, full: bool) ->
     for change in comparison.examples[: None if full else EXAMPLES]:
         verdicts = f"{labels.VERDICTS[change.before][0]} → {labels.VERDICTS[change.after][0]}"
         line = Text(f"  {shown(change.path)}").append(f"  {verdicts}", style="dim")
-        console.print(line, overflow="fold")
+        console.print(line, soft_wrap=True)
     if not full and len(comparison.examples) > EXAMPLES:
         console.print(Text("More of them: --full", style="dim"))
+
+
+def _headers(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.is_of_one_collection:
+        return "Before", "After", "Change"
+    return f"Scan {comparison.before.scan.scan_id}", f"Scan {comparison.after.scan.scan_id}"
 
 
 def _counts(before: Report, after: Report) -> list[tuple[str, int, int]]:

@@ -13,7 +13,7 @@ from scanner.report.text.accuracy import print_accuracy
 from scanner.report.text.folders import print_breakdown, print_estimate
 from scanner.report.text.reasons import reason_counts
 from scanner.report.text.sentences import answer
-from scanner.report.text.summary import by_name, notes, title
+from scanner.report.text.summary import by_name, next_command, notes, title
 from scanner.report.text.tables import columns, heading, safe
 from scanner.report.text.why import why
 from storage.asset_paths import shown_image
@@ -50,9 +50,11 @@ def print_report(report: Report, console: Console) -> None:
         _print_detectors(report, console)
     _print_hosts(report, console)
     _print_course(report, console)
+    hints = list(next_command(report))
     if (hint := by_name(report)) is not None:
-        console.print()
-        console.print(hint)
+        hints.append(hint)
+    if hints:
+        console.print(Group(Text(), *hints))
 
 
 def verdict_counts(report: Report) -> list[tuple[str, str, str, int]]:
@@ -84,7 +86,8 @@ def _print_verdicts(report: Report, console: Console) -> None:
 def _print_findings(report: Report, console: Console) -> None:
     if report.findings:
         heading(console, "Most certain")
-        console.print(Group(*_findings_in_words(report)))
+        for line in _findings_in_words(report):
+            console.print(line, soft_wrap=True)
 
 
 def _findings_in_words(report: Report) -> Iterator[Text]:
@@ -92,7 +95,7 @@ def _findings_in_words(report: Report) -> Iterator[Text]:
     thresholds = report.scan.plan.thresholds()
     for row in report.findings:
         if row.verdict is not None:
-            line = Text(shown_image(row.path), overflow="fold")
+            line = Text(shown_image(row.path))
             yield line.append(f"  {labels.VERDICTS[row.verdict.outcome][0]}", style="bold")
             yield Text(f"  {why(row.verdict, thresholds)}", style="dim")
 

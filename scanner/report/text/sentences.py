@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scanner.report.figures.build import Evaluation, Report
     from scanner.report.figures.compare import Comparison, McNemar
     from storage.reads.breakdown import Copies
+    from storage.writes.scans import Scan
     from workers.evaluation.intervals import Interval
 
 # A p-value below this counts as a difference.
@@ -23,7 +24,14 @@ def answer(report: Report) -> str:
     """Return the main result of a scan, in a sentence or two."""
     counts = report.counts
     if counts.images == 0:
-        return _sentence(nothing(report).capitalize())
+        text = nothing(report.scan)
+        return _sentence(text[:1].upper() + text[1:])
+    if counts.error == counts.images:
+        return ngettext(
+            "The only image could not be judged.",
+            "None of the {images} images could be judged.",
+            counts.images,
+        ).format(images=f"{counts.images:,}")
     parts = [
         ngettext(
             "{ai} of {images} images looks AI-generated",
@@ -58,10 +66,18 @@ def settled(report: Report) -> str | None:
     ).format(number=f"{images:,}", kinds=kinds)
 
 
-def nothing(report: Report) -> str:
+def nothing(scan: Scan) -> str:
     """Return why a scan has no images, without capital and full stop."""
-    if report.scan.listed_at is None:
+    if scan.listed_at is None:
         return gettext("no images were listed yet")
+    if raw := scan.skipped.get("raw"):
+        return ngettext(
+            "nothing to judge but {number} RAW file, which needs --raw",
+            "nothing to judge but {number} RAW files, which need --raw",
+            raw,
+        ).format(number=f"{raw:,}")
+    if scan.skipped.get("archive"):
+        return gettext("nothing to judge but archives: unpack them")
     return gettext("nothing to judge, no images were found")
 
 
@@ -112,8 +128,11 @@ def interval(bounds: Interval | None) -> str:
 
 def changed(comparison: Comparison) -> str:
     """Return what changed between two scans."""
-    if comparison.before.scan.collection_id != comparison.after.scan.collection_id:
-        return gettext("The scans are of different collections; their images cannot be compared.")
+    if not comparison.is_of_one_collection:
+        return gettext(
+            "The scans are of different collections: their figures stand side by side, and no "
+            "image is compared."
+        )
     if not comparison.both:
         return gettext("No image was judged by both scans.")
     images = labels.count(comparison.both, "image", "images")

@@ -5,27 +5,24 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Group
 from rich.text import Text
 
-from scanner.report.figures.certainty import heading
 from scanner.report.text import labels, prevalence, sentences
 from scanner.report.text.accuracy import short_accuracy
+from scanner.report.text.finding_lines import cut_path, finding_lines
 from scanner.report.text.next_step import next_step
 from scanner.report.text.reasons import not_examined, unseen
 from scanner.report.text.tables import safe
-from scanner.report.text.why import short_reason
 from storage.asset_paths import shown_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from rich.console import Console, RenderableType
 
     from scanner.report.figures.build import Report
-    from storage.reads.verdicts import VerdictRow
-    from storage.records import Thresholds
 
 # Lines of the report at 80 columns.
 MAX_LINES = 25
@@ -36,9 +33,9 @@ _HINTS = {
     "raw": " RAW files are scanned with --raw.",
     "archive": " Unpack archives first.",
 }
-# Columns that a finding's verdict and score take, with the gaps; the most that is left to its
-# reason, and the least that is left to its path.
-BESIDE_PATH, LONGEST_REASON, SHORTEST_PATH = 23, 36, 16
+# Columns that an example of an error has at least.
+SHORTEST_EXAMPLE = 16
+SUCH_AS = ", such as "
 
 
 class Detail(IntEnum):
@@ -50,30 +47,34 @@ class Detail(IntEnum):
     ALL = 3  # and an example of each kind of error
 
 
-def print_summary(report: Report, console: Console) -> None:
-    """Print the answer and what to do next; nothing in it needs colour to be understood."""
+def print_summary(report: Report, console: Console, columns: int | None) -> None:
+    """Print the answer and what to do next; nothing in it needs colour to be understood.
+
+    Lines with paths are cut to so many columns, where they are not None.
+    """
     if not report.counts.images:
-        console.print(Group(title(report), *notes(report, SKIPPED_KINDS), *_next_step(report)))
+        console.print(Group(title(report), *notes(report, SKIPPED_KINDS), *next_command(report)))
         return
     answer = Text(sentences.answer(report), style="bold")
     for detail in reversed(Detail):
         top: list[RenderableType] = [title(report), answer, *_remarks(report, detail)]
-        rest = list(_rest(report, console.width, detail))
+        rest = list(_rest(report, columns, detail))
         # Less an empty line and a heading.
         room = MAX_LINES - 2 - len(console.render_lines(Group(*top, *rest)))
         if room >= len(report.findings):
             break
     if findings := report.findings[: max(1, room)]:
-        lines = findings_lines(findings, report.scan.plan.thresholds(), console.width)
+        lines = finding_lines(findings, report.scan.plan.thresholds(), columns, room)
         top += [Text(), _heading(report, len(findings)), *lines]
-    console.print(Group(*top, *rest))
+    # Lines with paths may be wider than text.
+    console.print(Group(*top, *rest), crop=False)
 
 
-def _rest(report: Report, width: int, detail: Detail) -> Iterator[RenderableType]:
+def _rest(report: Report, columns: int | None, detail: Detail) -> Iterator[RenderableType]:
     """Yield what follows the findings."""
     if report.errors and detail is Detail.ALL:
         yield Text()
-        yield from _errors(report, width)
+        yield from _errors(report, columns)
     if report.evaluation is not None:
         yield Text()
         yield from short_accuracy(report.evaluation, compact=detail is Detail.LEAST)
@@ -86,12 +87,13 @@ def _rest(report: Report, width: int, detail: Detail) -> Iterator[RenderableType
         yield from notes(report, SKIPPED_KINDS)
     else:
         yield from _not_looked_at(report, SKIPPED_KINDS)
-    yield from _next_step(report)
+    yield from next_command(report)
     if (hint := by_name(report)) is not None:
-        yield hint.append("; to review: `scanner serve`")
+        yield hint
     if report.errors and detail is Detail.ALL:
         yield Text(f"Unreadable: {unreadable}")
-    yield Text(f"All figures: `scanner report {report.scan.scan_id} --full`")
+    full = f"All figures: `scanner report {report.scan.scan_id} --full`"
+    yield Text(full if hint is None else f"{full}; to review: `scanner serve`")
 
 
 def title(report: Report) -> Text:
@@ -99,26 +101,7 @@ def title(report: Report) -> Text:
     scan = report.scan
     text = Text.assemble(f"Scan {scan.scan_id} of ", (safe(scan.collection), "bold"))
     text.append(f", {labels.state(report.phase)}")
-    return text if report.counts.images else text.append(f": {sentences.nothing(report)}")
-
-
-def findings_lines(
-    findings: Sequence[VerdictRow], thresholds: Mapping[str, Thresholds], width: int
-) -> list[Text]:
-    """Return a line per finding: verdict, score, path and reason, cut to the width."""
-    judged = [(row.path, row.verdict) for row in findings if row.verdict is not None]
-    reasons = [short_reason(verdict, thresholds) for _, verdict in judged]
-    beside = BESIDE_PATH + min(LONGEST_REASON, max(map(cell_len, reasons), default=0))
-    paths = [_cut(shown_image(path), max(SHORTEST_PATH, width - beside)) for path, _ in judged]
-    column = max(map(cell_len, paths), default=0)
-    lines = []
-    for (_, verdict), path, reason in zip(judged, paths, reasons, strict=True):
-        name = labels.VERDICTS[verdict.outcome][0]
-        finding = heading(verdict, thresholds)
-        score = labels.score(verdict.score if finding is None else finding.score)
-        line = f"{name:<12}  {score:>5}  {set_cell_size(path, column)}  {reason}"
-        lines.append(Text(line, no_wrap=True, overflow="ellipsis"))
-    return lines
+    return text if report.counts.images else text.append(f": {sentences.nothing(scan)}")
 
 
 def notes(report: Report, kinds: int | None = None) -> Iterator[Text]:
@@ -150,10 +133,12 @@ def by_name(report: Report) -> Text | None:
     """Return the command that lists the flagged images; None without any."""
     if not (report.counts.ai or report.counts.unsure):
         return None
-    return Text(f"Which ones: `scanner verdicts {report.scan.scan_id} --format csv`")
+    command = f"scanner verdicts {report.scan.scan_id} --where verdict=ai,unsure --format csv"
+    return Text(f"Which ones: `{command}`")
 
 
-def _next_step(report: Report) -> Iterator[Text]:
+def next_command(report: Report) -> Iterator[Text]:
+    """Yield the command that follows or continues the scan, if one does."""
     if (step := next_step(report.scan, report.phase)) is not None:
         yield Text(f"Scan {report.scan.scan_id} is {labels.state(report.phase)}, {step}")
 
@@ -173,22 +158,17 @@ def _remarks(report: Report, detail: Detail) -> Iterator[Text]:
         yield from map(Text, prevalence.headline(report))
 
 
-def _errors(report: Report, width: int) -> Iterator[Text]:
+def _errors(report: Report, columns: int | None) -> Iterator[Text]:
     """Yield the numbers of unreadable images by kind, each with an example."""
     yield Text("Could not be read", style="bold")
     for error in report.errors[:ERROR_KINDS]:
         line = f"{labels.error(error.kind)}: {labels.count(error.images, 'image', 'images')}"
         for path, _ in error.examples[:1]:
-            room = max(SHORTEST_PATH, width - cell_len(line) - 10)
-            line += f", such as {_cut(shown_image(path), room)}"
-        yield Text(line)
+            example = shown_image(path)
+            if columns is not None:
+                room = max(SHORTEST_EXAMPLE, columns - cell_len(line) - len(SUCH_AS))
+                example = cut_path(example, room)
+            line += f"{SUCH_AS}{example}"
+        yield Text(line, no_wrap=True, overflow="ignore")
     if others := sum(error.images for error in report.errors[ERROR_KINDS:]):
         yield Text(f"other kinds: {labels.count(others, 'image', 'images')}")
-
-
-def _cut(path: str, longest: int) -> str:
-    """Return a path without its beginning where it takes more columns."""
-    if cell_len(path) <= longest:
-        return path
-    start = next(start for start in range(len(path)) if cell_len(path[start:]) < longest)
-    return f"…{path[start:]}"

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from scanner.follow.phase import IDLE_SECONDS
 from scanner.language import gettext
 from scanner.report.figures.phase import Phase
-from scanner.report.text import labels
+from scanner.report.text import labels, sentences
 from scanner.report.text.scan_list import listed_scans
 from scanner.web.monitor import REFRESH_SECONDS
 from scanner.web.pages import steer
@@ -107,9 +107,8 @@ def _nothing(status: LiveStatus) -> str:
     """Return that a scan has no images, once that is known; empty where it has some."""
     if status.counts.images or status.scan.listed_at is None:
         return ""
-    if status.scan.skipped.get("archive"):
-        return gettext("Nothing to judge: no images were found, and archives are to be unpacked")
-    return gettext("Nothing to judge: no images were found")
+    text = sentences.nothing(status.scan)
+    return text[:1].upper() + text[1:]
 
 
 def phase(status: LiveStatus) -> str:

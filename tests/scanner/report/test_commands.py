@@ -272,3 +272,15 @@ def test_cancel_chooses_among_what_is_not_finished(store: Store, scan: Scan) -> 
     assert "scan 1 of photos is cancelled\n" == only.stdout
     assert "scan 2 of photos is finished already, and no other is left" in none.stderr
     assert (1, "cancelled") == (none.exit_code, scans.find_scan(store, 1).state)
+
+
+def test_scans_of_two_collections_stand_side_by_side(store: Store, scan: Scan) -> None:
+    """Their figures are shown, but no difference between them, as none is compared."""
+    other = scans.ensure_collection(store, "other", b"/other")
+    scans.new_scan(store, other, scan.plan_id, "fleet")
+    told = scanner("report", "1", "2", store=store).stdout
+
+    assert "their figures stand side by side" in " ".join(told.split())
+    assert ["Scan", "1", "Scan", "2"] in [line.split() for line in told.splitlines()]
+    assert ["AI-generated", "2", "0"] in [line.split() for line in told.splitlines()]
+    assert "Change" not in told

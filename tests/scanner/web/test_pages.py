@@ -236,7 +236,7 @@ def test_a_scan_without_images_says_so(serve: Callable[..., Served], store: Stor
     site = serve(store)
     live, review = site.get("/scan/1").text, site.get("/scan/1/review").text
 
-    assert "Nothing to judge: no images were found" in live
+    assert "Nothing to judge but 3 RAW files, which need --raw" in live
     assert "Skipped: " in live
     assert "0 of 0" not in live
     assert "Verdicts" not in live

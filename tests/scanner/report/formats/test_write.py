@@ -82,7 +82,7 @@ def test_page_has_the_answer_first(report: Report) -> None:
 
     assert "2 of 8 images look AI-generated, 1 is unsure" in text
     assert text.index("look AI-generated") < text.index("Verdict")
-    assert "Accuracy on 8 labelled images" in text
+    assert "Accuracy on the 5 scored of 8 labelled images" in text
     assert "REAL/cut[bold].jpg" in text
 
 
@@ -153,7 +153,7 @@ def test_empty_and_unlabelled_reports_have_pages(report: Report) -> None:
         throughput=replace(report.throughput, by_host={}),
     )
 
-    assert "Nothing to judge, no images were found." in report_html(empty)
+    assert "Nothing to judge but 3 RAW files, which need --raw." in report_html(empty)
     assert "labelled" not in report_html(empty)
 
 

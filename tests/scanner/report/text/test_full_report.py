@@ -37,7 +37,7 @@ def numbers(text: str, label: str) -> list[str]:
 
 def against_labels(report: Report) -> str:
     """Return the part of the report that compares verdicts with labels."""
-    return printed(report).partition("Accuracy on 8 labelled images")[2]
+    return printed(report).partition("Accuracy on the 5 scored of 8 labelled images")[2]
 
 
 def test_answer_comes_first(report: Report) -> None:
@@ -55,7 +55,10 @@ def test_answer_comes_first(report: Report) -> None:
     ("counted", "expected"),
     [
         ({"images": 1, "ai": 1}, "1 of 1 images looks AI-generated."),
-        ({"images": 0}, "Nothing to judge, no images were found."),
+        (
+            {"images": 0},
+            "Nothing to judge but 3 RAW files, which need --raw.",
+        ),
         ({"images": 1500, "no_evidence": 1500}, "0 of 1,500 images look AI-generated."),
     ],
 )
@@ -81,7 +84,9 @@ def test_which_ones(report: Report) -> None:
     """The last line names the command that lists the flagged images, if there are any."""
     none = replace(report, counts=replace(report.counts, ai=0, unsure=0))
 
-    assert printed(report).endswith("\nWhich ones: `scanner verdicts 1 --format csv`\n")
+    assert printed(report).endswith(
+        "\nWhich ones: `scanner verdicts 1 --where verdict=ai,unsure --format csv`\n"
+    )
     assert "Which ones" not in printed(none)
 
 

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from storage.database.store import Store
 
 
-def printed(report: Report, width: int = 80) -> list[str]:
-    """Return the lines of the report as it is printed."""
+def printed(report: Report, width: int = 80, columns: int | None = 80) -> list[str]:
+    """Return the lines of the report as it is printed, those with paths in so many columns."""
     out = io.StringIO()
-    print_summary(report, Console(file=out, width=width, highlight=False))
+    print_summary(report, Console(file=out, width=width, highlight=False), columns)
     return out.getvalue().splitlines()
 
 
@@ -99,9 +99,55 @@ def test_findings_have_names_and_reasons(report: Report) -> None:
     ]
 
 
-def test_long_paths_keep_their_ends(report: Report) -> None:
-    """A path that does not fit keeps its end, with the file's name."""
+def test_long_paths_keep_their_names(report: Report) -> None:
+    """A path that does not fit keeps its name, and the folder is cut."""
     assert any("…" in line and "/name.png" in line for line in printed(busy(report)))
+
+
+def named(report: Report, *paths: str) -> Report:
+    """Return a report whose findings are these images."""
+    (one, *_) = report.findings
+    findings = tuple(replace(one, path=path.encode()) for path in paths)
+    return replace(report, findings=findings, evaluation=None, errors=())
+
+
+def test_paths_are_whole_in_a_pipe(report: Report) -> None:
+    """Where nothing limits the width, no path and no reason is cut, so that grep finds them."""
+    path = "a folder/" * 20 + "name.png"
+    lines = printed(named(report, path, "b.png"), columns=None)
+
+    assert any(line.endswith(f"{path}  tag of ComfyUI") for line in lines)
+    assert not any("…" in line for line in lines)
+
+
+def test_all_of_a_wide_terminal_is_used(report: Report) -> None:
+    """Text stays narrow, but a path has the room that there is."""
+    path = "generators/" * 12 + "h_a1111.jpg"
+    lines = printed(named(report, path), width=100, columns=200)
+
+    assert any(f"{path}  tag of ComfyUI" in line for line in lines)
+
+
+def test_names_that_differ_at_their_beginning_are_told_apart(report: Report) -> None:
+    """A name that is too long is cut in its middle: its beginning and its end are shown."""
+    names = [f"生成的圖片第{n}張 台北一〇一觀景台夜景.png" for n in "一二三"]
+    lines = [line for line in printed(named(report, *names), 70, 70) if "生成" in line]
+
+    assert 3 == len(set(lines)) == len(lines)
+    assert all("…" in line and "夜景.png" in line for line in lines)
+    assert all(cell_len(line) <= 70 for line in lines)
+
+
+@pytest.mark.parametrize("number", [2, 10])
+def test_narrow_terminal_has_no_bare_ellipsis(report: Report, number: int) -> None:
+    """A reason without room stands on a line of its own, or is left out; 25 lines are enough."""
+    lines = printed(named(report, *["photos/" * 4 + "name.png"] * number), 40, 40)
+
+    assert any("…" in line and "/name.png" in line for line in lines)
+    assert not any(line.endswith(" …") for line in lines)
+    assert ("  tag of ComfyUI" in lines) is (number == 2)
+    assert len(lines) <= MAX_LINES
+    assert all(cell_len(line) <= 40 for line in lines)
 
 
 def test_errors_say_how_to_look_further(unlabelled: Report) -> None:
@@ -130,31 +176,47 @@ def test_ten_findings_before_details(report: Report) -> None:
 def test_accuracy_is_a_short_table(report: Report, unlabelled: Report) -> None:
     """With labels the main figures are shown with their intervals, in at most eight lines."""
     lines = printed(report)
-    start = next(n for n, line in enumerate(lines) if line.startswith("Accuracy on 8 labelled"))
+    start = next(n for n, line in enumerate(lines) if line.startswith("Accuracy on the 5"))
     table = lines[start : lines.index("", start)]
 
     assert len(table) <= 8
+    assert table[0].startswith(
+        "Accuracy on the 5 scored of 8 labelled images (AI from a score of 0.5)"
+    )
     assert ["accuracy", "0.6000", "0.2307", "to", "0.8824"] in [line.split() for line in table]
     assert not any("Accuracy" in line for line in printed(unlabelled))
 
 
 @pytest.mark.parametrize(
-    ("kind", "hint"),
+    ("kind", "found", "hint"),
     [
-        ("raw", "RAW 3. RAW files are scanned with --raw."),
-        ("archive", "archive 3. Unpack archives first."),
+        ("raw", "but 3 RAW files, which need --raw", "RAW 3. RAW files are scanned with --raw."),
+        ("archive", "but archives: unpack them", "archive 3. Unpack archives first."),
+        ("other", "no images were found", "other types 3."),
     ],
 )
-def test_nothing_to_judge_is_said_first(store: Store, kind: str, hint: str) -> None:
+def test_nothing_to_judge_is_said_first(store: Store, kind: str, found: str, hint: str) -> None:
     """A scan without images is one line, and why files were skipped; no table of zeros."""
     collection_id = scans.ensure_collection(store, "empty", b"/empty")
     empty = scans.new_scan(store, collection_id, scans.ensure_plan(store, Plan(())), "fleet")
     scans.mark_listed(store, empty.scan_id, {kind: 3}, 0)
     lines = printed(build(store, scans.find_scan(store, empty.scan_id)))
 
-    assert lines[0].startswith("Scan 1 of empty")
-    assert lines[0].endswith("nothing to judge, no images were found")
+    assert lines[0].startswith("Scan 1 of empty, finished: nothing to judge")
+    assert lines[0].endswith(found)
     assert " ".join(lines[1:]) == f"Skipped 3 files and folders: {hint}"
+
+
+def test_nothing_that_could_be_judged_is_not_clean(report: Report) -> None:
+    """A scan of unreadable files alone does not begin with how many look AI-generated."""
+    none = replace(report.counts, images=6, ai=0, unsure=0, no_evidence=0, error=6, not_examined=0)
+    first, only = (
+        printed(replace(report, counts=counts, findings=()))[1]
+        for counts in (none, replace(none, images=1, error=1))
+    )
+
+    assert "None of the 6 images could be judged." == first
+    assert "The only image could not be judged." == only
 
 
 def test_unlisted_scan_has_not_found_nothing(store: Store) -> None:
@@ -182,6 +244,6 @@ def test_last_lines_say_how_to_see_more(report: Report) -> None:
     which, full = printed(report)[-2:]
     nothing = replace(report, counts=replace(report.counts, ai=0, unsure=0), findings=())
 
-    assert which == "Which ones: `scanner verdicts 1 --format csv`; to review: `scanner serve`"
-    assert full == "All figures: `scanner report 1 --full`"
+    assert which == "Which ones: `scanner verdicts 1 --where verdict=ai,unsure --format csv`"
+    assert full == "All figures: `scanner report 1 --full`; to review: `scanner serve`"
     assert not any("Which ones" in line for line in printed(nothing))
