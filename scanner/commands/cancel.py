@@ -27,8 +27,7 @@ def command(*, scan_id: int | None, store: str, broker: str, yes: bool) -> None:
     """Stop SCAN: workers drop the rest of it within a second.
 
     Without SCAN it asks whether to stop the one that runs, or the only one that is not finished.
-    Existing verdicts stay; `scanner resume`, or
-    the same `scan` again, continues.
+    Existing verdicts stay; `scanner resume`, or the same `scan` again, continues.
 
     \b
     Examples:

@@ -81,8 +81,8 @@ def is_locked(file: Path) -> bool:
 
 def mark_paused(file: Path) -> None:
     """Note that the process that holds the lock is to end on purpose, until the scan goes on."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _paused(file).touch()
+    make_private_folder(file.parent)
+    _paused(file).touch(0o600)
 
 
 def is_paused(file: Path) -> bool:
