@@ -296,7 +296,7 @@ def _publish_new(
 ) -> Iterator[bool]:
     """Record and publish batch by batch; yield whether each was new and published."""
     unmarked: list[int] = []
-    earlier = None if scan.keep_from is None else kept.earlier_scans(store, scan)
+    earlier = kept.earlier_scans(store, scan, keeps_verdicts=scan.keep_from is not None)
     groups = group_into_batches(images, max_images=MAX_IMAGES, max_bytes=MAX_BYTES)
     for commit in _group_into_commits(groups):
         for batch in listing.add_batches(store, scan, commit, earlier):

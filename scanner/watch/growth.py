@@ -87,7 +87,8 @@ class Growth:
         self._scan = scan
         self._request = request
         self._stillness = Stillness(settle)
-        self._earlier = None if scan.keep_from is None else kept.earlier_scans(store, scan)
+        keeps_verdicts = scan.keep_from is not None
+        self._earlier = kept.earlier_scans(store, scan, keeps_verdicts=keeps_verdicts)
         self._digests = Digests()
         self._unreadable: set[bytes] = set()
         # Batches are in the store that may not be on the queue.

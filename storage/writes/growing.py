@@ -50,8 +50,9 @@ def read_differing(
 def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> Batch | None:
     """Put images that a scan has judged into a new batch, with their present size and time.
 
-    In one transaction. Their verdicts are deleted and the answers about them end: both were about
-    other files. Return None where another process has done it.
+    In one transaction. Their verdicts are deleted, and the answers about those end whose file is
+    another one: whatever their sidecars say, people have looked at the same pixels. Return None
+    where another process has done it.
     """
     with store.write() as connection:
         lock_scan(connection, current.scan_id)
@@ -70,6 +71,12 @@ def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> 
             images=len(judged),
             size_bytes=sum(item.size_bytes for item in judged.values()),
         )
+        replaced = [
+            image_id
+            for image_id, item in judged.items()
+            if (known[item.path].size_bytes, known[item.path].mtime_ns)
+            != (item.size_bytes, item.mtime_ns)
+        ]
         for image_id, item in judged.items():
             connection.execute(
                 sa.update(entry)
@@ -86,7 +93,7 @@ def add_changed(store: Store, current: Scan, changed: Sequence[ListedImage]) -> 
             sa.update(review)
             .where(
                 review.c.scan_id == current.scan_id,
-                review.c.image_id.in_(judged),
+                review.c.image_id.in_(replaced),
                 review.c.ended_at.is_(None),
             )
             .values(ended_at=time.time())

@@ -39,26 +39,34 @@ MAX_SCANS = 512
 
 @dataclass(frozen=True, slots=True)
 class EarlierScans:
-    """The earlier scans of a collection by the same plan, the latest first.
+    """The earlier scans of a collection from which a scan keeps something.
 
-    `answered` has the ids of the images with answers in any of them.
+    `scan_ids`, the latest first, are those by the same plan, whose verdicts are kept. Answers are
+    kept whatever the plan: `answered` has the images with any, `review_ids` the scans.
     """
 
     scan_ids: Sequence[int]
     answered: frozenset[int]
+    review_ids: Sequence[int]
 
 
-def earlier_scans(store: Store, current: Scan) -> EarlierScans:
-    """Return the scans from which a scan may keep verdicts and answers."""
-    ids = sa.select(scan.c.id).where(
-        scan.c.collection_id == current.collection_id,
-        scan.c.plan_id == current.plan_id,
-        scan.c.id < current.scan_id,
+def earlier_scans(store: Store, current: Scan, *, keeps_verdicts: bool) -> EarlierScans:
+    """Return the scans from which a scan may keep answers and, unless it rescans, verdicts."""
+    earlier = (scan.c.collection_id == current.collection_id) & (scan.c.id < current.scan_id)
+    by_plan = sa.select(scan.c.id).where(earlier, scan.c.plan_id == current.plan_id)
+    answers = (
+        sa.select(review.c.scan_id, review.c.image_id)
+        .where(review.c.scan_id.in_(sa.select(scan.c.id).where(earlier)))
+        .distinct()
     )
-    answered = sa.select(review.c.image_id).where(review.c.scan_id.in_(ids)).distinct()
     with store.read() as connection:
-        scan_ids = list(connection.scalars(ids.order_by(scan.c.id.desc())))
-        return EarlierScans(scan_ids, frozenset(connection.scalars(answered)))
+        ids = list(connection.scalars(by_plan.order_by(scan.c.id.desc()))) if keeps_verdicts else []
+        answered = connection.execute(answers).all()
+    return EarlierScans(
+        ids,
+        frozenset(image_id for _, image_id in answered),
+        sorted({scan_id for scan_id, _ in answered}),
+    )
 
 
 def find_kept(connection: sa.Connection, listed: Listed, earlier: EarlierScans) -> dict[int, int]:
@@ -128,7 +136,7 @@ def copy_answers(
         sa.select(review, entry.c.size_bytes, entry.c.mtime_ns, verdict.c.digest)
         .join(entry, of_entry)
         .outerjoin(verdict, ENTRY_VERDICT)
-        .where(review.c.scan_id.in_(earlier.scan_ids), review.c.image_id.in_(answered))
+        .where(review.c.scan_id.in_(earlier.review_ids), review.c.image_id.in_(answered))
     )
     histories: dict[tuple[int, str], dict[int, list[sa.Row[Any]]]] = defaultdict(
         lambda: defaultdict(list)

@@ -43,7 +43,9 @@ class Fill:
 
     def batch(self, of: Scan, *paths: bytes, keep_from: int | None = None) -> Batch | None:
         """Add a batch of images of ten bytes each; with `keep_from`, keep verdicts."""
-        earlier = None if keep_from is None else kept.earlier_scans(self.store, of)
+        earlier = None
+        if keep_from is not None:
+            earlier = kept.earlier_scans(self.store, of, keeps_verdicts=True)
         return listing.add_batch(self.store, of, [self.listed(path) for path in paths], earlier)
 
     def listed(

@@ -225,17 +225,23 @@ def test_scan_of_few_files_loses_nothing(folder: Folder) -> None:
 
 
 def test_answers_survive_a_rescan(folder: Folder) -> None:
-    """The scan after a `--rescan` keeps its verdicts, and the answers from before it."""
-    folder.put("a")
+    """A `--rescan`, and a scan by another plan, judge all, and keep the answers about them."""
+    folder.put("a", "b")
     first, _ = folder.scan()
     folder.answer(first, "a", Answer.NOT_AI)
+    folder.answer(first, "b", Answer.AI)
+    folder.put("b", mtime=2)
     request = ScanRequest(folder.request.root, "photos", Plan(()), "fleet", rescan=True)
     rescan, judged = folder.scan(request)
     last, kept = folder.scan()
+    other, by_other = folder.scan(
+        ScanRequest(folder.request.root, "photos", Plan((), rules=9), "fleet")
+    )
 
-    assert (judged, kept) == ({"a"}, set())
+    assert (judged, kept, by_other) == ({"a", "b"}, set(), {"a", "b"})
     assert last.keep_from == rescan.scan_id
-    assert folder.answers(last) == {"a": {("ann", "not_ai")}}
+    for scan in (rescan, last, other):
+        assert folder.answers(scan) == {"a": {("ann", "not_ai")}}
 
 
 def test_latest_state_of_each_reviewer_is_kept(folder: Folder) -> None:

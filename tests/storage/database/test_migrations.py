@@ -130,7 +130,7 @@ def test_images_of_earlier_scans_have_no_sidecars(store_0002: Store) -> None:
         ids[path]: ListedImage(path, 10, 1, None, sidecars.get(path, ())) for path, *_ in JUDGED
     }
     with store_0002.read() as connection:
-        found = kept.find_kept(connection, listed, kept.EarlierScans([1], frozenset()))
+        found = kept.find_kept(connection, listed, kept.EarlierScans([1], frozenset(), []))
     store_0002.close()
 
     assert {ids[path] for path, *_ in JUDGED if path != b"found"} == found.keys()
@@ -164,7 +164,7 @@ def test_nothing_is_kept_from_a_second_stage(store_0002: Store) -> None:
     plan_id = scans.ensure_plan(store_0002, scans.find_scan(store_0002, 1).plan)
     begun = scans.new_scan(store_0002, 1, plan_id, "fleet", keep_from=1)
     listed = [ListedImage(path, 10, 1) for path, *_ in JUDGED]
-    batch = listing.add_batch(store_0002, begun, listed, kept.earlier_scans(store_0002, begun))
+    batch = listing.add_batch(store_0002, begun, listed, kept.earlier_scans(store_0002, begun, keeps_verdicts=True))
     store_0002.close()
 
     assert batch is not None

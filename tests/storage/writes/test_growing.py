@@ -51,13 +51,21 @@ def test_same_path_in_another_scan(fill: Fill) -> None:
 
 
 def test_changed_image_is_judged_again(fill: Fill) -> None:
-    """A changed image loses its verdict, its answers end, and the finished scan goes on."""
+    """A changed image loses its verdict, its answers end, and the finished scan goes on.
+
+    With another sidecar the file is the same, and so are the answers.
+    """
     scan = fill.scan()
     first = fill.batch(scan, b"a", b"b")
     assert first is not None
     judge(fill, first, Outcome.AI)
     image = first.images[0].image_id
     record_answer(fill.store, scan.scan_id, image, Answer.AI, "ann")
+    tagged = replace(fill.listed(b"a"), sidecars=(Sidecar(b"a.xmp", 1, 1),))
+    beside = growing.add_changed(fill.store, scan, [tagged])
+    assert beside is not None
+    judge(fill, beside, Outcome.AI)
+    kept = [one.is_current for one in list_reviews(fill.store, scan.scan_id, image)]
     scans.mark_listed(fill.store, scan.scan_id, {}, 0)
     before = scans.find_scan(fill.store, scan.scan_id).state
     batch = growing.add_changed(fill.store, scan, [fill.listed(b"a", 99, 7), fill.listed(b"none")])
@@ -67,6 +75,7 @@ def test_changed_image_is_judged_again(fill: Fill) -> None:
     sizes = [(one.path, one.size_bytes) for one in batch.images]
     judge(fill, batch, Outcome.NO_EVIDENCE)
 
+    assert [True] == kept
     assert ("finished", "unfinished") == (before, during)
     assert again is None
     assert [(b"a", 99)] == sizes

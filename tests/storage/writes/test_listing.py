@@ -114,7 +114,7 @@ def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: in
     assert batch is not None
     fill.judge(batch, *(fill.verdict(one.image_id, Outcome.AI) for one in batch.images))
     listed = [fill.listed(b"a", size_bytes, mtime_ns), fill.listed(b"b")]
-    changed = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after))
+    changed = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True))
 
     assert changed is not None
     assert [one.path for one in changed.images] == [b"a"]
@@ -132,7 +132,7 @@ def test_replaced_content_is_judged_again(fill: Fill) -> None:
         record_answer(fill.store, scan.scan_id, image_id, Answer.AI, "ann")
     digests = {b"a": b"\x01" * 32, b"b": b"\x02" * 32, b"c": b""}
     listed = [replace(fill.listed(path), digest=digest) for path, digest in digests.items()]
-    again = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after))
+    again = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True))
     answered = [list_reviews(fill.store, after.scan_id, image_id) for image_id in ids]
 
     assert again is not None
@@ -177,7 +177,7 @@ def test_labels_are_those_of_the_new_listing(fill: Fill) -> None:
     batch = fill.batch(before, b"a")
     assert batch is not None
     fill.judge(batch, fill.verdict(batch.images[0].image_id))
-    earlier = earlier_scans(fill.store, after)
+    earlier = earlier_scans(fill.store, after, keeps_verdicts=True)
     listing.add_batch(fill.store, after, [fill.listed(b"a", label=True)], earlier)
 
     assert [row.label for row in verdict_rows(fill.store, before.scan_id)] == [None]
