@@ -102,7 +102,7 @@ def make_engine(url: sa.URL, answer_s: float) -> sa.Engine:
             engine = sa.create_engine(url, creator=creator, poolclass=sa.NullPool)
         else:
             engine = sa.create_engine(url, connect_args={"check_same_thread": False})
-        event.listen(engine, "do_connect", lambda *_: _make_private(file))
+            _keep_to_one_file(engine, file)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -140,6 +140,44 @@ def _replace_dead_connections(engine: sa.Engine) -> None:
     @event.listens_for(engine, "checkin")
     def remember(_connection: object, record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
         record.info["used_at"] = monotonic()
+
+
+def _keep_to_one_file(engine: sa.Engine, file: Path) -> None:
+    """Refuse each transaction once the file was removed or replaced, until it is back.
+
+    SQLite would go on with what it has opened, and lose with it what is written; a further
+    connection would make a new store. A path is asked and no file opened: see `_make_private`.
+    """
+    opened: list[tuple[int, int] | None] = []
+
+    def require_it(*_: object) -> None:
+        if opened and (opened[0] is None or opened[0] != _identity(file)):
+            raise StoreUnavailable(
+                f"{_shown(engine)} cannot be used at the moment: its file was removed or replaced; "
+                "put it back, or start this process again"
+            )
+
+    def before_connecting(*_: object) -> None:
+        require_it()
+        if not opened:
+            _make_private(file)
+
+    def after_connecting(*_: object) -> None:
+        if not opened:
+            opened.append(_identity(file))
+
+    event.listen(engine, "do_connect", before_connecting)
+    event.listen(engine, "connect", after_connecting)
+    event.listen(engine, "begin", require_it)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return the device and number of a file, or of what a link leads to; None without a file."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - for each transaction: a third of `Path.stat`'s time
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _may_only_read(file: Path) -> bool:

@@ -73,6 +73,8 @@ def started(site: Site, arguments: Sequence[str], resume: int | None = None) -> 
     """Start a scan; return the way to its live page, or why there is none."""
     if not site.runs.can_start:
         return message(gettext("The scan was not started"), gettext("This server starts no scans."))
+    # The child opens the store by its name, and would make one where this server's has gone.
+    site.store.require_writable()
     try:
         run = site.runs.start(arguments, resume=resume)
     except Busy as error:

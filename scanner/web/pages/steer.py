@@ -54,9 +54,10 @@ def is_running_here(site: Site, scan_id: int) -> bool:
 
 def controls(site: Site, status: LiveStatus) -> list[Control]:
     """Return what can be done with a scan now."""
-    scan, is_running = status.scan, is_running_here(site, status.scan.scan_id)
+    scan, run = status.scan, site.runs.of(status.scan.scan_id)
+    is_running = run is not None and run.is_running
     offered = []
-    if is_running and not status.is_over:
+    if run is not None and is_running and not (run.is_paused or status.is_over):
         offered.append(Control("pause", gettext("Pause")))
     if _can_start(site, scan) and not is_running:
         if scan.finished_at is None:

@@ -76,6 +76,7 @@ def test_from_an_empty_store_to_a_report(
     page.wait_for_url("**/scan/1")
     second = site.post("/start?root=photos", {"name": "all"})
     page.get_by_role("button", name="Pause").click()
+    pausing = site.get("/scan/1").text
     page.get_by_text("Paused.").wait_for(timeout=PATIENCE * 1000)
     visitor.shoot("paused")
     paused, listed = site.get("/scan/1").text, site.get("/scans").text
@@ -97,10 +98,27 @@ def test_from_an_empty_store_to_a_report(
     assert 409 == second.status
     assert "A scan is running already" in second.text
     assert '<a href="/scan/1">Scan 1</a>' in second.text
+    assert 'action="/scan/1/pause"' not in pausing
     assert "Time left" not in paused
     assert "<td>paused</td>" in listed
     assert ["photos/photos"] == [scan.collection for scan in list_scans(empty)]
     assert "unfinished" == find_scan(empty, 1).state
+
+
+def test_store_that_was_removed(
+    serve: Callable[..., Served], empty: Store, runs: Runs, photos: Path, tmp_path: Path
+) -> None:
+    """Without its store the server says so on every page, is ill, and starts no scan in a new one."""
+    site = serve(empty, roots={"photos": photos}, runs=runs)
+    well = site.get("/health").status
+    for file in tmp_path.glob("store.db*"):
+        file.unlink()
+    pages = [site.get("/scans"), site.get("/start"), site.post("/start?root=photos", {})]
+
+    assert (200, 503) == (well, site.get("/health").status)
+    assert [503] * 3 == [page.status for page in pages]
+    assert all("The store is not available" in page.text for page in pages)
+    assert [] == list(tmp_path.glob("store.db*"))
 
 
 def test_repeated_scans(

@@ -517,6 +517,41 @@ def test_new_store_is_private(tmp_path: Path) -> None:
     assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_file_that_was_removed_or_replaced(
+    tmp_path: Path, is_replaced: bool, is_linked: bool
+) -> None:
+    """Nothing is read from or written to what was removed, in any connection, until it is back."""
+    file = tmp_path / "store.db"
+    away = tmp_path / "away"
+    away.mkdir()
+    with closing(Store.open(str(file))) as made:
+        identity = made.identity
+    if is_linked:
+        (tmp_path / "link.db").symlink_to(file)
+    store = Store.open(str(tmp_path / "link.db" if is_linked else file))
+    store.require_writable()
+    for each in tmp_path.glob("store.db*"):
+        each.rename(away / each.name)
+    if is_replaced:
+        Store.open(str(file)).close()
+    for use in (store.read, store.write):
+        with pytest.raises(StoreUnavailable, match="was removed or replaced"), use():
+            pass
+    store.engine.dispose()
+    with pytest.raises(StoreUnavailable, match="was removed or replaced"):
+        store.require_writable()
+    left = file.exists()
+    for each in away.iterdir():
+        each.rename(tmp_path / each.name)
+    store.require_writable()
+
+    assert is_replaced == left
+    assert identity == store.identity
+    store.close()
+
+
 def test_mode_of_a_store_is_kept(tmp_path: Path) -> None:
     """The permissions that its user gave to a store stay."""
     file = tmp_path / "store.db"
