@@ -100,13 +100,13 @@ def make_app(site: Site, token: str | None, accounts: Accounts | None = None) ->
     return app
 
 
-def _sign_in(_request: Request, was_wrong: bool) -> Response:  # noqa: FBT001 - a callback
+def _sign_in(target: str, was_wrong: bool) -> Response:  # noqa: FBT001 - a callback
     trouble = gettext("Wrong token.") if was_wrong else ""
-    return html("sign_in.html", 401, by_name=False, trouble=trouble)
+    return html("sign_in.html", 401, by_name=False, target=target, trouble=trouble)
 
 
-def _sign_in_by_name(_request: Request, trouble: str) -> Response:
-    return html("sign_in.html", 401, by_name=True, trouble=trouble)
+def _sign_in_by_name(target: str, trouble: str) -> Response:
+    return html("sign_in.html", 401, by_name=True, target=target, trouble=trouble)
 
 
 def _http(_request: Request, error: Exception) -> Response:

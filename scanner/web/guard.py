@@ -52,11 +52,13 @@ class Guard:
         self,
         app: ASGIApp,
         token: str | None,
-        sign_in: Callable[[Request, bool], Response],
+        sign_in: Callable[[str, bool], Response],
         *,
         has_users: bool = False,
     ) -> None:
-        """Permit only this machine's own names without a token; `sign_in` asks for the token.
+        """Permit only this machine's own names without a token.
+
+        `sign_in` asks for the token, for a page, and says whether the last one was wrong.
 
         With users who sign in (`scanner.web.sessions`) any name is permitted, too.
         """
@@ -106,12 +108,12 @@ class Guard:
                 form = await read_form(request)
             except HTTPException:
                 form = {}
-            return self._let_in(request, form.get("token", ""), "/")
+            return self._let_in(form.get("token", ""), local_path(form.get("target", "/")))
         if "token" in request.query_params:
-            return self._let_in(request, request.query_params["token"], _without_token(request))
+            return self._let_in(request.query_params["token"], _without_token(request))
         if request.url.path in OPEN_PATHS or self._has_token(request):
             return None
-        return self._sign_in(request, False)
+        return self._sign_in(wanted_page(request), False)
 
     def _has_token(self, request: Request) -> bool:
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -121,9 +123,9 @@ class Guard:
     def _is_token(self, text: str) -> bool:
         return self._token is not None and is_same(text, self._token)
 
-    def _let_in(self, request: Request, token: str, target: str) -> Response:
+    def _let_in(self, token: str, target: str) -> Response:
         if not self._is_token(token):
-            return self._sign_in(request, True)
+            return self._sign_in(target, True)
         response = RedirectResponse(target, 303)
         # Not Strict: a link from a chat or a mail would ask for the token again.
         response.set_cookie(
@@ -149,9 +151,25 @@ def came_from(request: Request) -> str:
     here = urlsplit(request.headers.get("referer", ""))
     if here.netloc != request.headers.get("host"):
         return "/"
-    # Two leading slashes would be another host.
-    path = "/" + here.path.lstrip("/")
-    return f"{path}?{here.query}" if here.query else path
+    return _path_and_query(here.path, here.query)
+
+
+def local_path(text: str) -> str:
+    """Return a path and query of this site as they were given, `/` for anything else.
+
+    Browsers ignore control characters in an address, and take a backslash for a slash.
+    """
+    is_plain = text.isascii() and text.isprintable() and "\\" not in text
+    if not is_plain or not text.startswith("/") or text.startswith("//") or text == "/enter":
+        return "/"
+    return text
+
+
+def wanted_page(request: Request) -> str:
+    """Return the page to show to whom a request is refused, once they are signed in."""
+    if request.method not in SAFE_METHODS:
+        return local_path(came_from(request))
+    return local_path(_path_and_query(request.url.path, request.url.query))
 
 
 def is_same(text: str, secret: str) -> bool:
@@ -161,6 +179,10 @@ def is_same(text: str, secret: str) -> bool:
 
 def _without_token(request: Request) -> str:
     rest = [pair for pair in request.query_params.multi_items() if pair[0] != "token"]
+    return _path_and_query(request.url.path, urlencode(rest))
+
+
+def _path_and_query(path: str, query: str) -> str:
     # Two leading slashes would be another host.
-    path = "/" + request.url.path.lstrip("/")
-    return f"{path}?{urlencode(rest)}" if rest else path
+    path = "/" + path.lstrip("/")
+    return f"{path}?{query}" if query else path

@@ -22,10 +22,10 @@ from starlette.responses import RedirectResponse, Response
 from scanner.language import gettext
 from scanner.web.accounts import AccountsError
 from scanner.web.forms import MAX_NAME_CHARACTERS, read_form
-from scanner.web.guard import OPEN_PATHS, SAFE_METHODS, came_from, is_same
+from scanner.web.guard import OPEN_PATHS, SAFE_METHODS, came_from, is_same, local_path, wanted_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -86,9 +86,9 @@ class Sessions:
         app: ASGIApp,
         accounts: Accounts,
         token: str | None,
-        sign_in: Callable[[Request, str], Response],
+        sign_in: Callable[[str, str], Response],
     ) -> None:
-        """Take the page that asks for name and password, with what is wrong as a sentence."""
+        """Take what asks for name and password, for a page, with what is wrong as a sentence."""
         self._app = app
         self._accounts = accounts
         self._token = token
@@ -111,7 +111,7 @@ class Sessions:
         elif path not in OPEN_PATHS:
             name = await run_in_threadpool(self._name_of, request)
             if not name and not (method in SAFE_METHODS and self._has_token(request)):
-                answer = self._sign_in(request, "")
+                answer = self._sign_in(wanted_page(request), "")
         reset = _user.set(name)
         try:
             await (answer or self._app)(scope, receive, send)
@@ -123,32 +123,31 @@ class Sessions:
             form = await read_form(request)
         except HTTPException:
             form = {}
-        name, password = form.get("name", ""), form.get("password", "")
-        return await run_in_threadpool(self._let_in, request, name, password)
+        return await run_in_threadpool(self._let_in, request, form)
 
-    def _let_in(self, request: Request, name: str, password: str) -> Response:
+    def _let_in(self, request: Request, form: Mapping[str, str]) -> Response:
         address = request.client.host if request.client else ""
-        name = name[:MAX_NAME_CHARACTERS]
+        name, password = form.get("name", "")[:MAX_NAME_CHARACTERS], form.get("password", "")
+        target = local_path(form.get("target", came_from(request)))
         with self._verifying:
             if self._tries.are_used_up(address, name):
                 return self._sign_in(
-                    request, gettext("Too many wrong passwords: try again in 15 minutes.")
+                    target, gettext("Too many wrong passwords: try again in 15 minutes.")
                 )
             try:
                 user = self._accounts.verified(name, password)
             except AccountsError as error:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-                return self._sign_in(request, gettext("Nobody can sign in at the moment."))
+                return self._sign_in(target, gettext("Nobody can sign in at the moment."))
             if user is None:
                 self._tries.note(address, name)
-                return self._sign_in(request, gettext("Wrong name or password."))
+                return self._sign_in(target, gettext("Wrong name or password."))
         key = secrets.token_urlsafe(32)
         if len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         ends_at = time.monotonic() + SESSION_SECONDS
         self._sessions[_digest(key)] = _Session(user, ends_at)
-        target = came_from(request)
-        response = RedirectResponse("/" if target == "/enter" else target, 303)
+        response = RedirectResponse(target, 303)
         response.set_cookie(_cookie(request), key, SESSION_SECONDS, httponly=True, samesite="lax")
         return response
 

@@ -79,6 +79,30 @@ def test_wrong_token_is_refused(serve: Callable[..., Served], store: Store) -> N
     assert 303 == site.post("/enter", {"token": TOKEN}).status
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/scan/2/review?verdict=ai", "/scan/2/review?verdict=ai"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example/", "/"),
+        ("/\t/evil.example/", "/"),
+        ("https://evil.example/", "/"),
+        ("/enter", "/"),
+    ],
+)
+def test_target_of_signing_in(
+    serve: Callable[..., Served], store: Store, target: str, shown: str
+) -> None:
+    """The form leads to the page that was wanted, after wrong tokens too, on this site only."""
+    site = serve(store, token=TOKEN)
+    wrong = site.post("/enter", {"token": "x" * 20, "target": target})
+    right = site.post("/enter", {"token": TOKEN, "target": target})
+
+    assert f'name="target" value="{shown}"' in wrong.text
+    assert shown == right.headers["location"]
+    assert 'value="/scans?a=b"' in site.get("/scans?a=b").text
+
+
 def test_health_needs_no_token(serve: Callable[..., Served], store: Store) -> None:
     """A health check learns whether the store answers, and nothing else."""
     site = serve(store, token=TOKEN)
