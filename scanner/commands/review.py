@@ -108,6 +108,9 @@ def _print(scan_id: int, sample: SampleOutcome | None, progress: ReviewProgress)
         f"{sample.ai:,} AI, {sample.not_ai:,} not AI, {sample.cant_tell:,} can't tell, "
         f"{sample.unanswered:,} left"
     )
+    if sample.contradicting:
+        images = count(sample.contradicting, "image", "images")
+        click.echo(f"  reviewers contradict each other on {images} (not counted)")
     if sample.uncounted:
         click.echo(
             f"  {count(sample.uncounted, 'answer', 'answers')} not counted yet: images that were "

@@ -10,7 +10,7 @@ import click
 
 from storage.reads.filters import NOT_REVIEWED, Condition
 from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer
+from storage.writes.reviews import Agreed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "verdict": (*Outcome, "pending"),
     "error": tuple(ErrorKind),
     "label": tuple(LABELS),
-    "reviewed": (*Answer, NOT_REVIEWED),
+    "reviewed": (*Agreed, NOT_REVIEWED),
     "edited": tuple(YES_OR_NO),
 }
 

@@ -15,17 +15,20 @@ from scanner.report.text.tables import safe
 from scanner.report.text.why import reason, score_reason, why
 from storage.asset_paths import shown_image
 from storage.paths import shown
-from storage.writes.reviews import Answer
+from storage.writes.reviews import Agreed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from storage.writes.reviews import Answer
+
 
 _IN_BACKTICKS = re.compile(r"`([^`]+)`")
 ANSWERS = {
-    Answer.AI: marked("AI"),
-    Answer.NOT_AI: marked("not AI"),
-    Answer.CANT_TELL: marked("can't tell"),
+    Agreed.AI: marked("AI"),
+    Agreed.NOT_AI: marked("not AI"),
+    Agreed.CANT_TELL: marked("can't tell"),
+    Agreed.CONTRADICTING: marked("contradicting"),
 }
 # Result of checking a C2PA manifest's signature.
 SIGNATURES = {
@@ -63,9 +66,9 @@ def evidence(kind: str) -> str:
     return labels.evidence(kind, plain(kind))
 
 
-def answer(value: Answer) -> str:
-    """Return an answer's name."""
-    return gettext(ANSWERS[value])
+def answer(value: Answer | Agreed) -> str:
+    """Return the name of an answer, or of what reviewers agree on."""
+    return gettext(ANSWERS[Agreed(value)])
 
 
 def percent(share: float) -> str:

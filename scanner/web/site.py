@@ -19,7 +19,7 @@ from scanner.web.runs import Runs
 from scanner.web.sessions import signed_in_user
 from storage.errors import NotFound
 from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer
+from storage.writes.reviews import Agreed, Answer
 from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _environment() -> jinja2.Environment:
         "answers": list(Answer),
         "error_kinds": list(ErrorKind),
         "outcomes": list(Outcome),
+        "agreed": list(Agreed),
         "place_text": address.place_text,
         "query": address.query,
         "changed": address.changed,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from storage.database.clauses import in_folder
 from storage.database.schema import entry, host, image, verdict
-from storage.writes.reviews import last_answer
+from storage.writes.reviews import agreed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "host": host.c.label,
     "truth": entry.c.truth,
     "folder": image.c.path,
-    "reviewed": sa.func.coalesce(last_answer(), NOT_REVIEWED),
+    "reviewed": sa.func.coalesce(agreed(), NOT_REVIEWED),
     "edited": entry.c.edited.is_not(None),
 }
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {

@@ -16,13 +16,14 @@ from storage.database.schema import entry, host, image, run, verdict
 from storage.reads.order import Position, Step, any_images, first_images, position_of
 from storage.reads.selection import Sort, is_one_of, read_conditions
 from storage.records import ErrorKind, Outcome
-from storage.writes.reviews import Answer, last_answer
+from storage.writes.reviews import current_reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from storage.database.store import Store
     from storage.reads.selection import Selection
+    from storage.writes.reviews import Review
     from storage.writes.scans import Scan
 
 # Images per page of an export.
@@ -31,7 +32,7 @@ EXPORT_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One image of a page; `answer` is its last current review, if any."""
+    """One image of a page, with its current reviews."""
 
     image_id: int
     path: bytes
@@ -39,7 +40,7 @@ class Tile:
     score: float | None
     detector: str | None
     error: ErrorKind | None
-    answer: Answer | None
+    reviews: tuple[Review, ...]
     size_bytes: int = 0
     mtime_ns: int = 0
     taken_at: float | None = None
@@ -114,8 +115,8 @@ def selected_images(store: Store, scan: Scan, selection: Selection, limit: int) 
 def read_tiles(store: Store, scan: Scan, images: Sequence[int]) -> list[Tile]:
     """Return the judged ones of these images, in their order."""
     with store.read() as connection:
-        rows = _rows(connection, scan, images)
-    return [_tile(rows[image_id]) for image_id in images if image_id in rows]
+        tiles = _tiles(connection, scan, is_one_of(images))
+    return [tiles[image_id] for image_id in images if image_id in tiles]
 
 
 def matching_tiles(
@@ -130,8 +131,7 @@ def matching_tiles(
         # An expression: by the index on outcomes, all images would be read.
         outcome = sa.func.coalesce(verdict.c.outcome, "")
         conditions.append(outcome.in_(selection.wanted_outcomes))
-        query = _details(scan.scan_id).where(is_one_of(ids), *conditions)
-        return [_tile(row) for row in connection.execute(query)]
+        return list(_tiles(connection, scan, is_one_of(ids), *conditions).values())
 
 
 def in_order(selection: Selection, tiles: Sequence[Tile]) -> list[Tile]:
@@ -182,14 +182,17 @@ def _page(store: Store, scan: Scan, selection: Selection, step: Step) -> list[Ti
     with store.read() as connection:
         wanted = read_conditions(store, connection, scan, selection)
         ids = first_images(connection, scan, selection, wanted, step)
-        rows = _rows(connection, scan, ids)
-    return [_tile(rows[image_id]) for image_id in ids]
+        tiles = _tiles(connection, scan, is_one_of(ids))
+    return [tiles[image_id] for image_id in ids]
 
 
-def _rows(connection: sa.Connection, scan: Scan, images: Sequence[int]) -> dict[int, sa.Row[Any]]:
-    """Return what is shown of images, by their ids."""
-    query = _details(scan.scan_id).where(is_one_of(images))
-    return {row.image_id: row for row in connection.execute(query)}
+def _tiles(
+    connection: sa.Connection, scan: Scan, *conditions: sa.ColumnElement[bool]
+) -> dict[int, Tile]:
+    """Return what is shown of the images that meet all conditions, by their ids."""
+    rows = connection.execute(_details(scan.scan_id).where(*conditions)).all()
+    reviews = current_reviews(connection, scan.scan_id, [row.image_id for row in rows])
+    return {row.image_id: _tile(row, reviews.get(row.image_id, ())) for row in rows}
 
 
 def _details(scan_id: int) -> sa.Select[Any]:
@@ -201,7 +204,6 @@ def _details(scan_id: int) -> sa.Select[Any]:
             verdict.c.score,
             verdict.c.detector,
             verdict.c.error_kind,
-            last_answer().label("answer"),
             entry.c.size_bytes,
             entry.c.mtime_ns,
             verdict.c.taken_at,
@@ -215,7 +217,7 @@ def _details(scan_id: int) -> sa.Select[Any]:
     )
 
 
-def _tile(row: sa.Row[Any]) -> Tile:
+def _tile(row: sa.Row[Any], reviews: tuple[Review, ...]) -> Tile:
     return Tile(
         image_id=row.image_id,
         path=bytes(row.path),
@@ -223,7 +225,7 @@ def _tile(row: sa.Row[Any]) -> Tile:
         score=row.score,
         detector=row.detector,
         error=None if row.error_kind is None else ErrorKind(row.error_kind),
-        answer=None if row.answer is None else Answer(row.answer),
+        reviews=reviews,
         size_bytes=row.size_bytes,
         mtime_ns=row.mtime_ns,
         taken_at=row.taken_at,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from storage.database.schema import entry, review, verdict
+from storage.database.store import among
 from storage.errors import NotFound
 from storage.records import Outcome
 
@@ -34,6 +35,15 @@ class Answer(StrEnum):
     AI = "ai"
     NOT_AI = "not_ai"
     CANT_TELL = "cant_tell"
+
+
+class Agreed(StrEnum):
+    """What the reviewers of an image agree on; "can't tell" contradicts nobody."""
+
+    AI = "ai"
+    NOT_AI = "not_ai"
+    CANT_TELL = "cant_tell"
+    CONTRADICTING = "contradicting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +69,11 @@ class LastAnswer:
 class ReviewProgress:
     """The progress of a scan's review.
 
-    `answers` counts images by (outcome, last current answer), `disagreements` those where reviewers
-    contradict the verdict or each other.
+    `answers` counts images by (outcome, what their reviewers agree on), `disagreements` those where
+    reviewers contradict the verdict or each other.
     """
 
-    answers: Mapping[tuple[Outcome, Answer], int]
+    answers: Mapping[tuple[Outcome, Agreed], int]
     disagreements: int
 
 
@@ -72,19 +82,28 @@ def is_current() -> sa.ColumnElement[bool]:
     return review.c.ended_at.is_(None)
 
 
-def last_answer() -> sa.ScalarSelect[str]:
-    """Return the last current answer for the image of a verdict, NULL where there is none."""
+def agreed() -> sa.ScalarSelect[str]:
+    """Return what the reviewers of a verdict's image agree on, NULL where there is no answer."""
     # With an alias, since queries around it may have `review` already.
-    last = review.alias("last_review")
+    given = review.alias("given_review")
+
+    def has(answer: Answer) -> sa.ColumnElement[bool]:
+        return sa.func.max(sa.case((given.c.answer == answer, 1), else_=0)) == 1
+
     return (
-        sa.select(last.c.answer)
-        .where(
-            last.c.scan_id == verdict.c.scan_id,
-            last.c.image_id == verdict.c.image_id,
-            last.c.ended_at.is_(None),
+        sa.select(
+            sa.case(
+                (has(Answer.AI) & has(Answer.NOT_AI), Agreed.CONTRADICTING),
+                (has(Answer.AI), Agreed.AI),
+                (has(Answer.NOT_AI), Agreed.NOT_AI),
+                (has(Answer.CANT_TELL), Agreed.CANT_TELL),
+            )
         )
-        .order_by(last.c.id.desc())
-        .limit(1)
+        .where(
+            given.c.scan_id == verdict.c.scan_id,
+            given.c.image_id == verdict.c.image_id,
+            given.c.ended_at.is_(None),
+        )
         .correlate(verdict)
         .scalar_subquery()
     )
@@ -205,16 +224,26 @@ def _last(scan_id: int, reviewer: str) -> sa.Select[Any]:
 
 def list_reviews(store: Store, scan_id: int, image_id: int) -> tuple[Review, ...]:
     """Return all answers for an image, the oldest first."""
-    query = (
-        sa.select(review)
-        .where(review.c.scan_id == scan_id, review.c.image_id == image_id)
-        .order_by(review.c.id)
-    )
+    of_image = (review.c.scan_id == scan_id) & (review.c.image_id == image_id)
     with store.read() as connection:
-        return tuple(
-            Review(Answer(row.answer), row.reviewer, row.at, row.ended_at is None)
-            for row in connection.execute(query)
-        )
+        rows = connection.execute(sa.select(review).where(of_image).order_by(review.c.id))
+        return tuple(map(_review, rows))
+
+
+def current_reviews(
+    connection: sa.Connection, scan_id: int, images: Sequence[int]
+) -> dict[int, tuple[Review, ...]]:
+    """Return the current answers for those of some images that have any, the oldest first."""
+    of_images = among(connection, review.c.image_id, images)
+    current = sa.select(review).where(review.c.scan_id == scan_id, of_images, is_current())
+    found: dict[int, tuple[Review, ...]] = {}
+    for row in connection.execute(current.order_by(review.c.id)):
+        found[row.image_id] = (*found.get(row.image_id, ()), _review(row))
+    return found
+
+
+def _review(row: sa.Row[Any]) -> Review:
+    return Review(Answer(row.answer), row.reviewer, row.at, row.ended_at is None)
 
 
 def review_progress(store: Store, scan_id: int) -> ReviewProgress:
@@ -229,9 +258,7 @@ def review_progress(store: Store, scan_id: int) -> ReviewProgress:
     judged = reviewed.join(
         verdict, (verdict.c.scan_id == scan_id) & (verdict.c.image_id == reviewed.c.image_id)
     )
-    answered = (
-        sa.select(verdict.c.outcome, last_answer().label("answer")).select_from(judged).subquery()
-    )
+    answered = sa.select(verdict.c.outcome, agreed().label("answer")).select_from(judged).subquery()
     by_answer = sa.select(answered.c.outcome, answered.c.answer, sa.func.count()).group_by(
         answered.c.outcome, answered.c.answer
     )
@@ -239,7 +266,7 @@ def review_progress(store: Store, scan_id: int) -> ReviewProgress:
     with store.read() as connection:
         return ReviewProgress(
             {
-                (Outcome(outcome), Answer(answer)): number
+                (Outcome(outcome), Agreed(answer)): number
                 for outcome, answer, number in connection.execute(by_answer)
             },
             connection.execute(disagreements).scalar_one(),

@@ -14,7 +14,7 @@ from storage.database.schema import sample, sampled, scan, verdict
 from storage.database.store import insert_one
 from storage.errors import StoreError
 from storage.records import Outcome
-from storage.writes.reviews import Answer, last_answer
+from storage.writes.reviews import Agreed, agreed
 
 if TYPE_CHECKING:
     from storage.database.store import Store
@@ -25,7 +25,7 @@ FETCH_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SampleOutcome:
-    """A scan's latest sample, and how many of its images have each answer.
+    """A scan's latest sample, and how many of its images have each answer of their reviewers.
 
     Images are drawn uniformly without replacement from the `population`: the readable images.
     Answers count up to the first image, in the order of drawing, that has none: these images are a
@@ -41,12 +41,14 @@ class SampleOutcome:
     ai: int
     not_ai: int
     cant_tell: int
+    contradicting: int = 0
     uncounted: int = 0
 
     @property
     def unanswered(self) -> int:
         """Return the number of images without an answer."""
-        return self.size - self.ai - self.not_ai - self.cant_tell - self.uncounted
+        counted = self.ai + self.not_ai + self.cant_tell + self.contradicting
+        return self.size - counted - self.uncounted
 
 
 def draw_sample(store: Store, scan_id: int, size: int, seed: int) -> SampleOutcome:
@@ -112,23 +114,24 @@ def read_sample(store: Store, scan_id: int) -> SampleOutcome | None:
         seed=drawn.seed,
         population=drawn.population,
         size=len(answers),
-        ai=counted[Answer.AI],
-        not_ai=counted[Answer.NOT_AI],
-        cant_tell=counted[Answer.CANT_TELL],
+        ai=counted[Agreed.AI],
+        not_ai=counted[Agreed.NOT_AI],
+        cant_tell=counted[Agreed.CANT_TELL],
+        contradicting=counted[Agreed.CONTRADICTING],
         uncounted=len(answers) - first_open - answers.count(None),
     )
 
 
-def sample_images(store: Store, drawn: SampleOutcome) -> list[tuple[int, Answer | None]]:
+def sample_images(store: Store, drawn: SampleOutcome) -> list[tuple[int, Agreed | None]]:
     """Return the images of a sample with their answers, in the order they were drawn."""
     with store.read() as connection:
         rows = connection.execute(_answers(drawn.sample_id, drawn.scan_id).order_by(sampled.c.n))
-        return [(row.image_id, None if row.answer is None else Answer(row.answer)) for row in rows]
+        return [(row.image_id, None if row.answer is None else Agreed(row.answer)) for row in rows]
 
 
 def _answers(sample_id: int, scan_id: int) -> sa.Select[tuple[int, str | None]]:
     return (
-        sa.select(sampled.c.image_id, last_answer().label("answer"))
+        sa.select(sampled.c.image_id, agreed().label("answer"))
         .select_from(
             sampled.outerjoin(
                 verdict,

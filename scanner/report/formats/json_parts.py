@@ -93,6 +93,7 @@ def sample_json(report: Report) -> dict[str, Any] | None:
         "ai": sample.ai,
         "not_ai": sample.not_ai,
         "cant_tell": sample.cant_tell,
+        "contradicting": sample.contradicting,
         "uncounted": sample.uncounted,
         "left": sample.unanswered,
         "share": share(sample.ai / decided) if decided else None,

@@ -108,7 +108,7 @@ def test_from_an_empty_store_to_a_report(
 def test_store_that_was_removed(
     serve: Callable[..., Served], empty: Store, runs: Runs, photos: Path, tmp_path: Path
 ) -> None:
-    """Without its store the server says so on every page, is ill, and starts no scan in a new one."""
+    """Without its store the server says so, is ill, and starts no scan in a new one."""
     site = serve(empty, roots={"photos": photos}, runs=runs)
     well = site.get("/health").status
     for file in tmp_path.glob("store.db*"):

@@ -62,7 +62,9 @@ class Photos:
                 scans.ensure_plan(store, Plan(())),
                 "fleet",
             )
-            batch = listing.add_batch(store, scan, self._listed(), kept.earlier_scans(store, scan, keeps_verdicts=True))
+            batch = listing.add_batch(
+                store, scan, self._listed(), kept.earlier_scans(store, scan, keeps_verdicts=True)
+            )
             scans.mark_listed(store, scan.scan_id, {}, 0)
             if batch is None:
                 return 0

@@ -164,7 +164,9 @@ def test_nothing_is_kept_from_a_second_stage(store_0002: Store) -> None:
     plan_id = scans.ensure_plan(store_0002, scans.find_scan(store_0002, 1).plan)
     begun = scans.new_scan(store_0002, 1, plan_id, "fleet", keep_from=1)
     listed = [ListedImage(path, 10, 1) for path, *_ in JUDGED]
-    batch = listing.add_batch(store_0002, begun, listed, kept.earlier_scans(store_0002, begun, keeps_verdicts=True))
+    batch = listing.add_batch(
+        store_0002, begun, listed, kept.earlier_scans(store_0002, begun, keeps_verdicts=True)
+    )
     store_0002.close()
 
     assert batch is not None

@@ -114,7 +114,9 @@ def test_changed_image_is_judged_again(fill: Fill, size_bytes: int, mtime_ns: in
     assert batch is not None
     fill.judge(batch, *(fill.verdict(one.image_id, Outcome.AI) for one in batch.images))
     listed = [fill.listed(b"a", size_bytes, mtime_ns), fill.listed(b"b")]
-    changed = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True))
+    changed = listing.add_batch(
+        fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True)
+    )
 
     assert changed is not None
     assert [one.path for one in changed.images] == [b"a"]
@@ -132,7 +134,9 @@ def test_replaced_content_is_judged_again(fill: Fill) -> None:
         record_answer(fill.store, scan.scan_id, image_id, Answer.AI, "ann")
     digests = {b"a": b"\x01" * 32, b"b": b"\x02" * 32, b"c": b""}
     listed = [replace(fill.listed(path), digest=digest) for path, digest in digests.items()]
-    again = listing.add_batch(fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True))
+    again = listing.add_batch(
+        fill.store, after, listed, earlier_scans(fill.store, after, keeps_verdicts=True)
+    )
     answered = [list_reviews(fill.store, after.scan_id, image_id) for image_id in ids]
 
     assert again is not None

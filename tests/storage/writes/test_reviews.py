@@ -9,7 +9,7 @@ import pytest
 from storage.errors import NotFound
 from storage.records import Outcome
 from storage.writes import reviews
-from storage.writes.reviews import Answer
+from storage.writes.reviews import Agreed, Answer
 
 if TYPE_CHECKING:
     from storage.writes.scans import Scan
@@ -87,24 +87,28 @@ def test_answers_given_together_are_withdrawn_together(
     assert reviews.withdraw_answer(fill.store, number, "ann", at=last.at) is None
 
 
-def test_progress_counts_images_by_their_last_answer(fill: Fill) -> None:
-    """Each reviewed image counts once; disagreements are counted separately."""
-    scan, (ai, unsure, clean, _) = judged(
-        fill, Outcome.AI, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.AI
+def test_progress_counts_images_by_what_reviewers_agree_on(fill: Fill) -> None:
+    """Each reviewed image counts once, whoever came last, and apart where reviewers contradict."""
+    scan, (ai, unsure, other, clean, _) = judged(
+        fill, Outcome.AI, Outcome.UNSURE, Outcome.UNSURE, Outcome.NO_EVIDENCE, Outcome.AI
     )
     for image, answer, who in (
         (ai, Answer.AI, "ann"),
         (ai, Answer.NOT_AI, "bob"),
-        (unsure, Answer.CANT_TELL, "ann"),
+        (unsure, Answer.AI, "ann"),
+        (unsure, Answer.CANT_TELL, "bob"),
+        (other, Answer.CANT_TELL, "ann"),
+        (clean, Answer.AI, "ann"),
         (clean, Answer.NOT_AI, "ann"),
     ):
         reviews.record_answer(fill.store, scan.scan_id, image, answer, who)
     found = reviews.review_progress(fill.store, scan.scan_id)
 
     assert {
-        (Outcome.AI, Answer.NOT_AI): 1,
-        (Outcome.UNSURE, Answer.CANT_TELL): 1,
-        (Outcome.NO_EVIDENCE, Answer.NOT_AI): 1,
+        (Outcome.AI, Agreed.CONTRADICTING): 1,
+        (Outcome.UNSURE, Agreed.AI): 1,
+        (Outcome.UNSURE, Agreed.CANT_TELL): 1,
+        (Outcome.NO_EVIDENCE, Agreed.NOT_AI): 1,
     } == found.answers
     assert 1 == found.disagreements
 

@@ -66,9 +66,9 @@ def test_every_image_is_as_likely(sqlite_fill: Fill) -> None:
 
 
 def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
-    """Each sampled image counts by its last answer; answers elsewhere do not."""
+    """Each sampled image counts by what reviewers agree on; answers elsewhere do not."""
     scan = finished(fill, readable=10)
-    drawn = samples.draw_sample(fill.store, scan.scan_id, 4, seed=3)
+    drawn = samples.draw_sample(fill.store, scan.scan_id, 5, seed=3)
     images = [image for image, _ in samples.sample_images(fill.store, drawn)]
     outside = next(one for one, _ in _ids(fill, scan) if one not in images)
     for image, answer in (
@@ -76,14 +76,17 @@ def test_the_outcome_counts_answers_of_the_latest_sample(fill: Fill) -> None:
         (images[0], Answer.AI),
         (images[1], Answer.NOT_AI),
         (images[2], Answer.CANT_TELL),
+        (images[3], Answer.NOT_AI),
         (outside, Answer.AI),
     ):
         reviews.record_answer(fill.store, scan.scan_id, image, answer, "ann")
+    reviews.record_answer(fill.store, scan.scan_id, images[3], Answer.AI, "bob")
     outcome = samples.read_sample(fill.store, scan.scan_id)
 
     assert outcome is not None
-    assert (10, 4) == (outcome.population, outcome.size)
-    assert (1, 1, 1, 1) == (outcome.ai, outcome.not_ai, outcome.cant_tell, outcome.unanswered)
+    assert (10, 5) == (outcome.population, outcome.size)
+    assert (1, 1, 1) == (outcome.ai, outcome.not_ai, outcome.cant_tell)
+    assert (1, 1) == (outcome.contradicting, outcome.unanswered)
 
 
 def test_answers_count_up_to_the_first_open_image(fill: Fill) -> None:
