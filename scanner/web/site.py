@@ -15,6 +15,7 @@ from scanner.language import gettext
 from scanner.web import address, filters
 from scanner.web.forms import MAX_NAME_CHARACTERS
 from scanner.web.memory_cache import MemoryCache
+from scanner.web.on_screen import OnScreen
 from scanner.web.runs import Runs
 from scanner.web.sessions import signed_in_user
 from storage.errors import NotFound
@@ -55,6 +56,7 @@ class Site:
     # Folders below which scans may be started, and what starts them.
     roots: Mapping[str, Path] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
+    on_screen: OnScreen = field(default_factory=OnScreen)
     reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
     choices: MemoryCache[Choices] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
     comparisons: MemoryCache[Comparison] = field(
@@ -116,9 +118,9 @@ def _environment() -> jinja2.Environment:
     environment.filters |= filters.FILTERS
     environment.globals |= {
         "answers": list(Answer),
+        "agreed": list(Agreed),
         "error_kinds": list(ErrorKind),
         "outcomes": list(Outcome),
-        "agreed": list(Agreed),
         "place_text": address.place_text,
         "query": address.query,
         "changed": address.changed,

@@ -50,12 +50,15 @@ def show(request: Request) -> Response:
     """Show an image to review: the given one, else the first without an answer."""
     site, scan, address = site_of(request), scan_of(request), Address(request)
     sample = read_sample(site.store, scan.scan_id)
-    queue, is_sample = _queue(site, scan, address, sample)
+    reviewer = reviewer_of(request)
+    queue, is_sample = _queue(site, scan, address, sample, reviewer)
     chosen = address.value("image", row_id)
     image_id = queue.first_open() if chosen is None else chosen
     row = None if image_id is None else verdict_row(site.store, scan.scan_id, image_id)
     if chosen is not None and row is None:
         raise HTTPException(404, no_image(scan, chosen))
+    if reviewer and image_id is not None:
+        site.on_screen.show(scan.scan_id, image_id, reviewer)
     before, following = (None, None) if image_id is None else queue.neighbours(image_id)
     following_open = None if image_id is None else queue.next_open(image_id)
     progress = reviews.review_progress(site.store, scan.scan_id)
@@ -86,7 +89,7 @@ def show(request: Request) -> Response:
         following=None if following is None else queue.query(following),
         following_open=None if following_open is None else queue.query(following_open),
         all_open=queue.query(None),
-        reviewer=reviewer_of(request),
+        reviewer=reviewer,
         can_undo=bool(progress.answers),
     )
 
@@ -112,6 +115,7 @@ def _answer(request: Request, pairs: list[tuple[str, str]]) -> Response:
         given = list(zip(images, chosen, strict=True))
         for image_id, each in given:
             reviews.record_answer(site.store, scan.scan_id, image_id, each, reviewer)
+            site.on_screen.answer(scan.scan_id, image_id)
     except ValueError as error:
         raise HTTPException(400, gettext("Unknown answer.")) from error
     except NotFound as error:
@@ -123,7 +127,7 @@ def _answer(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if form.get("back") == "image":
         return _to(f"/scan/{scan.scan_id}/image/{image_id}", query(address.selection()))
     sample = read_sample(site.store, scan.scan_id)
-    queue, _ = _queue(site, scan, address, sample)
+    queue, _ = _queue(site, scan, address, sample, reviewer)
     following = queue.next_open(image_id)
     return _to(f"/scan/{scan.scan_id}/review", queue.query(following))
 
@@ -140,14 +144,15 @@ def _undo(request: Request, form: dict[str, str]) -> Response:
         at = float(form["at"]) if "at" in form else None
     except ValueError as error:
         raise HTTPException(400, gettext("Unknown answer.")) from error
-    image_id = reviews.withdraw_answer(site.store, scan.scan_id, reviewer_of(request), at)
+    reviewer = reviewer_of(request)
+    image_id = reviews.withdraw_answer(site.store, scan.scan_id, reviewer, at)
     if at is not None:
         if image_id is None:
             text = gettext("You have answered since, or this was undone already.")
             return message(gettext("Nothing was undone"), text, 409)
         return _to(f"/scan/{scan.scan_id}/gallery", query(address.selection()))
     sample = read_sample(site.store, scan.scan_id)
-    queue, _ = _queue(site, scan, address, sample)
+    queue, _ = _queue(site, scan, address, sample, reviewer)
     return _to(f"/scan/{scan.scan_id}/review", queue.query(image_id))
 
 
@@ -163,17 +168,18 @@ async def set_reviewer(request: Request) -> Response:
 
 
 def _queue(
-    site: Site, scan: Scan, address: Address, sample: SampleOutcome | None
+    site: Site, scan: Scan, address: Address, sample: SampleOutcome | None, reviewer: str
 ) -> tuple[Queue, bool]:
-    """Return the images to review, and whether they are the sample."""
+    """Return the images for a reviewer, and whether they are the sample."""
+    taken = site.on_screen.of_others(scan.scan_id, reviewer)
     if not address.values("sample"):
-        return SelectionQueue(site.store, scan, address.selection(UNSURE)), False
+        return SelectionQueue(site.store, scan, address.selection(UNSURE), taken), False
     if sample is None:
         raise HTTPException(
             404,
             gettext("Sample not found: draw one under Review."),
         )
-    return SampleQueue(site.store, sample), True
+    return SampleQueue(site.store, sample, taken), True
 
 
 def _has_any(site: Site, scan: Scan, address: Address) -> bool:

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
 
 class Queue(Protocol):
-    """Images to review, one after the other."""
+    """Images to review, one after the other.
+
+    Open are those without an answer; those that others have on the screen come last.
+    """
 
     def query(self, image_id: int | None) -> str:
         """Return the query of an image's page."""
 
     def first_open(self) -> int | None:
-        """Return the first image without an answer."""
+        """Return the first open image."""
 
     def next_open(self, image_id: int) -> int | None:
-        """Return the next image without an answer after an image."""
+        """Return the next open image after an image that nobody else has on the screen."""
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
         """Return the images before and after an image."""
@@ -37,23 +40,25 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SelectionQueue:
-    """A selection, the highest score first."""
+    """A selection, the highest score first; `taken` are on the screens of others."""
 
     store: Store
     scan: Scan
     selection: Selection
+    taken: frozenset[int]
 
     def query(self, image_id: int | None) -> str:
         """Return the query of an image's page."""
         return address.query(self.selection, image=image_id)
 
     def first_open(self) -> int | None:
-        """Return the first image without an answer."""
-        return self._next(self._open(), None)
+        """Return the first open image."""
+        first = self._next(self._open(), None, self.taken)
+        return self._next(self._open(), None) if first is None else first
 
     def next_open(self, image_id: int) -> int | None:
-        """Return the next image without an answer after an image."""
-        return self._next(self._open(), self._place(image_id))
+        """Return the next open image after an image that nobody else has on the screen."""
+        return self._next(self._open(), self._place(image_id), self.taken)
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
         """Return the images before and after an image."""
@@ -69,9 +74,14 @@ class SelectionQueue:
         wanted = self.selection.reviewed or Reviewed.NO
         return replace(self.selection, reviewed=wanted)
 
-    def _next(self, selection: Selection, place: Position | None) -> int | None:
-        tiles = page(self.store, self.scan, selection, 1, place)
-        return tiles[0].image_id if tiles else None
+    def _next(
+        self,
+        selection: Selection,
+        place: Position | None,
+        taken: frozenset[int] = frozenset(),
+    ) -> int | None:
+        tiles = page(self.store, self.scan, selection, 1 + len(taken), place)
+        return next((tile.image_id for tile in tiles if tile.image_id not in taken), None)
 
     def _place(self, image_id: int) -> Position | None:
         row = verdict_row(self.store, self.scan.scan_id, image_id)
@@ -83,9 +93,11 @@ class SelectionQueue:
 class SampleQueue:
     """A sample in the order of drawing, so that its first images are a sample too."""
 
-    def __init__(self, store: Store, sample: SampleOutcome) -> None:
+    def __init__(self, store: Store, sample: SampleOutcome, taken: frozenset[int]) -> None:
+        """Take the images that are on the screens of others."""
         self._store = store
         self._sample = sample
+        self._taken = taken
 
     @cached_property
     def _images(self) -> list[tuple[int, bool]]:
@@ -98,13 +110,17 @@ class SampleQueue:
         return "sample=1" if image_id is None else f"sample=1&image={image_id}"
 
     def first_open(self) -> int | None:
-        """Return the first image without an answer."""
-        return next((image for image, answered in self._images if not answered), None)
+        """Return the first open image."""
+        opened = [image for image, answered in self._images if not answered]
+        return next(
+            (image for image in opened if image not in self._taken), next(iter(opened), None)
+        )
 
     def next_open(self, image_id: int) -> int | None:
-        """Return the next image without an answer after an image."""
+        """Return the next open image after an image that nobody else has on the screen."""
         following = self._images[self._place(image_id) + 1 :]
-        return next((image for image, answered in following if not answered), None)
+        opened = (image for image, answered in following if not answered)
+        return next((image for image in opened if image not in self._taken), None)
 
     def neighbours(self, image_id: int) -> tuple[int | None, int | None]:
         """Return the images before and after an image."""

@@ -6,17 +6,22 @@
   const AHEAD = 5; // images that are loaded in advance
   const TRIES = 3;
   const MISSED_MS = 3000; // for which keys that were not taken are counted together
+  const QUIET_MS = 300; // after the last answer, until counts are asked for
   const TOGETHER = 200; // answers in one request when the page is left
   const notice = document.getElementById("unsent");
   const trouble = notice.querySelector("p");
+  const signIn = document.getElementById("sign-in");
   const answered = document.getElementById("answered");
   const missed = document.getElementById("missed");
-  const pages = new Map(); // by address: the promise of a document
+  const pages = new Map(); // by address, those that are loaded in advance
   const queue = []; // answers that are not stored yet
   let steps = Promise.resolve();
   let moving = 0; // steps to another image or page that are not done yet
+  let isPainted = true; // whether the image came onto the screen
   let sending = false;
   let underWay = false; // whether the first answer of the queue is being sent
+  let isSignedOut = false;
+  let settling = 0;
   let misses = 0;
   let lastMiss = 0;
 
@@ -31,20 +36,33 @@
 
   function load(address) {
     if (!pages.has(address)) {
-      const page = fetched(address);
-      page.catch(() => pages.delete(address));
+      const page = { work: null, title: "", isReady: false };
+      page.loaded = fetched(address).then((fresh) => {
+        page.title = fresh.title;
+        page.work = fresh.getElementById("work");
+        if (page.work) prepare(page);
+        return page;
+      });
+      page.loaded.catch(() => pages.delete(address));
       pages.set(address, page);
     }
-    return pages.get(address);
+    return pages.get(address).loaded;
+  }
+
+  // Decode the image of a page that is not shown yet.
+  async function prepare(page) {
+    document.adoptNode(page.work);
+    const image = page.work.querySelector(".frame img");
+    if (image) {
+      image.src = image.getAttribute("src"); // which another document may not have loaded
+      await image.decode().catch(() => {});
+    }
+    page.isReady = true;
   }
 
   async function loadAhead(region, images) {
     const next = region && region.dataset.open;
-    if (!next || !images) return;
-    const page = await load(next);
-    const image = page.querySelector("#work .frame img");
-    if (image) new Image().src = image.getAttribute("src");
-    await loadAhead(page.getElementById("work"), images - 1);
+    if (next && images) await loadAhead((await load(next)).work, images - 1);
   }
 
   function replace(region, fresh) {
@@ -56,14 +74,17 @@
 
   async function show(address, isBack) {
     const page = await load(address).catch(() => null);
+    return page && page.work ? put(page, address, isBack) : leave(address);
+  }
+
+  function put(page, address, isBack) {
     pages.delete(address);
-    const fresh = page && page.getElementById("work");
-    if (!fresh) return leave(address);
-    replace(work(), fresh);
+    replace(work(), page.work);
     document.title = page.title;
     if (!isBack) history.pushState(null, "", address);
+    isPainted = false;
+    requestAnimationFrame(() => { isPainted = true; });
     loadAhead(work(), AHEAD).catch(() => {});
-    return null;
   }
 
   async function leave(address) {
@@ -79,7 +100,7 @@
 
   function isShown() {
     const image = document.querySelector("#work .frame img");
-    return !moving && (!image || image.complete);
+    return !moving && isPainted && (!image || image.complete);
   }
 
   function answer(value) {
@@ -99,7 +120,9 @@
     const region = work();
     if (!region) return;
     const { open, end } = region.dataset;
-    step(() => open ? show(open) : leave(end));
+    const next = pages.get(open);
+    if (next && next.isReady) put(next, open);
+    else step(() => open ? show(open) : leave(end));
   }
 
   function miss() {
@@ -126,12 +149,14 @@
   async function send() {
     if (sending) return;
     sending = true;
+    clearTimeout(settling);
     notice.hidden = true;
     tell();
     for (let tries = 1; queue.length;) {
       underWay = true;
       const said = await post([queue[0]]);
       underWay = false;
+      isSignedOut = Boolean(said) && said.status === 401;
       if (said && said.ok) {
         queue.shift();
         tries = 1;
@@ -141,7 +166,7 @@
       } else await wait(500 * tries);
     }
     sending = false;
-    if (!queue.length) refresh().then(tell, tell);
+    if (!queue.length) settling = setTimeout(() => refresh().then(tell, tell), QUIET_MS);
   }
 
   function sendTheRest() {
@@ -150,8 +175,11 @@
 
   function fail() {
     answered.textContent = "";
-    const { one, several } = trouble.dataset;
-    trouble.textContent = queue.length === 1 ? one : several.replace("{number}", queue.length);
+    const { one, several, out } = trouble.dataset;
+    const refused = queue.length === 1 ? one : several.replace("{number}", queue.length);
+    trouble.textContent = isSignedOut ? out : refused;
+    signIn.href = location.href;
+    signIn.hidden = !isSignedOut;
     notice.hidden = false;
   }
 
@@ -194,6 +222,7 @@
     }
   });
   document.getElementById("retry").addEventListener("click", () => send());
+  addEventListener("focus", () => { if (isSignedOut && queue.length) send(); });
   addEventListener("popstate", () => { step(() => work() ? show(location.href, true) : null); });
   addEventListener("beforeunload", (event) => { if (queue.length) event.preventDefault(); });
   addEventListener("pagehide", sendTheRest);

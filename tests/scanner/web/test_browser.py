@@ -21,7 +21,7 @@ from storage.reads.selection import Selection
 from storage.reads.verdicts import verdict_rows
 from storage.records import Outcome
 from storage.writes import samples
-from storage.writes.reviews import Answer, list_reviews, review_progress
+from storage.writes.reviews import Agreed, list_reviews, review_progress
 from storage.writes.scans import find_scan
 
 if TYPE_CHECKING:
@@ -470,7 +470,7 @@ def test_leaving_a_review_asks_and_sends_what_is_left(
     """While answers are not stored the page says so; leaving asks, and sends them together."""
     page = visitor.page.context.new_page()
     images = unsure(store)[:4]
-    slow_down(monkeypatch, "storage.writes.reviews.record_answer", 0.7)
+    slow_down(monkeypatch, "storage.writes.reviews.record_answer", 1.5)
     page.goto(f"{serve(store).url}scan/1/review")
     for image in images:
         press_when_shown(page, "n", image)
@@ -486,7 +486,7 @@ def test_leaving_a_review_asks_and_sends_what_is_left(
     leave.click()
     page.wait_for_url("**/gallery")
     meanwhile = [bool(list_reviews(store, 1, image)) for image in images]
-    page.wait_for_timeout(4_000)
+    page.wait_for_timeout(7_000)
     after = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images]
 
     assert "Storing …" == said
@@ -521,6 +521,53 @@ def test_an_answer_that_is_not_stored_is_said(
     assert [(), ()] == before
     assert [["ai"], ["not_ai"]] == after
     assert [] == found
+
+
+def test_who_is_signed_out_is_told(
+    serve: Callable[..., Served], store: Store, visitor: Visitor
+) -> None:
+    """Answers wait for a session that has ended, and are stored after signing in elsewhere."""
+    page = visitor.page
+    images = unsure(store)
+    token = "a-token-of-many-characters"
+    page.goto(f"{serve(store, token=token).url}scan/1/review?token={token}")
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies()
+    press_when_shown(page, "a", images[0])
+    press_when_shown(page, "n", images[1])
+    page.get_by_text("You are signed out.").wait_for()
+    visitor.shoot("review-signed-out")
+    found = visitor.violations()
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Sign in in a new tab").click()
+    opened.value.get_by_label("Token").fill(token)
+    opened.value.keyboard.press("Enter")
+    opened.value.get_by_text("Results").wait_for()
+    opened.value.close()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.get_by_text("All answers are stored.").wait_for()
+    stored = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images[:2]]
+
+    assert "/scan/1/review" in opened.value.url
+    assert [["ai"], ["not_ai"]] == stored
+    assert [] == found
+
+
+def test_quick_keys_are_taken_while_images_are_ready(
+    serve: Callable[..., Served], large: Store, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that was loaded in advance is shown at once: the keys for it need no server."""
+    page = visitor.page
+    page.goto(f"{serve(large).url}scan/1/review?verdict=unsure&folder=2022")
+    page.wait_for_load_state("networkidle")
+    slow_down(monkeypatch, "scanner.web.pages.review.verdict_row", 2.0)
+    page.evaluate(NOTE_SEEN)
+    for _ in range(5):
+        page.keyboard.press("n", delay=30)
+    seen = page.evaluate("window.seen")
+
+    assert "" == page.locator("#missed").inner_text()
+    assert 5 == len(set(seen))
 
 
 def test_an_image_at_its_own_size(site: Served, visitor: Visitor) -> None:
@@ -624,7 +671,7 @@ def test_a_whole_selection_is_answered_and_undone(
 
     assert "all selected" == told
     assert int(number or 0) > 60
-    assert (Outcome.AI, Answer.AI) in stored
+    assert (Outcome.AI, Agreed.AI) in stored
     assert sum(before.values()) + int(number or 0) == sum(stored.values())
     assert before == review_progress(large, 1).answers
     assert [] == found

@@ -26,7 +26,15 @@ from storage.reads.verdicts import verdict_rows
 from storage.records import Finding, ListedImage, Outcome, Timings, Verdict
 from storage.writes import results, scans
 from storage.writes.listing import add_batch
-from storage.writes.reviews import Answer, list_reviews, review_progress
+from storage.writes.reviews import (
+    Agreed,
+    Answer,
+    list_reviews,
+    record_answer,
+    review_progress,
+    withdraw_answer,
+)
+from storage.writes.samples import draw_sample, sample_images
 from storage.writes.scans import cancel, find_scan, forget
 from workers.detectors.card import Card, Thresholds, View
 from workers.detectors.installed import installed
@@ -522,6 +530,89 @@ def test_a_script_sends_several_answers_at_once(site: Served, store: Store) -> N
     assert [[True], [False]] == after
 
 
+def test_reviewers_who_contradict_each_other(site: Served, store: Store) -> None:
+    """Tile and table do not show them as agreed; each is named with what they said."""
+    for answer, who in ((Answer.AI, "ann"), (Answer.NOT_AI, "<bob>")):
+        record_answer(store, 1, 2, answer, who)
+    record_answer(store, 1, 11, Answer.AI, "ann")
+    gallery = " ".join(site.get(f"/scan/1/gallery?{ALL}&reviewed=yes").text.split())
+    said = re.findall(r'class="reviewed"> ?(.*?) ?</span>', gallery)
+    table = re.search(r"<table>.*</table>", site.get("/scan/1/review").text, re.DOTALL)
+    assert table is not None
+    cells = [re.findall(r">([^<]+)</t[hd]>", row) for row in table[0].split("<tr>")[1:]]
+
+    assert {
+        "reviewed: AI (<bdi>ann</bdi>), not AI (<bdi>&lt;bob&gt;</bdi>)",
+        "reviewed: AI",
+    } == set(said)
+    assert ["AI", "not AI", "can&#39;t tell", "contradicting"] == cells[0][2:]
+    assert [["1", "0", "0", "0"], ["0", "0", "0", "1"]] == sorted(
+        (row[2:] for row in cells[1:] if any(map(int, row[2:]))), reverse=True
+    )
+
+
+def first_image(page: str) -> int:
+    """Return the image that a page of the review shows."""
+    found = re.search(r'name="image" value="(\d+)"', page)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("sample", ["", "&sample=1"])
+def test_reviewers_share_the_work(site: Served, store: Store, sample: str) -> None:
+    """Nobody is shown what is on another's screen, or loaded for it, while there are others."""
+    draw_sample(store, 1, 5, seed=1)
+    address = f"/scan/1/review?verdict=unsure{sample}"
+
+    def see(who: str, page: str = address) -> str:
+        return site.get(page, Cookie=f"scanner_reviewer={who}").text
+
+    anns = see("ann")
+    ahead = re.search(r'data-open="([^"]+)"', anns)
+    assert ahead is not None
+    second = first_image(see("ann", html.unescape(ahead[1])))
+    bobs = see("bob")
+    seen = {first_image(anns), second}
+    again = first_image(see("ann"))
+    while (image := first_image(see("bob"))) not in seen:
+        form = {"image": str(image), "answer": "ai"}
+        site.post(address, form, Cookie="scanner_reviewer=bob")
+
+    assert first_image(anns) == again
+    assert first_image(bobs) not in seen
+    # Only what Ann has is left.
+    assert image == first_image(anns)
+
+
+def test_a_blind_sample_shows_no_answer(site: Served, store: Store) -> None:
+    """Answers that were withdrawn, by whomever, would influence the reviewer, too."""
+    drawn = draw_sample(store, 1, 2, seed=1)
+    (image, _), _ = sample_images(store, drawn)
+    for who in ("ann", "bob"):
+        record_answer(store, 1, image, Answer.NOT_AI, who)
+        withdraw_answer(store, 1, who)
+    blind = site.get("/scan/1/review?sample=1").text
+    record_answer(store, 1, image, Answer.AI, "bob")
+    after = site.get(f"/scan/1/review?sample=1&image={image}").text
+
+    assert image == first_image(blind)
+    assert 'class="history"' not in blind
+    assert 4 == after.count("<time>") + 1
+
+
+def test_the_end_of_a_review_has_a_next_step(site: Served, store: Store) -> None:
+    """With all images reviewed, the page leads to the report and to what can be exported."""
+    draw_sample(store, 1, 1, seed=1)
+    before = site.get("/scan/1/review?sample=1").text
+    site.post("/scan/1/review?sample=1", {"image": str(first_image(before)), "answer": "ai"})
+    after = site.get("/scan/1/review?sample=1").text
+
+    assert "Next: the" not in before
+    assert "The whole sample is reviewed." in after
+    assert 'Next: the <a href="/scan/1/report">report</a>' in after
+    assert "0 left. <strong>" in " ".join(after.split())
+
+
 @pytest.mark.parametrize(
     ("form", "status"),
     [
@@ -560,7 +651,7 @@ def test_a_whole_selection_is_confirmed_first(site: Served, store: Store) -> Non
     assert f'name="confirmed" value="{number}"' in asked.text
     assert "<dt>Folder</dt><dd><bdi>tiny</bdi>" in asked.text
     assert {} == before
-    assert {(Outcome.NO_EVIDENCE, Answer.NOT_AI): number} == review_progress(store, 1).answers
+    assert {(Outcome.NO_EVIDENCE, Agreed.NOT_AI): number} == review_progress(store, 1).answers
     assert f"Answered {number} images: not AI." in page
     assert at
 
