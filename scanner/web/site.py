@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from storage.database.store import Store
     from storage.reads.choices import Choices
     from storage.writes.scans import Scan
+    from workers.detectors.card import Card
 
 REVIEWER_COOKIE = "scanner_reviewer"
 # Seconds for which a report, and what can be filtered by, are kept.
@@ -59,6 +60,10 @@ class Site:
     on_screen: OnScreen = field(default_factory=OnScreen)
     reports: MemoryCache[Report] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
     choices: MemoryCache[Choices] = field(default_factory=lambda: MemoryCache(REPORT_SECONDS))
+    # Of the detectors of a scan; looking for plug-ins reads files of all installed packages.
+    cards: MemoryCache[Mapping[str, Card]] = field(
+        default_factory=lambda: MemoryCache(REPORT_SECONDS)
+    )
     comparisons: MemoryCache[Comparison] = field(
         default_factory=lambda: MemoryCache(REPORT_SECONDS)
     )

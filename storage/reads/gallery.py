@@ -97,6 +97,20 @@ def page_before(
     return _page(store, scan, selection, Step(before, limit, selection.is_reversed))[::-1]
 
 
+def ids_after(
+    store: Store, scan: Scan, selection: Selection, limit: int, after: Position | None
+) -> list[int]:
+    """Return the next `limit` images of a selection, and nothing about them."""
+    return _ids(store, scan, selection, Step(after, limit, not selection.is_reversed))
+
+
+def ids_before(
+    store: Store, scan: Scan, selection: Selection, limit: int, before: Position
+) -> list[int]:
+    """Return the last `limit` images of a selection before a position, the nearest first."""
+    return _ids(store, scan, selection, Step(before, limit, selection.is_reversed))
+
+
 def iterate(store: Store, scan: Scan, selection: Selection) -> Iterator[Tile]:
     """Yield all images of a selection; each page is one transaction."""
     after: Position | None = None
@@ -184,6 +198,12 @@ def _page(store: Store, scan: Scan, selection: Selection, step: Step) -> list[Ti
         ids = first_images(connection, scan, selection, wanted, step)
         tiles = _tiles(connection, scan, is_one_of(ids))
     return [tiles[image_id] for image_id in ids]
+
+
+def _ids(store: Store, scan: Scan, selection: Selection, step: Step) -> list[int]:
+    with store.read() as connection:
+        wanted = read_conditions(store, connection, scan, selection)
+        return first_images(connection, scan, selection, wanted, step)
 
 
 def _tiles(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,7 +135,7 @@ def _neighbours(site: Site, scan: Scan, image_id: int) -> list[Neighbour]:
 def looked_of(site: Site, scan: Scan, listed: ListedFile, findings: Sequence[Finding]) -> Looked:
     """Return what the detectors looked at in an image of a scan."""
     shape = _shape(site, scan, listed) if looked_at.has_places(findings) else None
-    cards = looked_at.cards_of(scan.plan)
+    cards = site.cards.get(scan.scan_id, partial(looked_at.cards_of, scan.plan))
     return Looked(
         looked_at.boxes(findings, shape, cards) if shape else (),
         shape.upright if shape else None,

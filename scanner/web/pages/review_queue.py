@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.web import address
-from storage.reads.gallery import page, page_before
+from storage.reads.gallery import ids_after, ids_before
 from storage.reads.order import Position, position_of
 from storage.reads.selection import Reviewed, Selection
 from storage.reads.verdicts import verdict_row
@@ -46,6 +46,7 @@ class SelectionQueue:
     scan: Scan
     selection: Selection
     taken: frozenset[int]
+    _places: dict[int, Position | None] = field(default_factory=dict)
 
     def query(self, image_id: int | None) -> str:
         """Return the query of an image's page."""
@@ -65,9 +66,8 @@ class SelectionQueue:
         place = self._place(image_id)
         if place is None:
             return None, None
-        before = page_before(self.store, self.scan, self.selection, 1, place)
-        following = self._next(self.selection, place)
-        return (before[0].image_id if before else None), following
+        before = ids_before(self.store, self.scan, self.selection, 1, place)
+        return next(iter(before), None), self._next(self.selection, place)
 
     def _open(self) -> Selection:
         # A selection by review is shown as it is.
@@ -80,14 +80,17 @@ class SelectionQueue:
         place: Position | None,
         taken: frozenset[int] = frozenset(),
     ) -> int | None:
-        tiles = page(self.store, self.scan, selection, 1 + len(taken), place)
-        return next((tile.image_id for tile in tiles if tile.image_id not in taken), None)
+        images = ids_after(self.store, self.scan, selection, 1 + len(taken), place)
+        return next((image for image in images if image not in taken), None)
 
     def _place(self, image_id: int) -> Position | None:
-        row = verdict_row(self.store, self.scan.scan_id, image_id)
-        if row is None or row.verdict is None:
-            return None
-        return position_of(row.verdict.outcome, row.verdict.score, image_id)
+        if image_id not in self._places:
+            row = verdict_row(self.store, self.scan.scan_id, image_id)
+            judged = None if row is None else row.verdict
+            self._places[image_id] = (
+                None if judged is None else position_of(judged.outcome, judged.score, image_id)
+            )
+        return self._places[image_id]
 
 
 class SampleQueue:

@@ -3,7 +3,7 @@
 // after the other, in order; those that are left when the page is left are sent together.
 "use strict";
 (() => {
-  const AHEAD = 5; // images that are loaded in advance
+  const AHEAD = 10; // images that are loaded in advance
   const TRIES = 3;
   const MISSED_MS = 3000; // for which keys that were not taken are counted together
   const QUIET_MS = 300; // after the last answer, until counts are asked for

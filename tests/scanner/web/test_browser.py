@@ -484,7 +484,7 @@ def test_leaving_a_review_asks_and_sends_what_is_left(
     stayed = page.url
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     leave.click()
-    page.wait_for_url("**/gallery")
+    page.wait_for_url("**/gallery", wait_until="commit")
     meanwhile = [bool(list_reviews(store, 1, image)) for image in images]
     page.wait_for_timeout(7_000)
     after = [[one.answer.value for one in list_reviews(store, 1, image)] for image in images]
