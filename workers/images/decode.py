@@ -16,11 +16,12 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from workers.images.errors import DECODER_ERRORS, DecodeError, to_decode_error
-from workers.images.formats import decodable_format, refusal
+from workers.images.formats import ONLY_METADATA, decodable_format, identify, refusal
 from workers.images.metadata import EXIF_SIGNATURE
 from workers.images.opening import open_image
 from workers.images.orientation import UPRIGHT, read_orientation
 from workers.images.plain_jpeg import as_image, decode_plain
+from workers.images.raw_name import raw_name
 from workers.images.raw_preview import find_preview
 from workers.images.rgb import to_rgb
 from workers.limits import Limits
@@ -88,7 +89,10 @@ def decode(
         orientation = preview.orientation or decoded.orientation
         return replace(decoded, orientation=orientation if native else UPRIGHT, is_preview=True)
     if form is None:
-        raise DecodeError(*refusal(data))
+        kind, text = refusal(data)
+        known = identify(data)
+        is_raw = known is not None and known.raw
+        raise DecodeError(kind, ONLY_METADATA.format(raw_name(data)) if is_raw else text)
     if _SILENCED not in warnings.filters:
         _silence_pillow()
     try:

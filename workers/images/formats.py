@@ -41,6 +41,7 @@ _HEIF = Format("HEIF", "image/heic", decodable=True)
 _JXL = Format("JXL", "image/jxl", decodable=True)
 _CR3 = Format("a camera's RAW (CR3)", "video/mp4", raw=True)
 _ORF = Format("a camera's RAW (ORF)", "image/tiff", raw=True)
+_IIQ = Format("a camera's RAW (IIQ)", "image/tiff", raw=True)
 _MP4 = Format("video (MP4)", "video/mp4")
 
 # (offset, bytes, format); the first match counts.
@@ -112,6 +113,8 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _MAX_BRANDS_BYTES = 512
 
+# Phase One's begins as a TIFF.
+_IIQ_START = re.compile(rb"(?:II\*\0|MM\0\*).{4}(?:IIII.waR|MMMMRaw)", re.DOTALL)
 _NETPBM = re.compile(rb"P[1-7Ff]\s")
 
 
@@ -126,7 +129,7 @@ def identify(data: bytes) -> Format | None:
         return _WEBP
     for offset, signature, form in _SIGNATURES:
         if data.startswith(signature, offset):
-            return form
+            return _IIQ if form is _TIFF and _IIQ_START.match(data) else form
     if _NETPBM.match(data):
         return Format("Netpbm")
     if data.endswith(b"TRUEVISION-XFILE.\0"):

@@ -20,6 +20,7 @@ from workers.images import jpeg_xl, tiff
 from workers.images.errors import DecodeError
 from workers.images.formats import ONLY_METADATA
 from workers.images.large_metadata import without_large_metadata
+from workers.images.raw_name import raw_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def open_image(form: str, data: bytes, max_pixels: int) -> Image.Image:
         # Its decoder allocates memory when it is opened.
         _limit(_webp_size(data), limit)
     if form == "TIFF" and tiff.is_raw(data):
-        raise DecodeError(ErrorKind.UNSUPPORTED, ONLY_METADATA.format("a camera's RAW"))
+        raise DecodeError(ErrorKind.UNSUPPORTED, ONLY_METADATA.format(raw_name(data)))
     if form == "PNG":
         data = without_large_metadata(data)
     try:

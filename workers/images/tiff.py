@@ -21,7 +21,9 @@ MAX_VALUE_BYTES = 1 << 20
 _VALUE_START_BYTES = 64
 
 SUBFILE_TYPE = 254
+WIDTH, HEIGHT = 256, 257
 COMPRESSION = 259
+_PHOTOMETRIC = 262
 STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 ORIENTATION = 274
 TILE_OFFSETS, TILE_BYTE_COUNTS = 324, 325
@@ -57,6 +59,8 @@ _ASCII, _TEXT_BYTES = 2, 100
 # Of the GPS directory: the side of latitude, latitude, the side of longitude, longitude.
 _GPS = {1, 2, 3, 4}
 _RATIONAL, _ANGLE_PARTS = 5, 3
+# Pixels of a sensor, before colours are made of them (TIFF/EP; DNG 1.7).
+_SENSOR = frozenset({32803, 34892})
 # How cameras say that a strip is a JPEG (TIFF 6.0, sections 22; TIFF Technical Note 2).
 _JPEG_COMPRESSIONS = (6, 7)
 _JPEG_PLACES = frozenset({COMPRESSION, STRIP_OFFSETS, STRIP_BYTE_COUNTS, SUB_DIRECTORIES}) | {
@@ -155,14 +159,28 @@ def first_integer(tiff: bytes, tag: int) -> int | None:
 
 
 def is_raw(tiff: bytes) -> bool:
-    """Check whether a TIFF is a camera's RAW, as its first directory shows (DNG 1.7, TIFF/EP).
+    """Check whether a TIFF is a camera's RAW, as its directories show (DNG 1.7, TIFF/EP).
 
-    DNG has its version there; NEF, ARW and others have a preview, and the image below it.
+    DNG has its version in the first; NEF, ARW and others have a preview there, and the image below
+    it; yet others say of a directory that its pixels are those of the sensor.
     """
     if first_integer(tiff, DNG_VERSION) is not None:
         return True
     is_preview = first_integer(tiff, SUBFILE_TYPE) == 1
-    return is_preview and first_integer(tiff, SUB_DIRECTORIES) is not None
+    if is_preview and first_integer(tiff, SUB_DIRECTORIES) is not None:
+        return True
+    found = all_directories(tiff, {_PHOTOMETRIC, SUB_DIRECTORIES})
+    return any(_SENSOR & set(values.get(_PHOTOMETRIC, ())) for values in found)
+
+
+def largest_size(tiff: bytes) -> tuple[int, int]:
+    """Return the largest width and height that a directory or EXIF states; (0, 0) without."""
+    sizes = [(0, 0)]
+    for values in all_directories(tiff, {WIDTH, HEIGHT, SUB_DIRECTORIES}):
+        sizes += zip(values.get(WIDTH, ()), values.get(HEIGHT, ()), strict=False)
+    stated = camera_values(tiff)
+    sizes.append((stated.get(PIXEL_WIDTH, 0), stated.get(PIXEL_HEIGHT, 0)))
+    return max(sizes, key=lambda size: size[0] * size[1])
 
 
 def metadata_values(tiff: bytes, limit: int = MAX_VALUE_BYTES) -> dict[int, bytes]:
@@ -256,10 +274,12 @@ def thumbnail(tiff: bytes) -> bytes:
     return tiff[start : start + min(size, MAX_VALUE_BYTES)] if offset and start else b""
 
 
-def jpegs(tiff: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where JPEGs begin in a RAW file that is TIFF, and how many bytes each has.
+def all_directories(
+    tiff: bytes, tags: Container[int], whole: Container[int] = ()
+) -> Iterator[dict[int, tuple[int, ...]]]:
+    """Yield the integers of tags in the directories that follow each other, and those below them.
 
-    Those are of all directories: the ones that follow each other, and the ones below them.
+    `tags` has SUB_DIRECTORIES. Of tags in `whole`, the integers are where a value begins and ends.
     """
     layout = _LAYOUTS.get(tiff[:4])
     if layout is None or len(tiff) < 2 * layout.pointer.size:
@@ -271,16 +291,25 @@ def jpegs(tiff: bytes) -> Iterator[tuple[int, int]]:
         if offset in seen:
             continue
         seen.add(offset)
-        directory = _read_directory(tiff, offset, layout, _JPEG_PLACES)
+        directory = _read_directory(tiff, offset, layout, tags)
         if directory.end + layout.pointer.size <= len(tiff):
             offsets.extend(layout.pointer.unpack_from(tiff, directory.end))
         values: dict[int, tuple[int, ...]] = {}
         for entry in directory.entries:
-            if entry.tag == _JPEG_FROM_RAW:
-                yield entry.start, entry.end - entry.start
+            if entry.tag in whole:
+                values[entry.tag] = entry.start, entry.end
             elif entry.length <= MAX_DIRECTORIES:
                 values[entry.tag] = integers(tiff, entry)
         offsets.extend(values.get(SUB_DIRECTORIES, ()))
+        yield values
+
+
+def jpegs(tiff: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where JPEGs begin in a RAW file that is TIFF, and how many bytes each has."""
+    for values in all_directories(tiff, _JPEG_PLACES, whole={_JPEG_FROM_RAW}):
+        if _JPEG_FROM_RAW in values:
+            start, end = values[_JPEG_FROM_RAW]
+            yield start, end - start
         yield from zip(values.get(_THUMBNAIL, ()), values.get(_THUMBNAIL_BYTES, ()), strict=False)
         # One strip: an image in several is no JPEG file.
         strip = values.get(STRIP_OFFSETS, ()), values.get(STRIP_BYTE_COUNTS, ())

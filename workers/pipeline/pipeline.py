@@ -37,6 +37,7 @@ from workers.detectors.loading import load
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.photograph import read_photograph
+from workers.images.raw_name import raw_name
 from workers.pipeline.decide import DecisionRule
 from workers.pipeline.inputs import ImageInputs, InputSelector, face_finder
 from workers.pipeline.plan import require_same
@@ -192,7 +193,7 @@ class Pipeline:
         started = perf_counter_ns()
         state.photograph = read_photograph(data, decoded.pixels)
         if decoded.is_preview:
-            state.findings.append(preview_finding(decoded.header))
+            state.findings.append(preview_finding(decoded.header, raw_name(data)))
         elif self._reads_marks:
             state.findings.extend(marks.read(decoded))
         if self._selector.is_scored_whole(decoded.header):

@@ -26,10 +26,10 @@ NOT_PLANNED = Finding(
 )
 
 
-def preview_finding(header: Header) -> Finding:
-    """Return the finding on a RAW file, of which only the preview is judged."""
+def preview_finding(header: Header, name: str) -> Finding:
+    """Return the finding on a RAW file of this name, of which only the preview is judged."""
     size = [header.width, header.height]
-    text = f"a RAW file: its preview of {size[0]}x{size[1]} pixels is what is judged"
+    text = f"{name}: its preview of {size[0]}x{size[1]} pixels is what is judged"
     return Finding(ROUTER, PREVIEW, None, text, {"preview": size})
 
 

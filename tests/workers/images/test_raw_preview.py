@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from struct import pack
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from storage.records import ErrorKind
 from workers.images.decode import decode
 from workers.images.errors import DecodeError
 from workers.images.orientation import read_orientation
+from workers.images.raw_name import raw_name
 from workers.images.raw_preview import MAX_JPEGS, find_preview
 
 
@@ -49,6 +51,64 @@ def test_without_a_preview(previews: list[bytes]) -> None:
 
     assert ErrorKind.UNSUPPORTED is caught.value.kind
     assert "is a camera's RAW without a large preview" in str(caught.value)
+
+
+def test_pixels_of_a_sensor() -> None:
+    """A TIFF is a RAW if a directory says so, whatever the first is, as in 3FR and ERF."""
+    raw = Raw()
+    sensor = raw.directory({256: [4000], 257: [3000], 262: 32803})
+    named = {271: b"Hasselblad\0", 272: b"Hasselblad H3D\0"}
+    small = raw.directory({256: [80], 257: [60], 262: 2} | named, following=sensor)
+
+    with pytest.raises(DecodeError) as caught:
+        decode(_as_text(raw.finished(small), {271, 272}))
+
+    assert ErrorKind.UNSUPPORTED is caught.value.kind
+    assert "is a camera's RAW (3FR, Hasselblad H3D, 4000x3000) without" in str(caught.value)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iiq_is_no_tiff(order: str) -> None:
+    """Phase One's begins as a TIFF, with a tiny image; its own directory has the size."""
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    mark = b"IIIICwaR" if order == "<" else b"MMMMRawC"
+    size = [pack(f"{order}4I", tag, 1, 4, side) for tag, side in ((0x10C, 7320), (0x10D, 5484))]
+    own = mark + pack(f"{order}3I", 12, 2, 0) + b"".join(size)
+    directory = 8 + len(own)
+    entry = pack(f"{order}HHHII", 1, 256, 4, 1, 1) + bytes(4)
+
+    with pytest.raises(DecodeError) as caught:
+        decode(start + pack(f"{order}I", directory) + own + entry)
+
+    assert ErrorKind.UNSUPPORTED is caught.value.kind
+    assert "is a camera's RAW (IIQ, 7320x5484) without a large preview" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("cr2", "CR2"), ("cr3", "CR3"), ("raf", "RAF"), ("rw2", "RW2")],
+)
+def test_name(name: str, expected: str) -> None:
+    """A RAW has the name of its format, without camera and size where it does not state them."""
+    assert f"a camera's RAW ({expected})" == raw_name(RAWS[name])
+    assert "a camera's RAW" == raw_name(RAWS["nef"])
+    dng = RAWS["dng"].replace(pack("<HH", 50706, 7), pack("<HH", 50706, 1))
+    assert "a camera's RAW (DNG)" == raw_name(dng)
+
+
+@pytest.mark.parametrize("size", range(0, 80, 3))
+def test_name_of_a_cut_off_file(size: int) -> None:
+    """A file that ends anywhere has a name."""
+    iiq = b"II*\0\0\0\0\0IIIICwaR" + pack("<3I", 12, 2**31, 0) + bytes(60)
+
+    assert raw_name(iiq[: 16 + size]).startswith("a camera's RAW (IIQ")
+
+
+def _as_text(tiff: bytes, tags: set[int]) -> bytes:
+    """Return a TIFF whose values of these tags are texts."""
+    for tag in tags:
+        tiff = tiff.replace(pack("<HH", tag, 7), pack("<HH", tag, 2))
+    return tiff
 
 
 def test_cut_off_preview() -> None:
