@@ -104,8 +104,9 @@ def command(ctx: click.Context, *, options: Options) -> None:
         if options.redact:
             report = redacted(report)
         thumbnails = None
-        if output_format == "html" and not options.redact and isinstance(report, Report):
-            thumbnails = _thumbnails(store, report)
+        if output_format == "html" and not options.redact:
+            sides = (report,) if isinstance(report, Report) else (report.before, report.after)
+            thumbnails = _thumbnails(store, *sides)
         with speaking(options.language if output_format == "html" else ENGLISH):
             write(report, output_format, options.output, full=options.full, thumbnails=thumbnails)
     ctx.exit(FAIL_ON if options.fail_on == "ai" and report.counts.ai else DONE)
@@ -125,16 +126,17 @@ def _report(store: Store, scans: tuple[int, ...], broker: str) -> Report | Compa
     return build(store, find_scan(store, scans[0] if scans else None), phase_of=phase_of)
 
 
-def _thumbnails(store: Store, report: Report) -> dict[int, bytes]:
+def _thumbnails(store: Store, *reports: Report) -> dict[int, bytes]:
     """Return thumbnails of the most certain findings, where this machine has the images."""
     from scanner.web.previews import NoPreview, Previews, Size, user_cache
     from storage.reads.gallery import find_image
 
     previews = Previews({}, user_cache())
     thumbnails = {}
-    for row in report.findings:
-        listed = find_image(store, report.scan.scan_id, row.image_id)
-        if listed is not None:
-            with contextlib.suppress(NoPreview):
-                thumbnails[row.image_id] = previews.get(report.scan, listed, Size.THUMBNAIL)
+    for report in reports:
+        for row in report.findings:
+            listed = find_image(store, report.scan.scan_id, row.image_id)
+            if listed is not None:
+                with contextlib.suppress(NoPreview):
+                    thumbnails[row.image_id] = previews.get(report.scan, listed, Size.THUMBNAIL)
     return thumbnails

@@ -322,7 +322,10 @@ def test_cifake(cli: Cli, test_data: Path, tmp_path: Path) -> None:
 
 
 def test_html_report_shows_its_findings(scanned_samples: Cli) -> None:
-    """The HTML report has thumbnails of its most certain findings, unless it is redacted."""
+    """The HTML report has thumbnails of its most certain findings, unless it is redacted.
+
+    So has the page on two scans, of both.
+    """
     page = scanned_samples.run("report", "--format", "html").stdout
     redacted = scanned_samples.run("report", "--format", "html", "--redact").stdout
     shown = re.findall(r'<img class="thumbnail" src="data:image/(png|jpeg);base64,(\S+)"', page)
@@ -333,3 +336,7 @@ def test_html_report_shows_its_findings(scanned_samples: Cli) -> None:
         assert kind == str(image.format).lower()
         assert max(image.size) <= 512
     assert "<img" not in redacted
+    compared = scanned_samples.run("report", "1", "1", "--format", "html").stdout
+    assert 2 * len(shown) == compared.count('<img class="thumbnail"')
+    order = ["Verdict", "Most certain", "Prevalence"]
+    assert order == sorted(order, key=lambda heading: page.index(f">{heading}"))

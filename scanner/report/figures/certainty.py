@@ -38,6 +38,12 @@ def heading(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding |
     return max(of_detector, key=_score, default=None)
 
 
+def shown_score(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> float | None:
+    """Return the score of what heads a verdict, which is shown with it."""
+    finding = heading(verdict, thresholds)
+    return verdict.score if finding is None else finding.score
+
+
 def settling(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Finding | None:
     """Return the strongest metadata or mark that makes an image `ai`, whatever a model says."""
     if verdict.outcome is not Outcome.AI:

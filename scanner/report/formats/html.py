@@ -19,6 +19,7 @@ from scanner.report.text.full_report import evidence_counts, stage_times, verdic
 from scanner.report.text.reasons import reason_counts
 from scanner.report.text.tables import safe
 from scanner.report.text.why import why
+from storage.asset_paths import shown_image
 from storage.paths import shown
 from storage.reads.hosts import STAGES
 from storage.records import Outcome
@@ -37,43 +38,46 @@ NO_FOLDER = language.marked("(in no folder)")
 
 
 class NamedFinding(NamedTuple):
-    """One of the most certain findings; the thumbnail is a data URL, or empty."""
+    """One of the most certain findings; `thumbnail` and `page` are URLs, or empty."""
 
     path: bytes
     outcome: Outcome
     reason: str
     thumbnail: str
+    page: str
 
 
 def report_html(report: Report, thumbnails: Mapping[int, bytes] | None = None) -> str:
     """Return the page on one scan, with thumbnails (JPEG or PNG) of images by their id."""
-    values = _values(report) | {"findings": list(_findings(report, thumbnails or {}))}
-    return _environment().get_template("report.html").render(values)
+    return _environment().get_template("report.html").render(side=_values(report, thumbnails or {}))
 
 
-def comparison_html(comparison: Comparison) -> str:
-    """Return the page on two scans and what changed between them."""
-    return _environment().get_template("comparison.html").render(_compared(comparison))
+def comparison_html(comparison: Comparison, thumbnails: Mapping[int, bytes] | None = None) -> str:
+    """Return the page on two scans and what changed between them, with thumbnails as above."""
+    values = _compared(comparison, thumbnails or {})
+    return _environment().get_template("comparison.html").render(values)
 
 
 def report_body(report: Report) -> Markup:
-    """Return that page without its head, its answer and its named findings, for another page."""
-    values = _values(report) | {"findings": []}
+    """Return that page without its head and its answer, with links, for the site."""
+    template = _environment().get_template("report_body.html")
     # The template escapes what it shows.
-    return Markup(_environment().get_template("report_body.html").render(values))  # noqa: S704
+    return Markup(template.render(side=_values(report)))  # noqa: S704
 
 
 def comparison_body(comparison: Comparison) -> Markup:
-    """Return the page on two scans without its head and its first sentences, for another page."""
+    """Return the page on two scans without its head and its first sentences, for the site."""
     template = _environment().get_template("comparison_body.html")
     return Markup(template.render(_compared(comparison)))  # noqa: S704 - as above
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
+def _compared(
+    comparison: Comparison, thumbnails: Mapping[int, bytes] | None = None
+) -> dict[str, Any]:
     test = comparison.mcnemar
     return {
-        "before": _values(comparison.before),
-        "after": _values(comparison.after),
+        "before": _values(comparison.before, thumbnails),
+        "after": _values(comparison.after, thumbnails),
         "comparison": comparison,
         "changed": sentences.changed(comparison),
         "mcnemar": None if test is None else sentences.mcnemar(test),
@@ -98,12 +102,13 @@ def _environment() -> Environment:
         "safe_text": safe,
         "hardware": host_details.hardware,
         "health": host_details.health,
-        "shown": shown,
+        "image_path": shown_image,
         "number": lambda number: f"{number:,}",
         "figure": labels.figure,
         "score": labels.score,
         "error": labels.error,
         "rates": lambda rates: prevalence.percent_range(rate_bounds(rates)),
+        "stage_name": labels.stage,
         "share_range": lambda bounds: "-" if bounds is None else prevalence.percent_range(bounds),
         "threshold": labels.threshold,
         "skipped": labels.skipped,
@@ -123,8 +128,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _values(report: Report) -> dict[str, Any]:
-    """Return the template's values of one scan."""
+def _values(report: Report, thumbnails: Mapping[int, bytes] | None = None) -> dict[str, Any]:
+    """Return the template's values of one scan; without thumbnails, with those of the site."""
     evidence = evidence_counts(report.evidence)
     folders = [
         (language.gettext(NO_FOLDER) if name == "." else name, counts)
@@ -135,6 +140,7 @@ def _values(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "scan": report.scan,
+        "name": language.gettext("Scan {id}").format(id=report.scan.scan_id),
         "counts": report.counts,
         "rate": report.rate_at_work,
         "created_at": time.time(),
@@ -142,6 +148,8 @@ def _values(report: Report) -> dict[str, Any]:
         "headline": tuple(prevalence.headline(report)),
         "estimate": tuple(prevalence.estimate(report)),
         "corrected": report.corrected,
+        "findings": list(_findings(report, thumbnails)),
+        "order": sentences.order(report),
         "settled": sentences.settled(report),
         "edited": sentences.edited(report),
         "copies": sentences.copies(report.breakdown.copies),
@@ -165,13 +173,16 @@ def _values(report: Report) -> dict[str, Any]:
     }
 
 
-def _findings(report: Report, thumbnails: Mapping[int, bytes]) -> Iterator[NamedFinding]:
+def _findings(report: Report, thumbnails: Mapping[int, bytes] | None) -> Iterator[NamedFinding]:
     thresholds = report.scan.plan.thresholds()
     for row in report.findings:
         if row.verdict is not None:
-            reason = why(row.verdict, thresholds)
-            thumbnail = _data_url(thumbnails.get(row.image_id, b""))
-            yield NamedFinding(row.path, row.verdict.outcome, reason, thumbnail)
+            if thumbnails is None:
+                address = f"/scan/{report.scan.scan_id}/image/{row.image_id}"
+                urls = f"{address}/thumbnail", f"{address}?verdict=ai&verdict=unsure"
+            else:
+                urls = _data_url(thumbnails.get(row.image_id, b"")), ""
+            yield NamedFinding(row.path, row.verdict.outcome, why(row.verdict, thresholds), *urls)
 
 
 def _data_url(body: bytes) -> str:

@@ -72,7 +72,7 @@ def _html(report: Report | Comparison, thumbnails: Mapping[int, bytes] | None) -
     from scanner.report.formats.html import comparison_html, report_html  # noqa: PLC0415 - 0.2 s
 
     if isinstance(report, Comparison):
-        return comparison_html(report).encode()
+        return comparison_html(report, thumbnails).encode()
     return report_html(report, thumbnails).encode()
 
 

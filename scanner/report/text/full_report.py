@@ -12,7 +12,7 @@ from scanner.report.text import host_details, labels
 from scanner.report.text.accuracy import print_accuracy
 from scanner.report.text.folders import print_breakdown, print_estimate
 from scanner.report.text.reasons import reason_counts
-from scanner.report.text.sentences import answer
+from scanner.report.text.sentences import answer, order
 from scanner.report.text.summary import by_name, next_command, notes, title
 from scanner.report.text.tables import columns, heading, safe
 from scanner.report.text.why import why
@@ -39,8 +39,8 @@ def print_report(report: Report, console: Console) -> None:
     if report.counts.images:
         console.print(Text(answer(report), style="bold"))
         _print_verdicts(report, console)
-    print_estimate(report, console)
     _print_findings(report, console)
+    print_estimate(report, console)
     _print_evidence(report, console)
     print_breakdown(report, console)
     _print_errors(report, console)
@@ -86,6 +86,8 @@ def _print_verdicts(report: Report, console: Console) -> None:
 def _print_findings(report: Report, console: Console) -> None:
     if report.findings:
         heading(console, "Most certain")
+        if in_order := order(report):
+            console.print(Text(in_order, style="dim"))
         for line in _findings_in_words(report):
             console.print(line, soft_wrap=True)
 

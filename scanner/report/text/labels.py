@@ -83,6 +83,9 @@ STATES = {
     Phase.UNFINISHED: marked("unfinished"),
 }
 
+# The stages of an image's processing, as columns.
+STAGES = {"fetch": marked("fetch"), "decode": marked("decode"), "infer": marked("infer")}
+
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
     "copy": marked("copies of images that are listed"),
@@ -124,6 +127,11 @@ def evidence(kind: str, otherwise: str) -> str:
 def state(phase: Phase) -> str:
     """Return the state of a scan in words."""
     return gettext(STATES[phase])
+
+
+def stage(name: str) -> str:
+    """Return the name of a stage of processing."""
+    return gettext(STAGES[name])
 
 
 def error(kind: ErrorKind) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from scanner.language import gettext, ngettext
+from scanner.report.figures.certainty import shown_score
 from scanner.report.text import labels
 from storage.records import Outcome
 
@@ -64,6 +66,19 @@ def settled(report: Report) -> str | None:
         "Of the AI-generated images, {number} could not be read beyond metadata that settles it: "
         "{kinds}."
     ).format(number=f"{images:,}", kinds=kinds)
+
+
+def order(report: Report) -> str:
+    """Return in which order the most certain findings are; empty where it is that of scores."""
+    thresholds = report.scan.plan.thresholds()
+    verdicts = [row.verdict for row in report.findings if row.verdict is not None]
+    scores = [shown_score(verdict, thresholds) or 0.0 for verdict in verdicts]
+    if all(one >= following for one, following in pairwise(scores)):
+        return ""
+    return gettext(
+        "What metadata or marks settle comes first, then what detectors find AI-generated, then "
+        "what is unsure; each by score."
+    )
 
 
 def nothing(scan: Scan) -> str:

@@ -146,7 +146,11 @@ def next_command(report: Report) -> Iterator[Text]:
 def _heading(report: Report, findings: int) -> Text:
     flagged = report.counts.ai + report.counts.unsure
     text = Text("Most certain", style="bold")
-    return text.append(f" ({findings} of {flagged:,})") if findings < flagged else text
+    if findings < flagged:
+        text.append(f" ({findings} of {flagged:,})")
+    if sentences.order(report):
+        text.append(": what metadata settles, then by verdict and score", style="not bold")
+    return text
 
 
 def _remarks(report: Report, detail: Detail) -> Iterator[Text]:

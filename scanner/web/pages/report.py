@@ -12,7 +12,6 @@ from scanner.report.figures.compare import compare
 from scanner.report.formats.html import comparison_body, report_body
 from scanner.report.text import prevalence, sentences
 from scanner.report.text.reasons import not_examined
-from scanner.report.text.why import why
 from scanner.web.site import html, scan_of, site_of
 from storage.writes.scans import find_scan, list_scans
 
@@ -25,13 +24,11 @@ MAX_OTHERS = 100
 
 
 def report(request: Request) -> Response:
-    """Show the answer, the most certain findings with their reasons, and all figures."""
+    """Show the answer, and all figures; and offer the collection's other scans to compare with."""
     site, scan = site_of(request), scan_of(request)
-    others = [other for other in list_scans(site.store) if other.scan_id != scan.scan_id]
-    # Those of the same folder first.
-    others.sort(key=lambda other: other.collection_id != scan.collection_id)
+    of_collection = list_scans(site.store, collection_id=scan.collection_id)
+    others = [other for other in of_collection if other.scan_id != scan.scan_id]
     known = site.reports.get(scan.scan_id, lambda: build(site.store, scan))
-    thresholds = scan.plan.thresholds()
     return html(
         "report.html",
         scan=scan,
@@ -40,9 +37,6 @@ def report(request: Request) -> Response:
         unseen=not_examined(known) if known.counts.not_examined else "",
         body=report_body(known),
         others=others[:MAX_OTHERS],
-        findings=[
-            (row, why(row.verdict, thresholds)) for row in known.findings if row.verdict is not None
-        ],
     )
 
 

@@ -187,7 +187,7 @@ def test_report_page(serve: Callable[..., Served], store: Store) -> None:
 
     assert "look AI-generated" in page
     assert "The detectors give no estimate" in page
-    certain = re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL)[0]
+    certain = re.findall(r"<tbody>(.*?)</tbody>", page, re.DOTALL)[1]
     assert re.search(r'href="/scan/1/image/\d+\?', certain)
     assert re.search(" at which [a-z0-9-]+ says (AI|unsure)", certain)
     assert re.findall(r"/image/\d+\?", certain) == [
@@ -297,18 +297,25 @@ def test_report_page_has_all_figures(serve: Callable[..., Served], store: Store)
 
 
 def test_two_scans_side_by_side(serve: Callable[..., Served], store: Store) -> None:
-    """Any other scan can be chosen; the page has both, the earlier first, and what changed."""
+    """Another scan of the collection can be chosen; the page has all of both, the earlier first."""
     rescan(store)
+    first, other = find_scan(store, 1), scans.ensure_collection(store, "other", b"/other")
+    scans.new_scan(store, other, first.plan_id, "fleet")
     served = serve(store)
     report = served.get("/scan/1/report").text
     page = served.get("/scan/2/compare?with=1").text
     turned = served.get("/scan/1/compare?with=2").text
 
-    assert '<option value="2">' in report
+    assert ["2"] == re.findall(r'<option value="(\d)">', report)
     assert ["Scan 1", "Scan 2"] == re.findall(r"<h2>(Scan \d)</h2>", page)
     assert re.findall(r"<h2>.*</h2>", page) == re.findall(r"<h2>.*</h2>", turned)
     assert 2 == page.count('<svg class="share"')
     assert "Changed verdicts" in page
+    headings = re.compile(r"<h2[^>]*>(.*?)</h2>")
+    assert set(headings.findall(report)) <= set(headings.findall(page))
+    assert 2 == page.count('<table class="certain">')
+    for scan_id in (1, 2):
+        assert re.search(rf'src="/scan/{scan_id}/image/\d+/thumbnail"', page)
     for wrong, code in (("", 400), ("x", 400), ("99", 404), ("9" * 30, 404)):
         assert code == served.get(f"/scan/1/compare?with={wrong}").status
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from scanner.report.figures.build import build
 from scanner.report.figures.estimate import Rates, corrected_share
 from scanner.report.figures.recall import Recall
+from scanner.report.formats.html import report_html
 from scanner.report.text.summary import MAX_LINES, notes, print_summary
 from storage.reads.coverage import Scored
 from storage.reads.evidence import ErrorCount
@@ -97,6 +98,19 @@ def test_findings_have_names_and_reasons(report: Report) -> None:
         ["AI-generated", "0.900", "FAKE/seen.jpg", *["objects-32,", "AI", "from", "0.870"]],
         ["unsure", "0.700", "REAL/accused.jpg", *["objects-32,", "unsure", "from", "0.620"]],
     ]
+
+
+def test_an_order_that_is_not_that_of_scores_is_explained(report: Report) -> None:
+    """What metadata settles comes before a higher score of a model, which the heading says."""
+    tagged, seen, accused = report.findings
+    assert seen.verdict is not None
+    score = Finding("objects-32", "score", 0.999)
+    certain = replace(seen, verdict=replace(seen.verdict, score=0.999, findings=(score,)))
+    odd = replace(report, findings=(tagged, certain, accused))
+
+    assert "Most certain: what metadata settles, then by verdict and score" in printed(odd)
+    assert "What metadata or marks settle comes first" in report_html(odd)
+    assert "What metadata or marks settle comes first" not in report_html(report)
 
 
 def test_long_paths_keep_their_names(report: Report) -> None:
