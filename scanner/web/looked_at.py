@@ -35,6 +35,28 @@ class Drawn(NamedTuple):
     height: float
 
 
+class Looked(NamedTuple):
+    """What the detectors looked at: boxes in an image of `size`, and further views in words.
+
+    `size` is None where nothing can be drawn.
+    """
+
+    boxes: Sequence[Drawn]
+    size: tuple[int, int] | None
+    further_views: Sequence[str]
+
+
+def looked(
+    findings: Sequence[Finding], shape: Shape | None, cards: Mapping[str, Card]
+) -> Looked:
+    """Return what detectors looked at in an image of a shape, if that is known."""
+    return Looked(
+        boxes(findings, shape, cards) if shape else (),
+        shape.upright if shape else None,
+        [further_views(finding, shape, cards) for finding in findings],
+    )
+
+
 def cards_of(plan: Plan) -> dict[str, Card]:
     """Return the cards of a plan's detectors that are installed here in the plan's version."""
     try:

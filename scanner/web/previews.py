@@ -153,6 +153,18 @@ class Previews:
         return listed.digest
 
 
+def full_size(shape: Shape) -> tuple[int, int]:
+    """Return the size of the preview of an image at its own resolution, as viewed."""
+    width, height = shape.upright
+    factor = _enlargement(max(width, height))
+    return width * factor, height * factor
+
+
+def _enlargement(longer: int) -> int:
+    """Return by how many whole pixels an image with that longer side is enlarged."""
+    return -(-SMALL_SIDE // longer) if longer < SMALL_SIDE else 1
+
+
 def _fetch(root: Path | LibraryLocation, listed: ListedFile, digest: bytes) -> bytes:
     """Return the bytes that were judged: others might crash the decoder."""
     try:
@@ -184,7 +196,7 @@ def _render(data: bytes, size: Size) -> bytes:
     encoded = BytesIO()
     longer = max(image.size)
     if longer < SMALL_SIDE:
-        factor = -(-SMALL_SIDE // longer)
+        factor = _enlargement(longer)
         enlarged = image.resize(
             (image.width * factor, image.height * factor), Image.Resampling.NEAREST
         )

@@ -6,16 +6,19 @@ import threading
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from scanner.detectors.plan import plan_for
 from scanner.language import gettext
+from scanner.web.looked_at import cards_of, looked
+from scanner.web.previews import Shape
 from scanner.web.site import html, message
 from storage.errors import ScannerError
 from storage.records import BatchImage, ErrorKind
 from workers.batch.sandbox import Sandbox
+from workers.images.orientation import is_sideways, read_orientation
 from workers.limits import Limits
 from workers.sources.source import FetchError, to_fetched
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 # Of the form around it.
 FORM_BYTES = 10_000
+# Of the side of an image.
+MAX_DIGITS = 7
 # Each check is a process with its own models, of some hundred megabytes.
 _CHECKING = threading.Lock()
 WAIT_SECONDS = 60
@@ -70,10 +75,28 @@ async def check(request: Request) -> Response:
             raise HTTPException(400, gettext("Choose an image first."))
         data = await sent.read()
         name = _file_name(sent.filename)
-    return await run_in_threadpool(_check, data, name)
+        seen = _seen(form)
+    return await run_in_threadpool(_check, data, name, seen)
 
 
-def _check(data: bytes, name: bytes) -> Response:
+def _seen(form: FormData) -> tuple[int, int] | None:
+    """Return the size of the image as the browser shows it; None where it shows none."""
+    sides = [str(form.get(name, "")) for name in ("width", "height")]
+    if not all(side.isascii() and side.isdigit() and len(side) < MAX_DIGITS for side in sides):
+        return None
+    width, height = map(int, sides)
+    return (width, height) if width and height else None
+
+
+def _shape(data: bytes, seen: tuple[int, int] | None) -> Shape | None:
+    """Return the shape of an image without decoding it: the sandbox alone does."""
+    if seen is None:
+        return None
+    orientation = read_orientation(data)
+    return Shape(seen[::-1] if is_sideways(orientation) else seen, orientation)
+
+
+def _check(data: bytes, name: bytes, seen: tuple[int, int] | None) -> Response:
     if not _CHECKING.acquire(timeout=WAIT_SECONDS):
         text = gettext("Another image is being checked: try again in a moment.")
         return message(gettext("Not checked"), text, 503)
@@ -89,6 +112,7 @@ def _check(data: bytes, name: bytes) -> Response:
         name=name,
         verdict=verdict,
         thresholds=plan.thresholds(),
+        looked=looked(verdict.findings, None if verdict.error else _shape(data, seen), cards_of(plan)),
         megabytes=MAX_BYTES // 2**20,
     )
 

@@ -14,7 +14,7 @@ from scanner.language import gettext
 from scanner.web import looked_at
 from scanner.web.address import Address
 from scanner.web.alike import likeness
-from scanner.web.previews import NoPreview, Size, Taken
+from scanner.web.previews import NoPreview, Size, Taken, full_size
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
 from storage.reads.order import Position, position_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from scanner.web.looked_at import Drawn
+    from scanner.web.looked_at import Looked
     from scanner.web.previews import Shape
     from scanner.web.site import Site
     from storage.reads.gallery import ListedFile, Tile
@@ -47,17 +47,6 @@ class Neighbour(NamedTuple):
     likeness: str
 
 
-class Looked(NamedTuple):
-    """What the detectors looked at: boxes in an image of `size`, and further views in words.
-
-    `size` is None where nothing can be drawn.
-    """
-
-    boxes: Sequence[Drawn]
-    size: tuple[int, int] | None
-    further_views: Sequence[str]
-
-
 def show(request: Request) -> Response:
     """Show an image with everything known about it."""
     site, scan, image_id = site_of(request), scan_of(request), image_id_of(request)
@@ -68,6 +57,8 @@ def show(request: Request) -> Response:
     findings = () if row.verdict is None else row.verdict.findings
     looked = looked_of(site, scan, listed, findings)
     address = Address(request)
+    is_full = bool(address.values("full"))
+    shape = _shape(site, scan, listed) if is_full else None
     selection = address.selection()
     score = None if row.verdict is None else row.verdict.score
     place = position_of(listed.outcome, score, image_id)
@@ -87,7 +78,8 @@ def show(request: Request) -> Response:
         reviewer=reviewer_of(request),
         taken=_taken(site, scan, listed),
         neighbours=_neighbours(site, scan, image_id),
-        is_full=bool(address.values("full")),
+        is_full=is_full,
+        full_size=full_size(shape) if is_full and shape is not None else None,
         selection=selection,
         before=before[0] if before else None,
         following=following[0] if following else None,
@@ -136,11 +128,7 @@ def looked_of(site: Site, scan: Scan, listed: ListedFile, findings: Sequence[Fin
     """Return what the detectors looked at in an image of a scan."""
     shape = _shape(site, scan, listed) if looked_at.has_places(findings) else None
     cards = site.cards.get(scan.scan_id, partial(looked_at.cards_of, scan.plan))
-    return Looked(
-        looked_at.boxes(findings, shape, cards) if shape else (),
-        shape.upright if shape else None,
-        [looked_at.further_views(finding, shape, cards) for finding in findings],
-    )
+    return looked_at.looked(findings, shape, cards)
 
 
 def _shape(site: Site, scan: Scan, listed: ListedFile) -> Shape | None:

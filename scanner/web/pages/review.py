@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from scanner.language import gettext
 from scanner.web.address import Address, query, row_id
 from scanner.web.forms import read_form, read_pairs
-from scanner.web.pages.image import Looked, listed_of, looked_of, no_image
+from scanner.web.looked_at import Looked
+from scanner.web.pages.image import listed_of, looked_of, no_image
 from scanner.web.pages.review_queue import SampleQueue, SelectionQueue
 from scanner.web.site import (
     REVIEWER_COOKIE,

@@ -24,7 +24,7 @@ if (help) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (help && help.open) return;
+  if (document.querySelector("dialog[open]")) return;
   const typing = event.target.closest("input:not([type=checkbox]), select, textarea");
   if (!on || typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const target = [...document.querySelectorAll("[data-key]")]
