@@ -140,8 +140,6 @@ def matching_tiles(
     with store.read() as connection:
         ids = list(connection.scalars(images))
         conditions = read_conditions(store, connection, scan, selection)
-        if selection.sort is Sort.TAKEN:
-            conditions.append(verdict.c.taken_at.is_not(None))
         # An expression: by the index on outcomes, all images would be read.
         outcome = sa.func.coalesce(verdict.c.outcome, "")
         conditions.append(outcome.in_(selection.wanted_outcomes))
@@ -150,7 +148,10 @@ def matching_tiles(
 
 def in_order(selection: Selection, tiles: Sequence[Tile]) -> list[Tile]:
     """Return images in the order of a selection."""
-    return sorted(tiles, key=_ORDERS[selection.sort], reverse=selection.is_reversed)
+    ordered = sorted(tiles, key=_ORDERS[selection.sort], reverse=selection.is_reversed)
+    if selection.sort is Sort.TAKEN:
+        ordered.sort(key=lambda tile: tile.taken_at is None)
+    return ordered
 
 
 def find_image(store: Store, scan_id: int, image_id: int) -> ListedFile | None:

@@ -1,7 +1,7 @@
 """The order of a scan's judged images: which come next after a position, read from indexes.
 
 Flagged images come first, by descending score; then the others, the latest listed first. Or images
-come by name, time of taking, time of change or size.
+come by name, time of taking, time of change or size; those without a time of taking last.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _KEYS: dict[Sort, Callable[[Scan], _Key]] = {
     Sort.TAKEN: lambda scan: (
         verdict.c.taken_at,
         verdict,
-        [verdict.c.scan_id == scan.scan_id, verdict.c.taken_at.is_not(None)],
+        [verdict.c.scan_id == scan.scan_id],
     ),
     Sort.CHANGED: lambda scan: (entry.c.mtime_ns, entry, [entry.c.scan_id == scan.scan_id]),
     Sort.SIZE: lambda scan: (entry.c.size_bytes, entry, [entry.c.scan_id == scan.scan_id]),
@@ -84,48 +84,75 @@ def _by_key(
         image_id = step.position.image_id
         at = table.c.id if table is image else table.c.image_id
         row = connection.execute(sa.select(key).where(*of_scan, at == image_id)).first()
-        if row is None or row[0] is None:
+        if row is None:
             return []
         start = row[0], image_id
     # Names begin with the first, dates and sizes with the last.
     is_ascending = step.forwards is (selection.sort is Sort.NAME)
+    # Images without a date are the last ones in either direction.
+    parts = [False, True] if step.forwards is not selection.is_reversed else [True, False]
     few = any_images(connection, scan, selection, wanted, FEW + 1)
     if len(few) <= FEW:
         of_few = sa.select(key, verdict.c.image_id).select_from(_joined(table))
-        of_few = of_few.where(
-            *of_scan, verdict.c.scan_id == scan.scan_id, is_one_of(few), key.is_not(None)
-        )
-        rows = [(value, image_id) for value, image_id in connection.execute(of_few)]
-        if start is not None:
-            rows = [row for row in rows if (row > start if is_ascending else row < start)]
-        rows.sort(reverse=not is_ascending)
-        return [image_id for _, image_id in rows[: step.limit]]
-    order = key, table.c.id if table is image else table.c.image_id
+        of_few = of_few.where(*of_scan, verdict.c.scan_id == scan.scan_id, is_one_of(few))
+        known = [(value, image_id) for value, image_id in connection.execute(of_few)]
+        return _first_of_few(known, parts, start, is_ascending=is_ascending)[: step.limit]
     conditions = [*of_scan, verdict.c.scan_id == scan.scan_id, *wanted]
     # An expression: the index on outcomes would need all of them to be sorted.
     outcome = sa.func.coalesce(verdict.c.outcome, "")
     conditions.append(outcome.in_(selection.wanted_outcomes))
     if selection.sort is Sort.NAME and selection.folder:
         conditions.append(in_folder(image.c.path, selection.folder))
-    if start is not None:
-        columns, bound = sa.tuple_(*order), sa.tuple_(*start)
-        conditions.append(columns > bound if is_ascending else columns < bound)
-    query = (
-        sa.select(verdict.c.image_id)
-        .select_from(_joined(table))
-        .where(*conditions)
-        .order_by(*(column if is_ascending else column.desc() for column in order))
-        .limit(step.limit)
-    )
-    return list(connection.scalars(query))
+    ids: list[int] = []
+    for undated in parts if selection.sort is Sort.TAKEN else [False]:
+        image_id_of = table.c.id if table is image else table.c.image_id
+        order: list[sa.ColumnElement[Any]] = [image_id_of] if undated else [key, image_id_of]
+        of_part = [*conditions]
+        if selection.sort is Sort.TAKEN:
+            of_part.append(key.is_(None) if undated else key.is_not(None))
+        if start is not None and undated is (start[0] is None):
+            columns, bound = sa.tuple_(*order), sa.tuple_(*start[-len(order) :])
+            of_part.append(columns > bound if is_ascending else columns < bound)
+        elif start is not None and parts.index(undated) < parts.index(start[0] is None):
+            continue
+        query = (
+            sa.select(verdict.c.image_id)
+            .select_from(_joined(table))
+            .where(*of_part)
+            .order_by(*(column if is_ascending else column.desc() for column in order))
+            .limit(step.limit - len(ids))
+        )
+        ids += connection.scalars(query)
+        if len(ids) == step.limit:
+            break
+    return ids
+
+
+def _first_of_few(
+    known: list[tuple[Any, int]],
+    parts: list[bool],
+    start: tuple[Any, int] | None,
+    *,
+    is_ascending: bool,
+) -> list[int]:
+    """Return images by their keys, those beyond a start; `parts` says where None is."""
+    ids: list[int] = []
+    for undated in parts:
+        rows = [(0 if undated else row[0], row[1]) for row in known if undated is (row[0] is None)]
+        if start is not None and undated is (start[0] is None):
+            bound = (0 if undated else start[0], start[1])
+            rows = [row for row in rows if (row > bound if is_ascending else row < bound)]
+            start = None
+        elif start is not None:
+            continue
+        ids += [image_id for _, image_id in sorted(rows, reverse=not is_ascending)]
+    return ids
 
 
 def any_images(
     connection: sa.Connection, scan: Scan, selection: Selection, wanted: list[Any], limit: int
 ) -> list[int]:
     """Return images of a selection, `limit` of them at most."""
-    if selection.sort is Sort.TAKEN:
-        wanted = [*wanted, verdict.c.taken_at.is_not(None)]
     parts = [
         sa.select(verdict.c.image_id).where(*conditions, *wanted).limit(limit)
         for conditions, _ in _ranges(scan, selection)

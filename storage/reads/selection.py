@@ -53,7 +53,7 @@ class Reviewed(StrEnum):
 
 
 class Sort(StrEnum):
-    """Orders images; `taken` leaves out those whose date of taking is not known."""
+    """Orders images; by `taken`, those without a date are last, reversed or not."""
 
     SCORE = "score"  # flagged ones by score, the highest first, then others, the latest first
     NAME = "name"  # by path

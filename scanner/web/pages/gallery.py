@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -21,6 +22,7 @@ from storage.reads.folders import subfolders
 from storage.reads.names import suggestions
 from storage.reads.selection import Sort
 from storage.reads.verdicts import read_verdicts
+from storage.records import Outcome
 from storage.writes.reviews import read_last_answer
 
 if TYPE_CHECKING:
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
 
     from scanner.web.site import Site
     from storage.reads.gallery import Tile
+    from storage.reads.selection import Selection
     from storage.writes.scans import Scan
 
 PAGE_TILES = 60
+# Images with other verdicts that are counted.
+MAX_HIDDEN = 1_000
 SORTS = {
     Sort.SCORE: marked("score"),
     Sort.NAME: marked("name"),
@@ -58,6 +63,8 @@ def tiles(request: Request) -> Response:
         subfolders=subfolders(site.store, scan.collection_id, selection.folder),
         selection=selection,
         page=page,
+        hidden=_hidden(site, scan, selection) if selection.name or not page.groups else 0,
+        most_hidden=MAX_HIDDEN,
         verdicts=read_verdicts(site.store, scan.scan_id, first_ids),
         thresholds=scan.plan.thresholds(),
         counts=site.monitor.live(scan.scan_id).counts,
@@ -70,6 +77,15 @@ def tiles(request: Request) -> Response:
         reviewer=reviewer,
         last=read_last_answer(site.store, scan.scan_id, reviewer) if is_answered else None,
     )
+
+
+def _hidden(site: Site, scan: Scan, selection: Selection) -> int:
+    """Return how many images only the filter of verdicts hides, MAX_HIDDEN + 1 at most."""
+    if selection.error is not None:
+        return 0
+    others = tuple(outcome for outcome in Outcome if outcome not in selection.outcomes)
+    wanted = replace(selection, outcomes=others)
+    return len(gallery.selected_images(site.store, scan, wanted, MAX_HIDDEN + 1)) if others else 0
 
 
 def _way(folder: bytes) -> list[bytes]:

@@ -296,6 +296,22 @@ def test_report_page_has_all_figures(serve: Callable[..., Served], store: Store)
     assert "style-src 'self'" in served.get("/scan/1/report").headers["content-security-policy"]
 
 
+def test_no_image_is_hidden_without_a_word(site: Served) -> None:
+    """What only the filter of verdicts hides is counted, with a link; undated images are shown."""
+    found = html.unescape(site.get("/scan/1/gallery?name=dunes&verdict=error").text)
+    link = re.search(r'(\d+) with another verdict match\w*: <a href="([^"]*)"', found)
+    assert link is not None
+    everything = site.get(link[2]).text
+    nowhere = site.get("/scan/1/gallery?name=nowhere").text
+    taken = site.get("/scan/1/gallery?sort=taken").text
+
+    assert "No images match these filters." in found
+    assert int(link[1]) == everything.count('name="image"')
+    assert "with another verdict" not in everything + nowhere
+    assert taken.count('name="image"') == site.get("/scan/1/gallery").text.count('name="image"') > 0
+    assert "no date" in taken
+
+
 def test_two_scans_side_by_side(serve: Callable[..., Served], store: Store) -> None:
     """Another scan of the collection can be chosen; the page has all of both, the earlier first."""
     rescan(store)

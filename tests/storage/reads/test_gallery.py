@@ -170,14 +170,18 @@ def test_images_are_sorted(fill: Fill, few: int, monkeypatch: pytest.MonkeyPatch
         wanted = replace(EVERYTHING, sort=sort, is_reversed=is_reversed)
         known: list[Any] = [(row[key], image_id) for image_id, row in rows.items()]
         ascending = is_reversed is not (sort is Sort.NAME)
-        known = [each for each in known if each[0] is not None]
-        expected = [image_id for _, image_id in sorted(known, reverse=not ascending)]
+        known.sort(key=lambda one: (one[0] or b"" if sort is Sort.NAME else one[0] or 0.0, one[1]))
+        dated = [image_id for key, image_id in known if key is not None]
+        undated = [image_id for key, image_id in known if key is None]
+        step = 1 if ascending else -1
+        expected = dated[::step] + undated[::step]
         tiles = walked(fill, scan, wanted, 23)
         back = [tiles[-1]]
         while more := gallery.page_before(fill.store, scan, wanted, 23, back[0].position):
             back = more + back
 
         assert expected == [tile.image_id for tile in tiles], wanted
+        assert tiles == gallery.in_order(wanted, tiles[::-1])
         assert tiles == back
 
 
@@ -194,7 +198,7 @@ def test_images_of_a_repeated_scan_are_listed_once(
         assert batch is not None
         ids = [image.image_id for image in batch.images]
         fill.judge(batch, *(fill.verdict(image_id, Outcome.AI) for image_id in ids))
-    for sort in set(Sort) - {Sort.TAKEN}:
+    for sort in Sort:
         tiles = walked(fill, scan, replace(EVERYTHING, sort=sort))
 
         assert sorted(ids) == sorted(tile.image_id for tile in tiles), sort
