@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scanner.language import gettext
+from scanner.language import gettext, marked
 from scanner.report.figures.certainty import heading
 from scanner.report.text import labels
 from scanner.report.text.tables import safe
@@ -26,20 +27,29 @@ if TYPE_CHECKING:
     from storage.records import Finding, Thresholds, Verdict
 
 
+# Results of checking a signature that keep what a manifest says from settling anything.
+LIMITING = {
+    "invalid": marked("its signature is invalid, so unsure at most"),
+    "revoked": marked("its certificate was revoked, so unsure at most"),
+    "unchecked": marked("its signature could not be checked, so unsure at most"),
+}
+
+
 def short_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> str:
     """Return what a verdict is based on, in a few words."""
     finding = heading(verdict, thresholds)
     if finding is None:
         return safe(verdict.detector or "")
     if finding.kind != "score":
-        return _named(finding)
+        return _stated(verdict, replace(finding, score=None))
     text = safe(finding.detector)
-    if (met := _met(finding, _moved(verdict, thresholds))) is not None:
+    met = _met(finding, _moved(verdict, thresholds))
+    if met is not None:
         from_ = gettext("{verdict} from {threshold}")
         text += ", " + from_.format(verdict=_word(met[0]), threshold=_threshold(met[1]))
     if "box" in finding.detail:
         text += ", " + gettext("box {number}").format(number=verdict.findings.index(finding) + 1)
-    cap = _cap(finding, verdict)
+    cap = _cap(finding, verdict) if met is not None else ""
     return f"{text}, {cap}" if cap else text
 
 
@@ -54,19 +64,35 @@ def why(
     if finding is None:
         return safe(verdict.detector or "")
     if finding.kind != "score":
-        name = _named(finding)
-        return name if finding.score is None else f"{labels.score(finding.score)}: {name}"
+        return _stated(verdict, finding)
     return score_reason(verdict, thresholds, finding)
 
 
+def _stated(verdict: Verdict, finding: Finding) -> str:
+    """Return what metadata or a mark says, and what limits it."""
+    text = _named(finding)
+    if finding.score is not None:
+        text = gettext("{score}: {name}").format(score=labels.score(finding.score), name=text)
+    limit = LIMITING.get(str(finding.detail.get("signature")))
+    if limit is None or verdict.outcome is not Outcome.UNSURE:
+        return text
+    return gettext("; ").join((text, gettext(limit)))
+
+
 def reason(verdict: Verdict | None, thresholds: Mapping[str, Thresholds]) -> str:
-    """Return in words why an image has its verdict, or why nothing could be found out."""
+    """Return in few words why an image has its verdict, or why nothing could be found out.
+
+    What moved the thresholds, and the number of crops, are on the page of the image.
+    """
     if verdict is None:
         return ""
     if verdict.outcome is Outcome.ERROR and verdict.error is not None:
         return labels.error(verdict.error.kind)
     if verdict.examined or verdict.score is not None:
-        return why(verdict, thresholds)
+        finding = heading(verdict, thresholds)
+        if finding is None or finding.kind != "score":
+            return why(verdict, thresholds)
+        return gettext("; ").join(filter(None, _said(verdict, thresholds, finding, is_short=True)))
     reasons = [
         labels.evidence(finding.kind, safe(finding.kind))
         for finding in verdict.findings
@@ -88,7 +114,11 @@ def score_reason(verdict: Verdict, thresholds: Mapping[str, Thresholds], finding
 
 
 def _said(
-    verdict: Verdict, thresholds: Mapping[str, Thresholds], finding: Finding
+    verdict: Verdict,
+    thresholds: Mapping[str, Thresholds],
+    finding: Finding,
+    *,
+    is_short: bool = False,
 ) -> tuple[str, str, str]:
     """Return the score with its threshold, the part of the image, and what limits the verdict."""
     score, name = labels.score(finding.score), safe(finding.detector)
@@ -109,7 +139,7 @@ def _said(
         )
     else:
         text = gettext("{score} by {name}").format(score=score, name=name)
-    if moved.get(finding.detector) != thresholds.get(finding.detector):
+    if not is_short and moved.get(finding.detector) != thresholds.get(finding.detector):
         moved_by = gettext("{text} after {context} moved its thresholds")
         text = moved_by.format(text=text, context=_context(verdict))
     part = ""
@@ -117,9 +147,9 @@ def _said(
         part = gettext("the face in box {number}").format(
             number=verdict.findings.index(finding) + 1
         )
-    elif isinstance(crops := finding.detail.get("crops"), int) and crops > 1:
+    elif not is_short and isinstance(crops := finding.detail.get("crops"), int) and crops > 1:
         part = gettext("{number} crops together").format(number=crops)
-    return text, part, _cap(finding, verdict)
+    return text, part, _cap(finding, verdict) if met is not None else ""
 
 
 def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[str, Thresholds]:

@@ -150,7 +150,7 @@ def test_each_finding_is_said_with_its_thresholds(
     review = html.unescape(served.get(f"/scan/1/review?image={settled}").text)
 
     assert '<span class="why">0.980: tag of ComfyUI</span>' in gallery
-    assert "at which scenes says unsure; 5 crops together; resized, so unsure at most" in gallery
+    assert "at which scenes says unsure; resized, so unsure at most" in gallery
     assert "<span>0.980: tag of ComfyUI</span>" in review
     assert "the face in box 1" in review
     assert 'class="face" x="48" y="32" width="48" height="96"' in review

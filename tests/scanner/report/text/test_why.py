@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -122,6 +123,24 @@ def test_each_score_has_the_threshold_it_met() -> None:
     assert "" == said[0]
     assert said[1].endswith("size of a generator moved its thresholds; 5 crops together")
     assert "0.980, above the 0.900 at which provenance says AI" == said[2]
+
+
+def test_a_reason_names_the_limit_that_counts() -> None:
+    """An invalid signature limits; a degraded image does not limit what reaches no threshold."""
+    forged = Finding("provenance", "c2pa_generated", 0.6, detail={"signature": "invalid"})
+    said = "0.600: C2PA: AI-generated; its signature is invalid, so unsure at most"
+    unsure = verdict(Outcome.UNSURE, forged)
+    camera = Finding("context", "camera_in_part", None, "", {"likelihood_ratio": 0.5})
+    nothing = replace(CROPS, score=0.205)
+    below = verdict(Outcome.NO_EVIDENCE, nothing, camera, DEGRADED)
+
+    assert said == why(unsure, THRESHOLDS) == reason(unsure, THRESHOLDS)
+    assert "signature" not in why(verdict(Outcome.AI, forged), THRESHOLDS)
+    assert "at most" not in why(below, THRESHOLDS)
+    assert "moved its thresholds; 5 crops together" in why(below, THRESHOLDS)
+    assert re.fullmatch(
+        r"0\.205, below the 0\.\d{3} at which scenes says unsure", reason(below, THRESHOLDS)
+    )
 
 
 def test_a_row_says_what_it_has() -> None:
