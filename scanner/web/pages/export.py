@@ -6,6 +6,7 @@ a NUL, so scripts quote them and never begin an argument with one.
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import posixpath
@@ -109,8 +110,8 @@ class Format:
 
 
 def as_csv(selected: Iterable[Selected], _root: bytes) -> Iterator[bytes]:
-    """Yield a row per image; spreadsheets take no cell for a formula."""
-    yield _row(CSV_COLUMNS)
+    """Yield a row per image; spreadsheets take no cell for a formula, and names for UTF-8."""
+    yield codecs.BOM_UTF8 + _row(CSV_COLUMNS)
     for each in selected:
         tile = each.tile
         path = fields(tile.path)
@@ -239,31 +240,16 @@ class _Parts(io.RawIOBase):
 
 FORMATS = {
     "csv": Format(
-        "selection.csv", "text/csv; charset=utf-8", marked("CSV, one row per image"), as_csv
-    ),
-    "list": Format(
-        "selection.txt",
-        "text/plain; charset=utf-8",
-        marked("list of files, one per line (without names that contain a line break)"),
-        as_lines,
-    ),
-    "nul": Format(
-        "selection.nul",
-        "application/octet-stream",
-        marked("list of files, each followed by a NUL, for xargs -0"),
-        as_nul,
+        "selection.csv",
+        "text/csv; charset=utf-8",
+        marked("table for a spreadsheet (CSV), one row per image"),
+        as_csv,
     ),
     "move": Format(
         "move.sh",
         "text/x-shellscript",
         marked("script that moves them to a folder"),
         as_move,
-    ),
-    "exiftool": Format(
-        "selection.args",
-        "text/plain; charset=utf-8",
-        marked("arguments for exiftool, which write keywords into the files: exiftool -@ FILE"),
-        as_exiftool,
     ),
     "xmp": Format(
         "sidecars.zip",
@@ -276,6 +262,24 @@ FORMATS = {
         "text/x-shellscript",
         marked("script that writes XMP sidecars next to those that have none"),
         as_tag,
+    ),
+    "list": Format(
+        "selection.txt",
+        "text/plain; charset=utf-8",
+        marked("list of files, one per line (without names that contain a line break)"),
+        as_lines,
+    ),
+    "exiftool": Format(
+        "selection.args",
+        "text/plain; charset=utf-8",
+        marked("for exiftool, which writes keywords into the files: exiftool -@ FILE"),
+        as_exiftool,
+    ),
+    "nul": Format(
+        "selection.nul",
+        "application/octet-stream",
+        marked("list of files for programs, each followed by a NUL (xargs -0)"),
+        as_nul,
     ),
 }
 

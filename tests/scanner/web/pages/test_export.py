@@ -246,7 +246,7 @@ def test_reviewers_who_contradict_each_other_have_no_answer(store: Store) -> Non
     ]:  # fmt: skip
         record_answer(store, 1, image_id, answer, reviewer)
     images = list(read_selected(store, 1, read_tiles(store, find_scan(store, 1), [2, 3, 4])))
-    rows = list(csv.DictReader(io.StringIO(b"".join(as_csv(images, b"/root")).decode())))
+    rows = list(csv.DictReader(io.StringIO(b"".join(as_csv(images, b"/root")).decode("utf-8-sig"))))
     keywords = [each.wanted.keyword for each in images]
 
     assert ["", "ai", ""] == [row["review"] for row in rows]
@@ -258,7 +258,10 @@ def test_reviewers_who_contradict_each_other_have_no_answer(store: Store) -> Non
 
 def test_csv_has_no_formulas(tiles: list[Selected]) -> None:
     """CSV can be read back row by row; no cell begins like a formula."""
-    text = b"".join(as_csv(tiles, b"/root")).decode()
+    written = b"".join(as_csv(tiles, b"/root"))
+    text = written.removeprefix(b"\xef\xbb\xbf").decode()
+
+    assert len(text.encode()) + 3 == len(written)
     rows = list(csv.DictReader(io.StringIO(text)))
 
     assert len(NAMES) == len(rows)
