@@ -148,6 +148,10 @@ def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet
     from scanner.web.site import Site
 
     is_local = is_loopback(options.host)
+    for name, root in options.roots.items():
+        if isinstance(root, Path) and not root.is_dir():
+            folder = shown(os.fsencode(root))
+            raise ScannerError(f"invalid --root '{name}={folder}': expected a folder that is there")
     accounts = Accounts(state_dir() / FILE)
     has_users = bool(accounts.hashes())
     token = named or (None if is_local or has_users else secrets.token_urlsafe())
@@ -167,10 +171,6 @@ def _serve(listener: Listener, options: Options, named: str | None, *, has_fleet
             runs,
         )
         app = make_app(site, token, accounts if has_users else None)
-        for name, root in options.roots.items():
-            if isinstance(root, Path) and not root.is_dir():
-                folder = shown(os.fsencode(root))
-                click.echo(f"the folder of --root {name}={folder} is not there", err=True)
         # It listens already. On stdout, since a program may wait for it.
         is_in_url = token is not None and not has_users
         click.echo(f"{listener.url}?token={token}" if is_in_url else listener.url)

@@ -68,3 +68,11 @@ def test_one_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
 
     assert 2 == serve("--token", TOKEN, "--token-file", str(tmp_path / "token")).exit_code
+
+
+def test_a_root_that_is_not_there(tmp_path: Path) -> None:
+    """The server does not start on a folder that is not there, and names it."""
+    done = serve("--root", f"photos={tmp_path}/nowhere")
+
+    assert 0 != done.exit_code
+    assert f"invalid --root 'photos={tmp_path}/nowhere'" in done.stderr
