@@ -25,7 +25,7 @@ from scanner.web.disk_cache import DiskCache
 from workers.errors import ImageProblem
 from workers.images.decode import decode
 from workers.images.orientation import apply_orientation, is_sideways, read_orientation
-from workers.images.photograph import read_place, read_taken
+from workers.images.photograph import read_place, read_taken, read_zone
 from workers.pipeline.crops import upright
 from workers.sources.files import MAX_BYTES
 from workers.sources.location import mapped_location
@@ -75,12 +75,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """When, by the camera's clock, with what, and where in degrees; None for what is not known."""
+    """When, by the camera's clock in its zone, with what, and where in degrees, if it is known."""
 
     at: float | None = None
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    zone: str = ""
 
 
 def user_cache() -> DiskCache:
@@ -128,7 +129,7 @@ class Previews:
 
     def taken(self, scan: Scan, listed: ListedFile) -> Taken:
         """Return when, where and with what an image was taken; raises NoPreview."""
-        return Taken(*json.loads(self.cached(scan, listed, "taken", _read_taken)))
+        return Taken(*json.loads(self.cached(scan, listed, "taken-2", _read_taken)))
 
     def shape(self, scan: Scan, listed: ListedFile) -> Shape:
         """Return the size of an image as stored and its orientation; raises NoPreview."""
@@ -183,7 +184,8 @@ def _fetch(root: Path | LibraryLocation, listed: ListedFile, digest: bytes) -> b
 def _read_taken(data: bytes) -> bytes:
     photograph = read_taken(data)
     place = read_place(data) or (None, None)
-    return json.dumps([photograph.taken_at, photograph.camera, *place]).encode()
+    zone = read_zone(data)
+    return json.dumps([photograph.taken_at, photograph.camera, *place, zone]).encode()
 
 
 def _render(data: bytes, size: Size) -> bytes:

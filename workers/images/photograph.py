@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ _SAMPLE_SIDE = 128
 _MIN_CONTRAST = 16
 _COLUMNS, _ROWS = 9, 8
 _MAX_CAMERA = 80
+_ZONE = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 
 
 def read_photograph(data: bytes, pixels: NDArray[np.uint8]) -> Photograph:
@@ -39,6 +41,12 @@ def read_taken(data: bytes) -> Photograph:
         taken_at=_seconds(values.get(tiff.TAKEN, "")),
         camera=_camera(values.get(tiff.MAKE, ""), values.get(tiff.MODEL, "")),
     )
+
+
+def read_zone(data: bytes) -> str:
+    """Return the zone of the clock by which an image was taken, as "+08:00"; empty if unknown."""
+    zone = tiff.texts(find_exif(data), (tiff.TAKEN_ZONE,)).get(tiff.TAKEN_ZONE, "")
+    return zone if _ZONE.fullmatch(zone) else ""
 
 
 def read_place(data: bytes) -> tuple[float, float] | None:
