@@ -125,7 +125,7 @@ def details(detail: dict[str, object]) -> list[tuple[str, str]]:
         if name == "signature":
             value = gettext(SIGNATURES.get(str(value), str(value)))
         elif isinstance(value, list):
-            value = ", ".join(map(str, value))
+            value = gettext(", ").join(map(str, value))
         rows.append((gettext(label), plain(value)))
     return rows
 

@@ -46,9 +46,7 @@ class Looked(NamedTuple):
     further_views: Sequence[str]
 
 
-def looked(
-    findings: Sequence[Finding], shape: Shape | None, cards: Mapping[str, Card]
-) -> Looked:
+def looked(findings: Sequence[Finding], shape: Shape | None, cards: Mapping[str, Card]) -> Looked:
     """Return what detectors looked at in an image of a shape, if that is known."""
     return Looked(
         boxes(findings, shape, cards) if shape else (),

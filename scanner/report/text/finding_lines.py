@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from scanner.report.figures.certainty import heading
+from scanner.report.figures.certainty import shown_score
 from scanner.report.text import labels
 from scanner.report.text.why import short_reason
 from storage.asset_paths import shown_image
@@ -45,9 +45,8 @@ def finding_lines(
     has_lines = lines >= 2 * len(judged)
     shown = []
     for (_, verdict), path, reason in zip(judged, paths, reasons, strict=True):
-        finding = heading(verdict, thresholds)
         name = labels.VERDICTS[verdict.outcome][0]
-        score = labels.score(verdict.score if finding is None else finding.score)
+        score = labels.score(shown_score(verdict, thresholds))
         line = f"{name:<12}  {score:>5}  {set_cell_size(path, column)}"
         if reason_columns:
             shown.append(f"{line}  {_cut_end(reason, reason_columns)}".rstrip())

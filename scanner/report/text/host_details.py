@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def hardware(info: Mapping[str, Any]) -> str:
     """Return board or processor, cores, memory, runtime and processes, as far as known."""
-    return ", ".join(_hardware(info))
+    return gettext(", ").join(_hardware(info))
 
 
 def health(info: Mapping[str, Any]) -> str:
     """Return load, memory, temperature and throttling, as far as known."""
-    return ", ".join(_health(info))
+    return gettext(", ").join(_health(info))
 
 
 def _hardware(info: Mapping[str, Any]) -> Iterator[str]:
@@ -54,8 +54,8 @@ def _health(info: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(bits, str):
         now, before = decode_throttled(bits)
         if now:
-            yield gettext("slowed down: {why}").format(why=", ".join(now))
+            yield gettext("slowed down: {why}").format(why=gettext(", ").join(now))
         elif before:
-            yield gettext("slowed down since boot: {why}").format(why=", ".join(before))
+            yield gettext("slowed down since boot: {why}").format(why=gettext(", ").join(before))
         else:
             yield gettext("not throttled")

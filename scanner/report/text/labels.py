@@ -88,12 +88,23 @@ STAGES = {"fetch": marked("fetch"), "decode": marked("decode"), "infer": marked(
 
 # Files that listing skips, by kind; other kinds are shown by their own name.
 SKIPPED = {
+    "archive": marked("archive"),
+    "audio": marked("audio"),
     "copy": marked("copies of images that are listed"),
+    "document": marked("document"),
+    "excluded": marked("excluded"),
+    "hidden": marked("hidden"),
     "none": marked("without an extension"),
     "other": marked("other types"),
     "other_image": marked("unsupported image formats"),
+    "outside": marked("outside"),
     "raw": marked("RAW"),
+    "repeated": marked("repeated"),
+    "sidecar": marked("sidecar"),
+    "special": marked("special"),
+    "symlink": marked("symlink"),
     "trash": marked("folders of deleted images"),
+    "video": marked("video"),
 }
 
 
@@ -111,7 +122,7 @@ def kinds(found: Mapping[str, int], most: int | None = None) -> str:
     named = [f"{kind} {number:,}" for kind, number in ordered[:most] if number]
     if rest := sum(number for _, number in ordered[len(ordered) if most is None else most :]):
         named.append(gettext("others {number}").format(number=f"{rest:,}"))
-    return ", ".join(named)
+    return gettext(", ").join(named)
 
 
 def verdict(outcome: Outcome | None) -> str:

@@ -97,10 +97,14 @@ def found(recall: Recall) -> str:
     ).format(share=share)
     if recall.counts_unsure:
         text += gettext(" (“AI-generated” or “unsure”)")
-    if recall.generators > 1 and (recall.lowest, recall.highest) != (recall.share,) * 2:
+    lowest, highest = in_words(recall.lowest), in_words(recall.highest)
+    if recall.generators > 1 and lowest != highest != share:
         text += gettext("; by generator, from {lowest} to {highest}").format(
-            lowest=in_words(recall.lowest), highest=in_words(recall.highest)
+            lowest=lowest, highest=highest
         )
+    elif recall.generators > 1 and lowest != share:
+        # An average that reads as its maximum would puzzle.
+        text += gettext("; of some generators {lowest}").format(lowest=lowest)
     return gettext("{text}.").format(text=text)
 
 
@@ -304,4 +308,4 @@ def _percent(share: float) -> str:
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(map(safe, names))
+    return gettext(", ").join(map(safe, names))

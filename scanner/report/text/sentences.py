@@ -59,7 +59,7 @@ def settled(report: Report) -> str | None:
     images = sum(error.images for error in report.settled_errors)
     if not images:
         return None
-    kinds = ", ".join(
+    kinds = gettext(", ").join(
         f"{labels.error(error.kind)} {error.images:,}" for error in report.settled_errors
     )
     return gettext(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 LIMITING = {
     "invalid": marked("its signature is invalid, so unsure at most"),
     "revoked": marked("its certificate was revoked, so unsure at most"),
-    "unchecked": marked("its signature could not be checked, so unsure at most"),
 }
 
 
@@ -164,7 +163,7 @@ def _moved(verdict: Verdict, thresholds: Mapping[str, Thresholds]) -> Mapping[st
 
 def _context(verdict: Verdict) -> str:
     kinds = (finding.kind for finding in verdict.findings if finding.detector == CONTEXT)
-    return ", ".join(labels.evidence(kind, safe(kind)) for kind in kinds)
+    return gettext(", ").join(labels.evidence(kind, safe(kind)) for kind in kinds)
 
 
 def _met(finding: Finding, thresholds: Mapping[str, Thresholds]) -> tuple[Outcome, float] | None:

@@ -112,7 +112,9 @@ def _check(data: bytes, name: bytes, seen: tuple[int, int] | None) -> Response:
         name=name,
         verdict=verdict,
         thresholds=plan.thresholds(),
-        looked=looked(verdict.findings, None if verdict.error else _shape(data, seen), cards_of(plan)),
+        looked=looked(
+            verdict.findings, None if verdict.error else _shape(data, seen), cards_of(plan)
+        ),
         megabytes=MAX_BYTES // 2**20,
     )
 

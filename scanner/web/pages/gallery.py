@@ -63,6 +63,7 @@ def tiles(request: Request) -> Response:
         subfolders=subfolders(site.store, scan.collection_id, selection.folder),
         selection=selection,
         page=page,
+        place={name: next(iter(address.values(name)), None) for name in ("after", "before")},
         hidden=_hidden(site, scan, selection) if selection.name or not page.groups else 0,
         most_hidden=MAX_HIDDEN,
         verdicts=read_verdicts(site.store, scan.scan_id, first_ids),

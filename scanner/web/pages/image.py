@@ -17,6 +17,7 @@ from scanner.web.alike import likeness
 from scanner.web.previews import NoPreview, Size, Taken, full_size
 from scanner.web.site import html, reviewer_of, scan_of, site_of
 from storage.reads import gallery
+from storage.reads.alike import neighbourhoods
 from storage.reads.order import Position, position_of
 from storage.reads.selection import Selection, Sort
 from storage.reads.verdicts import verdict_row
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # Images by name before an image, and after it.
 NEIGHBOURS = 3
+# Copies and images that look alike which are shown.
+MOST_ALIKE = 28
 
 
 class Neighbour(NamedTuple):
@@ -78,6 +81,8 @@ def show(request: Request) -> Response:
         reviewer=reviewer_of(request),
         taken=_taken(site, scan, listed),
         neighbours=_neighbours(site, scan, image_id),
+        alike=_alike(site, scan, image_id),
+        page={name: next(iter(address.values(name)), None) for name in ("after", "before")},
         is_full=is_full,
         full_size=full_size(shape) if is_full and shape is not None else None,
         selection=selection,
@@ -122,6 +127,18 @@ def _neighbours(site: Site, scan: Scan, image_id: int) -> list[Neighbour]:
         Neighbour(tile, likeness(here[0], tile) if here and tile not in here else "")
         for tile in tiles
     ]
+
+
+def _alike(site: Site, scan: Scan, image_id: int) -> list[Neighbour]:
+    """Return copies of an image and images that look alike, wherever they are in the scan."""
+    here = gallery.read_tiles(site.store, scan, [image_id])
+    near = neighbourhoods(site.store, scan, Selection(outcomes=tuple(Outcome)), here)
+    return [
+        Neighbour(tile, words)
+        for tiles in near
+        for tile in tiles
+        if tile.image_id != image_id and (words := likeness(here[0], tile))
+    ][:MOST_ALIKE]
 
 
 def looked_of(site: Site, scan: Scan, listed: ListedFile, findings: Sequence[Finding]) -> Looked:

@@ -1,5 +1,8 @@
 // Suggests folders and names while someone types in a field with a list.
 "use strict";
+// On a telephone the images come first; the summary opens the form.
+if (matchMedia("(max-width: 30rem)").matches) document.getElementById("filters").open = false;
+
 const WAIT_MS = 200;
 
 document.querySelectorAll("[data-suggest]").forEach((field) => {

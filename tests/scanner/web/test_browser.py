@@ -164,6 +164,19 @@ def test_an_image_that_cannot_be_shown_says_why(
     visitor.shoot("unreachable")
 
 
+def test_a_telephone_shows_images_before_filters(site: Served, visitor: Visitor) -> None:
+    """The form of the gallery is folded on a telephone, even with further filters in it."""
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{site.url}scan/1/gallery?{ALL}&examined=yes")
+    box = page.locator(".tiles img").first.bounding_box()
+    page.get_by_text("Search, filter and sort").click()
+
+    assert box is not None
+    assert box["y"] < 500
+    assert page.get_by_label("Sort by").is_visible()
+
+
 def test_names_of_files_are_not_cut(site: Served, visitor: Visitor) -> None:
     """In a narrow tile the folder is cut where a path is too long, and the name is whole."""
     page = visitor.page

@@ -165,6 +165,7 @@ def test_image_page_says_when_and_where_it_was_taken(
     exif = Image.Exif()
     exif[271], exif[272] = "Apple", "iPhone <13>"
     exif.get_ifd(0x8769)[0x9003] = "2019:05:02 13:14:15"
+    exif.get_ifd(0x8769)[0x9011] = "+08:00"
     gps = exif.get_ifd(0x8825)
     gps[1], gps[2], gps[3], gps[4] = "N", (38, 30, 0), "W", (9, 15, 0)
     file = tmp_path / "photos" / "plain" / "dunes.jpg"
@@ -176,7 +177,7 @@ def test_image_page_says_when_and_where_it_was_taken(
     served = serve(store, roots={"photos": tmp_path / "photos"})
     page = html.unescape(served.get(f"/scan/1/image/{row.image_id}").text)
 
-    assert "2019-05-02 13:14:15</time> (the camera's clock)" in page
+    assert "2019-05-02 13:14:15</time> UTC+08:00" in page
     assert "Apple iPhone <13>" in page
     assert "38.50000° N, 9.25000° W" in page
 
@@ -310,6 +311,38 @@ def test_no_image_is_hidden_without_a_word(site: Served) -> None:
     assert "with another verdict" not in everything + nowhere
     assert taken.count('name="image"') == site.get("/scan/1/gallery").text.count('name="image"') > 0
     assert "no date" in taken
+
+
+def test_the_way_back_leads_to_the_page_of_the_gallery(site: Served) -> None:
+    """An image keeps the place of the page that it was opened from, and so do its neighbours."""
+    first = re.findall(r'name="image" value="(\d+)"', site.get("/scan/1/gallery").text)
+    page = html.unescape(site.get(f"/scan/1/gallery?after=-:{10**9}").text)
+    (opened, *_) = re.findall(r'href="(/scan/1/image/\d+\?[^"]*)"', page) or [
+        f"/scan/1/image/{first[1]}?verdict=ai&after=-:1000000000"
+    ]
+    shown = html.unescape(site.get(opened).text)
+
+    assert 1 == len(re.findall(r'gallery\?[^"]*after=-%3A1000000000">All of these', shown))
+
+
+def test_an_image_shown_at_full_size_has_its_place_from_the_start(
+    site: Served, store: Store
+) -> None:
+    """The size of the picture is part of the page, so that nothing moves when it is loaded."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    address = f"/scan/1/image/{row.image_id}"
+
+    assert 'width="480" height="320"' in site.get(f"{address}?full=1").text
+    assert 'full" width' not in site.get(address).text
+
+
+def test_copies_are_listed_wherever_they_are(site: Served, store: Store) -> None:
+    """The page of an image has its copies in other folders, not only those next to it by name."""
+    row = next(one for one in verdict_rows(store, 1) if one.path == b"plain/dunes.jpg")
+    page = html.unescape(site.get(f"/scan/1/image/{row.image_id}").text)
+    (alike,) = re.findall(r'<section aria-labelledby="alike">(.*?)</section>', page, re.DOTALL)
+
+    assert 3 == alike.count("the same file")
 
 
 def test_two_scans_side_by_side(serve: Callable[..., Served], store: Store) -> None:

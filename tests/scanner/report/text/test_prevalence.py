@@ -60,6 +60,13 @@ def test_what_is_found_is_said_with_its_range() -> None:
     )
 
 
+def test_an_average_is_not_given_as_its_own_maximum() -> None:
+    """Where mean and maximum read the same, only the least is added."""
+    said = prevalence.found(Recall(0.74, 0.0, 0.76, 12, counts_unsure=False))
+
+    assert said.endswith("about 3 in 4 are found; of some generators none.")
+
+
 @pytest.mark.parametrize(
     ("share", "begins"),
     [
