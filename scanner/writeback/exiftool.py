@@ -13,8 +13,24 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
-from scanner.writeback.sidecars import Skipped, require_unchanged, resolve_below
-from scanner.writeback.xmp_packet import PROPERTIES, is_ours, properties_for
+from scanner.writeback.new_packet import own_document
+from scanner.writeback.sidecars import (
+    Skipped,
+    read_metadata,
+    real_root,
+    require_unchanged,
+    resolve_below,
+)
+from scanner.writeback.xmp_packet import (
+    PROPERTIES,
+    USUAL,
+    PacketRefused,
+    Property,
+    has_others,
+    is_ours,
+    properties_for,
+    rdf_of,
+)
 from storage.errors import ScannerError
 from workers.provenance import has_manifest
 
@@ -23,7 +39,7 @@ if TYPE_CHECKING:
 
     from scanner.writeback.keywords import Wanted
     from scanner.writeback.tally import Tally
-    from scanner.writeback.xmp_packet import Property
+    from storage.reads.exports import ExportedImage
 
 # Files of one call of exiftool, which takes 0.2 s to start and may then take a second for each.
 _TOGETHER = 100
@@ -31,7 +47,16 @@ _SECONDS = 600
 # Why a file is not written to. A manifest is evidence, of a camera as of a generator.
 LINE_BREAK = "exiftool takes no name with a line break"
 SIGNED = "it is signed with C2PA, and whatever is written into it makes the signature invalid"
-_GROUPS = {"dc": "XMP-dc", "lr": "XMP-lr", "digiKam": "XMP-digiKam"}
+# IPTC's keywords, which programs read where XMP has none: they are in question as lists of others.
+_IPTC = Property("", "iptc:keywords", "", "")
+_LISTS = (*{each.name: each for each in PROPERTIES}.values(), _IPTC)
+_GROUPS = {
+    "dc": "XMP-dc",
+    "lr": "XMP-lr",
+    "digiKam": "XMP-digiKam",
+    "MicrosoftPhoto": "XMP-microsoft",
+    "iptc": "IPTC",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +81,34 @@ def has_line_break(path: bytes) -> bool:
     return b"\n" in path or b"\r" in path
 
 
-def arguments(
-    path: bytes, keyword: str | None, into: Collection[Property] = PROPERTIES
-) -> list[bytes]:
+def arguments(path: bytes, keyword: str | None, into: Collection[Property] = USUAL) -> list[bytes]:
     """Return the lines of an argument file that give one file its keyword and no other of them."""
     lines = []
-    for each in PROPERTIES:
+    names = {each.name for each in into}
+    for each in _LISTS:
         ours = [PARENT, *map(each.value, sorted(ALL_KEYWORDS))]
         lines += [f"-{_tag(each)}-={value}" for value in ours]
-        if keyword is not None and each in into:
+        if keyword is not None and each.name in names:
             lines.append(f"-{_tag(each)}+={each.value(keyword)}")
     return [*(line.encode() for line in lines), path, b"-execute"]
+
+
+def lists_for(root: bytes, image: ExportedImage) -> Collection[Property]:
+    """Return the lists for the keyword in an image's file; raise Skipped, also without its folder.
+
+    `root` is the folder of the collection.
+    """
+    try:
+        own = read_metadata(real_root(root), image)
+        rdf = rdf_of(own_document(own))
+    except PacketRefused as error:
+        raise Skipped(f"its own XMP {error}") from error
+    except ScannerError as error:
+        raise Skipped(str(error)) from error
+    has_iptc = any(not is_ours(word, _IPTC) for word in own.iptc_keywords)
+    return properties_for(
+        lambda each: has_iptc if each is _IPTC else has_others(rdf, each), (*PROPERTIES, _IPTC)
+    )
 
 
 def write_into_files(wanted: Iterable[Wanted], root: bytes, tally: Tally, *, write: bool) -> None:
@@ -155,7 +197,7 @@ def _read(program: str, files: Sequence[_File]) -> dict[bytes, Any]:
     """Return the keywords of files by path; files that exiftool cannot read are not there."""
     if not files:
         return {}
-    lines = [b"-json", *(f"-{_tag(each)}".encode() for each in PROPERTIES)]
+    lines = [b"-json", *(f"-{_tag(each)}".encode() for each in _LISTS)]
     output, complaint = _run(program, [*lines, *(file.path for file in files)])
     try:
         read = json.loads(output) if output.strip() else []
@@ -183,7 +225,7 @@ def _has(read: Any, keyword: str | None) -> bool:  # noqa: ANN401 - JSON
     if read is None:
         return False
     into = _into(read)
-    for each in PROPERTIES:
+    for each in _LISTS:
         values = _values(read, each)
         ours = values & {each.value(one) for one in ALL_KEYWORDS}
         if ours != ({each.value(keyword)} if keyword and each in into else set()):
@@ -196,7 +238,7 @@ def _has(read: Any, keyword: str | None) -> bool:  # noqa: ANN401 - JSON
 def _into(read: Any) -> Collection[Property]:  # noqa: ANN401 - JSON
     """Return the properties for the keyword in a file, by what exiftool read of it."""
     return properties_for(
-        lambda each: not all(is_ours(value, each) for value in _values(read, each))
+        lambda each: not all(is_ours(value, each) for value in _values(read, each)), _LISTS
     )
 
 

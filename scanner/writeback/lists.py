@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.writeback import exiftool
+from scanner.writeback.sidecars import Skipped
 from storage.paths import shown
 
 if TYPE_CHECKING:
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
 class LeftOut:
     """How many images are not in an argument file of exiftool.
 
-    It takes no names that contain a line break, and would invalidate the signatures of C2PA.
+    It takes no names that contain a line break, and would invalidate the signatures of C2PA. Of
+    images that cannot be read here nobody knows which list their keyword belongs in.
     """
 
-    names: int
-    signed: int
+    names: int = 0
+    signed: int = 0
+    unread: int = 0
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        """Return the sums."""
+        return LeftOut(
+            self.names + other.names, self.signed + other.signed, self.unread + other.unread
+        )
 
 
 def write_list(wanted: Iterable[Wanted], root: bytes, out: BinaryIO, *, nul: bool) -> int:
@@ -47,7 +56,7 @@ def write_list(wanted: Iterable[Wanted], root: bytes, out: BinaryIO, *, nul: boo
 
 def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> LeftOut:
     """Write what `exiftool -@ FILE` needs to give each image its keyword; return what it lacks."""
-    names = signed = 0
+    names = signed = unread = 0
     for each in wanted:
         path = posixpath.join(root, each.image.path)
         if exiftool.has_line_break(path):
@@ -55,5 +64,10 @@ def write_arguments(wanted: Iterable[Wanted], root: bytes, out: BinaryIO) -> Lef
         elif each.keyword is not None and each.image.is_signed:
             signed += 1
         else:
-            out.writelines(line + b"\n" for line in exiftool.arguments(path, each.keyword))
-    return LeftOut(names, signed)
+            try:
+                into = exiftool.lists_for(root, each.image) if each.keyword is not None else ()
+            except Skipped:
+                unread += 1
+                continue
+            out.writelines(line + b"\n" for line in exiftool.arguments(path, each.keyword, into))
+    return LeftOut(names, signed, unread)

@@ -2,7 +2,8 @@
 
 A sidecar is written only next to an image that is as it was scanned, below the scan's folder, and
 never through a link. It is replaced in one step and keeps its mode; all that others wrote into it
-stays.
+stays. A new one has the image's own metadata, which it would hide from the programs otherwise; as
+long as nobody else changes it, it is made anew or deleted.
 """
 # ruff: noqa: PTH118 -- paths are bytes here, which pathlib does not take
 
@@ -19,22 +20,26 @@ from typing import TYPE_CHECKING
 
 from scanner.listing.times import clamp_mtime
 from scanner.processes.atomic_write import atomic_write
+from scanner.writeback.keywords import ALL_KEYWORDS, PARENT
 from scanner.writeback.listed_sidecars import ListedSidecars
+from scanner.writeback.new_packet import is_as_made, new_packet
+from scanner.writeback.own_metadata import read_own
 from scanner.writeback.sidecar_change import Change
 from scanner.writeback.xmp_packet import (
     PacketRefused,
-    new_packet,
     stated_extension,
     with_keyword,
 )
 from storage.errors import ScannerError
 from storage.paths import shown
 from storage.records import MAX_SIDECAR_BYTES
+from workers.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scanner.writeback.keywords import Wanted
+    from scanner.writeback.own_metadata import OwnMetadata
     from scanner.writeback.tally import Tally
     from storage.database.store import Store
     from storage.reads.exports import ExportedImage
@@ -79,19 +84,19 @@ def plan_change(root: bytes, wanted: Wanted, program: Program) -> Change | None:
     folder, name = os.path.split(image.path)
     here = resolve_below(root, folder)
     extension = name.rpartition(b".")[2]
+    stated = None
     if program is Program.LIGHTROOM:
         if extension.lower() not in RAW_EXTENSIONS:
             if wanted.keyword is None:
                 return None
             raise Skipped("Lightroom reads sidecars of RAW files only: use --into-files")
-        name = name.rpartition(b".")[0]
+        name, stated = name.rpartition(b".")[0], extension.decode("ascii", "replace")
     path = os.path.join(here, name + b".xmp")
     before, status = _read(path)
-    if before is None and wanted.keyword is None:
+    if wanted.keyword is None and not _may_have_keyword(before):
         return None
-    own_extension = extension.decode("ascii", "replace")
     try:
-        after = _after(before, wanted.keyword, program, own_extension)
+        after = _after(root, wanted, before, stated)
     except PacketRefused as error:
         raise Skipped(f"the sidecar {error}") from error
     if after == before:
@@ -100,6 +105,34 @@ def plan_change(root: bytes, wanted: Wanted, program: Program) -> Change | None:
         image_status = require_unchanged(root, image)
         status = status or image_status
     return Change(path, before, after, status)
+
+
+def make_sidecar(root: bytes, wanted: Wanted, extension: str | None = None) -> bytes:
+    """Return a new sidecar with an image's own metadata and its keyword; raise Skipped.
+
+    It states the `extension`, if given, of the one file that it is for.
+    """
+    try:
+        return new_packet(wanted.keyword or "", extension, read_metadata(root, wanted.image))
+    except PacketRefused as error:
+        raise Skipped(f"its own XMP {error}, and a sidecar would hide it") from error
+
+
+def read_metadata(root: bytes, image: ExportedImage) -> OwnMetadata:
+    """Return the metadata in an image's file; raise Skipped."""
+    folder, name = os.path.split(image.path)
+    path = os.path.join(resolve_below(root, folder), name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Skipped("it is not a regular file")
+            if status.st_size > Limits().max_bytes:
+                raise Skipped("the image is too large to read")
+            return read_own(file.read())
+    except OSError as error:
+        raise Skipped(f"the image cannot be read: {error.strerror}") from error
 
 
 def write_change(change: Change) -> None:
@@ -208,14 +241,21 @@ def _read(path: bytes) -> tuple[bytes | None, os.stat_result | None]:
         return file.read(MAX_SIDECAR_BYTES + 1), status
 
 
+def _may_have_keyword(packet: bytes | None) -> bool:
+    words = (PARENT, *ALL_KEYWORDS)
+    return packet is not None and any(word.encode() in packet for word in words)
+
+
 def _after(
-    before: bytes | None, keyword: str | None, program: Program, extension: str
+    root: bytes, wanted: Wanted, before: bytes | None, extension: str | None
 ) -> bytes | None:
-    is_lightroom = program is Program.LIGHTROOM
-    if before is None:
-        return None if keyword is None else new_packet(keyword, extension if is_lightroom else None)
-    if is_lightroom:
+    """Return what a sidecar becomes; `extension` is that which Lightroom's state."""
+    if before is not None and extension is not None:
         stated = stated_extension(before)
         if stated is not None and stated.lower() != extension.lower():
+            if wanted.keyword is None:
+                return before
             raise PacketRefused(f"is for the {shown(stated.encode())} file of that name")
-    return with_keyword(before, keyword)
+    if before is not None and not is_as_made(before):
+        return with_keyword(before, wanted.keyword)
+    return None if wanted.keyword is None else make_sidecar(root, wanted, extension)

@@ -2,8 +2,8 @@
 
 Three properties hold the keywords, one for each kind of reader: `dc:subject` (all), the hierarchy
 of Lightroom, which darktable and digiKam read, too, and the one of digiKam. digiKam and darktable
-read the last of them that is there, and no other: so beside keywords of others, scanner's is in the
-properties that have those, or it would hide them.
+read one of those that are there, and no other: so beside keywords of others, scanner's is in the
+properties that have those, Windows' included, or it would hide them.
 """
 
 from __future__ import annotations
@@ -24,26 +24,15 @@ if TYPE_CHECKING:
     Element = Any
     Node = Any
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
 _LISTS = ("Bag", "Seq", "Alt")
 # The toolkit in packets that were made here: one of those that is empty again may be deleted.
-_TOOLKIT = "ai-photo-scanner"
+TOOLKIT = "ai-photo-scanner"
 # What minidom writes as it is in an attribute, or in a text, and a parser reads as something else.
 # Until it is written, in characters that no XML may contain.
 _IN_ATTRIBUTES = {9: "\x01", 10: "\x02", 13: "\x03"}
 _IN_TEXTS = {13: "\x03"}
-_NEW = """\
-<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="{toolkit}">
- <rdf:RDF xmlns:rdf="{rdf}">
-  <rdf:Description rdf:about=""{extension}>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="w"?>
-"""
-_EXTENSION = ' xmlns:photoshop="{uri}" photoshop:SidecarForExtension="{extension}"'
 
 
 class PacketRefused(Exception):
@@ -73,7 +62,11 @@ PROPERTIES = (
     Property("http://purl.org/dc/elements/1.1/", "dc:subject", "Bag", ""),
     Property("http://ns.adobe.com/lightroom/1.0/", "lr:hierarchicalSubject", "Bag", "|"),
     Property("http://www.digikam.org/ns/1.0/", "digiKam:TagsList", "Seq", "/"),
+    # Of Windows' Explorer, and as exiftool writes it.
+    Property("http://ns.microsoft.com/photo/1.0/", "MicrosoftPhoto:LastKeywordXMP", "Bag", "/"),
+    Property("http://ns.microsoft.com/photo/1.0", "MicrosoftPhoto:LastKeywordXMP", "Bag", "/"),
 )
+USUAL = PROPERTIES[:3]
 
 
 def with_keyword(packet: bytes, keyword: str | None) -> bytes | None:
@@ -82,43 +75,49 @@ def with_keyword(packet: bytes, keyword: str | None) -> bytes | None:
     The very same bytes if that is so already; None for a packet that was made here and that
     holds nothing any more. Raise PacketRefused.
     """
-    document = _parse(packet)
-    rdf = _rdf_of(document)
-    into = properties_for(lambda each: _has_others(rdf, each))
-    wanted = {each: keyword if each in into else None for each in PROPERTIES}
-    if all(_is_as_wanted(rdf, each, word) for each, word in wanted.items()):
+    document = parse(packet)
+    rdf = rdf_of(document)
+    if not set_keyword(document, rdf, keyword):
         return packet
-    for each, word in wanted.items():
-        _set(document, rdf, each, word)
     if keyword is None and _is_left_empty(document, rdf):
         return None
     try:
-        return _serialise(document, declared=packet.lstrip(b"\xef\xbb\xbf").startswith(b"<?xml"))
+        return serialise(document, declared=packet.lstrip(b"\xef\xbb\xbf").startswith(b"<?xml"))
     except RecursionError as error:
         raise PacketRefused("is nested too deeply") from error
 
 
-def new_packet(keyword: str, extension: str | None = None) -> bytes:
-    """Return a packet with a keyword; with the `extension` of the one file that it is for."""
-    stated = "" if extension is None else _EXTENSION.format(uri=_PHOTOSHOP, extension=extension)
-    packet = _NEW.format(toolkit=_TOOLKIT, rdf=_RDF, extension=stated)
-    made = with_keyword(packet.encode(), keyword)
-    if made is None:
-        raise ValueError("a packet with a keyword is never empty")
-    return made
+def set_keyword(document: Document, rdf: Element, keyword: str | None) -> bool:
+    """Give a packet this keyword of scanner's and no other; return False if that is so already."""
+    into = properties_for(lambda each: has_others(rdf, each))
+    wanted = {each: keyword if each in into else None for each in PROPERTIES}
+    if all(_is_as_wanted(rdf, each, word) for each, word in wanted.items()):
+        return False
+    for each, word in wanted.items():
+        _set(document, rdf, each, word)
+    return True
+
+
+def add_item(document: Document, rdf: Element, of: Property, value: str) -> None:
+    """Add a value to a property."""
+    container = container_of(document, rdf, of)
+    item = document.createElementNS(RDF, rdf_name(rdf, "li"))
+    item.appendChild(document.createTextNode(value))
+    container.appendChild(item)
 
 
 def stated_extension(packet: bytes) -> str | None:
     """Return the extension of the file that a packet says to be for; raise PacketRefused."""
-    for description in _descriptions(_rdf_of(_parse(packet))):
-        if value := description.getAttributeNS(_PHOTOSHOP, "SidecarForExtension"):
+    for description in descriptions_of(rdf_of(parse(packet))):
+        if value := description.getAttributeNS(PHOTOSHOP, "SidecarForExtension"):
             return str(value)
-        for child in _children(description, _PHOTOSHOP, "SidecarForExtension"):
-            return _text(child)
+        for child in children(description, PHOTOSHOP, "SidecarForExtension"):
+            return text_of(child)
     return None
 
 
-def _parse(packet: bytes) -> Document:
+def parse(packet: bytes) -> Document:
+    """Parse a packet; raise PacketRefused."""
     from defusedxml import (  # type: ignore[import-untyped]  # noqa: PLC0415 - 25 ms
         DefusedXmlException,
         minidom,
@@ -136,9 +135,10 @@ def _parse(packet: bytes) -> Document:
     return document
 
 
-def _rdf_of(document: Document) -> Element:
+def rdf_of(document: Document) -> Element:
+    """Return the RDF of a packet; raise PacketRefused where there is none."""
     try:
-        found: list[Element] = document.getElementsByTagNameNS(_RDF, "RDF")
+        found: list[Element] = document.getElementsByTagNameNS(RDF, "RDF")
     except RecursionError as error:
         raise PacketRefused("is nested too deeply") from error
     if not found:
@@ -146,7 +146,8 @@ def _rdf_of(document: Document) -> Element:
     return found[0]  # the first is the file's own
 
 
-def _children(parent: Node, uri: str, *locals_: str) -> list[Element]:
+def children(parent: Node, uri: str, *locals_: str) -> list[Element]:
+    """Return the elements of these names in an element."""
     return [
         child
         for child in parent.childNodes
@@ -156,11 +157,13 @@ def _children(parent: Node, uri: str, *locals_: str) -> list[Element]:
     ]
 
 
-def _descriptions(rdf: Element) -> list[Element]:
-    return _children(rdf, _RDF, "Description")
+def descriptions_of(rdf: Element) -> list[Element]:
+    """Return the elements that have the properties."""
+    return children(rdf, RDF, "Description")
 
 
-def _text(element: Element) -> str:
+def text_of(element: Element) -> str:
+    """Return the text in an element itself."""
     texts = (child.data for child in element.childNodes if child.nodeType in _TEXT_TYPES)
     return "".join(texts).strip()
 
@@ -168,17 +171,19 @@ def _text(element: Element) -> str:
 _TEXT_TYPES = (3, 4)  # texts and CDATA
 
 
-def _items(rdf: Element, of: Property) -> Iterator[Element]:
+def items_of(rdf: Element, of: Property) -> Iterator[Element]:
     """Yield the items of a property in all descriptions."""
-    for description in _descriptions(rdf):
-        for element in _children(description, of.uri, of.local):
-            for container in _children(element, _RDF, *_LISTS):
-                yield from _children(container, _RDF, "li")
+    for description in descriptions_of(rdf):
+        for element in children(description, of.uri, of.local):
+            for container in children(element, RDF, *_LISTS):
+                yield from children(container, RDF, "li")
 
 
-def properties_for(has_others: Callable[[Property], bool]) -> Collection[Property]:
-    """Return the properties for the keyword: those with keywords of others, or all if none has."""
-    return [each for each in PROPERTIES if has_others(each)] or PROPERTIES
+def properties_for(
+    has_others: Callable[[Property], bool], among: Collection[Property] = PROPERTIES
+) -> Collection[Property]:
+    """Return the properties for the keyword: those with others' keywords, or the usual three."""
+    return [each for each in among if has_others(each)] or USUAL
 
 
 def is_ours(value: str, of: Property) -> bool:
@@ -186,19 +191,19 @@ def is_ours(value: str, of: Property) -> bool:
     return value == PARENT or value in {of.value(keyword) for keyword in ALL_KEYWORDS}
 
 
-def _has_others(rdf: Element, of: Property) -> bool:
+def has_others(rdf: Element, of: Property) -> bool:
     """Check whether a property has a keyword that is not scanner's, in any of its forms."""
-    if any(text and not is_ours(text, of) for text in map(_text, _items(rdf, of))):
+    if any(text and not is_ours(text, of) for text in map(text_of, items_of(rdf, of))):
         return True
     return any(
         description.getAttributeNS(of.uri, of.local)
-        or any(map(_text, _children(description, of.uri, of.local)))
-        for description in _descriptions(rdf)
+        or any(map(text_of, children(description, of.uri, of.local)))
+        for description in descriptions_of(rdf)
     )
 
 
 def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:
-    ours = [text for item in _items(rdf, of) if is_ours(text := _text(item), of)]
+    ours = [text for item in items_of(rdf, of) if is_ours(text := text_of(item), of)]
     if keyword is None:
         return not ours
     return [text for text in ours if text != PARENT] == [of.value(keyword)]
@@ -206,57 +211,55 @@ def _is_as_wanted(rdf: Element, of: Property, keyword: str | None) -> bool:
 
 def _set(document: Document, rdf: Element, of: Property, keyword: str | None) -> None:
     """Take the keywords of scanner's out of a property, and put the wanted one in."""
-    for item in list(_items(rdf, of)):
-        if is_ours(_text(item), of):
+    for item in list(items_of(rdf, of)):
+        if is_ours(text_of(item), of):
             container = item.parentNode
-            _remove(item)
-            if not _children(container, _RDF, "li"):
-                _remove(container.parentNode)
+            remove(item)
+            if not children(container, RDF, "li"):
+                remove(container.parentNode)
     if keyword is not None:
-        container = _container(document, rdf, of)
-        item = document.createElementNS(_RDF, _rdf_name(rdf, "li"))
-        item.appendChild(document.createTextNode(of.value(keyword)))
-        container.appendChild(item)
+        add_item(document, rdf, of, of.value(keyword))
 
 
-def _container(document: Document, rdf: Element, of: Property) -> Element:
+def container_of(document: Document, rdf: Element, of: Property) -> Element:
     """Return the list of a property; make it where there is none, of a single value, too."""
-    descriptions = _descriptions(rdf)
+    descriptions = descriptions_of(rdf)
     single = ""
     element = None
     for description in descriptions:
         if value := description.getAttributeNS(of.uri, of.local):
             single = value
             description.removeAttributeNS(of.uri, of.local)
-        for element in _children(description, of.uri, of.local):
-            if lists := _children(element, _RDF, *_LISTS):
+        for element in children(description, of.uri, of.local):
+            if lists := children(element, RDF, *_LISTS):
                 return lists[0]
-            single = single or _text(element)
+            single = single or text_of(element)
             for child in list(element.childNodes):
                 element.removeChild(child)
     if element is None:
         if not descriptions:
             descriptions = [
-                rdf.appendChild(document.createElementNS(_RDF, _rdf_name(rdf, "Description")))
+                rdf.appendChild(document.createElementNS(RDF, rdf_name(rdf, "Description")))
             ]
-            descriptions[0].setAttribute(_rdf_name(rdf, "about"), "")
+            descriptions[0].setAttribute(rdf_name(rdf, "about"), "")
         element = document.createElementNS(of.uri, of.name)
         element.setAttribute(f"xmlns:{of.name.partition(':')[0]}", of.uri)
         descriptions[0].appendChild(element)
     container: Element = element.appendChild(
-        document.createElementNS(_RDF, _rdf_name(rdf, of.container))
+        document.createElementNS(RDF, rdf_name(rdf, of.container))
     )
     if single:
-        item = container.appendChild(document.createElementNS(_RDF, _rdf_name(rdf, "li")))
+        item = container.appendChild(document.createElementNS(RDF, rdf_name(rdf, "li")))
         item.appendChild(document.createTextNode(single))
     return container
 
 
-def _rdf_name(rdf: Element, local: str) -> str:
+def rdf_name(rdf: Element, local: str) -> str:
+    """Return a name of RDF with the packet's prefix."""
     return f"{rdf.prefix}:{local}" if rdf.prefix else local
 
 
-def _remove(node: Node) -> None:
+def remove(node: Node) -> None:
     """Remove a node with the white space before it."""
     parent, before = node.parentNode, node.previousSibling
     if parent is None:
@@ -268,20 +271,21 @@ def _remove(node: Node) -> None:
 
 def _is_left_empty(document: Document, rdf: Element) -> bool:
     """Check that a packet was made here and holds nothing but what it is for."""
-    if document.documentElement.getAttribute("x:xmptk") != _TOOLKIT:
+    if document.documentElement.getAttribute("x:xmptk").partition(" ")[0] != TOOLKIT:
         return False
     return not any(
         child.nodeType == child.ELEMENT_NODE
-        for description in _descriptions(rdf)
+        for description in descriptions_of(rdf)
         for child in description.childNodes
     ) and all(
         name.startswith("xmlns") or name.endswith((":about", ":SidecarForExtension"))
-        for description in _descriptions(rdf)
+        for description in descriptions_of(rdf)
         for name in description.attributes.keys()  # noqa: SIM118 - a NamedNodeMap
     )
 
 
-def _serialise(document: Document, *, declared: bool) -> bytes:
+def serialise(document: Document, *, declared: bool) -> bytes:
+    """Return the bytes of a packet, of which a parser reads the same again."""
     nodes: list[Node] = [document]
     while nodes:
         node = nodes.pop()

@@ -39,16 +39,24 @@ MAKE, MODEL = 271, 272
 EXPOSURE_TIME, F_NUMBER, SENSITIVITY = 0x829A, 0x829D, 0x8827
 FOCAL_LENGTH, LENS_MODEL, MAKER_NOTE = 0x920A, 0xA434, 0x927C
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
-TAKEN = 0x9003
-TAKEN_ZONE = 0x9011
+TAKEN, DIGITIZED, TAKEN_ZONE = 0x9003, 0x9004, 0x9011
 GPS_DIRECTORY = 0x8825
 CAMERA = frozenset({MAKE, MODEL, EXPOSURE_TIME, F_NUMBER, SENSITIVITY, FOCAL_LENGTH, LENS_MODEL})
 DNG_VERSION = 0xC612
 C2PA = 0xCD41
+RATING, COPYRIGHT, ARTIST, DESCRIPTION = 0x4746, 0x8298, 315, 270
+IPTC, PHOTOSHOP_RESOURCES = 33723, 34377
 # Tags of plain text, by the names that EXIF gives them.
-TEXTS = {270: "ImageDescription", MAKE: "Make", MODEL: "Model", 305: "Software", 315: "Artist"}
+TEXTS = {
+    DESCRIPTION: "ImageDescription",
+    MAKE: "Make",
+    MODEL: "Model",
+    305: "Software",
+    ARTIST: "Artist",
+}
 # The same of Windows, in UTF-16, little endian.
 WINDOWS_TEXTS = {0x9C9C: "XPComment"}
+WINDOWS_KEYWORDS = 0x9C9E
 
 # By field type: bytes a value, and for integers the code of `struct`. 16 to 18 are BigTIFF's.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4} | (
@@ -69,7 +77,7 @@ _JPEG_PLACES = frozenset({COMPRESSION, STRIP_OFFSETS, STRIP_BYTE_COUNTS, SUB_DIR
     _THUMBNAIL_BYTES,
     _JPEG_FROM_RAW,
 }
-_METADATA = {*TEXTS, *WINDOWS_TEXTS, XMP, C2PA, USER_COMMENT, EXIF_DIRECTORY}
+_METADATA = {*TEXTS, *WINDOWS_TEXTS, XMP, C2PA, USER_COMMENT}
 
 
 class Entry(NamedTuple):
@@ -185,13 +193,20 @@ def largest_size(tiff: bytes) -> tuple[int, int]:
 
 
 def metadata_values(tiff: bytes, limit: int = MAX_VALUE_BYTES) -> dict[int, bytes]:
-    """Return the raw values of texts, XMP, C2PA and USER_COMMENT, by tag; `limit` bytes of each.
+    """Return the raw values of texts, XMP, C2PA and USER_COMMENT, see `raw_values`."""
+    return raw_values(tiff, _METADATA, limit)
+
+
+def raw_values(
+    tiff: bytes, tags: Collection[int], limit: int = MAX_VALUE_BYTES
+) -> dict[int, bytes]:
+    """Return the raw values of tags, `limit` bytes of each.
 
     They stand in the first directory and in its EXIF directory; values past the data are empty.
     Of a tag that occurs twice the first value counts.
     """
     values: dict[int, bytes] = {}
-    for directory in directories(tiff, _METADATA, follow={EXIF_DIRECTORY}):
+    for directory in directories(tiff, {*tags, EXIF_DIRECTORY}, follow={EXIF_DIRECTORY}):
         for entry in directory.entries:
             if entry.tag != EXIF_DIRECTORY and entry.tag not in values:
                 values[entry.tag] = tiff[entry.start : min(entry.end, entry.start + limit)]

@@ -27,6 +27,7 @@ MAX_FILE_BYTES = 8 << 20  # of text, in one file
 MAX_IIM_TEXTS = 16
 MAX_KEYWORD_BYTES = 79  # the PNG specification's own limit
 
+_STRUCTURES = frozenset({"xmp", "exif", "iim"})
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
 # IPTC-IIM: a marker, record 2 and the number of a data set; its length and its text follow.
@@ -56,6 +57,14 @@ def read(data: bytes, metadata: Metadata) -> list[Field]:
     return fields
 
 
+def structures(data: bytes, metadata: Metadata) -> Iterator[tuple[str, bytes]]:
+    """Yield ("xmp", a packet), ("exif", a TIFF structure) and ("iim", Photoshop's resources)."""
+    for block in metadata.blocks:
+        for kind, value in _structures(data, metadata.mime, block, MAX_TEXT_BYTES):
+            if kind in _STRUCTURES:
+                yield kind, value
+
+
 def _fields(where: str, value: bytes) -> list[Field]:
     if where == "xmp":
         return [Field(f"xmp:{name}", text) for name, text in xmp.properties(value)]
@@ -65,11 +74,21 @@ def _fields(where: str, value: bytes) -> list[Field]:
 
 def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[str, bytes]]:
     """Yield (where, value) for each text in a block; "xmp" for a whole packet."""
+    for kind, value in _structures(data, mime, block, limit):
+        if kind == "exif":
+            yield from _exif(value, limit)
+        elif kind == "iim":
+            yield from _iim(value)
+        else:
+            yield kind, value
+
+
+def _structures(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Yield what a block has, out of its wrapping: structures, or (where, text)."""
     if block.kind == "exif":
-        tiff_data = data if mime == "image/tiff" else data[block.start : block.end]
-        yield from _exif(tiff_data, limit)
+        yield "exif", data if mime == "image/tiff" else data[block.start : block.end]
     elif block.kind == "iim":
-        yield from _iim(data[block.start : block.end])
+        yield "iim", data[block.start : block.end]
     elif block.kind == "xmp":
         yield "xmp", data[block.start : min(block.end, block.start + limit)]
     elif block.kind == "comment":
@@ -86,7 +105,7 @@ def _values(data: bytes, mime: str, block: Block, limit: int) -> Iterator[tuple[
 
 
 def _brotli(payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the texts of a compressed box of JPEG XL (ISO/IEC 18181-2, 9.8)."""
+    """Yield what is in a compressed box of JPEG XL (ISO/IEC 18181-2, 9.8)."""
     import brotli  # noqa: PLC0415 - few files need it
 
     name = payload[:4]
@@ -99,7 +118,7 @@ def _brotli(payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
     if name == b"xml ":
         yield "xmp", content
     else:
-        yield from _exif(content[4 + int.from_bytes(content[:4], "big") :], limit)
+        yield "exif", content[4 + int.from_bytes(content[:4], "big") :]
 
 
 def _exif(data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -129,7 +148,7 @@ def _png(kind: str, payload: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
         return
     value = _PNG_READERS[kind](rest, limit)
     if keyword.startswith(_RAW_PROFILE):
-        yield from _raw_profile(value, limit)
+        yield from _raw_profile(value)
     else:
         yield _png_place(keyword), value
 
@@ -142,7 +161,7 @@ def _png_place(keyword: bytes) -> str:
     return name if name.startswith("exif:") else f"png:{name}"
 
 
-def _raw_profile(value: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+def _raw_profile(value: bytes) -> Iterator[tuple[str, bytes]]:
     """Read a profile as ImageMagick writes it: lines of its name, its length, then hex digits."""
     digits = b"".join(value.split(b"\n")[3:])
     try:
@@ -151,8 +170,8 @@ def _raw_profile(value: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
         return
     if profile.startswith(EXIF_SIGNATURE):
         profile = profile[len(EXIF_SIGNATURE) + 1 :]
-    yield from _exif(profile, limit)
-    yield from _iim(profile)
+    yield "exif", profile
+    yield "iim", profile
     if b"<x:xmpmeta" in profile:
         yield "xmp", profile
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from storage.records import Finding
 
+# `scanner export xmp` writes what the image says of itself, and it may be another image by now.
+_OF_SCANNER = re.compile(rb'x:xmptk="ai-photo-scanner [0-9a-f]{16}"')
 _EXTENSION = re.compile(r"\.(\w+)\Z")
 _NUMBER = re.compile(r"\(\d+\)\Z")
 _OTHER_CHARACTERS = re.compile(r"[\W_]+")
@@ -40,7 +42,7 @@ def unreadable(name: bytes, why: str) -> Finding:
 def _fields(data: bytes, name: bytes, image: bytes) -> Iterator[Field]:
     """Yield the texts of a sidecar, under the names of those of files."""
     extension = name.lower().rpartition(b".")[2]
-    if extension == b"xmp":
+    if extension == b"xmp" and not _OF_SCANNER.search(data):
         fields = [Field(f"xmp:{name}", value) for name, value in xmp.properties(data)]
         if _is_for(image, fields):
             yield from fields

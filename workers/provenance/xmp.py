@@ -50,7 +50,7 @@ _MAX_DISTANCE_BYTES = 256
 
 # Repairs of packets that are not well-formed: characters that XML forbids, an ampersand that begins
 # no entity, and prefixes of names in tags, to declare those that are not.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
 _PREFIX = re.compile(r"[<\s]/?([A-Za-z_][\w.-]*):[\w.-]+(?=[\s=/>])")
 _DECLARED = re.compile(r"\bxmlns:([\w.-]+)\s*=")
@@ -115,7 +115,7 @@ def _parse(packet: bytes | str) -> Element | None:
 
 def _repair(packet: bytes) -> str:
     """Make a packet well-formed where a byte, an ampersand or a missing declaration is at fault."""
-    text = _FORBIDDEN.sub(" ", packet.decode("utf-8", "replace"))
+    text = FORBIDDEN.sub(" ", packet.decode("utf-8", "replace"))
     text = _BARE_AMPERSAND.sub("&amp;", text)
     undeclared = {*_PREFIX.findall(text)} - {*_DECLARED.findall(text)} - _BUILT_IN
     namespaces = "".join(

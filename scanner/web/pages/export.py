@@ -22,8 +22,14 @@ from scanner.report.formats.json_parts import share
 from scanner.report.formats.stream import cell
 from scanner.writeback import exiftool
 from scanner.writeback.keywords import Wanted, answer_of, keyword_of
-from scanner.writeback.sidecars import Program, Skipped, plan_change, real_root
-from scanner.writeback.xmp_packet import new_packet
+from scanner.writeback.new_packet import new_packet
+from scanner.writeback.sidecars import (
+    Program,
+    Skipped,
+    make_sidecar,
+    plan_change,
+    real_root,
+)
 from storage.errors import ScannerError
 from storage.paths import fields, shown
 from storage.reads.exports import read_exported
@@ -57,17 +63,22 @@ move() { # FILE FOLDER NAME
 """
 _TAG = b"""#!/bin/sh
 # Writes an XMP sidecar (NAME.xmp) with the keyword of `scanner export` next to each selected image,
-# by its reviews, else by its verdict: `sh tag.sh`. Existing sidecars are not overwritten.
+# by its reviews, else by its verdict: `sh tag.sh`. Existing sidecars are not overwritten. Photo
+# managers read the sidecar and not the image's own metadata, so it has these, too.
 failed=0
-tag() { # FILE KEYWORD
+tag() { # FILE SIDECAR
     if [ -e "$1.xmp" ] || [ -L "$1.xmp" ]; then
         printf 'already exists: %s\\n' "$1.xmp" >&2
         failed=1
         return
     fi
-    cat >"$1.xmp" <<END || failed=1
+    printf '%s\\n' "$2" >"$1.xmp" || failed=1
+}
+plain() { # FILE KEYWORD, of an image without metadata
+    tag "$1" "$(cat <<END
 PACKET
 END
+)"
 }
 """
 _END = b"exit $failed\n"
@@ -152,21 +163,34 @@ def as_move(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
 
 
 def as_tag(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
-    """Yield a shell script that writes a sidecar for each file that has none."""
+    """Yield a shell script that writes a sidecar for each file that has none.
+
+    What has metadata that cannot be read, and would be hidden, is only named in a comment.
+    """
     yield _TAG.replace(b"PACKET", new_packet("$2").strip())
     for each in selected:
         wanted = each.wanted
-        if wanted.keyword is not None:
-            path = quoted(posixpath.join(root, wanted.image.path))
-            yield b"tag " + path + b" " + quoted(wanted.keyword.encode()) + b"\n"
+        if wanted.keyword is None:
+            continue
+        try:
+            packet = make_sidecar(real_root(root), wanted)
+        except (Skipped, ScannerError) as error:
+            yield f"# left out: {shown(wanted.image.path)}: {error}\n".encode()
+            continue
+        path = quoted(posixpath.join(root, wanted.image.path))
+        if packet == new_packet(wanted.keyword):
+            yield b"plain " + path + b" " + quoted(wanted.keyword.encode()) + b"\n"
+        else:
+            yield b"tag " + path + b" " + quoted(packet.strip()) + b"\n"
     yield _END
 
 
 def as_exiftool(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
     """Yield an argument file of exiftool that gives the files their keywords.
 
-    exiftool takes no names with a line break, and would invalidate signatures: such files are left
-    out, which comments in the file say.
+    exiftool takes no names with a line break, and would invalidate signatures; of files that cannot
+    be read nobody knows in which lists they have keywords. Such files are left out, which comments
+    in the file say.
     """
     for each in selected:
         wanted = each.wanted
@@ -178,7 +202,12 @@ def as_exiftool(selected: Iterable[Selected], root: bytes) -> Iterator[bytes]:
         elif exiftool.has_line_break(name):
             yield f"# left out: {shown(name)}: its name has a line break\n".encode()
         else:
-            lines = exiftool.arguments(posixpath.join(root, name), wanted.keyword)
+            try:
+                into = exiftool.lists_for(root, wanted.image)
+            except Skipped as error:
+                yield f"# left out: {shown(name)}: {error}\n".encode()
+                continue
+            lines = exiftool.arguments(posixpath.join(root, name), wanted.keyword, into)
             yield b"".join(line + b"\n" for line in lines)
 
 

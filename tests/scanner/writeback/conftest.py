@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from described_images import jpeg
 from PIL import Image
 
 from scanner.cli import cli
@@ -46,6 +47,12 @@ class Photos:
         path.parent.mkdir(parents=True, exist_ok=True)
         colour = (sum(os.fsencode(name)) * 37 % 256, size, 9)  # no two images are the same
         Image.new("RGB", (size, size), colour).save(path)
+        return path
+
+    def described(self, name: str, xmp: str = "", iptc: bytes = b"") -> Path:
+        """Make a JPEG with metadata of its own."""
+        path = self.root / name
+        path.write_bytes(jpeg(xmp, iptc))
         return path
 
     def scan(self, **outcomes: str) -> int:

@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from described_images import IPTC, XMP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +59,31 @@ def darktable(image: Path, change: str = "") -> tuple[list[str], set[str]]:
     subprocess.run(words, check=True, capture_output=True, timeout=120)
     rating, title, label, *tags = out.read_text().splitlines()
     return [rating, title, label], set(tags)
+
+
+def test_metadata_of_the_image_beside_its_new_sidecar(photos: Photos) -> None:
+    """Stars, title, texts and keywords of the image are there with the sidecar as without."""
+    body = "<dc:subject><rdf:Bag><rdf:li>Ann</rdf:li></rdf:Bag></dc:subject>"
+    edits = 'xmlns:darktable="http://darktable.sf.net/" darktable:history_end="1" xmp:Rating="4"'
+    body += (
+        '<darktable:history><rdf:Seq><rdf:li darktable:num="0" darktable:operation="exposure" '
+        'darktable:enabled="1" darktable:modversion="6" '
+        'darktable:params="00000000000000000000803f00004842000080c000000000"/></rdf:Seq>'
+        "</darktable:history>"
+    )
+    xmp = XMP.format(attributes=edits, body=body)
+    images = [photos.described("a.jpg", xmp, IPTC), photos.described("b.jpg", iptc=IPTC)]
+    before = [darktable(image) for image in images]
+    photos.scan(ajpg="ai", bjpg="ai")
+    photos.export("xmp", "--write")
+    after = [darktable(image) for image in images]
+    photos.export("xmp", "--remove", "--write")
+
+    assert ["4", "Alps", "false"] == after[0][0]
+    assert [{"Ann", "sea", "scanner:ai"}] * 2 == [tags for _, tags in after]
+    assert [{"Ann", "sea"}] * 2 == [tags for _, tags in before]
+    assert [] == photos.sidecars()
+    assert before == [darktable(image) for image in images]
 
 
 def test_keyword_beside_what_darktable_wrote(photos: Photos) -> None:

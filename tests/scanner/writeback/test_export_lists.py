@@ -103,6 +103,38 @@ def test_keywords_of_others_in_files_are_not_hidden(photos: Photos) -> None:
 
 
 @needs_exiftool
+@pytest.mark.parametrize("by_file", [False, True], ids=["into files", "argument file"])
+@pytest.mark.parametrize(
+    "others", ["IPTC:Keywords", "XMP-dc:Subject", "XMP-microsoft:LastKeywordXMP"]
+)
+def test_lists_of_others(photos: Photos, others: str, *, by_file: bool) -> None:
+    """The keyword is only in the list that others use, IPTC's too, and goes again."""
+    image = photos.image("a.jpg")
+    own = [f"-{others}=ann", "-overwrite_original"]
+    subprocess.run(["exiftool", *own, str(image)], check=True)
+    photos.scan(ajpg="ai")
+    file = photos.root / "tags.args"
+    for remove in ((), ("--remove",)):
+        if by_file:
+            photos.export("exiftool", *remove, "--output", str(file))
+            subprocess.run(["exiftool", "-@", str(file)], capture_output=True, check=True)
+        else:
+            photos.export("xmp", "--into-files", *remove, "--write")
+        done = subprocess.run(
+            ["exiftool", "-json", "-G1", "-Keywords", "-XMP:all", str(image)],
+            capture_output=True,
+            check=True,
+        )
+        read = json.loads(done.stdout)[0]
+        found = {
+            name: read[name] for name in read if name not in {"SourceFile", "XMP-x:XMPToolkit"}
+        }
+        keyword = "scanner:ai" if "LastKeyword" not in others else "ai-photo-scanner/scanner:ai"
+
+        assert {others: "ann" if remove else ["ann", keyword]} == found
+
+
+@needs_exiftool
 def test_signed_files_stay_as_they_are(photos: Photos) -> None:
     """What is written into a file invalidates its C2PA manifest, which is evidence."""
     photos.image("b.jpg")

@@ -11,10 +11,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from described_images import XMP
 
 from scanner.writeback import sidecars as module
 from scanner.writeback.keywords import ALL_KEYWORDS, WORDS, Source, keyword_of
-from scanner.writeback.xmp_packet import new_packet
+from scanner.writeback.new_packet import new_packet
 from storage.database.store import Store
 from storage.reads.exports import exported_images
 from storage.writes.reviews import Answer
@@ -28,6 +29,8 @@ RATING = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
     'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
 )
+
+OWN = XMP.format(attributes='xmp:Rating="4"', body="")
 
 
 def test_only_shown(photos: Photos) -> None:
@@ -162,6 +165,58 @@ def test_existing_sidecar(photos: Photos) -> None:
     assert b">scanner:ai<" in sidecar.read_bytes()
     assert 0o640 == sidecar.stat().st_mode & 0o777
     assert 0o644 == (photos.root / "b.jpg.xmp").stat().st_mode & 0o777
+
+
+def test_metadata_of_the_image(photos: Photos) -> None:
+    """A new sidecar has it, is made anew with it, and goes; what another changed stays."""
+    images = [photos.described(name, OWN) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="ai")
+    # As version 0.2 made it.
+    (photos.root / "c.jpg.xmp").write_bytes(new_packet("scanner:ai"))
+    photos.export("xmp", "--write")
+    made = {path.name: path.read_bytes() for path in photos.root.glob("*.xmp")}
+    sidecar = photos.root / "b.jpg.xmp"
+    sidecar.write_bytes(sidecar.read_bytes().replace(b'Rating="4"', b'Rating="5"'))
+
+    assert 3 == len(made)
+    assert 1 == len(set(made.values()))
+    assert b'xmp:Rating="4"' in made["a.jpg.xmp"]
+    assert b"scanner:ai" in made["a.jpg.xmp"]
+    assert "nothing to do, 3 as they should be" in photos.export("xmp", "--write")
+    images[0].write_bytes(images[0].read_bytes() + b"\0")  # what was made here goes nevertheless
+    assert "2 deleted, 1 changed" in photos.export("xmp", "--remove", "--write")
+    assert ["b.jpg.xmp"] == photos.sidecars()
+    assert b'xmp:Rating="5"' in sidecar.read_bytes()
+    assert b"scanner:ai" not in sidecar.read_bytes()
+
+
+def test_metadata_that_would_be_hidden(photos: Photos) -> None:
+    """An image gets no sidecar where its own XMP cannot be taken over."""
+    photos.described("a.jpg", OWN.replace("</x:xmpmeta>", "<</x:xmpmeta>"))
+    photos.scan(ajpg="ai")
+    shown = photos.export("xmp", "--write", code=3)
+
+    assert "a.jpg: its own XMP is not well-formed XML, and a sidecar would hide it" in shown
+    assert [] == photos.sidecars()
+
+
+def test_only_chosen_images_are_skipped(photos: Photos) -> None:
+    """What is wrong with the sidecar of an image that is not chosen is not said."""
+    (photos.root / "b.jpg.xmp").write_text("<x")
+    for name in ("a.NEF.jpg", "b.jpg"):
+        photos.image(name)
+    raw, other = photos.root / "a.CR2", photos.root / "a.NEF"
+    raw.write_bytes(b"raw")
+    photos.scan(aCR2="ai")
+    photos.export("xmp", "--for", "lightroom", "--write")
+    (photos.root / "a.xmp").write_bytes(
+        (photos.root / "a.xmp").read_bytes().replace(b"CR2", b"NEF")
+    )
+    photos.scan(aCR2="no_evidence")
+
+    assert "skipped" not in photos.export("xmp", "2", "--for", "lightroom")
+    assert "skipped" not in photos.export("xmp", "2")
+    assert not other.exists()
 
 
 def test_what_is_skipped(photos: Photos) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.writeback.new_packet import new_packet
 from scanner.writeback.xmp_packet import (
     PacketRefused,
-    new_packet,
     stated_extension,
     with_keyword,
 )

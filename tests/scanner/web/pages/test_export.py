@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from described_images import XMP, jpeg
 
 from scanner.web.pages.export import (
     LEFT_OUT,
@@ -24,7 +25,8 @@ from scanner.web.pages.export import (
     as_xmp_zip,
     read_selected,
 )
-from scanner.writeback.xmp_packet import new_packet, with_keyword
+from scanner.writeback.new_packet import new_packet
+from scanner.writeback.xmp_packet import with_keyword
 from storage.reads.exports import ExportedImage
 from storage.reads.gallery import Tile, read_tiles
 from storage.reads.verdicts import verdict_rows
@@ -161,6 +163,23 @@ def test_every_keyword_of_a_script_can_be_taken_back(tmp_path: Path) -> None:
     assert all(with_keyword(each.read_bytes(), None) is None for each in sidecars)
 
 
+def test_script_keeps_what_the_image_says_of_itself(tmp_path: Path) -> None:
+    """A sidecar of a script is that of `scanner export xmp`, whatever stands in it."""
+    root = tmp_path / "root"
+    root.mkdir()
+    body = f"<xmp:Label>END\nEND ' $(touch {root}/pwned) `touch {root}/pwned`</xmp:Label>"
+    (root / "a.jpg").write_bytes(jpeg(XMP.format(attributes='xmp:Rating="4"', body=body)))
+    image = selected(root, b"a.jpg", Outcome.AI)
+    gone = replace(image, image=replace(image.image, path=b"gone\n.jpg"))
+    of_zip = packets([image], root)
+    done = run(as_tag, [image, gone], tmp_path)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert of_zip["a.jpg.xmp"] == (root / "a.jpg.xmp").read_bytes()
+    assert b'xmp:Rating="4"' in (root / "a.jpg.xmp").read_bytes()
+    assert {b"a.jpg", b"a.jpg.xmp"} == files(root)
+
+
 def test_lists_have_every_file(tiles: list[Selected]) -> None:
     """The list by NUL has all paths, the list by line those without a line break."""
     wanted = [b"/root/" + name for name in NAMES]
@@ -171,20 +190,25 @@ def test_lists_have_every_file(tiles: list[Selected]) -> None:
     ).split(b"\n")[:-1]
 
 
-def test_arguments_for_exiftool_have_every_name_on_a_line(tiles: list[Selected]) -> None:
-    """Each file ends its own command; names with a line break and signed files are left out."""
+def test_arguments_for_exiftool_have_every_name_on_a_line(
+    tiles: list[Selected], tmp_path: Path
+) -> None:
+    """Each file ends its own command; names with a line break, signed and gone files are not in."""
+    root = os.fsencode(tmp_path / "root")
+    gone = replace(tiles[0], image=replace(tiles[0].image, path=b"gone.jpg"))
     failed = replace(tiles[0], image=replace(tiles[0].image, outcome=Outcome.ERROR, answers=()))
     signed = replace(tiles[0], image=replace(tiles[0].image, path=b"signed.jpg", is_signed=True))
-    text = b"".join(as_exiftool([failed, signed, *tiles], b"/root"))
+    text = b"".join(as_exiftool([failed, signed, gone, *tiles], root))
     comments = [line for line in text.split(b"\n") if line.startswith(b"# ")]
     lines = [line for line in text.split(b"\n") if not line.startswith(b"# ")][:-1]
     commands = b"\n".join(lines).split(b"\n-execute")[:-1]
 
-    assert [b"/root/" + name for name in NAMES if b"\n" not in name] == [
+    assert [root + b"/" + name for name in NAMES if b"\n" not in name] == [
         command.rpartition(b"\n")[2] for command in commands
     ]
-    assert 2 == len(comments)
+    assert 3 == len(comments)
     assert comments[0].startswith(b"# left out: signed.jpg: it is signed with C2PA")
+    assert comments[1].startswith(b"# left out: gone.jpg: the image cannot be read")
     assert b"-XMP-dc:Subject+=scanner:reviewed_not_ai" in commands[0]
     assert all(b"-XMP-dc:Subject+=scanner:ai" in command for command in commands[1:])
 
@@ -252,8 +276,9 @@ def test_reviewers_who_contradict_each_other_have_no_answer(store: Store) -> Non
     assert ["", "ai", ""] == [row["review"] for row in rows]
     assert [None, "scanner:reviewed_ai"] == keywords[:2]
     assert images[2].tile.outcome is Outcome.ERROR or keywords[2] == f"scanner:{rows[2]['verdict']}"
-    assert 1 == b"".join(as_tag(images[:2], b"/root")).count(b"\ntag /root/")
-    assert 1 == b"".join(as_exiftool(images[:2], b"/root")).count(b"-execute")
+    # Those are not here to be read, which both say of the one image that has a keyword.
+    assert 1 == b"".join(as_tag(images[:2], b"/nowhere")).count(b"# left out: ")
+    assert 1 == b"".join(as_exiftool(images[:2], b"/nowhere")).count(b"# left out: ")
 
 
 def test_csv_has_no_formulas(tiles: list[Selected]) -> None:
