@@ -19,9 +19,11 @@ from scanner.options.output import output_option
 from scanner.options.work import root_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from scanner.options.export import Export
+    from scanner.writeback.tally import Tally
     from workers.sources.location import SourceLocation
 
 
@@ -79,7 +81,8 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
     """Print an argument file of exiftool that gives each chosen image of SCAN its keyword.
 
     `exiftool -@ FILE` then writes into the images themselves, and keeps what they were as
-    NAME_original.
+    NAME_original. The keyword goes to the lists in which an image has keywords now, or to the
+    usual ones. --remove goes through all scans of all collections, unless SCAN names one.
 
     \b
     Examples:
@@ -88,11 +91,13 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
     """
     from scanner.report.formats.stream import stdout, written
     from scanner.report.text.labels import count
-    from scanner.writeback.lists import write_arguments
+    from scanner.writeback.lists import LeftOut, write_arguments
 
     with open_export(options) as export, stdout() if output is None else written(output) as out:
-        wanted = export.wanted(remove=True) if remove else export.chosen()
-        left_out = write_arguments(wanted, export.scan.root, out)
+        left_out = LeftOut()
+        for part in export.parts(remove=remove):
+            wanted = part.wanted(remove=True) if remove else part.chosen()
+            left_out += write_arguments(wanted, part.scan.root, out)
     if left_out.names:
         click.echo(f"left out: {_names(left_out.names)}", err=True)
     if left_out.signed:
@@ -100,6 +105,12 @@ def exiftool_command(*, options: ExportOptions, remove: bool, output: Path | Non
         click.echo(
             f"left out: {images} signed with C2PA, which writing would invalidate; sidecars leave "
             "them as they are: `scanner export xmp`",
+            err=True,
+        )
+    if left_out.unread:
+        images = count(left_out.unread, "image", "images")
+        click.echo(
+            f"left out: {images} whose keywords cannot be read here, so that none would be hidden",
             err=True,
         )
 
@@ -137,7 +148,9 @@ def xmp_command(  # noqa: PLR0913 - one for each option
     What others wrote into a sidecar stays. Images of SCAN that are not chosen lose a keyword of
     scanner's that they have; those that are pending or ended in an error keep it. An image that
     has changed since the scan is skipped. Rescans keep the verdicts, and take no keyword for
-    evidence.
+    evidence. A new sidecar has the image's own metadata, which programs do not read beside one.
+
+    --remove goes through all scans of all collections, unless SCAN names one.
 
     \b
     Examples:
@@ -156,19 +169,45 @@ def xmp_command(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--for and --into-files exclude each other: name one")
     tally = Tally(click.echo)
     with open_export(options) as export:
-        root, wanted = export.root(roots), export.wanted(remove=remove)
-        if into_files:
-            write_into_files(wanted, root, tally, write=write)
-        else:
-            into = SidecarExport(
-                export.store, export.scan.scan_id, root, Program(program or Program.DIGIKAM)
-            )
-            write_sidecars(into, wanted, tally, write=write)
+        parts = export.parts(remove=remove)
+        for part, root in _with_folders(parts, roots, tally):
+            wanted = part.wanted(remove=remove)
+            if into_files:
+                write_into_files(wanted, root, tally, write=write)
+            else:
+                into = SidecarExport(
+                    part.store, part.scan.scan_id, root, Program(program or Program.DIGIKAM)
+                )
+                write_sidecars(into, wanted, tally, write=write)
+        of = f"scan {export.scan.scan_id}" if len(parts) == 1 else "all scans"
         things = "files" if into_files else "sidecars"
-        click.echo(tally.summary(f"scan {export.scan.scan_id}, {things}", written=write))
+        click.echo(tally.summary(f"{of}, {things}", written=write))
     if tally.done and not write:
         click.echo(NOTHING_WRITTEN, err=True)
     ctx.exit(INCOMPLETE if tally.skipped else DONE)
+
+
+def _with_folders(
+    parts: Sequence[Export], roots: Mapping[str, SourceLocation], tally: Tally
+) -> Iterator[tuple[Export, bytes]]:
+    """Yield exports with their folder; of several collections, skip those that have none here."""
+    from storage.errors import ScannerError
+
+    skipped: set[str] = set()
+    for part in parts:
+        name = part.scan.collection
+        several = any(each.scan.collection != name for each in parts)
+        if name in skipped:
+            continue
+        try:
+            root = part.root(roots)
+        except ScannerError as error:
+            if not several:
+                raise
+            skipped.add(name)
+            tally.skip(name.encode(), str(error))
+            continue
+        yield part, root
 
 
 def _names(number: int) -> str:

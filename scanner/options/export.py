@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,7 @@ from scanner.options.record import as_record
 from scanner.options.store import open_store, scan_argument, store_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from scanner.writeback.keywords import Wanted
     from storage.database.store import Store
@@ -47,19 +47,31 @@ class Export:
     scan: Scan
     options: ExportOptions
 
+    def parts(self, *, remove: bool) -> Sequence[Export]:
+        """Return an export for each scan in question: to remove, all of folders.
+
+        Unless a scan is named.
+        """
+        from storage.writes.scans import list_scans  # noqa: PLC0415
+
+        if not remove or self.options.scan_id is not None:
+            return [self]
+        parts = [replace(self, scan=scan) for scan in list_scans(self.store)]
+        return [part for part in parts if part.library({}) is None] or [self]
+
     def wanted(self, *, remove: bool = False) -> Iterator[Wanted]:
         """Yield the images in question with their keyword, None for those not chosen.
 
-        Raise ScannerError where reviews are asked for and there are none: nobody wants all keywords
-        away for that.
+        To remove, that is all of them, and of all scans each in the last that lists it. Raise
+        ScannerError where reviews are asked for and there are none: nobody wants all keywords away
+        for that.
         """
         from scanner.options.where import parse_where  # noqa: PLC0415 - `--help` should not cost it
-        from scanner.writeback.keywords import Choice, Source, choose  # noqa: PLC0415
+        from scanner.writeback.keywords import Choice, Source, Wanted, choose  # noqa: PLC0415
         from storage.errors import ScannerError  # noqa: PLC0415
         from storage.reads.exports import any_reviewed, exported_images  # noqa: PLC0415
 
         source = Source(self.options.source)
-        words = frozenset() if remove else _words(self.options.which, source)
         where = parse_where(self.options.where)
         by_reviews = source is Source.REVIEWS and not remove
         if by_reviews and not any_reviewed(self.store, self.scan.scan_id, where):
@@ -68,8 +80,11 @@ class Export:
                 f"no image of scan {self.scan.scan_id}{which} has been reviewed: answer on the "
                 "pages (`scanner serve`), or take --from both or verdicts"
             )
-        images = exported_images(self.store, self.scan.scan_id, where)
-        return choose(images, Choice(source, words))
+        last = remove and self.options.scan_id is None
+        images = exported_images(self.store, self.scan.scan_id, where, last=last)
+        if remove:
+            return (Wanted(image, None) for image in images)
+        return choose(images, Choice(source, _words(self.options.which, source)))
 
     def chosen(self) -> Iterator[Wanted]:
         """Yield the images that are chosen."""

@@ -43,15 +43,19 @@ class ExportedImage:
 
 
 def exported_images(
-    store: Store, scan_id: int, where: Sequence[Condition] = ()
+    store: Store, scan_id: int, where: Sequence[Condition] = (), *, last: bool = False
 ) -> Iterator[ExportedImage]:
     """Yield the images of a scan that meet all conditions, as they were listed.
 
-    Each page is a transaction, so that slow consumers block nobody.
+    With `last`, those that no later scan lists. Each page is a transaction, so that slow consumers
+    block nobody.
     """
+    later = entry.alias()
+    is_later = sa.exists().where(later.c.image_id == entry.c.image_id, later.c.scan_id > scan_id)
+    filters = (*map(to_sql, where), *([~is_later] if last else []))
     after = 0
     while True:
-        conditions = (entry.c.image_id > after, *map(to_sql, where))
+        conditions = (entry.c.image_id > after, *filters)
         query = _listed(scan_id).where(*conditions).order_by(entry.c.image_id).limit(PAGE_ROWS)
         with store.read() as connection:
             page = _exported(connection, scan_id, query)

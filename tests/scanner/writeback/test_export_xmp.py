@@ -200,6 +200,22 @@ def test_metadata_that_would_be_hidden(photos: Photos) -> None:
     assert [] == photos.sidecars()
 
 
+def test_remove_from_all_scans(photos: Photos) -> None:
+    """Without a scan, --remove goes through all images that any scan listed; with one, its own."""
+    first = photos.image("a.jpg")
+    photos.image("b.jpg")
+    photos.image("c.jpg")
+    photos.scan(ajpg="ai", bjpg="ai", cjpg="ai")
+    photos.export("xmp", "--write")
+    first.rename(photos.root.parent / "a.jpg")
+    photos.image("b.jpg", 20)
+    photos.scan(bjpg="error", cjpg="ai")
+
+    assert "scan 2, sidecars: 2 deleted" in photos.export("xmp", "2", "--remove")
+    assert "all scans, sidecars: 3 deleted" in photos.export("xmp", "--remove", "--write")
+    assert [] == photos.sidecars()
+
+
 def test_only_chosen_images_are_skipped(photos: Photos) -> None:
     """What is wrong with the sidecar of an image that is not chosen is not said."""
     (photos.root / "b.jpg.xmp").write_text("<x")
