@@ -312,4 +312,4 @@ def test_an_export_holds_the_selection(site: Served, store: Store, form: str) ->
 
 def test_unknown_export_format_is_refused(site: Served) -> None:
     """An unknown format is refused with the list of formats."""
-    assert "csv, list, nul, move, exiftool, xmp, tag" in site.get("/scan/1/export?form=exe").text
+    assert "csv, move, xmp, tag, list, exiftool, nul" in site.get("/scan/1/export?form=exe").text
