@@ -1,7 +1,7 @@
 """A new sidecar's packet: the image's own metadata, which it would hide, and the keyword.
 
 It names scanner as its toolkit, and its own digest: a sidecar that is as it was made may be
-deleted, or made anew from the image as it is now. Programs that write to it leave their own name.
+deleted, or made again from the image as it is now. Programs that write to it leave their own name.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A sidecar is written only next to an image that is as it was scanned, below the scan's folder, and
 never through a link. It is replaced in one step and keeps its mode; all that others wrote into it
 stays. A new one has the image's own metadata, which it would hide from the programs otherwise; as
-long as nobody else changes it, it is made anew or deleted.
+long as nobody else changes it, it is made again or deleted.
 """
 # ruff: noqa: PTH118 -- paths are bytes here, which pathlib does not take
 

@@ -168,7 +168,7 @@ def test_existing_sidecar(photos: Photos) -> None:
 
 
 def test_metadata_of_the_image(photos: Photos) -> None:
-    """A new sidecar has it, is made anew with it, and goes; what another changed stays."""
+    """A new sidecar has it, is made again with it, and goes; what another changed stays."""
     images = [photos.described(name, OWN) for name in ("a.jpg", "b.jpg", "c.jpg")]
     photos.scan(ajpg="ai", bjpg="ai", cjpg="ai")
     # As version 0.2 made it.
