@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # They show what the store says, with or without a broker.
-WORKS_WITHOUT_BROKER = {"serve", "status"}
+WORKS_WITHOUT_BROKER = {"report", "scans", "scans list", "serve", "status"}
 
 
 class _Garbage(socketserver.BaseRequestHandler):
