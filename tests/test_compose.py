@@ -227,10 +227,10 @@ def test_pages_and_their_health_check(
     (secrets / "web_token").write_text("a-token-of-many-characters\n")
     pages = compose["services"]["pages"]
     kind, program, *check = [word.replace("8765", port) for word in pages["healthcheck"]["test"]]
-    words = [
-        word.replace("/run/secrets", str(secrets)).replace("8765", port)
-        for word in pages["command"]
-    ]
+    places = {"/run/secrets": str(secrets), "=/photos": f"={tmp_path}", "8765": port}
+    words = pages["command"]
+    for place, here in places.items():
+        words = [word.replace(place, here) for word in words]
     env = os.environ | {"SCANNER_STORE_URL": str(tmp_path / "store.db"), "HOME": str(tmp_path)}
     process = children.start([sys.executable, "-m", "scanner", *words], env=env, cwd=tmp_path)
     try:
