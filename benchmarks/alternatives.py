@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import cycle, islice
@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from throughput import scan
 
 from workers.detectors import installed
 from workers.detectors.runtimes import LiteRT
@@ -143,21 +144,18 @@ def export(size: int, folder: Path, path: Path) -> None:
 
 def by_scan(folder: Path, home: Path, detector: str | None) -> float:
     """Scan a folder with a new store; return the seconds of its report."""
-    store = home / f"store-{time.time_ns()}.db"
-    argv = ["scan", str(folder), "--store", str(store), "--json"]
-    if detector is not None:
-        argv += ["--detectors", detector]
-    report = json.loads(scanner(home, *argv))
+    options = () if detector is None else ("--detectors", detector)
+    report, _ = scan(folder, home, *options)
     if report["verdicts"]["pending"] or report["verdicts"]["error"]:
         raise RuntimeError(f"it did not do its work: {report['verdicts']}")
     return float(report["seconds"])
 
 
-def scanner(home: Path, *words: str) -> str:
-    """Run scanner with the data folder of `home`; return its output."""
-    argv = [sys.executable, "-m", "scanner", *words]
-    env = os.environ | {"XDG_DATA_HOME": str(home)}
-    return subprocess.run(argv, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+def add_detector(file: Path) -> None:
+    """Add the network of a file as a detector."""
+    argv = [sys.executable, "-m", "scanner", "detectors", "add", str(file), "--name", DETECTOR]
+    options = ["--classes", "REAL,FAKE", "--output", "logits", "--scale", "1"]
+    subprocess.run([*argv, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 def in_a_process(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the work returns
@@ -184,16 +182,15 @@ def compare(name: str, given: argparse.Namespace, home: Path) -> dict[str, Any]:
     """Run one comparison; return its row."""
     wanted = COMPARISONS[name]
     if given.images:
-        wanted = Comparison(
-            wanted.file, given.images, wanted.size, wanted.other, wanted.own_network
-        )
+        wanted = replace(wanted, images=given.images)
     folder, detector = home / "pictures", None
     write_images(given.data, wanted, folder)
     if wanted.own_network:
         detector, file = DETECTOR, home / "mobilenet.tflite"
         in_a_process(partial(export, wanted.size, folder, file))
-        options = ["--classes", "REAL,FAKE", "--output", "logits", "--scale", "1"]
-        scanner(home, "detectors", "add", str(file), "--name", detector, *options)
+        # Where detectors are kept, for this process and for the scans.
+        os.environ["XDG_DATA_HOME"] = str(home)
+        add_detector(file)
     ours, others = [], []
     for _ in range(given.rounds):
         others.append(wanted.images / in_a_process(partial(wanted.other, folder, wanted.size)))

@@ -14,8 +14,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -27,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import simplejpeg
 from PIL import Image
+from throughput import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +73,7 @@ def decoding_seconds(folder: Path) -> float:
 
 def scanning_seconds(folder: Path, home: Path) -> float:
     """Return the seconds of a scan with a new store."""
-    store = home / f"store-{time.time_ns()}.db"
-    argv = [sys.executable, "-m", "scanner", "scan", str(folder), "--store", str(store), "--json"]
-    report: dict[str, Any] = json.loads(
-        subprocess.run(argv, check=True, capture_output=True).stdout
-    )
+    report, _ = scan(folder, home)
     if report["verdicts"]["error"] or report["verdicts"]["pending"]:
         raise RuntimeError(f"it did not do its work: {report['verdicts']}")
     return float(report["seconds"])

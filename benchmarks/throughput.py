@@ -89,11 +89,11 @@ def bare_seconds(files: list[str]) -> float:
     return max(end for _, end in spans) - min(start for start, _ in spans)
 
 
-def scan(folder: Path, home: Path) -> tuple[dict[str, Any], Path]:
+def scan(folder: Path, home: Path, *options: str) -> tuple[dict[str, Any], Path]:
     """Return the report of one scan with a new store, and that store."""
     store = home / f"store-{time.time_ns()}.db"
     argv = [sys.executable, "-m", "scanner", "scan", str(folder), "--store", str(store), "--json"]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*argv, *options], stdout=subprocess.PIPE, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report, store
 
