@@ -54,6 +54,17 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
 def serve(app: Starlette, listener: Listener) -> None:
     """Serve until SIGTERM or Ctrl-C; the latter raises KeyboardInterrupt."""
-    # uvicorn raises the signal again after it has stopped; for a service manager that is the end.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    make_server(app).run(sockets=[listener.socket])
+    server = make_server(app)
+    received = set()
+
+    def stop(number: int, _frame: object) -> None:
+        received.add(number)
+        server.should_exit = True
+
+    # uvicorn raises a signal again after it has stopped. KeyboardInterrupt would get lost where
+    # that meets a destructor; for a service manager SIGTERM is no failure.
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.run(sockets=[listener.socket])
+    if signal.SIGINT in received:
+        raise KeyboardInterrupt
