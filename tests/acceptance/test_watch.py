@@ -190,20 +190,20 @@ def test_file_that_is_being_written(
     small: Callable[..., None],
 ) -> None:
     """A file is judged once it is whole, while others that are whole do not wait for it."""
-    watching = watch(inbox)
+    watching = watch(inbox, "--settle", "3")
     body = photo.read_bytes()
+    written = 0
     with (inbox / "slow.jpg").open("wb", buffering=0) as file:
         small(inbox / "quick.jpg")
-        rest = iter(range(0, len(body), 1 + len(body) // 12))
-        step = 1 + len(body) // 12
-        for start in rest:
-            file.write(body[start : start + step])
-            time.sleep(0.4)
-        during = [row[0] for row in watching.rows()]
+        while not (during := watching.rows()):
+            assert written < len(body) // 2, "quick.jpg waits for slow.jpg"
+            written += file.write(body[written : written + 100])
+            time.sleep(0.2)
+        file.write(body[written:])
     watching.wait_for(b"quick.jpg", b"slow.jpg")
     watching.stop()
 
-    assert [b"quick.jpg"] == during
+    assert [b"quick.jpg"] == [row[0] for row in during]
     assert [(2,)] == watching.ask("SELECT sum(images) FROM batch")
     assert (b"slow.jpg", len(body), "no_evidence") == watching.rows()[1]
 
