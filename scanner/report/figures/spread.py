@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,9 +46,10 @@ def rates_between(sources: tuple[Share, ...]) -> NDArray[np.float64]:
     odds = np.linspace(-_FARTHEST, _FARTHEST, _POINTS)
     log_rate, log_rest = -np.logaddexp(0, -odds), -np.logaddexp(0, odds)
     # The density of the log-odds, which is bounded where that of the rate is not.
-    exponents = np.outer(alphas, log_rate) + np.outer(betas, log_rest)
-    norms = _log_beta(alphas, betas)[:, None]
-    density = weights @ np.exp(exponents - norms)
+    exponents = np.outer(alphas, log_rate)
+    exponents += np.outer(betas, log_rest)
+    exponents -= _log_beta(alphas, betas)[:, None]
+    density = weights @ np.exp(exponents, out=exponents)
     below = np.cumsum(density) - density / 2
     wanted = (np.arange(RATES) + 0.5) / RATES
     rates: NDArray[np.float64] = 1 / (1 + np.exp(-np.interp(wanted * below[-1], below, odds)))
@@ -76,8 +77,9 @@ def _fitted(sources: Sequence[Share]) -> tuple[NDArray[np.float64], ...]:
         width = (spreads[1] - spreads[0]) / _SPREADS
         spreads = _around(spread[matter], width, (_NARROWEST, _WIDEST))
     at, spread, weights = _weighted(sources, ends, spreads)
-    mean = _mean(at)
-    return mean / spread**2, (1 - mean) / spread**2, weights
+    matter = weights > _NEGLIGIBLE
+    mean, spread = _mean(at[matter]), spread[matter]
+    return mean / spread**2, (1 - mean) / spread**2, weights[matter]
 
 
 def _weighted(
@@ -95,9 +97,13 @@ def _weighted(
     alphas, betas = mean / spread**2, (1 - mean) / spread**2
     # The prior is uniform in the mean: the derivative of `_mean`.
     log_weights = np.log(2 * at * (1 - at) / (at**2 + (1 - at) ** 2) ** 2)
-    for (part, whole), times in Counter((each.part, each.whole) for each in sources).items():
-        fits = _log_beta(alphas + part, betas + whole - part) - _log_beta(alphas, betas)
-        log_weights += times * fits
+    # Many sources have a number in common: as many images, or none flagged.
+    log_weights += (
+        _log_gammas(alphas, (each.part for each in sources))
+        + _log_gammas(betas, (each.whole - each.part for each in sources))
+        - _log_gammas(alphas + betas, (each.whole for each in sources))
+    )
+    log_weights -= len(sources) * _log_beta(alphas, betas)
     return at, spread, np.exp(log_weights - log_weights.max())
 
 
@@ -118,12 +124,24 @@ def _log_beta(alphas: NDArray[np.float64], betas: NDArray[np.float64]) -> NDArra
     return _log_gamma(alphas) + _log_gamma(betas) - _log_gamma(alphas + betas)
 
 
+def _log_gammas(values: NDArray[np.float64], added: Iterable[int]) -> NDArray[np.float64]:
+    """Return the sum of log gamma of the values with each of the numbers added."""
+    logs = np.zeros_like(values)
+    for number, times in Counter(added).items():
+        logs += times * _log_gamma(values + number)
+    return logs
+
+
 def _log_gamma(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log gamma by Stirling's series, of positive numbers; errors are below 1e-9."""
     shift = 8
-    product = np.prod([values + step for step in range(shift)], axis=0)
+    product = values.copy()
+    for step in range(1, shift):
+        product *= values + step
     high = values + shift
-    series = 1 / (12 * high) - 1 / (360 * high**3) + 1 / (1260 * high**5)
+    inverse = 1 / high
+    squared = inverse * inverse
+    series = inverse * (1 / 12 - squared * (1 / 360 - squared / 1260))
     stirling = (high - 0.5) * np.log(high) - high + 0.5 * np.log(2 * np.pi) + series
     logs: NDArray[np.float64] = stirling - np.log(product)
     return logs
