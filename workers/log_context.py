@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from structlog.contextvars import bound_contextvars
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+_context: ContextVar[Mapping[str, int]] = ContextVar("log context", default=_NOTHING)
 
-def log_batch(scan_id: int, batch_id: int) -> AbstractContextManager[None]:
+
+@contextmanager
+def log_batch(scan_id: int, batch_id: int) -> Iterator[None]:
     """Name the scan and the batch in the lines logged within this context.
 
     Another thread logs within it if it runs a function wrapped in `with_log_context`.
     """
-    return bound_contextvars(scan=scan_id, batch=batch_id)
+    token = _context.set({"scan": scan_id, "batch": batch_id})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def log_context() -> Mapping[str, int]:
+    """Return `scan` and `batch` of the work that this thread does, nothing outside of a batch."""
+    return _context.get()
 
 
 def with_log_context(function: Callable[P, T]) -> Callable[P, T]:

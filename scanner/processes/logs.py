@@ -10,25 +10,16 @@ import logging
 import re
 import socket
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
-
-from structlog.contextvars import merge_contextvars
-from structlog.processors import TimeStamper, add_log_level, format_exc_info
-from structlog.stdlib import ProcessorFormatter
 
 from scanner.error_messages import as_scanner_error
 from scanner.exits import FAILED
+from workers.log_context import log_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import EventDict, WrappedLogger
-
-# structlog's keys in the order of a line, with their names there.
-_NAMES = {key: key for key in ("time", "level", "host", "scan", "batch")} | {
-    "event": "msg",
-    "exception": "trace",
-}
 # A logfmt value that needs no quotes.
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 
@@ -46,35 +37,30 @@ def run_logged(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(code or 0)
 
 
-def make_formatter(host: str) -> logging.Formatter:
-    """Return the formatter of all log records, those of Celery and kombu too."""
+class LogfmtFormatter(logging.Formatter):
+    """Formats all log records, those of Celery and kombu too, as one line of logfmt each."""
 
-    def add_host(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {**event, "host": host}
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
 
-    return ProcessorFormatter(
-        processors=[
-            TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True, key="time"),
-            add_log_level,
-            add_host,
-            merge_contextvars,
-            format_exc_info,
-            _render,
-        ]
-    )
-
-
-def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Return the event as one line of logfmt.
-
-    structlog's own renderer lets control characters through, which move a terminal's cursor.
-    """
-    return " ".join(
-        f"{name}={_value(str(event[key]))}" for key, name in _NAMES.items() if key in event
-    )
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with the batch that its thread works on."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        fields: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "level": record.levelname.lower(),
+            "host": self._host,
+            **log_context(),
+            "msg": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["trace"] = self.formatException(record.exc_info)
+        return " ".join(f"{name}={_value(str(value))}" for name, value in fields.items())
 
 
 def _value(text: str) -> str:
+    """Return a value, quoted where it has to be: control characters would move a cursor."""
     printable = text.isprintable()
     if printable and _PLAIN.fullmatch(text):
         return text
@@ -87,7 +73,7 @@ def log_to_stderr(*, verbose: bool, host: str | None = None) -> None:
     `host` is the name of this machine in reports (default: its hostname).
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(make_formatter(host or socket.gethostname()))
+    handler.setFormatter(LogfmtFormatter(host or socket.gethostname()))
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
     # The logger of Celery's pool passes nothing on to the root logger.
     pool = logging.getLogger("multiprocessing")

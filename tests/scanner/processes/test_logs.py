@@ -11,7 +11,7 @@ import pytest
 from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
 
-from scanner.processes.logs import _shorten_lost_process, make_formatter
+from scanner.processes.logs import LogfmtFormatter, _shorten_lost_process
 from workers.log_context import log_batch, with_log_context
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def lines() -> Iterator[io.StringIO]:
     """Return the stream that the logger `test` writes to."""
     out = io.StringIO()
     handler = logging.StreamHandler(out)
-    handler.setFormatter(make_formatter("attic pi"))
+    handler.setFormatter(LogfmtFormatter("attic pi"))
     log = logging.getLogger("test")
     log.addHandler(handler)
     log.propagate = False
