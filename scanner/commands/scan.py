@@ -27,20 +27,16 @@ if TYPE_CHECKING:
 
     from scanner.fleet.local_worker import LocalWorker
     from scanner.fleet.producer import OpenedScan, ScanRequest
+    from scanner.follow.events import Events
     from scanner.options.scan_request import ScanRequestOptions
     from scanner.report.figures.build import Report
     from storage.database.store import Store
     from workers.broker.namespace import Namespace
     from workers.sources.location import SourceLocation
 
-# What a scan needs from its begin to its report.
-_MODULES = (
-    "scanner.fleet.producer",
-    "scanner.fleet.local",
-    "scanner.follow.events",
-    "scanner.report.figures.build",
-    "scanner.report.formats.write",
-)
+# What a scan needs to begin, and for its report.
+_MODULES = ("scanner.fleet.producer", "scanner.fleet.local", "scanner.follow.progress")
+_REPORT_MODULES = ("scanner.report.figures.build", "scanner.report.formats.write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +211,14 @@ def _run(store: Store, opened: OpenedScan, request: ScanRequest, means: _Means) 
     """Do the whole scan; stop what was started for it, however it ends."""
     from scanner.config import state_dir
     from scanner.fleet import local, producer
-    from scanner.follow.events import Events
     from scanner.follow.progress import Follower
     from scanner.follow.queue_state import waiting_note
+    from scanner.processes.imports import import_all
     from workers.broker.heartbeat import uncancel
 
     options, worker = means.options, means.worker
     scan_id = opened.scan.scan_id
-    on_progress = Events(store, scan_id).show if options.json_lines else None
+    on_progress = _events(store, scan_id).show if options.json_lines else None
     with local.local_broker(options.broker, state_dir(), store.identity) as own:
         # A named broker may remember that the scan was cancelled.
         uncancel(own.broker.namespace, scan_id)
@@ -239,6 +235,8 @@ def _run(store: Store, opened: OpenedScan, request: ScanRequest, means: _Means) 
             ) as follower,
         ):
             producer.enqueue(store, own.broker.app, opened, request, follower.update)
+            # While the worker judges, so that its first image does not wait for it.
+            import_all(*_REPORT_MODULES)
             follower.follow(means.stop.check, own.check, worker.check, check_rescuer)
 
 
@@ -260,10 +258,14 @@ def _announced_stop() -> Iterator[None]:
         raise
 
 
+def _events(store: Store, scan_id: int) -> Events:
+    from scanner.follow.events import Events
+
+    return Events(store, scan_id)
+
+
 def _report(store: Store, scan_id: int, options: ScanOptions) -> Report:
     """Print the report and send it to the webhook; return it."""
-    from scanner.follow.events import Events
-    from scanner.follow.webhook import deliver, origin
     from scanner.report.figures.build import build
     from scanner.report.formats.json import to_json
     from scanner.report.formats.write import write
@@ -271,10 +273,12 @@ def _report(store: Store, scan_id: int, options: ScanOptions) -> Report:
 
     report = build(store, find_scan(store, scan_id))
     if options.json_lines:
-        Events(store, scan_id).summary(to_json(report), report.counts.error)
+        _events(store, scan_id).summary(to_json(report), report.counts.error)
     else:
         write(report, "json" if options.as_json else "table", None, full=options.full)
     if options.webhook is not None:
+        from scanner.follow.webhook import deliver, origin
+
         click.echo(f"sending to the webhook at {origin(options.webhook)} …", err=True)
         deliver(options.webhook, to_json(report))
     return report

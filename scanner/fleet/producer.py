@@ -17,11 +17,7 @@ from typing import TYPE_CHECKING
 
 from scanner.fleet.publisher import publish
 from scanner.listing.batches import group_into_batches
-from scanner.listing.immich import ImmichImages
 from scanner.listing.labels import CsvLabels
-from scanner.listing.library_listing import LibraryListing
-from scanner.listing.library_server import Server, library_key
-from scanner.listing.photoprism import PhotoPrismImages
 from scanner.listing.times import clamp_mtime
 from scanner.listing.walk import Walk, WalkOptions
 from storage.asset_paths import without_key
@@ -41,6 +37,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from scanner.listing.library_listing import LibraryListing
     from scanner.listing.walk import Candidate
     from storage.database.store import Store
     from storage.records import Plan
@@ -248,6 +245,12 @@ def open_listing(request: ScanRequest, known: Iterable[bytes] = ()) -> Walk | Li
     """Return the images of a request; `known` paths are those of the collection so far."""
     if isinstance(request.root, Path):
         return Walk(request.root, request.walk)
+    # Few collections are on such a server.
+    from scanner.listing.immich import ImmichImages  # noqa: PLC0415
+    from scanner.listing.library_listing import LibraryListing  # noqa: PLC0415
+    from scanner.listing.library_server import Server, library_key  # noqa: PLC0415
+    from scanner.listing.photoprism import PhotoPrismImages  # noqa: PLC0415
+
     kind = request.root.kind
     server = Server(request.root, library_key(kind))
     images = ImmichImages(server) if kind is LibraryKind.IMMICH else PhotoPrismImages(server)

@@ -14,7 +14,6 @@ from scanner.listing.copies import Copies
 from scanner.listing.edited import is_edited
 from scanner.listing.extensions import IMAGE, RAW, file_kind
 from scanner.listing.external_sort import sort_names
-from scanner.listing.globs import compile_patterns
 from scanner.listing.libraries import is_trash, is_year
 from scanner.listing.sidecars import WaitingSidecars, common_beginnings, is_sidecar
 from scanner.listing.times import clamp_mtime
@@ -24,6 +23,8 @@ from storage.paths import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pathspec import GitIgnoreSpec
 
     from scanner.listing.copies import Digests
     from storage.records import Sidecar
@@ -125,9 +126,8 @@ class Walk:
         self.unreadable: list[Unreadable] = []
         self.unreadable_count = 0
         try:
-            # None where there are no patterns, as is asked for each entry.
-            self._included = compile_patterns(self._options.include) or None
-            self._excluded = compile_patterns(self._options.exclude) or None
+            self._included = _compiled(self._options.include)
+            self._excluded = _compiled(self._options.exclude)
         except ValueError as error:
             raise WalkError(f"{error}.") from error
 
@@ -307,6 +307,15 @@ class _Named:
 
     def is_symlink(self) -> bool:
         return stat.S_ISLNK(self._mode)
+
+
+def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec | None:
+    """Return a matcher, None where there are no patterns: it is asked for each entry."""
+    if not patterns:
+        return None
+    from scanner.listing.globs import compile_patterns  # noqa: PLC0415 - 0.05 s
+
+    return compile_patterns(patterns) or None
 
 
 def _root_identity(root: bytes, name: str) -> tuple[int, int]:

@@ -53,9 +53,9 @@ class NoticeOptions:
 
 def webhook_url(_ctx: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
     """Refuse a URL that cannot be one of a webhook."""
-    from scanner.follow.webhook import require_url  # noqa: PLC0415
-
     if url is not None:
+        from scanner.follow.webhook import require_url  # noqa: PLC0415
+
         require_url(url)
     return url
 
