@@ -12,8 +12,8 @@ import psutil
 import psycopg
 from sqlalchemy import make_url
 
-from storage.database.engine import store_url
 from storage.database.store import Store
+from storage.database.urls import store_url
 from workers.broker.app import make_redis
 
 if TYPE_CHECKING:

@@ -26,10 +26,12 @@ from scanner.fleet.broker import (
     without_password,
 )
 from scanner.processes.embedded_broker import EmbeddedServerError, find_program
-from storage.database.engine import WORK_ANSWER_S, shown_url, version
-from storage.database.engine import store_url as parse_store_url
+from storage.database.engine import WORK_ANSWER_S
 from storage.database.schema import HEAD
 from storage.database.store import Store
+from storage.database.upgrade import version
+from storage.database.urls import shown_url
+from storage.database.urls import store_url as parse_store_url
 from storage.errors import ScannerError, StoreError, StoreUnavailable
 from storage.paths import shown
 from workers.broker.app import make_redis

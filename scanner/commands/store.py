@@ -87,7 +87,7 @@ def where_command(*, store: str) -> None:
       scanner store where
       sqlite3 "$(scanner store where)"
     """
-    from storage.database.engine import shown_url, store_url
+    from storage.database.urls import shown_url, store_url
 
     url = store_url(store)
     is_file = url.get_backend_name() == "sqlite"

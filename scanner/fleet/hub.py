@@ -28,7 +28,7 @@ from scanner.processes.embedded_broker import (
 )
 from scanner.processes.supervisor import SupervisedProcess
 from scanner.version import own_version
-from storage.database.engine import store_url
+from storage.database.urls import store_url
 from storage.errors import InvalidInput
 from storage.private import make_private_folder, open_private
 from storage.writes.machines import list_machines

@@ -12,16 +12,10 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.database.checkpoint import checkpoint
-from storage.database.engine import (
-    COMMAND_ANSWER_S,
-    make_engine,
-    require_current,
-    store_url,
-    transaction,
-    upgrade,
-    version,
-)
+from storage.database.engine import COMMAND_ANSWER_S, make_engine, transaction
 from storage.database.schema import store as store_table
+from storage.database.upgrade import require_current, upgrade, version
+from storage.database.urls import store_url
 from storage.errors import StoreError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that `storage.database.engine.upgrade` hands over."""
+"""Alembic's entry: runs on the connection that `storage.database.upgrade` hands over."""
 
 from __future__ import annotations
 

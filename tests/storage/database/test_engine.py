@@ -24,10 +24,11 @@ from alembic.script import ScriptDirectory
 from migrating import CONFIG, migrate
 
 from storage.database import engine, postgres
-from storage.database.engine import shown_url, version
-from storage.database.engine import store_url as parse_url
 from storage.database.schema import HEAD, metadata
 from storage.database.store import Store
+from storage.database.upgrade import version
+from storage.database.urls import shown_url
+from storage.database.urls import store_url as parse_url
 from storage.errors import StoreError, StoreOutdated, StoreTooNew, StoreUnavailable
 
 if TYPE_CHECKING:
