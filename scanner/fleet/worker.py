@@ -52,6 +52,7 @@ NOT_JOINED = (
 # After a signal to stop: less than systemd's 90 s and the 60 s of docker-compose.yml, and enough
 # for an image and its commit, which usually take two seconds.
 STOP_SECONDS = 40.0
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,10 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
 
     Without a rescuer, as in `scan`, the worker starts without measuring its speed.
     """
-    with _sigterm_ends(), heartbeat_file(settings.state_dir, settings.label) as heartbeat:
+    with (
+        _early_signals() as received,
+        heartbeat_file(settings.state_dir, settings.label) as heartbeat,
+    ):
         processes = (
             "1 process" if settings.concurrency == 1 else f"{settings.concurrency} processes"
         )
@@ -124,26 +128,45 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
-            return _consume(settings, process, heartbeat, say)
+            _end_once_started(received)
+            code = _consume(settings, process, heartbeat, say)
+        return INTERRUPTED if signal.SIGINT in received else code
 
 
 @contextmanager
-def _sigterm_ends() -> Iterator[None]:
-    """Exit with 0 on SIGTERM until Celery handles signals: there is no work to give back yet.
+def _early_signals() -> Iterator[set[int]]:
+    """Stop at once on a signal until Celery is started: there is no work to give back yet.
 
-    Python drops an exception that is raised in a destructor, for example. So Celery is told as
-    well: it ends as soon as it has started.
+    SIGTERM exits with 0, Ctrl-C raises KeyboardInterrupt. Python drops an exception that is raised
+    in a destructor, for example. So Celery is told as well: it ends as soon as it has started.
+    Yields the signals that were received.
     """
+    received: set[int] = set()
 
-    def end(*_: object) -> None:
+    def stop(number: int, _frame: object) -> None:
+        received.add(number)
         state.should_stop = 0
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(0)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
     try:
-        yield
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_once_started(received: set[int]) -> None:
+    """Have a signal end Celery when it has started: half a pool may never end."""
+
+    def stop(number: int, _frame: object) -> None:
+        received.add(number)
+        state.should_stop = 0
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
 
 
 @contextmanager

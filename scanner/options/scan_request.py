@@ -258,7 +258,9 @@ def _require_one(requested: ScanRequestOptions) -> None:
 
 
 def _require_patterns(requested: ScanRequestOptions) -> None:
-    from scanner.listing.globs import compile_patterns  # noqa: PLC0415
+    if not requested.include and not requested.exclude:
+        return
+    from scanner.listing.globs import compile_patterns  # noqa: PLC0415 - 0.05 s
 
     for option, patterns in (("--include", requested.include), ("--exclude", requested.exclude)):
         try:
