@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import types
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 T = TypeVar("T")
 
@@ -20,7 +24,7 @@ def build(kind: type[T], table: object, where: str) -> T:
     """
     if not isinstance(table, dict):
         raise TableError(f"{where} is not a table")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type] # mypy takes a class for unhashable
     known: dict[str, Field[Any]] = {field.name: field for field in fields(kind) if field.init}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - set(known)):
         raise TableError(f"{where} has an unknown entry {unknown[0]!r}")
@@ -31,6 +35,12 @@ def build(kind: type[T], table: object, where: str) -> T:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise TableError(f"{where} lacks the entry {name!r}")
     return kind(**values)
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """Return the types of a class's fields; Python compiles each anew, and a card has hundreds."""
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - hints are of any kind
