@@ -128,14 +128,13 @@ def run_worker(settings: WorkerSettings, say: Callable[[str], object], *, rescue
         if rescuer:
             say(speed_line())
         with _supervised_rescuer(settings, wanted=rescuer) as process:
-            _end_once_started(received)
             code = _consume(settings, process, heartbeat, say)
         return INTERRUPTED if signal.SIGINT in received else code
 
 
 @contextmanager
 def _early_signals() -> Iterator[set[int]]:
-    """Stop at once on a signal until Celery is started: there is no work to give back yet.
+    """Stop at once on a signal until Celery handles them: there is no work to give back yet.
 
     SIGTERM exits with 0, Ctrl-C raises KeyboardInterrupt. Python drops an exception that is raised
     in a destructor, for example. So Celery is told as well: it ends as soon as it has started.
@@ -156,17 +155,6 @@ def _early_signals() -> Iterator[set[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_once_started(received: set[int]) -> None:
-    """Have a signal end Celery when it has started: half a pool may never end."""
-
-    def stop(number: int, _frame: object) -> None:
-        received.add(number)
-        state.should_stop = 0
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, stop)
 
 
 @contextmanager

@@ -55,11 +55,14 @@ def make_server(app: Starlette) -> uvicorn.Server:
 def serve(app: Starlette, listener: Listener) -> None:
     """Serve until SIGTERM or Ctrl-C; the latter raises KeyboardInterrupt."""
     server = make_server(app)
-    received = set()
+    received: set[int] = set()
 
     def stop(number: int, _frame: object) -> None:
         received.add(number)
         server.should_exit = True
+        if number == signal.SIGINT:
+            # A second one ends what is waited for.
+            signal.signal(number, signal.default_int_handler)
 
     # uvicorn raises a signal again after it has stopped. KeyboardInterrupt would get lost where
     # that meets a destructor; for a service manager SIGTERM is no failure.
