@@ -15,7 +15,7 @@ from ports import free_port
 
 from scanner.cli import COMMANDS, cli
 from scanner.detectors.plan import plan_for
-from scanner.report.figures.error_rates import card_of
+from scanner.report.figures.error_rates import measured_cards
 from scanner.report.text.card import card_rows
 from workers.detectors import installed
 
@@ -273,8 +273,7 @@ def test_documented_files_exist() -> None:
 def test_documented_rates_are_those_of_the_card() -> None:
     """The explanation of the estimate states the error rates on the card of `objects-32`."""
     page = (ROOT / "docs" / "explanation" / "corrected-share.md").read_text("utf-8")
-    card = card_of(plan_for("objects-32").detectors[0])
-    assert card is not None
+    card = measured_cards(plan_for("objects-32"))["objects-32"]
     assert card.measured is not None
 
     assert f"*sensitivity* ({card.measured.recall_at_ai:.3f} for `objects-32`)" in page

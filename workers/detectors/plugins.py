@@ -7,7 +7,6 @@ should be loaded when `score` is first called.
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ GROUP = "scanner.detectors"
 def cards() -> tuple[dict[str, Card], list[str]]:
     """Return the cards of all plug-ins by name, and a message for each broken plug-in."""
     loaded, errors = {}, []
-    for point in _points():
+    for point in entry_points(group=GROUP):
         try:
             loaded[point.name] = _create(point).card
         except CardError as error:
@@ -32,19 +31,9 @@ def cards() -> tuple[dict[str, Card], list[str]]:
 
 def load(card: Card) -> Detector:
     """Return the detector of a plug-in's card; CardError where no plug-in has that name."""
-    for point in _points():
-        if point.name == card.name:
-            return _create(point)
+    for point in entry_points(group=GROUP, name=card.name):
+        return _create(point)
     raise CardError(f"{card.name} has no model")
-
-
-@cache
-def _points() -> tuple[EntryPoint, ...]:
-    """Return the entry points of the packages that were installed when they were first asked for.
-
-    Finding them reads a file of each package.
-    """
-    return tuple(entry_points(group=GROUP))
 
 
 def _create(point: EntryPoint) -> Detector:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.report.figures.certainty import certainty
-from scanner.report.figures.error_rates import card_of, card_rates
+from scanner.report.figures.error_rates import card_rates, measured_cards
 from scanner.report.figures.estimate import CorrectedShare, corrected_share
 from scanner.report.figures.phase import Phase, stored
 from scanner.report.figures.recall import Recall, recall
@@ -24,7 +24,6 @@ from workers.evaluation.metrics import Classification, Confusion, ScoreCount, cl
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from scanner.report.figures.estimate import Rates
     from storage.database.store import Store
     from storage.reads.breakdown import Breakdown
     from storage.reads.evidence import ErrorCount, EvidenceCount
@@ -114,14 +113,13 @@ class Report:
 def build(
     store: Store,
     scan: Scan,
-    rates: Callable[[PlannedDetector], Rates | None] = card_rates,
     phase_of: Callable[[Scan], Phase] = stored,
 ) -> Report:
     """Return the report of a scan as stored now; raises NotFound where the scan is gone.
 
-    `rates` gives the error rates of a planned detector, for the corrected share; `phase_of` says
-    who works on the scan.
+    `phase_of` says who works on the scan.
     """
+    cards = measured_cards(scan.plan)
     planned = {detector.name: detector for detector in scan.plan.detectors}
     thresholds = {name: detector.thresholds.flagged_from for name, detector in planned.items()}
     read = read_figures(store, scan.scan_id, thresholds)
@@ -140,9 +138,10 @@ def build(
         evaluation=evaluation_of(read.labelled, read.breakdown),
         breakdown=read.breakdown,
         corrected=corrected_share(
-            read.breakdown.coverage.as_measured, lambda name: rates(planned[name])
+            read.breakdown.coverage.as_measured,
+            lambda name: card_rates(cards[name]) if name in cards else None,
         ),
-        recall=recall(read.breakdown.coverage.as_measured, lambda name: card_of(planned[name])),
+        recall=recall(read.breakdown.coverage.as_measured, cards.get),
         sample=read_sample(store, scan.scan_id),
         throughput=throughput(read.breakdown.runs),
         findings=tuple(_findings(store, scan, read.evidence)),

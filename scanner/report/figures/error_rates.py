@@ -12,43 +12,44 @@ from workers.evaluation.intervals import Share
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.records import PlannedDetector
+    from storage.records import Plan, PlannedDetector
     from workers.detectors.card import Card
 
 # Fewer sources of a class say nothing of how much rates vary between sources.
 FEWEST_SOURCES = 3
 
 
-def card_rates(planned: PlannedDetector) -> Rates | None:
-    """Return the measured rates of a planned detector, at the scan's thresholds.
+def measured_cards(plan: Plan) -> dict[str, Card]:
+    """Return the cards of a plan's detectors that have figures at the scan's thresholds, by name.
 
-    None if they are not known, or of too few sources.
+    Left out are detectors that were never measured, that are of another model or other thresholds
+    than those installed, and all of them where a built-in card is damaged.
     """
-    card = card_of(planned)
-    if card is None:
-        return None
+    try:
+        cards = installed.installed()
+    except CardError:
+        return {}
+    return {
+        planned.name: card
+        for planned in plan.detectors
+        if (card := cards.get(planned.name)) is not None and _describes(card, planned)
+    }
+
+
+def _describes(card: Card, planned: PlannedDetector) -> bool:
+    """Return whether a card has figures of this model at these thresholds."""
+    if card.measured is None or card.sha256 != planned.sha256:
+        return False
+    thresholds = card.thresholds.unsure, card.thresholds.ai
+    return thresholds == (planned.thresholds.unsure, planned.thresholds.ai)
+
+
+def card_rates(card: Card) -> Rates | None:
+    """Return the measured rates of a card; None if they are of too few sources."""
     ai, real = (tuple(_by_source(card, kind)) for kind in ("ai", "real"))
     if min(len(ai), len(real)) < FEWEST_SOURCES:
         return None
     return Rates(ai, real)
-
-
-def card_of(planned: PlannedDetector) -> Card | None:
-    """Return the card of a planned detector, if it has figures at the scan's thresholds.
-
-    None if it was never measured, if its installed card is damaged, or if that card is of another
-    model or thresholds.
-    """
-    try:
-        card = installed.installed().get(planned.name)
-    except CardError:
-        return None
-    if card is None or card.measured is None or card.sha256 != planned.sha256:
-        return None
-    thresholds = card.thresholds.unsure, card.thresholds.ai
-    if thresholds != (planned.thresholds.unsure, planned.thresholds.ai):
-        return None
-    return card
 
 
 def _by_source(card: Card, kind: str) -> Iterator[Share]:

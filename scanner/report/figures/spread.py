@@ -35,6 +35,8 @@ _NARROWEST, _WIDEST = 0.01, 1.0
 _ZOOMS = 2
 # Pairs of parameters that are less likely than this, relative to the likeliest, do not matter.
 _NEGLIGIBLE = 1e-6
+# And these change no rate by more than 1e-7.
+_WEIGHTLESS = 1e-9
 # Points at which a distribution is computed, by their log-odds up to this far from zero.
 _POINTS, _FARTHEST = 1_500, 14.0
 
@@ -77,7 +79,7 @@ def _fitted(sources: Sequence[Share]) -> tuple[NDArray[np.float64], ...]:
         width = (spreads[1] - spreads[0]) / _SPREADS
         spreads = _around(spread[matter], width, (_NARROWEST, _WIDEST))
     at, spread, weights = _weighted(sources, ends, spreads)
-    matter = weights > _NEGLIGIBLE
+    matter = weights > _WEIGHTLESS
     mean, spread = _mean(at[matter]), spread[matter]
     return mean / spread**2, (1 - mean) / spread**2, weights[matter]
 

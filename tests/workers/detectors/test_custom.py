@@ -351,8 +351,6 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
     (info / "entry_points.txt").write_text(ENTRIES)
     monkeypatch.syspath_prepend(site)
-    # Other tests have asked for the packages that are installed.
-    monkeypatch.setattr(plugins, "_points", plugins._points.__wrapped__)
     # For the process that `check` judges in.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(limited_process.HOME)]))
 
@@ -399,7 +397,7 @@ def test_a_plugin_without_an_input_is_broken(monkeypatch: pytest.MonkeyPatch) ->
         def load() -> object:
             return type("Detector", (), {"card": card})
 
-    monkeypatch.setattr(plugins, "_points", lambda: [Point])
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [Point])
 
     assert ({}, 1) == (plugins.cards()[0], len(plugins.cards()[1]))
     with pytest.raises(CardError, match="is broken"):
