@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def checkpoint(engine: sa.Engine) -> None:
     """Move the write-ahead log into the store's file, unless another process is doing it.
 
-    Only rescuers do this, see `engine._set_up_sqlite`. Does nothing on Postgres. Raises
+    Only rescuers do this, see `sqlite._set_up`. Does nothing on Postgres. Raises
     StoreUnavailable.
     """
     file = engine.url.database
