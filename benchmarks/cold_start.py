@@ -33,8 +33,8 @@ def commands(scanned: Path, folder: Path) -> dict[str, list[str]]:
         NOTHING: ["-c", "pass"],
         "scanner --help": ["-m", "scanner", "--help"],
         "scan of one image": [*scan, str(folder / "old.db"), "--name"],
-        "report on it": ["-m", "scanner", "report", "--store", str(folder / "old.db")],
         "the same, new store": [*scan, str(folder / "new.db"), "--name"],
+        "report": ["-m", "scanner", "report", "--store", str(folder / "old.db")],
     }
 
 

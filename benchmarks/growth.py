@@ -7,7 +7,7 @@
 as long as queue, store and rescuer keep up. Slow workers, because all share this machine; `cores`
 are those that workers, store and queue used, `load` is that of everything on it. Verdicts are
 counted for 30 seconds after 15 of warming up. `images`: `enqueue` of so many empty files, and
-recording as many verdicts; time is per image, memory is the most that the process had.
+recording as many verdicts; time is per image, memory is the most that the process that lists had.
 """
 
 from __future__ import annotations
