@@ -59,6 +59,7 @@ REPLACEMENTS = {
 }
 
 
+STOP_LATER = Path(__file__).with_name("support") / "stop_later.py"
 UNTIL_WRITTEN = r"for _ in $(seq 600); do [ -s \2 ] && break; sleep 0.1; done"
 
 
@@ -82,10 +83,10 @@ def runnable(line: str) -> str | None:
     line = re.sub(r"^scanner serve", "scanner serve --port 0", line)
     line = re.sub(r"^scanner bench$", "scanner bench --seconds 0.5", line)
     # Workers and servers run until they are stopped; one with a name has to be known by it.
-    seconds = 25 if "--name" in line else 8
+    seconds = 20 if "--name" in line else 6
     return re.sub(
         r"^scanner (worker|serve|watch)(?!.* --(?:install|uninstall|print-unit))",
-        rf"timeout --preserve-status -s TERM {seconds} scanner \1",
+        rf"python {STOP_LATER} {seconds} scanner \1",
         line,
     )
 
