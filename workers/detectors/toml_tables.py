@@ -39,7 +39,7 @@ def build(kind: type[T], table: object, where: str) -> T:
 
 @cache
 def _hints(kind: type) -> Mapping[str, Any]:
-    """Return the types of a class's fields; Python compiles each anew, and a card has hundreds."""
+    """Return the types of a class's fields, which Python would compile for each of 400 tables."""
     return get_type_hints(kind)
 
 
