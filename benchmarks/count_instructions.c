@@ -1,13 +1,12 @@
 /* A QEMU plugin that counts the instructions of a program and prints them at each getppid().
  *
- *     cc -shared -fPIC -O2 -o count.so count.c
+ *     cc -shared -fPIC -O2 -o count.so count_instructions.c
  *     qemu-aarch64 -plugin ./count.so PROGRAM
  *
  * The declarations are those of QEMU's plugin interface, version 1.
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 typedef uint64_t qemu_plugin_id_t;
 typedef struct qemu_info_t qemu_info_t;

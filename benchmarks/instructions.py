@@ -46,7 +46,7 @@ def instrumented(function: Callable[..., Any], stage: str, log: list[str]) -> Ca
     """Return a function that notes its stage, and marks its begin and end among the counts."""
 
     @wraps(function)
-    def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the function's own
+    def marked(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the function's own
         log.append(stage)
         os.getppid()
         try:
@@ -57,7 +57,7 @@ def instrumented(function: Callable[..., Any], stage: str, log: list[str]) -> Ca
             log.append("")
             os.getppid()
 
-    return counted
+    return marked
 
 
 def judge(files: list[str]) -> None:
@@ -177,10 +177,7 @@ def main() -> None:
             )
             for side, files in sides.items()
         }
-    stages = sorted(
-        found["photograph, millions"], key=lambda one: -found["photograph, millions"][one]
-    )
-    for stage in stages:
+    for stage, _ in found["photograph, millions"].most_common():
         row = {side: round(counts[stage] / 1e6, 2) for side, counts in found.items()}
         print(json.dumps({"stage": stage, **row}))
 
