@@ -52,7 +52,6 @@ NOT_JOINED = (
 # After a signal to stop: less than systemd's 90 s and the 60 s of docker-compose.yml, and enough
 # for an image and its commit, which usually take two seconds.
 STOP_SECONDS = 40.0
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def _early_signals() -> Iterator[set[int]]:
             raise KeyboardInterrupt
         raise SystemExit(0)
 
-    before = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield received
     finally:
